@@ -1,0 +1,1 @@
+"""The history of every Coze workflow run, on your own disk."""
