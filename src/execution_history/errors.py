@@ -1,0 +1,107 @@
+"""Every error this package raises on purpose, and whose fault each one is.
+
+    ExecutionHistoryError
+    ├── InvalidInput (ValueError)      the caller asked for something that cannot be
+    │   ├── InvalidIdentifier          an empty or impossible workflow or execute id
+    │   ├── InvalidPage                a page size outside 1..100, a page index below 1
+    │   └── InvalidStatus              a status that is none of the four
+    ├── ExecutionExists                the execute id is taken in that workflow
+    ├── IllegalTransition              a finished execution cannot change its ending
+    ├── SettingsError                  a setting is wrong: the message names it
+    ├── AccountError                   no such Coze account, or it has no token
+    └── StoreError                     the disk or the database, not the caller
+        ├── StoreBusy                  another process held the store for too long
+        ├── StoreFull                  no space left
+        ├── StoreUnwritable            read-only, or somebody else's folder
+        ├── StoreDamaged               the database file is not what it should be
+        ├── StoreTooNew                written by a newer version of this package
+        └── StoreClosed                used after ``aclose``
+
+Each message is one sentence for a person; the facts in it are attributes too.
+"""
+
+
+class ExecutionHistoryError(Exception):
+    """The root: catch it to catch everything this package raises on purpose."""
+
+
+class InvalidInput(ExecutionHistoryError, ValueError):
+    """The caller's argument cannot be used; nothing was changed."""
+
+
+class InvalidIdentifier(InvalidInput):
+    """A workflow id or execute id that is empty or that no store could hold."""
+
+
+class InvalidPage(InvalidInput):
+    """A page size outside 1..100 or a page index below 1."""
+
+
+class InvalidStatus(InvalidInput):
+    """A status that is not running, success, failed or interrupted."""
+
+    def __init__(self, status: object) -> None:
+        self.status = status
+        super().__init__(
+            f"{str(status)[:80]!r} is not an execution status; use running, success, failed or interrupted."
+        )
+
+
+class ExecutionExists(ExecutionHistoryError):
+    """The workflow already has an execution with this id; the stored one is unchanged."""
+
+    def __init__(self, workflow_id: str, execute_id: str) -> None:
+        self.workflow_id = workflow_id
+        self.execute_id = execute_id
+        super().__init__(
+            f"Workflow {workflow_id!r} already has an execution {execute_id!r}; update it, or leave the id out to get a new one."
+        )
+
+
+class IllegalTransition(ExecutionHistoryError):
+    """A finished execution was asked to take another status; the stored record is unchanged."""
+
+    def __init__(self, execute_id: str, current: str, wanted: str) -> None:
+        self.execute_id = execute_id
+        self.current = current
+        self.wanted = wanted
+        super().__init__(
+            f"Execution {execute_id!r} is {current!r} and cannot become {wanted!r}: "
+            "only a running or interrupted execution changes its status."
+        )
+
+
+class SettingsError(ExecutionHistoryError):
+    """A setting is missing, unknown or of the wrong kind; the message names it and where it was read."""
+
+
+class AccountError(ExecutionHistoryError):
+    """The named Coze account is not configured, or has no token."""
+
+
+class StoreError(ExecutionHistoryError):
+    """The store could not do what was asked; what it had before is unchanged."""
+
+
+class StoreBusy(StoreError):
+    """Another process kept the store locked for longer than the documented wait."""
+
+
+class StoreFull(StoreError):
+    """There is no space left on the device; works again as soon as there is."""
+
+
+class StoreUnwritable(StoreError):
+    """The folder or its database is read-only or belongs to somebody else."""
+
+
+class StoreDamaged(StoreError):
+    """The database is not a database, or fails its integrity check."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer version of this package."""
+
+
+class StoreClosed(StoreError):
+    """The service was closed; make a new one."""

@@ -1,0 +1,330 @@
+"""Any Python value as JSON: never an error, never a crash, always text that every parser accepts.
+
+| value | its JSON |
+|---|---|
+| ``None``, bool, str, int, float, list, tuple, dict | themselves |
+| an integer outside ``-2**63 .. 2**64-1`` | its digits, as a string (hexadecimal beyond 4 000 digits) |
+| NaN and the infinities | ``"NaN"``, ``"Infinity"``, ``"-Infinity"`` |
+| half of a surrogate pair in a string | the visible escape, such as ``\\ud800`` |
+| a dict key that is no string | ``true``, ``null``, its digits, else its ``str``; a taken key gets ``" (2)"`` |
+| set, frozenset, deque and other collections | a list; sets in the order of their JSON |
+| named tuple, dataclass, pydantic model | an object of its fields |
+| datetime, date, time | ISO 8601, with the offset it has |
+| timedelta | seconds, a number |
+| enum member | its value |
+| UUID, Decimal, path | a string |
+| bytes, bytearray, memoryview | the text when it is UTF-8, otherwise ``{"$base64": "…"}`` |
+| exception | ``{"type": "ValueError", "message": "…"}`` |
+| an object with ``tolist`` (NumPy arrays and scalars) | what that returns |
+| any other object | an object of its public attributes; without any, its ``str`` |
+| a value inside itself | ``"[circular]"`` |
+| what lies deeper than 100 levels | its JSON as a string, cut after a hundred million characters |
+| what comes after five million values | ``"[too large]"`` |
+
+Iterators, generators and coroutines are not consumed: reading history must not have effects.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set as AbstractSet
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+_SMALLEST: Final = -(2**63)
+_LARGEST: Final = 2**64 - 1
+_DEEPEST: Final = 100
+_MOST_VALUES: Final = 5_000_000
+_LONGEST_TAIL: Final = 100_000_000
+_MOST_DIGITS_BITS: Final = 13_000
+_DIGITS_OF_64_BITS: Final = 19
+_PLAIN: Final = (str, bool, int, float, type(None))
+
+
+def encode(value: object) -> bytes:
+    """*value* as compact UTF-8 JSON, in the form the table above gives.
+
+    Values that JSON holds as they are take a fast path; everything else costs a walk over the value.
+    """
+    try:
+        document = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(_Walk().plain(value, 0))
+    if b"null" in document and _holds_non_finite(value):
+        return orjson.dumps(_Walk().plain(value, 0))
+    return document
+
+
+def decode(document: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """The value of a JSON document; integers stay exact whatever their size.
+
+    Raises:
+        ValueError: it is not valid JSON, or it is nested too deeply to read.
+    """
+    try:
+        if not _may_hold_large_integer(document):
+            return orjson.loads(document)
+        return json.loads(document)
+    except RecursionError:
+        raise ValueError("The JSON is nested too deeply to be read.") from None
+    except ValueError as error:
+        raise ValueError(f"This is not valid JSON: {error}.") from None
+
+
+def indent(document: bytes) -> bytes:
+    """A JSON document of ours, indented by two spaces, for people."""
+    return orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2)
+
+
+def _may_hold_large_integer(document: bytes) -> bool:
+    """Whether 19 digits or more follow each other: orjson would read such an integer as a float."""
+    return max(map(len, document.translate(_DIGIT_MAP).split()), default=0) >= _DIGITS_OF_64_BITS
+
+
+_DIGIT_MAP: Final = bytes(byte if byte in b"0123456789" else 0x20 for byte in range(256))
+
+
+def _holds_non_finite(value: object) -> bool:
+    """Whether a float that JSON cannot hold is in *value*; orjson would have written null."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                return True
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+        elif not isinstance(item, _PLAIN):
+            return True  # a dataclass, say: the careful walk sees inside
+    return False
+
+
+class _Walk:
+    """One careful walk over a value, which remembers where it is and how much it has seen."""
+
+    def __init__(self) -> None:
+        self._inside: set[int] = set()
+        self._seen = 0
+
+    def plain(self, value: object, depth: int) -> object:
+        """*value* as what orjson takes: plain values, lists and dicts."""
+        self._seen += 1
+        if self._seen > _MOST_VALUES:
+            return "[too large]"
+        if value is None or value is True or value is False:
+            return value
+        scalar = _scalar(value)
+        if scalar is not _NOT_SCALAR:
+            return scalar
+        if id(value) in self._inside:
+            return "[circular]"
+        if depth >= _DEEPEST:
+            return _tail(value)
+        self._inside.add(id(value))
+        try:
+            return self._compound(value, depth + 1)
+        except RecursionError:
+            return "[nested too deeply]"
+        finally:
+            self._inside.discard(id(value))
+
+    def _compound(self, value: object, depth: int) -> object:
+        content = _content(value)
+        if isinstance(content, Mapping):
+            return self._object(content.items(), depth)
+        if isinstance(content, list):
+            items = [self.plain(item, depth) for item in content]
+            return sorted(items, key=orjson.dumps) if isinstance(value, AbstractSet) else items
+        return self.plain(content, depth) if content is not value else _text_of(value)
+
+    def _object(self, items: Iterable[tuple[object, object]], depth: int) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key, item in items:
+            name = _key(key)
+            number = 2
+            while name in result:
+                name = f"{_key(key)} ({number})"
+                number += 1
+            result[name] = self.plain(item, depth)
+        return result
+
+
+class _NotScalar:
+    """Says that a value has parts."""
+
+
+_NOT_SCALAR: Final = _NotScalar()
+
+
+def _scalar(value: object) -> object:  # noqa: C901, PLR0911 - one line for each row of the table
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, Enum):
+        return _NOT_SCALAR
+    if isinstance(value, int):
+        return _integer(value)
+    if isinstance(value, float):
+        number = float(value)
+        return number if math.isfinite(number) else _non_finite(number)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, (UUID, Decimal, PurePath)):
+        return _clean(str(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _bytes(bytes(value))
+    if isinstance(value, (Iterator, type)) or callable(value):
+        return _text_of(value)
+    return _NOT_SCALAR
+
+
+def _integer(value: int) -> int | str:
+    number = int(value)
+    if _SMALLEST <= number <= _LARGEST:
+        return number
+    # Python refuses to write very long integers in decimal (sys.set_int_max_str_digits).
+    return str(number) if number.bit_length() <= _MOST_DIGITS_BITS else hex(number)
+
+
+def _non_finite(number: float) -> str:
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def _bytes(value: bytes) -> object:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"$base64": base64.b64encode(value).decode("ascii")}
+
+
+def _clean(text: str) -> str:
+    plain = str.__str__(text)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        return plain.encode("utf-8", "backslashreplace").decode()
+    return plain
+
+
+def _key(key: object) -> str:
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, Enum):
+        return _key(key.value)
+    scalar = _scalar(key)
+    return scalar if isinstance(scalar, str) else _text_of(key)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return _clean(str(value))
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything, and history must not fail for it
+        return f"<{type(value).__name__}>"
+
+
+def _content(value: object) -> object:
+    """The parts of a compound value: a mapping, a list, or another value that stands for it."""
+    if isinstance(value, Mapping):
+        return value
+    try:
+        return _foreign_content(value)
+    except Exception:  # noqa: BLE001 - foreign attributes may raise anything, and history must not fail for it
+        return _attributes(value)
+
+
+def _foreign_content(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return dict(zip(value._fields, value, strict=False))
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    if isinstance(value, BaseException):
+        return {"type": type(value).__name__, "message": _text_of(value)}
+    for method in ("model_dump", "tolist"):
+        convert = getattr(type(value), method, None)
+        if callable(convert):
+            converted = convert(value)
+            if type(converted) is not type(value):
+                return converted
+    if isinstance(value, Collection):
+        return list(value)
+    return _attributes(value)
+
+
+def _attributes(value: object) -> object:
+    names: list[str] = []
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        names += [slots] if isinstance(slots, str) else list(slots)
+    with contextlib.suppress(TypeError):  # it has slots only, or nothing
+        names += list(vars(value))
+    found: dict[str, object] = {}
+    for name in names:
+        if not name.startswith("_") and name not in found:
+            try:
+                attribute = getattr(value, name)
+            except Exception:  # noqa: BLE001, S112 - an attribute that cannot be read has no value to keep
+                continue
+            if not callable(attribute):
+                found[name] = attribute
+    return found or _text_of(value)
+
+
+def _tail(value: object) -> str:
+    """What lies too deep, as JSON text, written without recursion."""
+    parts: list[str] = []
+    length = 0
+    stack: list[object] = [value]
+    while stack and length < _LONGEST_TAIL:
+        item = stack.pop()
+        if isinstance(item, _Token):
+            text = item
+        elif isinstance(item, Mapping):
+            stack += _reversed_object(item)
+            continue
+        elif isinstance(item, (list, tuple)):
+            stack += _reversed_list(item)
+            continue
+        else:
+            scalar = item if item is None or isinstance(item, bool) else _scalar(item)
+            text = _Token(orjson.dumps(_text_of(item) if scalar is _NOT_SCALAR else scalar).decode())
+        parts.append(text)
+        length += len(text)
+    return "".join(parts) + ("…" if stack else "")
+
+
+class _Token(str):
+    """A piece of JSON text among values."""
+
+    __slots__ = ()
+
+
+def _reversed_list(items: Iterable[object]) -> list[object]:
+    tokens: list[object] = [_Token("[")]
+    for number, item in enumerate(items):
+        tokens += [_Token(","), item] if number else [item]
+    tokens.append(_Token("]"))
+    return tokens[::-1]
+
+
+def _reversed_object(items: Mapping[Any, object]) -> list[object]:
+    tokens: list[object] = [_Token("{")]
+    for number, (key, item) in enumerate(items.items()):
+        name = orjson.dumps(_key(key)).decode() + ":"
+        tokens += [_Token("," + name if number else name), item]
+    tokens.append(_Token("}"))
+    return tokens[::-1]

@@ -1,0 +1,264 @@
+"""The words of the domain: what a record is, how it begins and how it may change.
+
+A record is one JSON document of exactly the 19 keys of :class:`ExecutionRecord`; stores keep its bytes
+and never look inside. This module is the only one that writes such a document. It is pure: time and
+ids are passed in.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypedDict, cast
+
+import orjson
+
+from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus
+from execution_history.jsonvalue import encode
+
+ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
+
+STATUSES: Final[tuple[ExecutionStatus, ...]] = ("running", "success", "failed", "interrupted")
+
+OPEN_STATUSES: Final = frozenset({"running", "interrupted"})
+"""The statuses that can still change; success and failed are endings."""
+
+
+class ExecutionRecord(TypedDict):
+    """One execution, as every reader gets it: always these 19 keys, in this order.
+
+    Times are integer milliseconds since the Unix epoch. ``run_mode`` is 0 for a synchronous run, 1 for a
+    streamed and 2 for an asynchronous one (coze-protocol 3.3).
+    """
+
+    execute_id: str
+    workflow_id: str
+    create_time: int
+    update_time: int
+    execute_status: str
+    error_code: int | str | None
+    error_message: str | None
+    output: Any
+    input_parameters: Any
+    bot_id: str | None
+    conversation_id: str | None
+    debug_url: str | None
+    run_mode: int
+    usage: Any
+    metadata: dict[str, Any]
+    connector_id: str | None
+    connector_uid: str | None
+    is_output_trimmed: bool
+    node_execute_status: Any
+
+
+KEYS: Final = tuple(ExecutionRecord.__annotations__)
+_DEFAULTS: Final[dict[str, Any]] = {
+    **dict.fromkeys(KEYS),
+    "execute_status": "running",
+    "input_parameters": {},
+    "run_mode": 1,
+    "metadata": {},
+    "is_output_trimmed": False,
+}
+
+_MAX_ID_CHARACTERS: Final = 1_000
+_MAX_MILLISECONDS: Final = 253_402_300_799_999  # the end of the year 9999
+_MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A record's bytes together with the facts that a store finds, sorts and counts it by.
+
+    ``body`` is compact UTF-8 JSON of the 19 keys; the other fields repeat what stands in it.
+    """
+
+    workflow_id: str
+    execute_id: str
+    create_time: int
+    update_time: int
+    status: str
+    body: bytes
+
+    @classmethod
+    def of(cls, record: dict[str, Any], body: bytes) -> "Document":
+        """The document of *record*, whose serialised form is *body*."""
+        return cls(
+            record["workflow_id"],
+            record["execute_id"],
+            record["create_time"],
+            record["update_time"],
+            record["execute_status"],
+            body,
+        )
+
+
+def check_identifier(what: str, value: object) -> str:
+    """*value* as an id, when it is a string of 1 to 1 000 characters that UTF-8 can hold.
+
+    Raises:
+        InvalidIdentifier: it is not; the message names *what* it should have been.
+    """
+    if not isinstance(value, str) or not value:
+        raise InvalidIdentifier(f"A {what} is a string of at least one character, not {str(value)[:80]!r}.")
+    if len(value) > _MAX_ID_CHARACTERS:
+        raise InvalidIdentifier(f"A {what} has at most 1000 characters; this one has {len(value)}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidIdentifier(f"The {what} {value[:80]!r} holds half of a surrogate pair.") from None
+    return str(value)
+
+
+def check_status(status: object) -> ExecutionStatus:
+    """*status* when it is one of the four.
+
+    Raises:
+        InvalidStatus: it is something else.
+    """
+    if status not in STATUSES:
+        raise InvalidStatus(status)
+    return cast("ExecutionStatus", str(status))
+
+
+def new_document(
+    *,
+    workflow_id: str,
+    execute_id: str,
+    now: int,
+    parameters: object = None,
+    metadata: object = None,
+    **fields: object,
+) -> Document:
+    """The document a new execution begins with, status ``running``.
+
+    Args:
+        workflow_id: the workflow, already checked.
+        execute_id: the execution, already checked.
+        now: milliseconds since the epoch, for both times.
+        parameters: the input, any value; nothing becomes ``{}``.
+        metadata: a mapping of any values; nothing becomes ``{}``.
+        fields: any other of the 19 keys, with any value.
+    """
+    record = {
+        **_DEFAULTS,
+        "execute_id": execute_id,
+        "workflow_id": workflow_id,
+        "create_time": now,
+        "update_time": now,
+    }
+    if parameters is not None:
+        record["input_parameters"] = orjson.Fragment(encode(parameters))
+    if metadata is not None:
+        record["metadata"] = orjson.Fragment(encode(metadata))
+    for key, value in fields.items():
+        if value is not None:
+            record[key] = orjson.Fragment(encode(value))
+    return Document.of(record, orjson.dumps(record))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """What an update asks for. Only what is given changes; ``metadata`` is merged key by key.
+
+    ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes, and
+    ``only_from``, when given, names the statuses in which the change applies at all: a record in
+    another one is left as it is (compare-and-set).
+    """
+
+    now: int
+    status: ExecutionStatus | None
+    fields: dict[str, bytes]
+    metadata: dict[str, bytes]
+    only_from: frozenset[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        now: int,
+        status: object = None,
+        metadata: dict[str, object] | None = None,
+        only_from: frozenset[str] | None = None,
+        **fields: object,
+    ) -> "RecordChange":
+        """A change at *now* (milliseconds) from plain Python values; ``None`` means unchanged.
+
+        Raises:
+            InvalidStatus: *status* is none of the four.
+        """
+        return cls(
+            now,
+            None if status is None else check_status(status),
+            {key: encode(value) for key, value in fields.items() if value is not None},
+            {str(key): encode(value) for key, value in (metadata or {}).items()},
+            only_from,
+        )
+
+    def apply(self, body: bytes) -> Document | None:
+        """The changed document, or ``None`` when ``only_from`` excludes the record's status.
+
+        ``update_time`` becomes *now*, or one more than it was where the clock has not moved: it always
+        rises, so that of two versions of a record the later one can be told.
+
+        Raises:
+            IllegalTransition: the record has ended and another status was asked for.
+        """
+        record: dict[str, Any] = orjson.loads(body)
+        current = record["execute_status"]
+        if self.only_from is not None and current not in self.only_from:
+            return None
+        if self.status is not None and self.status != current:
+            if current not in OPEN_STATUSES:
+                raise IllegalTransition(record["execute_id"], current, self.status)
+            record["execute_status"] = self.status
+        for key, value in self.fields.items():
+            record[key] = orjson.Fragment(value)
+        if self.metadata:
+            kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
+            record["metadata"] = {**kept, **{key: orjson.Fragment(v) for key, v in self.metadata.items()}}
+        record["update_time"] = max(self.now, record["update_time"] + 1)
+        return Document.of(record, orjson.dumps(record))
+
+
+def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:
+    """A record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
+
+    What is missing gets its default, times that are not milliseconds are mended, and keys that are not
+    ours move to ``metadata["adopted_fields"]``: nothing is dropped. The workflow is the one whose file
+    held the record, whatever the record says of itself.
+    """
+    execute_id = found.get("execute_id")
+    if isinstance(execute_id, int) and not isinstance(execute_id, bool):
+        execute_id = str(execute_id)
+    try:
+        execute_id = check_identifier("execute id", execute_id)
+    except InvalidIdentifier:
+        return None
+    record: dict[str, Any] = {key: found.get(key, default) for key, default in _DEFAULTS.items()}
+    record["execute_id"], record["workflow_id"] = execute_id, workflow_id
+    created = _milliseconds(found.get("create_time"))
+    updated = _milliseconds(found.get("update_time"))
+    record["create_time"] = created if created is not None else updated if updated is not None else now
+    record["update_time"] = max(record["create_time"], updated or 0)
+    for key in ("execute_status", "input_parameters", "run_mode", "metadata", "is_output_trimmed"):
+        if record[key] is None:
+            record[key] = _DEFAULTS[key]
+    extra = {key: value for key, value in found.items() if key not in _DEFAULTS}
+    if not isinstance(record["metadata"], dict):
+        extra["metadata"], record["metadata"] = record["metadata"], {}
+    if not isinstance(record["execute_status"], str):
+        extra["execute_status"], record["execute_status"] = record["execute_status"], "interrupted"
+    if extra:
+        record["metadata"] = {**record["metadata"], "adopted_fields": extra}
+    body = encode(record)
+    return Document.of(record, body)
+
+
+def _milliseconds(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = int(float(value)) if not isinstance(value, int) else value
+    except (ValueError, OverflowError):
+        return None
+    if 0 < number < _MILLISECONDS_BEGIN:
+        number *= 1000
+    return number if 0 <= number <= _MAX_MILLISECONDS else None

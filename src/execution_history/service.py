@@ -1,0 +1,306 @@
+"""The public service: what applications call to write and read histories.
+
+Its constructor, methods and return values are those that existing deployments rely on; ``page_bytes``,
+``detail_bytes``, ``find_execution`` and the rest are ours. Records are plain dicts of the 19 keys of
+:class:`~execution_history.record.ExecutionRecord`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypedDict, cast
+
+import orjson
+
+from execution_history.clock import new_execute_id, now_ms
+from execution_history.errors import InvalidInput, InvalidPage
+from execution_history.record import ExecutionRecord, RecordChange, check_identifier, new_document
+from execution_history.settings import load_settings
+from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
+from execution_history.stores import store_at
+
+MAX_PAGE_SIZE: Final = 100
+
+
+class HistoryPage(TypedDict):
+    """One page of a workflow's history, newest first; ``total`` counts all its records."""
+
+    histories: list[ExecutionRecord]
+    total: int
+    has_more: bool
+
+
+class ExecutionHistoryService:
+    """The history of workflow executions in one store, ready to use at once.
+
+    The store is opened by the first call. One service may be used from several event loops and
+    threads, one after the other and at once.
+
+    Args:
+        storage_dir: a folder, a store URL (``sqlite:folder``, ``memory:``) or a store of your own.
+        json_files: whether ``{workflow_id}.json`` files are kept beside the embedded database.
+        clock: where times come from, in milliseconds since the epoch.
+        new_id: where execute ids come from.
+    """
+
+    def __init__(
+        self,
+        storage_dir: str | PathLike[str] | HistoryStore = "data/execution_history",
+        *,
+        json_files: bool = True,
+        clock: Callable[[], int] = now_ms,
+        new_id: Callable[[], str] = new_execute_id,
+    ) -> None:
+        if isinstance(storage_dir, (str, PathLike)):
+            place = storage_dir if isinstance(storage_dir, str) else Path(fspath(storage_dir))
+            self.store: HistoryStore = store_at(place, json_files=json_files)
+        else:
+            self.store = storage_dir
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __aenter__(self) -> Self:
+        """Open the store now rather than at the first call."""
+        await self.store.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Finish what is under way and close the store; a second call does nothing."""
+        await self.store.aclose()
+
+    async def flush(self) -> None:
+        """Return when everything that follows the calls answered so far is on the disk too."""
+        await self.store.open()
+        await self.store.flush()
+
+    async def create_execution_record(
+        self,
+        workflow_id: str,
+        execute_id: str | None = None,
+        parameters: object = None,
+        bot_id: str | None = None,
+        conversation_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> ExecutionRecord:
+        """Begin a record with status ``running`` and return it.
+
+        Args:
+            workflow_id: which workflow; any non-empty string.
+            execute_id: the record's id within the workflow; a UUIDv7 is made when none is given.
+            parameters: the input; any value, see :mod:`execution_history.jsonvalue` for its JSON form.
+            bot_id: the bot it ran for.
+            conversation_id: the conversation it belongs to.
+            metadata: whatever else is worth keeping; a mapping.
+
+        Raises:
+            InvalidIdentifier: an id is empty, too long or not text.
+            InvalidInput: *metadata* is not a mapping.
+            ExecutionExists: the workflow has a record with this id.
+            StoreError: the record could not be written.
+        """
+        check_identifier("workflow id", workflow_id)
+        document = new_document(
+            workflow_id=workflow_id,
+            execute_id=self._new_id() if execute_id is None else check_identifier("execute id", execute_id),
+            now=self._clock(),
+            parameters=parameters,
+            bot_id=bot_id,
+            conversation_id=conversation_id,
+            metadata=_mapping(metadata),
+        )
+        await self.store.open()
+        await self.store.create(document)
+        return _record(document.body)
+
+    async def update_execution_record(
+        self,
+        workflow_id: str,
+        execute_id: str,
+        execute_status: str | None = None,
+        output: object = None,
+        error_code: int | str | None = None,
+        error_message: str | None = None,
+        debug_url: str | None = None,
+        usage: object = None,
+        node_execute_status: object = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> ExecutionRecord | None:
+        """Change a record and return it; ``None`` when there is no such record.
+
+        Arguments left at ``None`` change nothing, ``metadata`` is merged key by key, and ``update_time``
+        moves. Only a running or interrupted record changes its status.
+
+        Raises:
+            IllegalTransition: the record has ended with another status.
+            InvalidStatus: *execute_status* is none of the four.
+            InvalidInput: *metadata* is not a mapping.
+            StoreError: the change could not be written.
+        """
+        change = RecordChange.of(
+            self._clock(),
+            status=execute_status,
+            metadata=_mapping(metadata),
+            output=output,
+            error_code=error_code,
+            error_message=error_message,
+            debug_url=debug_url,
+            usage=usage,
+            node_execute_status=node_execute_status,
+        )
+        if not (_could_exist(workflow_id) and _could_exist(execute_id)):
+            return None
+        await self.store.open()
+        body = await self.store.update(workflow_id, execute_id, change)
+        return None if body is None else _record(body)
+
+    async def get_execution_history(self, workflow_id: str, page_size: int = 20, page_index: int = 1) -> HistoryPage:
+        """One page of a workflow's records, newest first; an unknown workflow has none.
+
+        Raises:
+            InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
+            StoreError: the store could not be read.
+        """
+        page = await self.page_bytes(workflow_id, page_size, page_index)
+        return {
+            "histories": [_record(body) for body in page.documents],
+            "total": page.total,
+            "has_more": page.has_more,
+        }
+
+    async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Page:
+        """The same page as stored bytes, neither parsed nor written again; ``None`` asks for all workflows.
+
+        Raises:
+            InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
+            StoreError: the store could not be read.
+        """
+        _check_page(page_size, page_index)
+        if workflow_id is not None and not _could_exist(workflow_id):
+            return Page([], 0, has_more=False)
+        await self.store.open()
+        return await self.store.page(workflow_id, page_size, page_index)
+
+    async def get_execution_detail(self, workflow_id: str, execute_id: str) -> ExecutionRecord | None:
+        """One record, or ``None``.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        body = await self.detail_bytes(workflow_id, execute_id)
+        return None if body is None else _record(body)
+
+    async def detail_bytes(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """One record as stored bytes, or ``None``.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        if not (_could_exist(workflow_id) and _could_exist(execute_id)):
+            return None
+        await self.store.open()
+        return await self.store.get(workflow_id, execute_id)
+
+    async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
+        """The records with this id in any workflow, newest first; most often one or none.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        if not _could_exist(execute_id):
+            return []
+        await self.store.open()
+        return [_record(body) for body in await self.store.find(execute_id)]
+
+    async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
+        """Remove one record; whether there was one.
+
+        Raises:
+            StoreError: the removal could not be written.
+        """
+        if not (_could_exist(workflow_id) and _could_exist(execute_id)):
+            return False
+        await self.store.open()
+        return await self.store.delete(workflow_id, execute_id)
+
+    async def clear_workflow_history(self, workflow_id: str) -> bool:
+        """Remove all records of a workflow; whether there were any.
+
+        Raises:
+            StoreError: the removal could not be written.
+        """
+        if not _could_exist(workflow_id):
+            return False
+        await self.store.open()
+        return await self.store.clear(workflow_id)
+
+    async def get_all_workflows(self) -> list[str]:
+        """The ids of the workflows that have history, the one with the newest record first.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        return [summary.workflow_id for summary in await self.workflow_summaries()]
+
+    async def workflow_summaries(self) -> list[WorkflowSummary]:
+        """The workflows that have history, with counts per status and the time of the last run.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self.store.open()
+        return await self.store.workflows()
+
+    async def health(self) -> StoreHealth:
+        """Whether histories can be read and written now; never raises."""
+        return await self.store.health()
+
+
+_shared: ExecutionHistoryService | None = None
+_shared_lock = threading.Lock()
+
+
+def get_execution_history_service() -> ExecutionHistoryService:
+    """The one service that this process shares, on the store that the settings name.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    global _shared  # noqa: PLW0603 - existing callers rely on one instance a process
+    with _shared_lock:
+        if _shared is None:
+            settings = load_settings()
+            _shared = ExecutionHistoryService(settings.store, json_files=settings.json_files)
+        return _shared
+
+
+def _record(body: bytes) -> ExecutionRecord:
+    return cast("ExecutionRecord", orjson.loads(body))
+
+
+def _could_exist(identifier: object) -> bool:
+    """Whether a record could have this id: what no store can hold is simply not there."""
+    try:
+        check_identifier("id", identifier)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _mapping(metadata: Any) -> Any:  # noqa: ANN401 - what callers pass is what is checked here
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise InvalidInput(f"metadata is a mapping of keys to values, not {type(metadata).__name__}.")
+    return metadata
+
+
+def _check_page(page_size: object, page_index: object) -> None:
+    if not isinstance(page_size, int) or not 1 <= page_size <= MAX_PAGE_SIZE:
+        raise InvalidPage(f"page_size is a whole number from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.")
+    if not isinstance(page_index, int) or page_index < 1:
+        raise InvalidPage(f"page_index is a whole number from 1 on, not {page_index!r}.")

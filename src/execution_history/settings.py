@@ -1,0 +1,167 @@
+"""Every setting, its default, and where it may be set.
+
+A setting named ``port`` is read, the first that has it winning, from the program's own arguments, from the
+variable ``EXECUTION_HISTORY_PORT``, and from one optional TOML file: ``execution-history.toml`` in the
+current folder, or the file that ``EXECUTION_HISTORY_CONFIG`` names. ``COZE_API_TOKEN`` and
+``COZE_API_BASE`` describe the account ``default`` where the settings do not.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError as SourceError,
+    TomlConfigSettingsSource,
+)
+
+from execution_history.errors import SettingsError
+
+PREFIX: Final = "EXECUTION_HISTORY_"
+CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
+DEFAULT_CONFIG: Final = "execution-history.toml"
+COZE_COM: Final = "https://api.coze.com"
+
+
+class AccountSettings(BaseModel):
+    """One Coze account: where it is called and how it proves itself.
+
+    Either ``token`` (a personal or service token), or ``client_id``, ``public_key_id`` and one of
+    ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_url: str = COZE_COM
+    token: SecretStr | None = None
+    client_id: str | None = None
+    public_key_id: str | None = None
+    private_key: SecretStr | None = None
+    private_key_file: Path | None = None
+    oauth_base_url: str | None = None
+    """Where tokens are fetched, when that is not ``base_url``: the JWT's audience is its host."""
+
+    @field_validator("base_url", "oauth_base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("is an address that begins with http:// or https://")
+        return value if value is None else value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _jwt_is_whole(self) -> "AccountSettings":
+        parts = (self.client_id, self.public_key_id, self.private_key or self.private_key_file)
+        if any(parts) and not all(parts):
+            raise ValueError("needs client_id, public_key_id and private_key (or private_key_file) together")
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings; build one with :func:`load_settings`, which words what is wrong as one sentence."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
+
+    store: str = "data/execution_history"
+    """A folder or a store URL."""
+    json_files: bool = True
+    """Whether ``{workflow_id}.json`` files are kept beside the embedded database."""
+    host: str = "127.0.0.1"
+    """The address the server listens on."""
+    port: int = Field(default=8765, ge=0, le=65_535)
+    """The port the server listens on; 0 takes a free one."""
+    allowed_hosts: list[str] = []
+    """Names besides localhost and the listening address that a request's ``Host`` may carry."""
+    sandbox_port: int = Field(default=8766, ge=0, le=65_535)
+    """The port of the sandbox upstream; 0 takes a free one."""
+    accounts: dict[str, AccountSettings] = {}
+    """Coze accounts by name; ``default`` is used where none is named."""
+    upstream_timeout_seconds: float = Field(default=600, gt=0)
+    """How long an upstream may stay silent before the run counts as timed out."""
+    connect_timeout_seconds: float = Field(default=10, gt=0)
+    """How long connecting to an upstream may take."""
+    drain_limit_seconds: float = Field(default=1800, gt=0)
+    """How long an upstream is still read after its caller has hung up."""
+    progress_interval_ms: int = Field(default=1000, ge=50)
+    """How often the progress of a stream is saved."""
+    require_recording: bool = False
+    """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
+    lease_seconds: float = Field(default=15, ge=1)
+    """How long a recorder counts as alive after its last sign of life."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then variables, then the TOML file; no other source."""
+        del dotenv_settings, file_secret_settings
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file()))
+
+
+def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by the model
+    """The settings in force, *arguments* before everything else; an argument of ``None`` is not given.
+
+    Raises:
+        SettingsError: a value is wrong, a name is unknown, or the file cannot be read.
+    """
+    _refuse_unknown_variables()
+    given = {key: value for key, value in arguments.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+    except SourceError as error:
+        raise SettingsError(f"A setting in the environment cannot be read: {error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {_config_file()} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise SettingsError(f"The settings file {_config_file()} cannot be read: {error.strerror}.") from None
+    _add_default_account(settings)
+    return settings
+
+
+def _config_file() -> Path:
+    return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+
+
+def _refuse_unknown_variables() -> None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise SettingsError(f"{CONFIG_VARIABLE} names {named!r}, which is not a file.")
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for variable in os.environ:
+        upper = variable.upper()
+        if upper.startswith(PREFIX) and upper.partition("__")[0] not in known:
+            raise SettingsError(f"{variable} is not a setting; see `execution-history serve --help`.")
+
+
+def _add_default_account(settings: Settings) -> None:
+    token, base = os.environ.get("COZE_API_TOKEN", "").strip(), os.environ.get("COZE_API_BASE", "").strip()
+    if "default" in settings.accounts or not (token or base):
+        return
+    try:
+        settings.accounts["default"] = AccountSettings(
+            base_url=base or COZE_COM, token=SecretStr(token) if token else None
+        )
+    except ValidationError:
+        raise SettingsError(f"COZE_API_BASE is {base!r}, but an address begins with http:// or https://.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first fault of *error*, with the names under which the setting can be given; never its value."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    path = [str(part) for part in fault["loc"]]
+    name = ".".join(path) or "settings"
+    if fault["type"] == "extra_forbidden":
+        return f"There is no setting {name!r}; look for a misspelling in {_config_file()} or the arguments."
+    problem = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"The setting {name} (variable {PREFIX}{'__'.join(path).upper()}) is wrong: it {problem}."

@@ -1,0 +1,147 @@
+"""The promise every store keeps.
+
+The memory store is its executable specification: what this page leaves open, that store decides, and
+one contract suite holds every other store to it. All methods are coroutines and may be called from
+several event loops and threads at once.
+
+**Order.** Records of a workflow are ordered by ``create_time``, newest first; of two with the same
+time the one that came into the store later is the newer.
+
+**Durability.** When a writing call returns, its effect survives the death of the process, and of the
+machine where the store has a disk. A call that raises has changed nothing.
+
+**The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
+rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
+smaller one can still appear. Of a record that changed several times only the last change is given.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from execution_history.record import Document, RecordChange
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of records as stored bytes, newest first.
+
+    ``total`` counts all records of what was asked for, in the same snapshot; ``has_more`` says whether
+    records follow this page.
+    """
+
+    documents: Sequence[bytes]
+    total: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSummary:
+    """A workflow that has history: how many records in which status, and when the newest began.
+
+    ``counts`` has the four statuses, and ``other`` for adopted records whose status is none of them.
+    Times are milliseconds; ``last_create_time`` is the newest record's.
+    """
+
+    workflow_id: str
+    total: int
+    counts: dict[str, int]
+    last_create_time: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the change feed; a cleared workflow is a ``delete`` without an ``execute_id``."""
+
+    revision: int
+    kind: Literal["put", "delete"]
+    workflow_id: str
+    execute_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What a merge did: records that were new, that replaced an older version, and that were left alone."""
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether the store can be used now: ``problems`` holds one sentence each, none when all is well."""
+
+    problems: tuple[str, ...] = ()
+
+
+class HistoryStore(Protocol):
+    """Where histories are kept. Ids are checked before they come here; see the module for the promise.
+
+    Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
+    """
+
+    async def open(self) -> None:
+        """Make the store usable; a second call does nothing."""
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of everything; a second call does nothing."""
+
+    async def create(self, document: Document) -> None:
+        """Keep a new record.
+
+        Raises:
+            ExecutionExists: the workflow has a record with this execute id.
+        """
+
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+        """Apply *change* to the stored record, atomically, and return its new bytes.
+
+        Returns ``None`` when there is no such record, or ``change.only_from`` excludes its status.
+
+        Raises:
+            IllegalTransition: the record has ended and the change asks for another status.
+        """
+
+    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+        """Bring records from elsewhere in; idempotent.
+
+        A record that is there already is replaced when the other's ``update_time`` is newer.
+        """
+
+    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """The stored bytes of one record, or ``None``."""
+
+    async def find(self, execute_id: str) -> list[bytes]:
+        """The records with this execute id in any workflow, newest first; most often one or none."""
+
+    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
+        """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
+
+    async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
+        """At most *limit* records in one of *statuses*, oldest first."""
+
+    async def delete(self, workflow_id: str, execute_id: str) -> bool:
+        """Remove one record; whether there was one."""
+
+    async def clear(self, workflow_id: str) -> bool:
+        """Remove a workflow's whole history at once; whether there was any."""
+
+    async def workflows(self) -> list[WorkflowSummary]:
+        """Every workflow that has history, the one with the newest record first."""
+
+    async def changes(self, since: int, limit: int) -> list[Change]:
+        """At most *limit* changes with a revision above *since*, in order."""
+
+    async def renew_lease(self, owner: str, expires: int) -> None:
+        """Say that recorder *owner* is alive until *expires* (milliseconds); 0 gives the lease up."""
+
+    async def leases(self) -> dict[str, int]:
+        """The recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
+
+    async def flush(self) -> None:
+        """Return when everything that follows the calls answered so far is on the disk too."""
+
+    async def health(self) -> StoreHealth:
+        """Whether the store can be read and written now; never raises."""

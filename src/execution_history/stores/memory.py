@@ -1,0 +1,229 @@
+"""The memory store: the executable specification of the promise, and a store for tests and trials."""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from execution_history.errors import ExecutionExists, StoreClosed
+from execution_history.record import STATUSES, Document, RecordChange
+from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+
+
+@dataclass(slots=True)
+class _Entry:
+    document: Document
+    sequence: int
+    revision: int
+
+    def place(self) -> tuple[int, int]:
+        return (self.document.create_time, self.sequence)
+
+
+@dataclass(slots=True)
+class _Workflow:
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    oldest_first: list[_Entry] = field(default_factory=list)
+    updated_at: int = 0
+
+    def put(self, entry: _Entry) -> None:
+        at = bisect_left(self.oldest_first, entry.place(), key=_Entry.place)
+        self.oldest_first.insert(at, entry)
+        self.entries[entry.document.execute_id] = entry
+
+    def take(self, execute_id: str) -> _Entry | None:
+        entry = self.entries.pop(execute_id, None)
+        if entry is not None:
+            del self.oldest_first[bisect_left(self.oldest_first, entry.place(), key=_Entry.place)]
+        return entry
+
+
+class MemoryStore:
+    """Keeps everything in this process's memory and forgets it on ``aclose``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._workflows: dict[str, _Workflow] = {}
+        self._deleted: list[Change] = []
+        self._leases: dict[str, int] = {}
+        self._revision = 0
+        self._sequence = 0
+        self._closed = False
+
+    async def open(self) -> None:
+        """Nothing has to be opened."""
+        self._check_open()
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._closed = True
+            self._workflows.clear()
+
+    async def create(self, document: Document) -> None:
+        """See :meth:`HistoryStore.create`."""
+        with self._lock:
+            self._check_open()
+            workflow = self._workflows.get(document.workflow_id)
+            if workflow is not None and document.execute_id in workflow.entries:
+                raise ExecutionExists(document.workflow_id, document.execute_id)
+            self._put(document)
+
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+        """See :meth:`HistoryStore.update`."""
+        with self._lock:
+            entry = self._entry(workflow_id, execute_id)
+            document = None if entry is None else change.apply(entry.document.body)
+            if document is None:
+                return None
+            self._put(document)
+            return document.body
+
+    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+        """See :meth:`HistoryStore.merge`."""
+        added = replaced = unchanged = 0
+        for document in documents:
+            with self._lock:
+                entry = self._entry(document.workflow_id, document.execute_id)
+                if entry is None:
+                    added += 1
+                elif entry.document.update_time < document.update_time:
+                    replaced += 1
+                else:
+                    unchanged += 1
+                    continue
+                self._put(document)
+        return MergeReport(added, replaced, unchanged)
+
+    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """See :meth:`HistoryStore.get`."""
+        with self._lock:
+            entry = self._entry(workflow_id, execute_id)
+            return None if entry is None else entry.document.body
+
+    async def find(self, execute_id: str) -> list[bytes]:
+        """See :meth:`HistoryStore.find`."""
+        with self._lock:
+            self._check_open()
+            found = [w.entries[execute_id] for w in self._workflows.values() if execute_id in w.entries]
+            return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
+
+    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
+        """See :meth:`HistoryStore.page`."""
+        with self._lock:
+            self._check_open()
+            if workflow_id is None:
+                entries = sorted((e for w in self._workflows.values() for e in w.oldest_first), key=_Entry.place)
+            else:
+                entries = self._workflows.get(workflow_id, _Workflow()).oldest_first
+            total, first = len(entries), (index - 1) * size
+            chosen = islice(reversed(entries), first, first + size) if first < total else ()
+            return Page([entry.document.body for entry in chosen], total, first + size < total)
+
+    async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
+        """See :meth:`HistoryStore.open_records`."""
+        with self._lock:
+            self._check_open()
+            entries = (e for w in self._workflows.values() for e in w.oldest_first)
+            chosen = sorted((e for e in entries if e.document.status in statuses), key=_Entry.place)
+            return [entry.document.body for entry in chosen[:limit]]
+
+    async def delete(self, workflow_id: str, execute_id: str) -> bool:
+        """See :meth:`HistoryStore.delete`."""
+        with self._lock:
+            self._check_open()
+            workflow = self._workflows.get(workflow_id)
+            if workflow is None or workflow.take(execute_id) is None:
+                return False
+            if not workflow.entries:
+                del self._workflows[workflow_id]
+            self._note_deletion(workflow_id, execute_id)
+            return True
+
+    async def clear(self, workflow_id: str) -> bool:
+        """See :meth:`HistoryStore.clear`."""
+        with self._lock:
+            self._check_open()
+            if self._workflows.pop(workflow_id, None) is None:
+                return False
+            self._note_deletion(workflow_id, None)
+            return True
+
+    async def workflows(self) -> list[WorkflowSummary]:
+        """See :meth:`HistoryStore.workflows`."""
+        with self._lock:
+            self._check_open()
+            newest_first = sorted(
+                self._workflows.items(), key=lambda item: item[1].oldest_first[-1].place(), reverse=True
+            )
+            return [_summary(workflow_id, workflow) for workflow_id, workflow in newest_first]
+
+    async def changes(self, since: int, limit: int) -> list[Change]:
+        """See :meth:`HistoryStore.changes`."""
+        with self._lock:
+            self._check_open()
+            kind: Literal["put"] = "put"
+            found = [change for change in self._deleted if change.revision > since]
+            found += [
+                Change(entry.revision, kind, workflow_id, execute_id)
+                for workflow_id, workflow in self._workflows.items()
+                for execute_id, entry in workflow.entries.items()
+                if entry.revision > since
+            ]
+            return sorted(found, key=lambda change: change.revision)[:limit]
+
+    async def renew_lease(self, owner: str, expires: int) -> None:
+        """See :meth:`HistoryStore.renew_lease`."""
+        with self._lock:
+            self._check_open()
+            if expires:
+                self._leases[owner] = expires
+            else:
+                self._leases.pop(owner, None)
+
+    async def leases(self) -> dict[str, int]:
+        """See :meth:`HistoryStore.leases`."""
+        with self._lock:
+            self._check_open()
+            return dict(self._leases)
+
+    async def flush(self) -> None:
+        """Nothing follows a call here."""
+        self._check_open()
+
+    async def health(self) -> StoreHealth:
+        """See :meth:`HistoryStore.health`."""
+        return StoreHealth(("The store is closed.",) if self._closed else ())
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("This history was closed; make a new service.")
+
+    def _entry(self, workflow_id: str, execute_id: str) -> _Entry | None:
+        self._check_open()
+        workflow = self._workflows.get(workflow_id)
+        return None if workflow is None else workflow.entries.get(execute_id)
+
+    def _put(self, document: Document) -> None:
+        workflow = self._workflows.setdefault(document.workflow_id, _Workflow())
+        self._revision += 1
+        old = workflow.take(document.execute_id)
+        if old is None:
+            self._sequence += 1
+        workflow.put(_Entry(document, old.sequence if old else self._sequence, self._revision))
+        workflow.updated_at = max(workflow.updated_at, document.update_time)
+
+    def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
+        self._revision += 1
+        self._deleted.append(Change(self._revision, "delete", workflow_id, execute_id))
+
+
+def _summary(workflow_id: str, workflow: _Workflow) -> WorkflowSummary:
+    counts = dict.fromkeys((*STATUSES, "other"), 0)
+    for entry in workflow.oldest_first:
+        status = entry.document.status
+        counts[status if status in STATUSES else "other"] += 1
+    newest = workflow.oldest_first[-1].document.create_time
+    return WorkflowSummary(workflow_id, len(workflow.oldest_first), counts, newest, workflow.updated_at)

@@ -1,0 +1,131 @@
+"""Connections to ``history.db``: the folder, the pragmas, the migrations."""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from execution_history.clock import now_ms
+from execution_history.errors import StoreTooNew, StoreUnwritable
+from execution_history.stores.sqlite import packing
+from execution_history.stores.sqlite.queries import migrations, query
+
+DATABASE: Final = "history.db"
+BUSY_MS: Final = 30_000
+
+_WRITER_CACHE_KIB: Final = 32 * 1024
+_READER_CACHE_KIB: Final = 8 * 1024
+_CHECKPOINT_PAGES: Final = 4_000
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make *folder*, only for its owner, or see that it can be ours.
+
+    Raises:
+        StoreUnwritable: it is not a folder, or it belongs to somebody else.
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise StoreUnwritable(
+                f"The history cannot be kept in {str(folder)!r}: that is a file, not a folder."
+            ) from None
+        _check_owner(folder)
+        if _only_ours(folder) and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            folder.chmod(0o700)
+
+
+def _check_owner(folder: Path) -> None:
+    if not hasattr(os, "geteuid"):
+        return
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        raise StoreUnwritable(
+            f"The history folder {str(folder)!r} belongs to user {owner} and this program runs as user "
+            f"{os.geteuid()}: run it as that user, or choose another folder."
+        )
+
+
+def _only_ours(folder: Path) -> bool:
+    """Whether nothing else lives here: a folder shared with other things keeps its permissions."""
+    with os.scandir(folder) as entries:
+        return all(entry.name.startswith((DATABASE, ".")) or ".json" in entry.name for entry in entries)
+
+
+def open_writer(folder: Path) -> apsw.Connection:
+    """The one connection that writes, with the newest schema.
+
+    Raises:
+        StoreTooNew: a newer version of this package made the database.
+        apsw.Error: SQLite could not open it.
+    """
+    path = folder / DATABASE
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(BUSY_MS)
+    # Only an empty database takes this; it lets deleted records give their space back in small steps.
+    connection.pragma("auto_vacuum", 2)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", 2)
+    connection.pragma("cache_size", -_WRITER_CACHE_KIB)
+    connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
+    connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    _migrate(connection, folder)
+    return connection
+
+
+def open_reader(folder: Path) -> apsw.Connection:
+    """A connection that only reads.
+
+    Raises:
+        apsw.Error: SQLite could not open the database.
+    """
+    connection = apsw.Connection(str(folder / DATABASE), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_MS)
+    connection.pragma("query_only", 1)
+    connection.pragma("cache_size", -_READER_CACHE_KIB)
+    return connection
+
+
+def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
+    """The dictionaries that the store's documents were packed with, by number."""
+    rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
+    return dict(rows)
+
+
+def _migrate(connection: apsw.Connection, folder: Path) -> None:
+    """Run the migrations that are missing, each in one transaction with the note that it ran."""
+    known = migrations()
+    if _applied(connection) == len(known):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations "
+            "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+        )
+        applied = _applied(connection)
+        if applied > len(known):
+            raise StoreTooNew(
+                f"The history in {str(folder)!r} was written by a newer version of execution-history: upgrade this one."
+            )
+        for number, name, script in known[applied:]:
+            connection.execute(script)
+            connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, name, now_ms()))
+        connection.execute(query("add_dictionary"), (packing.CURRENT, packing.shipped_dictionary()))
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _applied(connection: apsw.Connection) -> int:
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchall():
+        return 0
+    return int(connection.execute("SELECT coalesce(max(number), 0) FROM migrations").get)

@@ -1,0 +1,246 @@
+"""The background thread that makes large face files anew, off the writers' path.
+
+A file is built beside the old one from a snapshot of the store, or from the old file with new slack, and
+caught up with the change feed until little is missing. The rest, and the renaming, are done in the
+writer thread in one go. Meanwhile the old file is edited in place as ever.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final, Protocol
+
+import apsw
+
+from execution_history.errors import StoreError
+from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
+from execution_history.stores.sqlite.face.layout import Header
+from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
+from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.transaction import FaceState
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+
+_FRONT: Final = 2 * 1024 * 1024
+_FEW_CHANGES: Final = 100
+_ATTEMPTS: Final = 5
+
+
+class PostsToWriter(Protocol):
+    """What the builder needs of the writer."""
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Run *work* in the writer thread, outside a transaction."""
+
+
+class _NoRoom(Exception):  # noqa: N818 - a finding, not a failure
+    """The new file is too small for what has come in the meantime."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A file in the making. ``aside`` holds the records that wait for it; ``None`` means all do."""
+
+    workflow_id: str
+    aside: set[str] | None
+    old: FaceFile | None = None
+    begin: int = 0
+    attempt: int = 0
+    cancelled: bool = False
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Builder:
+    """Builds files one after the other.
+
+    Args:
+        folder: where the files are.
+        reader: where records come from.
+        install: takes a finished file, in the writer thread.
+    """
+
+    def __init__(self, folder: Path, reader: Reader, install: Callable[[str, FaceFile], None]) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._install = install
+        self._jobs: dict[str, _Job] = {}
+        self._when_idle: list[Callable[[], object]] = []
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, writer: PostsToWriter) -> None:
+        """Know the writer, and remove what a build that was killed left behind."""
+        self._writer = writer
+        for leftover in self._folder.glob(".*.building*"):
+            leftover.unlink(missing_ok=True)
+
+    def build(self, workflow_id: str, aside: set[str] | None) -> None:
+        """Make a workflow's file anew from the store; *aside* are the records that wait, ``None`` for all."""
+        job = self._jobs.get(workflow_id)
+        if job is None:
+            self._start(_Job(workflow_id, aside))
+            return
+        job.old = None  # what was an extension has to become a build: something found no room
+        job.aside = None if aside is None or job.aside is None else job.aside | aside
+
+    def extend(self, workflow_id: str, face: FaceFile) -> None:
+        """Give a file new slack before the old is used up."""
+        if workflow_id not in self._jobs:
+            face.deepest_edit = 0
+            self._start(_Job(workflow_id, set(), face, boundary(face, _FRONT)))
+
+    def cancel(self, workflow_id: str) -> None:
+        """The job is over, or its file is not wanted any more; whoever waits for it is answered."""
+        job = self._jobs.pop(workflow_id, None)
+        if job is not None:
+            job.cancelled = True
+            self._answer(job)
+
+    def blocks_all(self, workflow_id: str) -> bool:
+        """Whether no record of the workflow can be shown before its file is there."""
+        job = self._jobs.get(workflow_id)
+        return job is not None and job.aside is None
+
+    def aside(self, workflow_id: str) -> set[str]:
+        """The records that can only be shown in the file in the making."""
+        job = self._jobs.get(workflow_id)
+        return set() if job is None or job.aside is None else job.aside
+
+    def when_done(self, workflow_id: str, answer: Callable[[], None]) -> None:
+        """Call *answer* when the workflow's file is there."""
+        job = self._jobs.get(workflow_id)
+        if job is None:
+            answer()
+        else:
+            job.waiting.append(answer)
+
+    def when_idle(self, answer: Callable[[], object]) -> None:
+        """Call *answer* when nothing is in the making."""
+        if self._jobs:
+            self._when_idle.append(answer)
+        else:
+            answer()
+
+    def close(self) -> None:
+        """Stop after the job at hand. The writer has stopped: what is unfinished is made anew at the next opening."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+        for job in list(self._jobs.values()):
+            self._path(job).unlink(missing_ok=True)
+            self.cancel(job.workflow_id)
+
+    def _start(self, job: _Job) -> None:
+        self._jobs[job.workflow_id] = job
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="execution-history-files", daemon=True)
+            self._thread.start()
+        self._queue.put(job)
+
+    def _serve(self) -> None:
+        while (job := self._queue.get()) is not None:
+            try:
+                built = None if job.cancelled else self._make(job)
+            except (OSError, apsw.Error, StoreError, NotOurs, _NoRoom) as error:
+                _log.warning("Making a JSON file anew failed and is tried again: %s", type(error).__name__)
+                self._writer.post(lambda job=job: self._retry(job))  # type: ignore[misc]
+            else:
+                self._writer.post(lambda job=job, built=built: self._finish(job, built))  # type: ignore[misc]
+
+    def _path(self, job: _Job) -> Path:
+        return self._folder / f".{id(job):x}.{os.getpid()}.building"
+
+    def _make(self, job: _Job) -> FaceFile | None:
+        """The new file, caught up until little is missing; ``None`` when the workflow is gone."""
+        path, old = self._path(job), job.old
+        if old is not None:
+            source = FaceFile(old.path)
+            try:
+                build_from_file(path, source, job.begin)
+            finally:
+                source.close()
+            return FaceFile(path)
+        with self._reader.connection() as connection, self._reader.frozen(connection):
+            state = self._reader.face_state(connection, job.workflow_id)
+            if state is None:
+                return None
+            header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
+            build_from_store(path, header, self._reader.documents(connection, job.workflow_id))
+        built = FaceFile(path)
+        while self._catch_up(built, _FEW_CHANGES):
+            pass
+        return built
+
+    def _catch_up(self, face: FaceFile, few: int) -> bool:
+        """Apply what has changed since the file's revision; whether that was more than *few* changes."""
+        with self._reader.connection() as connection, self._reader.frozen(connection):
+            state = self._reader.face_state(connection, face.header.workflow_id)
+            changes = self._reader.face_changes(connection, face.header.workflow_id, face.header.revision)
+        if face.apply(changes):
+            raise _NoRoom
+        if state is not None:
+            face.finish(state.total, state.updated_at, state.revision)
+        return len(changes) > few
+
+    def _finish(self, job: _Job, built: FaceFile | None) -> None:
+        """In the writer thread: bring the new file up to date and put it in its place, or try again."""
+        if built is None:
+            self.cancel(job.workflow_id)
+            return
+        try:
+            done = not job.cancelled and self._complete(job, built)
+        except (OSError, StoreError, apsw.Error, _NoRoom) as error:
+            _log.warning("A JSON file made anew could not be put in its place: %s", type(error).__name__)
+            done = False
+        if done:
+            self.cancel(job.workflow_id)
+            return
+        built.close()
+        self._path(job).unlink(missing_ok=True)
+        if not job.cancelled:
+            self._retry(job)
+
+    def _retry(self, job: _Job) -> None:
+        """Queue the job once more, from the store; after some attempts leave it to the next opening."""
+        job.attempt += 1
+        job.old, job.begin = None, 0
+        if job.attempt < _ATTEMPTS:
+            self._queue.put(job)
+        else:
+            _log.error("A JSON file could not be made anew; it will be when the store is opened next.")
+            self.cancel(job.workflow_id)
+
+    def _complete(self, job: _Job, built: FaceFile) -> bool:
+        with self._reader.connection() as connection:
+            state = self._reader.face_state(connection, job.workflow_id)
+        if state is None:
+            return False
+        if job.begin and not self._add_front(job, built, state):
+            return False
+        self._catch_up(built, 0)
+        self._install(job.workflow_id, built)
+        return True
+
+    def _add_front(self, job: _Job, built: FaceFile, state: FaceState) -> bool:
+        """Copy the newest records of the old file, unless it was touched behind them in the meantime."""
+        old = job.old
+        if old is None or job.aside or old.deepest_edit > job.begin:
+            return False
+        if old.header.revision != state.revision or not old.is_untouched(state.updated_at, state.revision):
+            return False
+        built.put_before(old.read(old.header.newest_at, job.begin))
+        built.finish(state.total, state.updated_at, state.revision)
+        return True
+
+    def _answer(self, job: _Job) -> None:
+        waiting, job.waiting = job.waiting, []
+        for answer in waiting:
+            answer()
+        if not self._jobs:
+            idle, self._when_idle = self._when_idle, []
+            for done in idle:
+                done()

@@ -1,0 +1,105 @@
+"""The edits that change a face file in place: pure functions from a window of its bytes to one write.
+
+A window is a part of the file that begins anywhere before the record concerned, at best in the slack or
+a gap, and reaches beyond its end. Room for growth is taken from the gaps to the left, so
+that what is older never moves. Each edit is one write, after which the file parses.
+"""
+
+from dataclasses import dataclass
+
+from execution_history.stores.sqlite.face.layout import CLOSING, FOOTER, RECORD_START, SEPARATOR, record_key
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Write ``data`` at ``offset``; ``free`` of its first bytes are spaces that remain usable."""
+
+    offset: int
+    data: bytes
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a record stands in the file: from its indentation to behind its closing brace."""
+
+    start: int
+    end: int
+
+
+def find_record(window: bytes, base: int, execute_id: str, begin: int = 0) -> Span | None:
+    """The record with this id in a window that starts at file offset *base*; ``None`` when it is not wholly there."""
+    key = record_key(execute_id)
+    start = window.find(key, begin)
+    if start < 0:
+        return None
+    end = window.find(CLOSING, start)
+    return None if end < 0 else Span(base + start, base + end + len(CLOSING))
+
+
+def splice(window: bytes, base: int, span: Span, replacement: bytes) -> Edit | None:
+    """Put *replacement* where *span* is, ending where it ended; ``None`` when the window has not enough room.
+
+    What it is longer is taken from the gaps to the left, newer records moving towards them; what it is
+    shorter becomes a gap.
+    """
+    grow = len(replacement) - (span.end - span.start)
+    if grow <= 0:
+        return Edit(span.start, b" " * -grow + replacement, -grow)
+    parts = [replacement]
+    at, missing = span.start - base, grow
+    while True:
+        text_end = _spaces_before(window, at)
+        gap = at - text_end
+        if gap >= missing:
+            left_over = gap - missing
+            parts.append(b" " * left_over)
+            return Edit(base + text_end, b"".join(reversed(parts)), left_over)
+        missing -= gap
+        previous = window.rfind(RECORD_START, 0, text_end)
+        if previous < 0:
+            return None
+        parts.append(window[previous:text_end])
+        at = previous
+
+
+def removal(window: bytes, base: int, span: Span) -> Edit:
+    """Blank a record together with the separator that has become one too many.
+
+    The window must reach from the end of the record before it (or the slack) to the footer or the next record.
+    """
+    start, end = span.start - base, span.end - base
+    if window.startswith(SEPARATOR, end):
+        return _blank(base, start, end + len(SEPARATOR))
+    text_end = _spaces_before(window, start)
+    line_end = window.index(b"\n", end)
+    if window[text_end - len(SEPARATOR) : text_end] == SEPARATOR:
+        # The oldest of several: the one before it becomes the last and loses its comma.
+        return _blank(base, text_end - len(SEPARATOR), line_end)
+    return _blank(base, start, line_end + 1)
+
+
+def is_last(window: bytes, base: int, span: Span) -> bool:
+    """Whether no older record follows *span*."""
+    return not window.startswith(SEPARATOR, span.end - base)
+
+
+def ends_here(window: bytes, offset: int) -> bool:
+    """Whether the list of records ends at this place of the window."""
+    return window.startswith(FOOTER, offset)
+
+
+def _blank(base: int, start: int, end: int) -> Edit:
+    return Edit(base + start, b" " * (end - start), end - start)
+
+
+def _spaces_before(window: bytes, at: int) -> int:
+    """The offset at which the run of spaces that ends at *at* begins."""
+    chunk = 4096
+    while at > 0:
+        begin = max(0, at - chunk)
+        kept = len(window[begin:at].rstrip(b" "))
+        if kept:
+            return begin + kept
+        at, chunk = begin, chunk * 4
+    return 0

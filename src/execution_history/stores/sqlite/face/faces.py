@@ -1,0 +1,320 @@
+"""All the face files of a store: brought up to every commit in the writer thread, before callers are answered.
+
+A file that has no room left, that somebody deleted or touched, or that is behind, is made anew: at once when
+it is small, in a background thread otherwise, and then only those callers wait whose records it lacks.
+"""
+
+import asyncio
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from execution_history.errors import StoreError
+from execution_history.stores.sqlite.face.adopting import Adopter
+from execution_history.stores.sqlite.face.builder import Builder
+from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs, regrow, write_new
+from execution_history.stores.sqlite.face.layout import Header, render
+from execution_history.stores.sqlite.face.names import file_name
+from execution_history.stores.sqlite.faults import as_store_error
+from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.transaction import FaceChange, FaceState, WorkflowRow, WriteTransaction
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+_Result = TypeVar("_Result")
+
+_MOST_OPEN: Final = 128
+_ROWS_AT_ONCE: Final = 200
+_BYTES_AT_ONCE: Final = 2 * SMALL
+_LOW_SLACK: Final = 16
+
+
+class CommitsWrites(Protocol):
+    """What the faces need of the writer."""
+
+    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[WorkflowRow]]:
+        """Run *work* in a transaction of its own, in the writer thread."""
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Run *work* in the writer thread, outside a transaction."""
+
+
+class FacesOff:
+    """No files: what stands in for :class:`Faces` when the setting turns them off."""
+
+    def begin(self, writer: CommitsWrites) -> None:
+        """Nothing to adopt."""
+
+    def follow(self, rows: list[WorkflowRow]) -> set[str]:
+        """Nothing to bring up to date."""
+        del rows
+        return set()
+
+    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
+        """Always."""
+        del workflow_id
+        answer()
+
+    async def flush(self) -> None:
+        """Nothing to wait for."""
+
+    def problems(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Faces:
+    """The face files of one folder.
+
+    Args:
+        folder: the store's folder.
+        reader: where records are read when a file is made anew.
+    """
+
+    def __init__(self, folder: Path, reader: Reader) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._case_sensitive = _tells_case(folder)
+        self._open: OrderedDict[str, FaceFile] = OrderedDict()
+        self._stale: set[str] = set()
+        self._unsynced: set[str] = set()
+        self._problems: dict[str, str] = {}
+        self._builder = Builder(folder, reader, self._install)
+
+    def begin(self, writer: CommitsWrites) -> None:
+        """Make every file equal to the store: adopt what others wrote, bring back what is missing.
+
+        Runs once, before the first caller is served, with the lock between processes held.
+        """
+        self._writer = writer
+        self._builder.begin(writer)
+        self._adopter = Adopter(self._folder, writer, self._path)
+        for workflow_id in self._adopter.reconcile(self._reader):
+            self._renew(workflow_id)
+
+    def follow(self, rows: list[WorkflowRow]) -> set[str]:
+        """Bring the files up to a commit; the workflows whose file will only be current later."""
+        later = set()
+        for row in rows:
+            try:
+                if not self._follow(row):
+                    later.add(row.workflow_id)
+                elif row.workflow_id in self._problems:
+                    self._problems.pop(row.workflow_id, None)
+            except (OSError, StoreError) as error:
+                self._trouble(row.workflow_id, error)
+        return later
+
+    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
+        """Call *answer* in the writer thread once the workflow's file is current."""
+        self._builder.when_done(workflow_id, answer)
+
+    async def flush(self) -> None:
+        """Return when every file is current and on the disk."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self._writer.post(lambda: self._settle(lambda: loop.call_soon_threadsafe(settle)))
+        await done
+        await asyncio.to_thread(self._sync)
+
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for every file that could not be brought up to date."""
+        return tuple(self._problems.values())
+
+    def close(self) -> None:
+        """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
+        self._builder.close()
+        for workflow_id in sorted(self._stale):
+            self._renew(workflow_id, now=True)
+        for workflow_id in sorted(self._unsynced):
+            self._trim(workflow_id)
+        self._sync()
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _follow(self, row: WorkflowRow) -> bool:
+        """Whether the file of *row* is current now."""
+        state, before = row.state(), row.before or row.state()
+        self._unsynced.add(row.workflow_id)
+        if row.cleared or state.total == 0:
+            self._remove(row.workflow_id)
+            return True
+        if row.bulk:
+            self._stale.add(row.workflow_id)
+            return True
+        if row.anew or row.workflow_id in self._stale:
+            return self._renew(row.workflow_id)
+        if self._builder.blocks_all(row.workflow_id):
+            return False
+        face = self._face(row.workflow_id, before)
+        if face is not None:
+            return self._edit(face, row, state)
+        if before.total == 0 and not self._path(row.workflow_id).exists():
+            self._write_new(row, state)
+            return True
+        if self._path(row.workflow_id).exists():
+            self._adopter.adopt(self._path(row.workflow_id))
+        return self._renew(row.workflow_id)
+
+    def _edit(self, face: FaceFile, row: WorkflowRow, state: FaceState) -> bool:
+        """Apply the changes of *row* in place; whether all of them found room."""
+        aside = self._builder.aside(row.workflow_id)
+        waiting = [change for change in row.changes if change.execute_id in aside]
+        blocked = face.apply([change for change in row.changes if change.execute_id not in aside])
+        if blocked and face.size <= SMALL:
+            needed = sum(len(render(change.body)) + 8 for change in blocked if change.body)
+            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size // 4, 4096))
+            blocked = face.apply(blocked)
+            if blocked:
+                return self._renew(row.workflow_id)
+        if blocked or waiting or aside:
+            face.finish_but_for_some(state.total, state.updated_at, state.revision)
+        else:
+            face.finish(state.total, state.updated_at, state.revision)
+        if blocked:
+            needs_all = any(change.new for change in blocked)
+            self._builder.build(row.workflow_id, None if needs_all else {c.execute_id for c in blocked})
+        elif face.size > SMALL and face.slack < face.size // _LOW_SLACK:
+            self._builder.extend(row.workflow_id, face)
+        return not (blocked or waiting)
+
+    def _face(self, workflow_id: str, before: FaceState) -> FaceFile | None:
+        """The workflow's file, when it is ours, untouched, and up to *before*."""
+        face = self._open.get(workflow_id)
+        if face is not None:
+            self._open.move_to_end(workflow_id)
+            if face.header.revision == before.revision and face.is_untouched(before.updated_at, before.revision):
+                return face
+            self._forget(workflow_id)
+        try:
+            face = FaceFile(self._path(workflow_id))
+        except (FileNotFoundError, NotOurs):
+            return None
+        header = face.header
+        if (
+            header.workflow_id != workflow_id
+            or header.revision != before.revision
+            or not face.is_untouched(before.updated_at, before.revision)
+        ):
+            face.close()
+            return None
+        self._open[workflow_id] = face
+        if len(self._open) > _MOST_OPEN:
+            self._open.popitem(last=False)[1].close()
+        return face
+
+    def _write_new(self, row: WorkflowRow, state: FaceState) -> None:
+        """Begin the file of a workflow that had no records."""
+        newest_first: list[FaceChange] = []
+        latest = {change.execute_id: change for change in row.changes}
+        for change in latest.values():
+            if change.body is not None:
+                newest_first.insert(0, change)
+        newest_first.sort(key=lambda change: -change.create_time)
+        header = Header(row.workflow_id, state.total, state.updated_at, state.revision, 0)
+        write_new(self._path(row.workflow_id), header, [change.body or b"" for change in newest_first])
+
+    def _renew(self, workflow_id: str, *, now: bool = False) -> bool:
+        """Make a file anew from the store; whether that is done, rather than begun in the background."""
+        self._stale.discard(workflow_id)
+        self._forget(workflow_id)
+        with self._reader.connection() as connection:
+            small = self._reader.is_small(connection, workflow_id, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
+            if not small and not now:
+                self._builder.build(workflow_id, None)
+                return False
+            snapshot = self._reader.snapshot(connection, workflow_id)
+        if snapshot is None:
+            self._path(workflow_id).unlink(missing_ok=True)
+        else:
+            state, bodies = snapshot
+            write_new(
+                self._path(workflow_id), Header(workflow_id, state.total, state.updated_at, state.revision, 0), bodies
+            )
+        self._builder.cancel(workflow_id)
+        self._unsynced.add(workflow_id)
+        return True
+
+    def _install(self, workflow_id: str, built: FaceFile) -> None:
+        """Take a file that was made in the background; called in the writer thread, when it is current."""
+        self._forget(workflow_id)
+        built.path.replace(self._path(workflow_id))
+        built.path = self._path(workflow_id)
+        self._open[workflow_id] = built
+        self._problems.pop(workflow_id, None)
+
+    def _remove(self, workflow_id: str) -> None:
+        self._builder.cancel(workflow_id)
+        self._stale.discard(workflow_id)
+        self._forget(workflow_id)
+        self._path(workflow_id).unlink(missing_ok=True)
+
+    def _settle(self, answer: Callable[[], object]) -> None:
+        """Renew what is stale, then answer when the background has nothing left to do."""
+        for workflow_id in sorted(self._stale):
+            try:
+                self._renew(workflow_id)
+            except (OSError, StoreError) as error:
+                self._trouble(workflow_id, error)
+        self._builder.when_idle(answer)
+
+    def _trim(self, workflow_id: str) -> None:
+        """Give the slack of a small file back."""
+        try:
+            face = self._open.pop(workflow_id, None) or FaceFile(self._path(workflow_id))
+            header = face.header
+            if face.size <= SMALL and face.slack and face.is_untouched(header.updated_at, header.revision):
+                face = regrow(face, slack=0)
+            self._open[workflow_id] = face
+        except (OSError, NotOurs):
+            return
+
+    def _sync(self) -> None:
+        """Have the files that changed on the disk."""
+        while self._unsynced:
+            path = self._path(self._unsynced.pop())
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except OSError:
+                continue  # removed since, or unreadable: the next commit notices and says so
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _trouble(self, workflow_id: str, error: Exception) -> None:
+        """A file cannot be written: the record is safe in the database, and the file is tried again."""
+        self._forget(workflow_id)
+        self._stale.add(workflow_id)
+        sentence = str(error if isinstance(error, StoreError) else as_store_error(error, self._folder))
+        if self._problems.get(workflow_id) != sentence:
+            _log.warning("A JSON file is behind its database: %s", sentence)
+        self._problems[workflow_id] = sentence
+
+    def _forget(self, workflow_id: str) -> None:
+        face = self._open.pop(workflow_id, None)
+        if face is not None:
+            face.close()
+
+    def _path(self, workflow_id: str) -> Path:
+        return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)
+
+
+def _tells_case(folder: Path) -> bool:
+    """Whether the file system tells ``a`` from ``A``."""
+    probe = folder / f".case.{os.getpid()}.a"
+    probe.touch(mode=0o600)
+    try:
+        return not probe.with_name(probe.name[:-1] + "A").exists()
+    finally:
+        probe.unlink(missing_ok=True)

@@ -1,0 +1,331 @@
+"""One face file, open for editing: finds records in it and applies the pure edits with single writes."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from execution_history.stores.sqlite.face import edits
+from execution_history.stores.sqlite.face.layout import (
+    FOOTER,
+    HEADER_LIMIT,
+    RECORD_START,
+    SEPARATOR,
+    Header,
+    create_time_at,
+    parse_header,
+    render,
+    stamp,
+    whole_file,
+)
+
+GAP_EVERY: Final = 512 * 1024
+GAP: Final = 32 * 1024
+"""A gap of this many bytes is left every ``GAP_EVERY`` bytes, so that old records find room nearby."""
+
+SMALL: Final = 1024 * 1024
+"""A file up to this size is made anew at once when it has no room; a larger one in the background."""
+
+_NEAR: Final = 64 * 1024
+_WINDOW: Final = 4 * 1024 * 1024
+_LEAST_SLACK: Final = 4096
+_OPEN_FLAGS: Final = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Shown(Protocol):
+    """A record to show, or without a body to lose."""
+
+    @property
+    def execute_id(self) -> str:
+        """Its id."""
+
+    @property
+    def create_time(self) -> int:
+        """Where it stands."""
+
+    @property
+    def body(self) -> bytes | None:
+        """Its document."""
+
+    @property
+    def new(self) -> bool:
+        """Whether the file cannot have it yet."""
+
+
+class NotOurs(Exception):  # noqa: N818 - a finding, not a failure
+    """The file is not a face file of ours, or somebody has touched it."""
+
+
+class FaceFile:
+    """A file whose header has been read; every change of it goes through here.
+
+    Args:
+        path: the file.
+
+    Raises:
+        NotOurs: it does not begin like a face file.
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.deepest_edit = 0
+        self._fd = os.open(path, _OPEN_FLAGS)
+        try:
+            self.size = os.fstat(self._fd).st_size
+            self.read_header()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def read_header(self) -> None:
+        """Read what the file says of itself (another process may have edited it).
+
+        Raises:
+            NotOurs: it does not begin like a face file.
+        """
+        parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
+        if parsed is None or not parsed[1] <= parsed[0].newest_at <= os.fstat(self._fd).st_size:
+            raise NotOurs(str(self.path))
+        self.header, self.body_start = parsed
+        self.size = os.fstat(self._fd).st_size
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+        self._fd = -1  # whoever still holds this object must not read another file
+
+    def is_untouched(self, updated_at: int, revision: int) -> bool:
+        """Whether it is still the file under its name and carries the time we gave it for this revision."""
+        status = os.fstat(self._fd)
+        return status.st_nlink > 0 and status.st_mtime_ns == stamp(updated_at, revision)
+
+    @property
+    def slack(self) -> int:
+        """The bytes left for new records."""
+        return self.header.newest_at - self.body_start
+
+    def apply(self, changes: Sequence[Shown]) -> list[Shown]:
+        """Make the edits for *changes*; those that found no room, in order."""
+        return [change for change in changes if not self._apply_one(change)]
+
+    def finish(self, total: int, updated_at: int, revision: int) -> None:
+        """Write the header after the edits it speaks of, then the time that proves them complete."""
+        self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
+        os.pwrite(self._fd, self.header.encode(), 0)
+        os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
+
+    def finish_but_for_some(self, total: int, updated_at: int, revision: int) -> None:
+        """The same while some changes wait for room: this process goes on, others see that the file is behind."""
+        self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
+        os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
+
+    def put_before(self, front: bytes) -> None:
+        """Write the newest records, already laid out, before those that are there."""
+        self._write(edits.Edit(self.header.newest_at - len(front), front, 0))
+
+    def sync(self) -> None:
+        """Have the file on the disk."""
+        os.fsync(self._fd)
+
+    def read(self, begin: int, end: int) -> bytes:
+        """The bytes from offset *begin* to *end*, fewer where the file ends before."""
+        return os.pread(self._fd, max(0, end - begin), begin)
+
+    def _apply_one(self, change: Shown) -> bool:
+        text = b"" if change.body is None else render(change.body)
+        if not change.new:
+            span, window, base = self._find(change.execute_id, change.create_time)
+            if span is not None and text:
+                return self._replace(span, window, base, text)
+            if span is not None:
+                self._write(edits.removal(window, base, span))
+        if not text:
+            return True
+        if self._is_newest(change.create_time):
+            return self._put_first(text)
+        return self._put_among(change.create_time, text)
+
+    def _write(self, edit: edits.Edit) -> None:
+        os.pwrite(self._fd, edit.data, edit.offset)
+        self.deepest_edit = max(self.deepest_edit, edit.offset + len(edit.data))
+        if edit.offset <= self.header.newest_at:
+            self.header.newest_at = edit.offset + edit.free
+
+    def _replace(self, span: edits.Span, window: bytes, base: int, text: bytes) -> bool:
+        edit = edits.splice(window, base, span, text)
+        missing = len(text) - (span.end - span.start)
+        reach = _NEAR
+        while edit is None and base > self.body_start and reach < _WINDOW:
+            reach *= 4
+            base = max(self.body_start, span.start - reach, min(self.header.newest_at - missing, span.start - _NEAR))
+            base = max(base, span.start - _WINDOW)
+            window = self.read(base, span.end)
+            edit = edits.splice(window, base, span, text)
+        if edit is None:
+            return False
+        self._write(edit)
+        return True
+
+    def _put_first(self, text: bytes) -> bool:
+        anchor = self.header.newest_at
+        empty = edits.ends_here(self.read(anchor, anchor + len(FOOTER)), 0)
+        block = text + (b"\n" if empty else SEPARATOR)
+        gap = self._gap_before(anchor, len(block))
+        if anchor - gap - len(block) < self.body_start:
+            gap = 0
+        at = anchor - gap - len(block)
+        if at < self.body_start:
+            return False
+        self._write(edits.Edit(at, block, 0))
+        return True
+
+    def _gap_before(self, anchor: int, length: int) -> int:
+        """A gap where the new record crosses the next multiple of ``GAP_EVERY``, counted from the file's end."""
+        behind = self.size - anchor
+        return GAP if (behind + length) // GAP_EVERY > behind // GAP_EVERY else 0
+
+    def _put_among(self, create_time: int, text: bytes) -> bool:
+        """Insert a record that is not the newest, before the first one that is not newer than it."""
+        at = self._first_not_newer(create_time)
+        base = max(self.body_start, at - _NEAR)
+        if at < self.size - len(FOOTER):
+            return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
+        base = self._last_start()
+        window = self.read(base, self.size)
+        end = window.rindex(b"\n    }") + len(b"\n    }")
+        span = edits.Span(base, base + end)
+        return self._replace(span, window, base, window[:end] + SEPARATOR + text)
+
+    def _replace_at(self, span: edits.Span, base: int, text: bytes) -> bool:
+        return self._replace(span, self.read(base, span.end), base, text)
+
+    def _is_newest(self, create_time: int) -> bool:
+        anchor = self.header.newest_at
+        newest = create_time_at(self.read(anchor, anchor + HEADER_LIMIT), 0)
+        return newest is None or create_time >= newest
+
+    def _find(self, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
+        """The record's place, with a window around it that begins a little before and ends behind it."""
+        base = max(self.body_start, self.header.newest_at - _NEAR // 4)
+        for reach in (_NEAR // 4, _NEAR * 4):
+            window = self.read(base, self.header.newest_at + reach)
+            span = edits.find_record(window, base, execute_id)
+            if span is not None or base + len(window) >= self.size:
+                return span, self._with_tail(window, base, span), base
+        return self._find_from(self._first_not_newer(create_time), execute_id, create_time)
+
+    def _find_from(self, at: int, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
+        base, reach = max(self.body_start, at - _NEAR), 2 * _NEAR
+        while True:
+            window = self.read(base, at + reach)
+            span = edits.find_record(window, base, execute_id, at - base)
+            if span is not None:
+                return span, self._with_tail(window, base, span), base
+            last = window.rfind(RECORD_START)
+            older = None if last < at - base else create_time_at(window, last)
+            if at + reach >= self.size or (older is not None and older < create_time):
+                return None, window, base
+            reach *= 4
+
+    def _with_tail(self, window: bytes, base: int, span: edits.Span | None) -> bytes:
+        """The window with what a removal has to see behind the record."""
+        if span is None or span.end + _NEAR // 16 <= base + len(window):
+            return window
+        window += self.read(base + len(window), span.end + _NEAR // 16)
+        while window.find(b"\n", span.end - base) < 0 and base + len(window) < self.size:
+            window += self.read(base + len(window), base + len(window) + _NEAR)
+        return window
+
+    def _first_not_newer(self, create_time: int) -> int:
+        """The offset of the first record whose time is at most *create_time*, or of the footer.
+
+        Records stand newest first, so this is a bisection over the file: O(log size) small reads.
+        """
+        low, high = self.header.newest_at, self.size - len(FOOTER)
+        bound = high
+        while bound - low > _NEAR:
+            middle = (low + bound) // 2
+            found = self._record_after(middle, high)
+            if found is None or found[0] >= high or found[1] <= create_time:
+                bound = middle
+                if found is not None and found[0] < high and found[1] <= create_time:
+                    high = min(high, found[0])
+            else:
+                low = found[0]
+        return self._scan_for(low, high, create_time)
+
+    def _record_after(self, at: int, end: int) -> tuple[int, int] | None:
+        """The first record that starts in ``[at, end)``: its offset and its time."""
+        reach = 16 * 1024
+        while True:
+            window = self.read(at, min(at + reach, self.size))
+            start = window.find(RECORD_START)
+            time = None if start < 0 else create_time_at(window, start)
+            if time is not None:
+                return (at + start, time) if at + start < end else None
+            if at + reach >= self.size:
+                return None
+            reach *= 4
+
+    def _scan_for(self, low: int, high: int, create_time: int) -> int:
+        at = low
+        while at < high:
+            found = self._record_after(at, high)
+            if found is None:
+                break
+            if found[1] <= create_time:
+                return found[0]
+            at = found[0] + len(RECORD_START)
+        return high
+
+    def _last_start(self) -> int:
+        """Where the oldest record begins."""
+        reach = _NEAR
+        while True:
+            begin = max(self.header.newest_at, self.size - reach)
+            start = self.read(begin, self.size).rfind(RECORD_START)
+            if start >= 0 or begin == self.header.newest_at:
+                return begin + max(start, 0)
+            reach *= 4
+
+
+def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None = None) -> None:
+    """Write a small file in one piece and put it in its place.
+
+    Args:
+        path: the file, replaced at once.
+        header: what it says of itself; ``newest_at`` is filled in.
+        bodies: the records' documents, newest first.
+        slack: the spaces before the newest record, in bytes; a quarter of the size when not given.
+    """
+    records = [render(body) for body in bodies]
+    if slack is None:
+        slack = max(_LEAST_SLACK, sum(map(len, records)) // 4)
+    _replace_file(path, header, whole_file(header, records, slack))
+
+
+def regrow(face: FaceFile, slack: int | None = None) -> FaceFile:
+    """The same small file with *slack* bytes of new slack, a quarter of its size when not given; the old one is closed."""
+    body = face.read(face.header.newest_at, face.size)
+    head = face.header
+    header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
+    slack = max(_LEAST_SLACK, len(body) // 4) if slack is None else slack
+    header.newest_at = len(header.encode()) + slack
+    _replace_file(face.path, header, header.encode() + b" " * slack + body)
+    face.close()
+    return FaceFile(face.path)
+
+
+def _replace_file(path: Path, header: Header, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.utime(file.fileno(), ns=(stamp(header.updated_at, header.revision),) * 2)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

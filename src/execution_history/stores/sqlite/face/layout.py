@@ -1,0 +1,118 @@
+"""What a face file looks like: bytes in, bytes out.
+
+    {
+      "workflow_id": "7321",
+      "total":                    2,
+      "updated_at":   1761901941290,
+      "revision":                17,
+      "newest_at":             4096,
+      "histories": [
+    (slack: spaces)    {
+          "execute_id": …          the newest record
+        },
+    (a gap: spaces)    {
+          …
+        }
+      ]
+    }
+
+Before the newest record stand spaces, the slack, and sometimes a few before other records, the gaps:
+JSON allows them, and they are the room into which a record is written or grows. ``newest_at`` is the
+offset at which the slack ends, and ``revision`` the change of the store that the file is up to.
+
+Every line of a record is indented by four spaces more than in a document of its own, and a line break never
+stands inside a JSON string (RFC 8259, section 7). A line of four spaces and a brace is therefore
+always the start or the end of a record, whatever the record holds.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+OPENING: Final = b"    {"
+CLOSING: Final = b"\n    }"
+RECORD_START: Final = b'    {\n      "execute_id": '
+SEPARATOR: Final = b",\n"
+FOOTER: Final = b"  ]\n}\n"
+
+_WIDTH: Final = 20
+_CREATE_TIME: Final = b'\n      "create_time": '
+_HEADER: Final = re.compile(
+    rb'\{\n  "workflow_id": ("(?:[^"\\\n]|\\.)*"),\n  "total": +(\d+),\n  "updated_at": +(\d+),\n'
+    rb'  "revision": +(\d+),\n  "newest_at": +(\d+),\n  "histories": \[\n'
+)
+HEADER_LIMIT: Final = 16_384
+"""No header is longer: an id has at most 1 000 characters, each at most six bytes of JSON."""
+
+
+@dataclass(slots=True)
+class Header:
+    """The numbers at the head of a face file."""
+
+    workflow_id: str
+    total: int
+    updated_at: int
+    revision: int
+    newest_at: int
+
+    def encode(self) -> bytes:
+        """The head, of a length that depends on the workflow id only."""
+        return (
+            b'{\n  "workflow_id": %b,\n  "total": %b,\n  "updated_at": %b,\n  "revision": %b,\n'
+            b'  "newest_at": %b,\n  "histories": [\n'
+        ) % (
+            orjson.dumps(self.workflow_id),
+            *(str(n).rjust(_WIDTH).encode() for n in (self.total, self.updated_at, self.revision, self.newest_at)),
+        )
+
+
+def parse_header(start: bytes) -> tuple[Header, int] | None:
+    """The header that *start* begins with and its length, or ``None`` when the file is not of our making."""
+    match = _HEADER.match(start)
+    if match is None:
+        return None
+    try:
+        workflow_id = orjson.loads(match[1])
+    except orjson.JSONDecodeError:
+        return None
+    return Header(workflow_id, *(int(number) for number in match.groups()[1:])), match.end()
+
+
+def render(body: bytes) -> bytes:
+    """A record, as its lines stand in the file: indented, without a separator."""
+    pretty = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return b"    " + pretty.replace(b"\n", b"\n    ")
+
+
+def record_key(execute_id: str) -> bytes:
+    """What the record with this id begins with."""
+    return RECORD_START + orjson.dumps(execute_id) + SEPARATOR
+
+
+def create_time_at(window: bytes, start: int) -> int | None:
+    """The ``create_time`` of the record that begins at *start*, or ``None`` when it is not in the window."""
+    at = window.find(_CREATE_TIME, start)
+    if at < 0:
+        return None
+    at += len(_CREATE_TIME)
+    end = window.find(b",", at, at + 24)
+    return int(window[at:end]) if end > 0 else None
+
+
+def whole_file(header: Header, records: list[bytes], slack: int) -> bytes:
+    """A file of *records* (rendered, newest first) behind *slack* spaces; sets ``header.newest_at``."""
+    header.newest_at = len(header.encode()) + slack
+    end = b"\n" if records else b""
+    return b"".join((header.encode(), b" " * slack, SEPARATOR.join(records), end, FOOTER))
+
+
+def stamp(updated_at: int, revision: int) -> int:
+    """The modification time, in nanoseconds, that a file we wrote at this point carries.
+
+    It lies within the millisecond of *updated_at*; what is below is derived from the revision, in steps of
+    100 ns, the coarsest that NTFS, APFS and ext4 share. A file with any other time was touched by
+    somebody else, or an edit of ours was cut short.
+    """
+    return (updated_at % (1 << 42)) * 1_000_000 + (revision * 7919 % 10_000) * 100

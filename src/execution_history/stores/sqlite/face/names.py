@@ -1,0 +1,72 @@
+"""File names for workflow ids: readable where possible, safe and reversible always.
+
+Ordinary ids, Chinese ones among them, are their own file name. A character that some file system refuses
+or reads as structure is percent-encoded as UTF-8 (RFC 3986, section 2.1), and a name that would be
+too long ends in the SHA-256 of the id instead: the file's own ``workflow_id`` then tells it.
+"""
+
+import re
+import unicodedata
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote, unquote
+
+SUFFIX: Final = ".json"
+
+_LONGEST: Final = 200
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%\u2028\u2029\ufeff]|[. ](?=$)|^[. ~-]')
+_RESERVED: Final = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?=$|\.)", re.IGNORECASE)
+_HASHED: Final = re.compile(r"~[0-9a-f]{64}$")
+_UPPERCASE: Final = re.compile(r"[^\W\d_]", re.UNICODE)
+
+
+def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
+    """The name of the JSON file of *workflow_id*.
+
+    Args:
+        workflow_id: any non-empty text without lone surrogates.
+        case_sensitive: whether the file system tells ``a`` from ``A``; otherwise every letter that has
+            another case is written so that two ids can never share a file.
+    """
+    name = workflow_id
+    if unicodedata.normalize("NFC", name) != name:
+        # macOS would take this for the composed form of the same text.
+        name = quote(name, safe="")
+    else:
+        name = _UNSAFE.sub(_percent, name)
+    if _RESERVED.match(name):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if _HASHED.search(name):
+        name = name.replace("~", "%7E")
+    if not case_sensitive:
+        name = _UPPERCASE.sub(_percent_capital, name)
+    if len(name.encode()) > _LONGEST:
+        digest = sha256(workflow_id.encode()).hexdigest()
+        name = f"{_shortened(name)}~{digest}"
+    return name + SUFFIX
+
+
+def workflow_id_of(name: str) -> str | None:
+    """The workflow id that :func:`file_name` gave *name* to, or ``None`` when only the file itself can tell."""
+    stem = name.removesuffix(SUFFIX)
+    if _HASHED.search(stem):
+        return None
+    try:
+        return unquote(stem, errors="strict") or None
+    except UnicodeDecodeError:
+        return stem
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def _percent_capital(match: re.Match[str]) -> str:
+    letter = match[0]
+    return letter if letter == letter.lower() else _percent(match)
+
+
+def _shortened(name: str) -> str:
+    """As much of *name* as fits before a digest, never half a percent escape."""
+    start = name.encode()[: _LONGEST - 65].decode(errors="ignore")
+    return re.sub(r"%[0-9A-F]?$", "", start)

@@ -1,0 +1,91 @@
+"""Making a large face file anew beside the old one: from the store, or from the old file with new room."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from execution_history.stores.sqlite.face.file import GAP, GAP_EVERY, FaceFile
+from execution_history.stores.sqlite.face.layout import FOOTER, RECORD_START, SEPARATOR, Header, render, stamp
+
+_PIECE: Final = 256 * 1024
+_LEAST_SLACK: Final = 64 * 1024
+
+
+def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> None:
+    """Write the file *path* with the records *bodies*, newest first, behind a quarter of their size as slack.
+
+    The records are written first, behind a header's length, and then moved: their size is not known
+    before. Nothing is held in memory but one piece.
+    """
+    records = path.with_name(path.name + ".records")
+    try:
+        with records.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600) if hasattr(os, "fchmod") else None
+            for piece in _with_gaps(bodies):
+                file.write(piece)
+            size = file.tell()
+        with records.open("rb") as source:
+            _write(path, header, iter(lambda: source.read(_PIECE * 4), b""), size)
+    finally:
+        records.unlink(missing_ok=True)
+
+
+def build_from_file(path: Path, face: FaceFile, begin: int) -> None:
+    """Write to *path* the part of *face* from the record at offset *begin* on, with new slack and gaps before it."""
+    head = face.header
+    header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
+    _write(path, header, _pieces(face, begin), face.size - begin)
+
+
+def boundary(face: FaceFile, distance: int) -> int:
+    """The offset of a record at least *distance* bytes behind the newest; the newest where there is none."""
+    at = face.header.newest_at + distance
+    window = face.read(at, at + 16 * _PIECE)
+    found = window.find(RECORD_START)
+    return face.header.newest_at if found < 0 else at + found
+
+
+def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int) -> None:
+    slack = max(_LEAST_SLACK, size // 4)
+    header.newest_at = len(header.encode()) + slack
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(header.encode())
+        for at in range(0, slack, _PIECE):
+            file.write(b" " * min(_PIECE, slack - at))
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        os.utime(file.fileno(), ns=(stamp(header.updated_at, header.revision),) * 2)
+
+
+def _with_gaps(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    written, first = 0, True
+    for body in bodies:
+        if not first:
+            yield SEPARATOR
+        if written >= GAP_EVERY:
+            yield b" " * GAP
+            written = 0
+        text = render(body)
+        written, first = written + len(text), False
+        yield text
+    yield FOOTER if first else b"\n" + FOOTER
+
+
+def _pieces(face: FaceFile, begin: int) -> Iterator[bytes]:
+    """The bytes from *begin* on, in pieces that end where a record begins, with a gap wherever one is due."""
+    at = begin
+    while at < face.size:
+        piece = face.read(at, at + GAP_EVERY)
+        cut = piece.rfind(RECORD_START, 1) if at + len(piece) < face.size else -1
+        if cut > 0:
+            # The indentation belongs to the next piece; what was a gap stays one.
+            piece = piece[:cut]
+            yield piece
+            if not piece.endswith(b"  "):
+                yield b" " * GAP
+        else:
+            yield piece
+        at += len(piece)

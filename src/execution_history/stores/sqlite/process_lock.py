@@ -1,0 +1,83 @@
+"""One lock on the folder, so that several processes write it one after the other.
+
+SQLite's own lock would be enough for the database; the JSON files are edited after its commit, and need
+the order of the commits. The operating system drops the lock of a process that dies (flock(2)).
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from execution_history.errors import StoreBusy
+
+WAIT_SECONDS: Final = 30.0
+"""How long a writer waits for other processes before the caller gets :class:`StoreBusy`."""
+
+_FIRST_PAUSE: Final = 0.000_2
+_LONGEST_PAUSE: Final = 0.005
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+class ProcessLock:
+    """Held by one process at a time; not re-entrant, and not for several threads at once.
+
+    Args:
+        path: the lock file, made when it is missing, never deleted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+    def acquire(self, wait_seconds: float = WAIT_SECONDS) -> None:
+        """Take the lock.
+
+        Raises:
+            StoreBusy: another process held it for *wait_seconds*.
+        """
+        if _try_lock(self._descriptor):
+            return
+        deadline, pause = time.monotonic() + wait_seconds, _FIRST_PAUSE
+        while not _try_lock(self._descriptor):
+            if time.monotonic() > deadline:
+                raise StoreBusy(
+                    f"Another process has been writing this history for {wait_seconds:.0f} seconds; find it, or try again."
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def release(self) -> None:
+        """Let the next process write."""
+        _unlock(self._descriptor)
+
+    def close(self) -> None:
+        """Let go of the file; a lock that is held is dropped."""
+        os.close(self._descriptor)

@@ -1,0 +1,28 @@
+"""The SQL of the embedded store: named statements from ``queries.sql`` and the numbered migrations."""
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+_NAMED: Final = re.compile(r"^-- name: (\w+)\n((?:--[^\n]*\n)*)(.*?;)\s*$", re.MULTILINE | re.DOTALL)
+_HERE: Final = "execution_history.stores.sqlite"
+
+
+@cache
+def _statements() -> dict[str, str]:
+    text = files(_HERE).joinpath("queries.sql").read_text("utf-8")
+    return {match[1]: match[3].rstrip(";") for match in _NAMED.finditer(text)}
+
+
+def query(name: str) -> str:
+    """The statement called *name*; an unknown name is a ``KeyError``."""
+    return _statements()[name]
+
+
+@cache
+def migrations() -> tuple[tuple[int, str, str], ...]:
+    """The migrations in order: number, name and script."""
+    folder = files(_HERE).joinpath("migrations")
+    scripts = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple((int(name[:4]), name[5:-4], folder.joinpath(name).read_text("utf-8")) for name in scripts)

@@ -1,0 +1,208 @@
+-- Every statement of the embedded store, by name. The first comment line names it, the second says what it answers.
+
+-- name: workflow_by_id
+-- The counters and the revision of a workflow.
+SELECT id, running, success, failed, interrupted, other, revision, updated_at
+FROM workflows WHERE workflow_id = ?;
+
+-- name: add_workflow
+-- Begins a workflow without runs.
+INSERT INTO workflows (workflow_id, running, success, failed, interrupted, other, revision, updated_at)
+VALUES (?, 0, 0, 0, 0, 0, 0, 0);
+
+-- name: save_workflow
+-- Writes a workflow's counters at the end of a transaction.
+UPDATE workflows
+SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?
+WHERE id = ?;
+
+-- name: drop_workflow
+-- Forgets a workflow that has no runs left.
+DELETE FROM workflows WHERE id = ?;
+
+-- name: clear_workflow
+-- Takes a whole history away at once; purge_rows removes what it leaves.
+UPDATE workflows SET workflow_id = NULL WHERE id = ?;
+
+-- name: cleared_workflow
+-- A cleared workflow whose rows are still there.
+SELECT id FROM workflows WHERE workflow_id IS NULL LIMIT 1;
+
+-- name: purge_rows
+-- Removes some rows of a cleared workflow.
+DELETE FROM executions WHERE seq IN (SELECT seq FROM executions WHERE workflow = ? LIMIT ?);
+
+-- name: add_execution
+-- Keeps a new record.
+INSERT INTO executions
+    (workflow, execute_id, create_time, update_time, status, revision, size, packing, document)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: execution_for_update
+-- What an update has to know of the stored record.
+SELECT seq, create_time, status, update_time, packing, document
+FROM executions WHERE execute_id = ? AND workflow = ?;
+
+-- name: save_execution
+-- Replaces a record's document.
+UPDATE executions
+SET create_time = ?, update_time = ?, status = ?, revision = ?, size = ?, packing = ?, document = ?
+WHERE seq = ?;
+
+-- name: drop_execution
+-- Removes one record.
+DELETE FROM executions WHERE seq = ?;
+
+-- name: add_deletion
+-- Tells the change feed that something is gone.
+INSERT INTO deletions (revision, workflow_id, execute_id, create_time) VALUES (?, ?, ?, ?);
+
+-- name: feed_revision
+-- The newest revision.
+SELECT revision FROM feed;
+
+-- name: save_feed_revision
+-- The newest revision, at the end of a transaction.
+UPDATE feed SET revision = ?;
+
+-- name: feed_safety
+-- The machine start during which the store was last open (empty after an orderly closing), and the revision it was safe at.
+SELECT boot, safe_revision FROM feed;
+
+-- name: save_feed_safety
+-- Notes that the store is open since this machine start, or closed in order.
+UPDATE feed SET boot = ?, safe_revision = ?;
+
+-- name: document
+-- One record, its document only where it is not larger than a limit.
+SELECT e.packing, CASE WHEN e.size <= ? THEN e.document END
+FROM workflows w JOIN executions e ON e.workflow = w.id
+WHERE w.workflow_id = ? AND e.execute_id = ?;
+
+-- name: documents_by_execute_id
+-- The records with one execute id in any workflow, newest first.
+SELECT e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.execute_id = ? AND w.workflow_id IS NOT NULL
+ORDER BY e.create_time DESC, e.seq DESC;
+
+-- name: page_newest_first
+-- A page counted from the newest record, with the workflow's total in the same snapshot.
+SELECT w.running + w.success + w.failed + w.interrupted + w.other, e.packing,
+    CASE WHEN e.size <= ? THEN e.document END
+FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
+WHERE w.workflow_id = ?
+ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
+
+-- name: page_oldest_first
+-- A page counted from the oldest record, with the workflow's total in the same snapshot.
+SELECT w.running + w.success + w.failed + w.interrupted + w.other, e.packing,
+    CASE WHEN e.size <= ? THEN e.document END
+FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
+WHERE w.workflow_id = ?
+ORDER BY e.create_time, e.seq LIMIT ? OFFSET ?;
+
+-- name: workflow_total
+-- How many records a workflow has.
+SELECT running + success + failed + interrupted + other FROM workflows WHERE workflow_id = ?;
+
+-- name: page_of_all
+-- A page over all workflows, newest first.
+SELECT (SELECT sum(running + success + failed + interrupted + other) FROM workflows WHERE workflow_id IS NOT NULL),
+    e.packing, CASE WHEN e.size <= ? THEN e.document END
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL
+ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
+
+-- name: total_of_all
+-- How many records there are.
+SELECT coalesce(sum(running + success + failed + interrupted + other), 0)
+FROM workflows WHERE workflow_id IS NOT NULL;
+
+-- name: open_documents
+-- Records that have not ended, of one status, oldest first.
+SELECT e.create_time, e.seq, e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.status = ? AND e.status IN (0, 3) AND w.workflow_id IS NOT NULL
+ORDER BY e.create_time, e.seq LIMIT ?;
+
+-- name: ended_documents
+-- Records of one ended status, oldest first; walks the index over time.
+SELECT e.create_time, e.seq, e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.status = ? AND w.workflow_id IS NOT NULL
+ORDER BY e.create_time, e.seq LIMIT ?;
+
+-- name: workflow_summaries
+-- Every workflow that has history, the one with the newest record first.
+SELECT w.workflow_id, w.running, w.success, w.failed, w.interrupted, w.other, w.updated_at, e.create_time
+FROM workflows w JOIN executions e ON e.seq = (
+    SELECT n.seq FROM executions n WHERE n.workflow = w.id ORDER BY n.create_time DESC, n.seq DESC LIMIT 1)
+WHERE w.workflow_id IS NOT NULL
+ORDER BY e.create_time DESC, e.seq DESC;
+
+-- name: changed_executions
+-- Records changed after a revision, in order.
+SELECT e.revision, w.workflow_id, e.execute_id
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
+
+-- name: deleted_executions
+-- Deletions after a revision, in order.
+SELECT revision, workflow_id, execute_id FROM deletions WHERE revision > ? ORDER BY revision LIMIT ?;
+
+-- name: put_lease
+-- A recorder is alive until a time.
+INSERT INTO leases (owner, expires) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET expires = excluded.expires;
+
+-- name: drop_lease
+-- A recorder has gone.
+DELETE FROM leases WHERE owner = ?;
+
+-- name: leases
+-- The recorders that have a lease.
+SELECT owner, expires FROM leases;
+
+-- name: dictionaries
+-- The dictionaries of this store.
+SELECT id, content FROM dictionaries;
+
+-- name: add_dictionary
+-- Keeps a dictionary with the documents that it packs.
+INSERT OR IGNORE INTO dictionaries (id, content) VALUES (?, ?);
+
+-- name: face_states
+-- What the JSON file of every workflow should be.
+SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
+FROM workflows WHERE workflow_id IS NOT NULL;
+
+-- name: face_state
+-- What the JSON file of one workflow should be.
+SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
+FROM workflows WHERE workflow_id = ?;
+
+-- name: workflow_documents
+-- All records of a workflow, newest first.
+SELECT e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id = ?
+ORDER BY e.create_time DESC, e.seq DESC;
+
+-- name: changed_in_workflow
+-- The records of a workflow changed after a revision, in order.
+SELECT e.revision, e.execute_id, e.create_time, e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.revision > ? AND w.workflow_id = ? ORDER BY e.revision;
+
+-- name: deleted_in_workflow
+-- The deletions in a workflow after a revision, in order.
+SELECT revision, execute_id, create_time FROM deletions WHERE revision > ? AND workflow_id = ? ORDER BY revision;
+
+-- name: deleted_after
+-- Whether a record, or its whole workflow, was deleted after a revision.
+SELECT EXISTS (SELECT 1 FROM deletions WHERE revision > ? AND workflow_id = ? AND (execute_id IS NULL OR execute_id = ?));
+
+-- name: size_up_to
+-- The bytes of a workflow's newest documents, as many as a limit says.
+SELECT count(*), coalesce(sum(size), 0) FROM (
+    SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);

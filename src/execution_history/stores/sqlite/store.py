@@ -1,0 +1,206 @@
+"""The embedded store: keeps the promise of :class:`~execution_history.store.HistoryStore` in one folder."""
+
+import asyncio
+import logging
+import threading
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from execution_history.errors import StoreClosed, StoreError
+from execution_history.record import Document, RecordChange
+from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
+from execution_history.stores.sqlite.face import Faces, FacesOff
+from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
+from execution_history.stores.sqlite.process_lock import ProcessLock
+from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.transaction import WriteTransaction
+from execution_history.stores.sqlite.writer import Writer
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+
+_MERGE_GROUP: Final = 1_000
+_LOCK_FILE: Final = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The parts of a store that is open."""
+
+    writer: Writer
+    reader: Reader
+    faces: Faces | FacesOff
+    lock: ProcessLock
+
+    def close(self) -> None:
+        """Finish what has queued up, bring the files in order and let go of everything."""
+        self.writer.stop()
+        try:
+            self.lock.acquire()
+            self.faces.close()
+        except (StoreError, OSError) as error:
+            _log.warning("Closing a history left its JSON files to the next opening: %s", type(error).__name__)
+        self.reader.close()
+        self.writer.close()
+        self.lock.close()
+
+
+class SQLiteStore:
+    """One folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
+
+    Several processes may open the same folder. A write waits up to 30 seconds for other processes.
+
+    Args:
+        folder: made, for its owner only, when it is missing.
+        json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
+    """
+
+    def __init__(self, folder: Path, *, json_files: bool = True) -> None:
+        self._folder = folder
+        self._json_files = json_files
+        self._opened: _Opened | None = None
+        self._closed = False
+        self._opening = threading.Lock()
+
+    async def open(self) -> None:
+        """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
+        if self._opened is None or self._closed:
+            await asyncio.to_thread(self._open)
+
+    async def aclose(self) -> None:
+        """See :meth:`HistoryStore.aclose`."""
+        opened = self._opened
+        if opened is not None:
+            await opened.faces.flush()
+        await asyncio.to_thread(self._close)
+
+    async def create(self, document: Document) -> None:
+        """See :meth:`HistoryStore.create`."""
+        await self._writer.submit(lambda t: t.create(document), document.workflow_id)
+
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+        """See :meth:`HistoryStore.update`."""
+        return await self._writer.submit(lambda t: t.update(workflow_id, execute_id, change), workflow_id)
+
+    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+        """See :meth:`HistoryStore.merge`; every thousand records are one transaction."""
+        added = replaced = unchanged = 0
+        remaining = iter(documents)
+        while group := list(islice(remaining, _MERGE_GROUP)):
+            report = await self._writer.submit(lambda t, group=group: t.merge(group))  # type: ignore[misc]
+            added += report.added
+            replaced += report.replaced
+            unchanged += report.unchanged
+        await self.flush()
+        return MergeReport(added, replaced, unchanged)
+
+    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """See :meth:`HistoryStore.get`."""
+        return await self._parts.reader.get(workflow_id, execute_id)
+
+    async def find(self, execute_id: str) -> list[bytes]:
+        """See :meth:`HistoryStore.find`."""
+        return await self._parts.reader.find(execute_id)
+
+    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
+        """See :meth:`HistoryStore.page`."""
+        return await self._parts.reader.page(workflow_id, size, index)
+
+    async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
+        """See :meth:`HistoryStore.open_records`."""
+        return await self._parts.reader.open_records(statuses, limit)
+
+    async def delete(self, workflow_id: str, execute_id: str) -> bool:
+        """See :meth:`HistoryStore.delete`."""
+        return await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), workflow_id, tidies=True)
+
+    async def clear(self, workflow_id: str) -> bool:
+        """See :meth:`HistoryStore.clear`."""
+        return await self._writer.submit(lambda t: t.clear(workflow_id), workflow_id, tidies=True)
+
+    async def workflows(self) -> list[WorkflowSummary]:
+        """See :meth:`HistoryStore.workflows`."""
+        return await self._parts.reader.workflows()
+
+    async def changes(self, since: int, limit: int) -> list[Change]:
+        """See :meth:`HistoryStore.changes`."""
+        return await self._parts.reader.changes(since, limit)
+
+    async def renew_lease(self, owner: str, expires: int) -> None:
+        """See :meth:`HistoryStore.renew_lease`."""
+        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
+
+    async def leases(self) -> dict[str, int]:
+        """See :meth:`HistoryStore.leases`."""
+        return await self._parts.reader.leases()
+
+    async def flush(self) -> None:
+        """See :meth:`HistoryStore.flush`: every JSON file is current and on the disk."""
+        await self._parts.faces.flush()
+
+    async def health(self) -> StoreHealth:
+        """See :meth:`HistoryStore.health`."""
+        try:
+            await self.open()
+            await self._parts.reader.check()
+            await self._writer.submit(lambda t: t.check())
+        except StoreError as error:
+            return StoreHealth((str(error),))
+        return StoreHealth(self._parts.faces.problems())
+
+    @property
+    def _parts(self) -> _Opened:
+        opened = self._opened
+        if opened is None:
+            raise StoreClosed("This history is not open; open it first, or make a new service after closing one.")
+        return opened
+
+    @property
+    def _writer(self) -> Writer:
+        return self._parts.writer
+
+    def _open(self) -> None:
+        with self._opening:
+            if self._closed:
+                raise StoreClosed("This history was closed; make a new service.")
+            if self._opened is None:
+                with faults(self._folder):
+                    self._opened = _open_parts(self._folder, json_files=self._json_files)
+                # A program that ends without aclose still leaves its files in order.
+                self._at_exit = weakref.finalize(self, self._opened.close)
+
+    def _close(self) -> None:
+        with self._opening:
+            self._closed = True
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                self._at_exit()
+
+
+def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
+    prepare_folder(folder)
+    lock = ProcessLock(folder / _LOCK_FILE)
+    try:
+        lock.acquire()
+        connection = open_writer(folder)
+        dictionaries = load_dictionaries(connection)
+        if CURRENT not in dictionaries:
+            connection.execute(query("add_dictionary"), (CURRENT, shipped_dictionary()))
+            dictionaries = load_dictionaries(connection)
+        transaction = WriteTransaction(connection, Unpacker(dictionaries), Packer(dictionaries[CURRENT]))
+        reader = Reader(folder, dictionaries)
+        faces = Faces(folder, reader) if json_files else FacesOff()
+        writer = Writer(folder, connection, transaction, lock, faces)
+        faces.begin(writer)
+    except BaseException:
+        lock.close()
+        raise
+    lock.release()
+    writer.start()
+    return _Opened(writer, reader, faces, lock)

@@ -1,0 +1,317 @@
+"""What the writer does inside one transaction: every change of the store, with its counters and revision.
+
+An operation looks before it writes, so that one that is refused leaves nothing behind and the others of
+its group are not disturbed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import apsw
+
+from execution_history.errors import ExecutionExists
+from execution_history.record import Document, RecordChange
+from execution_history.store import MergeReport
+from execution_history.stores.sqlite.packing import Packer, Unpacker
+from execution_history.stores.sqlite.queries import query
+
+STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
+STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES)}
+_OTHER: Final = STATUS_NUMBERS["other"]
+
+_MOST_WORKFLOWS: Final = 20_000
+_MOST_DOCUMENTS: Final = 2_000
+_LARGEST_CACHED: Final = 16_384
+
+
+@dataclass(slots=True)
+class FaceState:
+    """What a workflow's JSON file says of itself: its records' number, its revision and its time."""
+
+    total: int
+    revision: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaceChange:
+    """One record that the JSON file has to show, or, without a body, has to lose."""
+
+    execute_id: str
+    create_time: int
+    body: bytes | None
+    new: bool = False
+
+
+@dataclass(slots=True)
+class WorkflowRow:
+    """A workflow's row while the writer knows it, and what this transaction changed of it."""
+
+    id: int
+    workflow_id: str
+    counts: list[int]
+    revision: int
+    updated_at: int
+    before: FaceState | None = None
+    changes: list[FaceChange] = field(default_factory=list)
+    cleared: bool = False
+    anew: bool = False
+    bulk: bool = False
+
+    def state(self) -> FaceState:
+        """What the JSON file should say now."""
+        return FaceState(sum(self.counts), self.revision, self.updated_at)
+
+
+@dataclass(slots=True)
+class _Stored:
+    """A record's row as an update needs it."""
+
+    seq: int
+    create_time: int
+    update_time: int
+    status: int
+    body: bytes
+
+
+class WriteTransaction:
+    """The operations, on the writer's connection. It remembers rows between transactions.
+
+    ``begin`` and ``finish`` stand at the two ends of every transaction; ``forget`` follows a rollback.
+    """
+
+    def __init__(self, connection: apsw.Connection, unpacker: Unpacker, packer: Packer) -> None:
+        self._run = connection.execute
+        self._connection = connection
+        self._unpacker = unpacker
+        self._packer = packer
+        self._workflows: dict[str, WorkflowRow] = {}
+        self._documents: dict[tuple[int, str], _Stored] = {}
+        self._touched: dict[str, WorkflowRow] = {}
+        self._version = -1
+        self._revision = 0
+        self._saved_revision = 0
+
+    def begin(self) -> None:
+        """Start: what another process wrote since the last time makes us forget what we knew."""
+        if self._connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
+            self.forget()
+            self._revision = self._saved_revision = int(self._run(query("feed_revision")).get)
+        if len(self._documents) > _MOST_DOCUMENTS:
+            self._documents.clear()
+
+    def finish(self) -> list[WorkflowRow]:
+        """Write the counters and the newest revision; the rows that changed, each with its changes."""
+        for row in self._touched.values():
+            if row.cleared:
+                continue
+            if sum(row.counts):
+                self._run(query("save_workflow"), (*row.counts, row.revision, row.updated_at, row.id))
+            else:
+                self._run(query("drop_workflow"), (row.id,))
+                self._workflows.pop(row.workflow_id, None)
+        if self._revision != self._saved_revision:
+            self._run(query("save_feed_revision"), (self._revision,))
+        return list(self._touched.values())
+
+    def committed(self) -> None:
+        """The transaction is on the disk: what is remembered is true."""
+        self._version = self._connection.data_version()
+        self._saved_revision = self._revision
+        for row in self._touched.values():
+            row.before, row.changes, row.anew, row.bulk = None, [], False, False
+        self._touched = {}
+
+    def forget(self) -> None:
+        """Remember nothing: after a rollback, or when another process has written."""
+        self._workflows.clear()
+        self._documents.clear()
+        self._touched = {}
+        self._version = -1
+
+    def create(self, document: Document) -> None:
+        """Keep a new record, or raise :class:`ExecutionExists`."""
+        row = self._workflow(document.workflow_id) or self._add_workflow(document.workflow_id)
+        try:
+            self._insert(row, document)
+        except apsw.ConstraintError:
+            raise ExecutionExists(document.workflow_id, document.execute_id) from None
+
+    def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+        """Apply *change*; the new bytes, or ``None`` when there is nothing to apply it to."""
+        row = self._workflow(workflow_id)
+        stored = None if row is None else self._stored(row, execute_id)
+        if row is None or stored is None:
+            return None
+        document = change.apply(stored.body)
+        if document is None:
+            return None
+        self._replace(row, stored, document)
+        return document.body
+
+    def merge(self, documents: list[Document], *, ties: bool = False) -> MergeReport:
+        """Bring records in; one that is there gives way to a newer, and with *ties* to an equally new other one."""
+        added = replaced = unchanged = 0
+        for document in documents:
+            row = self._workflow(document.workflow_id) or self._add_workflow(document.workflow_id)
+            stored = self._stored(row, document.execute_id)
+            if stored is None:
+                self._insert(row, document)
+                added += 1
+            elif self._gives_way(stored, document, ties=ties):
+                self._replace(row, stored, document)
+                replaced += 1
+            else:
+                unchanged += 1
+                continue
+            row.bulk = True
+        return MergeReport(added, replaced, unchanged)
+
+    def delete(self, workflow_id: str, execute_id: str) -> bool:
+        """Remove one record; whether there was one."""
+        row = self._workflow(workflow_id)
+        stored = None if row is None else self._stored(row, execute_id)
+        if row is None or stored is None:
+            return False
+        self._run(query("drop_execution"), (stored.seq,))
+        self._documents.pop((row.id, execute_id), None)
+        row.counts[stored.status] -= 1
+        revision = self._touch(row, row.updated_at)
+        self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time))
+        row.changes.append(FaceChange(execute_id, stored.create_time, None))
+        return True
+
+    def clear(self, workflow_id: str) -> bool:
+        """Take a whole history away at once; its rows are purged later."""
+        row = self._workflow(workflow_id)
+        if row is None:
+            return False
+        if sum(row.counts) == 0:
+            return False
+        revision = self._touch(row, row.updated_at)
+        self._run(query("save_workflow"), (*row.counts, row.revision, row.updated_at, row.id))
+        self._run(query("clear_workflow"), (row.id,))
+        self._run(query("add_deletion"), (revision, workflow_id, None, None))
+        row.cleared = True
+        row.changes.clear()
+        self._workflows.pop(workflow_id, None)
+        return True
+
+    def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
+        """Those of *documents* that no change after *revision* has deleted; 0 stands for no knowledge."""
+        if not revision:
+            return documents
+        return [
+            document
+            for document in documents
+            if not self._run(query("deleted_after"), (revision, document.workflow_id, document.execute_id)).get
+        ]
+
+    def note_safety(self, boot: str, safe_revision: int) -> None:
+        """Note during which start of the machine the store is open, and up to where its files are on the disk."""
+        self._run(query("save_feed_safety"), (boot, safe_revision))
+
+    def renew_lease(self, owner: str, expires: int) -> None:
+        """Keep a recorder's sign of life; 0 forgets it."""
+        if expires:
+            self._run(query("put_lease"), (owner, expires))
+        else:
+            self._run(query("drop_lease"), (owner,))
+
+    def check(self) -> None:
+        """Write what stands there already: raises when nothing can be written."""
+        self._run(query("save_feed_revision"), (self._revision,))
+
+    def purge(self, most: int) -> bool:
+        """Remove at most *most* rows of a cleared workflow; whether there may be more to do."""
+        found = self._run(query("cleared_workflow")).fetchone()
+        if found is None:
+            return False
+        self._run(query("purge_rows"), (found[0], most))
+        if self._connection.changes() < most:
+            self._run(query("drop_workflow"), (found[0],))
+        return True
+
+    def _workflow(self, workflow_id: str) -> WorkflowRow | None:
+        row = self._workflows.get(workflow_id)
+        if row is None:
+            found = self._run(query("workflow_by_id"), (workflow_id,)).fetchone()
+            if found is None:
+                return None
+            row = WorkflowRow(found[0], workflow_id, list(found[1:6]), found[6], found[7])
+            self._workflows[workflow_id] = row
+        return row
+
+    def _add_workflow(self, workflow_id: str) -> WorkflowRow:
+        self._run(query("add_workflow"), (workflow_id,))
+        row = WorkflowRow(self._connection.last_insert_rowid(), workflow_id, [0] * len(STATUS_NAMES), 0, 0)
+        self._workflows[workflow_id] = row
+        row.before = row.state()
+        # Cleared and begun again in one transaction: its file must not keep the old records.
+        row.anew = workflow_id in self._touched
+        self._touched[workflow_id] = row
+        return row
+
+    def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
+        stored = self._documents.get((row.id, execute_id))
+        if stored is None:
+            found = self._run(query("execution_for_update"), (execute_id, row.id)).fetchone()
+            if found is None:
+                return None
+            seq, create_time, status, update_time, packing, document = found
+            stored = _Stored(seq, create_time, update_time, status, self._unpacker.unpack(packing, document))
+        return stored
+
+    def _insert(self, row: WorkflowRow, document: Document) -> None:
+        packing, packed = self._packer.pack(document.body)
+        status = STATUS_NUMBERS.get(document.status, _OTHER)
+        self._run(
+            query("add_execution"),
+            (row.id, document.execute_id, document.create_time, document.update_time, status)
+            + (self._revision + 1, len(document.body), packing, packed),
+        )
+        self._touch(row, document.update_time)
+        row.counts[status] += 1
+        self._keep(row, self._connection.last_insert_rowid(), status, document, new=True)
+
+    def _replace(self, row: WorkflowRow, stored: _Stored, document: Document) -> None:
+        packing, packed = self._packer.pack(document.body)
+        status = STATUS_NUMBERS.get(document.status, _OTHER)
+        self._run(
+            query("save_execution"),
+            (document.create_time, document.update_time, status, self._revision + 1)
+            + (len(document.body), packing, packed, stored.seq),
+        )
+        self._touch(row, document.update_time)
+        row.counts[stored.status] -= 1
+        row.counts[status] += 1
+        if stored.create_time != document.create_time:
+            row.changes.append(FaceChange(document.execute_id, stored.create_time, None))
+        self._keep(row, stored.seq, status, document, new=False)
+
+    def _keep(self, row: WorkflowRow, seq: int, status: int, document: Document, *, new: bool) -> None:
+        row.changes.append(FaceChange(document.execute_id, document.create_time, document.body, new))
+        key = (row.id, document.execute_id)
+        if len(document.body) <= _LARGEST_CACHED:
+            self._documents[key] = _Stored(seq, document.create_time, document.update_time, status, document.body)
+        else:
+            self._documents.pop(key, None)
+
+    def _touch(self, row: WorkflowRow, updated_at: int) -> int:
+        """Give *row* the next revision, remembering what its JSON file said before."""
+        if row.before is None:
+            row.before = row.state()
+        self._touched[row.workflow_id] = row
+        self._revision += 1
+        row.revision = self._revision
+        row.updated_at = max(row.updated_at, updated_at)
+        return self._revision
+
+    @staticmethod
+    def _gives_way(stored: _Stored, document: Document, *, ties: bool) -> bool:
+        if stored.update_time != document.update_time:
+            return stored.update_time < document.update_time
+        if not ties or stored.body == document.body:
+            return False
+        ended = stored.status in {STATUS_NUMBERS["success"], STATUS_NUMBERS["failed"]}
+        return not ended or document.status in {"success", "failed"}

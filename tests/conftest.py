@@ -1,0 +1,14 @@
+"""What every test shares: a clean environment and asyncio as the only event loop."""
+
+import os
+
+import pytest
+
+for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
+    del os.environ[name]  # the developer's own settings must not reach a test
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, the loop our users' applications have."""
+    return "asyncio"

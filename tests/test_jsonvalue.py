@@ -1,0 +1,186 @@
+"""Any value has a JSON form, and no value can break the encoder."""
+
+import json
+from collections import deque, namedtuple
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given, settings, strategies as st
+from pydantic import BaseModel
+
+from execution_history.jsonvalue import decode, encode, indent
+
+
+@dataclass
+class _Point:
+    x: int
+    y: float
+
+
+class _Model(BaseModel):
+    name: str
+    at: datetime
+
+
+class _SdkObject:
+    def __init__(self) -> None:
+        self.code = 0
+        self.inner = _Point(1, 2.5)
+        self._secret = "no"
+
+    def method(self) -> None:
+        """Not an attribute to keep."""
+
+
+class _Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    @property
+    def anything(self) -> str:
+        raise RuntimeError("no value")
+
+
+class _Slotted:
+    __slots__ = ("shown",)
+
+    def __init__(self) -> None:
+        self.shown = [1]
+
+
+class _Colour(Enum):
+    RED = "red"
+
+
+_Pair = namedtuple("_Pair", "left right")  # noqa: PYI024 - untyped ones are what foreign code has
+
+_FORMS: list[tuple[object, object]] = [
+    ({"a": [1, 2.5, None, True, "文"]}, {"a": [1, 2.5, None, True, "文"]}),
+    (2**64, "18446744073709551616"),
+    (-(2**63) - 1, "-9223372036854775809"),
+    (2**64 - 1, 2**64 - 1),
+    ([float("nan"), float("inf"), float("-inf")], ["NaN", "Infinity", "-Infinity"]),
+    ("a\ud800b", "a\\ud800b"),
+    ({None: 1, True: 2, 3: 4, "3": 5}, {"null": 1, "true": 2, "3": 4, "3 (2)": 5}),
+    ({"b", "a"}, ["a", "b"]),
+    (deque([1, 2]), [1, 2]),
+    (_Pair(1, 2), {"left": 1, "right": 2}),
+    (_Pair(1, {1}), {"left": 1, "right": [1]}),
+    (_Point(1, 2.0), {"x": 1, "y": 2.0}),
+    (_Model(name="n", at=datetime(2026, 1, 2, tzinfo=UTC)), {"name": "n", "at": "2026-01-02T00:00:00+00:00"}),
+    (datetime(2026, 1, 2, 3, 4, 5, 6000), "2026-01-02T03:04:05.006000"),  # noqa: DTZ001 - naive on purpose
+    (date(2026, 1, 2), "2026-01-02"),
+    (timedelta(minutes=1), 60.0),
+    (_Colour.RED, "red"),
+    (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    (Decimal("1.10"), "1.10"),
+    (PurePosixPath("/a/b"), "/a/b"),
+    ("文".encode(), "文"),
+    (b"\xff\xfe", {"$base64": "//4="}),
+    (ValueError("bad"), {"type": "ValueError", "message": "bad"}),
+    (_SdkObject(), {"code": 0, "inner": {"x": 1, "y": 2.5}}),
+    (_Slotted(), {"shown": [1]}),
+    (_Hostile(), "<_Hostile>"),
+    (object, "<class 'object'>"),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), _FORMS, ids=lambda item: type(item).__name__)
+def test_each_kind_of_value_has_the_form_that_is_documented(value: object, expected: object) -> None:
+    """Every row of the module's table is what encode does."""
+    assert expected == json.loads(encode(value))
+
+
+def test_a_value_inside_itself_is_named_as_such() -> None:
+    """A cycle ends where it closes."""
+    value: dict[str, Any] = {"a": 1}
+    value["self"] = value
+    assert {"a": 1, "self": "[circular]"} == json.loads(encode(value))
+
+
+def test_the_same_value_twice_is_written_twice() -> None:
+    """Only a value inside itself is circular."""
+    shared = {1}
+    assert [[1], [1]] == json.loads(encode([shared, shared]))
+
+
+@pytest.mark.parametrize("depth", [99, 150, 10_000, 200_000])
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_deep_nesting_is_kept_in_a_form_that_every_parser_reads(depth: int, kind: str) -> None:
+    """What lies too deep becomes its own JSON text, so that no reader runs out of stack."""
+    value: Any = "core"
+    for _ in range(depth):
+        value = [value] if kind == "list" else {"k": value}
+    document = encode(value)
+    json.loads(document)
+    orjson.loads(document)
+    assert b"core" in document
+
+
+def test_a_doubling_structure_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty levels that each hold the last one twice do not fill the memory."""
+    monkeypatch.setattr("execution_history.jsonvalue._MOST_VALUES", 50_000)
+    value: Any = {1}
+    for _ in range(60):
+        value = [value, value]
+    assert b"[too large]" in encode(value)
+
+
+def test_a_generator_is_not_consumed() -> None:
+    """Recording a run must not have effects on it."""
+    numbers = (number for number in [1, 2])
+    encode({"numbers": numbers})
+    assert [1, 2] == list(numbers)
+
+
+def test_large_integers_of_foreign_documents_stay_exact() -> None:
+    """A reader of old files does not round what is in them."""
+    assert {"a": 123456789012345678901234567890} == decode(b'{"a": 123456789012345678901234567890}')
+
+
+def test_invalid_json_is_refused_with_a_sentence() -> None:
+    """The error says what is wrong."""
+    with pytest.raises(ValueError, match=r"^This is not valid JSON: .*\.$"):
+        decode(b"{")
+
+
+_anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()))
+    | st.binary()
+    | st.datetimes()
+    | st.decimals(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.none() | st.booleans() | st.integers() | st.text(), inner)
+        | st.frozensets(st.integers() | st.text())
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_anything)
+def test_encode_never_raises_and_what_it_writes_is_stable(value: object) -> None:
+    """Whatever goes in, valid JSON comes out, and encoding that again changes nothing."""
+    document = encode(value)
+    json.loads(document)
+    assert document == encode(decode(document))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_anything)
+def test_indent_is_the_layout_of_pythons_json(value: object) -> None:
+    """The indented form of a document means the same."""
+    document = encode(value)
+    assert json.loads(document) == json.loads(indent(document))
