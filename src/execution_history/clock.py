@@ -2,7 +2,6 @@
 
 import time
 
-
 import uuid_utils
 
 

@@ -54,7 +54,8 @@ class ExecutionExists(ExecutionHistoryError):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            f"Workflow {workflow_id!r} already has an execution {execute_id!r}; update it, or leave the id out to get a new one."
+            f"Workflow {workflow_id!r} already has an execution {execute_id!r}: "
+            "update it, or leave the id out to get a new one."
         )
 
 

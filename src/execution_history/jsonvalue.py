@@ -29,7 +29,8 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set as AbstractSet
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -166,7 +167,7 @@ class _NotScalar:
 _NOT_SCALAR: Final = _NotScalar()
 
 
-def _scalar(value: object) -> object:  # noqa: C901, PLR0911 - one line for each row of the table
+def _scalar(value: object) -> object:  # noqa: PLR0911 - one line for each row of the table
     if isinstance(value, str):
         return _clean(value)
     if isinstance(value, Enum):

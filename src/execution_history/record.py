@@ -5,6 +5,7 @@ and never look inside. This module is the only one that writes such a document. 
 ids are passed in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict, cast
 
@@ -175,11 +176,13 @@ class RecordChange:
         cls,
         now: int,
         status: object = None,
-        metadata: dict[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
         only_from: frozenset[str] | None = None,
-        **fields: object,
+        fields: Mapping[str, object] | None = None,
     ) -> "RecordChange":
         """A change at *now* (milliseconds) from plain Python values; ``None`` means unchanged.
+
+        *fields* maps record keys to values, *metadata* what is merged into that key.
 
         Raises:
             InvalidStatus: *status* is none of the four.
@@ -187,7 +190,7 @@ class RecordChange:
         return cls(
             now,
             None if status is None else check_status(status),
-            {key: encode(value) for key, value in fields.items() if value is not None},
+            {key: encode(value) for key, value in (fields or {}).items() if value is not None},
             {str(key): encode(value) for key, value in (metadata or {}).items()},
             only_from,
         )

@@ -147,12 +147,14 @@ class ExecutionHistoryService:
             self._clock(),
             status=execute_status,
             metadata=_mapping(metadata),
-            output=output,
-            error_code=error_code,
-            error_message=error_message,
-            debug_url=debug_url,
-            usage=usage,
-            node_execute_status=node_execute_status,
+            fields={
+                "output": output,
+                "error_code": error_code,
+                "error_message": error_message,
+                "debug_url": debug_url,
+                "usage": usage,
+                "node_execute_status": node_execute_status,
+            },
         )
         if not (_could_exist(workflow_id) and _could_exist(execute_id)):
             return None

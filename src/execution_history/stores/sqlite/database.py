@@ -112,7 +112,7 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
         )
         applied = _applied(connection)
         if applied > len(known):
-            raise StoreTooNew(
+            raise StoreTooNew(  # noqa: TRY301 - inside the transaction that it must undo
                 f"The history in {str(folder)!r} was written by a newer version of execution-history: upgrade this one."
             )
         for number, name, script in known[applied:]:

@@ -35,7 +35,8 @@ def as_store_error(error: Exception, folder: Path) -> StoreError:
         if error.errno in _FULL_ERRNOS:
             return _full(place)
         return StoreUnwritable(
-            f"{place} cannot be used ({error.strerror or error}): check that the folder exists, is yours and is writable."
+            f"{place} cannot be used ({error.strerror or error}): "
+            "check that the folder exists, is yours and is writable."
         )
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return StoreBusy(f"{place} is held by another process; try again, or find the process that holds it.")
@@ -47,7 +48,8 @@ def as_store_error(error: Exception, folder: Path) -> StoreError:
         )
     if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
         return StoreDamaged(
-            f"{place} has a damaged history.db: move that file away and its records are read back from the JSON files beside it."
+            f"{place} has a damaged history.db: move that file away, "
+            "and its records are read back from the JSON files beside it."
         )
     return StoreError(f"{place} failed: {error}.")
 

@@ -69,7 +69,8 @@ class ProcessLock:
         while not _try_lock(self._descriptor):
             if time.monotonic() > deadline:
                 raise StoreBusy(
-                    f"Another process has been writing this history for {wait_seconds:.0f} seconds; find it, or try again."
+                    f"Another process has been writing this history for {wait_seconds:.0f} seconds: "
+                    "find it, or try again."
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)

@@ -267,8 +267,17 @@ class WriteTransaction:
         status = STATUS_NUMBERS.get(document.status, _OTHER)
         self._run(
             query("add_execution"),
-            (row.id, document.execute_id, document.create_time, document.update_time, status)
-            + (self._revision + 1, len(document.body), packing, packed),
+            (
+                row.id,
+                document.execute_id,
+                document.create_time,
+                document.update_time,
+                status,
+                self._revision + 1,
+                len(document.body),
+                packing,
+                packed,
+            ),
         )
         self._touch(row, document.update_time)
         row.counts[status] += 1
@@ -279,8 +288,16 @@ class WriteTransaction:
         status = STATUS_NUMBERS.get(document.status, _OTHER)
         self._run(
             query("save_execution"),
-            (document.create_time, document.update_time, status, self._revision + 1)
-            + (len(document.body), packing, packed, stored.seq),
+            (
+                document.create_time,
+                document.update_time,
+                status,
+                self._revision + 1,
+                len(document.body),
+                packing,
+                packed,
+                stored.seq,
+            ),
         )
         self._touch(row, document.update_time)
         row.counts[stored.status] -= 1

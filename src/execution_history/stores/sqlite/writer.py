@@ -230,7 +230,7 @@ class Writer:
     def _run_outside(self, operation: _Operation) -> None:
         try:
             operation.work(self._transaction)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever befalls one file, the thread serves on
             _log.exception("Work on the files of %s failed", self._folder)
 
     def _tidy(self) -> None:

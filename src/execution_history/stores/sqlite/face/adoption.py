@@ -18,7 +18,7 @@ from execution_history.record import KEYS, check_identifier
 from execution_history.stores.sqlite.face.layout import HEADER_LIMIT, parse_header
 
 _END: Final = b"    }"
-_LIKE_A_RECORD: Final = re.compile(r'\{\s*"(?:%s)"\s*:' % "|".join(KEYS))
+_LIKE_A_RECORD: Final = re.compile(rf'\{{\s*"(?:{"|".join(KEYS)})"\s*:')
 _STATED_ID: Final = re.compile(r'"workflow_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 

@@ -306,7 +306,7 @@ def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None
 
 
 def regrow(face: FaceFile, slack: int | None = None) -> FaceFile:
-    """The same small file with *slack* bytes of new slack, a quarter of its size when not given; the old one is closed."""
+    """The same small file with *slack* bytes of slack (a quarter of its size when not given); the old one is closed."""
     body = face.read(face.header.newest_at, face.size)
     head = face.header
     header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)

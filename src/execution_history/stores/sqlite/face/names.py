@@ -29,11 +29,9 @@ def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
             another case is written so that two ids can never share a file.
     """
     name = workflow_id
-    if unicodedata.normalize("NFC", name) != name:
-        # macOS would take this for the composed form of the same text.
-        name = quote(name, safe="")
-    else:
-        name = _UNSAFE.sub(_percent, name)
+    # macOS would take what is not composed for the composed form of the same text.
+    is_composed = unicodedata.normalize("NFC", name) == name
+    name = _UNSAFE.sub(_percent, name) if is_composed else quote(name, safe="")
     if _RESERVED.match(name):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if _HASHED.search(name):

@@ -1,0 +1,218 @@
+"""What Coze's requests and JSON answers mean (coze-protocol, sections 1, 3 and 6). Pure: bytes in, values out."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
+
+_PATHS: Final[dict[str, CallKind]] = {
+    "/v1/workflow/run": "run",
+    "/v1/workflow/stream_run": "stream_run",
+    "/v1/workflow/stream_resume": "stream_resume",
+    "/v1/workflows/resume": "resume",
+    "/v1/workflows/chat": "chat",
+}
+_SLASHES: Final = re.compile(r"/{2,}")
+_UNAUTHORISED: Final = 401
+_SERVER_ERROR: Final = 500
+
+MODE_SYNC: Final = 0
+MODE_STREAM: Final = 1
+MODE_ASYNC: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that runs a workflow: which, with what. Whatever the body did not say is ``None``."""
+
+    kind: CallKind
+    workflow_id: str | None = None
+    parameters: Any = None
+    bot_id: str | None = None
+    app_id: str | None = None
+    conversation_id: str | None = None
+    connector_id: str | None = None
+    connector_uid: str | None = None
+    event_id: str | None = None
+    resume_data: Any = None
+    is_async: bool = False
+
+    @property
+    def run_mode(self) -> int:
+        """0 synchronous, 1 streamed, 2 asynchronous (coze-protocol 3.3)."""
+        if self.kind in {"stream_run", "stream_resume", "chat"}:
+            return MODE_STREAM
+        return MODE_ASYNC if self.is_async else MODE_SYNC
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run, and how we know.
+
+    ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
+    ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
+    ``connection_broken``, ``abandoned``. ``error_message`` is a sentence for every failure.
+    """
+
+    status: Literal["running", "success", "failed", "interrupted"]
+    proof: str
+    output: Any = None
+    error_code: int | str | None = None
+    error_message: str | None = None
+    debug_url: str | None = None
+    usage: Any = None
+    execute_id: str | None = None
+    log_id: str | None = None
+    interrupt: dict[str, Any] | None = field(default=None)
+
+
+def recognise(method: str, path: str) -> CallKind | None:
+    """Which recorded call a request is, by its method and path; double slashes count as one."""
+    return _PATHS.get(_SLASHES.sub("/", path).rstrip("/")) if method.upper() == "POST" else None
+
+
+def read_request(kind: CallKind, body: bytes) -> Call:
+    """What a request asks for. A body that is no JSON object gives a call that knows nothing; it never raises."""
+    content = parse_json(body)
+    if not isinstance(content, dict):
+        return Call(kind)
+    parameters = content.get("parameters")
+    if isinstance(parameters, str):
+        parsed = parse_json(parameters.encode("utf-8", "replace"))
+        parameters = parsed if isinstance(parsed, dict) else parameters
+    if kind == "chat" and parameters is None:
+        parameters = {"additional_messages": content.get("additional_messages")}
+    ext = content.get("ext")
+    return Call(
+        kind,
+        text(content.get("workflow_id")),
+        parameters,
+        text(content.get("bot_id")),
+        text(content.get("app_id")),
+        text(content.get("conversation_id")),
+        text(content.get("connector_id")),
+        text(ext.get("user_id")) if isinstance(ext, dict) else None,
+        text(content.get("event_id")),
+        content.get("resume_data"),
+        content.get("is_async") is True,
+    )
+
+
+def read_answer(call: Call, status_code: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    """What a JSON answer to *call* says of the run (coze-protocol 3.1, 4.2); it never raises.
+
+    Args:
+        call: the request it answers.
+        status_code: of HTTP.
+        body: the whole body.
+        headers: the answer's headers, for the log id.
+    """
+    content = parse_json(body)
+    log_id = headers.get("x-tt-logid") or headers.get("x-log-id")
+    if not isinstance(content, dict):
+        return replace(_not_json(status_code, body), log_id=log_id)
+    detail = content.get("detail")
+    log_id = log_id or (text(detail.get("logid")) if isinstance(detail, dict) else None)
+    debug_url = text(content.get("debug_url"))
+    known = Outcome(
+        "failed",
+        "envelope",
+        debug_url=debug_url,
+        usage=content.get("usage"),
+        execute_id=text(content.get("execute_id")) or execute_id_of(debug_url),
+        log_id=log_id,
+    )
+    code = content.get("code")
+    if code in (0, None) and status_code < 400:  # noqa: PLR2004 - where HTTP's failures begin
+        return _accepted(call, content, known)
+    message = text(content.get("msg")) or text(content.get("error_message")) or "Coze gave no reason"
+    executed = known.execute_id is not None
+    said = code if isinstance(code, (int, str)) else status_code
+    return replace(
+        known,
+        proof="envelope" if executed else "rejected",
+        error_code=said,
+        error_message=message if executed else f"Coze rejected the run: {message}",
+    )
+
+
+def _accepted(call: Call, content: dict[str, Any], known: Outcome) -> Outcome:
+    interrupt = content.get("interrupt_data")
+    if isinstance(interrupt, dict) and interrupt:
+        execute_id = known.execute_id or execute_id_of_event(interrupt.get("event_id"))
+        return replace(known, status="interrupted", interrupt=interrupt, execute_id=execute_id)
+    data = content.get("data")
+    if call.is_async and data in (None, ""):
+        return replace(known, status="running", proof="accepted")
+    if "data" not in content and "code" not in content and "debug_url" not in content:
+        return replace(
+            known, proof="not_json", error_message="The answer was JSON, but not one that Coze gives to a workflow run."
+        )
+    return replace(known, status="success", output=read_output(data))
+
+
+def _not_json(status_code: int, body: bytes) -> Outcome:
+    if status_code >= _SERVER_ERROR:
+        sentence = f"The upstream answered HTTP {status_code}; the workflow may still have run there."
+    elif status_code == _UNAUTHORISED:
+        sentence = "The upstream answered HTTP 401: the token is missing, wrong or of another region."
+    elif status_code >= 400:  # noqa: PLR2004 - where HTTP's failures begin
+        sentence = f"The upstream answered HTTP {status_code}."
+    else:
+        sentence = f"The upstream's answer is not JSON ({len(body)} bytes)."
+    proof = "http_status" if status_code >= 400 else "not_json"  # noqa: PLR2004
+    return Outcome("failed", proof, error_code=status_code, error_message=sentence)
+
+
+def read_output(data: object) -> object:
+    """The result behind Coze's string encoding: JSON where it is JSON, the text where it is text.
+
+    An end node that returns text wraps it as ``{"content_type": 1, "data": "…"}`` (coze-protocol 1.2).
+    """
+    if not isinstance(data, str):
+        return data
+    parsed = parse_json(data.encode("utf-8", "surrogatepass")) if data[:1] in '{["-0123456789tfn' else None
+    if parsed is None and data.strip() != "null":
+        return data
+    if isinstance(parsed, dict) and {"content_type", "data"} <= set(parsed) <= _WRAPPER:
+        return read_output(parsed["data"]) if isinstance(parsed["data"], str) else parsed["data"]
+    return parsed
+
+
+_WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_for_model"})
+
+
+def execute_id_of(debug_url: str | None) -> str | None:
+    """The upstream execute id in a debug address (coze-protocol 2.3)."""
+    if not debug_url:
+        return None
+    try:
+        found = parse_qs(urlsplit(debug_url).query).get("execute_id")
+    except ValueError:
+        return None
+    return found[0] if found else None
+
+
+def execute_id_of_event(event_id: object) -> str | None:
+    """The upstream execute id in an interrupt's event id, ``<execute_id>/<n>`` (coze-protocol 1.7)."""
+    return (event_id.partition("/")[0] or None) if isinstance(event_id, str) else None
+
+
+def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """The value of *data*, or ``None`` when it is not JSON."""
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return None
+
+
+def text(value: object) -> str | None:
+    """An id or a text, whether it came as a string or, from Coze Studio, as a number; empty is ``None``."""
+    if isinstance(value, bool) or value is None:
+        return None
+    return str(value) or None if isinstance(value, (str, int)) else None

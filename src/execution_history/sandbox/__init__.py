@@ -1,0 +1,19 @@
+"""An upstream that speaks the Coze workflow API on a socket of its own, for trials and tests without a network.
+
+``WORKFLOWS`` says what it can run and what each run is good for.
+"""
+
+from execution_history.sandbox.app import DEFAULT_TOKEN, create_sandbox
+from execution_history.sandbox.server import AddressUnavailable, Sandbox, serve_sandbox
+from execution_history.sandbox.workflows import WORKFLOWS, Setting, Workflow
+
+__all__ = [
+    "DEFAULT_TOKEN",
+    "WORKFLOWS",
+    "AddressUnavailable",
+    "Sandbox",
+    "Setting",
+    "Workflow",
+    "create_sandbox",
+    "serve_sandbox",
+]

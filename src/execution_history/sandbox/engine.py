@@ -1,0 +1,141 @@
+"""Plays executions: keeps time, hands each step on, and lets a run go on when its caller has left."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
+from execution_history.sandbox.ids import IdFactory
+from execution_history.sandbox.refusal import Refusal, Refused, bad_request, not_found
+from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
+from execution_history.sandbox.sse import StreamStep
+from execution_history.sandbox.steps import Ask, Cut, Failure, Finished, Happening, Hush, Inputs, Packet, Pause
+from execution_history.sandbox.workflows import WORKFLOWS, Workflow
+
+Shown = StreamStep | Cut | Hush
+Outlet = asyncio.Queue[Shown | None]
+"""The steps of one leg as they happen; ``None`` when the leg is over or was stopped."""
+
+
+class Engine:
+    """Starts, resumes and remembers the executions of one sandbox.
+
+    ``delay_ms`` and ``pace_ms`` stand in for settings that a caller leaves out; ``now`` returns seconds since
+    the epoch. Belongs to one event loop.
+    """
+
+    def __init__(self, *, delay_ms: int, pace_ms: int, now: Callable[[], float] = time.time) -> None:
+        self.ids = IdFactory(now)
+        self._executions = Executions()
+        self._own_defaults = {"delay_ms": delay_ms, "pace_ms": pace_ms}
+        self._now = now
+        self._playing: set[asyncio.Task[None]] = set()
+
+    def start(self, request: RunRequest, mode: RunMode, log_id: str) -> tuple[Execution, Outlet]:
+        """Start a run; it is played whether or not anybody reads the outlet.
+
+        Raises:
+            Refused: the workflow does not exist, refuses every run, or a setting cannot be used.
+
+        """
+        workflow = find_workflow(request.workflow_id)
+        if isinstance(workflow.behaviour, Refusal):
+            raise Refused(workflow.behaviour)
+        settings = read_settings(request.parameters, workflow.all_settings(), self._own_defaults)
+        second = int(self._now())
+        execution = Execution(
+            execute_id=self.ids.next_id(),
+            workflow_id=workflow.workflow_id,
+            mode=mode,
+            log_id=log_id,
+            script=workflow.behaviour,
+            inputs=Inputs(request.parameters, settings),
+            bot_id=request.bot_id,
+            connector_id=request.connector_id,
+            connector_uid=request.connector_uid,
+            create_time=second,
+            update_time=second,
+            request_size=request.size,
+        )
+        self._executions.keep(execution)
+        return execution, self._play(execution)
+
+    def resume(self, request: ResumeRequest, *, streamed: bool) -> tuple[Execution, Outlet]:
+        """Answer the open question of an execution and play on.
+
+        Raises:
+            Refused: 4200 when there is no such execution, 4000 when it does not wait at that event, or was
+                started in the other way (protocol 1.4 and 1.5).
+
+        """
+        execution = self.find(request.workflow_id, request.execute_id())
+        waiting = execution.interruption
+        if waiting is None or waiting.event_id != request.event_id:
+            raise bad_request("the execution is not waiting at this 'event_id'.")
+        if waiting.ask.kind != request.interrupt_type:
+            raise bad_request(f"'interrupt_type' must be {waiting.ask.kind}, as in interrupt_data.")
+        if streamed != (execution.mode is RunMode.STREAM):
+            path = "/v1/workflows/resume" if streamed else "/v1/workflow/stream_resume"
+            raise bad_request(f"resume this execution with {path}, the way it was started.")
+        execution.answer(request.resume_data)
+        return execution, self._play(execution)
+
+    def find(self, workflow_id: str, execute_id: str) -> Execution:
+        """Return that execution of that workflow.
+
+        Raises:
+            Refused: 4200 when the workflow or the execution does not exist, or is forgotten.
+
+        """
+        workflow = find_workflow(workflow_id)
+        execution = self._executions.get(workflow.workflow_id, execute_id)
+        if execution is None:
+            raise not_found("This workflow has no such execution; ids are kept for the newest ones only.")
+        return execution
+
+    async def aclose(self) -> None:
+        """Stop every execution that is being played; who reads its outlet sees the end of it."""
+        stopped = list(self._playing)
+        for task in stopped:
+            task.cancel()
+        await asyncio.gather(*stopped, return_exceptions=True)
+
+    def _play(self, execution: Execution) -> Outlet:
+        outlet: Outlet = asyncio.Queue()
+        task = asyncio.get_running_loop().create_task(self._play_leg(execution, outlet))
+        self._playing.add(task)
+        task.add_done_callback(self._playing.discard)
+        return outlet
+
+    async def _play_leg(self, execution: Execution, outlet: Outlet) -> None:
+        try:
+            for step in execution.leg():
+                if not isinstance(step, Pause):
+                    outlet.put_nowait(self._happen(execution, step))
+                elif step.ms:
+                    await asyncio.sleep(step.ms / 1000)
+        finally:
+            outlet.put_nowait(None)
+            self._executions.weigh(execution)
+
+    def _happen(self, execution: Execution, step: Happening) -> Shown:
+        shown = Interruption(self._event_id(execution), step) if isinstance(step, Ask) else step
+        if isinstance(shown, Packet | Interruption | Failure | Finished):
+            execution.take(shown, int(self._now()))
+        return shown
+
+    def _event_id(self, execution: Execution) -> str:
+        return f"{execution.execute_id}/{self.ids.next_id()}"
+
+
+def find_workflow(workflow_id: str) -> Workflow:
+    """Return the workflow with that id.
+
+    Raises:
+        Refused: 4200 when the sandbox has none.
+
+    """
+    workflow = WORKFLOWS.get(workflow_id)
+    if workflow is None:
+        raise not_found("The workflow does not exist; GET /v1/workflows lists those of the sandbox.")
+    return workflow

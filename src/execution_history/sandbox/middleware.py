@@ -1,0 +1,76 @@
+"""What every request to the sandbox passes: a log id, a tidy path, and the token."""
+
+import re
+import secrets
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from execution_history.sandbox.answers import refusal_envelope
+from execution_history.sandbox.jsontext import to_wire
+from execution_history.sandbox.refusal import AUTHENTICATION_INVALID, Refusal
+
+_UNAUTHENTICATED = Refusal(
+    AUTHENTICATION_INVALID,
+    "authentication is invalid: send the header 'Authorization: Bearer <the sandbox's token>'.",
+    status=401,
+)
+
+
+class LogId:
+    """Gives each request a log id: ``request.state.log_id``, and the header ``x-tt-logid`` of its answer."""
+
+    def __init__(self, app: ASGIApp, log_id: Callable[[], str]) -> None:
+        self._app = app
+        self._log_id = log_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its log id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        log_id = self._log_id()
+        scope.setdefault("state", {})["log_id"] = log_id
+
+        async def send_with_log_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-tt-logid"] = log_id
+            await send(message)
+
+        await self._app(scope, receive, send_with_log_id)
+
+
+class CollapsedSlashes:
+    """Treats ``//v1/workflow/run`` as ``/v1/workflow/run``: SDKs send it for a base URL that ends in a slash (4.4)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a tidy path."""
+        if scope["type"] == "http":
+            scope["path"] = re.sub("/{2,}", "/", scope["path"])
+        await self._app(scope, receive, send)
+
+
+class BearerToken:
+    """Lets only requests with the right token through; the others get HTTP 401 and code 4100 (protocol 4.1)."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with 401."""
+        if scope["type"] != "http" or self._admits(Headers(scope=scope).get("authorization", "")):
+            await self._app(scope, receive, send)
+            return
+        body = to_wire(refusal_envelope(scope["state"]["log_id"], _UNAUTHENTICATED))
+        await Response(body, 401, media_type="application/json")(scope, receive, send)
+
+    def _admits(self, authorization: str) -> bool:
+        scheme, _, token = authorization.partition(" ")
+        given = token.strip().encode("latin-1")  # as Headers decoded it
+        return scheme.lower() == "bearer" and secrets.compare_digest(given, self._token)

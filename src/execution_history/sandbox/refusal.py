@@ -1,0 +1,36 @@
+"""How the sandbox says no to a request before anything has run (protocol 4.1 and 4.2)."""
+
+from dataclasses import dataclass
+
+BAD_REQUEST = 4000
+RATE_LIMITED = 4013
+AUTHENTICATION_INVALID = 4100
+NOT_FOUND = 4200
+INTERNAL = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer instead of a run: an envelope with ``code``, or ``message`` as a plain body when that is ``None``."""
+
+    code: int | None
+    message: str
+    status: int = 200
+
+
+class Refused(Exception):  # noqa: N818  not an error of ours: it carries the answer to its caller
+    """Raised where a request turns out to be impossible; the application answers with its refusal."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(refusal.message)
+
+
+def bad_request(reason: str) -> Refused:
+    """Return the 4000 for a request that is malformed in the way ``reason`` says."""
+    return Refused(Refusal(BAD_REQUEST, f"Request parameter error: {reason}"))
+
+
+def not_found(what: str) -> Refused:
+    """Return the 4200 for ``what``, a sentence about the thing that does not exist."""
+    return Refused(Refusal(NOT_FOUND, what))

@@ -1,0 +1,71 @@
+"""Answers that plain responses cannot give: a stream that follows a run, and a connection that breaks."""
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from execution_history.sandbox.engine import Outlet
+from execution_history.sandbox.executions import Interruption
+from execution_history.sandbox.sse import FrameWriter
+from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
+
+BREAK_EXTENSION = "execution_history.sandbox.break"
+"""The ASGI extension by which ``serve_sandbox`` lends the application its connection, to break it."""
+
+BreakConnection = Callable[[bool], None]
+"""Closes the connection of a request at once, with a TCP reset if the argument is true."""
+
+
+async def break_connection(scope: Scope, receive: Receive, *, reset: bool) -> None:
+    """Break the connection of a request whose response is not complete.
+
+    On a server without the extension nothing is done here: it drops the connection itself when the response
+    stays incomplete.
+    """
+    close: BreakConnection | None = scope.get("extensions", {}).get(BREAK_EXTENSION)
+    if close is not None:
+        close(reset)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class BrokenConnection(Response):
+    """No answer at all: the connection breaks instead."""
+
+    def __init__(self, *, reset: bool = False) -> None:
+        super().__init__()
+        self._reset = reset
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Break the connection; a server without the extension sends headers that promise a body first."""
+        if BREAK_EXTENSION not in scope.get("extensions", {}):
+            headers = [(b"content-length", b"1")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await break_connection(scope, receive, reset=self._reset)
+
+
+class EventStream(Response):
+    """The server-sent events of one leg of a run, each sent as it happens.
+
+    Ends after the leg's terminator. When the leg is stopped from outside, the connection breaks, so that no
+    reader takes what it has for everything.
+    """
+
+    def __init__(self, outlet: Outlet, writer: FrameWriter) -> None:
+        super().__init__()
+        self._outlet = outlet
+        self._writer = writer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while not isinstance(step := await self._outlet.get(), Hush):
+            if step is None or isinstance(step, Cut):
+                await break_connection(scope, receive, reset=step is not None and step.reset)
+                return
+            await send({"type": "http.response.body", "body": self._writer.frame(step), "more_body": True})
+            if isinstance(step, Interruption | Failure | Finished):
+                break
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
