@@ -101,6 +101,11 @@ class StreamReading:
         node = self._end_node()
         return None if node is None else read_output("".join(node.content))
 
+    def _ended_output(self) -> object:
+        """The result of a run that did not succeed: only what the end node itself completed."""
+        node = self._end_node(only_end=True)
+        return read_output("".join(node.content)) if node is not None and node.finished else None
+
     def close(self, now: int) -> list[ServerSentEvent]:
         """The stream is over: an event without its blank line still counts."""
         events = self._parser.close()
@@ -117,7 +122,7 @@ class StreamReading:
         ending = self._ending or failure or Outcome("failed", "stream_ended_early", error_message=_ENDED_EARLY)
         return replace(
             ending,
-            output=self.output(),
+            output=self.output() if ending.status == "success" else self._ended_output(),
             usage=ending.usage if ending.usage is not None else self._usage,
             debug_url=ending.debug_url or self._debug_url,
             execute_id=ending.execute_id or execute_id_of(self._debug_url),
@@ -170,7 +175,7 @@ class StreamReading:
         node.node_type = node.node_type or text(content.get("node_type"))
         return node
 
-    def _end_node(self) -> _Node | None:
+    def _end_node(self, *, only_end: bool = False) -> _Node | None:
         nodes = list(self._nodes.values())
         for node in reversed(nodes):
             if (node.node_type or "").lower() == "end":
@@ -178,6 +183,8 @@ class StreamReading:
         for node in reversed(nodes):
             if node.title.strip().lower() in _END_TITLES:
                 return node
+        if only_end:
+            return None
         finished = [node for node in nodes if node.finished]
         return max(finished or nodes, key=lambda node: node.last, default=None)
 

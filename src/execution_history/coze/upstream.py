@@ -1,6 +1,7 @@
 """The Coze accounts that calls go to: their addresses, their tokens, and one client for each event loop."""
 
 import asyncio
+import warnings
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,7 +116,10 @@ class Upstream:
 
 def _authentication(name: str, account: AccountSettings) -> Authenticates:
     # cozepy takes half a second to import: only those who call Coze pay for it.
-    from cozepy import AsyncJWTAuth, AsyncTokenAuth  # noqa: PLC0415
+    with warnings.catch_warnings():
+        # Its import of authlib.jose announces that module's successor, which is not our users' concern.
+        warnings.simplefilter("ignore")
+        from cozepy import AsyncJWTAuth, AsyncTokenAuth  # noqa: PLC0415
 
     if account.token is not None:
         return AsyncTokenAuth(account.token.get_secret_value())

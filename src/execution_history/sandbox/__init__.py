@@ -4,13 +4,13 @@
 """
 
 from execution_history.sandbox.app import DEFAULT_TOKEN, create_sandbox
-from execution_history.sandbox.server import AddressUnavailable, Sandbox, serve_sandbox
+from execution_history.sandbox.server import AddressError, Sandbox, serve_sandbox
 from execution_history.sandbox.workflows import WORKFLOWS, Setting, Workflow
 
 __all__ = [
     "DEFAULT_TOKEN",
     "WORKFLOWS",
-    "AddressUnavailable",
+    "AddressError",
     "Sandbox",
     "Setting",
     "Workflow",

@@ -24,7 +24,7 @@ from execution_history.sandbox.engine import Engine, Outlet, find_workflow
 from execution_history.sandbox.executions import Execution, Interruption, RunMode
 from execution_history.sandbox.jsontext import to_wire
 from execution_history.sandbox.middleware import BearerToken, CollapsedSlashes, LogId
-from execution_history.sandbox.refusal import INTERNAL, NOT_FOUND, Refusal, Refused, bad_request, not_found
+from execution_history.sandbox.refusal import INTERNAL, NOT_FOUND, Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.requests import MAX_BODY_BYTES, read_page, read_resume, read_run
 from execution_history.sandbox.responses import BrokenConnection, EventStream
 from execution_history.sandbox.sse import FrameWriter
@@ -81,7 +81,7 @@ def sandbox_application(engine: Engine, token: str) -> Starlette:
             Middleware(BearerToken, token),
         ],
         exception_handlers={
-            Refused: _answer_refused,
+            RefusedError: _answer_refused,
             HTTPException: _answer_http_exception,
             ClientDisconnect: _answer_nobody,
             Exception: _answer_error,
@@ -203,7 +203,7 @@ def _answer_refusal(request: Request, refusal: Refusal) -> Response:
 
 
 async def _answer_refused(request: Request, error: Exception) -> Response:
-    if not isinstance(error, Refused):
+    if not isinstance(error, RefusedError):
         raise error
     return _answer_refusal(request, error.refusal)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
 from execution_history.sandbox.ids import IdFactory
-from execution_history.sandbox.refusal import Refusal, Refused, bad_request, not_found
+from execution_history.sandbox.refusal import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
 from execution_history.sandbox.sse import StreamStep
 from execution_history.sandbox.steps import Ask, Cut, Failure, Finished, Happening, Hush, Inputs, Packet, Pause
@@ -35,12 +35,12 @@ class Engine:
         """Start a run; it is played whether or not anybody reads the outlet.
 
         Raises:
-            Refused: the workflow does not exist, refuses every run, or a setting cannot be used.
+            RefusedError: the workflow does not exist, refuses every run, or a setting cannot be used.
 
         """
         workflow = find_workflow(request.workflow_id)
         if isinstance(workflow.behaviour, Refusal):
-            raise Refused(workflow.behaviour)
+            raise RefusedError(workflow.behaviour)
         settings = read_settings(request.parameters, workflow.all_settings(), self._own_defaults)
         second = int(self._now())
         execution = Execution(
@@ -64,7 +64,7 @@ class Engine:
         """Answer the open question of an execution and play on.
 
         Raises:
-            Refused: 4200 when there is no such execution, 4000 when it does not wait at that event, or was
+            RefusedError: 4200 when there is no such execution, 4000 when it does not wait at that event, or was
                 started in the other way (protocol 1.4 and 1.5).
 
         """
@@ -84,7 +84,7 @@ class Engine:
         """Return that execution of that workflow.
 
         Raises:
-            Refused: 4200 when the workflow or the execution does not exist, or is forgotten.
+            RefusedError: 4200 when the workflow or the execution does not exist, or is forgotten.
 
         """
         workflow = find_workflow(workflow_id)
@@ -104,19 +104,21 @@ class Engine:
         outlet: Outlet = asyncio.Queue()
         task = asyncio.get_running_loop().create_task(self._play_leg(execution, outlet))
         self._playing.add(task)
-        task.add_done_callback(self._playing.discard)
+
+        def end(_: asyncio.Task[None]) -> None:  # also runs for a task that is cancelled before its first step
+            self._playing.discard(task)
+            self._executions.weigh(execution)
+            outlet.put_nowait(None)
+
+        task.add_done_callback(end)
         return outlet
 
     async def _play_leg(self, execution: Execution, outlet: Outlet) -> None:
-        try:
-            for step in execution.leg():
-                if not isinstance(step, Pause):
-                    outlet.put_nowait(self._happen(execution, step))
-                elif step.ms:
-                    await asyncio.sleep(step.ms / 1000)
-        finally:
-            outlet.put_nowait(None)
-            self._executions.weigh(execution)
+        for step in execution.leg():
+            if not isinstance(step, Pause):
+                outlet.put_nowait(self._happen(execution, step))
+            elif step.ms:
+                await asyncio.sleep(step.ms / 1000)
 
     def _happen(self, execution: Execution, step: Happening) -> Shown:
         shown = Interruption(self._event_id(execution), step) if isinstance(step, Ask) else step
@@ -132,7 +134,7 @@ def find_workflow(workflow_id: str) -> Workflow:
     """Return the workflow with that id.
 
     Raises:
-        Refused: 4200 when the sandbox has none.
+        RefusedError: 4200 when the sandbox has none.
 
     """
     workflow = WORKFLOWS.get(workflow_id)

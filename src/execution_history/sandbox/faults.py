@@ -10,7 +10,7 @@ RUN_TIMED_OUT = 720702085
 
 
 def breaks_the_connection(inputs: Inputs) -> Iterator[Step]:
-    """Break the connection in mid-stream, then succeed where only ``run_histories`` can tell."""
+    """Break the connection in mid-stream, then go on and succeed."""
     data = to_text({"output": "The caller never heard this."})
     first, *rest = pieces(data, 4)
     yield from say(inputs, END, [first], finish=False)
@@ -20,7 +20,7 @@ def breaks_the_connection(inputs: Inputs) -> Iterator[Step]:
 
 
 def falls_silent(inputs: Inputs) -> Iterator[Step]:
-    """End the answer without a terminator, then fail where only ``run_histories`` can tell."""
+    """End the answer without a terminator, then go on and fail."""
     yield from say(inputs, LLM, ["Thinking about it ", "and then "], finish=False)
     yield Hush()
     yield Failure(RUN_TIMED_OUT, "The workflow ran for longer than it may.")

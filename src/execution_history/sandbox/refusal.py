@@ -18,7 +18,7 @@ class Refusal:
     status: int = 200
 
 
-class Refused(Exception):  # noqa: N818  not an error of ours: it carries the answer to its caller
+class RefusedError(Exception):
     """Raised where a request turns out to be impossible; the application answers with its refusal."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -26,11 +26,11 @@ class Refused(Exception):  # noqa: N818  not an error of ours: it carries the an
         super().__init__(refusal.message)
 
 
-def bad_request(reason: str) -> Refused:
+def bad_request(reason: str) -> RefusedError:
     """Return the 4000 for a request that is malformed in the way ``reason`` says."""
-    return Refused(Refusal(BAD_REQUEST, f"Request parameter error: {reason}"))
+    return RefusedError(Refusal(BAD_REQUEST, f"Request parameter error: {reason}"))
 
 
-def not_found(what: str) -> Refused:
+def not_found(what: str) -> RefusedError:
     """Return the 4200 for ``what``, a sentence about the thing that does not exist."""
-    return Refused(Refusal(NOT_FOUND, what))
+    return RefusedError(Refusal(NOT_FOUND, what))

@@ -1,4 +1,4 @@
-"""Request bodies read and checked: pure functions from bytes to requests, or ``Refused`` with code 4000."""
+"""Request bodies read and checked: pure functions from bytes to requests, or ``RefusedError`` with code 4000."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class ResumeRequest:
         """Return the execution the event belongs to.
 
         Raises:
-            Refused: 4000 when ``event_id`` is not two numbers joined by a slash (protocol 1.7).
+            RefusedError: 4000 when ``event_id`` is not two numbers joined by a slash (protocol 1.7).
 
         """
         execute_id, _, number = self.event_id.partition("/")
@@ -55,7 +55,7 @@ def read_run(body: bytes) -> RunRequest:
     """Return the run request in ``body``.
 
     Raises:
-        Refused: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
+        RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
     fields = _object(body)
@@ -78,7 +78,7 @@ def read_resume(body: bytes) -> ResumeRequest:
     """Return the resume request in ``body``.
 
     Raises:
-        Refused: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
+        RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
     fields = _object(body)
@@ -101,7 +101,7 @@ def read_settings(
     """Return the value of each of ``settings``: the caller's, or its default, or the sandbox's own.
 
     Raises:
-        Refused: 4000 when the caller's value is not a whole number (or its digits, or a boolean) in range.
+        RefusedError: 4000 when the caller's value is not a whole number (or its digits, or a boolean) in range.
 
     """
     values = {}
@@ -118,7 +118,7 @@ def read_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
     """Return ``page_num`` and ``page_size`` of a list request (1 and 10 when not given).
 
     Raises:
-        Refused: 4000 when one is not a whole number from 1, or ``page_size`` exceeds ``most``.
+        RefusedError: 4000 when one is not a whole number from 1, or ``page_size`` exceeds ``most``.
 
     """
     page_num = _whole_number("page_num", query.get("page_num", "1"), 1_000_000)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import anyio
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -25,7 +26,7 @@ from execution_history.sandbox.responses import BREAK_EXTENSION
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  compared with, not bound to
 
 
-class AddressUnavailable(OSError):  # noqa: N818  named as the errors of this package are
+class AddressError(OSError):
     """The sandbox could not listen where it was told to; the message is one sentence for a person."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
@@ -59,7 +60,7 @@ async def serve_sandbox(
     entered. On leaving it, open connections are broken, not waited for. Signals are left alone.
 
     Raises:
-        AddressUnavailable: the port is taken, not allowed, or the host is not this machine's.
+        AddressError: the port is taken, not allowed, or the host is not this machine's.
         ValueError: the token is empty.
 
     """
@@ -84,7 +85,8 @@ async def serve_sandbox(
     try:
         yield Sandbox(_base_url(host, listener.getsockname()[1]), token)
     finally:
-        await _stop(server, engine, listener)
+        with anyio.CancelScope(shield=True):
+            await _stop(server, engine, listener)
 
 
 async def _stop(server: uvicorn.Server, engine: Engine, listener: socket.socket) -> None:
@@ -141,7 +143,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
-        raise AddressUnavailable(host, port, getattr(error, "strerror", None) or str(error)) from error
+        raise AddressError(host, port, getattr(error, "strerror", None) or str(error)) from error
     return listener
 
 

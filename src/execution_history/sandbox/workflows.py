@@ -87,15 +87,15 @@ _TABLE = (
     _workflow(
         7,
         "breaks_the_connection",
-        "Breaks the connection in mid-stream or before the answer (with a TCP reset if reset is 1), but "
-        "succeeds in run_histories.",
+        "Breaks the connection in mid-stream or before the answer, with a TCP reset if reset is 1; the run "
+        "itself goes on and succeeds.",
         faults.breaks_the_connection,
         reset=SWITCHED_OFF,
     ),
     _workflow(
         8,
         "no_terminator",
-        "Ends its stream cleanly without Done, or its answer without a body, and shows as Fail in run_histories.",
+        "Ends its stream cleanly without Done, or its answer without a body; the run itself goes on and fails.",
         faults.falls_silent,
     ),
     _workflow(9, "slow_answer", "Answers after delay_ms.", scripts.short_answer, delay_ms=DELAY),

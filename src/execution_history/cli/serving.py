@@ -1,0 +1,118 @@
+"""The commands that serve: ``serve`` and ``sandbox``."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from rich.table import Table
+
+from execution_history.cli.session import Exit, Store, fail, notes, out, run, settings_of
+from execution_history.sandbox import DEFAULT_TOKEN, WORKFLOWS, Sandbox, serve_sandbox
+from execution_history.settings import Settings
+from execution_history.web import create_app
+from execution_history.wiring import open_application
+
+_SHUTDOWN_SECONDS = 3
+_TRIAL_ID = "7000000000000000002"
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one. [default: 8765]")] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Start the sandbox upstream too and let account `default` call it.")
+    ] = False,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
+    store: Store = None,
+) -> None:
+    """Serve the HTTP API until Ctrl-C.
+
+    Examples:
+      execution-history serve --sandbox
+      execution-history serve --port 9000 --store sqlite:///var/lib/history
+    """
+
+    async def work() -> None:
+        settings = settings_of(store, host=host, port=port)
+        with closing(_listen(settings)) as listener:
+            async with open_application(settings, sandbox=sandbox) as application:
+                config = uvicorn.Config(
+                    create_app(application),
+                    access_log=access_log,
+                    log_level="info" if access_log else "warning",
+                    timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+                    server_header=False,
+                )
+                _announce(listener, settings, application.sandbox)
+                await uvicorn.Server(config).serve(sockets=[listener])
+
+    _until_interrupted(work)
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8766,
+    token: Annotated[str, typer.Option(help="The bearer token it asks for.")] = DEFAULT_TOKEN,
+) -> None:
+    """Serve an upstream that speaks the Coze workflow API, to try things without a Coze account."""
+
+    async def work() -> None:
+        async with serve_sandbox(host, port, token=token) as running:
+            notes.print(f"Sandbox   {running.base_url}   token {running.token}", markup=False)
+            out.print(_workflows())
+            await asyncio.Event().wait()
+
+    _until_interrupted(work)
+
+
+def _until_interrupted(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.OK) from None
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket; taken before anything else, so that a second server never touches the store."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        fail(
+            f"The address {settings.host}:{settings.port} cannot be used ({error.strerror}): choose another with --port.",
+            Exit.WRONG_CALL,
+        )
+    return listener
+
+
+def _announce(listener: socket.socket, settings: Settings, sandbox: Sandbox | None) -> None:
+    port = listener.getsockname()[1]
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{name}:{port}"
+    notes.print(f"History   {base}   API documentation {base}/docs", markup=False, soft_wrap=True)
+    notes.print(f"Store     {settings.store}", markup=False, soft_wrap=True)
+    if sandbox is not None:
+        notes.print(f"Sandbox   {sandbox.base_url}   token {sandbox.token}", markup=False, soft_wrap=True)
+        body = f'{{"workflow_id": "{_TRIAL_ID}", "parameters": {{"city": "Paris"}}}}'
+        notes.print("\nTry it:", markup=False)
+        for line in (
+            f"  curl -N {base}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{body}'",
+            f"  curl {base}/coze/workflows/{_TRIAL_ID}/history",
+        ):
+            notes.print(line, markup=False, soft_wrap=True)
+
+
+def _workflows() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Workflow", no_wrap=True)
+    table.add_column("What it does")
+    for workflow in WORKFLOWS.values():
+        table.add_row(workflow.workflow_id, workflow.description)
+    return table

@@ -1,0 +1,64 @@
+"""The composition root: settings in, one opened application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from execution_history.coze import CozeRunner, Upstream
+from execution_history.recorder import Recorder
+from execution_history.sandbox import Sandbox, serve_sandbox
+from execution_history.service import ExecutionHistoryService
+from execution_history.settings import AccountSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything that is open, for the command line and the web to use."""
+
+    settings: Settings
+    service: ExecutionHistoryService
+    recorder: Recorder
+    runner: CozeRunner
+    sandbox: Sandbox | None
+
+
+@asynccontextmanager
+async def open_application(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Application]:
+    """Open the store, begin recording, and close both in order at the end.
+
+    Args:
+        settings: from :func:`~execution_history.settings.load_settings`.
+        sandbox: also start the sandbox upstream and let the account ``default`` call it.
+
+    Raises:
+        StoreError: the store cannot be opened.
+        OSError: the sandbox's port is taken.
+    """
+    async with AsyncExitStack() as stack:
+        accounts = dict(settings.accounts)
+        running: Sandbox | None = None
+        if sandbox:
+            running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
+            accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
+        service = ExecutionHistoryService(settings.store, json_files=settings.json_files)
+        stack.push_async_callback(service.aclose)
+        await service.store.open()
+        recorder = Recorder(
+            service.store,
+            progress_interval_ms=settings.progress_interval_ms,
+            lease_seconds=settings.lease_seconds,
+            require_recording=settings.require_recording,
+        )
+        await recorder.start()
+        stack.push_async_callback(recorder.aclose)
+        upstream = Upstream(
+            accounts,
+            recorder,
+            timeout_seconds=settings.upstream_timeout_seconds,
+            connect_seconds=settings.connect_timeout_seconds,
+            drain_limit_seconds=settings.drain_limit_seconds,
+        )
+        stack.push_async_callback(upstream.aclose)
+        yield Application(settings, service, recorder, CozeRunner(recorder, upstream), running)

@@ -1,0 +1,160 @@
+"""Playing executions without a socket: time, memory, and callers who leave."""
+
+import anyio
+import orjson
+import pytest
+
+from execution_history.sandbox import WORKFLOWS
+from execution_history.sandbox.engine import Engine
+from execution_history.sandbox.executions import (
+    ExecuteStatus,
+    Execution,
+    Executions,
+    Kept,
+    RunMode,
+)
+from execution_history.sandbox.ids import IdFactory
+from execution_history.sandbox.requests import RunRequest, read_run
+from execution_history.sandbox.steps import Finished, Pause
+
+pytestmark = pytest.mark.anyio
+
+IDS = {workflow.name: workflow_id for workflow_id, workflow in WORKFLOWS.items()}
+NOON = 1_767_268_800.5
+
+
+def request(name: str, **parameters: object) -> RunRequest:
+    """Read the request to run a workflow."""
+    return read_run(orjson.dumps({"workflow_id": IDS[name], "parameters": parameters}))
+
+
+def started(engine: Engine, name: str, **parameters: object) -> Execution:
+    """Start a workflow that nobody listens to."""
+    execution, _ = engine.start(request(name, **parameters), RunMode.ASYNC, "log")
+    return execution
+
+
+def pauses(execution: Execution) -> list[int]:
+    """Return the pauses of an execution's next leg, in milliseconds."""
+    return [step.ms for step in execution.leg() if isinstance(step, Pause)]
+
+
+async def test_a_run_goes_on_when_nobody_listens() -> None:
+    """An execution reaches its end though its caller has left."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    execution, outlet = engine.start(request("long_stream"), RunMode.STREAM, "log")
+    with anyio.fail_after(10):
+        while await outlet.get() is not None:
+            pass
+
+    assert execution.status is ExecuteStatus.SUCCESS
+
+
+async def test_closing_stops_what_is_played() -> None:
+    """An execution that is stopped stays Running, and its outlet ends."""
+    engine = Engine(delay_ms=600_000, pace_ms=0)
+    execution, outlet = engine.start(request("slow_answer"), RunMode.STREAM, "log")
+    await engine.aclose()
+
+    assert outlet.get_nowait() is None
+    assert execution.status is ExecuteStatus.RUNNING
+
+
+async def test_a_slow_workflow_takes_the_delay_of_its_sandbox() -> None:
+    """Without a setting of the caller, the slow workflows wait as long as the sandbox was told."""
+    execution = started(Engine(delay_ms=7, pace_ms=0), "slow_answer")
+
+    assert pauses(execution)[0] == 7
+
+
+async def test_the_caller_can_set_delay_and_pace() -> None:
+    """The caller's delay_ms comes before the first packet, and pace_ms after each one."""
+    execution = started(Engine(delay_ms=7, pace_ms=50), "short_answer", delay_ms=3, pace_ms="2")
+
+    assert pauses(execution) == [3, 2, 2]
+
+
+async def test_a_quick_workflow_does_not_wait_at_first() -> None:
+    """The sandbox's delay concerns the slow workflows only, its pace all of them."""
+    execution = started(Engine(delay_ms=7, pace_ms=50), "short_answer")
+
+    assert pauses(execution) == [0, 50, 50]
+
+
+async def test_times_are_whole_seconds() -> None:
+    """An execution's times come from the clock it was given, cut to seconds."""
+    execution = started(Engine(delay_ms=0, pace_ms=0, now=lambda: NOON), "short_answer")
+
+    assert (execution.create_time, execution.update_time) == (1_767_268_800, 1_767_268_800)
+
+
+def test_ids_grow_within_one_millisecond() -> None:
+    """Ids differ and grow also when the clock stands still, or goes back."""
+    clock = iter([NOON, NOON, NOON - 60])
+    ids = IdFactory(lambda: next(clock))
+    first, second, third = (int(ids.next_id()) for _ in range(3))
+
+    assert (second, third) == (first + 1, first + 2)
+
+
+def test_ids_of_a_later_sandbox_are_greater() -> None:
+    """A sandbox that is started again does not repeat the ids of the one before."""
+    before = IdFactory(lambda: NOON)
+    latest = [int(before.next_id()) for _ in range(100)][-1]
+
+    assert int(IdFactory(lambda: NOON + 0.001).next_id()) > latest
+
+
+def test_kept_text_is_cut_between_characters() -> None:
+    """The 1 MB that is kept ends with a whole character, and nothing is added after it."""
+    kept = Kept()
+    kept.add("中" * 349_526)
+    kept.add("more")
+
+    assert (kept.text(), kept.is_trimmed) == ("中" * 349_525, True)
+
+
+def test_text_of_exactly_1_mb_is_kept_whole() -> None:
+    """The limit itself is not exceeded by what just fits."""
+    kept = Kept()
+    kept.add("x" * 1_048_576)
+
+    assert (len(kept.text()), kept.is_trimmed) == (1_048_576, False)
+
+
+async def test_the_oldest_executions_are_forgotten() -> None:
+    """Only the newest executions are kept."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    executions = Executions(most=2)
+    one, two, three = (started(engine, "short_answer") for _ in range(3))
+    for execution in (one, two, three):
+        executions.keep(execution)
+
+    kept = [executions.get(IDS["short_answer"], entry.execute_id) for entry in (one, two, three)]
+    assert kept == [None, two, three]
+
+
+async def test_large_executions_are_forgotten_sooner() -> None:
+    """Executions that have grown push out older ones when memory runs short."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    executions = Executions(most_bytes=10_000)
+    one, two = started(engine, "short_answer"), started(engine, "short_answer")
+    executions.keep(one)
+    executions.keep(two)
+    two.take(Finished("x" * 9_500), 1)
+    executions.weigh(two)
+
+    kept = [executions.get(IDS["short_answer"], entry.execute_id) for entry in (one, two)]
+    assert kept == [None, two]
+
+
+async def test_a_forgotten_execution_stays_forgotten() -> None:
+    """The end of an execution that was pushed out does not bring it back."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    executions = Executions(most=1)
+    one, two = started(engine, "short_answer"), started(engine, "short_answer")
+    executions.keep(one)
+    executions.keep(two)
+    executions.weigh(one)
+
+    assert executions.get(IDS["short_answer"], one.execute_id) is None

@@ -1,0 +1,62 @@
+"""GET /v1/workflows and what the table of workflows promises."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from execution_history.sandbox import WORKFLOWS
+
+pytestmark = pytest.mark.anyio
+
+
+async def page(client: httpx.AsyncClient, **query: str | int) -> dict[str, Any]:
+    """Return the body of a list answer."""
+    answer: dict[str, Any] = (await client.get("/v1/workflows", params=query)).json()
+    return answer
+
+
+async def test_every_workflow_is_listed(client: httpx.AsyncClient) -> None:
+    """The list names each workflow with a description, in the order of the ids."""
+    items = (await page(client, page_size=100))["data"]["items"]
+
+    assert [item["workflow_id"] for item in items] == list(WORKFLOWS)
+    assert all(item["description"].endswith(".") for item in items)
+
+
+async def test_the_list_comes_in_pages(client: httpx.AsyncClient) -> None:
+    """Ten workflows make a page unless told otherwise, and has_more tells of the rest."""
+    first = (await page(client))["data"]
+    second = (await page(client, page_num=2))["data"]
+
+    assert (len(first["items"]), first["has_more"]) == (10, True)
+    assert (len(second["items"]), second["has_more"]) == (len(WORKFLOWS) - 10, False)
+
+
+async def test_the_unpublished_workflow_is_not_among_the_published(client: httpx.AsyncClient) -> None:
+    """Asked for published workflows only, the list leaves out the one that was never published."""
+    items = (await page(client, page_size=100, publish_status="published_online"))["data"]["items"]
+
+    names = {item["workflow_name"] for item in items}
+    assert {workflow.name for workflow in WORKFLOWS.values()} - names == {"never_published"}
+
+
+@pytest.mark.parametrize("query", [{"page_num": "0"}, {"page_size": "0"}, {"page_size": "101"}, {"page_num": "x"}])
+async def test_an_impossible_page_is_refused(client: httpx.AsyncClient, query: dict[str, str]) -> None:
+    """Pages count from 1 and hold at most 100."""
+    assert (await page(client, **query))["code"] == 4000
+
+
+async def test_one_workflow_is_described(client: httpx.AsyncClient) -> None:
+    """The detail of a workflow is its entry in the list."""
+    workflow_id = next(iter(WORKFLOWS))
+    detail = (await client.get(f"/v1/workflows/{workflow_id}")).json()["data"]["workflow_detail"]
+
+    assert detail == (await page(client))["data"]["items"][0]
+
+
+def test_the_ids_are_numbers_of_19_digits() -> None:
+    """Workflow ids look like those of Coze and begin at ...001."""
+    expected = [str(7_000_000_000_000_000_000 + number) for number in range(1, len(WORKFLOWS) + 1)]
+
+    assert list(WORKFLOWS) == expected
