@@ -14,6 +14,7 @@ from execution_history.sandbox.executions import (
     RunMode,
 )
 from execution_history.sandbox.ids import IdFactory
+from execution_history.sandbox.refusal import RefusedError
 from execution_history.sandbox.requests import RunRequest, read_run
 from execution_history.sandbox.steps import Finished, Pause
 
@@ -110,6 +111,7 @@ def test_kept_text_is_cut_between_characters() -> None:
     kept = Kept()
     kept.add("中" * 349_526)
     kept.add("more")
+    kept.add("")
 
     assert (kept.text(), kept.is_trimmed) == ("中" * 349_525, True)
 
@@ -146,6 +148,19 @@ async def test_large_executions_are_forgotten_sooner() -> None:
 
     kept = [executions.get(IDS["short_answer"], entry.execute_id) for entry in (one, two)]
     assert kept == [None, two]
+
+
+async def test_what_a_run_puts_out_is_weighed() -> None:
+    """A run that has put out a lot pushes out older ones as soon as it has ended."""
+    engine = Engine(delay_ms=0, pace_ms=0, executions=Executions(most_bytes=100_000))
+    older = started(engine, "short_answer")
+    large, outlet = engine.start(request("large_output", size=200_000), RunMode.SYNC, "log")
+    while await outlet.get() is not None:
+        pass
+
+    assert engine.find(IDS["large_output"], large.execute_id) is large
+    with pytest.raises(RefusedError, match="no such execution"):
+        engine.find(IDS["short_answer"], older.execute_id)
 
 
 async def test_a_forgotten_execution_stays_forgotten() -> None:

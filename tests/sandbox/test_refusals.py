@@ -140,6 +140,14 @@ async def test_an_unknown_path_has_an_envelope(client: httpx.AsyncClient) -> Non
     assert_is_refusal(answer, 404)
 
 
+async def test_a_trailing_slash_is_another_path(client: httpx.AsyncClient) -> None:
+    """A path with a slash too many is not redirected, which would lose the body."""
+    answer = await client.post("/v1/workflow/run/", json={"workflow_id": SHORT})
+
+    assert answer.status_code == 404
+    assert_is_refusal(answer, 404)
+
+
 async def test_a_wrong_method_has_an_envelope(client: httpx.AsyncClient) -> None:
     """A method that a path does not take answers 405 in the form the SDKs can read."""
     answer = await client.get("/v1/workflow/run")

@@ -149,14 +149,17 @@ async def test_an_empty_answer_is_asked_again(client: httpx.AsyncClient) -> None
     assert again["event_id"].split("/")[0] == asked["event_id"].split("/")[0]
 
 
-async def test_a_third_empty_answer_fails_the_run(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(
+    ("name", "useless"), [("asks_a_question", ""), ("asks_for_fields", "Oslo"), ("asks_for_fields", "[]")]
+)
+async def test_a_third_useless_answer_fails_the_run(client: httpx.AsyncClient, name: str, useless: str) -> None:
     """After three answers that do not satisfy, the run fails and the history says so."""
-    answer = await run(client, "asks_a_question")
+    answer = await run(client, name)
     execute_id = answer["execute_id"]
     for _ in range(3):
-        answer = await resume(client, "asks_a_question", answer["interrupt_data"], "")
+        answer = await resume(client, name, answer["interrupt_data"], useless)
 
-    entry = await settled(client, "asks_a_question", execute_id)
+    entry = await settled(client, name, execute_id)
     assert answer["code"] == 720701013
     assert (entry["execute_status"], entry["error_code"]) == ("Fail", "720701013")
 

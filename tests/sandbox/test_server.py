@@ -12,6 +12,9 @@ import pytest
 from starlette.types import Message
 
 from execution_history.sandbox import WORKFLOWS, AddressError, Sandbox, create_sandbox, serve_sandbox
+from execution_history.sandbox.app import sandbox_application
+from execution_history.sandbox.engine import Engine
+from execution_history.sandbox.executions import Execution
 
 IDS = {workflow.name: workflow_id for workflow_id, workflow in WORKFLOWS.items()}
 
@@ -20,6 +23,11 @@ def client_of(sandbox: Sandbox) -> httpx.AsyncClient:
     """Return a client with the token of ``sandbox``."""
     headers = {"Authorization": f"Bearer {sandbox.token}"}
     return httpx.AsyncClient(base_url=sandbox.base_url, headers=headers, timeout=30)
+
+
+def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged as an error."""
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 def on_event(awaited: str, seen: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
@@ -100,7 +108,7 @@ async def test_an_empty_token_is_refused() -> None:
 
 
 @pytest.mark.anyio
-async def test_leaving_breaks_open_streams() -> None:
+async def test_leaving_breaks_open_streams(caplog: pytest.LogCaptureFixture) -> None:
     """A stream that is open when the block ends breaks, so that nobody takes it for complete."""
     body = {"workflow_id": IDS["long_stream"], "parameters": {"pace_ms": 60_000}}
     with anyio.fail_after(10):
@@ -114,9 +122,11 @@ async def test_leaving_breaks_open_streams() -> None:
             await anext(received)
         await client.aclose()
 
+    assert errors_in(caplog) == []
+
 
 @pytest.mark.anyio
-async def test_leaving_breaks_waiting_runs() -> None:
+async def test_leaving_breaks_waiting_runs(caplog: pytest.LogCaptureFixture) -> None:
     """A run that is being waited for when the block ends gets no answer."""
     body = {"workflow_id": IDS["slow_answer"], "parameters": {"delay_ms": 600_000}}
     with anyio.fail_after(10):
@@ -132,9 +142,11 @@ async def test_leaving_breaks_waiting_runs() -> None:
             await waiting
         await client.aclose()
 
+    assert errors_in(caplog) == []
+
 
 @pytest.mark.anyio
-async def test_leaving_does_not_wait_for_a_slow_reader() -> None:
+async def test_leaving_does_not_wait_for_a_slow_reader(caplog: pytest.LogCaptureFixture) -> None:
     """A stream whose reader has stopped reading does not hold up the end of the block."""
     body = {"workflow_id": IDS["large_output"], "parameters": {"size": 20_000_000}}
     with anyio.fail_after(10):
@@ -144,6 +156,8 @@ async def test_leaving_does_not_wait_for_a_slow_reader() -> None:
             answer = await client.send(request, stream=True)
         await answer.aclose()
         await client.aclose()
+
+    assert errors_in(caplog) == []
 
 
 @pytest.mark.anyio
@@ -178,7 +192,7 @@ async def test_a_caller_who_hangs_up_is_no_error(caplog: pytest.LogCaptureFixtur
         async with client_of(sandbox) as client:
             await client.get("/v1/workflows")
 
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors_in(caplog) == []
 
 
 @pytest.mark.anyio
@@ -191,7 +205,7 @@ async def test_a_broken_connection_is_no_error(caplog: pytest.LogCaptureFixture,
         with pytest.raises(httpx.TransportError):
             await client.post(f"/v1/workflow/{path}", json=body)
 
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors_in(caplog) == []
 
 
 @pytest.mark.anyio
@@ -226,3 +240,25 @@ async def test_the_application_runs_on_any_asgi_server() -> None:
         answer = await client.post("/v1/workflow/run", json={"workflow_id": IDS["short_answer"]})
 
     assert answer.json()["code"] == 0
+
+
+@pytest.mark.anyio
+async def test_a_fault_of_the_sandbox_has_an_envelope() -> None:
+    """A fault of our own is HTTP 500 with a positive code, readable for the SDKs, and tells no details."""
+
+    class FaultyEngine(Engine):
+        def find(self, workflow_id: str, execute_id: str) -> Execution:
+            raise RuntimeError(workflow_id + execute_id)
+
+    app = sandbox_application(FaultyEngine(delay_ms=0, pace_ms=0), "t")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": "Bearer t"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox", headers=headers) as client:
+        answer = await client.get("/v1/workflows/1/run_histories/2")
+
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "code": 5000,
+        "msg": "The sandbox has a fault; its log says where.",
+        "detail": {"logid": answer.headers["x-tt-logid"]},
+    }

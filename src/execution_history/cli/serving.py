@@ -79,7 +79,8 @@ def _until_interrupted(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def _listen(settings: Settings) -> socket.socket:
     """The listening socket; taken before anything else, so that a second server never touches the store."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))

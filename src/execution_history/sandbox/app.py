@@ -220,4 +220,7 @@ async def _answer_nobody(_: Request, _error: Exception) -> Response:
 
 
 async def _answer_error(request: Request, _: Exception) -> Response:
-    return _answer_refusal(request, Refusal(INTERNAL, "The sandbox has a fault; its log says where.", 500))
+    fault = Refusal(INTERNAL, "The sandbox has a fault; its log says where.", 500)
+    answer = _answer_refusal(request, fault)
+    answer.headers["x-tt-logid"] = request.state.log_id  # Starlette answers faults outside our middleware
+    return answer

@@ -21,12 +21,19 @@ class Engine:
     """Starts, resumes and remembers the executions of one sandbox.
 
     ``delay_ms`` and ``pace_ms`` stand in for settings that a caller leaves out; ``now`` returns seconds since
-    the epoch. Belongs to one event loop.
+    the epoch; ``executions`` is where they are kept. Belongs to one event loop.
     """
 
-    def __init__(self, *, delay_ms: int, pace_ms: int, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        delay_ms: int,
+        pace_ms: int,
+        now: Callable[[], float] = time.time,
+        executions: Executions | None = None,
+    ) -> None:
         self.ids = IdFactory(now)
-        self._executions = Executions()
+        self._executions = Executions() if executions is None else executions
         self._own_defaults = {"delay_ms": delay_ms, "pace_ms": pace_ms}
         self._now = now
         self._playing: set[asyncio.Task[None]] = set()

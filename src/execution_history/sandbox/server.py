@@ -66,7 +66,17 @@ async def serve_sandbox(
     """
     engine = Engine(delay_ms=delay_ms, pace_ms=pace_ms)
     app = _Breakable(sandbox_application(engine, token))
-    listener = _listen(host, port)
+    with _listen(host, port) as listener:
+        server = app.server = _server(app)
+        await server.startup(sockets=[listener])
+        try:
+            yield Sandbox(_base_url(host, listener.getsockname()[1]), token)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _stop(server, engine, listener)
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http="h11",
@@ -78,15 +88,9 @@ async def serve_sandbox(
     )
     config.load()
     server = uvicorn.Server(config)
-    app.server = server
-    # Server.serve() would take over the process's signals; these are its parts without that.
+    # Server.serve() would take over the process's signals; startup() and shutdown() are its parts without that.
     server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    try:
-        yield Sandbox(_base_url(host, listener.getsockname()[1]), token)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _stop(server, engine, listener)
+    return server
 
 
 async def _stop(server: uvicorn.Server, engine: Engine, listener: socket.socket) -> None:

@@ -1,0 +1,268 @@
+"""Workflows run through us against the sandbox, over real sockets, and what their records say."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from execution_history.coze import CozeRunner, RecordingTransport, Upstream
+from execution_history.errors import AccountError
+from execution_history.recorder import Recorder
+from execution_history.sandbox import WORKFLOWS, serve_sandbox
+from execution_history.service import ExecutionHistoryService
+from execution_history.settings import AccountSettings
+
+pytestmark = pytest.mark.anyio
+
+_IDS = {workflow.name: workflow.workflow_id for workflow in WORKFLOWS.values()}
+_QUICK: Mapping[str, object] = {"pace_ms": 0, "delay_ms": 0}
+
+
+class _House:
+    """A service, a recorder and a runner on one sandbox."""
+
+    def __init__(self, folder: Path, accounts: dict[str, AccountSettings], timeout: float = 5) -> None:
+        self.service = ExecutionHistoryService(folder / "history")
+        self.recorder = Recorder(self.service.store, progress_interval_ms=50)
+        self.upstream = Upstream(accounts, self.recorder, timeout_seconds=timeout, connect_seconds=timeout)
+        self.runner = CozeRunner(self.recorder, self.upstream)
+
+    async def record(self, workflow_id: str) -> dict[str, Any]:
+        """The newest record of a workflow."""
+        return dict((await self.service.get_execution_history(workflow_id))["histories"][0])
+
+    async def aclose(self) -> None:
+        """Close everything in order."""
+        await self.upstream.aclose()
+        await self.recorder.aclose()
+        await self.service.aclose()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[_House]:
+    """Everything, with the account default on the sandbox and one with a wrong token."""
+    async with serve_sandbox() as sandbox:
+        made = _House(
+            tmp_path,
+            {
+                "default": AccountSettings(base_url=sandbox.base_url, token=SecretStr(sandbox.token)),
+                "wrong": AccountSettings(base_url=sandbox.base_url, token=SecretStr("not-the-token")),
+            },
+        )
+        yield made
+        await made.aclose()
+
+
+_OUTCOMES = [
+    ("short_answer", "success", "envelope", "done_event"),
+    ("long_stream", "success", "envelope", "done_event"),
+    ("fails_in_a_node", "failed", "envelope", "error_event"),
+    ("never_published", "failed", "rejected", "rejected"),
+    ("asks_a_question", "interrupted", "envelope", "interrupt_event"),
+    ("breaks_the_connection", "failed", "connection_broken", "connection_broken"),
+    ("no_terminator", "failed", "not_json", "stream_ended_early"),
+    ("large_output", "success", "envelope", "done_event"),
+    ("chinese", "success", "envelope", "done_event"),
+    ("pings", "success", "envelope", "done_event"),
+    ("returns_text", "success", "envelope", "done_event"),
+    ("server_error", "failed", "http_status", "http_status"),
+]
+
+
+@pytest.mark.parametrize(("name", "status", "proof", "_stream_proof"), _OUTCOMES, ids=lambda value: str(value))
+async def test_a_run_is_recorded_with_its_proof(
+    house: _House, name: str, status: str, proof: str, _stream_proof: str  # noqa: PT019 - the other half of the table
+) -> None:
+    """execute_workflow never raises for an upstream failure, and answers what the record says."""
+    result = await house.runner.execute_workflow(_IDS[name], {**_QUICK, "city": "巴黎"}, conversation_id="c1")
+    record = await house.record(_IDS[name])
+    assert (status, proof, 0) == (record["execute_status"], record["metadata"]["proof"], record["run_mode"])
+    assert result == {
+        "execution_id": record["execute_id"],
+        "status": status,
+        "output_data": record["output"],
+        "error_message": record["error_message"],
+        "conversation_id": "c1",
+    }
+    assert (status == "failed") == bool(record["error_message"])
+    assert "巴黎" == record["input_parameters"]["city"]
+
+
+@pytest.mark.parametrize(("name", "status", "_proof", "proof"), _OUTCOMES, ids=lambda value: str(value))
+async def test_a_stream_is_recorded_with_its_proof(
+    house: _House, name: str, status: str, _proof: str, proof: str  # noqa: PT019 - the other half of the table
+) -> None:
+    """The frames are those that existing callers know; the record says how the run ended and how we know."""
+    frames = [frame async for frame in house.runner.stream_workflow(_IDS[name], _QUICK, conversation_id="c1")]
+    record = await house.record(_IDS[name])
+    assert (status, proof, 1) == (record["execute_status"], record["metadata"]["proof"], record["run_mode"])
+    assert "workflow_started" == frames[0]["event"]
+    assert record["execute_id"] == frames[0]["data"]["execution_id"]
+    assert (status == "failed") == (frames[-1]["event"] == "error")
+    for frame in frames[1:]:
+        if frame["event"] == "data":
+            assert {"type", "execute_id", "node_id", "status", "message", "error", "data"} == set(frame["data"])
+            assert "c1" == frame["conversation_id"]
+
+
+async def test_a_record_of_a_long_stream_holds_all_that_was_said(house: _House) -> None:
+    """Every node with its content, usage, debug page and both ids."""
+    await house.runner.execute_workflow(_IDS["long_stream"], _QUICK)
+    said: dict[str, str] = {}
+    async for frame in house.runner.stream_workflow(_IDS["long_stream"], _QUICK):
+        message = frame["data"].get("message") if frame["event"] == "data" else None
+        if message is not None:
+            said[message["node_title"]] = said.get(message["node_title"], "") + message["content"]
+    record = await house.record(_IDS["long_stream"])
+    assert said == {name: node["content"] for name, node in record["node_execute_status"].items()}
+    assert {"input_count", "output_count", "token_count"} == set(record["usage"])
+    assert f"execute_id={record['metadata']['coze_execute_id']}" in record["debug_url"]
+    assert record["metadata"]["log_id"]
+
+
+async def test_an_unescaped_line_separator_survives(house: _House) -> None:
+    """U+2028 and U+0085 in a payload are text, not line ends."""
+    async for _ in house.runner.stream_workflow(_IDS["chinese"], _QUICK):
+        pass
+    assert {"\u2028", "\x85"} <= set((await house.record(_IDS["chinese"]))["output"]["output"])
+
+
+async def test_five_megabytes_are_kept_whole(house: _House) -> None:
+    """What Coze would cut at 1 MB."""
+    result = await house.runner.execute_workflow(_IDS["large_output"], _QUICK)
+    assert len(result["output_data"]["output"]) >= 5_000_000
+
+
+async def test_a_wrong_token_is_a_rejection(house: _House) -> None:
+    """The record says what Coze said; the token is nowhere."""
+    result = await house.runner.execute_workflow(_IDS["short_answer"], account_id="wrong")
+    record = await house.record(_IDS["short_answer"])
+    assert ("failed", 4100) == (result["status"], record["error_code"])
+    assert "not-the-token" not in str(record)
+
+
+async def test_an_unknown_account_is_an_error_before_anything_is_recorded(house: _House) -> None:
+    """The sentence says what to set."""
+    with pytest.raises(AccountError, match=r"accounts\.nobody\.token"):
+        await house.runner.execute_workflow("7", account_id="nobody")
+    assert [] == await house.service.get_all_workflows()
+
+
+async def test_an_account_without_a_token_says_what_to_set(tmp_path: Path) -> None:
+    """Out of the box there is none."""
+    house = _House(tmp_path, {})
+    with pytest.raises(AccountError, match="COZE_API_TOKEN"):
+        await anext(house.runner.stream_workflow("7"))
+    await house.aclose()
+
+
+async def test_a_refused_connection_is_a_failure_that_never_began(tmp_path: Path) -> None:
+    """Nobody listens there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    house = _House(tmp_path, {"default": AccountSettings(base_url=f"http://127.0.0.1:{port}", token=SecretStr("t"))})
+    result = await house.runner.execute_workflow("7")
+    assert "failed" == result["status"]
+    assert "never began" in (result["error_message"] or "")
+    assert "connection_failed" == (await house.record("7"))["metadata"]["proof"]
+    await house.aclose()
+
+
+async def test_a_silent_upstream_is_a_timeout_with_an_open_end(tmp_path: Path) -> None:
+    """The workflow may still be running there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        account = AccountSettings(base_url=f"http://127.0.0.1:{port}", token=SecretStr("t"))
+        house = _House(tmp_path, {"default": account}, timeout=0.2)
+        result = await house.runner.execute_workflow("7")
+        assert "may still be running" in (result["error_message"] or "")
+        assert "timeout" == (await house.record("7"))["metadata"]["proof"]
+        await house.aclose()
+
+
+async def _ended(house: _House, workflow_id: str) -> dict[str, Any]:
+    """The newest record, once it has ended; the change feed tells."""
+    while True:
+        record = await house.record(workflow_id)
+        if record["execute_status"] != "running":
+            return record
+        await asyncio.sleep(0.01)
+
+
+async def test_a_caller_who_leaves_a_stream_does_not_end_the_recording(house: _House) -> None:
+    """The upstream is read to its end, and the record says how that was."""
+    async with aclosing(house.runner.stream_workflow(_IDS["long_stream"], {"pace_ms": 5})) as frames:
+        await anext(frames)
+        await anext(frames)
+    record = await asyncio.wait_for(_ended(house, _IDS["long_stream"]), 10)
+    assert ("success", "done_event") == (record["execute_status"], record["metadata"]["proof"])
+    assert isinstance(record["output"], dict)
+
+
+async def test_a_caller_who_is_cancelled_does_not_end_the_recording(house: _House) -> None:
+    """While the upstream is still thinking about its answer."""
+    call = asyncio.create_task(house.runner.execute_workflow(_IDS["slow_answer"], {"delay_ms": 300}))
+    while not await house.service.get_all_workflows():
+        await asyncio.sleep(0.01)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert "success" == (await asyncio.wait_for(_ended(house, _IDS["slow_answer"]), 10))["execute_status"]
+
+
+async def test_progress_is_saved_while_a_stream_runs(house: _House) -> None:
+    """What has come so far is in the record before the end."""
+    async with aclosing(house.runner.stream_workflow(_IDS["long_stream"], {"pace_ms": 40})) as frames:
+        async for _ in frames:
+            record = await house.record(_IDS["long_stream"])
+            if record["node_execute_status"] is not None:
+                assert "running" == record["execute_status"]
+                break
+        else:
+            pytest.fail("the stream ended before anything of it was saved")
+
+
+async def test_closing_says_that_recording_stopped(house: _House) -> None:
+    """A run that is under way when we close is interrupted, not failed and not left running."""
+    async with aclosing(house.runner.stream_workflow(_IDS["long_stream"], {"pace_ms": 200})) as frames:
+        await anext(frames)
+        await anext(frames)
+        await house.upstream.aclose()
+    record = await house.record(_IDS["long_stream"])
+    assert ("interrupted", "abandoned") == (record["execute_status"], record["metadata"]["proof"])
+
+
+async def test_an_async_start_stays_running_with_its_upstream_id(house: _House) -> None:
+    """Through the bare transport, as a program of its own would call it."""
+    account = house.upstream.check("default")
+    assert account.token is not None
+    headers = {"Authorization": f"Bearer {account.token.get_secret_value()}"}
+    body = {"workflow_id": _IDS["takes_its_time"], "parameters": {"delay_ms": 0}, "is_async": True}
+    async with httpx.AsyncClient(transport=RecordingTransport(house.recorder), headers=headers) as client:
+        answer = await client.post(account.base_url + "/v1/workflow/run", json=body)
+        assert (await client.get(account.base_url + "/v1/workflows", params={"workspace_id": "1"})).status_code == 200
+    record = await house.record(_IDS["takes_its_time"])
+    assert ("running", 2, answer.json()["execute_id"]) == (
+        record["execute_status"], record["run_mode"], record["metadata"]["coze_execute_id"],
+    )  # fmt: skip
+
+
+async def test_bytes_pass_the_transport_untouched(house: _House) -> None:
+    """What a client reads through us is what the upstream sent, packet for packet."""
+    account = house.upstream.check("default")
+    assert account.token is not None
+    headers = {"Authorization": f"Bearer {account.token.get_secret_value()}"}
+    body = {"workflow_id": _IDS["chinese"], "parameters": dict(_QUICK)}
+    seen = []
+    for transport in (RecordingTransport(house.recorder), httpx.AsyncHTTPTransport()):
+        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+            answer = await client.post(account.base_url + "/v1/workflow/stream_run", json=body)
+            events = [line for line in answer.content.split(b"\n") if b"execute_" not in line]
+            seen.append((answer.status_code, answer.headers["content-type"], events))
+    assert seen[0] == seen[1]

@@ -1,0 +1,24 @@
+"""Records for tests, made the way the service makes them."""
+
+from typing import Any
+
+import orjson
+
+from execution_history.record import Document, RecordChange, new_document
+
+
+def document(execute_id: str, workflow_id: str = "w", now: int = 1_000, **fields: Any) -> Document:
+    """A record that has just begun."""
+    return new_document(workflow_id=workflow_id, execute_id=execute_id, now=now, **fields)
+
+
+def change(now: int = 2_000, status: str | None = None, **fields: Any) -> RecordChange:
+    """What an update asks for."""
+    metadata = fields.pop("metadata", None)
+    only_from = fields.pop("only_from", None)
+    return RecordChange.of(now, status, metadata, only_from, fields)
+
+
+def ids(documents: Any) -> list[str]:
+    """The execute ids of stored documents."""
+    return [orjson.loads(body)["execute_id"] for body in documents]

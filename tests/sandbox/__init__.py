@@ -1,0 +1,1 @@
+"""The embedded upstream, over its own socket."""

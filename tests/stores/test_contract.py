@@ -1,0 +1,303 @@
+"""The promise of a store, sentence by sentence, on every store."""
+
+import asyncio
+import threading
+
+import orjson
+import pytest
+
+from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
+from execution_history.store import HistoryStore, MergeReport
+from tests.records import change, document, ids
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_created_record_is_read_back_byte_for_byte(store: HistoryStore) -> None:
+    """What a reader gets is what was stored."""
+    made = document("a", parameters={"文": "字\u2028"})
+    await store.create(made)
+    assert made.body == await store.get("w", "a")
+
+
+async def test_a_missing_record_is_none(store: HistoryStore) -> None:
+    """Neither an unknown workflow nor an unknown id is an error."""
+    await store.create(document("a"))
+    assert [None, None] == [await store.get("w", "b"), await store.get("v", "a")]
+
+
+async def test_an_id_is_taken_once_in_a_workflow_and_free_in_another(store: HistoryStore) -> None:
+    """The second create with an id is refused, and leaves the first record as it was."""
+    await store.create(document("a", parameters={"n": 1}))
+    with pytest.raises(ExecutionExists):
+        await store.create(document("a", parameters={"n": 2}))
+    await store.create(document("a", "v"))
+    kept = await store.get("w", "a")
+    assert kept is not None
+    assert {"n": 1} == orjson.loads(kept)["input_parameters"]
+
+
+async def test_a_refused_operation_does_not_disturb_its_neighbours(store: HistoryStore) -> None:
+    """Of operations that are under way together each gets its own answer."""
+    await store.create(document("a"))
+    results = await asyncio.gather(
+        store.create(document("b")),
+        store.create(document("a")),
+        store.update("w", "a", change(status="success")),
+        return_exceptions=True,
+    )
+    assert [False, True, False] == [isinstance(result, ExecutionExists) for result in results]
+    assert ["b", "a"] == ids((await store.page("w", 10, 1)).documents)
+
+
+async def test_an_update_changes_what_it_names_and_nothing_else(store: HistoryStore) -> None:
+    """Metadata is merged key by key, everything else replaced."""
+    await store.create(document("a", parameters={"n": 1}, metadata={"x": 1, "y": 1}))
+    body = await store.update("w", "a", change(5_000, "success", output=[1], metadata={"y": 2, "z": 3}))
+    assert body is not None
+    assert body == await store.get("w", "a")
+    record = orjson.loads(body)
+    assert {"x": 1, "y": 2, "z": 3} == record["metadata"]
+    assert ("success", [1], {"n": 1}, 1_000, 5_000) == (
+        record["execute_status"],
+        record["output"],
+        record["input_parameters"],
+        record["create_time"],
+        record["update_time"],
+    )
+
+
+async def test_an_update_of_nothing_is_none(store: HistoryStore) -> None:
+    """An update never makes a record."""
+    assert await store.update("w", "a", change(status="success")) is None
+    assert 0 == (await store.page("w", 10, 1)).total
+
+
+async def test_update_time_rises_with_every_update(store: HistoryStore) -> None:
+    """Even within one millisecond, and with a clock that goes back."""
+    await store.create(document("a", now=1_000))
+    first = await store.update("w", "a", change(1_000))
+    second = await store.update("w", "a", change(10))
+    assert first is not None
+    assert second is not None
+    assert [1_001, 1_002] == [orjson.loads(first)["update_time"], orjson.loads(second)["update_time"]]
+
+
+@pytest.mark.parametrize("ending", ["success", "failed"])
+async def test_an_ending_is_final(store: HistoryStore, ending: str) -> None:
+    """A finished record keeps its status; the error names both."""
+    await store.create(document("a"))
+    await store.update("w", "a", change(status=ending))
+    for wanted in {"running", "success", "failed", "interrupted"} - {ending}:
+        with pytest.raises(IllegalTransition, match=f"'{ending}' and cannot become '{wanted}'"):
+            await store.update("w", "a", change(status=wanted))
+    assert await store.update("w", "a", change(status=ending, usage={"token_count": 1})) is not None
+
+
+async def test_an_interrupted_record_can_run_on_and_end(store: HistoryStore) -> None:
+    """Interrupted is not an ending."""
+    await store.create(document("a"))
+    for status in ("interrupted", "running", "interrupted", "success"):
+        assert await store.update("w", "a", change(status=status)) is not None
+
+
+async def test_compare_and_set_leaves_another_status_alone(store: HistoryStore) -> None:
+    """A change that is only for running records does nothing to a finished one."""
+    await store.create(document("a"))
+    finished = await store.update("w", "a", change(status="success"))
+    late = change(status="interrupted", only_from=frozenset({"running"}))
+    assert await store.update("w", "a", late) is None
+    assert finished == await store.get("w", "a")
+
+
+async def test_pages_are_newest_first_and_together_the_whole(store: HistoryStore) -> None:
+    """Every page from either end, with the exact total and whether more follows."""
+    for number in range(25):
+        await store.create(document(f"e{number:02d}", now=1_000 + number // 3))
+    seen: list[str] = []
+    for index in range(1, 6):
+        page = await store.page("w", 6, index)
+        assert 25 == page.total
+        assert (index < 5) == page.has_more
+        seen += ids(page.documents)
+    assert [f"e{number:02d}" for number in reversed(range(25))] == seen
+    beyond = await store.page("w", 6, 6)
+    assert ([], 25, False) == (list(beyond.documents), beyond.total, beyond.has_more)
+
+
+async def test_a_late_record_takes_its_place_by_time(store: HistoryStore) -> None:
+    """Order is by create time; a later arrival with the same time is the newer."""
+    for execute_id, now in (("a", 10), ("b", 30), ("c", 20), ("d", 20), ("e", 5)):
+        await store.create(document(execute_id, now=now))
+    assert ["b", "d", "c", "a", "e"] == ids((await store.page("w", 10, 1)).documents)
+
+
+async def test_the_page_of_all_workflows_is_in_one_order(store: HistoryStore) -> None:
+    """Without a workflow the records of all are mixed by time."""
+    for execute_id, workflow_id, now in (("a", "v", 1), ("b", "w", 2), ("c", "v", 3)):
+        await store.create(document(execute_id, workflow_id, now))
+    page = await store.page(None, 2, 1)
+    assert (["c", "b"], 3, True) == (ids(page.documents), page.total, page.has_more)
+    assert ["a"] == ids((await store.page(None, 2, 2)).documents)
+    assert ([], 3) == (ids((await store.page(None, 2, 3)).documents), (await store.page(None, 2, 3)).total)
+
+
+async def test_a_record_is_found_by_its_id_alone(store: HistoryStore) -> None:
+    """In whichever workflows it is, newest first."""
+    await store.create(document("a", "v", 1))
+    await store.create(document("a", "w", 2))
+    assert ["w", "v"] == [orjson.loads(body)["workflow_id"] for body in await store.find("a")]
+    assert [] == await store.find("b")
+
+
+async def test_delete_removes_one_record_once(store: HistoryStore) -> None:
+    """And says whether there was one; a workflow without records is none."""
+    await store.create(document("a"))
+    await store.create(document("b"))
+    assert [True, False, False] == [
+        await store.delete("w", "a"),
+        await store.delete("w", "a"),
+        await store.delete("v", "b"),
+    ]
+    assert ["b"] == ids((await store.page("w", 10, 1)).documents)
+    assert await store.delete("w", "b")
+    assert [] == await store.workflows()
+
+
+async def test_clear_removes_a_whole_history_and_lets_it_begin_again(store: HistoryStore) -> None:
+    """Even when both happen together, with the same ids."""
+    for number in range(30):
+        await store.create(document(f"e{number}"))
+    cleared, _ = await asyncio.gather(store.clear("w"), store.create(document("e1", now=7)))
+    assert cleared
+    page = await store.page("w", 10, 1)
+    assert (["e1"], 1) == (ids(page.documents), page.total)
+    assert await store.clear("w")
+    assert not await store.clear("w")
+
+
+async def test_workflows_are_listed_with_exact_counts(store: HistoryStore) -> None:
+    """Per status, the one with the newest record first."""
+    await store.create(document("a", "v", 1))
+    await store.create(document("b", "v", 2))
+    await store.create(document("c", "w", 3))
+    await store.update("v", "a", change(9, "failed"))
+    newest, older = await store.workflows()
+    assert ("w", 1, 3) == (newest.workflow_id, newest.total, newest.last_create_time)
+    assert {"running": 1, "success": 0, "failed": 1, "interrupted": 0, "other": 0} == older.counts
+    assert (2, 9) == (older.last_create_time, older.updated_at)
+
+
+async def test_open_records_are_found_oldest_first(store: HistoryStore) -> None:
+    """By status, at most so many."""
+    for number in range(4):
+        await store.create(document(f"e{number}", f"w{number % 2}", 10 - number))
+    await store.update("w1", "e1", change(status="success"))
+    await store.update("w0", "e2", change(status="interrupted"))
+    assert ["e3", "e0"] == ids(await store.open_records(frozenset({"running"}), 10))
+    assert ["e3", "e2"] == ids(await store.open_records(frozenset({"running", "interrupted"}), 2))
+    assert ["e1"] == ids(await store.open_records(frozenset({"success"}), 10))
+
+
+async def test_merge_is_idempotent_and_the_newer_version_wins(store: HistoryStore) -> None:
+    """Records from elsewhere come in by their id."""
+    await store.create(document("a", now=100, parameters={"n": 1}))
+    newer = change(300, "success", output="x").apply(document("a", now=100).body)
+    older = document("a", now=50, parameters={"n": 0})
+    assert newer is not None
+    assert MergeReport(1, 1, 1) == await store.merge([newer, older, document("b", now=70)])
+    assert MergeReport(0, 0, 2) == await store.merge([newer, document("b", now=70)])
+    assert newer.body == await store.get("w", "a")
+    assert ["a", "b"] == ids((await store.page("w", 10, 1)).documents)
+
+
+async def test_a_merged_record_with_another_create_time_moves(store: HistoryStore) -> None:
+    """A newer version says where it stands, and its file says the same."""
+    await store.create(document("a", now=100))
+    await store.create(document("b", now=200))
+    moved = change(900).apply(document("a", now=300).body)
+    assert moved is not None
+    await store.merge([moved])
+    assert ["a", "b"] == ids((await store.page("w", 10, 1)).documents)
+
+
+async def test_the_change_feed_gives_the_last_change_of_each_in_order(store: HistoryStore) -> None:
+    """Deletions and clearings are told; a reader can go on where it stopped."""
+    for execute_id in ("a", "b", "c"):
+        await store.create(document(execute_id))
+    await store.update("w", "a", change(status="success"))
+    await store.delete("w", "b")
+    await store.create(document("x", "v"))
+    await store.clear("v")
+    feed = await store.changes(0, 100)
+    assert [("put", "w", "c"), ("put", "w", "a"), ("delete", "w", "b"), ("delete", "v", None)] == [
+        (entry.kind, entry.workflow_id, entry.execute_id) for entry in feed
+    ]
+    revisions = [entry.revision for entry in feed]
+    assert sorted(set(revisions)) == revisions
+    assert feed[2:] == await store.changes(revisions[1], 100)
+    assert feed[:2] == await store.changes(0, 2)
+
+
+async def test_leases_are_renewed_and_given_up(store: HistoryStore) -> None:
+    """Each recorder has one."""
+    await store.renew_lease("r1", 10)
+    await store.renew_lease("r2", 20)
+    await store.renew_lease("r1", 30)
+    await store.renew_lease("r2", 0)
+    assert {"r1": 30} == await store.leases()
+
+
+async def test_a_large_document_is_kept_whole(store: HistoryStore) -> None:
+    """Five megabytes of output, in a page and alone."""
+    text = "".join(f"{number:07d} 结果 " for number in range(300_000))
+    await store.create(document("a"))
+    body = await store.update("w", "a", change(status="success", output={"text": text}))
+    assert body is not None
+    assert body == await store.get("w", "a")
+    assert [body] == list((await store.page("w", 20, 1)).documents)
+
+
+@pytest.mark.parametrize("workflow_id", ["../../etc/passwd", "a/b", "CON", "长" * 300, "😀", "A", "a", ".x", "n\0l", "%", "a~b"])
+async def test_any_workflow_id_is_safe(store: HistoryStore, workflow_id: str) -> None:
+    """Ids are data, never paths."""
+    await store.create(document("e", workflow_id))
+    assert await store.update(workflow_id, "e", change(status="success")) is not None
+    assert [workflow_id] == [summary.workflow_id for summary in await store.workflows()]
+    assert await store.get(workflow_id, "e") is not None
+
+
+async def test_many_callers_at_once_are_all_answered(store: HistoryStore) -> None:
+    """From several event loops in several threads, while this one works too."""
+
+    async def run(name: str) -> None:
+        for number in range(20):
+            await store.create(document(f"{name}-{number}", f"w{number % 3}"))
+            await store.update(f"w{number % 3}", f"{name}-{number}", change(status="success"))
+
+    threads = [threading.Thread(target=lambda name=name: asyncio.run(run(name))) for name in ("t1", "t2", "t3")]  # type: ignore[misc]
+    for thread in threads:
+        thread.start()
+    await asyncio.gather(*(run(name) for name in ("a", "b", "c", "d")))
+    await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+    assert {"success": 140} == {
+        status: sum(summary.counts[status] for summary in await store.workflows())
+        for status in ("success",)
+    }
+
+
+async def test_a_closed_store_says_so(store: HistoryStore) -> None:
+    """In one sentence; closing twice is fine."""
+    await store.aclose()
+    await store.aclose()
+    with pytest.raises(StoreClosed):
+        await store.create(document("a"))
+    with pytest.raises(StoreClosed):
+        await store.page("w", 1, 1)
+
+
+async def test_a_healthy_store_has_no_problems(store: HistoryStore) -> None:
+    """Until it is closed."""
+    assert () == (await store.health()).problems
+    await store.aclose()
+    assert 1 == len((await store.health()).problems)

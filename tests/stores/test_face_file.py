@@ -1,0 +1,152 @@
+"""One face file: whatever is edited in it, in whatever order, it parses and shows exactly what it should."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from execution_history.stores.sqlite.face import file as file_module
+from execution_history.stores.sqlite.face.file import FaceFile, NotOurs, regrow, write_new
+from execution_history.stores.sqlite.face.layout import Header, parse_header, stamp
+from tests.records import document
+
+
+@dataclass(frozen=True)
+class _Shown:
+    execute_id: str
+    create_time: int
+    body: bytes | None
+    new: bool
+
+
+_hostile = st.text(max_size=40) | st.sampled_from(
+    ['\n    {\n      "execute_id": "e1",\n', "\n    }", '"histories": [', "  ]\n}\n", "\u2028", "    ", '",\n']
+)
+_values = st.recursive(_hostile | st.integers(0, 9), lambda v: st.lists(v, max_size=3) | st.dictionaries(_hostile, v, max_size=3))
+
+
+class FaceFileMachine(RuleBasedStateMachine):
+    """A list of records, newest first, beside the file that should show it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._path = Path(self._folder.name) / "w.json"
+        # Small distances, so that bisection, windows and gaps all happen within a few records.
+        self._patch = pytest.MonkeyPatch()
+        for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200), ("_LEAST_SLACK", 64)):
+            self._patch.setattr(file_module, name, value)
+        self._shown: list[tuple[int, int, str, bytes]] = []
+        self._sequence = 0
+        self._revision = 1
+
+    @initialize()
+    def begin(self) -> None:
+        """An empty file."""
+        write_new(self._path, Header("w", 0, 1, 1, 0), [], 100)
+        self._face = FaceFile(self._path)
+
+    @rule(value=_values, time=st.integers(0, 6))
+    def create(self, value: Any, time: int) -> None:
+        """A record that is new, at any time."""
+        self._sequence += 1
+        execute_id = f"e{self._sequence}"
+        body = document(execute_id, now=time, parameters={"v": value}).body
+        self._shown.append((time, self._sequence, execute_id, body))
+        self._apply(_Shown(execute_id, time, body, new=True))
+
+    @precondition(lambda self: self._shown)
+    @rule(value=_values, data=st.data())
+    def change(self, value: Any, data: st.DataObject) -> None:
+        """A record that grows or shrinks."""
+        index = data.draw(st.integers(0, len(self._shown) - 1))
+        time, sequence, execute_id, _ = self._shown[index]
+        body = document(execute_id, now=time, parameters={"w": value}).body
+        self._shown[index] = (time, sequence, execute_id, body)
+        self._apply(_Shown(execute_id, time, body, new=False))
+
+    @precondition(lambda self: self._shown)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """A record that goes."""
+        time, _, execute_id, _ = self._shown.pop(data.draw(st.integers(0, len(self._shown) - 1)))
+        self._apply(_Shown(execute_id, time, None, new=False))
+
+    @rule()
+    def delete_what_is_not_there(self) -> None:
+        """A deletion that the file has already seen does nothing."""
+        self._apply(_Shown("nobody", 3, None, new=False))
+
+    @rule()
+    def reopen(self) -> None:
+        """Another process goes on with the file."""
+        self._face.close()
+        self._face = FaceFile(self._path)
+
+    @rule(slack=st.sampled_from([0, 100, 5000]))
+    def give_slack(self, slack: int) -> None:
+        """The file is made anew with other slack."""
+        self._face = regrow(self._face, slack)
+
+    def _apply(self, change: _Shown) -> None:
+        self._revision += 1
+        blocked = self._face.apply([change])
+        if blocked:
+            # Where there is no room nothing was changed; with enough slack at the front there always is for the newest.
+            json.loads(self._path.read_bytes())
+            bodies = [entry[3] for entry in sorted(self._shown, reverse=True)]
+            self._face.close()
+            write_new(self._path, Header("w", len(bodies), 1, self._revision, 0), bodies, 300)
+            self._face = FaceFile(self._path)
+        self._face.finish(len(self._shown), self._revision, self._revision)
+
+    @invariant()
+    def the_file_shows_the_records(self) -> None:
+        """Parsed by the strictest reader there is, it is what deployments expect."""
+        content = json.loads(self._path.read_bytes())
+        expected = [orjson.loads(entry[3]) for entry in sorted(self._shown, reverse=True)]
+        assert expected == content["histories"]
+        assert len(expected) == content["total"] == len(content["histories"])
+        parsed = parse_header(self._path.read_bytes())
+        assert parsed is not None
+        assert self._path.read_bytes()[parsed[1] : parsed[0].newest_at].strip(b" ") == b""
+
+    def teardown(self) -> None:
+        """Let go of the folder."""
+        self._face.close()
+        self._patch.undo()
+        self._folder.cleanup()
+
+
+FaceFileMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
+TestFaceFile = FaceFileMachine.TestCase
+
+
+def test_a_file_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
+    """Only the exact head that we write counts."""
+    path = tmp_path / "w.json"
+    path.write_text('{"workflow_id": "w", "total": 0, "histories": [], "updated_at": 1}')
+    with pytest.raises(NotOurs):
+        FaceFile(path)
+
+
+def test_a_touched_file_is_told_apart(tmp_path: Path) -> None:
+    """An edit by anybody else changes the time that we gave the file."""
+    path = tmp_path / "w.json"
+    write_new(path, Header("w", 0, 5, 7, 0), [], 100)
+    face = FaceFile(path)
+    assert face.is_untouched(5, 7)
+    path.write_bytes(path.read_bytes())
+    assert not face.is_untouched(5, 7)
+    face.close()
+
+
+def test_the_stamp_lies_within_the_millisecond_it_stands_for() -> None:
+    """People who sort the folder by time see the truth."""
+    assert 1_761_901_941_290 == stamp(1_761_901_941_290, 12_345) // 1_000_000
