@@ -12,7 +12,8 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from execution_history.jsonvalue import decode, encode, indent

@@ -75,9 +75,13 @@ _OUTCOMES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "status", "proof", "_stream_proof"), _OUTCOMES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "status", "proof", "_stream_proof"), _OUTCOMES, ids=str)
 async def test_a_run_is_recorded_with_its_proof(
-    house: _House, name: str, status: str, proof: str, _stream_proof: str  # noqa: PT019 - the other half of the table
+    house: _House,
+    name: str,
+    status: str,
+    proof: str,
+    _stream_proof: str,
 ) -> None:
     """execute_workflow never raises for an upstream failure, and answers what the record says."""
     result = await house.runner.execute_workflow(_IDS[name], {**_QUICK, "city": "巴黎"}, conversation_id="c1")
@@ -94,9 +98,13 @@ async def test_a_run_is_recorded_with_its_proof(
     assert "巴黎" == record["input_parameters"]["city"]
 
 
-@pytest.mark.parametrize(("name", "status", "_proof", "proof"), _OUTCOMES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "status", "_proof", "proof"), _OUTCOMES, ids=str)
 async def test_a_stream_is_recorded_with_its_proof(
-    house: _House, name: str, status: str, _proof: str, proof: str  # noqa: PT019 - the other half of the table
+    house: _House,
+    name: str,
+    status: str,
+    _proof: str,
+    proof: str,
 ) -> None:
     """The frames are those that existing callers know; the record says how the run ended and how we know."""
     frames = [frame async for frame in house.runner.stream_workflow(_IDS[name], _QUICK, conversation_id="c1")]
@@ -120,7 +128,10 @@ async def test_a_record_of_a_long_stream_holds_all_that_was_said(house: _House) 
         if message is not None:
             said[message["node_title"]] = said.get(message["node_title"], "") + message["content"]
     record = await house.record(_IDS["long_stream"])
-    assert said == {name: node["content"] for name, node in record["node_execute_status"].items()}
+    recorded: dict[str, str] = {}
+    for node in record["node_execute_status"].values():
+        recorded[node["node_title"]] = recorded.get(node["node_title"], "") + node["content"]
+    assert said == recorded
     assert {"input_count", "output_count", "token_count"} == set(record["usage"])
     assert f"execute_id={record['metadata']['coze_execute_id']}" in record["debug_url"]
     assert record["metadata"]["log_id"]
@@ -214,6 +225,22 @@ async def test_a_caller_who_is_cancelled_does_not_end_the_recording(house: _Hous
     with pytest.raises(asyncio.CancelledError):
         await call
     assert "success" == (await asyncio.wait_for(_ended(house, _IDS["slow_answer"]), 10))["execute_status"]
+
+
+async def test_a_caller_who_leaves_before_the_run_is_sent_leaves_no_running_record(house: _House) -> None:
+    """At any moment of the way out: the run then never began, or goes to its end."""
+    for pauses in range(12):
+        call = asyncio.create_task(house.runner.execute_workflow(_IDS["short_answer"], {"n": pauses}))
+        for _ in range(pauses):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+    async with aclosing(house.runner.stream_workflow(_IDS["short_answer"])) as frames:
+        await anext(frames)
+    async with asyncio.timeout(10):
+        while (await house.service.workflow_summaries())[0].counts["running"]:
+            await asyncio.sleep(0.01)
+    assert "never_sent" == (await house.record(_IDS["short_answer"]))["metadata"]["proof"]
 
 
 async def test_progress_is_saved_while_a_stream_runs(house: _House) -> None:

@@ -1,7 +1,8 @@
 """Server-sent events, whatever the wire does to them."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execution_history.coze.sse import EventParser, ServerSentEvent
 

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execution_history.coze.stream import StreamReading
 from execution_history.coze.wire import (
@@ -29,7 +30,9 @@ def _event(name: str, data: dict[str, Any], number: int = 0) -> bytes:
 
 
 def _message(content: str, title: str = "End", *, finish: bool = False, **more: Any) -> bytes:
-    return _event("Message", {"content": content, "node_title": title, "node_is_finish": finish, "node_seq_id": "0"} | more)
+    return _event(
+        "Message", {"content": content, "node_title": title, "node_is_finish": finish, "node_seq_id": "0"} | more
+    )
 
 
 def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReading, Outcome]:
@@ -133,7 +136,9 @@ def test_a_failure_is_told_from_a_rejection(content: object, status: int, proof:
     assert outcome.error_message
 
 
-@pytest.mark.parametrize(("status", "proof"), [(200, "not_json"), (401, "http_status"), (500, "http_status"), (504, "http_status")])
+@pytest.mark.parametrize(
+    ("status", "proof"), [(200, "not_json"), (401, "http_status"), (500, "http_status"), (504, "http_status")]
+)
 def test_an_answer_that_is_no_json_is_a_failure_with_a_sentence(status: int, proof: str) -> None:
     """And a server's fault leaves open what became of the run."""
     outcome = read_answer(Call("run", "7"), status, b"<html>", {})
@@ -167,7 +172,9 @@ def test_a_stream_ends_in_success_with_done() -> None:
 def test_nodes_of_one_title_are_kept_apart() -> None:
     """By their run, then their id."""
     reading, _ = _read(_message("a", "Loop", node_execute_uuid="u1"), _message("b", "Loop", node_execute_uuid="u2"))
-    assert {"Loop": "a", "Loop (2)": "b"} == {name: node["content"] for name, node in (reading.timeline() or {}).items()}
+    assert {"Loop": "a", "Loop (2)": "b"} == {
+        name: node["content"] for name, node in (reading.timeline() or {}).items()
+    }
 
 
 def test_a_stream_without_a_terminator_did_not_succeed() -> None:
@@ -249,7 +256,17 @@ def test_no_answer_breaks_the_reading(content: object, status: int) -> None:
 @given(st.sampled_from(["Message", "Error", "Interrupt", "Done", "conversation.message.completed"]), _json)
 def test_no_event_breaks_the_reading(name: str, content: Any) -> None:
     """Any JSON as an event's data, and in its fields."""
-    keys = ("content", "node_title", "node_id", "usage", "interrupt_data", "error_code", "error_message", "debug_url", "type")
+    keys = (
+        "content",
+        "node_title",
+        "node_id",
+        "usage",
+        "interrupt_data",
+        "error_code",
+        "error_message",
+        "debug_url",
+        "type",
+    )
     reading, outcome = _read(_event(name, content), _event(name, dict.fromkeys(keys, content)))
     assert outcome.status in {"success", "failed", "interrupted"}
     json.dumps(reading.timeline())

@@ -258,7 +258,9 @@ async def test_a_large_document_is_kept_whole(store: HistoryStore) -> None:
     assert [body] == list((await store.page("w", 20, 1)).documents)
 
 
-@pytest.mark.parametrize("workflow_id", ["../../etc/passwd", "a/b", "CON", "长" * 300, "😀", "A", "a", ".x", "n\0l", "%", "a~b"])
+@pytest.mark.parametrize(
+    "workflow_id", ["../../etc/passwd", "a/b", "CON", "长" * 300, "😀", "A", "a", ".x", "n\0l", "%", "a~b"]
+)
 async def test_any_workflow_id_is_safe(store: HistoryStore, workflow_id: str) -> None:
     """Ids are data, never paths."""
     await store.create(document("e", workflow_id))
@@ -275,14 +277,14 @@ async def test_many_callers_at_once_are_all_answered(store: HistoryStore) -> Non
             await store.create(document(f"{name}-{number}", f"w{number % 3}"))
             await store.update(f"w{number % 3}", f"{name}-{number}", change(status="success"))
 
-    threads = [threading.Thread(target=lambda name=name: asyncio.run(run(name))) for name in ("t1", "t2", "t3")]  # type: ignore[misc]
+    threads = [threading.Thread(target=lambda name=name: asyncio.run(run(name))) for name in ("t1", "t2", "t3")]
     for thread in threads:
         thread.start()
     await asyncio.gather(*(run(name) for name in ("a", "b", "c", "d")))
-    await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
     assert {"success": 140} == {
-        status: sum(summary.counts[status] for summary in await store.workflows())
-        for status in ("success",)
+        status: sum(summary.counts[status] for summary in await store.workflows()) for status in ("success",)
     }
 
 

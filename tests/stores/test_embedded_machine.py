@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.errors import ExecutionHistoryError
@@ -140,7 +141,11 @@ class EmbeddedMachine(RuleBasedStateMachine):
             self._folders.append(chosen)
         self._stores = [self._opened()]
 
-    @rule(workflow=_WORKFLOWS, damage=st.sampled_from(["deleted", "rewritten", "trimmed", "touched"]), running=st.booleans())
+    @rule(
+        workflow=_WORKFLOWS,
+        damage=st.sampled_from(["deleted", "rewritten", "trimmed", "touched"]),
+        running=st.booleans(),
+    )
     def disturb(self, workflow: str, damage: str, running: bool) -> None:
         """Somebody deletes, rewrites, cuts or touches a file, while we run or while we do not."""
         if not running:

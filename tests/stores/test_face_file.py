@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.stores.sqlite.face import file as file_module
@@ -28,7 +29,9 @@ class _Shown:
 _hostile = st.text(max_size=40) | st.sampled_from(
     ['\n    {\n      "execute_id": "e1",\n', "\n    }", '"histories": [', "  ]\n}\n", "\u2028", "    ", '",\n']
 )
-_values = st.recursive(_hostile | st.integers(0, 9), lambda v: st.lists(v, max_size=3) | st.dictionaries(_hostile, v, max_size=3))
+_values = st.recursive(
+    _hostile | st.integers(0, 9), lambda v: st.lists(v, max_size=3) | st.dictionaries(_hostile, v, max_size=3)
+)
 
 
 class FaceFileMachine(RuleBasedStateMachine):

@@ -87,7 +87,7 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         fail(
-            f"The address {settings.host}:{settings.port} cannot be used ({error.strerror}): choose another with --port.",
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): choose another with --port.",
             Exit.WRONG_CALL,
         )
     return listener

@@ -1,13 +1,14 @@
 """Running workflows through us: the interface that existing deployments call, recorded at the wire."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final, TypedDict
 
 import httpx
 
 from execution_history.coze.sse import EventParser, ServerSentEvent
-from execution_history.coze.transport import CONTEXT, RunContext, open_recording
+from execution_history.coze.transport import CONTEXT, RunContext, close_recording, open_recording
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Call, CallKind, Outcome, parse_json
 from execution_history.jsonvalue import decode, encode
@@ -16,6 +17,9 @@ from execution_history.recorder import Recorder
 
 Frame = dict[str, Any]
 
+_NEVER_SENT: Final = Outcome(
+    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
+)
 _STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "failed", "Interrupt": "interrupted"}
 
 
@@ -62,11 +66,8 @@ class CozeRunner:
             "run", workflow_id, parameters, bot_id, conversation_id, user_id, account_id
         )
         with contextlib.suppress(httpx.TransportError):
-            response = await self._upstream.send(request)
-            try:
+            async with self._sent(request, context) as response:
                 await response.aread()
-            finally:
-                await response.aclose()
         outcome = _known(context)
         return WorkflowResult(
             execution_id=_execute_id(context),
@@ -104,22 +105,24 @@ class CozeRunner:
             "parameters": call.parameters or {},
             "execution_id": _execute_id(context),
         }
-        yield self._frame("workflow_started", started)
-        async with contextlib.aclosing(self._events(request)) as events:
-            async for event in events:
-                frame = self._frame("data", _data(event))
-                if conversation_id is not None:
-                    frame["conversation_id"] = conversation_id
-                yield frame
+        try:
+            yield self._frame("workflow_started", started)
+            async with contextlib.aclosing(self._events(request, context)) as events:
+                async for event in events:
+                    frame = self._frame("data", _data(event))
+                    if conversation_id is not None:
+                        frame["conversation_id"] = conversation_id
+                    yield frame
+        finally:
+            await _close_unsent(context)
         outcome = _known(context)
         if outcome.status == "failed":
             yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
 
-    async def _events(self, request: httpx.Request) -> AsyncGenerator[ServerSentEvent, None]:
+    async def _events(self, request: httpx.Request, context: RunContext) -> AsyncGenerator[ServerSentEvent, None]:
         """The upstream's events; a stream that breaks just ends, its record says how."""
         with contextlib.suppress(httpx.TransportError):
-            response = await self._upstream.send(request)
-            try:
+            async with self._sent(request, context) as response:
                 if "text/event-stream" not in response.headers.get("content-type", ""):
                     await response.aread()
                     return
@@ -129,8 +132,18 @@ class CozeRunner:
                         yield event
                 for event in parser.close():
                     yield event
-            finally:
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, request: httpx.Request, context: RunContext) -> AsyncIterator[httpx.Response]:
+        """The answer to *request*; a record whose request never left is closed as such."""
+        response: httpx.Response | None = None
+        try:
+            response = await self._upstream.send(request)
+            yield response
+        finally:
+            if response is not None:
                 await response.aclose()
+            await _close_unsent(context)
 
     async def _prepare(
         self,
@@ -155,11 +168,24 @@ class CozeRunner:
         context = RunContext(account_id)
         path = "/v1/workflow/run" if kind == "run" else "/v1/workflow/stream_run"
         request = await self._upstream.request(account_id, path, body, {CONTEXT: context})
-        context.recording = await open_recording(self._recorder, call, context)
+        opening = asyncio.ensure_future(open_recording(self._recorder, call, context))
+        try:
+            context.recording = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The record is being written all the same: it must not stay behind as running.
+            context.recording = await opening
+            await _close_unsent(context)
+            raise
         return call, context, request
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:
         return {"event": event, "data": data, "timestamp": self._recorder.clock()}
+
+
+async def _close_unsent(context: RunContext) -> None:
+    """End the record of a run whose caller left before its request did; does nothing once it has left."""
+    if not context.was_sent and context.recording is not None:
+        await close_recording(context.recording, _NEVER_SENT, None)
 
 
 def _data(event: ServerSentEvent) -> dict[str, Any]:

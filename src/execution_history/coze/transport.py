@@ -36,6 +36,7 @@ class RunContext:
     account: str = "default"
     recording: Recording | None = None
     outcome: Outcome | None = None
+    was_sent: bool = False
     metadata: dict[str, object] = field(default_factory=dict)
 
 
@@ -74,8 +75,8 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         context = request.extensions.get(CONTEXT) or RunContext()
         if context.recording is None and call.workflow_id is None:
             return await self._inner.handle_async_request(request)
-        recording = context.recording or await open_recording(self._recorder, call, context)
-        exchange = _Exchange(self._inner, request, call, recording, context, self._recorder.clock)
+        context.was_sent = True
+        exchange = _Exchange(self._inner, request, call, context, self._recorder)
         task = asyncio.create_task(exchange.run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -120,16 +121,15 @@ class _Exchange:
         inner: httpx.AsyncBaseTransport,
         request: httpx.Request,
         call: Call,
-        recording: Recording,
         context: RunContext,
-        clock: Callable[[], int],
+        recorder: Recorder,
     ) -> None:
         self._inner = inner
         self._request = request
         self._call = call
-        self._recording = recording
         self._context = context
-        self._clock = clock
+        self._recorder = recorder
+        self._clock = recorder.clock
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
         self._caller_left = False
@@ -147,7 +147,16 @@ class _Exchange:
         return httpx.Response(head.status_code, headers=head.headers, stream=body, extensions=head.extensions)
 
     async def run(self) -> None:
-        """Read the upstream to its end, whoever still listens, and close the record."""
+        """Open the record, read the upstream to its end, whoever still listens, and close the record."""
+        try:
+            opened = self._context.recording or await open_recording(self._recorder, self._call, self._context)
+        except ExecutionHistoryError as error:
+            self._head.set_exception(error)
+            return
+        self._recording = self._context.recording = opened
+        await self._run()
+
+    async def _run(self) -> None:
         ending: BaseException | None = None
         outcome: Outcome
         try:

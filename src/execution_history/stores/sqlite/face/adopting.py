@@ -63,14 +63,15 @@ class Adopter:
             if workflow_id is not None and _is_exact(states[workflow_id], modified, doubt_from):
                 renew.discard(workflow_id)
             else:
-                renew |= self.adopt(self._folder / name)
+                renew |= self.adopt(self._folder / name, is_needed=workflow_id is not None)
         return sorted(renew)
 
-    def adopt(self, path: Path) -> set[str]:
+    def adopt(self, path: Path, *, is_needed: bool) -> set[str]:
         """Merge what *path* holds; the workflows whose file has to be made anew.
 
         A file of which something could not be read is set aside under another name, and so is one that
-        is not under the name of its workflow. JSON that is no history at all is left alone.
+        is not under the name of its workflow. JSON that is no history at all is left alone, unless the name
+        *is_needed* for a file of ours.
 
         Raises:
             OSError: the file cannot be read.
@@ -83,8 +84,9 @@ class Adopter:
             self._writer.run_now(lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=True))  # type: ignore[misc]
             touched.update(document.workflow_id for document in group)
         if not found.is_history:
-            return touched
-        if found.is_damaged:
+            if is_needed:
+                _set_aside(path, "foreign")
+        elif found.is_damaged:
             _set_aside(path, "damaged")
         elif path.name not in {self._path_of(workflow_id).name for workflow_id in touched}:
             if touched:

@@ -163,7 +163,7 @@ class Faces:
             self._write_new(row, state)
             return True
         if self._path(row.workflow_id).exists():
-            self._adopter.adopt(self._path(row.workflow_id))
+            self._stale |= self._adopter.adopt(self._path(row.workflow_id), is_needed=True)
         return self._renew(row.workflow_id)
 
     def _edit(self, face: FaceFile, row: WorkflowRow, state: FaceState) -> bool:

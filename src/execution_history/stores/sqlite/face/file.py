@@ -9,6 +9,7 @@ from execution_history.stores.sqlite.face import edits
 from execution_history.stores.sqlite.face.layout import (
     FOOTER,
     HEADER_LIMIT,
+    OPENING,
     RECORD_START,
     SEPARATOR,
     Header,
@@ -150,7 +151,17 @@ class FaceFile:
         os.pwrite(self._fd, edit.data, edit.offset)
         self.deepest_edit = max(self.deepest_edit, edit.offset + len(edit.data))
         if edit.offset <= self.header.newest_at:
-            self.header.newest_at = edit.offset + edit.free
+            end = edit.offset + edit.free
+            self.header.newest_at = end if edit.free < len(edit.data) else self._text_after(end)
+
+    def _text_after(self, at: int) -> int:
+        """Where the line begins that follows the spaces at *at*: a record's, or that of the closing bracket."""
+        while True:
+            piece = self.read(at, at + _NEAR)
+            text = piece.lstrip(b" ")
+            at += len(piece) - len(text)
+            if text or not piece:
+                return at - (len(OPENING) - 1 if text.startswith(b"{") else len(FOOTER) - len(FOOTER.lstrip()))
 
     def _replace(self, span: edits.Span, window: bytes, base: int, text: bytes) -> bool:
         edit = edits.splice(window, base, span, text)
@@ -230,10 +241,7 @@ class FaceFile:
 
     def _with_tail(self, window: bytes, base: int, span: edits.Span | None) -> bytes:
         """The window with what a removal has to see behind the record."""
-        if span is None or span.end + _NEAR // 16 <= base + len(window):
-            return window
-        window += self.read(base + len(window), span.end + _NEAR // 16)
-        while window.find(b"\n", span.end - base) < 0 and base + len(window) < self.size:
+        while span is not None and window.find(b"\n", span.end - base) < 0 and base + len(window) < self.size:
             window += self.read(base + len(window), base + len(window) + _NEAR)
         return window
 

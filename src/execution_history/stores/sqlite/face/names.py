@@ -9,7 +9,7 @@ import re
 import unicodedata
 from hashlib import sha256
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 SUFFIX: Final = ".json"
 
@@ -17,7 +17,8 @@ _LONGEST: Final = 200
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%\u2028\u2029\ufeff]|[. ](?=$)|^[. ~-]')
 _RESERVED: Final = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?=$|\.)", re.IGNORECASE)
 _HASHED: Final = re.compile(r"~[0-9a-f]{64}$")
-_UPPERCASE: Final = re.compile(r"[^\W\d_]", re.UNICODE)
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_ESCAPE_OR_LETTER: Final = re.compile(r"%[0-9A-F]{2}|[^\W\d_]")
 
 
 def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
@@ -28,16 +29,16 @@ def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
         case_sensitive: whether the file system tells ``a`` from ``A``; otherwise every letter that has
             another case is written so that two ids can never share a file.
     """
-    name = workflow_id
-    # macOS would take what is not composed for the composed form of the same text.
-    is_composed = unicodedata.normalize("NFC", name) == name
-    name = _UNSAFE.sub(_percent, name) if is_composed else quote(name, safe="")
+    name = _UNSAFE.sub(_percent, workflow_id)
+    if unicodedata.normalize("NFC", name) != name:
+        # macOS would take what is not composed for the composed form of the same text.
+        name = _NOT_ASCII.sub(_percent, name)
+    if not case_sensitive:
+        name = _ESCAPE_OR_LETTER.sub(_percent_capital, name)
     if _RESERVED.match(name):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if _HASHED.search(name):
         name = name.replace("~", "%7E")
-    if not case_sensitive:
-        name = _UPPERCASE.sub(_percent_capital, name)
     if len(name.encode()) > _LONGEST:
         digest = sha256(workflow_id.encode()).hexdigest()
         name = f"{_shortened(name)}~{digest}"
@@ -60,8 +61,8 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _percent_capital(match: re.Match[str]) -> str:
-    letter = match[0]
-    return letter if letter == letter.lower() else _percent(match)
+    found = match[0]
+    return found if len(found) > 1 or found == found.lower() else _percent(match)
 
 
 def _shortened(name: str) -> str:
