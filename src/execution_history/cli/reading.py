@@ -41,6 +41,7 @@ def list_runs(
 ) -> None:
     """List runs, newest first.
 
+    \b
     Examples:
       execution-history list
       execution-history list 7000000000000000002 --page 2
@@ -90,6 +91,7 @@ def show(
 ) -> None:
     """Show one run: how it ended, its input and output, what every node said.
 
+    \b
     Examples:
       execution-history show 01a20dac-804a-73d2-9add-5349dff98ce0
       execution-history show 01a20dac-804a-73d2-9add-5349dff98ce0 --json
@@ -159,13 +161,15 @@ async def _the_one(service: ExecutionHistoryService, execute_id: str, workflow: 
 
 def _runs_table(records: list[dict[str, Any]], of_all: bool) -> Table:  # noqa: FBT001 - one private caller
     wide = out.width >= _WIDE
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     columns = ["Status", "Started", "Took", "Tokens"] if wide else ["Status", "Started"]
     for name in columns:
-        table.add_column(name, no_wrap=True, justify="right" if name in {"Took", "Tokens"} else "left")
-    table.add_column("Execution", no_wrap=True)
+        width = {"Status": 13, "Started": 19 if wide else 14}.get(name)
+        table.add_column(name, no_wrap=True, min_width=width, justify="right" if name in {"Took", "Tokens"} else "left")
+    longest = max(len(record["execute_id"]) for record in records)
+    table.add_column("Execution", no_wrap=True, min_width=min(longest, 36))
     if of_all:
-        table.add_column("Workflow", overflow="ellipsis", no_wrap=True, max_width=22)
+        table.add_column("Workflow", overflow="ellipsis", no_wrap=True, max_width=22, ratio=None if wide else 1)
     if wide or not of_all:
         table.add_column("Output or error", overflow="ellipsis", no_wrap=True, ratio=1)
     for record in records:
@@ -256,9 +260,10 @@ def _print_nodes(nodes: object) -> None:
     if not isinstance(nodes, dict) or not nodes:
         return
     out.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Node", "Finished", "Took", "Said"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis", justify="right" if column == "Took" else "left")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for column in ("Node", "Finished", "Took"):
+        table.add_column(column, no_wrap=True, justify="right" if column == "Took" else "left")
+    table.add_column("Said", no_wrap=True, overflow="ellipsis", ratio=1)
     for name, node in nodes.items():
         facts = node if isinstance(node, dict) else {}
         began, ended = facts.get("start_time"), facts.get("update_time")

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from execution_history.cli import wording
 from execution_history.cli.session import AsJson, Exit, Store, fail, notes, run, settings_of, write_line
-from execution_history.wiring import Application, open_application
+from execution_history.coze import CozeRunner
+from execution_history.service import ExecutionHistoryService
 
 Parameter = Annotated[
     list[str] | None,
@@ -41,6 +42,7 @@ def run_workflow(
 ) -> None:
     """Run a workflow, streaming its answer to the terminal, and record it.
 
+    \b
     Examples:
       execution-history run 7000000000000000002 --sandbox
       execution-history run 7321 -p city=Paris -p days=3
@@ -48,8 +50,8 @@ def run_workflow(
     inputs = _inputs(parameter or [], parameters_file)
 
     async def work() -> dict[str, Any] | None:
-        async with _opened(store, sandbox=sandbox) as application:
-            frames = application.runner.stream_workflow(
+        async with _opened(store, sandbox=sandbox) as (service, runner):
+            frames = runner.stream_workflow(
                 workflow_id, inputs, bot_id, conversation_id, user_id=user_id, account_id=account
             )
             execution_id = ""
@@ -61,7 +63,7 @@ def run_workflow(
                         write_line(orjson.dumps(frame))
                     else:
                         _print_frame(frame)
-            found = await application.service.get_execution_detail(workflow_id, execution_id)
+            found = await service.get_execution_detail(workflow_id, execution_id)
             return None if found is None else dict(found)
 
     record = run(work)
@@ -75,11 +77,13 @@ def run_workflow(
 
 
 @asynccontextmanager
-async def _opened(store: str | None, *, sandbox: bool) -> AsyncIterator[Application]:
+async def _opened(store: str | None, *, sandbox: bool) -> AsyncIterator[tuple[ExecutionHistoryService, CozeRunner]]:
     # A free port: a server with its own sandbox may be running beside this.
+    from execution_history.wiring import open_application  # noqa: PLC0415 - `list` must not wait for this import
+
     settings = settings_of(store, sandbox_port=0 if sandbox else None)
     async with open_application(settings, sandbox=sandbox) as application:
-        yield application
+        yield application.service, application.runner
 
 
 def _inputs(parameters: list[str], file: str | None) -> dict[str, Any]:

@@ -4,19 +4,27 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
-import uvicorn
 from rich.table import Table
 
 from execution_history.cli.session import Exit, Store, fail, notes, out, run, settings_of
-from execution_history.sandbox import DEFAULT_TOKEN, WORKFLOWS, Sandbox, serve_sandbox
 from execution_history.settings import Settings
-from execution_history.web import create_app
-from execution_history.wiring import open_application
 
-_SHUTDOWN_SECONDS = 3
+
+class _Upstream(Protocol):
+    """What is told of a sandbox that runs."""
+
+    @property
+    def base_url(self) -> str:
+        """Where it answers."""
+
+    @property
+    def token(self) -> str:
+        """The token it asks for."""
+
+
 _TRIAL_ID = "7000000000000000002"
 
 
@@ -31,24 +39,24 @@ def serve(
 ) -> None:
     """Serve the HTTP API until Ctrl-C.
 
+    \b
     Examples:
       execution-history serve --sandbox
       execution-history serve --port 9000 --store sqlite:///var/lib/history
     """
 
     async def work() -> None:
+        from execution_history.cli.server import serve_until_told  # noqa: PLC0415 - `list` must not wait for it
+
         settings = settings_of(store, host=host, port=port)
         with closing(_listen(settings)) as listener:
-            async with open_application(settings, sandbox=sandbox) as application:
-                config = uvicorn.Config(
-                    create_app(application),
-                    access_log=access_log,
-                    log_level="info" if access_log else "warning",
-                    timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-                    server_header=False,
-                )
-                _announce(listener, settings, application.sandbox)
-                await uvicorn.Server(config).serve(sockets=[listener])
+            await serve_until_told(
+                settings,
+                listener,
+                sandbox=sandbox,
+                access_log=access_log,
+                announce=lambda running: _announce(listener, settings, running),
+            )
 
     _until_interrupted(work)
 
@@ -56,14 +64,16 @@ def serve(
 def sandbox(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8766,
-    token: Annotated[str, typer.Option(help="The bearer token it asks for.")] = DEFAULT_TOKEN,
+    token: Annotated[str, typer.Option(help="The bearer token it asks for.")] = "sandbox-token",  # noqa: S107 - made up, and said in the documentation
 ) -> None:
     """Serve an upstream that speaks the Coze workflow API, to try things without a Coze account."""
 
     async def work() -> None:
+        from execution_history.sandbox import WORKFLOWS, serve_sandbox  # noqa: PLC0415 - the same
+
         async with serve_sandbox(host, port, token=token) as running:
             notes.print(f"Sandbox   {running.base_url}   token {running.token}", markup=False)
-            out.print(_workflows())
+            out.print(_table({workflow.workflow_id: workflow.description for workflow in WORKFLOWS.values()}))
             await asyncio.Event().wait()
 
     _until_interrupted(work)
@@ -93,7 +103,7 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _announce(listener: socket.socket, settings: Settings, sandbox: Sandbox | None) -> None:
+def _announce(listener: socket.socket, settings: Settings, sandbox: _Upstream | None) -> None:
     port = listener.getsockname()[1]
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     base = f"http://{name}:{port}"
@@ -110,10 +120,10 @@ def _announce(listener: socket.socket, settings: Settings, sandbox: Sandbox | No
             notes.print(line, markup=False, soft_wrap=True)
 
 
-def _workflows() -> Table:
+def _table(descriptions: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Workflow", no_wrap=True)
     table.add_column("What it does")
-    for workflow in WORKFLOWS.values():
-        table.add_row(workflow.workflow_id, workflow.description)
+    for workflow_id, description in descriptions.items():
+        table.add_row(workflow_id, description)
     return table

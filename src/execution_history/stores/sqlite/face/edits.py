@@ -79,11 +79,6 @@ def removal(window: bytes, base: int, span: Span) -> Edit:
     return _blank(base, start, line_end + 1)
 
 
-def is_last(window: bytes, base: int, span: Span) -> bool:
-    """Whether no older record follows *span*."""
-    return not window.startswith(SEPARATOR, span.end - base)
-
-
 def ends_here(window: bytes, offset: int) -> bool:
     """Whether the list of records ends at this place of the window."""
     return window.startswith(FOOTER, offset)

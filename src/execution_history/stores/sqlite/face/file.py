@@ -140,7 +140,7 @@ class FaceFile:
             if span is not None and text:
                 return self._replace(span, window, base, text)
             if span is not None:
-                self._write(edits.removal(window, base, span))
+                self._write(edits.removal(*self._with_head(window, base, span), span))
         if not text:
             return True
         if self._is_newest(change.create_time):
@@ -244,6 +244,14 @@ class FaceFile:
         while span is not None and window.find(b"\n", span.end - base) < 0 and base + len(window) < self.size:
             window += self.read(base + len(window), base + len(window) + _NEAR)
         return window
+
+    def _with_head(self, window: bytes, base: int, span: edits.Span) -> tuple[bytes, int]:
+        """The window, begun so far to the left that it shows what stands before the record and its gap."""
+        reach = _NEAR
+        while base > self.body_start and not window[: span.start - base].strip(b" "):
+            begin = max(self.body_start, base - reach)
+            window, base, reach = self.read(begin, base) + window, begin, reach * 4
+        return window, base
 
     def _first_not_newer(self, create_time: int) -> int:
         """The offset of the first record whose time is at most *create_time*, or of the footer.

@@ -1,0 +1,1 @@
+"""Benchmarks: speed and size beside what they are compared with, in one run (``python -m bench``)."""

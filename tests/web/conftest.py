@@ -1,0 +1,52 @@
+"""The whole application on a real socket, with the sandbox behind it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import ASGIApp
+
+from execution_history.settings import load_settings
+from execution_history.web import create_app
+from execution_history.wiring import Application, open_application
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """*app* on a free port; its base address."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off"))
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await running
+
+
+@dataclass
+class Served:
+    """An application and a client of it."""
+
+    application: Application
+    client: httpx.AsyncClient
+
+
+@pytest.fixture
+async def web(tmp_path: Path) -> AsyncIterator[Served]:
+    """The application as `serve --sandbox` runs it."""
+    settings = load_settings(store=str(tmp_path / "history"), sandbox_port=0, allowed_hosts=["history.test"])
+    async with (
+        open_application(settings, sandbox=True) as application,
+        served(create_app(application)) as base,
+        httpx.AsyncClient(base_url=base, timeout=30) as client,
+    ):
+        yield Served(application, client)
