@@ -62,6 +62,28 @@ class WorkflowRow:
         """What the JSON file should say now."""
         return FaceState(sum(self.counts), self.revision, self.updated_at)
 
+    def face_work(self) -> "FaceWork":
+        """What the commit asks of the JSON file."""
+        after = self.state()
+        return FaceWork(self.workflow_id, self.before or after, after, self.changes, self.cleared, self.anew, self.bulk)
+
+
+@dataclass(slots=True)
+class FaceWork:
+    """What one commit asks of one JSON file: from which state to which, by which changes.
+
+    ``cleared`` says that the history is gone, ``anew`` that it was cleared and begun again, ``bulk`` that the changes
+    are many and come from elsewhere.
+    """
+
+    workflow_id: str
+    before: FaceState
+    after: FaceState
+    changes: list[FaceChange]
+    cleared: bool
+    anew: bool
+    bulk: bool
+
 
 @dataclass(slots=True)
 class _Stored:

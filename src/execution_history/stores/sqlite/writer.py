@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
@@ -19,7 +20,7 @@ import apsw
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from execution_history.stores.sqlite.transaction import WorkflowRow, WriteTransaction
+from execution_history.stores.sqlite.transaction import FaceWork, WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
@@ -28,12 +29,13 @@ _LARGEST_GROUP: Final = 512
 _PURGE_ROWS: Final = 500
 _VACUUM_PAGES: Final = 256
 _IDLE_SECONDS: Final = 0.05
+_GATHER_SECONDS: Final = 0.000_5
 
 
 class FollowsCommits(Protocol):
     """What must be true of the files before a caller is answered; called in the writer thread."""
 
-    def follow(self, rows: list[WorkflowRow]) -> set[str]:
+    def follow(self, rows: list[FaceWork]) -> set[str]:
         """Bring the files up to the commit; the workflows whose file will only be current later."""
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
@@ -80,6 +82,7 @@ class Writer:
         self._files = files
         self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
         self._carried: _Operation | None = None
+        self._expected = 1
         self._closing = False
         self._untidy = True
         self._thread = threading.Thread(target=self._serve, name="execution-history-writer", daemon=True)
@@ -88,7 +91,7 @@ class Writer:
         """Begin to serve; before that, and after :meth:`stop`, :meth:`run_now` may be called from any one thread."""
         self._thread.start()
 
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[WorkflowRow]]:
+    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
         """Run *work* in a transaction of its own, in the writer thread with the lock held.
 
         Raises:
@@ -158,17 +161,27 @@ class Writer:
     def _take_group(self, first: _Operation) -> list[_Operation]:
         """*first* and what has queued up behind it; work outside a transaction stands alone."""
         group, self._carried = [first], None
+        deadline = 0.0
         while not first.outside and len(group) < _LARGEST_GROUP:
             try:
                 following = self._queue.get_nowait()
             except Empty:
-                break
+                # Those who were answered together come back together: a commit is worth waiting a moment for them.
+                now = time.monotonic()
+                deadline = deadline or now + _GATHER_SECONDS
+                if len(group) >= self._expected or now >= deadline:
+                    break
+                try:
+                    following = self._queue.get(timeout=deadline - now)
+                except Empty:
+                    break
             if following is None or following.outside:
                 self._carried = following
                 if following is None:
                     self._queue.put(None)
                 break
             group.append(following)
+        self._expected = len(group)
         return group
 
     def _run_group(self, group: list[_Operation]) -> None:
@@ -202,7 +215,7 @@ class Writer:
             return set()
         return self._files.follow(rows)
 
-    def _transact(self, group: list[_Operation]) -> list[WorkflowRow]:
+    def _transact(self, group: list[_Operation]) -> list[FaceWork]:
         connection, transaction = self._connection, self._transaction
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -222,10 +235,9 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        # The rows are handed on with their changes; the transaction starts new ones.
-        handed = [replace(row, counts=list(row.counts)) for row in rows]
+        followed = [row.face_work() for row in rows]
         transaction.committed()
-        return handed
+        return followed
 
     def _run_outside(self, operation: _Operation) -> None:
         try:

@@ -14,7 +14,7 @@ from execution_history.stores.sqlite.face.adoption import FoundFile
 from execution_history.stores.sqlite.face.layout import stamp
 from execution_history.stores.sqlite.face.names import SUFFIX, workflow_id_of
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import FaceState, WorkflowRow, WriteTransaction
+from execution_history.stores.sqlite.transaction import FaceState, FaceWork, WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
@@ -26,7 +26,7 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 class RunsTransactions(Protocol):
     """What adoption needs of the writer."""
 
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[WorkflowRow]]:
+    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
         """Run *work* in a transaction of its own, in the writer thread."""
 
 

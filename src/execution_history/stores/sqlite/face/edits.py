@@ -49,13 +49,10 @@ def splice(window: bytes, base: int, span: Span, replacement: bytes) -> Edit | N
     parts = [replacement]
     at, missing = span.start - base, grow
     while True:
+        if at >= missing and not window[at - missing : at].strip(b" "):
+            return Edit(base + at - missing, b"".join(reversed(parts)), 0)
         text_end = _spaces_before(window, at)
-        gap = at - text_end
-        if gap >= missing:
-            left_over = gap - missing
-            parts.append(b" " * left_over)
-            return Edit(base + text_end, b"".join(reversed(parts)), left_over)
-        missing -= gap
+        missing -= at - text_end
         previous = window.rfind(RECORD_START, 0, text_end)
         if previous < 0:
             return None

@@ -20,7 +20,7 @@ from execution_history.stores.sqlite.face.layout import Header, render
 from execution_history.stores.sqlite.face.names import file_name
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import FaceChange, FaceState, WorkflowRow, WriteTransaction
+from execution_history.stores.sqlite.transaction import FaceChange, FaceState, FaceWork, WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
@@ -34,7 +34,7 @@ _LOW_SLACK: Final = 16
 class CommitsWrites(Protocol):
     """What the faces need of the writer."""
 
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[WorkflowRow]]:
+    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
         """Run *work* in a transaction of its own, in the writer thread."""
 
     def post(self, work: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ class FacesOff:
     def begin(self, writer: CommitsWrites) -> None:
         """Nothing to adopt."""
 
-    def follow(self, rows: list[WorkflowRow]) -> set[str]:
+    def follow(self, rows: list[FaceWork]) -> set[str]:
         """Nothing to bring up to date."""
         del rows
         return set()
@@ -97,7 +97,7 @@ class Faces:
         for workflow_id in self._adopter.reconcile(self._reader):
             self._renew(workflow_id)
 
-    def follow(self, rows: list[WorkflowRow]) -> set[str]:
+    def follow(self, rows: list[FaceWork]) -> set[str]:
         """Bring the files up to a commit; the workflows whose file will only be current later."""
         later = set()
         for row in rows:
@@ -142,9 +142,9 @@ class Faces:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _follow(self, row: WorkflowRow) -> bool:
+    def _follow(self, row: FaceWork) -> bool:
         """Whether the file of *row* is current now."""
-        state, before = row.state(), row.before or row.state()
+        state, before = row.after, row.before
         self._unsynced.add(row.workflow_id)
         if row.cleared or state.total == 0:
             self._remove(row.workflow_id)
@@ -166,14 +166,14 @@ class Faces:
             self._stale |= self._adopter.adopt(self._path(row.workflow_id), is_needed=True)
         return self._renew(row.workflow_id)
 
-    def _edit(self, face: FaceFile, row: WorkflowRow, state: FaceState) -> bool:
+    def _edit(self, face: FaceFile, row: FaceWork, state: FaceState) -> bool:
         """Apply the changes of *row* in place; whether all of them found room."""
         aside = self._builder.aside(row.workflow_id)
         waiting = [change for change in row.changes if change.execute_id in aside]
         blocked = face.apply([change for change in row.changes if change.execute_id not in aside])
         if blocked and face.size <= SMALL:
             needed = sum(len(render(change.body)) + 8 for change in blocked if change.body)
-            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size // 4, 4096))
+            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size))
             blocked = face.apply(blocked)
             if blocked:
                 return self._renew(row.workflow_id)
@@ -213,7 +213,7 @@ class Faces:
             self._open.popitem(last=False)[1].close()
         return face
 
-    def _write_new(self, row: WorkflowRow, state: FaceState) -> None:
+    def _write_new(self, row: FaceWork, state: FaceState) -> None:
         """Begin the file of a workflow that had no records."""
         newest_first: list[FaceChange] = []
         latest = {change.execute_id: change for change in row.changes}

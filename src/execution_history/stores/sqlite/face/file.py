@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from execution_history.stores.sqlite.face import edits
 from execution_history.stores.sqlite.face.layout import (
+    CLOSING,
     FOOTER,
     HEADER_LIMIT,
     OPENING,
@@ -15,6 +16,7 @@ from execution_history.stores.sqlite.face.layout import (
     Header,
     create_time_at,
     parse_header,
+    record_key,
     render,
     stamp,
     whole_file,
@@ -30,6 +32,7 @@ SMALL: Final = 1024 * 1024
 _NEAR: Final = 64 * 1024
 _WINDOW: Final = 4 * 1024 * 1024
 _LEAST_SLACK: Final = 4096
+_MOST_PLACES: Final = 1024
 _OPEN_FLAGS: Final = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -71,6 +74,7 @@ class FaceFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.deepest_edit = 0
+        self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS)
         try:
             self.size = os.fstat(self._fd).st_size
@@ -135,6 +139,8 @@ class FaceFile:
 
     def _apply_one(self, change: Shown) -> bool:
         text = b"" if change.body is None else render(change.body)
+        if text and not change.new and self._replace_remembered(change.execute_id, text):
+            return True
         if not change.new:
             span, window, base = self._find(change.execute_id, change.create_time)
             if span is not None and text:
@@ -144,7 +150,7 @@ class FaceFile:
         if not text:
             return True
         if self._is_newest(change.create_time):
-            return self._put_first(text)
+            return self._put_first(change.execute_id, text)
         return self._put_among(change.create_time, text)
 
     def _write(self, edit: edits.Edit) -> None:
@@ -178,7 +184,23 @@ class FaceFile:
         self._write(edit)
         return True
 
-    def _put_first(self, text: bytes) -> bool:
+    def _replace_remembered(self, execute_id: str, text: bytes) -> bool:
+        """Replace a record that we have put here ourselves, where it is still at that place; whether it was."""
+        from_end, length = self._places.pop(execute_id, (0, 0))
+        start = self.size - from_end - length
+        if not length or start < self.header.newest_at:
+            return False
+        old = self.read(start, start + length)
+        if not (old.startswith(record_key(execute_id)) and old.endswith(CLOSING)):
+            return False
+        if start == self.header.newest_at and length <= len(text) <= length + self.slack:
+            self._write(edits.Edit(start + length - len(text), text, 0))
+            return True
+        base = max(self.body_start, start - _NEAR // 8)
+        span = edits.Span(start, start + length)
+        return self._replace(span, self.read(base, span.end), base, text)
+
+    def _put_first(self, execute_id: str, text: bytes) -> bool:
         anchor = self.header.newest_at
         empty = edits.ends_here(self.read(anchor, anchor + len(FOOTER)), 0)
         block = text + (b"\n" if empty else SEPARATOR)
@@ -189,6 +211,10 @@ class FaceFile:
         if at < self.body_start:
             return False
         self._write(edits.Edit(at, block, 0))
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        # Counted from the end of the file, where newer records do not move it.
+        self._places[execute_id] = (self.size - at - len(text), len(text))
         return True
 
     def _gap_before(self, anchor: int, length: int) -> int:
@@ -313,20 +339,19 @@ def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None
         path: the file, replaced at once.
         header: what it says of itself; ``newest_at`` is filled in.
         bodies: the records' documents, newest first.
-        slack: the spaces before the newest record, in bytes; a quarter of the size when not given.
+        slack: the spaces before the newest record, in bytes; as many as the file is large when not given.
     """
     records = [render(body) for body in bodies]
     if slack is None:
-        slack = max(_LEAST_SLACK, sum(map(len, records)) // 4)
+        slack = max(_LEAST_SLACK, sum(map(len, records)))
     _replace_file(path, header, whole_file(header, records, slack))
 
 
-def regrow(face: FaceFile, slack: int | None = None) -> FaceFile:
-    """The same small file with *slack* bytes of slack (a quarter of its size when not given); the old one is closed."""
+def regrow(face: FaceFile, slack: int) -> FaceFile:
+    """The same small file with *slack* bytes of slack; the old one is closed."""
     body = face.read(face.header.newest_at, face.size)
     head = face.header
     header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
-    slack = max(_LEAST_SLACK, len(body) // 4) if slack is None else slack
     header.newest_at = len(header.encode()) + slack
     _replace_file(face.path, header, header.encode() + b" " * slack + body)
     face.close()

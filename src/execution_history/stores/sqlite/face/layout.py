@@ -37,7 +37,10 @@ RECORD_START: Final = b'    {\n      "execute_id": '
 SEPARATOR: Final = b",\n"
 FOOTER: Final = b"  ]\n}\n"
 
-_WIDTH: Final = 20
+_FORM: Final = (
+    b'{\n  "workflow_id": %b,\n  "total": %20d,\n  "updated_at": %20d,\n  "revision": %20d,\n'
+    b'  "newest_at": %20d,\n  "histories": [\n'
+)
 _CREATE_TIME: Final = b'\n      "create_time": '
 _HEADER: Final = re.compile(
     rb'\{\n  "workflow_id": ("(?:[^"\\\n]|\\.)*"),\n  "total": +(\d+),\n  "updated_at": +(\d+),\n'
@@ -59,13 +62,8 @@ class Header:
 
     def encode(self) -> bytes:
         """The head, of a length that depends on the workflow id only."""
-        return (
-            b'{\n  "workflow_id": %b,\n  "total": %b,\n  "updated_at": %b,\n  "revision": %b,\n'
-            b'  "newest_at": %b,\n  "histories": [\n'
-        ) % (
-            orjson.dumps(self.workflow_id),
-            *(str(n).rjust(_WIDTH).encode() for n in (self.total, self.updated_at, self.revision, self.newest_at)),
-        )
+        numbers = (self.total, self.updated_at, self.revision, self.newest_at)
+        return _FORM % (orjson.dumps(self.workflow_id), *numbers)
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:
