@@ -36,19 +36,21 @@ class BareSQLite:
         self._connection.execute("COMMIT")
 
     def create_and_finish(self, runs: Sequence[Run], per_commit: int) -> float:
-        """Runs per second, with so many statements in each transaction."""
-        statements = []
-        for run in runs:
-            statements.append(
-                ("INSERT INTO runs VALUES (?, ?, ?)", (run.execute_id, run.workflow_id, _begun(run).decode()))
-            )
-            finished = orjson.dumps(run.record()).decode()
-            statements.append(("UPDATE runs SET document = ? WHERE id = ?", (finished, run.execute_id)))
+        """Runs per second, with so many statements in each transaction; the JSON is made on the way, as we have to."""
         began = time.perf_counter()
-        for start in range(0, len(statements), per_commit):
-            self._connection.execute("BEGIN IMMEDIATE")
-            for statement, values in statements[start : start + per_commit]:
+        done = 0
+        for run in runs:
+            for statement, values in (
+                ("INSERT INTO runs VALUES (?, ?, ?)", (run.execute_id, run.workflow_id, _begun(run).decode())),
+                ("UPDATE runs SET document = ? WHERE id = ?", (orjson.dumps(run.record()).decode(), run.execute_id)),
+            ):
+                if done % per_commit == 0:
+                    self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.execute(statement, values)
+                done += 1
+                if done % per_commit == 0:
+                    self._connection.execute("COMMIT")
+        if done % per_commit:
             self._connection.execute("COMMIT")
         return len(runs) / (time.perf_counter() - began)
 
