@@ -64,15 +64,16 @@ async def p50(ask: Callable[[int], Awaitable[object]], times: int = 2_000) -> fl
     return median(spent) * 1000
 
 
-async def reads(service: ExecutionHistoryService, workflow_ids: Sequence[str]) -> tuple[float, float]:
-    """The first page of twenty, and one record, as bytes: median milliseconds."""
+async def reads(service: ExecutionHistoryService, workflow_ids: Sequence[str]) -> tuple[float, float, float]:
+    """The first page of twenty, of five, and one record, as bytes: median milliseconds."""
     page = await p50(lambda number: service.page_bytes(workflow_ids[number % len(workflow_ids)]))
+    five = await p50(lambda number: service.page_bytes(workflow_ids[number % len(workflow_ids)], 5))
     ids = []
     for workflow_id in workflow_ids:
         found = await service.get_execution_history(workflow_id, 5)
         ids += [(workflow_id, record["execute_id"]) for record in found["histories"]]
     get = await p50(lambda number: service.detail_bytes(*ids[number % len(ids)]))
-    return page, get
+    return page, five, get
 
 
 _FRESH = """

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.records import runs  # noqa: E402 - the checkout's root has to be on the path first
+
 from execution_history.record import new_document  # noqa: E402
 
 NUMBER = 1
@@ -25,7 +26,7 @@ TARGET = ROOT / "src/execution_history/stores/sqlite/dictionaries" / f"{NUMBER}.
 
 def main() -> None:
     """Train on one vocabulary, measure on the other."""
-    samples = []
+    samples: list[bytes | bytearray | memoryview] = []
     for run in runs(12_000, seed=20261, vocabulary=1):
         samples.append(orjson.dumps(run.record()))
         if len(samples) % 5 == 0:
@@ -42,8 +43,9 @@ def main() -> None:
     together = zstandard.ZstdCompressor(level=3).compress(b"".join(bodies))
     print(f"all together, level 3: {len(together) / total:.3f}")
     for level in (1, 3):
-        for name, data in (("without", None), ("with", dictionary)):
-            compressor = zstandard.ZstdCompressor(level=level, **({"dict_data": data} if data else {}))
+        for name in ("without", "with"):
+            plain = zstandard.ZstdCompressor(level=level)
+            compressor = plain if name == "without" else zstandard.ZstdCompressor(level=level, dict_data=dictionary)
             began = time.perf_counter()
             packed = sum(len(compressor.compress(body)) for body in bodies)
             spent = (time.perf_counter() - began) / len(bodies) * 1e6

@@ -98,6 +98,8 @@ class Upstream:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
+        for auth in self._auth.values():
+            await _close_token_client(auth)
 
     def _client(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
@@ -130,6 +132,14 @@ def _authentication(name: str, account: AccountSettings) -> Authenticates:
         public_key_id=account.public_key_id,
         base_url=account.oauth_base_url or account.base_url,
     )
+
+
+async def _close_token_client(auth: Authenticates) -> None:
+    """Close the connection over which cozepy fetched a token: it keeps it, and offers no way to close it."""
+    requester = getattr(getattr(auth, "_oauth_cli", None), "_requester", None)
+    client = getattr(requester, "_async_client", None)
+    if isinstance(client, httpx.AsyncClient):
+        await client.aclose()
 
 
 def _read_key(name: str, path: Path | None) -> str:

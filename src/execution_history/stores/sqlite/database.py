@@ -16,8 +16,8 @@ from execution_history.stores.sqlite.queries import migrations, query
 DATABASE: Final = "history.db"
 BUSY_MS: Final = 30_000
 
-_WRITER_CACHE_KIB: Final = 32 * 1024
-_READER_CACHE_KIB: Final = 8 * 1024
+_WRITER_CACHE_KIB: Final = 16 * 1024
+_READER_CACHE_KIB: Final = 4 * 1024
 _CHECKPOINT_PAGES: Final = 4_000
 
 
