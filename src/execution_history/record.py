@@ -195,6 +195,10 @@ class RecordChange:
             only_from,
         )
 
+    def size(self) -> int:
+        """How many bytes the change brings, roughly."""
+        return sum(map(len, self.fields.values())) + sum(map(len, self.metadata.values()))
+
     def apply(self, body: bytes) -> Document | None:
         """The changed document, or ``None`` when ``only_from`` excludes the record's status.
 

@@ -207,12 +207,12 @@ async def test_a_large_file_is_current_after_every_call(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "h")
     await store.open()
     await store.merge(
-        [document(f"e{number:05d}", now=1_000 + number, parameters={"t": "x" * 3_000}) for number in range(1_500)]
+        [document(f"e{number:05d}", now=1_000 + number, parameters={"t": "x" * 3_000}) for number in range(4_500)]
     )
     await asyncio.gather(
         *(
             store.update("w", f"e{number:05d}", change(status="success", output="y" * 20_000))
-            for number in (0, 1, 700, 1_499)
+            for number in (0, 1, 700, 4_499)
         ),
         *(
             store.create(document(f"n{number}", now=5_000 + number, parameters={"t": "z" * 30_000}))
@@ -221,8 +221,8 @@ async def test_a_large_file_is_current_after_every_call(tmp_path: Path) -> None:
         store.delete("w", "e00500"),
     )
     content = json.loads((tmp_path / "h" / "w.json").read_bytes())
-    found = [orjson.loads(body) for index in range(1, 17) for body in (await store.page("w", 100, index)).documents]
-    assert 1_559 == content["total"]
+    found = [orjson.loads(body) for index in range(1, 47) for body in (await store.page("w", 100, index)).documents]
+    assert 4_559 == content["total"]
     assert found == content["histories"]
     await store.aclose()
 

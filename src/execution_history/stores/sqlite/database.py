@@ -18,7 +18,7 @@ BUSY_MS: Final = 30_000
 
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _READER_CACHE_KIB: Final = 4 * 1024
-_CHECKPOINT_PAGES: Final = 4_000
+_CHECKPOINT_PAGES: Final = 1_000
 
 
 def prepare_folder(folder: Path) -> None:

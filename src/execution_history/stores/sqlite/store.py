@@ -82,11 +82,15 @@ class SQLiteStore:
 
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
-        await self._writer.submit(lambda t: t.create(document), document.workflow_id)
+        record = (document.workflow_id, document.execute_id)
+        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
         """See :meth:`HistoryStore.update`."""
-        return await self._writer.submit(lambda t: t.update(workflow_id, execute_id, change), workflow_id)
+        record = (workflow_id, execute_id)
+        return await self._writer.submit(
+            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size()
+        )
 
     async def merge(self, documents: Iterable[Document]) -> MergeReport:
         """See :meth:`HistoryStore.merge`; every thousand records are one transaction."""
@@ -118,11 +122,12 @@ class SQLiteStore:
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """See :meth:`HistoryStore.delete`."""
-        return await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), workflow_id, tidies=True)
+        record = (workflow_id, execute_id)
+        return await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), record, tidies=True)
 
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
-        return await self._writer.submit(lambda t: t.clear(workflow_id), workflow_id, tidies=True)
+        return await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), tidies=True)
 
     async def workflows(self) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""

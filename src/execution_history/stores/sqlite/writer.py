@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 import apsw
 
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError
+from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.transaction import FaceWork, WriteTransaction
@@ -26,6 +27,7 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
 _LARGEST_GROUP: Final = 512
+_LARGEST_GROUP_BYTES: Final = 1024 * 1024
 _PURGE_ROWS: Final = 500
 _VACUUM_PAGES: Final = 256
 _IDLE_SECONDS: Final = 0.05
@@ -35,8 +37,8 @@ _GATHER_SECONDS: Final = 0.000_5
 class FollowsCommits(Protocol):
     """What must be true of the files before a caller is answered; called in the writer thread."""
 
-    def follow(self, rows: list[FaceWork]) -> set[str]:
-        """Bring the files up to the commit; the workflows whose file will only be current later."""
+    def follow(self, rows: list[FaceWork]) -> Later:
+        """Bring the files up to the commit; what they will only show later."""
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* in the writer thread once the workflow's file is current."""
@@ -49,7 +51,8 @@ class _Operation:
     work: Callable[[WriteTransaction], Any]
     loop: asyncio.AbstractEventLoop | None
     future: "asyncio.Future[Any] | None"
-    workflow_id: str | None
+    record: tuple[str, str | None] | None
+    size: int = 0
     tidies: bool = False
     outside: bool = False
     result: Any = None
@@ -105,14 +108,15 @@ class Writer:
     async def submit(
         self,
         work: Callable[[WriteTransaction], _Result],
-        workflow_id: str | None = None,
+        record: tuple[str, str | None] | None = None,
         *,
+        size: int = 0,
         tidies: bool = False,
     ) -> _Result:
         """Run *work* in the next transaction and return its result once that is on the disk.
 
-        *workflow_id* names the workflow whose file the caller relies on; *tidies* says that there will be
-        something to tidy.
+        *record* names the workflow and the execution that the caller relies on to be in the file, *size* is
+        roughly how many bytes will be written, and *tidies* says that there will be something to tidy.
 
         Raises:
             StoreClosed: the writer has been stopped.
@@ -120,7 +124,7 @@ class Writer:
             ExecutionHistoryError: whatever *work* raised.
         """
         loop = asyncio.get_running_loop()
-        operation = _Operation(work, loop, loop.create_future(), workflow_id, tidies)
+        operation = _Operation(work, loop, loop.create_future(), record, size, tidies)
         self._enqueue(operation)
         assert operation.future is not None  # noqa: S101 - for the type checker
         return await operation.future  # type: ignore[no-any-return]
@@ -162,7 +166,8 @@ class Writer:
         """*first* and what has queued up behind it; work outside a transaction stands alone."""
         group, self._carried = [first], None
         deadline = 0.0
-        while not first.outside and len(group) < _LARGEST_GROUP:
+        size = first.size
+        while not first.outside and len(group) < _LARGEST_GROUP and size < _LARGEST_GROUP_BYTES:
             try:
                 following = self._queue.get_nowait()
             except Empty:
@@ -181,11 +186,12 @@ class Writer:
                     self._queue.put(None)
                 break
             group.append(following)
+            size += following.size
         self._expected = len(group)
         return group
 
     def _run_group(self, group: list[_Operation]) -> None:
-        later: set[str] = set()
+        later: Later = {}
         try:
             self._lock.acquire()
         except StoreError as error:
@@ -196,23 +202,29 @@ class Writer:
                 later = self._run_locked(group)
             finally:
                 self._lock.release()
+        now = []
         for operation in group:
-            if operation.workflow_id in later and operation.error is None:
-                self._files.when_current(operation.workflow_id or "", lambda op=operation: _answer([op]))  # type: ignore[misc]
-        _answer([op for op in group if op.error is not None or op.workflow_id not in later])
+            if operation.error is None and operation.record is not None and _is_later(operation.record, later):
+                self._files.when_current(operation.record[0], lambda op=operation: _answer([op]))  # type: ignore[misc]
+            else:
+                now.append(operation)
+        _answer(now)
 
-    def _run_locked(self, group: list[_Operation]) -> set[str]:
+    def _run_locked(self, group: list[_Operation]) -> Later:
         if group[0].outside:
             self._run_outside(group[0])
-            return set()
+            return {}
         try:
             rows = self._transact(group)
         except (apsw.Error, StoreError) as error:
             if len(group) > 1:
                 # One of them may be the cause: each gets a transaction, and an answer, of its own.
-                return set().union(*(self._run_locked([operation]) for operation in group))
+                later: Later = {}
+                for operation in group:
+                    later |= self._run_locked([operation])
+                return later
             group[0].error = error if isinstance(error, StoreError) else as_store_error(error, self._folder)
-            return set()
+            return {}
         return self._files.follow(rows)
 
     def _transact(self, group: list[_Operation]) -> list[FaceWork]:
@@ -274,6 +286,15 @@ class Writer:
             connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
         self._transaction.forget()
         return more or free > _VACUUM_PAGES
+
+
+def _is_later(record: tuple[str, str | None], later: Later) -> bool:
+    """Whether the file of this record's workflow will only show the record later."""
+    workflow_id, execute_id = record
+    if workflow_id not in later:
+        return False
+    waiting = later[workflow_id]
+    return waiting is None or execute_id in waiting
 
 
 def _answer(operations: list[_Operation]) -> None:

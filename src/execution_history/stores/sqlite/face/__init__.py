@@ -1,5 +1,5 @@
 """The JSON files beside the database: ``{workflow_id}.json``, current when a call returns."""
 
-from execution_history.stores.sqlite.face.faces import Faces, FacesOff
+from execution_history.stores.sqlite.face.faces import Faces, FacesOff, Later
 
-__all__ = ["Faces", "FacesOff"]
+__all__ = ["Faces", "FacesOff", "Later"]

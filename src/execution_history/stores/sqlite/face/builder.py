@@ -1,13 +1,15 @@
-"""The background thread that makes large face files anew, off the writers' path.
+"""The background threads that make large face files anew, off the writers' path.
 
 A file is built beside the old one from a snapshot of the store, or from the old file with new slack, and
 caught up with the change feed until little is missing. The rest, and the renaming, are done in the
 writer thread in one go. Meanwhile the old file is edited in place as ever.
 """
 
+import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Final, Protocol
 import apsw
 
 from execution_history.errors import StoreError
-from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
+from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
 from execution_history.stores.sqlite.reader import Reader
@@ -26,7 +28,7 @@ from execution_history.stores.sqlite.transaction import FaceState
 _log = logging.getLogger("execution_history.stores.sqlite")
 
 _FRONT: Final = 2 * 1024 * 1024
-_FEW_CHANGES: Final = 100
+_FEW_CHANGES: Final = 20
 _ATTEMPTS: Final = 5
 
 
@@ -55,7 +57,7 @@ class _Job:
 
 
 class Builder:
-    """Builds files one after the other.
+    """Builds files, and gives them new slack.
 
     Args:
         folder: where the files are.
@@ -69,8 +71,8 @@ class Builder:
         self._install = install
         self._jobs: dict[str, _Job] = {}
         self._when_idle: list[Callable[[], object]] = []
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._lanes: dict[str, SimpleQueue[_Job | FaceFile | Path | None]] = {}
+        self._threads: list[threading.Thread] = []
 
     def begin(self, writer: PostsToWriter) -> None:
         """Know the writer, and remove what a build that was killed left behind."""
@@ -127,22 +129,52 @@ class Builder:
 
     def close(self) -> None:
         """Stop after the job at hand. The writer has stopped: what is unfinished is made anew at the next opening."""
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
+        for lane in self._lanes.values():
+            lane.put(None)
+        for thread in self._threads:
+            thread.join()
         for job in list(self._jobs.values()):
             self._path(job).unlink(missing_ok=True)
             self.cancel(job.workflow_id)
 
+    def discard(self, face: FaceFile) -> None:
+        """Let go of a file, a large one in the background, where giving up its space stalls nobody."""
+        if face.size > SMALL:
+            self._put(face)
+        else:
+            face.close()
+
+    def make_way(self, path: Path) -> None:
+        """Take a large file out of its place, to be removed in the background; a small one stays to be replaced."""
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > SMALL:
+                hidden = path.with_name(f".{id(path):x}.{time.monotonic_ns()}.building")
+                path.rename(hidden)
+                self._put(hidden)
+
     def _start(self, job: _Job) -> None:
         self._jobs[job.workflow_id] = job
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="execution-history-files", daemon=True)
-            self._thread.start()
-        self._queue.put(job)
+        self._put(job)
 
-    def _serve(self) -> None:
-        while (job := self._queue.get()) is not None:
+    def _put(self, item: _Job | FaceFile | Path) -> None:
+        """Queue what is quick, new slack and closing, apart from builds, which may take seconds."""
+        name = "builds" if isinstance(item, _Job) and item.old is None else "slack"
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = SimpleQueue()
+            thread = threading.Thread(target=self._serve, args=(lane,), name=f"execution-history-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        lane.put(item)
+
+    def _serve(self, lane: "SimpleQueue[_Job | FaceFile | Path | None]") -> None:
+        while (job := lane.get()) is not None:
+            if isinstance(job, FaceFile):
+                job.close()
+                continue
+            if isinstance(job, Path):
+                job.unlink(missing_ok=True)
+                continue
             try:
                 built = None if job.cancelled else self._make(job)
             except (OSError, apsw.Error, StoreError, NotOurs, _NoRoom) as error:
@@ -209,7 +241,7 @@ class Builder:
         job.attempt += 1
         job.old, job.begin = None, 0
         if job.attempt < _ATTEMPTS:
-            self._queue.put(job)
+            self._put(job)
         else:
             _log.error("A JSON file could not be made anew; it will be when the store is opened next.")
             self.cancel(job.workflow_id)
@@ -232,7 +264,8 @@ class Builder:
             return False
         if old.header.revision != state.revision or not old.is_untouched(state.updated_at, state.revision):
             return False
-        built.put_before(old.read(old.header.newest_at, job.begin))
+        if not built.put_before(old.read(old.header.newest_at, job.begin)):
+            return False
         built.finish(state.total, state.updated_at, state.revision)
         return True
 

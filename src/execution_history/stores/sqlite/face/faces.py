@@ -22,6 +22,9 @@ from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.transaction import FaceChange, FaceState, FaceWork, WriteTransaction
 
+Later = dict[str, set[str] | None]
+"""For each workflow whose file is not current: the records it lacks, or ``None`` for all."""
+
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
@@ -47,10 +50,10 @@ class FacesOff:
     def begin(self, writer: CommitsWrites) -> None:
         """Nothing to adopt."""
 
-    def follow(self, rows: list[FaceWork]) -> set[str]:
+    def follow(self, rows: list[FaceWork]) -> Later:
         """Nothing to bring up to date."""
         del rows
-        return set()
+        return {}
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Always."""
@@ -97,14 +100,15 @@ class Faces:
         for workflow_id in self._adopter.reconcile(self._reader):
             self._renew(workflow_id)
 
-    def follow(self, rows: list[FaceWork]) -> set[str]:
+    def follow(self, rows: list[FaceWork]) -> Later:
         """Bring the files up to a commit; the workflows whose file will only be current later."""
-        later = set()
+        later: Later = {}
         for row in rows:
             try:
-                if not self._follow(row):
-                    later.add(row.workflow_id)
-                elif row.workflow_id in self._problems:
+                lacks = self._follow(row)
+                if lacks is None or lacks:
+                    later[row.workflow_id] = lacks
+                else:
                     self._problems.pop(row.workflow_id, None)
             except (OSError, StoreError) as error:
                 self._trouble(row.workflow_id, error)
@@ -142,32 +146,32 @@ class Faces:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _follow(self, row: FaceWork) -> bool:
-        """Whether the file of *row* is current now."""
+    def _follow(self, row: FaceWork) -> set[str] | None:
+        """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
         state, before = row.after, row.before
         self._unsynced.add(row.workflow_id)
         if row.cleared or state.total == 0:
             self._remove(row.workflow_id)
-            return True
+            return set()
         if row.bulk:
             self._stale.add(row.workflow_id)
-            return True
+            return set()
         if row.anew or row.workflow_id in self._stale:
-            return self._renew(row.workflow_id)
+            return set() if self._renew(row.workflow_id) else None
         if self._builder.blocks_all(row.workflow_id):
-            return False
+            return None
         face = self._face(row.workflow_id, before)
         if face is not None:
             return self._edit(face, row, state)
         if before.total == 0 and not self._path(row.workflow_id).exists():
             self._write_new(row, state)
-            return True
+            return set()
         if self._path(row.workflow_id).exists():
             self._stale |= self._adopter.adopt(self._path(row.workflow_id), is_needed=True)
-        return self._renew(row.workflow_id)
+        return set() if self._renew(row.workflow_id) else None
 
-    def _edit(self, face: FaceFile, row: FaceWork, state: FaceState) -> bool:
-        """Apply the changes of *row* in place; whether all of them found room."""
+    def _edit(self, face: FaceFile, row: FaceWork, state: FaceState) -> set[str] | None:
+        """Apply the changes of *row* in place; the records that found no room, ``None`` when all have to wait."""
         aside = self._builder.aside(row.workflow_id)
         waiting = [change for change in row.changes if change.execute_id in aside]
         blocked = face.apply([change for change in row.changes if change.execute_id not in aside])
@@ -176,17 +180,17 @@ class Faces:
             face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size))
             blocked = face.apply(blocked)
             if blocked:
-                return self._renew(row.workflow_id)
+                return set() if self._renew(row.workflow_id) else None
         if blocked or waiting or aside:
             face.finish_but_for_some(state.total, state.updated_at, state.revision)
         else:
             face.finish(state.total, state.updated_at, state.revision)
         if blocked:
-            needs_all = any(change.new for change in blocked)
-            self._builder.build(row.workflow_id, None if needs_all else {c.execute_id for c in blocked})
+            no_slack = any(change.new for change in blocked)
+            self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
         elif face.size > SMALL and face.slack < face.size // _LOW_SLACK:
             self._builder.extend(row.workflow_id, face)
-        return not (blocked or waiting)
+        return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _face(self, workflow_id: str, before: FaceState) -> FaceFile | None:
         """The workflow's file, when it is ours, untouched, and up to *before*."""
@@ -238,6 +242,7 @@ class Faces:
             self._path(workflow_id).unlink(missing_ok=True)
         else:
             state, bodies = snapshot
+            self._builder.make_way(self._path(workflow_id))
             write_new(
                 self._path(workflow_id), Header(workflow_id, state.total, state.updated_at, state.revision, 0), bodies
             )
@@ -248,6 +253,7 @@ class Faces:
     def _install(self, workflow_id: str, built: FaceFile) -> None:
         """Take a file that was made in the background; called in the writer thread, when it is current."""
         self._forget(workflow_id)
+        self._builder.make_way(self._path(workflow_id))
         built.path.replace(self._path(workflow_id))
         built.path = self._path(workflow_id)
         self._open[workflow_id] = built
@@ -257,6 +263,7 @@ class Faces:
         self._builder.cancel(workflow_id)
         self._stale.discard(workflow_id)
         self._forget(workflow_id)
+        self._builder.make_way(self._path(workflow_id))
         self._path(workflow_id).unlink(missing_ok=True)
 
     def _settle(self, answer: Callable[[], object]) -> None:
@@ -302,9 +309,10 @@ class Faces:
         self._problems[workflow_id] = sentence
 
     def _forget(self, workflow_id: str) -> None:
+        """Do not use the file any more; giving up a large one takes the system a while, so not in this thread."""
         face = self._open.pop(workflow_id, None)
         if face is not None:
-            face.close()
+            self._builder.discard(face)
 
     def _path(self, workflow_id: str) -> Path:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)

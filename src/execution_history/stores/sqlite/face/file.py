@@ -26,7 +26,7 @@ GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
 """A gap of this many bytes is left every ``GAP_EVERY`` bytes, so that old records find room nearby."""
 
-SMALL: Final = 1024 * 1024
+SMALL: Final = 8 * 1024 * 1024
 """A file up to this size is made anew at once when it has no room; a larger one in the background."""
 
 _NEAR: Final = 64 * 1024
@@ -77,7 +77,7 @@ class FaceFile:
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS)
         try:
-            self.size = os.fstat(self._fd).st_size
+            self._inode = os.fstat(self._fd).st_ino
             self.read_header()
         except BaseException:
             os.close(self._fd)
@@ -102,8 +102,11 @@ class FaceFile:
 
     def is_untouched(self, updated_at: int, revision: int) -> bool:
         """Whether it is still the file under its name and carries the time we gave it for this revision."""
-        status = os.fstat(self._fd)
-        return status.st_nlink > 0 and status.st_mtime_ns == stamp(updated_at, revision)
+        try:
+            status = os.stat(self.path)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
+        except FileNotFoundError:
+            return False
+        return status.st_ino == self._inode and status.st_mtime_ns == stamp(updated_at, revision)
 
     @property
     def slack(self) -> int:
@@ -125,9 +128,12 @@ class FaceFile:
         self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
         os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
 
-    def put_before(self, front: bytes) -> None:
-        """Write the newest records, already laid out, before those that are there."""
+    def put_before(self, front: bytes) -> bool:
+        """Write the newest records, already laid out, before those that are there; whether there was room."""
+        if len(front) > self.slack:
+            return False
         self._write(edits.Edit(self.header.newest_at - len(front), front, 0))
+        return True
 
     def sync(self) -> None:
         """Have the file on the disk."""
@@ -141,7 +147,7 @@ class FaceFile:
         text = b"" if change.body is None else render(change.body)
         if text and not change.new and self._replace_remembered(change.execute_id, text):
             return True
-        if not change.new:
+        if not change.new and not self._is_newer(change.create_time):
             span, window, base = self._find(change.execute_id, change.create_time)
             if span is not None and text:
                 return self._replace(span, window, base, text)
@@ -236,6 +242,12 @@ class FaceFile:
 
     def _replace_at(self, span: edits.Span, base: int, text: bytes) -> bool:
         return self._replace(span, self.read(base, span.end), base, text)
+
+    def _is_newer(self, create_time: int) -> bool:
+        """Whether every record here is older than *create_time*, so that no record of that time is here."""
+        anchor = self.header.newest_at
+        newest = create_time_at(self.read(anchor, anchor + HEADER_LIMIT), 0)
+        return newest is not None and create_time > newest
 
     def _is_newest(self, create_time: int) -> bool:
         anchor = self.header.newest_at

@@ -34,7 +34,6 @@ CREATE INDEX executions_by_workflow ON executions (workflow, create_time);
 CREATE INDEX executions_by_time ON executions (create_time);
 CREATE INDEX executions_by_revision ON executions (revision);
 CREATE INDEX executions_open ON executions (status, create_time) WHERE status IN (0, 3);
-CREATE INDEX executions_failed ON executions (workflow, create_time) WHERE status = 2;
 
 -- What the change feed says of rows that are gone; no execute_id: the whole workflow was cleared.
 CREATE TABLE deletions (
