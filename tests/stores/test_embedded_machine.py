@@ -17,7 +17,21 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from execution_history.errors import ExecutionHistoryError
 from execution_history.record import Document
 from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.sqlite.face import file as file_module
+from execution_history.stores.sqlite.face import (
+    builder as builder_module,
+)
+from execution_history.stores.sqlite.face import (
+    faces as faces_module,
+)
+from execution_history.stores.sqlite.face import (
+    file as file_module,
+)
+from execution_history.stores.sqlite.face import (
+    fresh as fresh_module,
+)
+from execution_history.stores.sqlite.face import (
+    search as search_module,
+)
 from tests.records import change, document
 
 _WORKFLOWS = st.sampled_from(["w", "a/b", "W"])
@@ -37,8 +51,12 @@ class EmbeddedMachine(RuleBasedStateMachine):
         self._loop = asyncio.new_event_loop()
         self._folders = [Path(tempfile.mkdtemp())]
         self._patch = pytest.MonkeyPatch()
-        for name, value in (("_NEAR", 2000), ("SMALL", 20_000), ("_LEAST_SLACK", 100)):
-            self._patch.setattr(file_module, name, value)
+        self._patch.setattr(file_module, "_NEAR", 2000)
+        self._patch.setattr(search_module, "_NEAR", 2000)
+        self._patch.setattr(fresh_module, "_LEAST_SLACK", 100)
+        for module in (faces_module, builder_module):
+            self._patch.setattr(module, "SMALL", 20_000)
+        self._patch.setattr(faces_module, "_ROWS_AT_ONCE", 3)
         self._snapshots: list[Path] = []
         self._watching = False
         self._now = _BASE + 100
@@ -128,6 +146,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
         watch = _Watch(self._folder, snapshots)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(file_module, "os", watch)
+            patch.setattr(fresh_module, "os", watch)
             self._now += 1
             if ends:
                 self._both("delete", workflow, execute_id, which=0)

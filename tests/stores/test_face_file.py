@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.stores.sqlite.face import file as file_module
-from execution_history.stores.sqlite.face.file import FaceFile, NotOurs, regrow, write_new
+from execution_history.stores.sqlite.face import fresh as fresh_module
+from execution_history.stores.sqlite.face import search as search_module
+from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
+from execution_history.stores.sqlite.face.fresh import regrow, write_new
 from execution_history.stores.sqlite.face.layout import Header, parse_header, stamp
 from tests.records import document
 
@@ -43,8 +46,10 @@ class FaceFileMachine(RuleBasedStateMachine):
         self._path = Path(self._folder.name) / "w.json"
         # Small distances, so that bisection, windows and gaps all happen within a few records.
         self._patch = pytest.MonkeyPatch()
-        for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200), ("_LEAST_SLACK", 64)):
+        for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200)):
             self._patch.setattr(file_module, name, value)
+        self._patch.setattr(search_module, "_NEAR", 700)
+        self._patch.setattr(fresh_module, "_LEAST_SLACK", 64)
         self._shown: list[tuple[int, int, str, bytes]] = []
         self._sequence = 0
         self._revision = 1

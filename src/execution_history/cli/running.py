@@ -24,18 +24,23 @@ Parameter = Annotated[
         help="An input. VALUE is JSON where it reads as JSON (-p n=3), otherwise text; -p 'n=\"3\"' forces text.",
     ),
 ]
+ParametersFile = Annotated[
+    str | None, typer.Option("--parameters-file", metavar="FILE|-", help="The inputs as one JSON object.")
+]
+BotId = Annotated[str | None, typer.Option(help="The bot, where the workflow needs one.")]
+ConversationId = Annotated[str | None, typer.Option(help="The conversation the run belongs to.")]
+UserId = Annotated[str | None, typer.Option(help="The end user, passed on to Coze.")]
+Account = Annotated[str, typer.Option(help="The configured Coze account.")]
 
 
 def run_workflow(
     workflow_id: Annotated[str, typer.Argument(help="The workflow to run.")],
     parameter: Parameter = None,
-    parameters_file: Annotated[
-        str | None, typer.Option("--parameters-file", metavar="FILE|-", help="The inputs as one JSON object.")
-    ] = None,
-    bot_id: Annotated[str | None, typer.Option(help="The bot, where the workflow needs one.")] = None,
-    conversation_id: Annotated[str | None, typer.Option(help="The conversation the run belongs to.")] = None,
-    user_id: Annotated[str | None, typer.Option(help="The end user, passed on to Coze.")] = None,
-    account: Annotated[str, typer.Option(help="The configured Coze account.")] = "default",
+    parameters_file: ParametersFile = None,
+    bot_id: BotId = None,
+    conversation_id: ConversationId = None,
+    user_id: UserId = None,
+    account: Account = "default",
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Run against an embedded sandbox, without Coze.")] = False,
     store: Store = None,
     as_json: AsJson = False,

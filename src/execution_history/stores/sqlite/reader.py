@@ -17,16 +17,11 @@ import zstandard
 
 from execution_history.errors import StoreClosed, StoreDamaged
 from execution_history.store import Change, Page, WorkflowSummary
+from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.packing import Unpacker
 from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.transaction import (
-    STATUS_NAMES,
-    STATUS_NUMBERS,
-    FaceChange,
-    FaceState,
-)
 
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024

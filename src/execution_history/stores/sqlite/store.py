@@ -25,7 +25,7 @@ from execution_history.stores.sqlite.writer import Writer
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_MERGE_GROUP: Final = 1_000
+_MERGE_GROUP: Final = 500
 _LOCK_FILE: Final = ".lock"
 
 
@@ -93,7 +93,7 @@ class SQLiteStore:
         )
 
     async def merge(self, documents: Iterable[Document]) -> MergeReport:
-        """See :meth:`HistoryStore.merge`; every thousand records are one transaction."""
+        """See :meth:`HistoryStore.merge`; every five hundred records are one transaction."""
         added = replaced = unchanged = 0
         remaining = iter(documents)
         while group := list(islice(remaining, _MERGE_GROUP)):

@@ -4,7 +4,7 @@ An operation looks before it writes, so that one that is refused leaves nothing 
 its group are not disturbed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import apsw
@@ -12,77 +12,20 @@ import apsw
 from execution_history.errors import ExecutionExists
 from execution_history.record import Document, RecordChange
 from execution_history.store import MergeReport
+from execution_history.stores.sqlite.changes import (
+    STATUS_NAMES,
+    STATUS_NUMBERS,
+    FaceChange,
+    WorkflowRow,
+)
 from execution_history.stores.sqlite.packing import Packer, Unpacker
 from execution_history.stores.sqlite.queries import query
 
-STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
-STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES)}
 _OTHER: Final = STATUS_NUMBERS["other"]
 
 _MOST_WORKFLOWS: Final = 20_000
 _MOST_DOCUMENTS: Final = 2_000
 _LARGEST_CACHED: Final = 16_384
-
-
-@dataclass(slots=True)
-class FaceState:
-    """What a workflow's JSON file says of itself: its records' number, its revision and its time."""
-
-    total: int
-    revision: int
-    updated_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class FaceChange:
-    """One record that the JSON file has to show, or, without a body, has to lose."""
-
-    execute_id: str
-    create_time: int
-    body: bytes | None
-    new: bool = False
-
-
-@dataclass(slots=True)
-class WorkflowRow:
-    """A workflow's row while the writer knows it, and what this transaction changed of it."""
-
-    id: int
-    workflow_id: str
-    counts: list[int]
-    revision: int
-    updated_at: int
-    before: FaceState | None = None
-    changes: list[FaceChange] = field(default_factory=list)
-    cleared: bool = False
-    anew: bool = False
-    bulk: bool = False
-
-    def state(self) -> FaceState:
-        """What the JSON file should say now."""
-        return FaceState(sum(self.counts), self.revision, self.updated_at)
-
-    def face_work(self) -> "FaceWork":
-        """What the commit asks of the JSON file."""
-        after = self.state()
-        return FaceWork(self.workflow_id, self.before or after, after, self.changes, self.cleared, self.anew, self.bulk)
-
-
-@dataclass(slots=True)
-class FaceWork:
-    """What one commit asks of one JSON file: from which state to which, by which changes.
-
-    ``cleared`` says that the history is gone, ``anew`` that it was cleared and begun again, ``bulk`` that the changes
-    are many and come from elsewhere.
-    """
-
-    workflow_id: str
-    before: FaceState
-    after: FaceState
-    changes: list[FaceChange]
-    cleared: bool
-    anew: bool
-    bulk: bool
 
 
 @dataclass(slots=True)

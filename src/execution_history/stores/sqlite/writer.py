@@ -18,10 +18,11 @@ from typing import Any, Final, Protocol, TypeVar
 import apsw
 
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError
+from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from execution_history.stores.sqlite.transaction import FaceWork, WriteTransaction
+from execution_history.stores.sqlite.transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")

@@ -10,11 +10,12 @@ from typing import Final, Protocol, TypeVar
 
 from execution_history.clock import now_ms
 from execution_history.record import Document, adopt_record
+from execution_history.stores.sqlite.changes import FaceState, FaceWork
 from execution_history.stores.sqlite.face.adoption import FoundFile
 from execution_history.stores.sqlite.face.layout import stamp
 from execution_history.stores.sqlite.face.names import SUFFIX, workflow_id_of
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import FaceState, FaceWork, WriteTransaction
+from execution_history.stores.sqlite.transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")

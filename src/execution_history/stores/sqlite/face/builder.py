@@ -19,11 +19,11 @@ from typing import Final, Protocol
 import apsw
 
 from execution_history.errors import StoreError
+from execution_history.stores.sqlite.changes import FaceState
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import FaceState
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -52,6 +52,7 @@ class _Job:
     old: FaceFile | None = None
     begin: int = 0
     attempt: int = 0
+    afresh: bool = False
     cancelled: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
@@ -80,14 +81,32 @@ class Builder:
         for leftover in self._folder.glob(".*.building*"):
             leftover.unlink(missing_ok=True)
 
-    def build(self, workflow_id: str, aside: set[str] | None) -> None:
-        """Make a workflow's file anew from the store; *aside* are the records that wait, ``None`` for all."""
+    def build(self, workflow_id: str, aside: set[str] | None, *, afresh: bool = False) -> None:
+        """Make a workflow's file anew from the store; *aside* are the records that wait, ``None`` for all.
+
+        A build that is under way will do, unless *afresh* says that it began too early: what has come since
+        cannot be added record by record.
+        """
         job = self._jobs.get(workflow_id)
         if job is None:
             self._start(_Job(workflow_id, aside))
             return
+        job.afresh = job.afresh or afresh
         job.old = None  # what was an extension has to become a build: something found no room
         job.aside = None if aside is None or job.aside is None else job.aside | aside
+
+    def build_here(self, workflow_id: str) -> None:
+        """Make a workflow's file anew in this thread, before the writer serves and with the processes' lock held.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        job = _Job(workflow_id, None)
+        built = self._make(job)
+        if built is not None and not self._complete(job, built):
+            built.close()
+            self._path(job).unlink(missing_ok=True)
+            self._start(job)
 
     def extend(self, workflow_id: str, face: FaceFile) -> None:
         """Give a file new slack before the old is used up."""
@@ -224,7 +243,7 @@ class Builder:
             self.cancel(job.workflow_id)
             return
         try:
-            done = not job.cancelled and self._complete(job, built)
+            done = not (job.cancelled or job.afresh) and self._complete(job, built)
         except (OSError, StoreError, apsw.Error, _NoRoom) as error:
             _log.warning("A JSON file made anew could not be put in its place: %s", type(error).__name__)
             done = False
@@ -238,8 +257,8 @@ class Builder:
 
     def _retry(self, job: _Job) -> None:
         """Queue the job once more, from the store; after some attempts leave it to the next opening."""
-        job.attempt += 1
-        job.old, job.begin = None, 0
+        job.attempt += 0 if job.afresh else 1
+        job.old, job.begin, job.afresh = None, 0, False
         if job.attempt < _ATTEMPTS:
             self._put(job)
         else:

@@ -7,20 +7,23 @@ it is small, in a background thread otherwise, and then only those callers wait 
 import asyncio
 import logging
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from execution_history.errors import StoreError
+from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
-from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs, regrow, write_new
+from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
+from execution_history.stores.sqlite.face.fresh import regrow, write_new
 from execution_history.stores.sqlite.face.layout import Header, render
 from execution_history.stores.sqlite.face.names import file_name
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import FaceChange, FaceState, FaceWork, WriteTransaction
+from execution_history.stores.sqlite.transaction import WriteTransaction
 
 Later = dict[str, set[str] | None]
 """For each workflow whose file is not current: the records it lacks, or ``None`` for all."""
@@ -32,6 +35,7 @@ _MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
 _LOW_SLACK: Final = 16
+_OPENING_SECONDS: Final = 5.0
 
 
 class CommitsWrites(Protocol):
@@ -92,13 +96,18 @@ class Faces:
     def begin(self, writer: CommitsWrites) -> None:
         """Make every file equal to the store: adopt what others wrote, bring back what is missing.
 
-        Runs once, before the first caller is served, with the lock between processes held.
+        Runs once, before the first caller is served, with the lock between processes held. Files that would take
+        longer than some seconds altogether are made in the background; ``flush`` waits for them.
         """
         self._writer = writer
         self._builder.begin(writer)
         self._adopter = Adopter(self._folder, writer, self._path)
+        deadline = time.monotonic() + _OPENING_SECONDS
         for workflow_id in self._adopter.reconcile(self._reader):
-            self._renew(workflow_id)
+            try:
+                self._renew(workflow_id, here=time.monotonic() < deadline)
+            except (OSError, StoreError) as error:
+                self._trouble(workflow_id, error)
 
     def follow(self, rows: list[FaceWork]) -> Later:
         """Bring the files up to a commit; the workflows whose file will only be current later."""
@@ -138,8 +147,6 @@ class Faces:
     def close(self) -> None:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
         self._builder.close()
-        for workflow_id in sorted(self._stale):
-            self._renew(workflow_id, now=True)
         for workflow_id in sorted(self._unsynced):
             self._trim(workflow_id)
         self._sync()
@@ -228,15 +235,21 @@ class Faces:
         header = Header(row.workflow_id, state.total, state.updated_at, state.revision, 0)
         write_new(self._path(row.workflow_id), header, [change.body or b"" for change in newest_first])
 
-    def _renew(self, workflow_id: str, *, now: bool = False) -> bool:
-        """Make a file anew from the store; whether that is done, rather than begun in the background."""
+    def _renew(self, workflow_id: str, *, here: bool = False) -> bool:
+        """Make a file anew from the store; whether that is done, rather than begun in the background.
+
+        A large file is made in the background unless it has to be made *here*.
+        """
         self._stale.discard(workflow_id)
         self._forget(workflow_id)
         with self._reader.connection() as connection:
             small = self._reader.is_small(connection, workflow_id, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
-            if not small and not now:
-                self._builder.build(workflow_id, None)
-                return False
+            if not small:
+                if here:
+                    self._builder.build_here(workflow_id)
+                else:
+                    self._builder.build(workflow_id, None, afresh=True)
+                return here
             snapshot = self._reader.snapshot(connection, workflow_id)
         if snapshot is None:
             self._path(workflow_id).unlink(missing_ok=True)

@@ -13,14 +13,13 @@ from execution_history.stores.sqlite.face.layout import (
     OPENING,
     RECORD_START,
     SEPARATOR,
-    Header,
     create_time_at,
     parse_header,
     record_key,
     render,
     stamp,
-    whole_file,
 )
+from execution_history.stores.sqlite.face.search import first_not_newer
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -31,7 +30,6 @@ SMALL: Final = 8 * 1024 * 1024
 
 _NEAR: Final = 64 * 1024
 _WINDOW: Final = 4 * 1024 * 1024
-_LEAST_SLACK: Final = 4096
 _MOST_PLACES: Final = 1024
 _OPEN_FLAGS: Final = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -230,7 +228,7 @@ class FaceFile:
 
     def _put_among(self, create_time: int, text: bytes) -> bool:
         """Insert a record that is not the newest, before the first one that is not newer than it."""
-        at = self._first_not_newer(create_time)
+        at = first_not_newer(self, create_time)
         base = max(self.body_start, at - _NEAR)
         if at < self.size - len(FOOTER):
             return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
@@ -262,7 +260,7 @@ class FaceFile:
             span = edits.find_record(window, base, execute_id)
             if span is not None or base + len(window) >= self.size:
                 return span, self._with_tail(window, base, span), base
-        return self._find_from(self._first_not_newer(create_time), execute_id, create_time)
+        return self._find_from(first_not_newer(self, create_time), execute_id, create_time)
 
     def _find_from(self, at: int, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
         base, reach = max(self.body_start, at - _NEAR), 2 * _NEAR
@@ -291,48 +289,6 @@ class FaceFile:
             window, base, reach = self.read(begin, base) + window, begin, reach * 4
         return window, base
 
-    def _first_not_newer(self, create_time: int) -> int:
-        """The offset of the first record whose time is at most *create_time*, or of the footer.
-
-        Records stand newest first, so this is a bisection over the file: O(log size) small reads.
-        """
-        low, high = self.header.newest_at, self.size - len(FOOTER)
-        bound = high
-        while bound - low > _NEAR:
-            middle = (low + bound) // 2
-            found = self._record_after(middle, high)
-            if found is None or found[0] >= high or found[1] <= create_time:
-                bound = middle
-                if found is not None and found[0] < high and found[1] <= create_time:
-                    high = min(high, found[0])
-            else:
-                low = found[0]
-        return self._scan_for(low, high, create_time)
-
-    def _record_after(self, at: int, end: int) -> tuple[int, int] | None:
-        """The first record that starts in ``[at, end)``: its offset and its time."""
-        reach = 16 * 1024
-        while True:
-            window = self.read(at, min(at + reach, self.size))
-            start = window.find(RECORD_START)
-            time = None if start < 0 else create_time_at(window, start)
-            if time is not None:
-                return (at + start, time) if at + start < end else None
-            if at + reach >= self.size:
-                return None
-            reach *= 4
-
-    def _scan_for(self, low: int, high: int, create_time: int) -> int:
-        at = low
-        while at < high:
-            found = self._record_after(at, high)
-            if found is None:
-                break
-            if found[1] <= create_time:
-                return found[0]
-            at = found[0] + len(RECORD_START)
-        return high
-
     def _last_start(self) -> int:
         """Where the oldest record begins."""
         reach = _NEAR
@@ -342,43 +298,3 @@ class FaceFile:
             if start >= 0 or begin == self.header.newest_at:
                 return begin + max(start, 0)
             reach *= 4
-
-
-def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None = None) -> None:
-    """Write a small file in one piece and put it in its place.
-
-    Args:
-        path: the file, replaced at once.
-        header: what it says of itself; ``newest_at`` is filled in.
-        bodies: the records' documents, newest first.
-        slack: the spaces before the newest record, in bytes; as many as the file is large when not given.
-    """
-    records = [render(body) for body in bodies]
-    if slack is None:
-        slack = max(_LEAST_SLACK, sum(map(len, records)))
-    _replace_file(path, header, whole_file(header, records, slack))
-
-
-def regrow(face: FaceFile, slack: int) -> FaceFile:
-    """The same small file with *slack* bytes of slack; the old one is closed."""
-    body = face.read(face.header.newest_at, face.size)
-    head = face.header
-    header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
-    header.newest_at = len(header.encode()) + slack
-    _replace_file(face.path, header, header.encode() + b" " * slack + body)
-    face.close()
-    return FaceFile(face.path)
-
-
-def _replace_file(path: Path, header: Header, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.utime(file.fileno(), ns=(stamp(header.updated_at, header.revision),) * 2)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

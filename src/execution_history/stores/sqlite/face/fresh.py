@@ -1,0 +1,50 @@
+"""Small face files written whole: beside their place, then put there at once."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from execution_history.stores.sqlite.face.file import FaceFile
+from execution_history.stores.sqlite.face.layout import Header, render, stamp, whole_file
+
+_LEAST_SLACK: Final = 4096
+
+
+def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None = None) -> None:
+    """Write a small file in one piece and put it in its place.
+
+    Args:
+        path: the file, replaced at once.
+        header: what it says of itself; ``newest_at`` is filled in.
+        bodies: the records' documents, newest first.
+        slack: the spaces before the newest record, in bytes; as many as the file is large when not given.
+    """
+    records = [render(body) for body in bodies]
+    if slack is None:
+        slack = max(_LEAST_SLACK, sum(map(len, records)))
+    _replace_file(path, header, whole_file(header, records, slack))
+
+
+def regrow(face: FaceFile, slack: int) -> FaceFile:
+    """The same small file with *slack* bytes of slack; the old one is closed."""
+    body = face.read(face.header.newest_at, face.size)
+    head = face.header
+    header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
+    header.newest_at = len(header.encode()) + slack
+    _replace_file(face.path, header, header.encode() + b" " * slack + body)
+    face.close()
+    return FaceFile(face.path)
+
+
+def _replace_file(path: Path, header: Header, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.utime(file.fileno(), ns=(stamp(header.updated_at, header.revision),) * 2)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
