@@ -1,105 +1,258 @@
-"""Every setting can be given in three places, and a wrong one is one sentence that names it."""
+"""Settings: where each may stand, and what is said when one is wrong."""
 
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
 from execution_history.errors import SettingsError
-from execution_history.settings import PREFIX, Settings, load_settings
+from execution_history.settings import AccountSettings, Settings, load_settings
+
+SECRET = "pat_0123456789abcdef"
+
+EVERY: dict[str, tuple[object, object]] = {
+    # name: (a value that is not its default, what the setting then is)
+    "store": ("elsewhere", "elsewhere"),
+    "json_files": (False, False),
+    "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - a value, nothing listens
+    "port": (9_000, 9_000),
+    "allowed_hosts": (["history.example"], ["history.example"]),
+    "sandbox_port": (9_001, 9_001),
+    "accounts": (
+        {"work": {"base_url": "https://api.coze.cn/"}},
+        {"work": AccountSettings(base_url="https://api.coze.cn")},
+    ),
+    "upstream_timeout_seconds": (1.5, 1.5),
+    "connect_timeout_seconds": (2.5, 2.5),
+    "drain_limit_seconds": (3.5, 3.5),
+    "progress_interval_ms": (50, 50),
+    "require_recording": (True, True),
+    "lease_seconds": (1.0, 1.0),
+}
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of its own for each test: a settings file in it counts."""
     monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_without_any_there_are_defaults() -> None:
-    """The folder, the address and the port that the documentation names."""
-    settings = load_settings()
-    assert ("data/execution_history", "127.0.0.1", 8765, {}) == (
-        settings.store, settings.host, settings.port, settings.accounts,
-    )  # fmt: skip
+def as_toml(name: str, value: object) -> str:
+    """One setting as a line of TOML."""
+    if isinstance(value, dict):
+        return "\n".join(
+            f"[{name}.{key}]\n" + "\n".join(f"{k} = {orjson.dumps(v).decode()}" for k, v in part.items())
+            for key, part in value.items()
+        )
+    return f"{name} = {orjson.dumps(value).decode()}"
 
 
-def test_an_argument_goes_before_a_variable_and_that_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each where the one before is silent."""
-    Path("execution-history.toml").write_text('store = "file"\nport = 1\nhost = "0.0.0.0"\n')
+def wrong(**arguments: Any) -> str:
+    """The sentence with which loading the settings fails."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**arguments)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_the_table_of_this_test_is_whole() -> None:
+    """A new setting is tried here too."""
+    assert Settings.model_fields.keys() == EVERY.keys()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_setting_has_a_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Text and numbers as they are, lists and objects as JSON."""
+    value, expected = EVERY[name]
+    monkeypatch.setenv(
+        f"EXECUTION_HISTORY_{name.upper()}", value if isinstance(value, str) else orjson.dumps(value).decode()
+    )
+    assert expected == getattr(load_settings(), name)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_setting_has_a_place_in_the_file(folder: Path, name: str) -> None:
+    """Under its own name in execution-history.toml of the current folder."""
+    value, expected = EVERY[name]
+    (folder / "execution-history.toml").write_text(as_toml(name, value))
+    assert expected == getattr(load_settings(), name)
+
+
+def test_arguments_come_before_variables_and_variables_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """The first that has a setting wins; an argument of None is not given."""
+    (folder / "execution-history.toml").write_text('host = "file"\nstore = "file"\nport = 1\n')
     monkeypatch.setenv("EXECUTION_HISTORY_STORE", "variable")
     monkeypatch.setenv("EXECUTION_HISTORY_PORT", "2")
-    settings = load_settings(store="argument", host=None)
-    assert ("argument", 2, "0.0.0.0") == (settings.store, settings.port, settings.host)  # noqa: S104 - a value, not a bind
+    settings = load_settings(port=3, store=None)
+    assert ("file", "variable", 3) == (settings.host, settings.store, settings.port)
 
 
-_VALUES = {bool: "false", int: "77", float: "7.5", str: "x"}
-
-
-@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"accounts", "allowed_hosts"}))
-def test_every_setting_has_a_variable_and_a_place_in_the_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same name, in capitals and in small letters."""
-    kind = Settings.model_fields[name].annotation
-    assert isinstance(kind, type)
-    value = _VALUES[kind]
-    Path("execution-history.toml").write_text(f"{name} = {value!r}\n" if kind is str else f"{name} = {value}\n")
-    from_file = getattr(load_settings(), name)
-    Path("execution-history.toml").unlink()
-    monkeypatch.setenv(PREFIX + name.upper(), value)
-    assert from_file == getattr(load_settings(), name) == kind({"false": ""}.get(value, value))
-
-
-def test_accounts_come_from_variables_and_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By name, with a token that no text shows."""
-    Path("other.toml").write_text('[accounts.cn]\nbase_url = "https://api.coze.cn/"\ntoken = "secret-1"\n')
+def test_the_file_may_be_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The named one is read instead of that of the current folder."""
+    (folder / "execution-history.toml").write_text("port = 1\n")
+    (folder / "other.toml").write_text("port = 2\n")
     monkeypatch.setenv("EXECUTION_HISTORY_CONFIG", "other.toml")
-    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__STUDIO__TOKEN", "secret-2")
-    monkeypatch.setenv("EXECUTION_HISTORY_ALLOWED_HOSTS", '["a.example"]')
-    settings = load_settings()
-    assert {"cn": "https://api.coze.cn", "studio": "https://api.coze.com"} == {
-        name: account.base_url for name, account in settings.accounts.items()
-    }
-    assert "secret" not in f"{settings!r} {settings}"
+    assert 2 == load_settings().port
 
 
-def test_the_default_account_comes_from_cozes_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless the settings have one."""
-    monkeypatch.setenv("COZE_API_TOKEN", "secret")
+def test_an_account_has_variables_for_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name stands between the underscores."""
+    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN", SECRET)
+    token = load_settings().accounts["work"].token
+    assert token is not None
+    assert SECRET == token.get_secret_value()
+
+
+def test_cozes_own_variables_are_the_account_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Coze's own tools read is enough."""
+    monkeypatch.setenv("COZE_API_TOKEN", SECRET)
     monkeypatch.setenv("COZE_API_BASE", "https://api.coze.cn/")
-    account = load_settings().accounts["default"]
-    assert account.token is not None
-    assert ("https://api.coze.cn", "secret") == (account.base_url, account.token.get_secret_value())
-    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS", '{"default": {"token": "other"}}')
-    other = load_settings().accounts["default"].token
-    assert other is not None
-    assert "other" == other.get_secret_value()
+    assert {"default": AccountSettings(base_url="https://api.coze.cn", token=SECRET)} == load_settings().accounts  # type: ignore[arg-type]
+
+
+def test_cozes_own_variables_fill_in_what_the_file_leaves_open(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The address stands in the file, the secret does not have to."""
+    (folder / "execution-history.toml").write_text('[accounts.default]\nbase_url = "https://api.coze.cn"\n')
+    monkeypatch.setenv("COZE_API_TOKEN", SECRET)
+    monkeypatch.setenv("COZE_API_BASE", "https://api.coze.com")
+    assert {"default": AccountSettings(base_url="https://api.coze.cn", token=SECRET)} == load_settings().accounts  # type: ignore[arg-type]
+
+
+def test_an_account_that_signs_its_own_tokens_gets_no_other(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """JWT OAuth in the file is not mixed with a token from a variable."""
+    (folder / "execution-history.toml").write_text(
+        '[accounts.default]\nclient_id = "c"\npublic_key_id = "p"\nprivate_key = "k"\n'
+    )
+    monkeypatch.setenv("COZE_API_TOKEN", SECRET)
+    assert load_settings().accounts["default"].token is None
+
+
+@pytest.mark.parametrize(("token", "expected"), [(f" {SECRET}\n", SECRET), ("  ", None), ("", None)])
+def test_a_token_is_taken_without_what_surrounds_it(token: str, expected: str | None) -> None:
+    """A line's end from a file would make an impossible header; a blank token is none."""
+    found = load_settings(accounts={"work": {"token": token}}).accounts["work"].token
+    assert expected == (None if found is None else found.get_secret_value())
 
 
 @pytest.mark.parametrize(
-    ("variables", "file", "named"),
+    ("variable", "value", "part"),
     [
-        ({"EXECUTION_HISTORY_PORT": "many"}, "", "port (variable EXECUTION_HISTORY_PORT)"),
-        ({"EXECUTION_HISTORY_PORT": "70000"}, "", "port"),
-        ({"EXECUTION_HISTORY_PROT": "1"}, "", "EXECUTION_HISTORY_PROT"),
-        ({"EXECUTION_HISTORY_ACCOUNTS": "{"}, "", "accounts"),
-        ({"EXECUTION_HISTORY_CONFIG": "missing.toml"}, "", "missing.toml"),
-        ({"COZE_API_BASE": "api.coze.cn"}, "", "COZE_API_BASE"),
-        ({}, "prot = 1", "prot"),
-        ({}, "port = ", "execution-history.toml"),
-        ({}, '[accounts.x]\nbase_url = "ftp://x"', "accounts.x.base_url"),
-        ({}, '[accounts.x]\nclient_id = "1"\ntoken = "very-secret"', "accounts.x"),
-        ({}, '[accounts.x]\ntoken = ["very-secret"]', "accounts.x.token"),
+        ("PORT", "many", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong: it should be a valid integer"),
+        ("PORT", "65536", "EXECUTION_HISTORY_PORT) is wrong: it should be less than or equal to 65535."),
+        ("JSON_FILES", "maybe", "The setting json_files (variable EXECUTION_HISTORY_JSON_FILES) is wrong"),
+        ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
+        ("PROGRESS_INTERVAL_MS", "10", "EXECUTION_HISTORY_PROGRESS_INTERVAL_MS) is wrong"),
+        (
+            "ALLOWED_HOSTS",
+            "a,b",
+            'EXECUTION_HISTORY_ALLOWED_HOSTS) is wrong: it must be JSON, a list such as ["a", "b"]',
+        ),
+        ("ALLOWED_HOSTS", "[1]", "The setting allowed_hosts.0 (variable EXECUTION_HISTORY_ALLOWED_HOSTS) is wrong"),
+        ("ACCOUNTS__WORK__BASE_URL", "api.coze.cn", "it must be an address that begins with http:// or https://."),
+        ("ACCOUNTS__WORK__CLIENT_ID", "c", "The setting accounts.work (variable EXECUTION_HISTORY_ACCOUNTS__WORK)"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_that_names_it(
-    variables: dict[str, str], file: str, named: str, monkeypatch: pytest.MonkeyPatch
+def test_a_wrong_value_is_one_sentence_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, part: str
 ) -> None:
-    """And never shows a token."""
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    if file:
-        Path("execution-history.toml").write_text(file)
-    with pytest.raises(SettingsError) as raised:
+    """Under the name of the variable that has it."""
+    monkeypatch.setenv(f"EXECUTION_HISTORY_{variable}", value)
+    assert part in wrong()
+
+
+@pytest.mark.parametrize(
+    ("variable", "part"),
+    [
+        ("EXECUTION_HISTORY_PROT", "EXECUTION_HISTORY_PROT: perhaps EXECUTION_HISTORY_PORT is meant."),
+        ("EXECUTION_HISTORY_PORT__X", "EXECUTION_HISTORY_PORT__X: perhaps EXECUTION_HISTORY_PORT is meant."),
+        ("execution_history_stroe", "execution_history_stroe: perhaps EXECUTION_HISTORY_STORE is meant."),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKN", "'accounts.work.tokn': an account has base_url, token"),
+        (
+            "EXECUTION_HISTORY_1234567890123456789",
+            "there are EXECUTION_HISTORY_ACCOUNTS, EXECUTION_HISTORY_ALLOWED_HOSTS",
+        ),
+    ],
+)
+def test_an_unknown_variable_is_one_sentence_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, variable: str, part: str
+) -> None:
+    """A misspelt setting is never silently ignored."""
+    monkeypatch.setenv(variable, "1")
+    assert part in wrong()
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"prot = 1", "There is no setting 'prot': perhaps port is meant."),
+        (b'port = "x"', "The setting port (variable EXECUTION_HISTORY_PORT) is wrong"),
+        (b"port = ", "The settings file execution-history.toml is not valid TOML"),
+        (b'store = "\xff"', "The settings file execution-history.toml is not valid TOML"),
+        (b'[accounts]\nwork = "x"', "The setting accounts.work (variable EXECUTION_HISTORY_ACCOUNTS__WORK) is wrong"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence_that_names_what_is_wrong(folder: Path, content: bytes, part: str) -> None:
+    """The setting, or the file when it cannot be read at all."""
+    (folder / "execution-history.toml").write_bytes(content)
+    assert part in wrong()
+
+
+def test_a_file_that_cannot_be_opened_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The named file is missing, or the system refuses it."""
+    monkeypatch.setenv("EXECUTION_HISTORY_CONFIG", "none.toml")
+    assert "EXECUTION_HISTORY_CONFIG names 'none.toml', which is not a file." == wrong()
+    (folder / "none.toml").write_text("port = 1")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "The settings file none.toml cannot be read: Permission denied." == wrong()
+
+
+def test_an_unknown_argument_is_one_sentence() -> None:
+    """Programs that misspell a setting hear of it too."""
+    assert "There is no setting 'prot': perhaps port is meant." == wrong(prot=1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": {{"token": "{SECRET}"'),
+        ("EXECUTION_HISTORY_ACCOUNTS", SECRET),
+        ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": "{SECRET}"}}'),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK", SECRET),
+        ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": {{"token": ["{SECRET}"]}}}}'),
+        ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": {{"token": "{SECRET}", "client_id": "c"}}}}'),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__BASE_URL", SECRET),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKN", SECRET),
+        ("EXECUTION_HISTORY_PORT", SECRET),
+        ("COZE_API_BASE", SECRET),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """The sentence says what is wrong without the value, and no cause carries it along."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
         load_settings()
-    sentence = str(raised.value)
-    assert named in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    assert "very-secret" not in sentence
+    assert SECRET not in repr(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_secrets_are_not_in_the_settings_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever prints or logs the settings shows no token and no key."""
+    monkeypatch.setenv("COZE_API_TOKEN", SECRET)
+    account = {"client_id": "c", "public_key_id": "p", "private_key": SECRET}
+    settings = load_settings(accounts={"work": account, "home": {"token": SECRET}})
+    assert ["default", "home", "work"] == sorted(settings.accounts)
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), repr(settings.accounts["work"])):
+        assert SECRET not in shown

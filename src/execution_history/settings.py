@@ -2,12 +2,16 @@
 
 A setting named ``port`` is read, the first that has it winning, from the program's own arguments, from the
 variable ``EXECUTION_HISTORY_PORT``, and from one optional TOML file: ``execution-history.toml`` in the
-current folder, or the file that ``EXECUTION_HISTORY_CONFIG`` names. ``COZE_API_TOKEN`` and
-``COZE_API_BASE`` describe the account ``default`` where the settings do not.
+current folder, or the file that ``EXECUTION_HISTORY_CONFIG`` names. Lists and objects are JSON in a variable; an
+account's parts have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN``.
+``COZE_API_TOKEN`` and ``COZE_API_BASE`` fill in what the settings leave open about the account ``default``.
 """
 
 import os
+import re
 import tomllib
+from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +33,8 @@ CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
 DEFAULT_CONFIG: Final = "execution-history.toml"
 COZE_COM: Final = "https://api.coze.com"
 
+_FIELD: Final = re.compile(r'field "(\w+)"')
+
 
 class AccountSettings(BaseModel):
     """One Coze account: where it is called and how it proves itself.
@@ -48,11 +54,18 @@ class AccountSettings(BaseModel):
     oauth_base_url: str | None = None
     """Where tokens are fetched, when that is not ``base_url``: the JWT's audience is its host."""
 
+    @field_validator("token", "private_key")
+    @classmethod
+    def _is_not_blank(cls, value: SecretStr | None) -> SecretStr | None:
+        """Without the line's end that comes along from a file; a blank secret is none."""
+        stripped = "" if value is None else value.get_secret_value().strip()
+        return SecretStr(stripped) if stripped else None
+
     @field_validator("base_url", "oauth_base_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("is an address that begins with http:// or https://")
+            raise ValueError("must be an address that begins with http:// or https://")
         return value if value is None else value.rstrip("/")
 
     @model_validator(mode="after")
@@ -61,6 +74,9 @@ class AccountSettings(BaseModel):
         if any(parts) and not all(parts):
             raise ValueError("needs client_id, public_key_id and private_key (or private_key_file) together")
         return self
+
+
+_ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
 
 
 class Settings(BaseSettings):
@@ -122,7 +138,7 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by th
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
     except SourceError as error:
-        raise SettingsError(f"A setting in the environment cannot be read: {error}.") from None
+        raise SettingsError(_source_sentence(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {_config_file()} is not valid TOML: {error}.") from None
     except OSError as error:
@@ -139,31 +155,60 @@ def _refuse_unknown_variables() -> None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():
         raise SettingsError(f"{CONFIG_VARIABLE} names {named!r}, which is not a file.")
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     for variable in os.environ:
-        upper = variable.upper()
-        if upper.startswith(PREFIX) and upper.partition("__")[0] not in known:
-            raise SettingsError(f"{variable} is not a setting; see `execution-history serve --help`.")
+        name, separator, _ = variable.lower().partition("__")
+        if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
+            continue
+        name = name.removeprefix(PREFIX.lower())
+        if name not in Settings.model_fields or (separator and name != "accounts"):
+            hint = _hint(name, lambda known: PREFIX + known.upper())
+            raise SettingsError(f"There is no setting for the variable {variable}: {hint}.")
+
+
+def _hint(name: str, shown: Callable[[str], str] = str) -> str:
+    """The setting that *name* comes nearest to, or all of them, each as *shown*."""
+    near = get_close_matches(name, Settings.model_fields, n=1)
+    if near:
+        return f"perhaps {shown(near[0])} is meant"
+    return f"there are {', '.join(map(shown, sorted(Settings.model_fields)))}"
 
 
 def _add_default_account(settings: Settings) -> None:
+    """Fill in what the settings leave open about the account ``default`` from Coze's own variables."""
     token, base = os.environ.get("COZE_API_TOKEN", "").strip(), os.environ.get("COZE_API_BASE", "").strip()
-    if "default" in settings.accounts or not (token or base):
+    account = settings.accounts.get("default")
+    given = {} if account is None else account.model_dump(exclude_unset=True)
+    if base and "base_url" not in given:
+        given["base_url"] = base
+    if token and not (given.get("token") or given.get("client_id")):
+        given["token"] = token
+    if not given:
         return
     try:
-        settings.accounts["default"] = AccountSettings(
-            base_url=base or COZE_COM, token=SecretStr(token) if token else None
-        )
+        settings.accounts["default"] = AccountSettings(**given)
     except ValidationError:
-        raise SettingsError(f"COZE_API_BASE is {base!r}, but an address begins with http:// or https://.") from None
+        # Its value is not shown: whoever mixes the two variables up has put the token there.
+        raise SettingsError(
+            "COZE_API_BASE is wrong: it must be an address that begins with http:// or https://."
+        ) from None
+
+
+def _source_sentence(error: SourceError) -> str:
+    """What is wrong with a variable that should hold JSON; *error* names its field and nothing of its value."""
+    field = _FIELD.search(str(error))
+    named = f"The setting {field[1]} (variable {PREFIX}{field[1].upper()})" if field else "A setting in the environment"
+    return f'{named} is wrong: it must be JSON, a list such as ["a", "b"] or an object such as {{"name": {{}}}}.'
 
 
 def _sentence(error: ValidationError) -> str:
     """The first fault of *error*, with the names under which the setting can be given; never its value."""
     fault = error.errors(include_url=False, include_input=False)[0]
     path = [str(part) for part in fault["loc"]]
-    name = ".".join(path) or "settings"
+    # An element of a list has no variable of its own.
+    named = [str(part) for part in fault["loc"] if isinstance(part, str)]
+    variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
-        return f"There is no setting {name!r}; look for a misspelling in {_config_file()} or the arguments."
+        hint = _hint(path[0]) if len(path) == 1 else f"an account has {_ACCOUNT_KEYS}"
+        return f"There is no setting {'.'.join(path)!r}: {hint}."
     problem = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"The setting {name} (variable {PREFIX}{'__'.join(path).upper()}) is wrong: it {problem}."
+    return f"The setting {'.'.join(path) or 'settings'} (variable {variable}) is wrong: it {problem}."

@@ -51,7 +51,7 @@ def test_a_run_is_streamed_recorded_listed_and_shown(folder: Path) -> None:
     for arguments in (("list",), ("list", _LONG), ("workflows",)):
         assert "success" in _command(*arguments, folder=folder).stdout
     shown = _command("show", record["execute_id"], folder=folder).stdout
-    assert all(word in shown for word in ("● success", record["execute_id"], "done_event", "Travel writer", "巴黎"))
+    assert all(word in shown for word in ("● Succeeded", record["execute_id"], "done_event", "Travel writer", "巴黎"))
     assert record == json.loads(_command("show", record["execute_id"], "--json", folder=folder).stdout)
     assert (folder / "data" / "execution_history" / f"{_LONG}.json").exists()
 
@@ -95,7 +95,7 @@ def test_inputs_are_json_where_they_read_as_json(folder: Path) -> None:
         (("run", "7", "-p", "novalue"), 2, "NAME=VALUE"),
         (("run", "7", "--parameters-file", "missing.json"), 2, "missing.json"),
         (("list", "--store", "mysql://x"), 2, "no store for 'mysql'"),
-        (("list", "--store", "/proc/nowhere"), 4, "cannot be used"),
+        (("run", "7", "--store", "/proc/nowhere"), 4, "cannot be used"),
         (("list", "--page", "0"), 2, "--page"),
         (("serve", "--port", "99999"), 2, "port"),
     ],
@@ -124,7 +124,7 @@ def test_records_are_deleted(folder: Path) -> None:
     execute_id = json.loads(_command("list", "--json", folder=folder).stdout)["histories"][0]["execute_id"]
     _command("delete", execute_id, folder=folder)
     assert 1 == json.loads(_command("workflows", "--json", folder=folder).stdout)["workflows"][0]["total"]
-    _command("clear", _SHORT, folder=folder)
+    _command("clear", _SHORT, "--yes", folder=folder)
     assert 0 == json.loads(_command("list", "--json", folder=folder).stdout)["total"]
 
 
@@ -136,7 +136,7 @@ def test_what_a_run_says_cannot_command_the_terminal(folder: Path) -> None:
         shown = _command(*arguments, folder=folder).stdout
         assert "\x1b[31m" not in shown
         assert "\u202e" not in shown
-        assert "[bold]" in shown
+    assert "[bold]" in shown
 
 
 def test_the_store_is_chosen_by_option_or_variable(folder: Path) -> None:

@@ -1,52 +1,210 @@
-"""The command line as a whole: its commands, its global options, its help."""
+"""The command line as a whole: its commands, their options and help, and the one way in."""
 
+import os
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from execution_history.cli import reading, running, serving
-from execution_history.cli.session import EXIT_CODES, Globals
+from execution_history.cli import listing, removing, showing
+from execution_history.cli.session import PROGRAM, DebugOption, JsonOption, Session, StoreOption
+from execution_history.cli.speech import Speech, language_of
+from execution_history.service import MAX_PAGE_SIZE
 
 app = typer.Typer(
-    name="execution-history",
-    help="The history of every Coze workflow run, kept on your own disk.",
-    epilog=EXIT_CODES,
+    name=PROGRAM,
+    help="help.app",
+    epilog="help.app.epilog",
     no_args_is_help=True,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 
+WorkflowOption = Annotated[str | None, typer.Option("--workflow", metavar="ID", help="option.workflow")]
+ExecuteId = Annotated[str, typer.Argument(metavar="EXECUTE_ID", help="argument.execute_id")]
 
-def _print_version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if value:
-        typer.echo(f"execution-history {version('execution-history')}")
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line with *arguments*, by default the process's own, and end the process with its exit code."""
+    say = Speech(language_of(os.environ))
+    command = typer.main.get_command(app)
+    _put_into_words(command, say)
+    command.main(args=arguments, prog_name=PROGRAM, obj=Session(say))
+    raise SystemExit(0)
+
+
+def _put_into_words(command: object, say: Speech) -> None:
+    """Replace the keys that stand for help texts with the texts in the language of *say*."""
+    for name in ("help", "epilog", "short_help"):
+        key = getattr(command, name, None)
+        if isinstance(key, str) and say.knows(key):
+            setattr(command, name, say.text(key))
+    for parameter in getattr(command, "params", ()):
+        if isinstance(parameter, (TyperOption, TyperArgument)) and parameter.help and say.knows(parameter.help):
+            parameter.help = say.text(parameter.help)
+    if isinstance(command, TyperGroup):
+        for inner in command.commands.values():
+            _put_into_words(inner, say)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
 
 
 @app.callback()
-def options(
-    store: Annotated[str | None, typer.Option("--store", metavar="FOLDER|URL", help="Where the history is.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and end.")
+def _options(
+    context: typer.Context,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="option.version")
     ] = False,
 ) -> None:
-    """The history of every Coze workflow run, kept on your own disk."""
-    del show_version
-    Globals.store, Globals.debug = store, debug
+    Session.of(context, store, as_json=as_json, debug=debug)
 
 
-app.command("serve")(serving.serve)
-app.command("sandbox")(serving.sandbox)
-app.command("run")(running.run_workflow)
-app.command("list")(reading.list_runs)
-app.command("workflows")(reading.list_workflows)
-app.command("show")(reading.show)
-app.command("delete")(reading.delete)
-app.command("clear")(reading.clear)
+@app.command("serve", help="help.serve")
+def _serve(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option(help="option.host", show_default="EXECUTION_HISTORY_HOST, or 127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="option.port", show_default="EXECUTION_HISTORY_PORT, or 8765")
+    ] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="option.serve_sandbox")] = False,
+    sandbox_port: Annotated[
+        int | None, typer.Option(help="option.sandbox_port", show_default="EXECUTION_HISTORY_SANDBOX_PORT, or 8766")
+    ] = None,
+    access_log: Annotated[bool, typer.Option("--access-log", help="option.access_log")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    from execution_history.cli.serving import serve  # noqa: PLC0415 - a web framework that `list` need not wait for
+
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(
+        lambda: serve(session, host=host, port=port, sandbox=sandbox, sandbox_port=sandbox_port, access_log=access_log)
+    )
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
+@app.command("sandbox", help="help.sandbox")
+def _sandbox(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="option.sandbox_host")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="option.port", show_default="EXECUTION_HISTORY_SANDBOX_PORT, or 8766")
+    ] = None,
+    token: Annotated[str, typer.Option(help="option.token")] = "sandbox-token",  # noqa: S107 - guards nothing
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    from execution_history.cli.serving import serve_sandbox_alone  # noqa: PLC0415 - as above
+
+    session = Session.of(context, as_json=as_json, debug=debug)
+    session.perform(lambda: serve_sandbox_alone(session, host=host, port=port, token=token))
+
+
+@app.command("run", help="help.run")
+def _run(
+    context: typer.Context,
+    workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="argument.run_workflow")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="option.parameter")
+    ] = None,
+    parameters_file: Annotated[str | None, typer.Option(metavar="FILE|-", help="option.parameters_file")] = None,
+    bot_id: Annotated[str | None, typer.Option(metavar="ID", help="option.bot_id")] = None,
+    conversation_id: Annotated[str | None, typer.Option(metavar="ID", help="option.conversation_id")] = None,
+    user_id: Annotated[str | None, typer.Option(metavar="ID", help="option.user_id")] = None,
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="option.account")] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="option.run_sandbox")] = False,
+    no_stream: Annotated[bool, typer.Option("--no-stream", help="option.no_stream")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    from execution_history.cli.running import RunRequest, run_workflow  # noqa: PLC0415 - as above
+
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    request = RunRequest(
+        workflow_id,
+        assignments=parameter or [],
+        parameters_file=parameters_file,
+        bot_id=bot_id,
+        conversation_id=conversation_id,
+        user_id=user_id,
+        account=account,
+        sandbox=sandbox,
+        streamed=not no_stream,
+    )
+    session.perform(lambda: run_workflow(session, request))
+
+
+@app.command("list", help="help.list")
+def _list(
+    context: typer.Context,
+    workflow_id: Annotated[str | None, typer.Argument(metavar="WORKFLOW_ID", help="argument.list_workflow")] = None,
+    page: Annotated[int, typer.Option(min=1, help="option.page")] = 1,
+    page_size: Annotated[
+        int, typer.Option(min=1, max=MAX_PAGE_SIZE, help="option.page_size")
+    ] = listing.DEFAULT_PAGE_SIZE,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: listing.list_runs(session, workflow_id, page, page_size))
+
+
+@app.command("workflows", help="help.workflows")
+def _workflows(
+    context: typer.Context, store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False
+) -> None:
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: listing.list_workflows(session))
+
+
+@app.command("show", help="help.show")
+def _show(
+    context: typer.Context,
+    execute_id: ExecuteId,
+    workflow: WorkflowOption = None,
+    full: Annotated[bool, typer.Option("--full", help="option.full")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: showing.show_run(session, execute_id, workflow, whole=full))
+
+
+@app.command("delete", help="help.delete")
+def _delete(
+    context: typer.Context,
+    execute_id: ExecuteId,
+    workflow: WorkflowOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: removing.delete_run(session, execute_id, workflow))
+
+
+@app.command("clear", help="help.clear")
+def _clear(
+    context: typer.Context,
+    workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="argument.clear_workflow")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="option.yes")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: removing.clear_workflow(session, workflow_id, unasked=yes))

@@ -1,129 +1,214 @@
-"""The commands that serve: ``serve`` and ``sandbox``."""
+"""The commands ``serve`` and ``sandbox``: servers that run until they are asked to stop."""
 
 import asyncio
+import contextlib
+import errno
+import logging
+import os
 import socket
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Annotated, Any, Protocol
+from typing import Any, Final
 
-import typer
-from rich.table import Table
+import uvicorn
 
-from execution_history.cli.session import Exit, Store, fail, notes, out, run, settings_of
+from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.histories import place_of
+from execution_history.cli.listing import TRIAL_WORKFLOW
+from execution_history.cli.output import Cell, aligned, cropped
+from execution_history.cli.session import Session
+from execution_history.cli.signals import stops_call
+from execution_history.sandbox import WORKFLOWS, AddressError, Sandbox, serve_sandbox
 from execution_history.settings import Settings
+from execution_history.web import create_app
+from execution_history.wiring import Application, open_application
+
+_SECONDS_TO_FINISH: Final = 1
+"""How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
+
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
+_LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
-class _Upstream(Protocol):
-    """What is told of a sandbox that runs."""
+async def serve(
+    session: Session,
+    *,
+    host: str | None,
+    port: int | None,
+    sandbox: bool,
+    sandbox_port: int | None,
+    access_log: bool,
+) -> ExitCode:
+    """Serve the HTTP application until Ctrl-C or SIGTERM."""
+    settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
+    with closing(_listen(session, settings)) as listener:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        try:
+            async with open_application(settings, sandbox=sandbox) as application:
+                await _serve_until_stopped(session, application, listener, access_log=access_log)
+        except AddressError as error:
+            raise CommandFailed(str(error), ExitCode.WRONG_CALL) from None
+    session.output.remark(session.say("serve.stopped"))
+    return ExitCode.SUCCESS
 
-    @property
-    def base_url(self) -> str:
-        """Where it answers."""
 
-    @property
-    def token(self) -> str:
-        """The token it asks for."""
+async def serve_sandbox_alone(session: Session, *, host: str, port: int | None, token: str) -> ExitCode:
+    """Serve the sandbox upstream until Ctrl-C or SIGTERM."""
+    if not token:
+        raise CommandFailed(session.say("error.token"), ExitCode.WRONG_CALL)
+    settings = session.settings(sandbox_port=port)
+    stop = asyncio.Event()
+    with stops_call(stop.set):
+        try:
+            async with serve_sandbox(host, settings.sandbox_port, token=token) as running:
+                _log_to_standard_error()
+                _announce_sandbox(session, running)
+                await stop.wait()
+        except AddressError as error:
+            raise CommandFailed(str(error), ExitCode.WRONG_CALL) from None
+    session.output.remark(session.say("serve.stopped"))
+    return ExitCode.SUCCESS
 
 
-_TRIAL_ID = "7000000000000000002"
+class _Server(uvicorn.Server):
+    """uvicorn, which tells when it answers, and leaves the process's signals to us."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, then say so."""
+        await super().startup(sockets)
+        self._announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: uvicorn's own way raises the signal again at the end, before the store is closed."""
+        yield
+
+    def stop(self) -> None:
+        """Stop at the first call, at once at the second."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
-def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one. [default: 8765]")] = None,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Start the sandbox upstream too and let account `default` call it.")
-    ] = False,
-    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
-    store: Store = None,
+async def _serve_until_stopped(
+    session: Session, application: Application, listener: socket.socket, *, access_log: bool
 ) -> None:
-    """Serve the HTTP API until Ctrl-C.
+    config = uvicorn.Config(
+        create_app(application),
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )
+    _log_to_standard_error()
+    logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
+    server = _Server(config, lambda: _announce(session, application))
+    with stops_call(server.stop):
+        await server.serve(sockets=[listener])
 
-    \b
-    Examples:
-      execution-history serve --sandbox
-      execution-history serve --port 9000 --store sqlite:///var/lib/history
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn's tells something: that a stop cuts off open streams is what stopping means."""
+    error = record.exc_info[1] if record.exc_info else None
+    return "timeout graceful shutdown exceeded" not in f"{record.msg} {error}"
+
+
+def _listen(session: Session, settings: Settings) -> socket.socket:
+    """The listening socket; taken before anything else, so that a second server does not even open the store.
+
+    Raises:
+        CommandFailed: the address cannot be listened on.
     """
-
-    async def work() -> None:
-        from execution_history.cli.server import serve_until_told  # noqa: PLC0415 - `list` must not wait for it
-
-        settings = settings_of(store, host=host, port=port)
-        with closing(_listen(settings)) as listener:
-            await serve_until_told(
-                settings,
-                listener,
-                sandbox=sandbox,
-                access_log=access_log,
-                announce=lambda running: _announce(listener, settings, running),
-            )
-
-    _until_interrupted(work)
-
-
-def sandbox(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8766,
-    token: Annotated[str, typer.Option(help="The bearer token it asks for.")] = "sandbox-token",  # noqa: S107 - made up, and said in the documentation
-) -> None:
-    """Serve an upstream that speaks the Coze workflow API, to try things without a Coze account."""
-
-    async def work() -> None:
-        from execution_history.sandbox import WORKFLOWS, serve_sandbox  # noqa: PLC0415 - the same
-
-        async with serve_sandbox(host, port, token=token) as running:
-            notes.print(f"Sandbox   {running.base_url}   token {running.token}", markup=False)
-            out.print(_table({workflow.workflow_id: workflow.description for workflow in WORKFLOWS.values()}))
-            await asyncio.Event().wait()
-
-    _until_interrupted(work)
-
-
-def _until_interrupted(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
-        run(work)
-    except KeyboardInterrupt:
-        raise typer.Exit(Exit.OK) from None
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """The listening socket; taken before anything else, so that a second server never touches the store."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
+        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise _unusable(session, settings, error) from None
     try:
-        listener.bind((settings.host, settings.port))
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
     except OSError as error:
         listener.close()
-        fail(
-            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): choose another with --port.",
-            Exit.WRONG_CALL,
-        )
+        raise _unusable(session, settings, error) from None
     return listener
 
 
-def _announce(listener: socket.socket, settings: Settings, sandbox: _Upstream | None) -> None:
-    port = listener.getsockname()[1]
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base = f"http://{name}:{port}"
-    notes.print(f"History   {base}   API documentation {base}/docs", markup=False, soft_wrap=True)
-    notes.print(f"Store     {settings.store}", markup=False, soft_wrap=True)
+def _unusable(session: Session, settings: Settings, error: OSError) -> CommandFailed:
+    key = "error.taken" if error.errno == errno.EADDRINUSE else "error.address"
+    reason = error.strerror or str(error)
+    return CommandFailed(session.say(key, host=settings.host, port=settings.port, reason=reason), ExitCode.WRONG_CALL)
+
+
+def _announce(session: Session, application: Application) -> None:
+    settings, sandbox = application.settings, application.sandbox
+    url = _address(settings.host, settings.port)
+    if session.as_json:
+        known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}
+        session.output.document(
+            {"url": url, "docs": f"{url}/docs", "store": place_of(settings.store), "sandbox": known}
+        )
+        return
+    rows = [
+        ("serve.history", url, session.say("serve.docs", url=f"{url}/docs")),
+        ("serve.store", place_of(settings.store), ""),
+    ]
     if sandbox is not None:
-        notes.print(f"Sandbox   {sandbox.base_url}   token {sandbox.token}", markup=False, soft_wrap=True)
-        body = f'{{"workflow_id": "{_TRIAL_ID}", "parameters": {{"city": "Paris"}}}}'
-        notes.print("\nTry it:", markup=False)
-        for line in (
-            f"  curl -N {base}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{body}'",
-            f"  curl {base}/coze/workflows/{_TRIAL_ID}/history",
-        ):
-            notes.print(line, markup=False, soft_wrap=True)
+        rows.append(("serve.sandbox", sandbox.base_url, session.say("serve.token", token=sandbox.token)))
+    _say_addresses(session, rows)
+    if not settings.host.startswith(_LOOPBACK):
+        session.output.remark(session.say("serve.open", host=settings.host), style="yellow")
+    if sandbox is not None:
+        body = f'{{"workflow_id": "{TRIAL_WORKFLOW}", "parameters": {{"city": "Paris"}}}}'
+        session.output.remark("\n" + session.say("serve.try"))
+        session.output.remark(
+            f"  curl -N {url}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{body}'"
+        )
+        session.output.remark(f"  curl {url}/coze/workflows/{TRIAL_WORKFLOW}/history")
+        session.output.remark(f"  {session.command('list')}")
+    session.output.remark("\n" + session.say("serve.stop"), style="dim")
 
 
-def _table(descriptions: dict[str, str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Workflow", no_wrap=True)
-    table.add_column("What it does")
-    for workflow_id, description in descriptions.items():
-        table.add_row(workflow_id, description)
-    return table
+def _say_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
+    """What is where: a name, a place, and more about it, under each other."""
+    for line in aligned([[Cell(session.say(key)), Cell(place, "bold"), Cell(more)] for key, place, more in rows]):
+        session.output.remark(line)
+
+
+def _announce_sandbox(session: Session, running: Sandbox) -> None:
+    if session.as_json:
+        workflows: list[dict[str, Any]] = [
+            {"workflow_id": each.workflow_id, "name": each.name, "description": each.description}
+            for each in WORKFLOWS.values()
+        ]
+        session.output.document({"base_url": running.base_url, "token": running.token, "workflows": workflows})
+        return
+    say = session.say
+    _say_addresses(session, [("serve.sandbox", running.base_url, say("serve.token", token=running.token))])
+    use = say("sandbox.use", url=running.base_url, token=running.token, workflow_id=TRIAL_WORKFLOW)
+    session.output.remark(f"{use}\n")
+    rows = [[Cell(say("head.workflow"), "dim"), Cell(say("sandbox.head"), "dim")]]
+    rows += [[Cell(each.workflow_id), Cell(each.description)] for each in WORKFLOWS.values()]
+    for line in aligned(rows):
+        session.output.answer(cropped(line, session.output.width))
+    session.output.remark("\n" + say("serve.stop"), style="dim")
+
+
+def _address(host: str, port: int) -> str:
+    reachable = _EVERY_ADDRESS.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

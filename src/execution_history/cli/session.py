@@ -1,101 +1,113 @@
-"""What every command shares: its options, its output, its exit codes, and errors as one sentence."""
+"""What every command shares: the options that all have, the settings, and errors as one sentence and an exit code."""
 
 import asyncio
-import os
+import logging
+import shlex
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from enum import IntEnum
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn
 
-import orjson
 import typer
-from rich.console import Console
 
-from execution_history import errors
-from execution_history.cli.wording import harmless
+from execution_history.cli.exits import CommandFailed, ExitCode, code_of
+from execution_history.cli.output import Output
+from execution_history.cli.speech import Speech
+from execution_history.errors import ExecutionHistoryError
 from execution_history.settings import Settings, load_settings
 
-_Result = TypeVar("_Result")
+PROGRAM: Final = "execution-history"
 
-
-class Exit(IntEnum):
-    """What a script learns from the exit code."""
-
-    OK = 0
-    RUN_FAILED = 1
-    WRONG_CALL = 2
-    RUN_INTERRUPTED = 3
-    STORE_TROUBLE = 4
-    NOT_FOUND = 5
-
-
-EXIT_CODES: Final = (
-    "Exit codes: 0 all is well, 1 the workflow failed, 2 the call or a setting is wrong, "
-    "3 the workflow waits for an answer, 4 the store cannot be used, 5 there is no such record."
-)
-
-# A pipe has no width: what is read by a program is not cut to 80 columns.
-out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-notes: Final = Console(stderr=True, highlight=False)
-
-Store = Annotated[
+StoreOption = Annotated[
     str | None,
     typer.Option(
         "--store",
         metavar="FOLDER|URL",
-        help="Where the history is. [default: EXECUTION_HISTORY_STORE, or data/execution_history]",
-        show_default=False,
+        help="option.store",
+        show_default="EXECUTION_HISTORY_STORE, or data/execution_history",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="option.json")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="option.debug")]
+
+Work = Callable[[], Coroutine[Any, Any, ExitCode]]
 
 
-class Globals:
-    """What was said before the command's name."""
+class Session:
+    """One call of the command: what was said for all commands, and where its own words go."""
 
-    store: str | None = None
-    debug: bool = False
+    def __init__(self, say: Speech) -> None:
+        self.say = say
+        self.output = Output()
+        self.store: str | None = None
+        self.as_json = False
+        self.debug = False
 
+    @classmethod
+    def of(
+        cls, context: typer.Context, store: str | None = None, *, as_json: bool = False, debug: bool = False
+    ) -> "Session":
+        """The session of *context*; what was said after the command's name goes before what was said ahead of it."""
+        session = context.find_object(cls)
+        assert session is not None  # noqa: S101 - main puts it there
+        session.store = session.store if store is None else store
+        session.as_json = session.as_json or as_json
+        session.debug = session.debug or debug
+        return session
 
-def settings_of(store: str | None, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by the settings
-    """The settings in force for a command."""
-    return load_settings(store=store or Globals.store, **arguments)
+    def settings(self, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by the settings
+        """The settings in force for this call.
 
+        Raises:
+            SettingsError: a setting is wrong.
+        """
+        return load_settings(store=self.store, **arguments)
 
-def run(work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
-    """Run *work* in an event loop; what goes wrong is one sentence and an exit code."""
-    try:
-        return asyncio.run(work())
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): that is no fault, and nothing more can be said to it.
+    def command(self, *words: str) -> str:
+        """A call of ours that can be copied, on the same store."""
+        store = [] if self.store is None else ["--store", self.store]
+        return shlex.join([PROGRAM, *words, *store])
+
+    def perform(self, work: Work) -> NoReturn:
+        """Run *work* in an event loop and end the command with its exit code, or that of what went wrong."""
+        if not self.debug:
+            _keep_warnings_from_people()
+        raise typer.Exit(self._code_of(work))
+
+    def _code_of(self, work: Work) -> ExitCode:
+        try:
+            code = asyncio.run(work())
+            sys.stdout.flush()
+        except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+            return ExitCode.STOPPED
+        except BrokenPipeError:
+            self.output.forget_answers()
+            return ExitCode.BROKEN_PIPE
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
+            return self._explain(error)
+        return code
+
+    def _explain(self, error: Exception) -> ExitCode:
+        if self.debug:
+            traceback.print_exception(error)
+        match error:
+            case CommandFailed():
+                code, sentence = error.code, str(error)
+            case ExecutionHistoryError():
+                code, sentence = code_of(error), str(error)
+            case OSError():
+                code, sentence = ExitCode.FAULT, self.say("error.machine", reason=error.strerror or str(error))
+            case _:
+                code, sentence = ExitCode.FAULT, self.say("error.fault", kind=type(error).__name__)
         with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(Exit.OK) from None
-    except (errors.ExecutionHistoryError, OSError) as error:
-        if Globals.debug:
-            raise
-        fail(str(error), _code_of(error))
+            self.output.remark(self.say("error.prefix") + sentence, style="red")
+        return code
 
 
-def fail(sentence: str, code: Exit) -> NoReturn:
-    """Say why on the error output and end."""
-    notes.print(harmless(sentence), style="red", markup=False)
-    raise typer.Exit(code)
-
-
-def write_json(value: object) -> None:
-    """One JSON document on the output, indented on a terminal and compact for a program."""
-    option = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
-    write_line(orjson.dumps(value, option=option))
-
-
-def write_line(line: bytes) -> None:
-    """A line of bytes on the output, at once."""
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _code_of(error: Exception) -> Exit:
-    wrong = (errors.InvalidInput, errors.SettingsError, errors.AccountError)
-    return Exit.WRONG_CALL if isinstance(error, wrong) else Exit.STORE_TROUBLE
+def _keep_warnings_from_people() -> None:
+    """Python's warnings tell developers what a library will stop doing; whoever runs a workflow cannot act on them."""
+    logging.captureWarnings(capture=True)
+    warnings = logging.getLogger("py.warnings")
+    warnings.addHandler(logging.NullHandler())
+    warnings.propagate = False

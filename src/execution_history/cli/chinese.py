@@ -1,0 +1,238 @@
+"""Everything the command line says, in Chinese."""
+
+from typing import Final
+
+CHINESE: Final[dict[str, str]] = {
+    # 命令的用途。
+    "help.app": "保存在本地磁盘上的 Coze 工作流执行历史。",
+    "help.app.epilog": """\b
+示例：
+  execution-history serve --sandbox
+  execution-history run 7000000000000000002 -p city=Paris --sandbox
+  execution-history list
+  execution-history show 01a20dba-b801-7732-a3b5-fd1635d97bad
+
+\b
+退出码：
+  0    一切正常；对 run 而言：工作流执行成功
+  1    工作流执行失败
+  2    调用方式、设置或账号有误，或者地址已被占用
+  3    工作流中断：它在提问，或者中途断开
+  4    存储无法使用
+  5    没有这次执行或这个工作流
+  70   程序自身或机器的故障
+  130  被 Ctrl-C 停止（143：被 SIGTERM 停止）；serve 和 sandbox 此时以 0 退出
+""",
+    "help.serve": """启动 HTTP API，按 Ctrl-C 停止。
+
+\b
+示例：
+  execution-history serve
+  execution-history serve --sandbox
+  execution-history serve --port 9000 --store /var/lib/execution-history
+""",
+    "help.sandbox": """启动一个兼容 Coze 工作流 API 的沙箱上游，无需 Coze 账号即可试用。
+
+\b
+示例：
+  execution-history sandbox
+  execution-history sandbox --port 0 --json
+""",
+    "help.run": """执行一个工作流，把回答实时输出到终端，并记录下来。
+
+回答的文本写到标准输出，其余内容写到标准错误。
+
+\b
+示例：
+  execution-history run 7000000000000000002 --sandbox
+  execution-history run 7321 -p city=Paris -p days=3 -p 'zip="01234"'
+  execution-history run 7321 --parameters-file input.json --json | tail -1
+
+退出码：0 成功，1 失败，3 中断；其余与所有命令相同。
+""",
+    "help.list": """列出执行记录，最新的在前。
+
+\b
+示例：
+  execution-history list
+  execution-history list 7000000000000000002 --page 2
+  execution-history list --json | jq -r '.histories[].execute_id'
+""",
+    "help.workflows": """列出有历史的工作流，以及各状态的次数和最近一次执行。
+
+\b
+示例：
+  execution-history workflows
+  execution-history workflows --json
+""",
+    "help.show": """显示一次执行：如何结束、依据是什么、输入和输出、每个节点说了什么。
+
+\b
+示例：
+  execution-history show 01a20dba-b801-7732-a3b5-fd1635d97bad
+  execution-history show 01a20dba-b801-7732-a3b5-fd1635d97bad --json | jq .output
+""",
+    "help.delete": """删除一次执行的记录。
+
+\b
+示例：
+  execution-history delete 01a20dba-b801-7732-a3b5-fd1635d97bad
+""",
+    "help.clear": """删除一个工作流的全部历史。
+
+\b
+示例：
+  execution-history clear 7000000000000000002 --yes
+""",
+    # 选项的用途。
+    "option.store": "历史存放的位置。",
+    "option.json": "只向标准输出写供程序读取的 JSON。",
+    "option.debug": "显示错误来自何处。",
+    "option.version": "显示版本并退出。",
+    "option.host": "监听的地址。",
+    "option.port": "监听的端口；0 表示任取一个空闲端口。",
+    "option.serve_sandbox": "同时启动沙箱上游，并让账号 default 调用它。",
+    "option.sandbox_port": "沙箱的端口；0 表示任取一个空闲端口。",
+    "option.access_log": "把每个请求写到标准错误。",
+    "option.sandbox_host": "监听的地址。",
+    "option.token": "沙箱要求的 Bearer 令牌。",
+    "option.parameter": "一个输入参数，可以多次给出。 VALUE 能读作 JSON 时就是 JSON （例如 n=3 on=true list=[1,2] ），"
+    " 否则是文本； n='\"3\"' 强制为文本。",
+    "option.parameters_file": "装有全部输入参数的 JSON 对象；- 表示读标准输入。-p 优先。",
+    "option.bot_id": "机器人，仅当工作流需要时给出。",
+    "option.conversation_id": "本次执行所属的会话。",
+    "option.user_id": "最终用户，会转交给 Coze。",
+    "option.account": "设置中的 Coze 账号。",
+    "option.run_sandbox": "在内嵌的沙箱中执行，不需要 Coze 账号，也不需要服务。",
+    "option.no_stream": "等待最终结果，不使用流式输出。",
+    "option.page": "第几页，最新的在前。",
+    "option.page_size": "每页多少条。",
+    "option.workflow": "工作流；当多个工作流都有这个执行 id 时给出。",
+    "option.full": "完整显示输入、输出和节点文本，无论多长。",
+    "option.yes": "不询问，直接删除。",
+    "argument.run_workflow": "要执行的工作流。",
+    "argument.list_workflow": "只列出这个工作流的执行。",
+    "argument.execute_id": "执行 id，见 list。",
+    "argument.clear_workflow": "要清空历史的工作流。",
+    # 状态和标题。
+    "status.success": "成功",
+    "status.running": "执行中",
+    "status.failed": "失败",
+    "status.interrupted": "中断",
+    "head.status": "状态",
+    "head.started": "开始时间",
+    "head.duration": "用时",
+    "head.tokens": "TOKEN",
+    "head.execute_id": "执行 ID",
+    "head.workflow": "工作流",
+    "head.gist": "输出或错误",
+    "head.runs": "次数",
+    "head.other": "其他",
+    "head.last_run": "最近一次",
+    "head.input": "输入",
+    "head.output": "输出",
+    "head.nodes": "节点",
+    "head.metadata": "其他信息",
+    # list 和 workflows。
+    "list.counted": "第 {first} 至 {last} 次，共 {total} 次执行；第 {page} 页，共 {pages} 页。",
+    "list.next": "下一页：{command}",
+    "list.past_end": "没有第 {page} 页，最后一页是第 {pages} 页。",
+    "list.empty": "{store} 中还没有执行记录。不需要 Coze 账号就可以记录一次：\n  {run}\n"
+    "或者启动带沙箱的 HTTP API 来试用：\n  {serve}",
+    "list.empty_workflow": "工作流“{workflow_id}”在 {store} 中没有执行记录；`{command}` 列出有记录的工作流。",
+    # show。
+    "show.success": "成功，用时 {duration}",
+    "show.failed": "失败，用时 {duration}",
+    "show.interrupted": "中断，用时 {duration}",
+    "show.running": "执行中，已经 {duration}",
+    "show.other": "状态 {status}，{duration} 后最后一次变更",
+    "show.recorder_gone": "记录这次执行的程序已经不在了；下一次在这个存储上 `serve` 或 `run` 时会给出结论。",
+    "show.cut": "… 还有 {count} 个字符；--full 显示全部，--json 原样输出记录。",
+    "show.tokens": "{total}（读入 {read}，写出 {written})",
+    "show.mode.0": "一次性返回",
+    "show.mode.1": "流式",
+    "show.mode.2": "后台",
+    "fact.execute_id": "执行 ID",
+    "fact.workflow_id": "工作流",
+    "fact.create_time": "开始时间",
+    "fact.update_time": "最后变更",
+    "fact.tokens": "Token",
+    "fact.run_mode": "执行方式",
+    "fact.account": "账号",
+    "fact.bot_id": "机器人",
+    "fact.conversation_id": "会话",
+    "fact.connector_uid": "用户",
+    "fact.connector_id": "渠道",
+    "fact.proof": "依据",
+    "fact.coze_execute_id": "Coze 的执行 ID",
+    "fact.log_id": "Coze 的日志 ID",
+    "fact.debug_url": "调试页面",
+    "fact.is_output_trimmed": "输出",
+    "show.trimmed": "被 Coze 截断",
+    "node.message": "1 条消息",
+    "node.messages": "{count} 条消息",
+    "node.characters": "{count} 个字符",
+    "node.tokens": "{count} token",
+    "node.unfinished": "未完成",
+    "proof.done_event": "Coze 的流说明已经完成",
+    "proof.error_event": "Coze 的流报告了错误",
+    "proof.interrupt_event": "Coze 的流停下来提问",
+    "proof.stream_ended_early": "流结束时没有说明执行如何结束",
+    "proof.envelope": "Coze 的回答如此说明",
+    "proof.accepted": "Coze 接受了后台执行",
+    "proof.rejected": "Coze 拒绝了调用，执行从未开始",
+    "proof.http_status": "回答的 HTTP 状态",
+    "proof.not_json": "回答不是 Coze 的格式",
+    "proof.timeout": "Coze 太久没有响应",
+    "proof.connection_failed": "连接没有建立",
+    "proof.connection_broken": "连接中断",
+    "proof.abandoned": "记录被停止",
+    "proof.never_sent": "调用从未发出",
+    "proof.recorder_died": "记录程序先于执行结束",
+    # run。
+    "run.tokens": "{count} token",
+    "run.unrecorded": "这次执行没能记录下来：{problem}",
+    "run.unrecorded_unknown": "这次执行没能记录下来。",
+    "run.stopped": "已停止。执行 {execute_id} 已记录到停止时为止；工作流可能仍在 Coze 上执行。",
+    "run.stopped_early": "在执行开始之前已停止。",
+    "ask.question": "工作流提问：{question}",
+    "ask.unnamed": "工作流在等待回答。",
+    "ask.required": "必填",
+    "ask.later": "以后要回答时，把回答填入 resume_data 并发送给 Coze：",
+    "ask.forgotten": "内嵌的沙箱在执行结束后会忘记它的提问；"
+    "`execution-history serve --sandbox` 启动的沙箱可以继续回答。",
+    # serve 和 sandbox。
+    "serve.history": "历史",
+    "serve.store": "存储",
+    "serve.sandbox": "沙箱",
+    "serve.docs": "API 文档 {url}",
+    "serve.token": "令牌 {token}",
+    "serve.try": "试一试：",
+    "serve.stop": "按 Ctrl-C 停止。",
+    "serve.stopped": "已停止。",
+    "serve.open": "正在监听 {host}：能访问本机的人都可以读取和删除这些历史。",
+    "sandbox.use": "使用方法：COZE_API_BASE={url} COZE_API_TOKEN={token} execution-history run {workflow_id}",
+    "sandbox.head": "用途",
+    # delete 和 clear。
+    "delete.done": "已删除工作流“{workflow_id}”的执行“{execute_id}”。",
+    "clear.ask": "删除工作流“{workflow_id}”的全部 {count} 次执行？",
+    "clear.kept": "什么也没有删除。",
+    "clear.done": "已删除工作流“{workflow_id}”的 {count} 次执行。",
+    # 出错时。
+    "error.prefix": "错误：",
+    "error.no_run": "{store} 中没有执行“{execute_id}”；`{command}` 列出已有的执行。",
+    "error.no_run_in_workflow": "工作流“{workflow_id}”在 {store} 中没有执行“{execute_id}”。",
+    "error.ambiguous": "多个工作流都有执行“{execute_id}”（{workflows}）：请用 --workflow 指定一个。",
+    "error.no_workflow": "工作流“{workflow_id}”在 {store} 中没有历史。",
+    "error.say_yes": "这将删除 {count} 次执行，而现在无法询问：确定要删除时请加上 --yes。",
+    "error.address": "无法监听 {host}:{port}：{reason}。请用 --host 或 --port 换一个地址。",
+    "error.taken": "{host} 的端口 {port} 已被占用：请用 --port 换一个端口，或者停止占用它的程序。",
+    "error.parameter": "参数“{text}”不是 NAME=VALUE 的形式。",
+    "error.file": "参数文件 {path} 无法读取：{reason}。",
+    "error.file_json": "参数文件 {path} 不是 JSON。",
+    "error.file_object": "参数文件 {path} 中不是由名称和值组成的 JSON 对象。",
+    "error.token": "沙箱需要一个非空的令牌。",
+    "error.sandbox_account": "--sandbox 和 --account 不能同时使用：内嵌的沙箱就是账号 default。",
+    "error.machine": "机器拒绝了操作：{reason}。",
+    "error.fault": "发生了不应发生的错误（{kind}）。加上 --debug 可以看到出处，请报告给我们。",
+}

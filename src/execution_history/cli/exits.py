@@ -1,0 +1,33 @@
+"""What a script learns from the exit code, and which error means which."""
+
+from enum import IntEnum
+
+from execution_history.errors import ExecutionHistoryError, StoreError
+
+
+class ExitCode(IntEnum):
+    """Every code the command ends with."""
+
+    SUCCESS = 0
+    WORKFLOW_FAILED = 1
+    WRONG_CALL = 2
+    INTERRUPTED = 3
+    STORE_TROUBLE = 4
+    NOT_FOUND = 5
+    FAULT = 70
+    STOPPED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+class CommandFailed(Exception):  # noqa: N818 - named as the errors of this package are
+    """A command cannot do what it was asked; the message is one sentence for a person."""
+
+    def __init__(self, sentence: str, code: ExitCode) -> None:
+        self.code = code
+        super().__init__(sentence)
+
+
+def code_of(error: ExecutionHistoryError) -> ExitCode:
+    """The store's trouble, or else something wrong with the call or the settings."""
+    return ExitCode.STORE_TROUBLE if isinstance(error, StoreError) else ExitCode.WRONG_CALL

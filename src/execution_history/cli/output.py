@@ -1,0 +1,124 @@
+"""Where words go: answers to the standard output, remarks about them to the standard error."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from execution_history.cli.wording import visible
+from execution_history.jsonvalue import encode, indent
+
+_GAP: Final = "  "
+
+# JSON may hold these as they are, and a terminal may obey them: as escapes they mean the same to every parser.
+_C1_IN_UTF8: Final = {b"\x7f": rb"\u007f"} | {f"{chr(code)}".encode(): b"\\u%04x" % code for code in range(0x80, 0xA0)}
+
+
+class _Console(Console):
+    """rich's console, which leaves it to us what becomes of a reader that has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the caller know, instead of ending the process with 1."""
+        raise BrokenPipeError
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field of a row; text from runs may be in it."""
+
+    text: str
+    style: str = ""
+    right: bool = False
+
+
+class Output:
+    """The two streams of the command, with colours only where a terminal shows them (and ``NO_COLOR`` is not set)."""
+
+    def __init__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that cannot show a character must not end the command.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        self._answers = _Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._remarks = _Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal that answers go to; ``None`` when they go elsewhere and nothing need be cut."""
+        return self._answers.width if self._answers.is_terminal else None
+
+    def answer(self, line: str | Text = "", style: str = "") -> None:
+        """A line, or several, of what was asked for."""
+        self._answers.print(_harmless(line), style=style)
+
+    def remark(self, line: str | Text = "", style: str = "") -> None:
+        """A line, or several, about it."""
+        self._remarks.print(_harmless(line), style=style)
+
+    def text(self, part: str) -> None:
+        """A part of an answer's text, at once and without a line's end."""
+        sys.stdout.write(visible(part))
+        sys.stdout.flush()
+
+    def document(self, value: object) -> None:
+        """One JSON document, indented, from any value or from the bytes of a stored one."""
+        self._write(indent(value if isinstance(value, bytes) else encode(value)))
+
+    def json_line(self, value: object) -> None:
+        """One JSON document on a line of its own, at once."""
+        self._write(encode(value))
+
+    def forget_answers(self) -> None:
+        """Nobody reads the answers any more: no fault, and what is still buffered must not become one."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _write(self, document: bytes) -> None:
+        for raw, escaped in _C1_IN_UTF8.items():
+            if raw in document:
+                document = document.replace(raw, escaped)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(document + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _harmless(line: str | Text) -> Text:
+    """A line as rich takes it; a :class:`Text` was built from harmless parts."""
+    return line if isinstance(line, Text) else Text(visible(line))
+
+
+def aligned(rows: Sequence[Sequence[Cell]]) -> list[Text]:
+    """*rows* as lines in which the cells of a column stand under each other."""
+    shown = [[visible(cell.text).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    return [_line(row, texts, widths) for row, texts in zip(rows, shown, strict=True)]
+
+
+def _line(row: Sequence[Cell], texts: Sequence[str], widths: Sequence[int]) -> Text:
+    line = Text()
+    for number, (cell, text, width) in enumerate(zip(row, texts, widths, strict=True)):
+        padding = " " * (width - cell_len(text))
+        is_last = number == len(row) - 1
+        line.append(_GAP if number else "")
+        line.append(padding if cell.right else "")
+        line.append(text, style=cell.style or None)
+        line.append("" if cell.right or is_last else padding)
+    return line
+
+
+def natural_width(lines: Iterable[Text]) -> int:
+    """The columns that the longest of *lines* takes."""
+    return max((line.cell_len for line in lines), default=0)
+
+
+def cropped(line: Text, width: int | None) -> Text:
+    """*line* cut with ``…`` to *width* columns."""
+    if width is not None:
+        line.truncate(max(1, width), overflow="ellipsis")
+    return line

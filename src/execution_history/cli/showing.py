@@ -1,0 +1,149 @@
+"""The command ``show``: one run, from its headline down to what every node said."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.text import Text
+
+from execution_history.cli.asking import answer_lines, question_lines
+from execution_history.cli.exits import ExitCode
+from execution_history.cli.histories import open_history, the_run
+from execution_history.cli.output import Cell, aligned
+from execution_history.cli.session import Session
+from execution_history.cli.timeline import node_lines
+from execution_history.cli.wording import (
+    SHAPES,
+    UNKNOWN_SHAPE,
+    as_text,
+    duration,
+    duration_ms,
+    error_text,
+    grouped,
+    local_time,
+    one_line,
+    tokens,
+    visible,
+)
+from execution_history.clock import now_ms
+from execution_history.recorder import RECORDER_KEY
+from execution_history.signs_of_life import is_dead
+
+_MOST_CHARACTERS: Final = 8_000
+_SHOWN_METADATA: Final = frozenset({"proof", "coze_execute_id", "log_id", "account", "interrupt", RECORDER_KEY})
+
+Record = dict[str, Any]
+
+
+async def show_run(session: Session, execute_id: str, workflow_id: str | None, *, whole: bool) -> ExitCode:
+    """Show one record to a person, or as the JSON that is stored to a program."""
+    async with open_history(session) as (service, place):
+        record: Record = dict(await the_run(session, service, place, execute_id, workflow_id))
+        stored = await service.detail_bytes(record["workflow_id"], execute_id)
+    if session.as_json:
+        session.output.document(stored if stored is not None else record)
+        return ExitCode.SUCCESS
+    _show_headline(session, record)
+    for line in aligned(_facts(session, record)):
+        session.output.answer(line)
+    _show_question(session, record)
+    _show_value(session, "head.input", record["input_parameters"], whole=whole)
+    _show_value(session, "head.output", record["output"], whole=whole)
+    _show_nodes(session, record, whole=whole)
+    others = {key: value for key, value in _metadata(record).items() if key not in _SHOWN_METADATA}
+    _show_value(session, "head.metadata", others, whole=whole)
+    return ExitCode.SUCCESS
+
+
+def _show_headline(session: Session, record: Record) -> None:
+    status = record["execute_status"]
+    shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
+    key = f"show.{status}" if status in SHAPES else "show.other"
+    took = duration(duration_ms(record, now_ms()))
+    headline = Text(f"{shape} {session.say(key, duration=took, status=status)}", style=f"bold {colour}")
+    if error := error_text(record):
+        headline.append(f": {visible(error)}")
+    session.output.answer(headline)
+    recorder = _metadata(record).get(RECORDER_KEY)
+    if status == "running" and isinstance(recorder, str) and is_dead(recorder):
+        session.output.answer(session.say("show.recorder_gone"), style="yellow")
+    session.output.answer()
+
+
+def _facts(session: Session, record: Record) -> list[list[Cell]]:
+    """What is known of the run, a name and a value each; what is not known has no line."""
+    say, metadata = session.say, _metadata(record)
+    mode, proof = record["run_mode"], metadata.get("proof")
+    facts = {
+        "execute_id": record["execute_id"],
+        "workflow_id": record["workflow_id"],
+        "create_time": local_time(record["create_time"], exact=True),
+        "update_time": local_time(record["update_time"], exact=True),
+        "proof": f"{proof}: {say(f'proof.{proof}')}" if say.knows(f"proof.{proof}") else proof,
+        "run_mode": say(f"show.mode.{mode}") if say.knows(f"show.mode.{mode}") else mode,
+        "tokens": _tokens(session, record["usage"]),
+        "account": metadata.get("account"),
+        "bot_id": record["bot_id"],
+        "conversation_id": record["conversation_id"],
+        "connector_uid": record["connector_uid"],
+        "connector_id": record["connector_id"],
+        "coze_execute_id": metadata.get("coze_execute_id"),
+        "log_id": metadata.get("log_id"),
+        "debug_url": record["debug_url"],
+        "is_output_trimmed": say("show.trimmed") if record["is_output_trimmed"] is True else None,
+    }
+    return [
+        [Cell(f"  {say(f'fact.{name}')}", "dim"), Cell(one_line(as_text(value), 2_000))]
+        for name, value in facts.items()
+        if value not in (None, "")
+    ]
+
+
+def _tokens(session: Session, usage: object) -> str:
+    total, read, written = tokens(usage)
+    if total is None or read is None or written is None:
+        return grouped(total)
+    return session.say("show.tokens", total=grouped(total), read=grouped(read), written=grouped(written))
+
+
+def _show_question(session: Session, record: Record) -> None:
+    interrupt = _metadata(record).get("interrupt")
+    if record["execute_status"] != "interrupted" or not isinstance(interrupt, dict):
+        return
+    lines = question_lines(session, interrupt)
+    lines += answer_lines(session, record["workflow_id"], interrupt, _metadata(record).get("account"))
+    session.output.answer()
+    for line in lines:
+        session.output.answer(line)
+
+
+def _show_nodes(session: Session, record: Record, *, whole: bool) -> None:
+    nodes = record["node_execute_status"]
+    lines = node_lines(session.say, nodes, record["create_time"], session.output.width, whole=whole)
+    if lines is None:
+        _show_value(session, "head.nodes", nodes, whole=whole)
+        return
+    _show_head(session, "head.nodes")
+    for line in lines:
+        session.output.answer(line)
+
+
+def _show_value(session: Session, head: str, value: object, *, whole: bool) -> None:
+    """A value under its heading, cut where it is long; nothing when there is none."""
+    if value in (None, {}, []):
+        return
+    _show_head(session, head)
+    text = as_text(value)
+    shown = text if whole else text[:_MOST_CHARACTERS]
+    session.output.text(shown if shown.endswith("\n") else shown + "\n")
+    if len(shown) < len(text):
+        session.output.answer(session.say("show.cut", count=grouped(len(text) - len(shown))), style="dim")
+
+
+def _show_head(session: Session, key: str) -> None:
+    session.output.answer()
+    session.output.answer(session.say(key), style="bold")
+
+
+def _metadata(record: Record) -> Mapping[str, Any]:
+    metadata = record["metadata"]
+    return metadata if isinstance(metadata, dict) else {}

@@ -1,0 +1,201 @@
+"""What ``run`` tells while a workflow runs and when it has ended: to people as text, to programs as JSON lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rich.text import Text
+
+from execution_history.cli.asking import answer_lines, question_lines
+from execution_history.cli.listing import status_cell
+from execution_history.cli.session import Session
+from execution_history.cli.wording import as_text, duration, duration_ms, error_text, grouped, one_line, tokens, visible
+from execution_history.clock import now_ms
+from execution_history.record import ExecutionRecord
+
+Frame = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Ending:
+    """What is known of a run's end: from its frames, and from its record where there is one."""
+
+    workflow_id: str
+    execute_id: str = ""
+    status: str = "failed"
+    error_message: str | None = None
+    output: Any = None
+    interrupt: Any = None
+    record: ExecutionRecord | None = None
+    streamed: bool = True
+
+    def take(self, frame: Frame) -> None:
+        """Learn from a frame of the stream; the last one that names a status is right."""
+        data = frame["data"]
+        if frame["event"] == "workflow_started":
+            self.execute_id = data["execution_id"]
+        elif frame["event"] == "error":
+            self.status, self.error_message = "failed", data["message"]
+        elif data["status"] is not None:
+            self.status = data["status"]
+        if data.get("type") == "Interrupt" and isinstance(data["data"], dict):
+            self.interrupt = data["data"].get("interrupt_data") or {}
+
+    def summary(self) -> dict[str, Any]:
+        """The ending as programs get it."""
+        record = self.record
+        return {
+            "workflow_id": self.workflow_id,
+            "execution_id": self.execute_id,
+            "status": self.status,
+            "output_data": self.output if record is None else record["output"],
+            "error_code": None if record is None else record["error_code"],
+            "error_message": self.error_message if record is None else record["error_message"],
+            "conversation_id": None if record is None else record["conversation_id"],
+            "duration_ms": None if record is None else duration_ms(dict(record), now_ms()),
+            "usage": None if record is None else record["usage"],
+            "interrupt": self.asked() or None,
+            "recorded": record is not None,
+        }
+
+    def asked(self) -> dict[str, Any]:
+        """The interrupt as Coze described it, empty when there is none."""
+        asked = self.interrupt if self.record is None else self.record["metadata"].get("interrupt")
+        return asked if isinstance(asked, dict) else {}
+
+
+class Telling(Protocol):
+    """Somebody who listens to a run."""
+
+    def take(self, frame: Frame) -> None:
+        """A frame has come."""
+
+    def unheard(self) -> None:
+        """Nobody reads the standard output any more; nothing more is said there."""
+
+    def stopped(self) -> None:
+        """The run was stopped by a signal; its record is closed."""
+
+    def ended(self, ending: Ending, problems: Sequence[str]) -> None:
+        """The run has ended; *problems* are sentences about what could not be recorded."""
+
+
+def telling_of(session: Session, *, embedded: bool) -> Telling:
+    """Who tells in this session; *embedded* says that the upstream is a sandbox that ends with the run."""
+    return _ToPrograms(session) if session.as_json else _ToPeople(session, embedded=embedded)
+
+
+class _ToPrograms:
+    """Writes every frame as a line of JSON, and at the end one more with the event ``finished``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._execute_id = ""
+
+    def take(self, frame: Frame) -> None:
+        self._execute_id = self._execute_id or frame["data"].get("execution_id", "")
+        self._session.output.json_line(frame)
+
+    def unheard(self) -> None:
+        self._session.output.forget_answers()
+
+    def stopped(self) -> None:
+        _say_stopped(self._session, self._execute_id)
+
+    def ended(self, ending: Ending, problems: Sequence[str]) -> None:
+        if ending.streamed:
+            self._session.output.json_line({"event": "finished", "data": ending.summary(), "timestamp": now_ms()})
+        else:
+            self._session.output.document(ending.summary())
+        _say_problems(self._session, ending, problems)
+
+
+class _ToPeople:
+    """Writes what the nodes say as they say it; whose words they are goes to the standard error."""
+
+    def __init__(self, session: Session, *, embedded: bool) -> None:
+        self._session = session
+        self._embedded = embedded
+        self._execute_id = ""
+        self._node: object = None
+        self._is_line_open = False
+
+    def take(self, frame: Frame) -> None:
+        data = frame["data"]
+        if frame["event"] == "workflow_started":
+            self._execute_id = data["execution_id"]
+        message = data.get("message") if frame["event"] == "data" else None
+        if isinstance(message, dict):
+            node = message.get("node_execute_uuid") or message.get("node_id") or message.get("node_title")
+            if node != self._node:
+                self._end_line()
+                self._session.output.remark(one_line(str(message.get("node_title") or node)), style="dim")
+                self._node = node
+            self._say(str(message.get("content") or ""))
+
+    def _say(self, words: str) -> None:
+        if words:
+            self._session.output.text(words)
+            self._is_line_open = not words.endswith("\n")
+
+    def _end_line(self) -> None:
+        if self._is_line_open:
+            self._is_line_open = False
+            self._session.output.text("\n")
+
+    def unheard(self) -> None:
+        self._session.output.forget_answers()
+
+    def stopped(self) -> None:
+        self._end_line()
+        _say_stopped(self._session, self._execute_id)
+
+    def ended(self, ending: Ending, problems: Sequence[str]) -> None:
+        session = self._session
+        self._end_line()
+        if not ending.streamed and ending.output is not None:
+            session.output.text(as_text(ending.output) + "\n")
+        session.output.remark(_last_line(session, ending))
+        message = ending.error_message if ending.record is None else error_text(dict(ending.record))
+        if message:
+            session.output.remark(message, style="red" if ending.status == "failed" else "")
+        if ending.status == "interrupted" and ending.asked():
+            self._say_question(ending)
+        _say_problems(session, ending, problems)
+
+    def _say_question(self, ending: Ending) -> None:
+        session, asked = self._session, ending.asked()
+        lines = question_lines(session, asked)
+        if self._embedded:
+            lines.append(session.say("ask.forgotten"))
+        else:
+            account = None if ending.record is None else ending.record["metadata"].get("account")
+            lines += answer_lines(session, ending.workflow_id, asked, account)
+        for line in lines:
+            session.output.remark(line)
+
+
+def _last_line(session: Session, ending: Ending) -> Text:
+    """Status, execute id, duration and tokens, on one line."""
+    status = status_cell(session.say, ending.status)
+    line = Text(status.text, style=status.style).append(f"  {visible(ending.execute_id)}", style="default")
+    if ending.record is not None:
+        record = dict(ending.record)
+        line.append(f"  {duration(duration_ms(record, now_ms()))}", style="default")
+        if (count := tokens(record["usage"]).total) is not None:
+            line.append("  " + session.say("run.tokens", count=grouped(count)), style="default")
+    return line
+
+
+def _say_stopped(session: Session, execute_id: str) -> None:
+    if execute_id:
+        session.output.remark(session.say("run.stopped", execute_id=execute_id))
+    else:
+        session.output.remark(session.say("run.stopped_early"))
+
+
+def _say_problems(session: Session, ending: Ending, problems: Sequence[str]) -> None:
+    for problem in problems:
+        session.output.remark(session.say("run.unrecorded", problem=problem), style="yellow")
+    if not problems and ending.record is None:
+        session.output.remark(session.say("run.unrecorded_unknown"), style="yellow")

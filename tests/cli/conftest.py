@@ -1,0 +1,97 @@
+"""The command line called in this process, in a folder of its own, and histories for it to read."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from execution_history import ExecutionHistoryService
+from execution_history.cli import main
+
+BEGAN = 1_700_000_000_000
+"""When every run of the tests began: 2023-11-14 22:13:20 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a call of the command ended with and said."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The one JSON document that the output is."""
+        return orjson.loads(self.out)
+
+    def lines(self) -> list[Any]:
+        """The JSON documents that the lines of the output are."""
+        return [orjson.loads(line) for line in self.out.splitlines()]
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "FORCE_COLOR", "NO_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call the command with arguments."""
+
+    def call_with(*arguments: str) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return call_with
+
+
+@dataclass(slots=True)
+class History:
+    """A history on disk, in the folder ``history``; its clock stands still unless it is told to go on."""
+
+    folder: Path
+    now: int = BEGAN
+
+    def keep(self, execute_id: str = "run-1", workflow_id: str = "w", *, after: int = 0, **change: Any) -> None:
+        """Record a run that began now, and what became of it *after* milliseconds."""
+        asyncio.run(self._keep(execute_id, workflow_id, after, change))
+
+    async def _keep(self, execute_id: str, workflow_id: str, after: int, change: dict[str, Any]) -> None:
+        given = {key: change.pop(key) for key in ("parameters", "bot_id", "conversation_id") if key in change}
+        async with ExecutionHistoryService(self.folder, clock=lambda: self.now) as service:
+            await service.create_execution_record(
+                workflow_id, execute_id, metadata=change.pop("begun_with", None), **given
+            )
+            self.now += after
+            if change:
+                await service.update_execution_record(workflow_id, execute_id, **change)
+
+    def read(self, workflow_id: str, page_size: int = 20) -> list[dict[str, Any]]:
+        """The records of a workflow, newest first."""
+
+        async def read() -> list[dict[str, Any]]:
+            async with ExecutionHistoryService(self.folder) as service:
+                page = await service.get_execution_history(workflow_id, page_size)
+                return [dict(record) for record in page["histories"]]
+
+        return asyncio.run(read())
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """A history of which nothing is on the disk yet."""
+    return History(tmp_path / "history")

@@ -1,0 +1,47 @@
+"""The command as a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+COMMAND = [sys.executable, "-m", "execution_history"]
+
+
+def environment() -> dict[str, str]:
+    """This process's own, in English."""
+    return {**os.environ, "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
+
+
+@contextmanager
+def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, running in *folder*, its streams piped; killed at the end if it has not ended."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_document(stream: IO[bytes] | None) -> Any:
+    """The indented JSON document that comes next."""
+    assert stream is not None
+    lines: list[bytes] = []
+    while not lines or lines[-1] != b"}\n":
+        line = stream.readline()
+        assert line, b"".join(lines)
+        lines.append(line)
+    return orjson.loads(b"".join(lines))

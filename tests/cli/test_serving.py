@@ -1,0 +1,153 @@
+"""``serve`` and ``sandbox`` as processes: what they announce, answer, and how they stop."""
+
+import http.client
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from tests.cli.conftest import Call, History
+from tests.cli.processes import read_document, started
+
+LONG = "7000000000000000002"
+FREE = ["--port", "0"]
+
+
+def get(url: str, **headers: str) -> Any:
+    """The JSON answer to a GET request."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+        return orjson.loads(answer.read())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """A server with a sandbox on the folder ``history``, and what it announced."""
+    arguments = ["serve", *FREE, "--sandbox", "--sandbox-port", "0", "--json", "--store", "history"]
+    with started(*arguments, folder=tmp_path) as process:
+        yield process, read_document(process.stdout)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_stops_at_once_in_the_middle_of_a_stream(
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History, number: signal.Signals
+) -> None:
+    """It ends with 0, says that it stopped and nothing else, and the run's record is closed truthfully."""
+    process, announced = server
+    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
+    body = orjson.dumps({"workflow_id": LONG, "parameters": {"packets": 10_000}})
+    connection.request("POST", "/coze/workflows/stream_run", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert answer.readline().startswith(b"data: {")
+    process.send_signal(number)
+    out, err = process.communicate()
+    connection.close()
+    assert (0, b"", b"Stopped.\n") == (process.returncode, out, err)
+    assert ["interrupted"] == [record["execute_status"] for record in history.read(LONG)]
+
+
+def test_a_server_announces_what_answers(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
+    """By then its address, its documentation and its sandbox answer."""
+    _, announced = server
+    assert "history" == announced["store"]
+    assert "ok" == get(announced["url"] + "/readyz")["status"]
+    with urllib.request.urlopen(announced["docs"]) as answer:
+        assert 200 == answer.status
+    sandbox = announced["sandbox"]
+    workflows = get(sandbox["base_url"] + "/v1/workflows", Authorization=f"Bearer {sandbox['token']}")
+    assert 0 == workflows["code"]
+
+
+def test_a_history_is_read_while_a_server_has_it(
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]], call: Call
+) -> None:
+    """Several processes on one folder see each other's runs."""
+    _, announced = server
+    ran = call("run", LONG, "-p", "pace_ms=0", "--sandbox", "--json", "--store", "history")
+    listed = get(f"{announced['url']}/coze/workflows/{LONG}/history")["histories"]
+    assert [ran.lines()[-1]["data"]["execution_id"]] == [record["execute_id"] for record in listed]
+    assert listed == call("list", "--json", "--store", "history").json()["histories"]
+
+
+def test_a_port_that_is_taken_is_one_sentence(call: Call, tmp_path: Path) -> None:
+    """The store is not even opened."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = call("serve", "--port", str(port))
+    sentence = f"Port {port} on 127.0.0.1 is taken: choose another with --port, or stop the program that has it."
+    assert (2, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["serve", "--host", "192.0.2.1", "--port", "0"], "Cannot listen on 192.0.2.1:0: "),
+        (["serve", "--port", "70000"], "The setting port (variable EXECUTION_HISTORY_PORT) is wrong"),
+        (["sandbox", "--token", ""], "The sandbox needs a token that is not empty."),
+        (["sandbox", "--host", "192.0.2.1", "--port", "0"], "192.0.2.1"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(call: Call, arguments: list[str], part: str) -> None:
+    """It names what is wrong and ends with 2."""
+    said = call(*arguments)
+    assert (2, "", 1) == (said.code, said.out, len(said.err.splitlines()))
+    assert part in said.err
+
+
+def test_a_sandbox_port_that_is_taken_is_one_sentence(call: Call) -> None:
+    """Whether it is started alone or beside the server."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for arguments in (["sandbox", "--port", port], ["serve", *FREE, "--sandbox", "--sandbox-port", port]):
+            said = call(*arguments)
+            assert (2, 1) == (said.code, len(said.err.splitlines()))
+            assert port in said.err
+
+
+def test_people_get_lines_that_they_can_copy(tmp_path: Path) -> None:
+    """Addresses, the token, and a curl call that runs a workflow of the sandbox; none of it on the standard output."""
+    arguments = ["serve", *FREE, "--sandbox", "--sandbox-port", "0", "--store", "history"]
+    with started(*arguments, folder=tmp_path) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline().decode().rstrip() for _ in range(8)]
+        url = lines[0].split()[1]
+        assert "ok" == get(url + "/healthz")["status"]
+        process.terminate()
+        out, _ = process.communicate()
+    assert b"" == out
+    assert f"API documentation {url}/docs" == " ".join(lines[0].split()[2:])
+    assert ["Store", "history"] == lines[1].split()
+    assert lines[2].endswith("token sandbox-token")
+    assert lines[5].startswith(f"  curl -N {url}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{{")
+    assert "  execution-history list --store history" == lines[7]
+
+
+def test_a_sandbox_serves_alone(tmp_path: Path) -> None:
+    """It announces its address, its token and its workflows, asks for the token, and stops with 0."""
+    with started("sandbox", *FREE, "--token", "mine", "--json", folder=tmp_path) as process:
+        announced = read_document(process.stdout)
+        listed = get(announced["base_url"] + "/v1/workflows", Authorization="Bearer mine")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            get(announced["base_url"] + "/v1/workflows")
+        process.terminate()
+        _, err = process.communicate()
+    assert ("mine", LONG) == (announced["token"], announced["workflows"][1]["workflow_id"])
+    assert 0 == listed["code"]
+    assert (0, b"Stopped.\n") == (process.returncode, err)
+
+
+def test_requests_are_logged_only_when_asked_for(tmp_path: Path) -> None:
+    """--access-log writes a line for each to the standard error."""
+    with started("serve", *FREE, "--access-log", "--json", folder=tmp_path) as process:
+        get(read_document(process.stdout)["url"] + "/healthz")
+        process.terminate()
+        _, err = process.communicate()
+    assert b'"GET /healthz HTTP/1.1" 200' in err

@@ -1,0 +1,216 @@
+"""``show``: one run from its headline to what its nodes said."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from execution_history.recorder import RECORDER_KEY
+from execution_history.signs_of_life import sign_of_life
+from tests.cli.conftest import BEGAN, Call, History
+
+NODES = {
+    "Writer": {
+        "node_type": "LLM",
+        "is_finish": True,
+        "start_time": BEGAN + 100,
+        "update_time": BEGAN + 600,
+        "content": "A story.\nIts end.",
+        "packet_count": 2,
+        "usage": {"token_count": 30},
+    },
+    "Weather": {
+        "node_type": "Plugin",
+        "is_finish": False,
+        "start_time": BEGAN + 600,
+        "update_time": BEGAN + 1_000,
+        "content": "",
+        "packet_count": 1,
+    },
+}
+
+
+def shown(call: Call, *arguments: str) -> list[str]:
+    """The lines of ``show run-1``."""
+    said = call("show", "run-1", "--store", "history", *arguments)
+    assert (0, "") == (said.code, said.err)
+    return [line.rstrip() for line in said.out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("change", "headline"),
+    [
+        ({"execute_status": "success"}, "● Succeeded after 1.5 s"),
+        (
+            {"execute_status": "failed", "error_message": "plugin timed out", "error_code": 720702017},
+            "✕ Failed after 1.5 s: plugin timed out (720702017)",
+        ),
+        ({"execute_status": "interrupted"}, "◇ Interrupted after 1.5 s"),
+    ],
+)
+def test_the_headline_says_how_it_ended(call: Call, history: History, change: dict[str, Any], headline: str) -> None:
+    """After how long, and why when it failed."""
+    history.keep(after=1_500, **change)
+    assert headline == shown(call)[0]
+
+
+def test_the_facts_that_are_known_have_a_line(call: Call, history: History) -> None:
+    """Ids, times, how we know; what is not known has none."""
+    history.keep(
+        after=1_500,
+        bot_id="bot_7",
+        execute_status="success",
+        usage={"input_count": 1_280, "output_count": 640, "token_count": 1_920},
+        debug_url="https://www.coze.cn/work_flow?execute_id=1",
+        metadata={"proof": "done_event", "coze_execute_id": "111", "log_id": "L1", "account": "default"},
+    )
+    assert [
+        "  Execute id     run-1",
+        "  Workflow       w",
+        "  Started        2023-11-14 22:13:20.000 +00:00",
+        "  Last changed   2023-11-14 22:13:21.500 +00:00",
+        "  How we know    done_event: Coze's stream said that it is done",
+        "  Ran            streamed",
+        "  Tokens         1 920 (1 280 read, 640 written)",
+        "  Account        default",
+        "  Bot            bot_7",
+        "  Coze's own id  111",
+        "  Coze's log id  L1",
+        "  Debug page     https://www.coze.cn/work_flow?execute_id=1",
+    ] == shown(call)[2:14]
+
+
+def test_input_and_output_are_shown_as_they_are(call: Call, history: History) -> None:
+    """JSON is indented, text is text, and metadata that has no line of its own comes last."""
+    history.keep(
+        parameters={"城市": "北京"}, execute_status="success", output="two\nlines", metadata={"tag": ["a", "b"]}
+    )
+    lines = shown(call)
+    assert ["Input", "{", '  "城市": "北京"', "}"] == lines[lines.index("Input") : lines.index("Output") - 1]
+    assert ["Output", "two", "lines"] == lines[lines.index("Output") : lines.index("More") - 1]
+    assert '  "tag": [' in lines[lines.index("More") :]
+
+
+def test_long_values_are_cut_unless_asked_for(call: Call, history: History) -> None:
+    """The cut says how much is missing and how to see it."""
+    history.keep(execute_status="success", output="x" * 10_000 + "end")
+    cut = shown(call)
+    assert "… 2 003 more characters; --full shows them, --json writes the record as it is stored." == cut[-1]
+    assert shown(call, "--full")[-1].endswith("xend")
+
+
+def test_the_nodes_stand_on_one_time_axis(call: Call, history: History) -> None:
+    """Each shows when it began, its share of the time, how much it said, and the beginning of that."""
+    history.keep(after=1_000, execute_status="failed", node_execute_status=NODES)
+    lines = shown(call)
+    assert [
+        "Nodes",
+        "  Writer   LLM     +100 ms  ··━━━━━━━━━━━━━·········  500 ms  2 messages, 17 characters, 30 tokens",
+        "    A story. Its end.",
+        "  Weather  Plugin  +600 ms  ··············━━━━━━━━━━  400 ms  1 message, 0 characters, unfinished",
+    ] == lines[lines.index("Nodes") :]
+
+
+def test_nodes_are_shown_whole_when_asked_for(call: Call, history: History) -> None:
+    """Every line that a node said."""
+    history.keep(after=1_000, execute_status="failed", node_execute_status=NODES)
+    lines = shown(call, "--full")
+    assert ["    A story.", "    Its end."] == [line for line in lines if line.startswith("    ")]
+
+
+def test_nodes_in_another_form_are_shown_as_json(call: Call, history: History) -> None:
+    """Coze's own history names other facts; they are not lost."""
+    history.keep(execute_status="success", node_execute_status={"Output": {"node_id": "9", "is_finish": True}})
+    lines = shown(call)
+    assert ["Nodes", "{", '  "Output": {', '    "node_id": "9",'] == lines[lines.index("Nodes") :][:4]
+
+
+def test_json_is_the_stored_document(call: Call, history: History) -> None:
+    """All 19 keys, indented."""
+    history.keep(parameters={"n": 1}, execute_status="success", output={"a": "中"})
+    said = call("show", "run-1", "--json", "--store", "history")
+    assert history.read("w")[0] == said.json()
+    assert said.out.startswith('{\n  "execute_id": "run-1"')
+
+
+def test_nothing_from_a_run_reaches_the_terminal_raw(call: Call, history: History) -> None:
+    """Escape sequences in ids, values, errors and nodes are shown, and markup is not read."""
+    evil = "\x1b[2J\x9b31m[red]x[/red]"
+    history.keep(
+        "run-1",
+        f"w{evil}",
+        parameters={evil: evil},
+        execute_status="failed",
+        output=evil,
+        error_message=evil,
+        error_code=evil,
+        node_execute_status={evil: {**NODES["Writer"], "content": evil}},
+        metadata={evil: evil},
+    )
+    for command in (["show", "run-1"], ["show", "run-1", "--full"], ["list"], ["workflows"], ["delete", "run-1"]):
+        said = call(*command, "--store", "history")
+        assert not {"\x1b", "\x9b"} & set(said.out + said.err)
+        assert "[red]x[/red]" in said.out + said.err
+
+
+def test_json_keeps_control_characters_as_escapes(call: Call, history: History) -> None:
+    """The document is the same; a terminal finds nothing to obey in it."""
+    history.keep(execute_status="success", output="\x1b\x9b\x7f")
+    said = call("show", "run-1", "--json", "--store", "history")
+    assert not {"\x1b", "\x9b", "\x7f"} & set(said.out)
+    assert "\x1b\x9b\x7f" == said.json()["output"]
+
+
+def test_a_run_that_does_not_exist_is_not_found(call: Call, history: History) -> None:
+    """The code is 5, and the sentence says where to look."""
+    history.keep()
+    said = call("show", "run-2", "--store", "history")
+    sentence = "There is no run 'run-2' in history; `execution-history list --store history` lists the runs there are."
+    assert (5, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
+
+
+def test_an_id_in_several_workflows_needs_the_workflow(call: Call, history: History) -> None:
+    """They are named, and --workflow chooses one."""
+    history.keep("run-1", "v", parameters={"of": "v"})
+    history.keep("run-1", "w", parameters={"of": "w"})
+    said = call("show", "run-1", "--store", "history")
+    assert (2, "Error: Several workflows have a run 'run-1' (w, v): name one with --workflow.\n") == (
+        said.code,
+        said.err,
+    )
+    chosen = call("show", "run-1", "--workflow", "v", "--json", "--store", "history")
+    assert {"of": "v"} == chosen.json()["input_parameters"]
+
+
+def test_a_run_of_another_workflow_is_not_found(call: Call, history: History) -> None:
+    """--workflow is believed."""
+    history.keep("run-1", "w")
+    assert 5 == call("show", "run-1", "--workflow", "v", "--store", "history").code
+
+
+def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History) -> None:
+    """The call can be copied: it has the event id and no token."""
+    interrupt = {
+        "event_id": "111/1",
+        "type": 5,
+        "data": "Where to?",
+        "required_parameters": {"city": {"type": "string", "required": True, "description": "Where to go"}},
+    }
+    history.keep(execute_status="interrupted", metadata={"interrupt": interrupt})
+    lines = shown(call)
+    at = lines.index("The workflow asks: Where to?")
+    assert "  city (string, required): Where to go" == lines[at + 1]
+    assert "https://api.coze.com/v1/workflow/stream_resume" in lines[at + 3]
+    assert '"event_id":"111/1","interrupt_type":5' in lines[at + 4]
+
+
+def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> None:
+    """The record says running, and who could have ended it is gone."""
+    script = "from execution_history.signs_of_life import sign_of_life; print(sign_of_life('dead'))"
+    dead = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+    history.keep("run-1", begun_with={RECORDER_KEY: dead})
+    history.keep("run-2", begun_with={RECORDER_KEY: sign_of_life("alive")})
+    sentence = "The program that recorded this run is no longer there"
+    assert sentence in call("show", "run-1", "--store", "history").out
+    assert sentence not in call("show", "run-2", "--store", "history").out
