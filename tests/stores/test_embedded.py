@@ -92,16 +92,18 @@ async def test_a_file_without_a_readable_record_is_set_aside(tmp_path: Path, dat
     async with ExecutionHistoryService(tmp_path / "h") as service:
         await service.create_execution_record("w")
         assert 1 == (await service.get_execution_history("w"))["total"]
-    assert [data] == [found.read_bytes() for found in (tmp_path / "h").glob("w.json.damaged-*")]
+    assert [data] == [found.read_bytes() for found in (tmp_path / "h").glob("w.json.*")]
 
 
-async def test_json_that_is_no_history_is_left_alone(tmp_path: Path) -> None:
-    """Somebody else's file in the same folder."""
+@pytest.mark.parametrize("text", ['{"name": "x"}', '// with comments\n{"strict": true}', "", "[1, 2]"])
+async def test_what_is_no_history_is_left_alone(tmp_path: Path, text: str) -> None:
+    """Somebody else's file in the same folder, valid JSON or not."""
     (tmp_path / "h").mkdir()
-    (tmp_path / "h" / "package.json").write_text('{"name": "x"}')
+    (tmp_path / "h" / "tsconfig.json").write_text(text)
     async with ExecutionHistoryService(tmp_path / "h") as service:
         assert [] == await service.get_all_workflows()
-    assert '{"name": "x"}' == (tmp_path / "h" / "package.json").read_text()
+    assert ["tsconfig.json"] == [path.name for path in (tmp_path / "h").glob("*.json*")]
+    assert text == (tmp_path / "h" / "tsconfig.json").read_text()
 
 
 async def test_a_foreign_file_under_a_workflows_name_is_not_overwritten(tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ class FoundFile:
                 self.is_damaged = True
 
     def _salvage(self, text: str) -> Iterator[dict[str, Any]]:
-        self.is_damaged = True
+        # Somebody else's file, a configuration with comments, say, is not ours to call damaged.
+        self.is_damaged = self.is_history = '"histories"' in text or '"execute_id"' in text
         if stated := _STATED_ID.search(text):
             self._take_id(_text(stated[1]))
         decoder, at = json.JSONDecoder(strict=False), 0

@@ -176,8 +176,8 @@ class Builder:
         self._put(job)
 
     def _put(self, item: _Job | FaceFile | Path) -> None:
-        """Queue what is quick, new slack and closing, apart from builds, which may take seconds."""
-        name = "builds" if isinstance(item, _Job) and item.old is None else "slack"
+        """Queue *item* with its like: new slack must not wait for a build, or for a large file to be given up."""
+        name = "closing" if not isinstance(item, _Job) else "builds" if item.old is None else "slack"
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = SimpleQueue()
