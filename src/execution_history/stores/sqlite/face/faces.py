@@ -36,6 +36,8 @@ _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
 _LOW_SLACK: Final = 16
 _OPENING_SECONDS: Final = 5.0
+_TRIMMING_SECONDS: Final = 2.0
+_MOST_SYNCED: Final = 500
 
 
 class CommitsWrites(Protocol):
@@ -147,7 +149,10 @@ class Faces:
     def close(self) -> None:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
         self._builder.close()
+        deadline = time.monotonic() + _TRIMMING_SECONDS
         for workflow_id in sorted(self._unsynced):
+            if time.monotonic() > deadline:
+                break  # spaces do no harm, and a program that ends must not wait for them
             self._trim(workflow_id)
         self._sync()
         while self._open:
@@ -301,6 +306,9 @@ class Faces:
 
     def _sync(self) -> None:
         """Have the files that changed on the disk."""
+        if len(self._unsynced) > _MOST_SYNCED and hasattr(os, "sync"):
+            self._unsynced.clear()
+            os.sync()
         while self._unsynced:
             path = self._path(self._unsynced.pop())
             try:
