@@ -155,6 +155,22 @@ def test_a_touched_file_is_told_apart(tmp_path: Path) -> None:
     face.close()
 
 
+def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None:
+    """Killed while a record waits for room, the next opening must see that the file is behind."""
+    path = tmp_path / "w.json"
+    write_new(path, Header("w", 0, 5, 7, 0), [], 100)
+    face = FaceFile(path)
+    face.finish_but_for_some(1, 6, 8)
+    assert face.is_untouched(6, 8)
+    assert stamp(6, 8) != path.stat().st_mtime_ns
+    other = FaceFile(path)
+    assert not other.is_untouched(6, 8)
+    face.finish(1, 6, 8)
+    assert stamp(6, 8) == path.stat().st_mtime_ns
+    face.close()
+    other.close()
+
+
 def test_the_stamp_lies_within_the_millisecond_it_stands_for() -> None:
     """People who sort the folder by time see the truth."""
     assert 1_761_901_941_290 == stamp(1_761_901_941_290, 12_345) // 1_000_000

@@ -30,6 +30,7 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _FRONT: Final = 2 * 1024 * 1024
 _FEW_CHANGES: Final = 20
 _ATTEMPTS: Final = 5
+_LEFTOVER_SECONDS: Final = 600
 
 
 class PostsToWriter(Protocol):
@@ -76,10 +77,14 @@ class Builder:
         self._threads: list[threading.Thread] = []
 
     def begin(self, writer: PostsToWriter) -> None:
-        """Know the writer, and remove what a build that was killed left behind."""
+        """Know the writer, and remove what a process that was killed left behind long ago."""
         self._writer = writer
-        for leftover in self._folder.glob(".*.building*"):
-            leftover.unlink(missing_ok=True)
+        for pattern in (".*.building*", ".*.new"):
+            for leftover in self._folder.glob(pattern):
+                # Not what another process is at work on: that changes all the time.
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - leftover.stat().st_ctime > _LEFTOVER_SECONDS:
+                        leftover.unlink()
 
     def build(self, workflow_id: str, aside: set[str] | None, *, afresh: bool = False) -> None:
         """Make a workflow's file anew from the store; *aside* are the records that wait, ``None`` for all.

@@ -72,6 +72,7 @@ class FaceFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.deepest_edit = 0
+        self._is_complete = True
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS)
         try:
@@ -104,7 +105,9 @@ class FaceFile:
             status = os.stat(self.path)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
             return False
-        return status.st_ino == self._inode and status.st_mtime_ns == stamp(updated_at, revision)
+        return status.st_ino == self._inode and status.st_mtime_ns == stamp(
+            updated_at, revision, complete=self._is_complete
+        )
 
     @property
     def slack(self) -> int:
@@ -119,12 +122,14 @@ class FaceFile:
         """Write the header after the edits it speaks of, then the time that proves them complete."""
         self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
         os.pwrite(self._fd, self.header.encode(), 0)
+        self._is_complete = True
         os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
 
     def finish_but_for_some(self, total: int, updated_at: int, revision: int) -> None:
         """The same while some changes wait for room: this process goes on, others see that the file is behind."""
         self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
-        os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
+        self._is_complete = False
+        os.utime(self._fd, ns=(stamp(updated_at, revision, complete=False),) * 2)
 
     def put_before(self, front: bytes) -> bool:
         """Write the newest records, already laid out, before those that are there; whether there was room."""

@@ -106,11 +106,13 @@ def whole_file(header: Header, records: list[bytes], slack: int) -> bytes:
     return b"".join((header.encode(), b" " * slack, SEPARATOR.join(records), end, FOOTER))
 
 
-def stamp(updated_at: int, revision: int) -> int:
+def stamp(updated_at: int, revision: int, *, complete: bool = True) -> int:
     """The modification time, in nanoseconds, that a file we wrote at this point carries.
 
     It lies within the millisecond of *updated_at*; what is below is derived from the revision, in steps of
     100 ns, the coarsest that NTFS, APFS and ext4 share. A file with any other time was touched by
-    somebody else, or an edit of ours was cut short.
+    somebody else, or an edit of ours was cut short. A file that still lacks records carries another time than a
+    *complete* one, so that nobody takes it for one.
     """
-    return (updated_at % (1 << 42)) * 1_000_000 + (revision * 7919 % 10_000) * 100
+    step = revision * 7919 + (0 if complete else 5_000)
+    return (updated_at % (1 << 42)) * 1_000_000 + step % 10_000 * 100
