@@ -43,7 +43,20 @@ class Served:
 @pytest.fixture
 async def web(tmp_path: Path) -> AsyncIterator[Served]:
     """The application as `serve --sandbox` runs it."""
-    settings = load_settings(store=str(tmp_path / "history"), sandbox_port=0, allowed_hosts=["history.test"])
+    async with _opened(tmp_path) as served_application:
+        yield served_application
+
+
+@pytest.fixture(scope="module")
+async def shared_web(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """One application for all those tests of a module that leave nothing in it."""
+    async with _opened(tmp_path_factory.mktemp("web")) as served_application:
+        yield served_application
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[Served]:
+    settings = load_settings(store=str(folder / "history"), sandbox_port=0, allowed_hosts=["history.test"])
     async with (
         open_application(settings, sandbox=True) as application,
         served(create_app(application)) as base,

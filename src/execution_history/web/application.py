@@ -1,6 +1,5 @@
 """The application that ``serve`` runs."""
 
-from http import HTTPStatus
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -8,11 +7,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.web.answers import answer, answer_error
+from execution_history.web.api import health_router, history_router
 from execution_history.web.docs import add_docs
-from execution_history.web.routes import history_router
+from execution_history.web.errors import ErrorAnswers, answer_error
 from execution_history.web.security import Guard
 from execution_history.wiring import Application
+
+_TAGS = [
+    {"name": "history", "description": "What is kept: read it, delete it."},
+    {"name": "run", "description": "Run a Coze workflow and record it."},
+    {"name": "health", "description": "Whether this server can do its work."},
+]
 
 
 def create_app(application: Application) -> FastAPI:
@@ -24,14 +29,19 @@ def create_app(application: Application) -> FastAPI:
         title="execution-history",
         version=version("execution-history"),
         description="The history of every Coze workflow run, kept on your own disk.",
+        openapi_tags=_TAGS,
         docs_url=None,
         redoc_url=None,
+        # Redirecting a misspelt address could turn a call into another one.
+        redirect_slashes=False,
     )
-    for kind in (HTTPException, RequestValidationError, Exception):
+    for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_error)
+    # The last added is the outermost.
+    app.add_middleware(ErrorAnswers)
     app.add_middleware(Guard, hosts=(application.settings.host, *application.settings.allowed_hosts))
     app.include_router(history_router(application.service, application.runner))
-    _add_health(app, application)
+    app.include_router(health_router(application.service, application.recorder))
     add_docs(app)
 
     @app.get("/", include_in_schema=False)
@@ -39,19 +49,3 @@ def create_app(application: Application) -> FastAPI:
         return RedirectResponse("/docs")
 
     return app
-
-
-def _add_health(app: FastAPI, application: Application) -> None:
-    @app.get("/healthz", tags=["health"], summary="Whether the process is alive")
-    async def healthz() -> Response:
-        """Always the same answer, at no cost."""
-        return answer({"status": "ok"})
-
-    @app.get("/readyz", tags=["health"], summary="Whether runs can be recorded and read now")
-    async def readyz() -> Response:
-        """Reads and writes the store; 503 with a sentence for each problem otherwise."""
-        health = await application.service.health()
-        problems = [*health.problems, *application.recorder.problems()]
-        if not problems:
-            return answer({"status": "ok", "problems": []})
-        return answer({"status": "not ready", "problems": problems}, HTTPStatus.SERVICE_UNAVAILABLE)

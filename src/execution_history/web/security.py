@@ -1,38 +1,39 @@
-"""What stands before every request: whose host and origin it names, how large it is, and what the answer forbids.
+"""What stands before every request: whose host and origin it names, and what a browser may do with the answer.
 
 A page in a browser can make it send requests to 127.0.0.1. A ``Host`` that is not ours is therefore refused,
 which stops a foreign name that resolves here (DNS rebinding), and so is a change that another origin asks for.
 """
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from execution_history.web.answers import error_answer
+from execution_history.web.errors import Fault
 
-LARGEST_BODY: Final = 20 * 1024 * 1024
-"""Bytes of a request body: what Coze takes (coze-protocol 4.6)."""
-
-_TOO_LARGE: Final = f"The request body is larger than the {LARGEST_BODY // 1024 // 1024} MB that Coze takes."
 _OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# uri-host [ ":" port ] (RFC 9110, section 7.2), an IPv6 address in brackets.
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d{0,5})?")
+_POLICY: Final = (
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; "
+    b"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", _POLICY),
 )
-_POLICY: Final = (
-    b"content-security-policy",
-    (
-        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; "
-        b"base-uri 'none'; form-action 'self'"
-    ),
+_FOREIGN: Final = Fault(
+    HTTPStatus.FORBIDDEN,
+    "foreign_origin",
+    "A page of another origin may not change anything here: use this server's own page, or a program. "
+    "A proxy that adds TLS has to send X-Forwarded-Proto.",
 )
 
 
@@ -41,81 +42,63 @@ class Guard:
 
     Args:
         app: what is guarded.
-        hosts: names, besides this machine's own, under which the server may be addressed; ``*`` allows any.
+        hosts: names and addresses, besides this machine's own, that a ``Host`` may carry, with any port; ``*``
+            allows every name.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in (*_OWN_NAMES, *hosts))
+        self._names = frozenset((*_OWN_NAMES, *map(_as_name, hosts)))
+        self._allows_every_name = "*" in self._names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await refusal(scope, receive, send)
-            return
 
-        async def guarded_send(message: Message) -> None:
+        async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS, _POLICY]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        await self._app(scope, _limited(receive), guarded_send)
+        fault = self._fault(scope)
+        if fault is None:
+            await self._app(scope, receive, guarded)
+        else:
+            await fault.answer()(scope, receive, guarded)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        host = headers.get("host", "")
-        if "*" not in self._hosts and _name(host) not in self._hosts:
-            return error_answer(
+    def _fault(self, scope: Scope) -> Fault | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").strip().lower()
+        if not self._allows_every_name and _name(host) not in self._names:
+            return Fault(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "host_not_allowed",
                 f"This server does not answer to the name {host[:100]!r}: add it to the setting allowed_hosts "
                 "(EXECUTION_HISTORY_ALLOWED_HOSTS) if it should.",
             )
-        if scope["method"] in _CHANGING and not _is_same_origin(headers, host):
-            return error_answer(
-                HTTPStatus.FORBIDDEN,
-                "foreign_origin",
-                "A page of another origin may not change anything here; use this server's own page, or a program.",
-            )
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > LARGEST_BODY:
-            return _too_large()
+        if scope["method"] in _CHANGING and not _is_own_origin(headers, f"{scope['scheme']}://{host}"):
+            return _FOREIGN
         return None
 
 
-def _name(host: str) -> str:
-    """The name in a ``Host`` header, without its port."""
+def _as_name(host: str) -> str:
+    """A name of the settings in the form that a ``Host`` header has it."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    is_bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
+    return f"[{host}]" if is_bare_ipv6 else _name(host)
 
 
-def _is_same_origin(headers: Headers, host: str) -> bool:
+def _name(host: str) -> str:
+    """The name in a ``Host`` header, without its port; empty when it is none."""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found[1]
+
+
+def _is_own_origin(headers: Headers, own: str) -> bool:
     """Whether the request comes from a program, or from a page of this very server (Fetch, section 3.1)."""
     if headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         return False
     origin = headers.get("origin")
-    return origin is None or origin.lower().partition("://")[2] == host.strip().lower()
-
-
-def _limited(receive: Receive) -> Receive:
-    taken = 0
-
-    async def limited() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > LARGEST_BODY:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
-        return message
-
-    return limited
-
-
-def _too_large() -> Response:
-    return error_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_entity_too_large", _TOO_LARGE)
+    return origin is None or origin.strip().lower() == own

@@ -1,26 +1,32 @@
-"""Routes whose parameters may hold anything, slashes and percent signs included.
+"""The kind of route that the API is made of: any text in its path, a bounded body, errors in our shape.
 
-Servers decode a path before it is matched, and a slash that was ``%2F`` would then divide it. A route of
-this kind is matched against the path as it was sent, in which those two characters are still written out.
+Servers decode a path before it is matched, and a slash that was ``%2F`` would then divide it. These routes are matched
+against the path as it was sent, in which encoded slashes and percent signs are still written out.
 """
 
 import re
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
-from execution_history.web.answers import answer_error
+from execution_history.web.errors import answer_error
 
+LARGEST_BODY: Final = 20 * 1024 * 1024
+"""Bytes of a request body: what Coze takes (coze-protocol 4.6)."""
+
+_TOO_LARGE: Final = f"The request body is larger than the {LARGEST_BODY // 1024 // 1024} MB that Coze takes."
 _KEPT: Final = re.compile(rb"%(2[Ff5])")
 
 
 class HistoryRoute(APIRoute):
-    """A route that keeps encoded slashes within a parameter, and answers errors in our shape wherever it is mounted."""
+    """A route of the API, the same wherever it is mounted."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match *scope* by its undecoded path."""
@@ -35,10 +41,11 @@ class HistoryRoute(APIRoute):
     def get_route_handler(self) -> Any:  # noqa: ANN401 - FastAPI's own type is a coroutine it does not name
         """The handler, with every exception turned into an answer."""
         handle = super().get_route_handler()
+        takes_body = bool(self.methods and "POST" in self.methods)
 
         async def answered(request: Request) -> Response:
             try:
-                return await handle(request)
+                return await handle(_bounded(request) if takes_body else request)
             except Exception as error:  # noqa: BLE001 - each has its answer, the unexpected one is logged there
                 return answer_error(request, error)
 
@@ -52,3 +59,21 @@ def _careful_path(scope: Scope) -> str:
         return str(scope["path"]).replace("%", "%25")
     path = _KEPT.sub(rb"%25\1", raw.partition(b"?")[0])
     return unquote_to_bytes(path).decode("utf-8", "replace")
+
+
+def _bounded(request: Request) -> Request:
+    """*request*, its body refused with 413 as soon as it is known to be too large."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > LARGEST_BODY:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await request.receive()
+        taken += len(message.get("body", b""))
+        if taken > LARGEST_BODY:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+        return message
+
+    return Request(request.scope, bounded)

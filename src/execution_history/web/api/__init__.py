@@ -1,0 +1,6 @@
+"""The JSON routes: each reads its parameters, calls one thing and answers."""
+
+from execution_history.web.api.health import health_router
+from execution_history.web.api.router import history_router
+
+__all__ = ["health_router", "history_router"]

@@ -1,0 +1,38 @@
+"""Whether the server is alive, and whether it can do its work."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from execution_history.recorder import Recorder
+from execution_history.service import ExecutionHistoryService
+from execution_history.web.answers import answer
+from execution_history.web.api.schemas import AliveAnswer, NotReadyAnswer, ReadyAnswer
+
+
+def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRouter:
+    """``/healthz`` and ``/readyz``."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer)
+    async def healthz() -> Response:
+        """Always the same answer, at no cost."""
+        return answer({"status": "ok"})
+
+    @router.get(
+        "/readyz",
+        summary="Whether runs can be recorded and read now",
+        response_model=ReadyAnswer,
+        responses={503: {"model": NotReadyAnswer, "description": "Something is wrong; each problem has a sentence."}},
+    )
+    async def readyz() -> Response:
+        """Reads and writes the store, and asks the recorder what it could not write."""
+        problems = [*(await service.health()).problems, *recorder.problems()]
+        if not problems:
+            return answer({"status": "ok", "problems": []})
+        error = {"code": "not_ready", "message": " ".join(problems)}
+        content = {"success": False, "status": "not ready", "problems": problems, "error": error}
+        return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return router

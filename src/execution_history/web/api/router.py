@@ -1,0 +1,70 @@
+"""The routes under ``/coze`` as one router, for an application of ours or of yours."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from execution_history.coze import CozeRunner
+from execution_history.service import ExecutionHistoryService
+from execution_history.web.api.history import add_deleting, add_reading
+from execution_history.web.api.route import HistoryRoute
+from execution_history.web.api.runs import add_running
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def history_router(
+    service: ExecutionHistoryService, runner: CozeRunner | None = None, prefix: str = "/coze"
+) -> APIRouter:
+    """The routes of the API: ``app.include_router(history_router(service))``.
+
+    Its errors have our shape in any application, whose own handlers stay as they are.
+
+    Args:
+        service: where histories are.
+        runner: what runs workflows; without one the run routes say so.
+        prefix: what every path begins with.
+    """
+    router = APIRouter(prefix=prefix, route_class=HistoryRoute)
+    add_reading(router, service)
+    add_deleting(router, service)
+    add_running(router, runner)
+    _add_refusals(router)
+    return router
+
+
+def _add_refusals(router: APIRouter) -> None:
+    """Answer here what the application would otherwise answer in its own shape: methods that a path does not have.
+
+    A record whose id is empty must not be found either: the application would redirect ``…/history/`` to
+    ``…/history``, and a caller who meant to delete one record without an id would clear them all.
+    """
+    allowed: dict[str, set[str]] = {}
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            allowed.setdefault(route.path.removeprefix(router.prefix), set()).update(route.methods or ())
+    for path, methods in allowed.items():
+        _add_hidden(router, path, _METHODS - methods, _refuse(methods))
+    _add_hidden(router, "/workflows/{workflow_id}/history/{rest:path}", _METHODS, _refuse(set()))
+
+
+def _add_hidden(
+    router: APIRouter, path: str, methods: frozenset[str], endpoint: Callable[[], Awaitable[Response]]
+) -> None:
+    router.add_api_route(path, endpoint, methods=sorted(methods), include_in_schema=False, response_model=None)
+
+
+def _refuse(methods: set[str]) -> Callable[[], Awaitable[Response]]:
+    """An endpoint that says which *methods* there are, or that there is nothing at all."""
+
+    async def refused() -> Response:
+        if methods:
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(methods))})
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+
+    return refused

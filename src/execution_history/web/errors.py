@@ -1,0 +1,134 @@
+"""What went wrong, as an answer: ``{"success": false, "error": {"code", "message"}}`` with a fitting status."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from execution_history import errors
+from execution_history.web.answers import answer
+
+_log = logging.getLogger("execution_history.web")
+
+# The first that fits is taken, so a kind stands before what it is a kind of.
+_KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
+    (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
+    (errors.ExecutionExists, HTTPStatus.CONFLICT, "execution_exists"),
+    (errors.IllegalTransition, HTTPStatus.CONFLICT, "illegal_transition"),
+    (errors.AccountError, HTTPStatus.SERVICE_UNAVAILABLE, "account_not_usable"),
+    (errors.SettingsError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),
+    (errors.StoreFull, HTTPStatus.INSUFFICIENT_STORAGE, "store_full"),
+    (errors.StoreBusy, HTTPStatus.SERVICE_UNAVAILABLE, "store_busy"),
+    (errors.StoreUnwritable, HTTPStatus.SERVICE_UNAVAILABLE, "store_unwritable"),
+    (errors.StoreDamaged, HTTPStatus.SERVICE_UNAVAILABLE, "store_damaged"),
+    (errors.StoreTooNew, HTTPStatus.SERVICE_UNAVAILABLE, "store_too_new"),
+    (errors.StoreClosed, HTTPStatus.SERVICE_UNAVAILABLE, "store_closed"),
+    (errors.StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "store"),
+    (errors.ExecutionHistoryError, HTTPStatus.INTERNAL_SERVER_ERROR, "internal"),
+)
+# Words of our own: the names that Python gives to statuses change between its versions.
+_CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_SENTENCES: Final = {
+    400: "The request body cannot be read: it is JSON in UTF-8, not nested thousands of levels deep.",
+    404: "There is nothing at this address; /docs lists what there is.",
+    405: "This address does not answer this method; /docs lists what it does.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as a caller is told of it: a status, a word for programs and a sentence for people."""
+
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def answer(self) -> Response:
+        """The fault as an answer of its own."""
+        content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": self.message}}
+        return answer(content, self.status, self.headers)
+
+
+def fault_of(error: Exception, place: str) -> Fault:
+    """What to tell a caller of *error*; one that was not expected is told to the log, with *place*, instead."""
+    if isinstance(error, HTTPException):
+        return _http_fault(error)
+    if isinstance(error, RequestValidationError):
+        return Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input", _validation_sentence(error))
+    for kind, status, code in _KINDS:
+        if isinstance(error, kind):
+            return Fault(status, code, str(error))
+    _log.error("An unexpected error in %s", place, exc_info=error)
+    return Fault(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this server; its log says what."
+    )
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """The answer to any exception; an exception handler of Starlette's kind."""
+    return fault_of(error, f"{request.method} {request.url.path}").answer()
+
+
+class ErrorAnswers:
+    """The layer in which whatever the application raises becomes an answer.
+
+    It stands inside the layer that guards, so that these answers too have that layer's headers; Starlette's own
+    last resort is outside of all others.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and answer where that raises before an answer has begun."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if has_begun:
+                raise
+            await answer_error(Request(scope), error)(scope, receive, send)
+
+
+def _http_fault(error: HTTPException) -> Fault:
+    status = error.status_code
+    is_general = status == HTTPStatus.BAD_REQUEST or error.detail == HTTPStatus(status).phrase
+    message = _SENTENCES.get(status, f"{HTTPStatus(status).phrase}.") if is_general else str(error.detail)
+    return Fault(status, _CODES.get(status, f"http_{status}"), message, error.headers or {})
+
+
+def _validation_sentence(error: RequestValidationError) -> str:
+    """The first fault, with the name of what is wrong."""
+    faults = error.errors()
+    if not faults:
+        return "The request is not what this address expects; /docs says what is."
+    fault = faults[0]
+    where = [str(part) for part in fault["loc"]]
+    if fault["type"] == "json_invalid":
+        return "The request body is not valid JSON."
+    if where == ["body"]:
+        return "The request needs a JSON object as its body, sent with Content-Type: application/json."
+    name = ".".join(where[1:]) or where[0]
+    if fault["type"] == "missing":
+        return f"{name} is missing."
+    problem = str(fault["msg"]).removeprefix("Value error, ")
+    if problem.startswith("Input should "):
+        return f"{name} {problem.removeprefix('Input ')}."
+    return f"{name} is wrong: {problem[:1].lower()}{problem[1:]}."

@@ -1,0 +1,170 @@
+"""Errors: one shape, the right status, one sentence, whatever went wrong."""
+
+from typing import Any
+
+import pytest
+
+from execution_history import ExecutionHistoryService, errors
+from execution_history.web.errors import fault_of
+from tests.web.conftest import Served
+
+pytestmark = pytest.mark.anyio
+
+_STREAM = "/coze/workflows/stream_run"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status", "code"),
+    [
+        ("GET", "/nowhere", None, 404, "not_found"),
+        ("GET", "/coze/workflows/", None, 404, "not_found"),
+        ("GET", "/docs/assets/nothing.js", None, 404, "not_found"),
+        ("GET", "/coze/workflows/w/history/missing", None, 404, "not_found"),
+        ("PUT", "/coze/workflows/w/history", None, 405, "method_not_allowed"),
+        ("POST", "/healthz", None, 405, "method_not_allowed"),
+        ("GET", "/coze/workflows/w/history?page_size=0", None, 422, "invalid_input"),
+        ("GET", "/coze/workflows/w/history?page_size=101", None, 422, "invalid_input"),
+        ("GET", "/coze/workflows/w/history?page_size=abc", None, 422, "invalid_input"),
+        ("GET", "/coze/workflows/w/history?page_index=0", None, 422, "invalid_input"),
+        ("POST", _STREAM, b"{", 422, "invalid_input"),
+        ("POST", _STREAM, b"null", 422, "invalid_input"),
+        ("POST", _STREAM, b"{}", 422, "invalid_input"),
+        ("POST", _STREAM, b'{"workflow_id": ""}', 422, "invalid_input"),
+        ("POST", _STREAM, b'{"workflow_id": 7}', 422, "invalid_input"),
+        ("POST", _STREAM, b'{"workflow_id": "\\ud800"}', 422, "invalid_input"),
+        ("POST", _STREAM, b'{"workflow_id": "w", "conversation_id": "\\ud800"}', 422, "invalid_input"),
+        ("POST", _STREAM, b'{"workflow_id": "w", "parameters": [1]}', 422, "invalid_input"),
+        ("POST", f"{_STREAM}?account_id=x", b'{"workflow_id": "w"}', 503, "account_not_usable"),
+        ("POST", "/coze/workflows/w/run", b'{"bot_id": "\xff"}', 400, "bad_request"),
+        ("POST", "/coze/workflows/w/run", b'{"parameters": {"a": ' + b"[" * 200_000 + b"}}", 400, "bad_request"),
+        ("POST", "/coze/workflows/w/run", b'{"user_id": "\\udfff"}', 422, "invalid_input"),
+        ("POST", "/coze/workflows/w/run?account_id=x", b"{}", 503, "account_not_usable"),
+        ("POST", "/coze/workflows/w/run", b" " * (21 * 1024 * 1024), 413, "body_too_large"),
+    ],
+)
+async def test_errors_have_one_shape_and_the_right_status(
+    shared_web: Served, method: str, path: str, content: bytes | None, status: int, code: str
+) -> None:
+    """A word for programs, a sentence for people, never a traceback."""
+    answer = await shared_web.client.request(
+        method, path, content=content, headers={"Content-Type": "application/json"}
+    )
+    error = answer.json()
+    assert (status, False, code) == (answer.status_code, error["success"], error["error"]["code"])
+    assert error["error"]["message"].endswith(".")
+    assert {"success", "error"} == set(error)
+    assert {"code", "message"} == set(error["error"])
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("page_size=0", "page_size should be greater than or equal to 1."),
+        ("page_size=101", "page_size should be less than or equal to 100."),
+        ("page_index=abc", "page_index should be a valid integer, unable to parse string as an integer."),
+    ],
+)
+async def test_a_wrong_parameter_is_named(shared_web: Served, query: str, sentence: str) -> None:
+    """In a sentence that can be shown as it is."""
+    answer = await shared_web.client.get(f"/coze/workflows/w/history?{query}")
+    assert sentence == answer.json()["error"]["message"]
+
+
+async def test_a_wrong_body_is_named(shared_web: Served) -> None:
+    """A missing key, and a body that is not declared as JSON."""
+    missing = await shared_web.client.post(_STREAM, json={})
+    assert "workflow_id is missing." == missing.json()["error"]["message"]
+    undeclared = await shared_web.client.post(
+        _STREAM, content=b'{"workflow_id": "w"}', headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert "Content-Type: application/json" in undeclared.json()["error"]["message"]
+
+
+async def test_a_wrong_method_is_told_the_right_ones(shared_web: Served) -> None:
+    """RFC 9110, section 15.5.6: all that the address answers, not only the first found."""
+    answer = await shared_web.client.put("/coze/workflows/w/history")
+    assert "DELETE, GET" == answer.headers["allow"]
+    assert "POST" == (await shared_web.client.get("/coze/workflows/stream_run")).headers["allow"]
+
+
+async def test_an_account_that_cannot_be_used_is_told_what_to_set(shared_web: Served) -> None:
+    """Before the stream begins, as an ordinary answer."""
+    answer = await shared_web.client.post(f"{_STREAM}?account_id=staging", json={"workflow_id": "w"})
+    assert "application/json" == answer.headers["content-type"]
+    assert "accounts.staging.token" in answer.json()["error"]["message"]
+
+
+async def test_a_body_without_a_length_is_limited_too(shared_web: Served) -> None:
+    """Chunked transfer cannot go round the limit."""
+
+    async def endless() -> Any:
+        for _ in range(25):
+            yield b" " * 1024 * 1024
+
+    answer = await shared_web.client.post(
+        "/coze/workflows/w/run", content=endless(), headers={"Content-Type": "application/json"}
+    )
+    assert (413, "body_too_large") == (answer.status_code, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize("path", ["/coze/workflows/w/history", "/readyz"])
+async def test_an_unexpected_error_is_a_500_with_a_sentence(
+    shared_web: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Its details are for the log; the answer is guarded like any other."""
+
+    async def broken(*_: object) -> Any:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(ExecutionHistoryService, "page_bytes", broken)
+    monkeypatch.setattr(ExecutionHistoryService, "health", broken)
+    answer = await shared_web.client.get(path)
+    assert (500, "internal") == (answer.status_code, answer.json()["error"]["code"])
+    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert "secret" not in answer.text
+    assert ["execution_history.web"] == [entry.name for entry in caplog.records if entry.exc_info]
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.InvalidPage("x."), 422, "invalid_input"),
+        (errors.ExecutionExists("w", "e"), 409, "execution_exists"),
+        (errors.IllegalTransition("e", "success", "running"), 409, "illegal_transition"),
+        (errors.AccountError("x."), 503, "account_not_usable"),
+        (errors.StoreFull("x."), 507, "store_full"),
+        (errors.StoreBusy("x."), 503, "store_busy"),
+        (errors.StoreUnwritable("x."), 503, "store_unwritable"),
+        (errors.StoreError("x."), 503, "store"),
+        (ValueError("x."), 500, "internal"),
+    ],
+)
+def test_every_error_of_ours_has_a_status_and_a_word(error: Exception, status: int, code: str) -> None:
+    """Whose fault it is can be told from the status."""
+    fault = fault_of(error, "a test")
+    assert (status, code) == (fault.status, fault.code)
+
+
+def test_no_error_of_ours_is_unexpected() -> None:
+    """A kind that is added to the tree later is found by the kind it belongs to."""
+    kinds = [errors.ExecutionHistoryError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    assert [] == [
+        kind.__name__ for kind in kinds if "its log says" in fault_of(kind.__new__(kind, "x"), "a test").message
+    ]
+
+
+async def test_health_says_whether_runs_can_be_recorded(web: Served) -> None:
+    """Alive is one thing, ready another."""
+    assert {"status": "ok"} == (await web.client.get("/healthz")).json()
+    assert {"status": "ok", "problems": []} == (await web.client.get("/readyz")).json()
+    await web.application.service.store.aclose()
+    answer = await web.client.get("/readyz")
+    problems = answer.json()["problems"]
+    assert (503, 1, "not_ready", False) == (
+        answer.status_code, len(problems), answer.json()["error"]["code"], answer.json()["success"],
+    )  # fmt: skip
+    assert problems[0] == answer.json()["error"]["message"]
+    assert 200 == (await web.client.get("/healthz")).status_code
