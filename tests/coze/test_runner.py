@@ -158,6 +158,17 @@ async def test_a_wrong_token_is_a_rejection(house: _House) -> None:
     assert "not-the-token" not in str(record)
 
 
+async def test_half_a_surrogate_pair_never_breaks_a_run(house: _House) -> None:
+    """In an input or in any id: it is sent and recorded in its visible form."""
+    half = "a\ud800"
+    result = await house.runner.execute_workflow(_IDS["short_answer"], {half: half}, half, half, user_id=half)
+    record = await house.record(_IDS["short_answer"])
+    assert "success" == result["status"]
+    assert ("a\\ud800", "a\\ud800", {"a\\ud800": "a\\ud800"}) == (
+        record["bot_id"], record["conversation_id"], record["input_parameters"],
+    )  # fmt: skip
+
+
 async def test_an_unknown_account_is_an_error_before_anything_is_recorded(house: _House) -> None:
     """The sentence says what to set."""
     with pytest.raises(AccountError, match=r"accounts\.nobody\.token"):

@@ -158,7 +158,10 @@ class CozeRunner:
         """Open the record, then build the request that carries it."""
         check_identifier("workflow id", workflow_id)
         self._upstream.check(account_id)
-        plain = decode(encode(dict(parameters or {})))
+        # Inputs and ids alike: what JSON cannot hold is sent in the form in which it is recorded.
+        plain, bot_id, conversation_id, user_id = decode(
+            encode((dict(parameters or {}), bot_id, conversation_id, user_id))
+        )
         call = Call(kind, workflow_id, plain, bot_id, None, conversation_id, connector_uid=user_id)
         body: dict[str, Any] = {"workflow_id": workflow_id, "parameters": plain}
         if bot_id is not None:
