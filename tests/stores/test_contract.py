@@ -298,6 +298,25 @@ async def test_a_closed_store_says_so(store: HistoryStore) -> None:
         await store.page("w", 1, 1)
 
 
+async def test_closing_while_others_call_leaves_nobody_waiting(store: HistoryStore) -> None:
+    """Each is answered, with a result or with the sentence that the store is closed."""
+
+    async def run(name: str) -> int:
+        for number in range(200):
+            try:
+                await store.create(document(f"{name}-{number}"))
+            except StoreClosed:
+                return number
+        return 200
+
+    async with asyncio.timeout(30):
+        calls = [asyncio.create_task(run(name)) for name in "abcd"]
+        threads = [asyncio.create_task(asyncio.to_thread(asyncio.run, run(name))) for name in "wxyz"]
+        await asyncio.sleep(0.02)
+        await asyncio.gather(store.aclose(), store.aclose())
+        assert all(isinstance(number, int) for number in await asyncio.gather(*calls, *threads))
+
+
 async def test_a_healthy_store_has_no_problems(store: HistoryStore) -> None:
     """Until it is closed."""
     assert () == (await store.health()).problems

@@ -1,6 +1,7 @@
 """The embedded store: keeps the promise of :class:`~execution_history.store.HistoryStore` in one folder."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import weakref
@@ -77,7 +78,8 @@ class SQLiteStore:
         """See :meth:`HistoryStore.aclose`."""
         opened = self._opened
         if opened is not None:
-            await opened.faces.flush()
+            with contextlib.suppress(StoreClosed):  # somebody else is closing too
+                await opened.faces.flush()
         await asyncio.to_thread(self._close)
 
     async def create(self, document: Document) -> None:

@@ -88,6 +88,7 @@ class Writer:
         self._carried: _Operation | None = None
         self._expected = 1
         self._closing = False
+        self._entrance = threading.Lock()
         self._untidy = True
         self._thread = threading.Thread(target=self._serve, name="execution-history-writer", daemon=True)
 
@@ -131,14 +132,18 @@ class Writer:
         return await operation.future  # type: ignore[no-any-return]
 
     def post(self, work: Callable[[], None]) -> None:
-        """Run *work* in the writer thread, outside a transaction, holding the lock between processes."""
-        with contextlib.suppress(StoreClosed):
-            self._enqueue(_Operation(lambda _: work(), None, None, None, outside=True))
+        """Run *work* in the writer thread, outside a transaction, holding the lock between processes.
+
+        Raises:
+            StoreClosed: the writer has been stopped.
+        """
+        self._enqueue(_Operation(lambda _: work(), None, None, None, outside=True))
 
     def stop(self) -> None:
         """Finish what has queued up and end the thread; returns when it has ended."""
-        self._closing = True
-        self._queue.put(None)
+        with self._entrance:
+            self._closing = True
+            self._queue.put(None)
         self._thread.join()
 
     def close(self) -> None:
@@ -146,9 +151,11 @@ class Writer:
         self._connection.close()
 
     def _enqueue(self, operation: _Operation) -> None:
-        if self._closing:
-            raise StoreClosed("This history was closed; make a new service.")
-        self._queue.put(operation)
+        # Nothing may queue up behind the end: nobody would answer it.
+        with self._entrance:
+            if self._closing:
+                raise StoreClosed("This history was closed; make a new service.")
+            self._queue.put(operation)
 
     def _serve(self) -> None:
         while True:

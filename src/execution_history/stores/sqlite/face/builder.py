@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import apsw
 
-from execution_history.errors import StoreError
+from execution_history.errors import StoreClosed, StoreError
 from execution_history.stores.sqlite.changes import FaceState
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.layout import Header
@@ -203,9 +203,14 @@ class Builder:
                 built = None if job.cancelled else self._make(job)
             except (OSError, apsw.Error, StoreError, NotOurs, _NoRoom) as error:
                 _log.warning("Making a JSON file anew failed and is tried again: %s", type(error).__name__)
-                self._writer.post(lambda job=job: self._retry(job))  # type: ignore[misc]
+                self._post(lambda job=job: self._retry(job))  # type: ignore[misc]
             else:
-                self._writer.post(lambda job=job, built=built: self._finish(job, built))  # type: ignore[misc]
+                self._post(lambda job=job, built=built: self._finish(job, built))  # type: ignore[misc]
+
+    def _post(self, work: Callable[[], None]) -> None:
+        """Have *work* done in the writer thread; after that has stopped, the next opening makes the file."""
+        with contextlib.suppress(StoreClosed):
+            self._writer.post(work)
 
     def _path(self, job: _Job) -> Path:
         return self._folder / f".{id(job):x}.{os.getpid()}.building"
