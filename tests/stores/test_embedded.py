@@ -229,6 +229,26 @@ async def test_a_large_file_is_current_after_every_call(tmp_path: Path) -> None:
     await store.aclose()
 
 
+async def test_changes_of_one_millisecond_are_caught_up_in_the_order_they_came(tmp_path: Path) -> None:
+    """Whichever of them was updated last."""
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    for name in ("a", "b", "c"):
+        await store.create(document(name))
+    await store.update("w", "b", change(status="success"))
+    await store.update("w", "a", change(status="success"))
+    await store.create(document("d"))
+    await store.delete("w", "d")
+    await store.create(document("d"))
+    reader = store._parts.reader
+    with reader.connection() as connection:
+        changes = reader.face_changes(connection, "w", 0)
+    assert [("d", False), ("a", True), ("b", True), ("c", True), ("d", True)] == [
+        (entry.execute_id, entry.body is not None) for entry in changes
+    ]
+    await store.aclose()
+
+
 async def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     """Writing at once: no record is lost, the counters are exact, the files show both."""
     program = (

@@ -189,14 +189,14 @@ WHERE w.workflow_id = ?
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: changed_in_workflow
--- The records of a workflow changed after a revision, in order; the plus keeps to the index over revisions.
-SELECT e.revision, e.execute_id, e.create_time, e.packing, e.document
+-- The records of a workflow changed after a revision, in the order they came; the plus keeps to the index over revisions.
+SELECT e.execute_id, e.create_time, e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = +e.workflow
-WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY e.revision;
+WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY e.seq;
 
 -- name: deleted_in_workflow
 -- The deletions in a workflow after a revision, in order.
-SELECT revision, execute_id, create_time FROM deletions WHERE revision > ? AND +workflow_id = ? ORDER BY revision;
+SELECT execute_id, create_time FROM deletions WHERE revision > ? AND +workflow_id = ? ORDER BY revision;
 
 -- name: deleted_after
 -- Whether a record, or its whole workflow, was deleted after a revision.

@@ -182,17 +182,20 @@ class Reader:
             return None if state is None else (state, list(self.documents(connection, workflow_id)))
 
     def face_changes(self, connection: apsw.Connection, workflow_id: str, since: int) -> list[FaceChange]:
-        """What has changed in a workflow after a revision, in order."""
-        changes: list[tuple[int, FaceChange]] = [
-            (row[0], FaceChange(row[1], row[2], self._unpack(connection, row[3], row[4])))
-            for row in connection.execute(query("changed_in_workflow"), (since, workflow_id))
+        """What has changed in a workflow after a revision: first what went, then what came or changed.
+
+        The latter stands in the order in which it came, which decides between records of one millisecond; a record that
+        was deleted and came again is in both parts.
+        """
+        gone = [
+            FaceChange(row[0], row[1], None)
+            for row in _rows(connection, "deleted_in_workflow", since, workflow_id)
+            if row[0] is not None
         ]
-        changes += [
-            (row[0], FaceChange(row[1], row[2], None))
-            for row in connection.execute(query("deleted_in_workflow"), (since, workflow_id))
-            if row[1] is not None
+        return gone + [
+            FaceChange(row[0], row[1], self._unpack(connection, row[2], row[3]))
+            for row in _rows(connection, "changed_in_workflow", since, workflow_id)
         ]
-        return [change for _, change in sorted(changes, key=lambda entry: entry[0])]
 
     def safety(self, connection: apsw.Connection) -> tuple[str, int]:
         """During which start of the machine the store was last open, and up to which revision its files are safe."""
