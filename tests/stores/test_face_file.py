@@ -155,6 +155,17 @@ def test_a_touched_file_is_told_apart(tmp_path: Path) -> None:
     face.close()
 
 
+def test_a_record_without_room_lets_no_newer_one_pass(tmp_path: Path) -> None:
+    """Of two from one millisecond the order in which they came must stay, whatever their size."""
+    path = tmp_path / "w.json"
+    write_new(path, Header("w", 0, 5, 7, 0), [], 2_000)
+    face = FaceFile(path)
+    large = _Shown("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
+    small = _Shown("small", 9, document("small", now=9).body, new=True)
+    assert [large, small] == face.apply([large, small])
+    face.close()
+
+
 def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None:
     """Killed while a record waits for room, the next opening must see that the file is behind."""
     path = tmp_path / "w.json"

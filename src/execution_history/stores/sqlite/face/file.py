@@ -115,8 +115,17 @@ class FaceFile:
         return self.header.newest_at - self.body_start
 
     def apply(self, changes: Sequence[Shown]) -> list[Shown]:
-        """Make the edits for *changes*; those that found no room, in order."""
-        return [change for change in changes if not self._apply_one(change)]
+        """Make the edits for *changes*; those that found no room, in order.
+
+        A new record without room keeps all that follow it waiting: of records of one millisecond the later stands first.
+        """
+        blocked: list[Shown] = []
+        is_full = False
+        for change in changes:
+            if is_full or not self._apply_one(change):
+                blocked.append(change)
+                is_full = is_full or change.new
+        return blocked
 
     def finish(self, total: int, updated_at: int, revision: int) -> None:
         """Write the header after the edits it speaks of, then the time that proves them complete."""
