@@ -117,7 +117,7 @@ class FaceFile:
     def apply(self, changes: Sequence[Shown]) -> list[Shown]:
         """Make the edits for *changes*; those that found no room, in order.
 
-        A new record without room keeps all that follow it waiting: of records of one millisecond the later stands first.
+        A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
         """
         blocked: list[Shown] = []
         is_full = False
