@@ -15,8 +15,8 @@ def document(execute_id: str, workflow_id: str = "w", now: int = 1_000, **fields
 def change(now: int = 2_000, status: str | None = None, **fields: Any) -> RecordChange:
     """What an update asks for."""
     metadata = fields.pop("metadata", None)
-    only_from = fields.pop("only_from", None)
-    return RecordChange.of(now, status, metadata, only_from, fields)
+    only_from, only_while = fields.pop("only_from", None), fields.pop("only_while", None)
+    return RecordChange.of(now, status, metadata, only_from, fields, only_while)
 
 
 def ids(documents: Any) -> list[str]:

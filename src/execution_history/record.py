@@ -5,9 +5,9 @@ and never look inside. This module is the only one that writes such a document. 
 ids are passed in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict, cast
+from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
 
 import orjson
 
@@ -15,6 +15,9 @@ from execution_history.errors import IllegalTransition, InvalidIdentifier, Inval
 from execution_history.jsonvalue import encode
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
+
+UPSTREAM_KEY: Final = "coze_execute_id"
+"""The key in a record's ``metadata`` that holds the id that the run has upstream, once that is known."""
 
 STATUSES: Final[tuple[ExecutionStatus, ...]] = ("running", "success", "failed", "interrupted")
 
@@ -69,7 +72,8 @@ _MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be sec
 class Document:
     """A record's bytes together with the facts that a store finds, sorts and counts it by.
 
-    ``body`` is compact UTF-8 JSON of the 19 keys; the other fields repeat what stands in it.
+    ``body`` is compact UTF-8 JSON of the 19 keys; the other fields repeat what stands in it. ``upstream_id`` is
+    ``metadata["coze_execute_id"]`` where that is a text.
     """
 
     workflow_id: str
@@ -78,10 +82,11 @@ class Document:
     update_time: int
     status: str
     body: bytes
+    upstream_id: str | None = None
 
     @classmethod
-    def of(cls, record: dict[str, Any], body: bytes) -> "Document":
-        """The document of *record*, whose serialised form is *body*."""
+    def of(cls, record: dict[str, Any], body: bytes, upstream_id: object = None) -> "Document":
+        """The document of *record*, whose serialised form is *body*; *upstream_id* counts when it can be an id."""
         return cls(
             record["workflow_id"],
             record["execute_id"],
@@ -89,6 +94,7 @@ class Document:
             record["update_time"],
             record["execute_status"],
             body,
+            upstream_id if _is_identifier(upstream_id) else None,
         )
 
 
@@ -107,6 +113,14 @@ def check_identifier(what: str, value: object) -> str:
     except UnicodeEncodeError:
         raise InvalidIdentifier(f"The {what} {value[:80]!r} holds half of a surrogate pair.") from None
     return str(value)
+
+
+def _is_identifier(value: object) -> TypeGuard[str]:
+    try:
+        check_identifier("id", value)
+    except InvalidIdentifier:
+        return False
+    return True
 
 
 def check_status(status: object) -> ExecutionStatus:
@@ -153,16 +167,17 @@ def new_document(
     for key, value in fields.items():
         if value is not None:
             record[key] = orjson.Fragment(encode(value))
-    return Document.of(record, orjson.dumps(record))
+    upstream_id = metadata.get(UPSTREAM_KEY) if isinstance(metadata, Mapping) else None
+    return Document.of(record, orjson.dumps(record), upstream_id)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordChange:
     """What an update asks for. Only what is given changes; ``metadata`` is merged key by key.
 
-    ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes, and
-    ``only_from``, when given, names the statuses in which the change applies at all: a record in
-    another one is left as it is (compare-and-set).
+    ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes.
+    ``only_from``, when given, names the statuses in which the change applies at all, and ``only_while`` maps
+    metadata keys to the values that they must have: any other record is left as it is (compare-and-set).
     """
 
     now: int
@@ -170,6 +185,7 @@ class RecordChange:
     fields: dict[str, bytes]
     metadata: dict[str, bytes]
     only_from: frozenset[str] | None = None
+    only_while: Mapping[str, object] | None = None
 
     @classmethod
     def of(
@@ -179,10 +195,13 @@ class RecordChange:
         metadata: Mapping[str, object] | None = None,
         only_from: frozenset[str] | None = None,
         fields: Mapping[str, object] | None = None,
+        only_while: Mapping[str, object] | None = None,
+        cleared: Iterable[str] = (),
     ) -> "RecordChange":
         """A change at *now* (milliseconds) from plain Python values; ``None`` means unchanged.
 
-        *fields* maps record keys to values, *metadata* what is merged into that key.
+        *fields* maps record keys to values, *metadata* what is merged into that key; the keys in *cleared* become
+        null where *fields* does not give them a value.
 
         Raises:
             InvalidStatus: *status* is none of the four.
@@ -190,9 +209,11 @@ class RecordChange:
         return cls(
             now,
             None if status is None else check_status(status),
-            {key: encode(value) for key, value in (fields or {}).items() if value is not None},
+            dict.fromkeys(cleared, b"null")
+            | {key: encode(value) for key, value in (fields or {}).items() if value is not None},
             {str(key): encode(value) for key, value in (metadata or {}).items()},
             only_from,
+            only_while,
         )
 
     def size(self) -> int:
@@ -200,7 +221,7 @@ class RecordChange:
         return sum(map(len, self.fields.values())) + sum(map(len, self.metadata.values()))
 
     def apply(self, body: bytes) -> Document | None:
-        """The changed document, or ``None`` when ``only_from`` excludes the record's status.
+        """The changed document, or ``None`` when ``only_from`` or ``only_while`` excludes the record.
 
         ``update_time`` becomes *now*, or one more than it was where the clock has not moved: it always
         rises, so that of two versions of a record the later one can be told.
@@ -212,6 +233,9 @@ class RecordChange:
         current = record["execute_status"]
         if self.only_from is not None and current not in self.only_from:
             return None
+        kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
+        if self.only_while and any(kept.get(key) != value for key, value in self.only_while.items()):
+            return None
         if self.status is not None and self.status != current:
             if current not in OPEN_STATUSES:
                 raise IllegalTransition(record["execute_id"], current, self.status)
@@ -219,10 +243,11 @@ class RecordChange:
         for key, value in self.fields.items():
             record[key] = orjson.Fragment(value)
         if self.metadata:
-            kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
             record["metadata"] = {**kept, **{key: orjson.Fragment(v) for key, v in self.metadata.items()}}
         record["update_time"] = max(self.now, record["update_time"] + 1)
-        return Document.of(record, orjson.dumps(record))
+        changed = self.metadata.get(UPSTREAM_KEY)
+        upstream_id = kept.get(UPSTREAM_KEY) if changed is None else orjson.loads(changed)
+        return Document.of(record, orjson.dumps(record), upstream_id)
 
 
 def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:
@@ -256,7 +281,7 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document 
     if extra:
         record["metadata"] = {**record["metadata"], "adopted_fields": extra}
     body = encode(record)
-    return Document.of(record, body)
+    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY))
 
 
 def _milliseconds(value: object) -> int | None:

@@ -116,6 +116,9 @@ class HistoryStore(Protocol):
     async def find(self, execute_id: str) -> list[bytes]:
         """The records with this execute id in any workflow, newest first; most often one or none."""
 
+    async def find_upstream(self, upstream_id: str) -> list[bytes]:
+        """The records whose run has this id upstream (``metadata["coze_execute_id"]``), newest first."""
+
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
 

@@ -150,6 +150,31 @@ async def test_a_record_is_found_by_its_id_alone(store: HistoryStore) -> None:
     assert [] == await store.find("b")
 
 
+async def test_records_are_found_by_the_id_that_their_run_has_upstream(store: HistoryStore) -> None:
+    """Whether it was known at the beginning or learned later, in any workflow, newest first."""
+    await store.create(document("a", now=1, metadata={"coze_execute_id": "111"}))
+    await store.create(document("b", "v", now=2))
+    await store.create(document("c", now=3, metadata={"coze_execute_id": 111}))
+    assert ["a"] == ids(await store.find_upstream("111"))
+    await store.update("v", "b", change(metadata={"coze_execute_id": "111"}))
+    await store.update("v", "b", change(status="success"))
+    assert ["b", "a"] == ids(await store.find_upstream("111"))
+    await store.update("v", "b", change(metadata={"coze_execute_id": "222"}))
+    await store.delete("w", "a")
+    assert [[], ["b"], []] == [ids(await store.find_upstream(each)) for each in ("111", "222", "")]
+
+
+async def test_a_change_applies_only_while_the_metadata_says_what_it_expects(store: HistoryStore) -> None:
+    """Compare-and-set on metadata: of two who want the same record one gets it."""
+    await store.create(document("a", metadata={"recorder": "dead"}))
+    takes = [change(metadata={"recorder": name}, only_while={"recorder": "dead"}) for name in ("x", "y")]
+    taken = [await store.update("w", "a", take) for take in takes]
+    assert [True, False] == [body is not None for body in taken]
+    kept = await store.get("w", "a")
+    assert kept is not None
+    assert "x" == orjson.loads(kept)["metadata"]["recorder"]
+
+
 async def test_delete_removes_one_record_once(store: HistoryStore) -> None:
     """And says whether there was one; a workflow without records is none."""
     await store.create(document("a"))

@@ -110,6 +110,14 @@ class MemoryStore:
             found = [w.entries[execute_id] for w in self._workflows.values() if execute_id in w.entries]
             return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
 
+    async def find_upstream(self, upstream_id: str) -> list[bytes]:
+        """See :meth:`HistoryStore.find_upstream`."""
+        with self._lock:
+            self._check_open()
+            entries = (e for w in self._workflows.values() for e in w.oldest_first)
+            found = [entry for entry in entries if entry.document.upstream_id == upstream_id]
+            return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
+
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """See :meth:`HistoryStore.page`."""
         with self._lock:

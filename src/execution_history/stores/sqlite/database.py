@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreTooNew, StoreUnwritable
+from execution_history.record import UPSTREAM_KEY, Document
 from execution_history.stores.sqlite import packing
 from execution_history.stores.sqlite.queries import migrations, query
 
@@ -19,6 +21,8 @@ BUSY_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _READER_CACHE_KIB: Final = 4 * 1024
 _CHECKPOINT_PAGES: Final = 1_000
+_UPSTREAM_IDS: Final = 2
+_SOME_DOCUMENTS: Final = "SELECT seq, packing, document FROM executions WHERE seq > ? ORDER BY seq LIMIT 500"
 
 
 def prepare_folder(folder: Path) -> None:
@@ -117,12 +121,30 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
             )
         for number, name, script in known[applied:]:
             connection.execute(script)
+            if number == _UPSTREAM_IDS:
+                _fill_upstream_ids(connection)
             connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, name, now_ms()))
         connection.execute(query("add_dictionary"), (packing.CURRENT, packing.shipped_dictionary()))
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _fill_upstream_ids(connection: apsw.Connection) -> None:
+    """Copy the upstream ids of the records that are there into the column that migration 2 has added."""
+    unpacker = packing.Unpacker(load_dictionaries(connection))
+    key = orjson.dumps(UPSTREAM_KEY)
+    last: Any = 0
+    while rows := connection.execute(_SOME_DOCUMENTS, (last,)).fetchall():
+        row: tuple[Any, ...]
+        for row in rows:
+            seq, packed_with, document = row
+            last, body = seq, unpacker.unpack(packed_with, document)
+            if key in body:
+                record = orjson.loads(body)
+                found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id
+                connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, seq))
 
 
 def _applied(connection: apsw.Connection) -> int:

@@ -35,8 +35,8 @@ DELETE FROM executions WHERE seq IN (SELECT seq FROM executions WHERE workflow =
 -- name: add_execution
 -- Keeps a new record.
 INSERT INTO executions
-    (workflow, execute_id, create_time, update_time, status, revision, size, packing, document)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+    (workflow, execute_id, create_time, update_time, status, revision, size, packing, document, upstream_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: execution_for_update
 -- What an update has to know of the stored record.
@@ -46,7 +46,7 @@ FROM executions WHERE execute_id = ? AND workflow = ?;
 -- name: save_execution
 -- Replaces a record's document.
 UPDATE executions
-SET create_time = ?, update_time = ?, status = ?, revision = ?, size = ?, packing = ?, document = ?
+SET create_time = ?, update_time = ?, status = ?, revision = ?, size = ?, packing = ?, document = ?, upstream_id = ?
 WHERE seq = ?;
 
 -- name: drop_execution
@@ -84,6 +84,13 @@ WHERE w.workflow_id = ? AND e.execute_id = ?;
 SELECT e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.execute_id = ? AND w.workflow_id IS NOT NULL
+ORDER BY e.create_time DESC, e.seq DESC;
+
+-- name: documents_by_upstream_id
+-- The records whose run has one id upstream, newest first.
+SELECT e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.upstream_id = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: page_newest_first

@@ -86,11 +86,11 @@ class Reader:
 
         return await self._bounded(ask)
 
-    async def find(self, execute_id: str) -> list[bytes]:
-        """The records with one id in any workflow."""
+    async def find(self, identifier: str, named: str = "documents_by_execute_id") -> list[bytes]:
+        """The records with one id in any workflow; *named* is the query that knows which id is meant."""
 
         def ask(connection: apsw.Connection) -> list[bytes]:
-            rows = connection.execute(query("documents_by_execute_id"), (execute_id,))
+            rows = connection.execute(query(named), (identifier,))
             return [self._unpack(connection, *row) for row in rows]
 
         return await self.in_thread(ask)

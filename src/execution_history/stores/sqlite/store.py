@@ -114,6 +114,10 @@ class SQLiteStore:
         """See :meth:`HistoryStore.find`."""
         return await self._parts.reader.find(execute_id)
 
+    async def find_upstream(self, upstream_id: str) -> list[bytes]:
+        """See :meth:`HistoryStore.find_upstream`."""
+        return await self._parts.reader.find(upstream_id, "documents_by_upstream_id")
+
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """See :meth:`HistoryStore.page`."""
         return await self._parts.reader.page(workflow_id, size, index)

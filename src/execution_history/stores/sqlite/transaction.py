@@ -242,6 +242,7 @@ class WriteTransaction:
                 len(document.body),
                 packing,
                 packed,
+                document.upstream_id,
             ),
         )
         self._touch(row, document.update_time)
@@ -261,6 +262,7 @@ class WriteTransaction:
                 len(document.body),
                 packing,
                 packed,
+                document.upstream_id,
                 stored.seq,
             ),
         )
