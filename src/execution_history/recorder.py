@@ -1,40 +1,39 @@
 """One run, from before it leaves to a proven ending, whatever happens to the store in between.
 
-Recording never breaks the workflow: a record that cannot be written is kept in memory, counted, shown by
-``problems`` and written when that is possible again. A recorder says through a lease in the store that it is
-alive; the runs of one that is not are ended truthfully by whoever looks next.
+Recording never breaks the workflow: a record that cannot be written waits in the outbox. A recorder says through a
+lease in the store that it is alive; the runs of one that is not are ended truthfully by whoever looks next.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import (
     ExecutionHistoryError,
-    IllegalTransition,
-    InvalidInput,
     StoreClosed,
     StoreError,
 )
-from execution_history.record import Document, ExecutionStatus, RecordChange, check_identifier, new_document
+from execution_history.outbox import Outbox
+from execution_history.record import (
+    OPEN_STATUSES,
+    UPSTREAM_KEY,
+    ExecutionStatus,
+    RecordChange,
+    check_identifier,
+    new_document,
+)
 from execution_history.signs_of_life import is_dead, sign_of_life
 from execution_history.store import HistoryStore
 
 _log = logging.getLogger("execution_history.recorder")
-_Result = TypeVar("_Result")
-
 RECORDER_KEY: Final = "recorder"
 """The key in a record's ``metadata`` that names the recorder that is, or was, recording it."""
 
-_PATIENCE_SECONDS: Final = 2.0
-_MOST_UNSAVED: Final = 10_000
 _RETRY_SECONDS: Final = 1.0
 _AT_ONCE: Final = 500
 _MODE_ASYNC: Final = 2
@@ -45,14 +44,8 @@ _RECORDER_DIED: Final = (
 
 Snapshot = Callable[[], dict[str, object]]
 
-
-@dataclass(slots=True)
-class _Unsaved:
-    """What the store has not taken yet of one record, in order."""
-
-    workflow_id: str
-    execute_id: str
-    steps: deque[Document | RecordChange] = field(default_factory=deque)
+TakesOver = Callable[[dict[str, Any]], Awaitable[bool]]
+"""Takes the record of a dead recorder over when it can ask the upstream what became of the run; whether it does."""
 
 
 class Recorder:
@@ -84,10 +77,9 @@ class Recorder:
         self._lease_ms = int(lease_seconds * 1000)
         self._require_recording = require_recording
         self.owner = sign_of_life(new_id())
-        self._unsaved: dict[tuple[str, str], _Unsaved] = {}
-        self._lost = 0
-        self._trouble: str | None = None
+        self.outbox = Outbox(store)
         self._tending: asyncio.Task[None] | None = None
+        self.takes_over: TakesOver | None = None
 
     async def start(self) -> None:
         """Say that this recorder is alive, end the runs of dead ones, and go on doing both."""
@@ -102,17 +94,12 @@ class Recorder:
                 await self._tending
         with contextlib.suppress(ExecutionHistoryError):
             await self.store.open()
-            await self._save_unsaved()
+            await self.outbox.save()
             await self.store.renew_lease(self.owner, 0)
 
     def problems(self) -> tuple[str, ...]:
         """One sentence each for what could not be recorded; none when all is well."""
-        found = []
-        if self._unsaved:
-            found.append(f"{len(self._unsaved)} runs wait to be recorded: {self._trouble}")
-        if self._lost:
-            found.append(f"{self._lost} runs could not be recorded and were given up.")
-        return tuple(found)
+        return self.outbox.problems()
 
     async def open(
         self,
@@ -149,70 +136,44 @@ class Recorder:
             await self.store.open()
             await self.store.create(document)
         else:
-            await self._write(document.workflow_id, document.execute_id, document)
-        return Recording(self, document)
+            await self.outbox.write(document.workflow_id, document.execute_id, document)
+        return Recording(self, document.workflow_id, document.execute_id, document.create_time)
 
-    async def _write(self, workflow_id: str, execute_id: str, step: Document | RecordChange) -> None:
-        """Have one step written, now or, when the store cannot, later and in order."""
-        key = (workflow_id, execute_id)
-        if key in self._unsaved:
-            self._unsaved[key].steps.append(step)
-            return
-        try:
-            await _patiently(lambda: self._apply(workflow_id, execute_id, step))
-        except (StoreError, TimeoutError) as error:
-            self._keep(key, step, error)
+    async def reopen(self, record: Mapping[str, Any], *, metadata: Mapping[str, object] | None = None) -> "Recording":
+        """Go on with the record of an interrupted run: it is running again, and this recorder's.
 
-    async def _apply(self, workflow_id: str, execute_id: str, step: Document | RecordChange) -> None:
-        await self.store.open()
-        if isinstance(step, Document):
-            await self.store.create(step)
-            return
-        try:
-            await self.store.update(workflow_id, execute_id, step)
-        except IllegalTransition as error:
-            _log.warning("A run was ended twice; the first ending stands: %s", error)
+        Args:
+            record: the stored record, parsed.
+            metadata: what is known of the continuation; merged.
 
-    def _keep(self, key: tuple[str, str], step: Document | RecordChange, error: Exception) -> None:
-        sentence = str(error) or "the store did not answer in time"
-        if self._trouble != sentence:
-            _log.error("A run could not be recorded and waits: %s", sentence)
-        self._trouble = sentence
-        if isinstance(error, TimeoutError):
-            # The write is still under way and will be answered by nobody: it is not repeated.
-            return
-        if len(self._unsaved) >= _MOST_UNSAVED:
-            self._unsaved.pop(next(iter(self._unsaved)))
-            self._lost += 1
-        self._unsaved.setdefault(key, _Unsaved(*key)).steps.append(step)
-
-    async def _save_unsaved(self) -> None:
-        """Write what waits, oldest first, until the store refuses again."""
-        while self._unsaved:
-            key, waiting = next(iter(self._unsaved.items()))
-            while waiting.steps:
-                try:
-                    await self._apply(waiting.workflow_id, waiting.execute_id, waiting.steps[0])
-                except StoreError as error:
-                    self._trouble = str(error)
-                    return
-                except ExecutionHistoryError as error:
-                    _log.warning("A step of a record was refused and is left out: %s", error)
-                waiting.steps.popleft()
-            self._unsaved.pop(key, None)
-        self._trouble = None
+        Raises:
+            StoreError: only where recording is required: the record could not be written.
+        """
+        change = RecordChange.of(
+            self.clock(),
+            status="running",
+            metadata={**(metadata or {}), RECORDER_KEY: self.owner},
+            only_from=OPEN_STATUSES,
+            cleared=("error_code", "error_message"),
+        )
+        key = (record["workflow_id"], record["execute_id"])
+        if self._require_recording:
+            await self.store.update(*key, change)
+        else:
+            await self.outbox.write(*key, change)
+        return Recording(self, *key, record["create_time"], record["node_execute_status"])
 
     async def _tend(self) -> None:
         interval = self._lease_ms / 3000
         while True:
-            await asyncio.sleep(min(interval, _RETRY_SECONDS) if self._unsaved else interval)
+            await asyncio.sleep(min(interval, _RETRY_SECONDS) if self.outbox else interval)
             await self._tend_once()
 
     async def _tend_once(self) -> None:
         try:
             await self.store.open()
             await self.store.renew_lease(self.owner, self.clock() + self._lease_ms)
-            await self._save_unsaved()
+            await self.outbox.save()
             await self.end_orphans()
         except StoreClosed:
             raise
@@ -222,7 +183,8 @@ class Recorder:
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.
 
-        A run that was accepted asynchronously goes on upstream without a recorder, and is left alone.
+        A run whose id upstream is known is offered to :attr:`takes_over` first. Without that, one that was accepted
+        asynchronously is left alone: it goes on upstream without a recorder.
         """
         now, ended = self.clock(), 0
         leases = await self.store.leases()
@@ -231,10 +193,13 @@ class Recorder:
             owner = record["metadata"].get(RECORDER_KEY)
             if not isinstance(owner, str) or owner == self.owner:
                 continue
-            if record["run_mode"] == _MODE_ASYNC and record["metadata"].get("coze_execute_id"):
+            is_known = isinstance(record["metadata"].get(UPSTREAM_KEY), str)
+            if record["run_mode"] == _MODE_ASYNC and is_known and self.takes_over is None:
                 continue
             expires = leases.get(owner, record["update_time"] + self._lease_ms)
             if expires >= now and not is_dead(owner):
+                continue
+            if is_known and self.takes_over is not None and await self.takes_over(record):
                 continue
             ended += await self._end_orphan(record, min(expires - self._lease_ms, now), now)
         return ended
@@ -255,13 +220,16 @@ class Recorder:
 
 
 class Recording:
-    """The open record of one run."""
+    """The open record of one run; ``timeline`` is what an earlier part of it has left, when it goes on."""
 
-    def __init__(self, recorder: Recorder, document: Document) -> None:
+    def __init__(
+        self, recorder: Recorder, workflow_id: str, execute_id: str, create_time: int, timeline: object = None
+    ) -> None:
         self._recorder = recorder
-        self.workflow_id = document.workflow_id
-        self.execute_id = document.execute_id
-        self.create_time = document.create_time
+        self.workflow_id = workflow_id
+        self.execute_id = execute_id
+        self.create_time = create_time
+        self.timeline = timeline
         self._snapshot: Snapshot | None = None
         self._dirty = False
         self._saving: asyncio.Task[None] | None = None
@@ -292,7 +260,7 @@ class Recording:
         if self._saving is not None:
             self._saving.cancel()
         change = RecordChange.of(self._recorder.clock(), status=status, metadata=metadata, fields=fields)
-        await self._recorder._write(self.workflow_id, self.execute_id, change)  # noqa: SLF001 - two halves of one thing
+        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
 
     async def _save_progress(self) -> None:
         pause = self._recorder.progress_interval_ms / 1000
@@ -303,18 +271,6 @@ class Recording:
             self._dirty = False
             began = self._recorder.clock()
             change = RecordChange.of(began, only_from=frozenset({"running"}), fields=self._snapshot())
-            await asyncio.shield(self._recorder._write(self.workflow_id, self.execute_id, change))  # noqa: SLF001
+            await asyncio.shield(self._recorder.outbox.write(self.workflow_id, self.execute_id, change))
             # Saving a very large run must not become the main work.
             pause = max(self._recorder.progress_interval_ms, 20 * (self._recorder.clock() - began)) / 1000
-
-
-async def _patiently(work: Callable[[], Awaitable[_Result]]) -> _Result:
-    """The result of *work*, for which a caller waits only so long; it goes on when he has left."""
-    task = asyncio.ensure_future(work())
-    task.add_done_callback(_seen)
-    return await asyncio.wait_for(asyncio.shield(task), _PATIENCE_SECONDS)
-
-
-def _seen(task: "asyncio.Future[Any]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, InvalidInput):
-        _log.debug("A write of a record failed: %s", type(error).__name__)
