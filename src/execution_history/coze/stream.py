@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from execution_history.coze.sse import EventParser, ServerSentEvent
+from execution_history.coze.sse import LARGEST_EVENT, EventParser, ServerSentEvent
 from execution_history.coze.wire import Outcome, execute_id_of, execute_id_of_event, parse_json, read_output, text
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
@@ -53,17 +53,21 @@ class StreamReading:
     The timeline it gives for a record's ``node_execute_status`` maps a name for each node, in the order
     in which they first spoke, to its facts: ids, type, ``start_time`` and ``update_time`` in local
     milliseconds, the whole ``content``, and ``packets``, one ``[order, milliseconds since the start of the
-    stream, characters]`` for each message; beyond 2 000 of them the last one grows instead.
+    run, characters]`` for each message; beyond 2 000 of them the last one grows instead.
 
     Args:
-        began: when the call left, in milliseconds.
+        began: when the run began, in milliseconds.
+        timeline: what an earlier stream of the same run has given, to be continued.
+        largest: how many characters of contents, and bytes of one event, are kept; what is beyond only passes.
     """
 
-    def __init__(self, began: int) -> None:
+    def __init__(self, began: int, timeline: object = None, largest: int = LARGEST_EVENT) -> None:
         self._began = began
-        self._parser = EventParser()
-        self._nodes: dict[str, _Node] = {}
-        self._order = 0
+        self._parser = EventParser(largest)
+        self._room = largest
+        self._is_cut = False
+        self._nodes: dict[str, _Node] = {node.identity: node for node in _known_nodes(timeline)}
+        self._order = sum(node.count for node in self._nodes.values())
         self._usage: Any = None
         self._ending: Outcome | None = None
         self._debug_url: str | None = None
@@ -80,6 +84,11 @@ class StreamReading:
     def conversation_id(self) -> str | None:
         """The conversation that a chat stream named."""
         return self._conversation_id
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something was larger than what is kept of one run."""
+        return self._is_cut
 
     def timeline(self) -> dict[str, Any] | None:
         """The nodes so far, by name; ``None`` when none has spoken."""
@@ -129,6 +138,7 @@ class StreamReading:
         )
 
     def _take(self, event: ServerSentEvent, now: int) -> None:
+        self._is_cut = self._is_cut or event.is_cut
         data = parse_json(event.data.encode("utf-8", "replace"))
         content: dict[str, Any] = data if isinstance(data, dict) else {}
         if debug_url := text(content.get("debug_url")):
@@ -150,7 +160,7 @@ class StreamReading:
         node = self._node(content, now)
         said = content.get("content")
         words = said if isinstance(said, str) else "" if said is None else str(said)
-        node.content.append(words)
+        self._keep(node, words)
         node.last = now
         node.finished = node.finished or content.get("node_is_finish") is True
         self._order += 1
@@ -161,6 +171,12 @@ class StreamReading:
             node.packets[-1] = [self._order, now - self._began, node.packets[-1][2] + len(words)]
         if content.get("usage") is not None:
             node.usage = self._usage = content["usage"]
+
+    def _keep(self, node: _Node, words: str) -> None:
+        kept = words[: self._room]
+        self._room -= len(kept)
+        self._is_cut = self._is_cut or len(kept) < len(words)
+        node.content.append(kept)
 
     def _node(self, content: dict[str, Any], now: int) -> _Node:
         """The node a message belongs to: by run of the node, then node, then title (coze-protocol 2.2)."""
@@ -208,6 +224,29 @@ class StreamReading:
     def _answer(self, content: dict[str, Any], now: int) -> None:
         node = self._node({"node_title": "answer"}, now)
         node.content, node.finished, node.last = [str(content.get("content") or "")], True, now
+
+
+def _known_nodes(timeline: object) -> list[_Node]:
+    """The nodes of a stored timeline, as far as it is one of ours."""
+    nodes: list[_Node] = []
+    for title, said in timeline.items() if isinstance(timeline, dict) else ():
+        if not isinstance(said, dict):
+            continue
+        uuid, node_id = text(said.get("node_execute_uuid")), text(said.get("node_id"))
+        name = text(said.get("node_title")) or ""
+        packets = said.get("packets")
+        node = _Node(name, uuid or node_id or name or str(title), node_id, text(said.get("node_type")), uuid)
+        node.finished = said.get("is_finish") is True
+        node.first, node.last = _number(said.get("start_time")), _number(said.get("update_time"))
+        node.content = [str(said.get("content") or "")]
+        node.packets = [list(each) for each in packets] if isinstance(packets, list) else []
+        node.count, node.usage = _number(said.get("packet_count")), said.get("usage")
+        nodes.append(node)
+    return nodes
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _error(content: dict[str, Any], raw: str) -> Outcome:
