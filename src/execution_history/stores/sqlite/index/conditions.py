@@ -27,6 +27,8 @@ class Among:
 
     def fragment(self) -> Fragment:
         """The condition."""
+        if not self.values:
+            return Fragment("0")
         if len(self.values) == 1:
             return Fragment(f"f.{self.column} = ?", self.values)
         return Fragment(f"f.{self.column} IN ({', '.join('?' * len(self.values))})", self.values)
@@ -98,7 +100,7 @@ def conditions_of(index: apsw.Connection, wanted: RecordFilter) -> list[Conditio
     tags = _numbers(index, wanted.tags)
     found += [Tagged("tag", tag) for tag in tags]
     if len(tags) < len(set(wanted.tags)):
-        found.append(Other("tag", "0"))
+        found.append(Among("tag", "seq", ()))
     found += _ranges(wanted)
     if wanted.has_output is not None:
         found.append(Other("has output", f"f.has_output = {int(wanted.has_output)}"))

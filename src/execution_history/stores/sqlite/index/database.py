@@ -24,7 +24,8 @@ _CACHE_KIB: Final = 16 * 1024
 _MOST_IDLE: Final = 4
 _LOCK_FILE: Final = ".index-lock"
 
-_BROKEN: Final = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SQLError, apsw.SchemaChangeError)
+_BROKEN: Final = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SchemaChangeError)
+_NOT_OUR_TABLES: Final = ("no such table", "no such column", "no such index", "malformed")
 
 
 class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be made anew
@@ -39,6 +40,11 @@ def statement(name: str) -> str:
 def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """All rows of a statement; what is in their columns the schema knows."""
     return connection.execute(sql, values).fetchall()
+
+
+def _names_tables(error: apsw.SQLError) -> bool:
+    """Whether a statement failed because the tables are not ours."""
+    return any(sign in str(error) for sign in _NOT_OUR_TABLES)
 
 
 class IndexDatabase:
@@ -75,7 +81,7 @@ class IndexDatabase:
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if isinstance(error, _BROKEN):
+            if isinstance(error, _BROKEN) or (isinstance(error, apsw.SQLError) and _names_tables(error)):
                 raise IndexUnfit(str(error)) from error
             if isinstance(error, (apsw.Error, OSError)):
                 raise as_store_error(error, self._path.parent) from error

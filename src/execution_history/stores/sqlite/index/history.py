@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -88,7 +89,8 @@ class HistoryView:
     def all_counts(self) -> tuple[int, ...]:
         """How many records of each status there are, in the order of the status numbers."""
         with faults(self._folder):
-            return tuple(self._connection.execute(query("counts_of_all")).fetchall()[0])
+            counts: list[tuple[Any, ...]] = self._connection.execute(query("counts_of_all")).fetchall()
+        return counts[0]
 
     def _number(self, name: str) -> int:
         with faults(self._folder):

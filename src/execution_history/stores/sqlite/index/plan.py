@@ -94,6 +94,10 @@ def together(fragments: Sequence[Fragment]) -> Fragment:
 
 def choose(index: apsw.Connection, conditions: Sequence[Condition], sort: Sort) -> Driver:
     """The driver that gives the fewest rows, among those whose rows need no sorting unless they are few."""
+    for condition in conditions:
+        if isinstance(condition, Among) and not condition.values:
+            # SQLite has no plan for an index that is told and a condition that is never true: there is nothing to walk.
+            return Driver("by_time", (condition,))
     candidates = [driver for driver in _candidates(conditions, sort) if prod_of(driver) <= _MOST_WALKS]
     if len(candidates) == 1:
         return candidates[0]
