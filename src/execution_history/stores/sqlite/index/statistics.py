@@ -36,8 +36,6 @@ from execution_history.stores.sqlite.index.parts import Fragment, Part
 from execution_history.stores.sqlite.index.plan import together
 from execution_history.stores.sqlite.index.selecting import Question, one_moment, text_fragments
 
-_NO_LIMIT: Final = float("inf")
-_EVERYTHING: Final = 2**31
 _ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
 _IS_ENDED: Final = f"FILTER (WHERE f.status IN ({_ENDED}) AND f.duration IS NOT NULL)"
 _FIGURES: Final = ", ".join(
@@ -167,8 +165,10 @@ def _of_documents(
 ) -> Statistics:
     """Where documents have to be looked into, all that could be meant are read."""
     question = Question.of(index, history, RecordQuery(filter=query.filter), parts)
-    found, _ = question.search(None, _EVERYTHING, _NO_LIMIT)
-    runs = [Counted(each.record, each.facts, each.row.seq) for each in found]
+    runs = [
+        Counted(each.record["workflow_id"], each.record["execute_id"], each.facts, each.row.seq)
+        for each in question.everything()
+    ]
     fingerprints = {run.facts.fingerprint for run in runs if run.facts.fingerprint is not None}
     seen = {
         fingerprint
