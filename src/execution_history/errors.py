@@ -9,6 +9,8 @@
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   no such Coze account, or it has no token
+    ├── NotInterrupted                 there is no question to answer
+    ├── UpstreamRefused                Coze could not be asked, or would not tell
     └── StoreError                     the disk or the database, not the caller
         ├── StoreBusy                  another process held the store for too long
         ├── StoreFull                  no space left
@@ -78,6 +80,14 @@ class SettingsError(ExecutionHistoryError):
 
 class AccountError(ExecutionHistoryError):
     """The named Coze account is not configured, or has no token."""
+
+
+class NotInterrupted(ExecutionHistoryError):
+    """The execution does not wait for an answer; its record is unchanged."""
+
+
+class UpstreamRefused(ExecutionHistoryError):
+    """The upstream could not be reached, or does not tell what it was asked; the message says which."""
 
 
 class StoreError(ExecutionHistoryError):

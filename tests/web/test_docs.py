@@ -38,6 +38,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
+        ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
     } == set(operations)  # fmt: skip
     for operation in operations.values():

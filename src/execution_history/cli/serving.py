@@ -102,6 +102,7 @@ async def _serve_until_stopped(
         log_config=None,
         log_level="warning",
         server_header=False,
+        date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     _log_to_standard_error()
@@ -119,9 +120,13 @@ def _log_to_standard_error() -> None:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Whether a record of uvicorn's tells something: that a stop cuts off open streams is what stopping means."""
+    """Whether a record of uvicorn's tells something.
+
+    That a stop cuts off open streams is what stopping means, and an upstream's answer that breaks off is passed on so.
+    """
     error = record.exc_info[1] if record.exc_info else None
-    return "timeout graceful shutdown exceeded" not in f"{record.msg} {error}"
+    said = f"{record.msg} {error}"
+    return "timeout graceful shutdown exceeded" not in said and "returned without completing response" not in said
 
 
 def _listen(session: Session, settings: Settings) -> socket.socket:

@@ -1,7 +1,10 @@
 """Coze: its wire, its accounts, and runs recorded where their bytes pass."""
 
-from execution_history.coze.runner import CozeRunner, WorkflowResult
+from execution_history.coze.gateway import Gateway
+from execution_history.coze.prepared import WorkflowResult
+from execution_history.coze.reconcile import Reconciler
+from execution_history.coze.runner import CozeRunner
 from execution_history.coze.transport import RecordingTransport
 from execution_history.coze.upstream import Upstream
 
-__all__ = ["CozeRunner", "RecordingTransport", "Upstream", "WorkflowResult"]
+__all__ = ["CozeRunner", "Gateway", "Reconciler", "RecordingTransport", "Upstream", "WorkflowResult"]
