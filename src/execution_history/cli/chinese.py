@@ -50,6 +50,22 @@ CHINESE: Final[dict[str, str]] = {
 
 退出码：0 成功，1 失败，3 中断；其余与所有命令相同。
 """,
+    "help.resume": """回答一次被中断的执行提出的问题，并在同一条记录中继续。
+
+\b
+示例：
+  execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad 巴黎
+  execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad '{"city": "巴黎", "days": 3}'
+  echo 巴黎 | execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad -
+
+退出码：0 成功，1 失败，3 又提出了问题；其余与所有命令相同。
+""",
+    "help.fetch": """记录一次在别处发生的执行，趁 Coze 还保留着它（输出只保留一到七天）。
+
+\b
+示例：
+  execution-history fetch 7321000000000000000 7432100000000000000
+""",
     "help.list": """列出执行记录，最新的在前。
 
 \b
@@ -112,6 +128,11 @@ CHINESE: Final[dict[str, str]] = {
     "option.yes": "不询问，直接删除。",
     "argument.run_workflow": "要执行的工作流。",
     "argument.list_workflow": "只列出这个工作流的执行。",
+    "argument.answer": "回答：一段文字；问题要求填写多个字段时用 JSON；- 表示从标准输入读取。",
+    "argument.fetch_workflow": "工作流。",
+    "argument.fetch_execution": "该执行在 Coze 中的 ID，调试页面上可以看到。",
+    "option.answerer": "用来回答的 Coze 账号；默认是发起执行的那个账号。",
+    "fetch.done": "已记录。`{command}` 可以查看。",
     "argument.execute_id": "执行 id，见 list。",
     "argument.clear_workflow": "要清空历史的工作流。",
     # 状态和标题。
@@ -198,7 +219,7 @@ CHINESE: Final[dict[str, str]] = {
     "ask.question": "工作流提问：{question}",
     "ask.unnamed": "工作流在等待回答。",
     "ask.required": "必填",
-    "ask.later": "以后要回答时，把回答填入 resume_data 并发送给 Coze：",
+    "ask.later": "要回答它：{command}",
     "ask.forgotten": "内嵌的沙箱在执行结束后会忘记它的提问；"
     "`execution-history serve --sandbox` 启动的沙箱可以继续回答。",
     # serve 和 sandbox。
