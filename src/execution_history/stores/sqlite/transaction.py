@@ -26,6 +26,12 @@ _OTHER: Final = STATUS_NUMBERS["other"]
 _MOST_WORKFLOWS: Final = 20_000
 _MOST_DOCUMENTS: Final = 2_000
 _LARGEST_CACHED: Final = 16_384
+_LARGEST_SMALL: Final = 128 * 1024
+_NO_LIMIT: Final = 1 << 62
+
+
+class TooLarge(Exception):  # noqa: N818 - a signal to the writer, never an error
+    """A stored record is too large for a transaction that was to be short; nothing has been changed."""
 
 
 @dataclass(slots=True)
@@ -56,9 +62,14 @@ class WriteTransaction:
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
+        self._only_small = False
 
-    def begin(self) -> None:
-        """Start: what another process wrote since the last time makes us forget what we knew."""
+    def begin(self, *, only_small: bool = False) -> None:
+        """Start: what another process wrote since the last time makes us forget what we knew.
+
+        With *only_small* an operation on a large stored record raises :class:`TooLarge` instead of reading it.
+        """
+        self._only_small = only_small
         if self._connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
             self._revision = self._saved_revision = int(self._run(query("feed_revision")).get)
@@ -220,10 +231,13 @@ class WriteTransaction:
     def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
         stored = self._documents.get((row.id, execute_id))
         if stored is None:
-            found = self._run(query("execution_for_update"), (execute_id, row.id)).fetchone()
+            limit = _LARGEST_SMALL if self._only_small else _NO_LIMIT
+            found = self._run(query("execution_for_update"), (limit, execute_id, row.id)).fetchone()
             if found is None:
                 return None
             seq, create_time, status, update_time, packing, document = found
+            if document is None:
+                raise TooLarge
             stored = _Stored(seq, create_time, update_time, status, self._unpacker.unpack(packing, document))
         return stored
 
