@@ -20,7 +20,7 @@ from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
-from execution_history.stores.sqlite.face.layout import Header, render
+from execution_history.stores.sqlite.face.layout import Header, render, render_record
 from execution_history.stores.sqlite.face.names import file_name
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
@@ -218,15 +218,16 @@ class Faces:
     def _edit(self, face: FaceFile, row: FaceWork, state: FaceState, *, briefly: bool) -> set[str] | None:
         """Apply the changes of *row* in place; the records that found no room, ``None`` when all have to wait."""
         aside = self._builder.aside(row.workflow_id)
-        waiting = [change for change in row.changes if change.execute_id in aside]
-        blocked = face.apply([change for change in row.changes if change.execute_id not in aside])
+        waiting = [change for change in row.changes if change.execute_id in aside] if aside else []
+        changes = [change for change in row.changes if change.execute_id not in aside] if aside else row.changes
+        blocked = face.apply(changes, _lines)
         if blocked and face.size <= SMALL:
             if briefly and face.size > _BRIEF:
                 face.finish_but_for_some(state.total, state.updated_at, state.revision)
                 raise _TakesLong(replace(row, before=state, changes=[*blocked, *waiting]))
-            needed = sum(len(render(change.body)) + 8 for change in blocked if change.body)
+            needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
             face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size))
-            blocked = face.apply(blocked)
+            blocked = face.apply(blocked, _lines)
             if blocked:
                 return set() if self._renew(row.workflow_id) else None
         if blocked or waiting or aside:
@@ -373,6 +374,13 @@ class Faces:
 
     def _path(self, workflow_id: str) -> Path:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)
+
+
+def _lines(change: FaceChange) -> bytes:
+    """The lines of a record in the file; its document has often been read, or will be by the caller."""
+    if change.document is not None:
+        return render_record(change.document.plain())
+    return b"" if change.body is None else render(change.body)
 
 
 def _tells_case(folder: Path) -> bool:

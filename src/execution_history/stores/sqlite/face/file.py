@@ -1,9 +1,9 @@
 """One face file, open for editing: finds records in it and applies the pure edits with single writes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from execution_history.stores.sqlite.face import edits
 from execution_history.stores.sqlite.face.front import Front
@@ -77,6 +77,7 @@ class FaceFile:
         self.path = path
         self.deepest_edit = 0
         self._front: Front | None = None
+        self._lines: Callable[[Any], bytes] = _lines
         self._is_complete = True
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS)
@@ -119,11 +120,14 @@ class FaceFile:
         """The bytes left for new records."""
         return self.header.newest_at - self.body_start
 
-    def apply(self, changes: Sequence[_Change]) -> list[_Change]:
+    def apply(self, changes: Sequence[_Change], lines: Callable[[_Change], bytes] | None = None) -> list[_Change]:
         """Make the edits for *changes*; those that found no room, in order.
+
+        *lines* gives the lines of a change that has a body, where there is a shorter way to them than from the body.
 
         A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
         """
+        self._lines = lines or _lines
         blocked: list[_Change] = []
         is_full = False
         number = 0
@@ -193,7 +197,7 @@ class FaceFile:
     def _draft(self, front: Front, change: Shown) -> bool:
         if change.body is None:
             return False
-        text = render(change.body)
+        text = self._lines(change)
         if not change.new:
             return front.replace(change.execute_id, change.create_time, text)
         return not self._gap_before(front.length, len(text) + len(SEPARATOR)) and front.put(
@@ -213,7 +217,7 @@ class FaceFile:
 
     def _apply_one(self, change: Shown) -> bool:
         self._front = None
-        text = b"" if change.body is None else render(change.body)
+        text = b"" if change.body is None else self._lines(change)
         if text and not change.new and self._replace_remembered(change.execute_id, text):
             return True
         if not change.new and not self._is_newer(change.create_time):
@@ -366,3 +370,7 @@ class FaceFile:
             if start >= 0 or begin == self.header.newest_at:
                 return begin + max(start, 0)
             reach *= 4
+
+
+def _lines(change: Shown) -> bytes:
+    return b"" if change.body is None else render(change.body)
