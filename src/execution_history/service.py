@@ -117,7 +117,7 @@ class ExecutionHistoryService:
         )
         await self.store.open()
         await self.store.create(document)
-        return _record(document.body)
+        return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
         self,
@@ -160,7 +160,10 @@ class ExecutionHistoryService:
             return None
         await self.store.open()
         body = await self.store.update(workflow_id, execute_id, change)
-        return None if body is None else _record(body)
+        if body is None:
+            return None
+        made = change.made  # what the store may have read already
+        return cast("ExecutionRecord", made.plain()) if made is not None and made.body is body else _record(body)
 
     async def get_execution_history(self, workflow_id: str, page_size: int = 20, page_index: int = 1) -> HistoryPage:
         """One page of a workflow's records, newest first; an unknown workflow has none.

@@ -85,13 +85,13 @@ class SQLiteStore:
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
-        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
+        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body), bounded=True)
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
         return await self._writer.submit(
-            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size()
+            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size(), bounded=True
         )
 
     async def merge(self, documents: Iterable[Document]) -> MergeReport:
@@ -145,7 +145,7 @@ class SQLiteStore:
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """See :meth:`HistoryStore.renew_lease`."""
-        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
+        await self._writer.submit(lambda t: t.renew_lease(owner, expires), bounded=True)
 
     async def leases(self) -> dict[str, int]:
         """See :meth:`HistoryStore.leases`."""
@@ -183,6 +183,7 @@ class SQLiteStore:
             if self._opened is None:
                 with faults(self._folder):
                     self._opened = _open_parts(self._folder, json_files=self._json_files)
+                self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
 
@@ -213,5 +214,4 @@ def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
         lock.close()
         raise
     lock.release()
-    writer.start()
     return _Opened(writer, reader, faces, lock)
