@@ -1,6 +1,7 @@
 """Playing executions without a socket: time, memory, and callers who leave."""
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
 
@@ -16,7 +17,7 @@ from execution_history.sandbox.executions import (
 from execution_history.sandbox.ids import IdFactory
 from execution_history.sandbox.refusal import RefusedError
 from execution_history.sandbox.requests import RunRequest, read_run
-from execution_history.sandbox.steps import Finished, Pause
+from execution_history.sandbox.steps import Finished, Packet, Pause
 
 pytestmark = pytest.mark.anyio
 
@@ -43,12 +44,26 @@ def pauses(execution: Execution) -> list[int]:
 async def test_a_run_goes_on_when_nobody_listens() -> None:
     """An execution reaches its end though its caller has left."""
     engine = Engine(delay_ms=0, pace_ms=0)
-    execution, outlet = engine.start(request("long_stream"), RunMode.STREAM, "log")
+    execution, outlet = engine.start(request("long_stream", packets=1_000), RunMode.STREAM, "log")
+    outlet.abandon()
     with anyio.fail_after(10):
         while await outlet.get() is not None:
             pass
 
     assert execution.status is ExecuteStatus.SUCCESS
+
+
+async def test_a_run_waits_for_a_reader_who_is_slow() -> None:
+    """However long a stream is, only a few of its steps are held for a reader who has not come for them yet."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    _, outlet = engine.start(request("long_stream", packets=1_000), RunMode.STREAM, "log")
+    first = await outlet.get()
+    for _ in range(1_000):
+        await anyio.lowlevel.checkpoint()
+
+    assert isinstance(first, Packet)
+    assert outlet._steps.qsize() == 64
+    await engine.aclose()
 
 
 async def test_closing_stops_what_is_played() -> None:
@@ -57,7 +72,7 @@ async def test_closing_stops_what_is_played() -> None:
     execution, outlet = engine.start(request("slow_answer"), RunMode.STREAM, "log")
     await engine.aclose()
 
-    assert outlet.get_nowait() is None
+    assert await outlet.get() is None
     assert execution.status is ExecuteStatus.RUNNING
 
 

@@ -20,10 +20,11 @@ from execution_history.sandbox.answers import (
     workflow_object,
     workflow_page,
 )
-from execution_history.sandbox.engine import Engine, Outlet, find_workflow
+from execution_history.sandbox.engine import Engine, find_workflow
 from execution_history.sandbox.executions import Execution, Interruption, RunMode
 from execution_history.sandbox.jsontext import to_wire
 from execution_history.sandbox.middleware import BearerToken, CollapsedSlashes, LogId
+from execution_history.sandbox.outlet import Outlet
 from execution_history.sandbox.refusal import INTERNAL, NOT_FOUND, Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.requests import MAX_BODY_BYTES, read_page, read_resume, read_run
 from execution_history.sandbox.responses import BrokenConnection, EventStream
@@ -170,16 +171,20 @@ class _Routes:
 
 async def _answer_outcome(request: Request, execution: Execution, outlet: Outlet) -> Response:
     if execution.mode is RunMode.ASYNC:
+        outlet.abandon()
         return _json(started_answer(request.state.log_id, execution))
-    while (step := await outlet.get()) is not None:
-        match step:
-            case Finished() | Failure() | Interruption():
-                return _json(run_answer(request.state.log_id, execution, step))
-            case Cut(reset=reset):
-                return BrokenConnection(reset=reset)
-            case Hush():
-                return Response(b"", media_type="application/json")
-    return BrokenConnection()
+    try:
+        while (step := await outlet.get()) is not None:
+            match step:
+                case Finished() | Failure() | Interruption():
+                    return _json(run_answer(request.state.log_id, execution, step))
+                case Cut(reset=reset):
+                    return BrokenConnection(reset=reset)
+                case Hush():
+                    return Response(b"", media_type="application/json")
+        return BrokenConnection()
+    finally:
+        outlet.abandon()
 
 
 async def _body(request: Request) -> bytes:

@@ -6,15 +6,11 @@ from collections.abc import Callable
 
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
 from execution_history.sandbox.ids import IdFactory
+from execution_history.sandbox.outlet import Outlet, Shown
 from execution_history.sandbox.refusal import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
-from execution_history.sandbox.sse import StreamStep
-from execution_history.sandbox.steps import Ask, Cut, Failure, Finished, Happening, Hush, Inputs, Packet, Pause
+from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause
 from execution_history.sandbox.workflows import WORKFLOWS, Workflow
-
-Shown = StreamStep | Cut | Hush
-Outlet = asyncio.Queue[Shown | None]
-"""The steps of one leg as they happen; ``None`` when the leg is over or was stopped."""
 
 
 class Engine:
@@ -39,7 +35,7 @@ class Engine:
         self._playing: set[asyncio.Task[None]] = set()
 
     def start(self, request: RunRequest, mode: RunMode, log_id: str) -> tuple[Execution, Outlet]:
-        """Start a run; it is played whether or not anybody reads the outlet.
+        """Start a run; it is played to its end, unless its reader stays and does not read.
 
         Raises:
             RefusedError: the workflow does not exist, refuses every run, or a setting cannot be used.
@@ -108,14 +104,14 @@ class Engine:
         await asyncio.gather(*stopped, return_exceptions=True)
 
     def _play(self, execution: Execution) -> Outlet:
-        outlet: Outlet = asyncio.Queue()
+        outlet = Outlet()
         task = asyncio.get_running_loop().create_task(self._play_leg(execution, outlet))
         self._playing.add(task)
 
         def end(_: asyncio.Task[None]) -> None:  # also runs for a task that is cancelled before its first step
             self._playing.discard(task)
             self._executions.weigh(execution)
-            outlet.put_nowait(None)
+            outlet.end()
 
         task.add_done_callback(end)
         return outlet
@@ -123,7 +119,7 @@ class Engine:
     async def _play_leg(self, execution: Execution, outlet: Outlet) -> None:
         for step in execution.leg():
             if not isinstance(step, Pause):
-                outlet.put_nowait(self._happen(execution, step))
+                await outlet.put(self._happen(execution, step))
             elif step.ms:
                 await asyncio.sleep(step.ms / 1000)
 

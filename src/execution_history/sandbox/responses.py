@@ -5,8 +5,8 @@ from collections.abc import Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from execution_history.sandbox.engine import Outlet
 from execution_history.sandbox.executions import Interruption
+from execution_history.sandbox.outlet import Outlet
 from execution_history.sandbox.sse import FrameWriter
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
 
@@ -59,6 +59,12 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
+        try:
+            await self._send_all(scope, receive, send)
+        finally:
+            self._outlet.abandon()
+
+    async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while not isinstance(step := await self._outlet.get(), Hush):

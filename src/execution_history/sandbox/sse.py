@@ -6,9 +6,8 @@ from execution_history.sandbox.answers import debug_url, interrupt_object, usage
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.ids import node_execute_uuid
 from execution_history.sandbox.jsontext import to_wire
+from execution_history.sandbox.outlet import StreamStep
 from execution_history.sandbox.steps import Failure, Finished, Packet, Ping, Raw
-
-StreamStep = Packet | Interruption | Failure | Finished | Ping | Raw
 
 
 class FrameWriter:

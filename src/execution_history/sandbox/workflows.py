@@ -60,9 +60,10 @@ _TABLE = (
         2,
         "long_stream",
         "Streams messages of a start, model, plugin, looping output and end node; packets sets how many "
-        "the model sends.",
+        "the model sends, packet_size the characters of each (its own sentences if 0).",
         scripts.long_stream,
         packets=Setting(12, 10_000),
+        packet_size=Setting(0, 100_000),
     ),
     _workflow(
         3,
