@@ -71,8 +71,8 @@ def run_answer(log_id: str, execution: Execution, ending: Finished | Failure | I
     return envelope(log_id, fields)
 
 
-def history_object(execution: Execution) -> dict[str, object]:
-    """Return the one entry of a ``run_histories`` answer (protocol 1.6)."""
+def history_object(execution: Execution, *, with_output: bool = True) -> dict[str, object]:
+    """Return the one entry of a ``run_histories`` answer (protocol 1.6), ``with_output`` while that is kept."""
     failure = execution.failure
     entry: dict[str, object] = {
         "execute_id": execution.execute_id,
@@ -83,10 +83,10 @@ def history_object(execution: Execution) -> dict[str, object]:
         "connector_uid": execution.connector_uid,
         "create_time": execution.create_time,
         "update_time": execution.update_time,
-        "output": _history_output(execution),
-        "node_execute_status": _node_statuses(execution),
+        "output": _history_output(execution) if with_output else "",
+        "node_execute_status": _node_statuses(execution) if with_output else {},
         "token": "0",
-        "is_output_trimmed": execution.is_output_trimmed(),
+        "is_output_trimmed": execution.is_output_trimmed() or not with_output,
         "logid": execution.log_id,
         "error_code": "" if failure is None else str(failure.code),
         "error_message": "" if failure is None else failure.message,
@@ -100,8 +100,8 @@ def history_object(execution: Execution) -> dict[str, object]:
 
 
 def node_object(execution: Execution, node_uuid: str) -> dict[str, object] | None:
-    """Return what an output node put out (protocol 1.8), or ``None`` if no output node has that id."""
-    entry = execution.output_nodes.get(node_uuid)
+    """Return all that an output node put out (protocol 1.8), or ``None`` if none with that id is known."""
+    entry = execution.output_nodes.get(node_uuid) if execution.is_remembered() else None
     return None if entry is None else {"is_finish": entry.is_finish, "node_output": entry.output.text()}
 
 
@@ -142,9 +142,9 @@ def _titles(execution: Execution) -> Mapping[str, str]:
 def _history_output(execution: Execution) -> str:
     if execution.status is not ExecuteStatus.SUCCESS:
         return ""
-    outputs = {"Output": execution.output.text()}
+    outputs = {"Output": execution.output.told()}
     for uuid, title in _titles(execution).items():
-        outputs[title] = execution.output_nodes[uuid].output.text()
+        outputs[title] = execution.output_nodes[uuid].output.told()
     return to_text(outputs)
 
 

@@ -138,12 +138,14 @@ class _Routes:
 
     async def history(self, request: Request) -> Response:
         """Tell one execution's state (protocol 1.6)."""
-        execution = self._find(request)
-        return _json(envelope(request.state.log_id, {"data": [history_object(execution)]}))
+        path = request.path_params
+        execution, with_output = self._engine.recall(path["workflow_id"], path["execute_id"])
+        return _json(envelope(request.state.log_id, {"data": [history_object(execution, with_output=with_output)]}))
 
     async def node(self, request: Request) -> Response:
         """Tell what an output node put out (protocol 1.8)."""
-        data = node_object(self._find(request), request.path_params["node_uuid"])
+        path = request.path_params
+        data = node_object(self._engine.find(path["workflow_id"], path["execute_id"]), path["node_uuid"])
         if data is None:
             raise not_found("This execution has no output node with such a node_execute_uuid.")
         return _json(envelope(request.state.log_id, {"data": data}))
@@ -164,9 +166,6 @@ class _Routes:
         """Describe one workflow (protocol 1.10)."""
         detail = workflow_object(find_workflow(request.path_params["workflow_id"]))
         return _json(envelope(request.state.log_id, {"data": {"workflow_detail": detail}}))
-
-    def _find(self, request: Request) -> Execution:
-        return self._engine.find(request.path_params["workflow_id"], request.path_params["execute_id"])
 
 
 async def _answer_outcome(request: Request, execution: Execution, outlet: Outlet) -> Response:

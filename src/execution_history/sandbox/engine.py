@@ -9,7 +9,7 @@ from execution_history.sandbox.ids import IdFactory
 from execution_history.sandbox.outlet import Outlet, Shown
 from execution_history.sandbox.refusal import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
-from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause
+from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause, Retention
 from execution_history.sandbox.workflows import WORKFLOWS, Workflow
 
 
@@ -59,6 +59,7 @@ class Engine:
             create_time=second,
             update_time=second,
             request_size=request.size,
+            retention=workflow.retention,
         )
         self._executions.keep(execution)
         return execution, self._play(execution)
@@ -93,8 +94,21 @@ class Engine:
         workflow = find_workflow(workflow_id)
         execution = self._executions.get(workflow.workflow_id, execute_id)
         if execution is None:
-            raise not_found("This workflow has no such execution; ids are kept for the newest ones only.")
+            raise _unknown_execution()
         return execution
+
+    def recall(self, workflow_id: str, execute_id: str) -> tuple[Execution, bool]:
+        """Return that execution, and whether its output is still kept, for a history that is told now.
+
+        Raises:
+            RefusedError: 4200 when the workflow or the execution does not exist, or is forgotten.
+
+        """
+        execution = self.find(workflow_id, execute_id)
+        retention = execution.recall()
+        if retention is Retention.FORGOTTEN:
+            raise _unknown_execution()
+        return execution, retention is Retention.KEPT
 
     async def aclose(self) -> None:
         """Stop every execution that is being played; who reads its outlet sees the end of it."""
@@ -131,6 +145,10 @@ class Engine:
 
     def _event_id(self, execution: Execution) -> str:
         return f"{execution.execute_id}/{self.ids.next_id()}"
+
+
+def _unknown_execution() -> RefusedError:
+    return not_found("This workflow has no such execution; ids are kept for the newest ones only.")
 
 
 def find_workflow(workflow_id: str) -> Workflow:

@@ -125,10 +125,13 @@ def asks_for_fields(inputs: Inputs) -> Iterator[Step]:
 
 
 def large_output(inputs: Inputs) -> Iterator[Step]:
-    """Give ``size`` characters from the end node and a quarter of them from an output node."""
+    """Give ``size`` characters from the end node and a quarter of them from each of ``nodes`` output nodes."""
     size = inputs.settings["size"]
     text = numbered_lines(size)
-    yield from say(inputs, OUTPUT, _large_packets(text[: size // 4]))
+    for number in range(inputs.settings["nodes"]):
+        suffix = f" {number + 1}" if number else ""
+        node = Node(str(int(OUTPUT.node_id) + number), OUTPUT.title + suffix, OUTPUT.node_type)
+        yield from say(inputs, node, _large_packets(text[: size // 4]))
     data = to_text({"output": text})
     yield from say(inputs, END, _large_packets(data), Usage(2_000, size // 4))
     yield Finished(data)
