@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from execution_history.sandbox.conversations import Conversations
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
 from execution_history.sandbox.ids import IdFactory
 from execution_history.sandbox.outlet import Outlet, Shown
 from execution_history.sandbox.refusal import Refusal, RefusedError, bad_request, not_found
-from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
+from execution_history.sandbox.requests import ChatRequest, ResumeRequest, RunRequest, read_settings
 from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause, Retention
 from execution_history.sandbox.workflows import WORKFLOWS, Workflow
 
@@ -29,6 +30,7 @@ class Engine:
         executions: Executions | None = None,
     ) -> None:
         self.ids = IdFactory(now)
+        self.conversations = Conversations(self.ids.next_id)
         self._executions = Executions() if executions is None else executions
         self._own_defaults = {"delay_ms": delay_ms, "pace_ms": pace_ms}
         self._now = now
@@ -45,7 +47,7 @@ class Engine:
         if isinstance(workflow.behaviour, Refusal):
             raise RefusedError(workflow.behaviour)
         settings = read_settings(request.parameters, workflow.all_settings(), self._own_defaults)
-        second = int(self._now())
+        second = self.second()
         execution = Execution(
             execute_id=self.ids.next_id(),
             workflow_id=workflow.workflow_id,
@@ -64,12 +66,37 @@ class Engine:
         self._executions.keep(execution)
         return execution, self._play(execution)
 
-    def resume(self, request: ResumeRequest, *, streamed: bool) -> tuple[Execution, Outlet]:
-        """Answer the open question of an execution and play on.
+    def chat(self, request: ChatRequest, log_id: str) -> tuple[Execution, Outlet, str]:
+        """Answer the question that the conversation is at, or else start a run in it (protocol 1.9).
+
+        Returns:
+            The execution, its steps, and the id of the conversation.
 
         Raises:
-            RefusedError: 4200 when there is no such execution, 4000 when it does not wait at that event, or was
-                started in the other way (protocol 1.4 and 1.5).
+            RefusedError: as for ``start``.
+
+        """
+        conversation_id = request.conversation_id or self.conversations.named(
+            request.owner_id, request.conversation_name
+        )
+        latest = self.conversations.execution_in(conversation_id)
+        waiting = self._executions.get(request.run.workflow_id, latest) if latest else None
+        if waiting is not None and waiting.interruption is not None:
+            waiting.answer(request.said)
+            return waiting, self._play(waiting), conversation_id
+        execution, outlet = self.start(request.run, RunMode.STREAM, log_id)
+        execution.is_chat = True
+        self.conversations.enter(conversation_id, execution.execute_id)
+        return execution, outlet, conversation_id
+
+    def resume(self, request: ResumeRequest, mode: RunMode | None) -> tuple[Execution, Outlet]:
+        """Answer the open question of an execution and play on.
+
+        ``mode`` is the way in which its answers are to be told, ``None`` if any way will do.
+
+        Raises:
+            RefusedError: 4200 when there is no such execution, 4000 when it does not wait at that event, is a
+                chat's, or was started in the other way (protocol 1.4, 1.5 and 1.9).
 
         """
         execution = self.find(request.workflow_id, request.execute_id())
@@ -78,8 +105,10 @@ class Engine:
             raise bad_request("the execution is not waiting at this 'event_id'.")
         if waiting.ask.kind != request.interrupt_type:
             raise bad_request(f"'interrupt_type' must be {waiting.ask.kind}, as in interrupt_data.")
-        if streamed != (execution.mode is RunMode.STREAM):
-            path = "/v1/workflows/resume" if streamed else "/v1/workflow/stream_resume"
+        if execution.is_chat:
+            raise bad_request("resume a chat by calling /v1/workflows/chat again with its conversation_id.")
+        if mode is not None and (mode is RunMode.STREAM) != (execution.mode is RunMode.STREAM):
+            path = "/v1/workflows/resume" if mode is RunMode.STREAM else "/v1/workflow/stream_resume"
             raise bad_request(f"resume this execution with {path}, the way it was started.")
         execution.answer(request.resume_data)
         return execution, self._play(execution)
@@ -109,6 +138,10 @@ class Engine:
         if retention is Retention.FORGOTTEN:
             raise _unknown_execution()
         return execution, retention is Retention.KEPT
+
+    def second(self) -> int:
+        """Return the time in whole seconds since the epoch."""
+        return int(self._now())
 
     async def aclose(self) -> None:
         """Stop every execution that is being played; who reads its outlet sees the end of it."""
@@ -140,7 +173,7 @@ class Engine:
     def _happen(self, execution: Execution, step: Happening) -> Shown:
         shown = Interruption(self._event_id(execution), step) if isinstance(step, Ask) else step
         if isinstance(shown, Packet | Interruption | Failure | Finished):
-            execution.take(shown, int(self._now()))
+            execution.take(shown, self.second())
         return shown
 
     def _event_id(self, execution: Execution) -> str:

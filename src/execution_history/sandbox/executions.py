@@ -114,6 +114,7 @@ class Execution:
     request_size: int
     retention: Retention = Retention.KEPT
     told_after_end: int = 0
+    is_chat: bool = False
     status: ExecuteStatus = ExecuteStatus.RUNNING
     output: Kept = field(default_factory=Kept)
     usage: Usage | None = None

@@ -18,6 +18,10 @@ class FrameWriter:
         self._event_id = 0
         self._sequences: Counter[str] = Counter()
 
+    def opening(self) -> bytes:
+        """Return nothing: a run's stream begins with its first step."""
+        return b""
+
     def frame(self, step: StreamStep) -> bytes:
         """Return the bytes of the next event, empty when ``step`` is not shown in a stream."""
         match step:
