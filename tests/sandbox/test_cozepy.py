@@ -303,3 +303,37 @@ async def test_the_sdk_reads_an_expired_history(coze: AsyncCoze) -> None:
 
     assert (history.execute_status, history.output) == (WorkflowExecuteStatus.SUCCESS, "")
     assert history.is_output_trimmed
+
+
+async def test_the_sdk_uploads(coze: AsyncCoze, sync_coze: Coze) -> None:
+    """A file goes up from both clients, and its description can be asked for."""
+    uploaded = await coze.files.upload(file=("a.txt", b"x" * 100_000))
+    retrieved = await coze.files.retrieve(file_id=uploaded.id)
+    again = await anyio.to_thread.run_sync(lambda: sync_coze.files.upload(file=("b.txt", b"yy")))
+
+    assert (uploaded.bytes, uploaded.file_name) == (100_000, "a.txt")
+    assert (retrieved.bytes, retrieved.created_at) == (100_000, uploaded.created_at)
+    assert (again.bytes, again.file_name) == (2, "b.txt")
+
+
+async def test_the_sdk_describes_a_workflow(coze: AsyncCoze, sync_coze: Coze) -> None:
+    """The detail of a workflow is read by both clients."""
+    workflow_id = IDS["short_answer"]
+    detail = (await coze.workflows.retrieve(workflow_id=workflow_id)).workflow_detail
+    again = await anyio.to_thread.run_sync(lambda: sync_coze.workflows.retrieve(workflow_id=workflow_id))
+
+    assert (detail.workflow_id, detail.workflow_name) == (workflow_id, "short_answer")
+    assert again.workflow_detail == detail
+
+
+async def test_the_sdk_lists_versions(coze: AsyncCoze, sync_coze: Coze) -> None:
+    """All versions are found page by page, the newest first."""
+    workflow_id = IDS["short_answer"]
+    found = [entry async for entry in await coze.workflows.versions.list(workflow_id=workflow_id, page_size=2)]
+    again = await anyio.to_thread.run_sync(
+        lambda: [entry.version for entry in sync_coze.workflows.versions.list(workflow_id=workflow_id)]
+    )
+
+    assert [entry.version for entry in found] == ["v0.0.3", "v0.0.2", "v0.0.1"]
+    assert {entry.workflow_id for entry in found} == {workflow_id}
+    assert again == ["v0.0.3", "v0.0.2", "v0.0.1"]

@@ -1,12 +1,13 @@
 """The JSON answers: what a run, a history or a node looks like on the wire (protocol 1.1 to 1.8); pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Interruption
 from execution_history.sandbox.jsontext import to_text
 from execution_history.sandbox.refusal import Refusal
 from execution_history.sandbox.steps import Failure, Finished, Usage
+from execution_history.sandbox.transfers import UploadedFile
 from execution_history.sandbox.workflows import Workflow
 
 SPACE_ID = "7000000000000000000"
@@ -127,6 +128,37 @@ def workflow_page(workflows: Iterable[Workflow], page_num: int, page_size: int) 
     return {
         "items": [workflow_object(workflow) for workflow in page],
         "has_more": len(everything) > first + page_size,
+    }
+
+
+def version_page(workflow: Workflow, versions: Sequence[str], page: slice) -> dict[str, object]:
+    """Return the ``page`` of a workflow's ``versions``, the newest of which comes first (protocol 1.10)."""
+    has_more = page.stop < len(versions)
+    return {
+        "items": [_version(workflow, version) for version in versions[page]],
+        "has_more": has_more,
+        "next_page_token": str(page.stop) if has_more else "",
+    }
+
+
+def _version(workflow: Workflow, version: str) -> dict[str, object]:
+    return {
+        "version": version,
+        "description": f"{workflow.name} {version}",
+        "created_at": _TABLE_TIME,
+        "updated_at": _TABLE_TIME,
+        "workflow_id": workflow.workflow_id,
+        "creator": {"id": "0", "name": "sandbox"},
+    }
+
+
+def file_object(uploaded: UploadedFile) -> dict[str, object]:
+    """Return what Coze tells of a file."""
+    return {
+        "id": uploaded.file_id,
+        "bytes": uploaded.size,
+        "file_name": uploaded.name,
+        "created_at": uploaded.created_at,
     }
 
 

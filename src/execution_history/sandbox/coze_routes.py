@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from execution_history.sandbox.answers import history_object, node_object, workflow_object, workflow_page
+from execution_history.sandbox.answers import history_object, node_object, version_page, workflow_object, workflow_page
 from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.executions import RunMode
-from execution_history.sandbox.refusal import NOT_FOUND, Refusal, not_found
-from execution_history.sandbox.requests import read_page, read_resume
+from execution_history.sandbox.refusal import not_found
+from execution_history.sandbox.requests import read_page, read_resume, read_token_page
 from execution_history.sandbox.routes import Routes, read_body
 from execution_history.sandbox.workflows import WORKFLOWS
 
@@ -28,6 +28,7 @@ class CozeRoutes(Routes):
             Route(f"{history}/execute_nodes/{{node_uuid}}", self.node, methods=["GET"]),
             Route("/v1/workflows", self.workflows, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}", self.workflow, methods=["GET"]),
+            Route("/v1/workflows/{workflow_id}/versions", self.versions, methods=["GET"]),
         ]
 
     async def resume(self, request: Request) -> Response:
@@ -54,14 +55,18 @@ class CozeRoutes(Routes):
         page_num, page_size = read_page(request.query_params, most=_MAX_PAGE_SIZE)
         listed = list(WORKFLOWS.values())
         if request.query_params.get("publish_status") == "published_online":
-            listed = [
-                entry
-                for entry in listed
-                if not (isinstance(entry.behaviour, Refusal) and entry.behaviour.code == NOT_FOUND)
-            ]
+            listed = [entry for entry in listed if entry.versions()]
         return self._tell(request, workflow_page(listed, page_num, page_size))
 
     async def workflow(self, request: Request) -> Response:
         """Describe one workflow (protocol 1.10)."""
         detail = workflow_object(find_workflow(request.path_params["workflow_id"]))
         return self._tell(request, {"workflow_detail": detail})
+
+    async def versions(self, request: Request) -> Response:
+        """List the versions of a workflow (protocol 1.10)."""
+        query = request.query_params
+        workflow = find_workflow(request.path_params["workflow_id"])
+        first, page_size = read_token_page(query, most=_MAX_PAGE_SIZE)
+        versions = () if query.get("publish_status") == "unpublished_draft" else workflow.versions()
+        return self._tell(request, version_page(workflow, versions, slice(first, first + page_size)))

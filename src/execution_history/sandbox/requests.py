@@ -188,6 +188,20 @@ def read_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
     return page_num, page_size
 
 
+def read_token_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
+    """Return where the page of a list request begins, counted from 0, and its ``page_size`` (10 when not given).
+
+    Raises:
+        RefusedError: 4000 when ``page_token`` is not one that was given out, or ``page_size`` exceeds ``most``.
+
+    """
+    first = _whole_number("page_token", query.get("page_token") or "0", 1_000_000)
+    page_size = _whole_number("page_size", query.get("page_size", "10"), most)
+    if page_size < 1:
+        raise bad_request("'page_size' counts from 1.")
+    return first, page_size
+
+
 def _whole_number(name: str, given: object, most: int) -> int:
     number = int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() else given
     if not isinstance(number, int) or not 0 <= number <= most:

@@ -3,26 +3,35 @@
 from collections.abc import Mapping
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from execution_history.sandbox.answers import file_object
 from execution_history.sandbox.dialect import ChatTurn, Dialect
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.executions import Execution, Interruption, RunMode
 from execution_history.sandbox.jsontext import to_wire
 from execution_history.sandbox.outlet import Outlet
-from execution_history.sandbox.refusal import bad_request
-from execution_history.sandbox.requests import MAX_BODY_BYTES, read_chat, read_resume, read_run
+from execution_history.sandbox.refusal import bad_request, not_found
+from execution_history.sandbox.requests import MAX_BODY_BYTES, read_chat, read_resume, read_run, read_settings
 from execution_history.sandbox.responses import BrokenConnection, EventStream
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
+from execution_history.sandbox.transfers import UploadedFile, paced_bytes, read_upload
+from execution_history.sandbox.workflows import NO_PACE, SWITCHED_OFF, Setting
+
+DOWNLOAD_SETTINGS = {"size": Setting(1_048_576, 10_000_000_000), "pace_ms": NO_PACE, "gzip": SWITCHED_OFF}
+"""What the query of ``/v1/sandbox/bytes`` may say."""
+
+_MOST_FILES = 1_000
 
 
 class Routes:
-    """Running workflows and chatting with them; ``dialect`` says how the answers look."""
+    """Running workflows, chatting with them, and files; ``dialect`` says how the answers look."""
 
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
+        self._files: dict[str, UploadedFile] = {}
 
     def table(self) -> list[Route]:
         """Return the routes."""
@@ -31,6 +40,9 @@ class Routes:
             Route("/v1/workflow/stream_run", self.stream_run, methods=["POST"]),
             Route("/v1/workflow/stream_resume", self.stream_resume, methods=["POST"]),
             Route("/v1/workflows/chat", self.chat, methods=["POST"]),
+            Route("/v1/files/upload", self.upload, methods=["POST"]),
+            Route("/v1/files/retrieve", self.file, methods=["GET"]),
+            Route("/v1/sandbox/bytes", self.download, methods=["GET"]),
         ]
 
     async def run(self, request: Request) -> Response:
@@ -67,6 +79,30 @@ class Routes:
             next_id=self._engine.ids.next_id,
         )
         return EventStream(outlet, self._dialect.chat(turn), self._dialect.stream_type)
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file as the part ``file`` of a multipart form: only its size and name are kept."""
+        name, size = await read_upload(request)
+        uploaded = UploadedFile(self._engine.ids.next_id(), name, size, self._engine.second())
+        self._files[uploaded.file_id] = uploaded
+        if len(self._files) > _MOST_FILES:
+            del self._files[next(iter(self._files))]
+        return self._tell(request, file_object(uploaded))
+
+    async def file(self, request: Request) -> Response:
+        """Describe a file that was uploaded."""
+        uploaded = self._files.get(request.query_params.get("file_id", ""))
+        if uploaded is None:
+            raise not_found("There is no such file; the sandbox remembers the newest ones only.")
+        return self._tell(request, file_object(uploaded))
+
+    async def download(self, request: Request) -> Response:
+        """Send ``size`` bytes, with ``pace_ms`` after every 64 KB, packed if ``gzip`` is 1; Coze has no such path."""
+        wanted = read_settings(request.query_params, DOWNLOAD_SETTINGS, {})
+        is_packed = wanted["gzip"] == 1
+        headers = {"content-encoding": "gzip"} if is_packed else {"content-length": str(wanted["size"])}
+        body = paced_bytes(wanted["size"], wanted["pace_ms"], is_packed=is_packed)
+        return StreamingResponse(body, headers=headers, media_type="application/octet-stream")
 
     async def _answer_outcome(self, request: Request, execution: Execution, outlet: Outlet) -> Response:
         log_id = request.state.log_id

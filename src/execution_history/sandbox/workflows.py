@@ -45,6 +45,11 @@ class Workflow:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     retention: Retention = Retention.KEPT
 
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions that were published, the newest first; none of a workflow that never was."""
+        is_published = not (isinstance(self.behaviour, Refusal) and self.behaviour.code == NOT_FOUND)
+        return ("v0.0.3", "v0.0.2", "v0.0.1") if is_published else ()
+
     def all_settings(self) -> Mapping[str, Setting]:
         """Return the settings of this workflow, the common ones included."""
         return {"pace_ms": PACE, "delay_ms": NO_DELAY} | dict(self.settings)
