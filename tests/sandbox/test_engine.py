@@ -16,7 +16,8 @@ from execution_history.sandbox.executions import (
 )
 from execution_history.sandbox.ids import IdFactory
 from execution_history.sandbox.refusal import RefusedError
-from execution_history.sandbox.requests import RunRequest, read_run
+from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_run
+from execution_history.sandbox.scripts import QUESTION_INTERRUPT
 from execution_history.sandbox.steps import Finished, Packet, Pause
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,26 @@ async def test_closing_stops_what_is_played() -> None:
 
     assert await outlet.get() is None
     assert execution.status is ExecuteStatus.RUNNING
+
+
+@pytest.mark.parametrize(("mode", "is_accepted"), [(None, True), (RunMode.SYNC, True), (RunMode.STREAM, False)])
+async def test_a_run_is_resumed_the_way_it_was_started(mode: RunMode | None, *, is_accepted: bool) -> None:
+    """An asynchronous run goes on when it is resumed like one, or when any way will do, as in Coze Studio."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    execution, outlet = engine.start(request("asks_a_question"), RunMode.ASYNC, "log")
+    while await outlet.get() is not None:
+        pass
+    assert execution.interruption is not None
+    answer = ResumeRequest(execution.workflow_id, execution.interruption.event_id, "Oslo", QUESTION_INTERRUPT)
+
+    if is_accepted:
+        _, outlet = engine.resume(answer, mode)
+        while await outlet.get() is not None:
+            pass
+    else:
+        with pytest.raises(RefusedError, match="the way it was started"):
+            engine.resume(answer, mode)
+    assert is_accepted == (execution.status is ExecuteStatus.SUCCESS)
 
 
 async def test_a_slow_workflow_takes_the_delay_of_its_sandbox() -> None:

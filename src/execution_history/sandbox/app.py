@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from execution_history.sandbox.coze import CozeDialect
 from execution_history.sandbox.coze_routes import CozeRoutes
-from execution_history.sandbox.dialect import Dialect
+from execution_history.sandbox.dialect import Dialect, Flavour
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.middleware import BearerToken, CollapsedSlashes, LogId
-from execution_history.sandbox.refusal import INTERNAL, Refusal, RefusedError
+from execution_history.sandbox.refusal import INTERNAL, STUDIO_FAULT, Refusal, RefusedError
 from execution_history.sandbox.routes import json_response
+from execution_history.sandbox.studio import StudioDialect
+from execution_history.sandbox.studio_routes import StudioRoutes
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  public on purpose: the sandbox guards nothing
 DEFAULT_DELAY_MS = 1_000
@@ -25,7 +27,11 @@ _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_sandbox(
-    token: str = DEFAULT_TOKEN, *, delay_ms: int = DEFAULT_DELAY_MS, pace_ms: int = DEFAULT_PACE_MS
+    token: str = DEFAULT_TOKEN,
+    *,
+    delay_ms: int = DEFAULT_DELAY_MS,
+    pace_ms: int = DEFAULT_PACE_MS,
+    flavour: Flavour = "coze",
 ) -> Starlette:
     """Return an application that speaks the Coze workflow API offline.
 
@@ -33,6 +39,7 @@ def create_sandbox(
         token: the bearer token every request must carry; not empty.
         delay_ms: how long the workflows that are meant to be slow take, in milliseconds, unless a run says so.
         pace_ms: milliseconds between two packets of a message, unless a run says so.
+        flavour: ``coze`` for what coze.cn answers, ``studio`` for what Coze Studio does.
 
     ``WORKFLOWS`` lists what it can run. Executions are kept in memory and forgotten with the application.
 
@@ -40,10 +47,10 @@ def create_sandbox(
         ValueError: the token is empty.
 
     """
-    return sandbox_application(Engine(delay_ms=delay_ms, pace_ms=pace_ms), token)
+    return sandbox_application(Engine(delay_ms=delay_ms, pace_ms=pace_ms), token, flavour)
 
 
-def sandbox_application(engine: Engine, token: str) -> Starlette:
+def sandbox_application(engine: Engine, token: str, flavour: Flavour = "coze") -> Starlette:
     """Return the application around ``engine``, which it closes when its lifespan ends.
 
     Raises:
@@ -60,9 +67,10 @@ def sandbox_application(engine: Engine, token: str) -> Starlette:
         finally:
             await engine.aclose()
 
-    dialect: Dialect = CozeDialect()
+    dialect: Dialect = StudioDialect() if flavour == "studio" else CozeDialect()
+    routes = StudioRoutes(engine, dialect) if flavour == "studio" else CozeRoutes(engine, dialect)
     app = Starlette(
-        routes=CozeRoutes(engine, dialect).table(),
+        routes=routes.table(),
         middleware=[
             Middleware(LogId, engine.ids.log_id, dialect.log_id_header),
             Middleware(CollapsedSlashes),
@@ -96,7 +104,8 @@ def _exception_handlers(dialect: Dialect) -> Mapping[type[Exception], _Handler]:
         return Response()
 
     async def answer_error(request: Request, _: Exception) -> Response:
-        fault = answer(request, Refusal(INTERNAL, "The sandbox has a fault; its log says where.", 500))
+        message = "The sandbox has a fault; its log says where."
+        fault = answer(request, Refusal(INTERNAL, message, 500, in_studio=STUDIO_FAULT))
         fault.headers[dialect.log_id_header] = request.state.log_id  # Starlette answers outside our middleware
         return fault
 

@@ -4,7 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from execution_history.sandbox.answers import history_object, node_object, version_page, workflow_object, workflow_page
+from execution_history.sandbox.answers import (
+    file_object,
+    history_object,
+    node_object,
+    version_page,
+    workflow_object,
+    workflow_page,
+)
 from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.executions import RunMode
 from execution_history.sandbox.refusal import not_found
@@ -26,6 +33,7 @@ class CozeRoutes(Routes):
             Route("/v1/workflows/resume", self.resume, methods=["POST"]),
             Route(history, self.history, methods=["GET"]),
             Route(f"{history}/execute_nodes/{{node_uuid}}", self.node, methods=["GET"]),
+            Route("/v1/files/retrieve", self.file, methods=["GET"]),
             Route("/v1/workflows", self.workflows, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}", self.workflow, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}/versions", self.versions, methods=["GET"]),
@@ -70,3 +78,10 @@ class CozeRoutes(Routes):
         first, page_size = read_token_page(query, most=_MAX_PAGE_SIZE)
         versions = () if query.get("publish_status") == "unpublished_draft" else workflow.versions()
         return self._tell(request, version_page(workflow, versions, slice(first, first + page_size)))
+
+    async def file(self, request: Request) -> Response:
+        """Describe a file that was uploaded."""
+        uploaded = self._files.get(request.query_params.get("file_id", ""))
+        if uploaded is None:
+            raise not_found("There is no such file; the sandbox remembers the newest ones only.")
+        return self._tell(request, file_object(uploaded))

@@ -102,7 +102,7 @@ def read_resume(body: bytes) -> ResumeRequest:
 class ChatRequest:
     """The body of ``chat`` (protocol 1.9): the run it may start, and whose conversation it is.
 
-    ``owner_id`` is the bot or the app, ``said`` what the user says last, empty when the assistant spoke last.
+    ``owner_id`` is the bot or the app, ``said`` what the user says last, empty when not ``is_user_last``.
     """
 
     run: RunRequest
@@ -110,6 +110,16 @@ class ChatRequest:
     conversation_id: str
     conversation_name: str
     said: str
+    is_user_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRequest:
+    """The body of Studio's ``conversation/create``; without ``get_or_create`` a new one takes over the name."""
+
+    owner_id: str
+    name: str
+    get_or_create: bool
 
 
 def read_chat(body: bytes) -> ChatRequest:
@@ -122,7 +132,8 @@ def read_chat(body: bytes) -> ChatRequest:
     run = read_run(body)
     fields = _object(body)
     last = _messages(fields.get("additional_messages"))[-1]
-    said = last["content"] if last["role"] == "user" else ""
+    is_user_last = last["role"] == "user"
+    said = last["content"] if is_user_last else ""
     name = run.parameters.get("CONVERSATION_NAME", "")
     if not isinstance(name, str):
         raise bad_request("the parameter 'CONVERSATION_NAME' must be a string.")
@@ -132,6 +143,22 @@ def read_chat(body: bytes) -> ChatRequest:
         conversation_id=_text(fields, "conversation_id"),
         conversation_name=name,
         said=said,
+        is_user_last=is_user_last,
+    )
+
+
+def read_conversation(body: bytes) -> ConversationRequest:
+    """Return the request for a conversation in ``body``.
+
+    Raises:
+        RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
+
+    """
+    fields = _object(body)
+    return ConversationRequest(
+        owner_id=_required_text(fields, "app_id"),
+        name=_required_text(fields, "conversation_name"),
+        get_or_create=_boolean(fields, "get_or_create"),
     )
 
 

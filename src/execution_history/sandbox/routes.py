@@ -12,7 +12,7 @@ from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.executions import Execution, Interruption, RunMode
 from execution_history.sandbox.jsontext import to_wire
 from execution_history.sandbox.outlet import Outlet
-from execution_history.sandbox.refusal import bad_request, not_found
+from execution_history.sandbox.refusal import bad_request
 from execution_history.sandbox.requests import MAX_BODY_BYTES, read_chat, read_resume, read_run, read_settings
 from execution_history.sandbox.responses import BrokenConnection, EventStream
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
@@ -41,7 +41,6 @@ class Routes:
             Route("/v1/workflow/stream_resume", self.stream_resume, methods=["POST"]),
             Route("/v1/workflows/chat", self.chat, methods=["POST"]),
             Route("/v1/files/upload", self.upload, methods=["POST"]),
-            Route("/v1/files/retrieve", self.file, methods=["GET"]),
             Route("/v1/sandbox/bytes", self.download, methods=["GET"]),
         ]
 
@@ -87,13 +86,6 @@ class Routes:
         self._files[uploaded.file_id] = uploaded
         if len(self._files) > _MOST_FILES:
             del self._files[next(iter(self._files))]
-        return self._tell(request, file_object(uploaded))
-
-    async def file(self, request: Request) -> Response:
-        """Describe a file that was uploaded."""
-        uploaded = self._files.get(request.query_params.get("file_id", ""))
-        if uploaded is None:
-            raise not_found("There is no such file; the sandbox remembers the newest ones only.")
         return self._tell(request, file_object(uploaded))
 
     async def download(self, request: Request) -> Response:

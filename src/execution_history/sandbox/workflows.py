@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from execution_history.sandbox import faults, scripts
-from execution_history.sandbox.refusal import NOT_FOUND, RATE_LIMITED, Refusal
+from execution_history.sandbox.refusal import NOT_FOUND, RATE_LIMITED, STUDIO_NOT_PUBLISHED, Refusal
 from execution_history.sandbox.steps import Retention, Script
 
 _FIRST_ID = 7_000_000_000_000_000_000
@@ -66,7 +66,9 @@ def _workflow(
     return Workflow(str(_FIRST_ID + number), name, description, behaviour, settings, retention)
 
 
-_NEVER_PUBLISHED = Refusal(NOT_FOUND, "The workflow has never been published; publish it and try again.")
+_NEVER_PUBLISHED = Refusal(
+    NOT_FOUND, "The workflow has never been published; publish it and try again.", in_studio=STUDIO_NOT_PUBLISHED
+)
 _RATE_LIMITED = Refusal(RATE_LIMITED, "Too many requests; try again later.")
 _SERVER_ERROR = Refusal(None, "<html><body><h1>500 Internal Server Error</h1></body></html>", status=500)
 
