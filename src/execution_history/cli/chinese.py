@@ -37,6 +37,7 @@ CHINESE: Final[dict[str, str]] = {
 示例：
   execution-history sandbox
   execution-history sandbox --port 0 --json
+  execution-history sandbox --studio
 """,
     "help.run": """执行一个工作流，把回答实时输出到终端，并记录下来。
 
@@ -112,6 +113,7 @@ CHINESE: Final[dict[str, str]] = {
     "option.access_log": "把每个请求写到标准错误。",
     "option.sandbox_host": "监听的地址。",
     "option.token": "沙箱要求的 Bearer 令牌。",
+    "option.studio": "像开源版 Coze Studio 那样回答：路径不同，id 为数字，字段较少。",
     "option.parameter": "一个输入参数，可以多次给出。 VALUE 能读作 JSON 时就是 JSON （例如 n=3 on=true list=[1,2] ），"
     " 否则是文本； n='\"3\"' 强制为文本。",
     "option.parameters_file": "装有全部输入参数的 JSON 对象；- 表示读标准输入。-p 优先。",

@@ -102,13 +102,14 @@ def _sandbox(
         int | None, typer.Option(help="option.port", show_default="EXECUTION_HISTORY_SANDBOX_PORT, or 8766")
     ] = None,
     token: Annotated[str, typer.Option(help="option.token")] = "sandbox-token",  # noqa: S107 - guards nothing
+    studio: Annotated[bool, typer.Option("--studio", help="option.studio")] = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     from execution_history.cli.serving import serve_sandbox_alone  # noqa: PLC0415 - as above
 
     session = Session.of(context, as_json=as_json, debug=debug)
-    session.perform(lambda: serve_sandbox_alone(session, host=host, port=port, token=token))
+    session.perform(lambda: serve_sandbox_alone(session, host=host, port=port, token=token, studio=studio))
 
 
 @app.command("run", help="help.run")

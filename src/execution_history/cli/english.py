@@ -37,6 +37,7 @@ Examples:
 Examples:
   execution-history sandbox
   execution-history sandbox --port 0 --json
+  execution-history sandbox --studio
 """,
     "help.run": """Run a workflow, stream its answer to the terminal, and record it.
 
@@ -112,6 +113,7 @@ Example:
     "option.access_log": "Log every request to the standard error.",
     "option.sandbox_host": "The address to listen on.",
     "option.token": "The bearer token that it asks for.",
+    "option.studio": "Answer as Coze Studio, the open-source edition, does: other paths, ids as numbers, fewer fields.",
     "option.parameter": "An input, any number of times. VALUE is JSON where it reads as JSON (n=3, on=true, "
     "list=[1,2]) and text otherwise; n='\"3\"' forces text.",
     "option.parameters_file": "The inputs as one JSON object; - reads the standard input. -p wins over it.",
