@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from execution_history.compare.nodes import Divergence, first_divergence
 from execution_history.compare.values import Difference, Differences, differences
+from execution_history.facts import facts_of
 
 SETTINGS: Final = ("workflow_id", "bot_id", "conversation_id", "run_mode", "connector_id", "connector_uid")
 """The keys of a record that say how the run was set up."""
@@ -121,13 +122,14 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
     nodes = old["node_execute_status"], new["node_execute_status"]
     if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
         left_out.append("nodes: only one of the two runs has a node timeline.")
-    before, after = _tokens(old["usage"]), _tokens(new["usage"])
+    facts = facts_of(old), facts_of(new)
+    before, after = _tokens(old["usage"], facts[0].tokens), _tokens(new["usage"], facts[1].tokens)
     return Comparison(
         old=_reference(old),
         new=_reference(new),
         **{name: part.found for name, part in parts.items()},
         divergence=first_divergence(*nodes),
-        duration=Measure(_duration(old), _duration(new)),
+        duration=Measure(facts[0].duration_ms, facts[1].duration_ms),
         tokens={name: Measure(before[name], after[name]) for name in before},
         left_out=tuple(left_out),
     )
@@ -153,17 +155,7 @@ def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
     )
 
 
-def _duration(record: Mapping[str, Any]) -> int | None:
-    """Milliseconds from the beginning to the end, as far as the run has ended; notes taken later do not count."""
-    if record["execute_status"] == "running":
-        return None
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
-    ended = metadata.get("ended_at")
-    ended = ended if isinstance(ended, int) and not isinstance(ended, bool) else record["update_time"]
-    return max(0, ended - int(record["create_time"]))
-
-
-def _tokens(usage: object) -> dict[str, int | None]:
+def _tokens(usage: object, total: int | None) -> dict[str, int | None]:
     """What the run used, under the names that Coze and older deployments give it."""
     counts = usage if isinstance(usage, dict) else {}
 
@@ -175,7 +167,4 @@ def _tokens(usage: object) -> dict[str, int | None]:
         return None
 
     read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
-    total = count("token_count", "tokens", "total_tokens")
-    if total is None and read is not None and written is not None:
-        total = read + written
     return {"input": read, "output": written, "total": total}
