@@ -4,7 +4,12 @@
     ├── InvalidInput (ValueError)      the caller asked for something that cannot be
     │   ├── InvalidIdentifier          an empty or impossible workflow or execute id
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
-    │   └── InvalidStatus              a status that is none of the four
+    │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
+    │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
+    │   ├── InvalidStatus              a status that is none of the four
+    │   └── ImportFailed               what was to be imported cannot be read
+    ├── ExecutionNotFound (LookupError) there is no such execution, or none that fits
+    ├── ExportFailed                   what was to be exported cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
@@ -39,6 +44,14 @@ class InvalidPage(InvalidInput):
     """A page size outside 1..100 or a page index below 1."""
 
 
+class InvalidQuery(InvalidInput):
+    """A filter, a sort order, a condition or a bucket that cannot be; the message says what would be right."""
+
+
+class InvalidCursor(InvalidQuery):
+    """A cursor that is broken, or that was given out for another question."""
+
+
 class InvalidStatus(InvalidInput):
     """A status that is not running, success, failed or interrupted."""
 
@@ -47,6 +60,18 @@ class InvalidStatus(InvalidInput):
         super().__init__(
             f"{str(status)[:80]!r} is not an execution status; use running, success, failed or interrupted."
         )
+
+
+class ImportFailed(InvalidInput):
+    """A file, folder or database that was to be imported is missing, or is nothing that can be imported."""
+
+
+class ExecutionNotFound(ExecutionHistoryError, LookupError):
+    """There is no execution of that id, or none that fits what was asked for; nothing was changed."""
+
+
+class ExportFailed(ExecutionHistoryError):
+    """An export could not be written to its destination, where nothing of it is left."""
 
 
 class ExecutionExists(ExecutionHistoryError):

@@ -13,12 +13,16 @@ machine where the store has a disk. A call that raises has changed nothing.
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
 rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
 smaller one can still appear. Of a record that changed several times only the last change is given.
+
+**Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
+called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 
 
@@ -33,6 +37,14 @@ class Page:
     documents: Sequence[bytes]
     total: int
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records as stored bytes, and the place from which the next batch goes on; ``None`` at the end."""
+
+    documents: Sequence[bytes]
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +116,11 @@ class HistoryStore(Protocol):
             IllegalTransition: the record has ended and the change asks for another status.
         """
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """Bring records from elsewhere in; idempotent.
 
-        A record that is there already is replaced when the other's ``update_time`` is newer.
+        A record that is there already is replaced when the other's ``update_time`` is newer. With *settle* the call
+        flushes too; whoever merges many times in a row does that once, at the end.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -121,6 +134,38 @@ class HistoryStore(Protocol):
 
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """At most *limit* records of all workflows, in the order in which they came; for reading a store whole.
+
+        *after* is 0 for the first batch and the ``next`` of the batch before for every other. Large records make a
+        batch shorter. Changing a record does not move it; each is given as it is when its batch is read.
+        """
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """One page of the records that ``query.filter`` means, in the order that *query* asks for.
+
+        Pages that follow each other by their cursors never skip a record and never repeat one, as long as what is
+        sorted by does not change; a record that comes in between is given if its place is still ahead.
+
+        Raises:
+            InvalidCursor: ``query.after`` is broken, or belongs to another filter or order.
+            InvalidQuery: the filter asks for text, and the store has no text search.
+        """
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """What can be counted of the records that ``query.filter`` means.
+
+        Raises:
+            InvalidQuery: there is no such time zone, there would be too many buckets, or the filter asks for text and
+                the store has no text search.
+        """
+
+    async def index_reach(self) -> IndexReach:
+        """How far what answers ``select`` and ``statistics`` has followed the change feed; waits for nothing."""
+
+    async def rebuild_index(self) -> None:
+        """Make what answers ``select`` and ``statistics`` anew from the records, and return when it is whole."""
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """At most *limit* records in one of *statuses*, oldest first."""

@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
+from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import STATUSES, Document, RecordChange
-from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores import memory_selection
 
 
 @dataclass(slots=True)
@@ -81,8 +83,8 @@ class MemoryStore:
             self._put(document)
             return document.body
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
-        """See :meth:`HistoryStore.merge`."""
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
+        """See :meth:`HistoryStore.merge`; there is nothing to settle."""
         added = replaced = unchanged = 0
         for document in documents:
             with self._lock:
@@ -129,6 +131,33 @@ class MemoryStore:
             total, first = len(entries), (index - 1) * size
             chosen = islice(reversed(entries), first, first + size) if first < total else ()
             return Page([entry.document.body for entry in chosen], total, first + size < total)
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
+        with self._lock:
+            self._check_open()
+            entries = (e for w in self._workflows.values() for e in w.oldest_first if e.sequence > after)
+            chosen = sorted(entries, key=lambda entry: entry.sequence)[:limit]
+            documents = [entry.document.body for entry in chosen]
+            return Batch(documents, chosen[-1].sequence if len(chosen) == limit else None)
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """See :meth:`HistoryStore.select`."""
+        return memory_selection.select(query, self._all_records(), await self.index_reach())
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """See :meth:`HistoryStore.statistics`."""
+        return memory_selection.statistics(query, self._all_records(), await self.index_reach())
+
+    async def index_reach(self) -> IndexReach:
+        """See :meth:`HistoryStore.index_reach`; there is nothing that could be behind."""
+        with self._lock:
+            self._check_open()
+            return IndexReach(self._revision, self._revision)
+
+    async def rebuild_index(self) -> None:
+        """There is no index."""
+        self._check_open()
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -204,6 +233,11 @@ class MemoryStore:
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
         return StoreHealth(("The store is closed.",) if self._closed else ())
+
+    def _all_records(self) -> list[tuple[bytes, int]]:
+        with self._lock:
+            self._check_open()
+            return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
 
     def _check_open(self) -> None:
         if self._closed:

@@ -121,10 +121,23 @@ FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
 
+-- name: scan_documents
+-- Records in the order in which they came, after a place; the cross join keeps that order without sorting.
+SELECT e.seq, e.packing, e.document
+FROM executions e CROSS JOIN workflows w ON w.id = e.workflow
+WHERE e.seq > ? AND w.workflow_id IS NOT NULL
+ORDER BY e.seq LIMIT ?;
+
 -- name: total_of_all
 -- How many records there are.
 SELECT coalesce(sum(running + success + failed + interrupted + other), 0)
 FROM workflows WHERE workflow_id IS NOT NULL;
+
+-- name: all_documents
+-- Every record, in the order of arrival.
+SELECT e.seq, e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
 -- name: open_documents
 -- Records that have not ended, of one status, oldest first.

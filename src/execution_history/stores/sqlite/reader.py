@@ -16,12 +16,14 @@ import apsw
 import zstandard
 
 from execution_history.errors import StoreClosed, StoreDamaged
-from execution_history.store import Change, Page, WorkflowSummary
+from execution_history.query import IndexReach
+from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.packing import Unpacker
 from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.scanning import scan_batch
 
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024
@@ -104,6 +106,14 @@ class Reader:
             return await self._bounded(lambda c, limit: self._near_page(c, limit, workflow_id, size, first))
         return await self.in_thread(lambda connection: self._far_page(connection, workflow_id, size, first))
 
+    async def scan(self, after: int, limit: int) -> Batch:
+        """A batch of all records in the order in which they came."""
+
+        def ask(connection: apsw.Connection) -> Batch:
+            return scan_batch(connection, lambda *row: self._unpack(connection, *row), after, limit)
+
+        return await self.in_thread(ask)
+
     async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:
         """Records in some statuses, oldest first."""
 
@@ -141,6 +151,17 @@ class Reader:
                     for row in connection.execute(query("deleted_executions"), (since, most))
                 ]
             return sorted(puts + gone, key=lambda change: change.revision)[:most]
+
+        return await self.in_thread(ask)
+
+    async def all_records(self) -> tuple[list[tuple[bytes, int]], IndexReach]:
+        """Every record with its place in the order of arrival."""
+
+        def ask(connection: apsw.Connection) -> tuple[list[tuple[bytes, int]], IndexReach]:
+            with _snapshot(connection):
+                revision = int(_rows(connection, "feed_revision")[0][0])
+                rows = _rows(connection, "all_documents")
+            return [(self._unpack(connection, row[1], row[2]), row[0]) for row in rows], IndexReach(revision, revision)
 
         return await self.in_thread(ask)
 
