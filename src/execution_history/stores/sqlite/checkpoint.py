@@ -16,7 +16,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_PAGES: Final = 1_000
+_PAGES: Final = 4_000
 
 
 class Checkpointer:

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol, TypeVar
@@ -26,7 +26,7 @@ from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.database import BUSY_MS
 from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.faults import as_store_error, faults
-from execution_history.stores.sqlite.operation import Operation, answer, resolve
+from execution_history.stores.sqlite.operation import Operation, Round, answer, resolve
 from execution_history.stores.sqlite.pace import Pace
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.transaction import TooLarge, WriteTransaction
@@ -82,7 +82,7 @@ class Writer:
         self._lock = lock
         self._files = files
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
-        self._gathered: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
+        self._rounds: dict[asyncio.AbstractEventLoop, Round] = {}
         self._waiting = 0
         self._carried: Operation | None = None
         self._expected = 1
@@ -140,19 +140,25 @@ class Writer:
             ExecutionHistoryError: whatever *work* raised.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[_Result] = loop.create_future()
-        operation = Operation(work, loop, future, record, size, bounded, tidies)
+        operation = Operation(work, loop, None, record, size, bounded, tidies)
+        owner = None
         with self._entrance:
             # Nothing may queue up behind the end: nobody would answer it.
             self._check_open()
-            gathered = self._gathered.get(loop)
-            if gathered is None:
-                self._gathered[loop] = [operation]
-                # What is asked for until the loop comes round is one group.
-                loop.call_soon(self._admit, loop)
+            if self._is_alone(loop) and self._may_run_here((operation,)):
+                owner = self._owner()
             else:
-                gathered.append(operation)
-        return await future
+                # What is asked for until the loop comes round is one group.
+                self._rounds[loop].gathered.append(operation)
+                operation.future = loop.create_future()
+        if operation.future is None:
+            if self._run_here([operation]):
+                if operation.error is not None:
+                    raise operation.error
+                return operation.result  # type: ignore[no-any-return]
+            operation.future = loop.create_future()
+        del owner
+        return await operation.future  # type: ignore[no-any-return]
 
     def post(self, work: Callable[[], None]) -> None:
         """Run *work* in the writer thread, outside a transaction, holding the lock between processes.
@@ -168,9 +174,9 @@ class Writer:
         """Finish what has been asked for and end the threads; returns when they have ended."""
         with self._entrance:
             self._closing = True
-            for gathered in self._gathered.values():
-                self._enqueue(gathered)
-            self._gathered.clear()
+            for loop_round in self._rounds.values():
+                self._enqueue(loop_round.gathered)
+                loop_round.gathered = []
             self._queue.put(None)
         self._thread.join()
         self._checkpointer.stop()
@@ -190,23 +196,37 @@ class Writer:
             self._waiting += 1
             self._queue.put(operation)
 
-    def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What *loop* has asked for since it last came round is committed here, or goes to the thread."""
+    def _is_alone(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the running task is the only one of *loop* that asks for something; the loop will come round."""
+        now = self.pace.clock()
+        task = asyncio.current_task(loop)
+        loop_round = self._rounds.get(loop)
+        if loop_round is None:
+            for closed in [known for known in self._rounds if known.is_closed()]:
+                del self._rounds[closed]
+            loop_round = self._rounds[loop] = Round()
+        if not loop_round.is_scheduled:
+            loop_round.begin(now)
+            loop_round.task = task
+            loop.call_soon(self._come_round, loop_round)
+        return loop_round.is_alone(task, now)
+
+    def _come_round(self, loop_round: Round) -> None:
+        """What a loop has asked for since it last came round is committed here, or goes to the thread."""
         owner = self._owner()
         with self._entrance:
-            group = self._gathered.pop(loop, None)
-            if group is None:
-                return  # the end has come first, and has taken it over
+            loop_round.is_scheduled = False
+            group = loop_round.gathered
+            if not group:
+                return  # it was done already, or the end has come first and has taken it over
+            loop_round.gathered = []
             if not self._may_run_here(group):
                 self._enqueue(group)
                 return
-        try:
-            self._run_here(group)
-        finally:
-            self._turn.release()
+        resolve(self._run_here(group))
         del owner
 
-    def _may_run_here(self, group: list[Operation]) -> bool:
+    def _may_run_here(self, group: Sequence[Operation]) -> bool:
         """Whether *group* may be committed on an event loop's thread; the turn and the lock are ours if so."""
         if self._waiting or not _is_short(group) or not self.pace.is_quick() or not self._turn.acquire(blocking=False):
             return False
@@ -215,34 +235,47 @@ class Writer:
         self._turn.release()
         return False
 
-    def _run_here(self, group: list[Operation]) -> None:
-        """Commit *group* on this event loop's thread; what turns out to take its time is left to the writer thread."""
+    def _run_here(self, group: list[Operation]) -> list[Operation]:
+        """Commit *group* on this event loop's thread, with the turn and the lock, which are given back.
+
+        Returns those that can be answered; what turns out to take its time is left to the writer thread.
+        """
         later: Later = {}
         put_off: list[FaceWork] = []
         left = group
         try:
             try:
-                self._wait_for_others(patiently=False)
+                if self._waits_for_others:
+                    self._wait_for_others(patiently=False)
                 rows, done = self._transact(group, on_loop=True)
                 left = group[done:]
                 later, put_off = self._files.follow_briefly(rows)
-            except (apsw.Error, StoreError):
-                pass  # whose fault it is and whether waiting helps, the thread finds out
-            except BaseException:
-                for operation in group:
-                    if operation.future is not None:
-                        operation.future.cancel()
-                raise
+            finally:
+                self._lock.release()
+        except (apsw.Error, StoreError):
+            pass  # whose fault it is, and whether waiting helps, the thread finds out
+        except BaseException:
+            for operation in group:
+                if operation.future is not None:
+                    operation.future.cancel()
+            self._turn.release()
+            raise
+        try:
+            if left or put_off:
+                return self._leave_to_thread(group[: len(group) - len(left)], left, put_off, later)
+            return self._hold_back(group, later) if later else group
         finally:
-            self._lock.release()
-        done_here = group[: len(group) - len(left)]
+            self._turn.release()
+
+    def _leave_to_thread(
+        self, done: list[Operation], left: list[Operation], put_off: list[FaceWork], later: Later
+    ) -> list[Operation]:
+        """Have the thread do what is *left* of a group, and the files' part of it that was *put_off*."""
         unfinished = {row.workflow_id for row in put_off}
-        held_up = [o for o in done_here if unfinished and o.record is not None and o.record[0] in unfinished]
-        if held_up or left:
-            finish = Operation(lambda _: self._finish(put_off, held_up), outside=True)
-            self._pass_on([finish, *left] if held_up else left)
-            done_here = [operation for operation in done_here if operation not in held_up]
-        resolve(self._hold_back(done_here, later))
+        held_up = [o for o in done if o.record is not None and o.record[0] in unfinished]
+        finish = [Operation(lambda _: self._finish(put_off, held_up), outside=True)] if put_off else []
+        self._pass_on([*finish, *left])
+        return self._hold_back([operation for operation in done if operation not in held_up], later)
 
     def _pass_on(self, operations: list[Operation]) -> None:
         """Leave operations to the thread, or finish them here when it has ended already."""
@@ -436,7 +469,7 @@ class Writer:
         return more or free > _VACUUM_PAGES
 
 
-def _is_short(group: list[Operation]) -> bool:
+def _is_short(group: Sequence[Operation]) -> bool:
     """Whether *group* is little work, whatever the disk does."""
     return (
         len(group) <= _LARGEST_ON_LOOP

@@ -126,6 +126,10 @@ class Builder:
             job.cancelled = True
             self._answer(job)
 
+    def is_at_work(self, workflow_id: str) -> bool:
+        """Whether a file of the workflow is in the making."""
+        return workflow_id in self._jobs
+
     def blocks_all(self, workflow_id: str) -> bool:
         """Whether no record of the workflow can be shown before its file is there."""
         job = self._jobs.get(workflow_id)
