@@ -5,13 +5,12 @@ a gap, and reaches beyond its end. Room for growth is taken from the gaps to the
 that what is older never moves. Each edit is one write, after which the file parses.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from execution_history.stores.sqlite.face.layout import CLOSING, FOOTER, RECORD_START, SEPARATOR, record_key
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Write ``data`` at ``offset``; ``free`` of its first bytes are spaces that remain usable."""
 
     offset: int
@@ -19,8 +18,7 @@ class Edit:
     free: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Where a record stands in the file: from its indentation to behind its closing brace."""
 
     start: int

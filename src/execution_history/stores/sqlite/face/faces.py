@@ -321,8 +321,7 @@ class Faces:
         """Take a file that was made in the background; called in the writer thread, when it is current."""
         self._forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
-        built.path.replace(self._path(workflow_id))
-        built.path = self._path(workflow_id)
+        built.move(self._path(workflow_id))
         self._open[workflow_id] = built
         self._problems.pop(workflow_id, None)
 
