@@ -22,6 +22,7 @@ from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
 from execution_history.stores.sqlite.face.layout import Header, render, render_record
 from execution_history.stores.sqlite.face.names import file_name
+from execution_history.stores.sqlite.face.slices import sync
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.transaction import WriteTransaction
@@ -364,7 +365,7 @@ class Faces:
             except OSError:
                 continue  # removed since, or unreadable: the next commit notices and says so
             try:
-                os.fsync(descriptor)
+                sync(descriptor)
             finally:
                 os.close(descriptor)
 
