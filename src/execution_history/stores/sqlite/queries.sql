@@ -209,10 +209,10 @@ WHERE w.workflow_id = ?
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: changed_in_workflow
--- The records of a workflow changed after a revision, in the order they came; the plus keeps to the index over revisions.
+-- The records of a workflow changed after a revision, in the order they came; the plus signs keep to the index over revisions.
 SELECT e.execute_id, e.create_time, e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = +e.workflow
-WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY e.seq;
+WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY +e.seq;
 
 -- name: deleted_in_workflow
 -- The deletions in a workflow after a revision, in order.

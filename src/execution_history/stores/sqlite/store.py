@@ -16,6 +16,8 @@ from execution_history.query import IndexReach, RecordQuery, Selection, Statisti
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores import memory_selection
+from execution_history.stores.sqlite.checkpoint import Checkpointer
+from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
@@ -232,7 +234,10 @@ def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
         transaction = WriteTransaction(connection, Unpacker(dictionaries), Packer(dictionaries[CURRENT]))
         reader = Reader(folder, dictionaries)
         faces = Faces(folder, reader) if json_files else FacesOff()
-        writer = Writer(folder, connection, transaction, lock, faces)
+        turn = threading.Lock()
+        turn.acquire()
+        commits = Commits(folder, connection, transaction, lock, faces)
+        writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
         faces.begin(writer)
     except BaseException:
         lock.close()
