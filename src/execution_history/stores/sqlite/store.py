@@ -15,12 +15,12 @@ from execution_history.errors import StoreClosed, StoreError
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
-from execution_history.stores import memory_selection
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.index import RecordIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import query
@@ -42,6 +42,7 @@ class _Opened:
     reader: Reader
     faces: Faces | FacesOff
     lock: ProcessLock
+    index: RecordIndex
 
     def close(self) -> None:
         """Finish what has queued up, bring the files in order and let go of everything."""
@@ -51,6 +52,7 @@ class _Opened:
             self.faces.close()
         except (StoreError, OSError) as error:
             _log.warning("Closing a history left its JSON files to the next opening: %s", type(error).__name__)
+        self.index.close()
         self.reader.close()
         self.writer.close()
         self.lock.close()
@@ -133,20 +135,19 @@ class SQLiteStore:
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        records, reach = await self._parts.reader.all_records()
-        return memory_selection.select(query, records, reach)
+        return await self._parts.index.select(query)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        records, reach = await self._parts.reader.all_records()
-        return memory_selection.statistics(query, records, reach)
+        return await self._parts.index.statistics(query)
 
     async def index_reach(self) -> IndexReach:
         """See :meth:`HistoryStore.index_reach`."""
-        return (await self._parts.reader.all_records())[1]
+        return await self._parts.index.reach()
 
     async def rebuild_index(self) -> None:
         """See :meth:`HistoryStore.rebuild_index`."""
+        await self._parts.index.rebuild()
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -243,4 +244,4 @@ def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
         lock.close()
         raise
     lock.release()
-    return _Opened(writer, reader, faces, lock)
+    return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader))
