@@ -17,7 +17,7 @@ smaller one can still appear. Of a record that changed several times only the la
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from execution_history.record import Document, RecordChange
 
@@ -148,3 +148,12 @@ class HistoryStore(Protocol):
 
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A store that other processes can open too."""
+
+    @property
+    def location(self) -> str:
+        """Its name, the same in every process of this machine."""
