@@ -38,6 +38,8 @@ class Bridge:
         self._under_way: set[Future[Any]] = set()
         self._finishing: list[_Finish] = []
         self._ended = False
+        self._kept: dict[Callable[[Bridge], Any], Any] = {}
+        self._keeping = threading.RLock()
         # Its thread does not keep the interpreter alive: ``end`` does the waiting, and has a limit.
         self._thread = threading.Thread(target=self._serve, name=_THREAD, daemon=True)
         self._thread.start()
@@ -74,6 +76,14 @@ class Bridge:
     def at_end(self, finish: _Finish) -> None:
         """Have *finish* awaited when the bridge ends and nothing else is under way; the last one given comes first."""
         self._finishing.append(finish)
+
+    def kept(self, make: "Callable[[Bridge], _Result]") -> _Result:
+        """The one thing of this bridge that *make* makes, by its first call."""
+        with self._keeping:
+            if make not in self._kept:
+                self._kept[make] = make(self)
+            found: _Result = self._kept[make]
+            return found
 
     def end(self, seconds: float = END_SECONDS) -> None:
         """Finish what is under way and what was given to :meth:`at_end`, then end the thread.
