@@ -10,15 +10,16 @@ from execution_history.stores import MemoryStore
 
 
 class FaultyStore(MemoryStore):
-    """The memory store, which raises ``fault`` while there is one, and stands still while it is ``stopped``.
+    """The memory store, which raises ``fault`` while there is one, and stands still while it is not ``running``.
 
-    ``asked`` counts the writing calls, ``poison`` names an execution that is never taken.
+    ``asked`` counts the writing calls; the execution that ``poison`` names is always refused, with ``poisoned``.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.fault: StoreError | None = None
         self.poison: str | None = None
+        self.poisoned = StoreError("This record is too large.")
         self.running = asyncio.Event()
         self.running.set()
         self.asked = 0
@@ -54,7 +55,7 @@ class FaultyStore(MemoryStore):
         if self.fault is not None:
             raise self.fault
         if execute_id == self.poison:
-            raise StoreError("This record is too large.")
+            raise self.poisoned
 
 
 class SharedFaultyStore(FaultyStore):

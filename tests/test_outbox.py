@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.errors import ExecutionExists, IllegalTransition
+from execution_history.errors import ExecutionExists, IllegalTransition, StoreFull
 from execution_history.outbox import Outbox
 from execution_history.spool import Spool
 from execution_history.store import HistoryStore
@@ -155,16 +155,32 @@ def test_what_waits_outlives_the_event_loop_it_came_from(tmp_path: Path) -> None
 async def test_one_record_that_is_never_taken_does_not_keep_the_others_waiting(
     store: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is tried a number of times while others pass, then given up, and the log names it."""
+    """Nor do three; each is tried a number of times while others pass, then given up, and the log names it."""
     outbox = Outbox(store)
     store.poison = "bad"
-    await outbox.write("w", "bad", document("bad"))
+    for number in range(3):
+        await outbox.write("w", f"bad {number}", document("bad"))
     for number in range(30):
         await outbox.write("w", str(number), document(str(number)))
         await outbox.save()
+        await outbox.save()
         assert await _record(store, str(number)) is not None
-    assert ("1 runs could not be recorded and were given up.",) == outbox.problems()
-    assert any("w/bad" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+    assert ("3 runs could not be recorded and were given up.",) == outbox.problems()
+    assert any("w/bad 2" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_large_record_waits_for_room_while_small_ones_pass(store: FaultyStore) -> None:
+    """A disk that is nearly full is no reason to give a run up."""
+    outbox = Outbox(store)
+    store.poison, store.poisoned = "large", StoreFull("The disk is full.")
+    await outbox.write("w", "large", document("large"))
+    for number in range(30):
+        await outbox.write("w", str(number), document(str(number)))
+        await outbox.save()
+    store.poison = None
+    await _emptied(outbox)
+    assert () == outbox.problems()
+    assert await _record(store, "large") is not None
 
 
 async def test_a_store_that_is_only_gone_never_makes_us_give_up(store: FaultyStore) -> None:

@@ -222,8 +222,7 @@ class Outbox:
         _log.warning("%d steps of records that had waited in %s are written.", len(batch), path)
 
     async def _save_memory(self) -> None:
-        refused: list[Key] = []
-        failures: list[StoreError] = []
+        refused: dict[Key, StoreError] = {}
         has_taken = False
         for key in self._waiting.keys:
             if key in self._spooled:
@@ -231,15 +230,16 @@ class Outbox:
             try:
                 has_taken = await self._save_record(key) or has_taken
             except StoreError as error:
-                failures.append(error)
-                refused.append(key)
+                refused[key] = error
                 if len(refused) == _FAILURES_TO_STOP and not has_taken:
                     break
         with self._lock:
-            for key in refused:
-                self._refused(key, failures[-1], by_a_store_that_takes_others=has_taken)
-        if failures:
-            raise failures[-1]
+            for key, reason in refused.items():
+                # A disk that is full, or a lock, will pass; other faults may be the record's own.
+                if type(reason) is StoreError:
+                    self._refused(key, reason, by_a_store_that_takes_others=has_taken)
+        if refused:
+            raise next(reversed(refused.values()))
 
     def _refused(self, key: Key, error: StoreError, *, by_a_store_that_takes_others: bool) -> None:
         """The next time others come first; what the store refuses again and again, it will never take."""
