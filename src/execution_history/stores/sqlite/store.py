@@ -20,6 +20,7 @@ from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import ProcessLock
@@ -73,7 +74,13 @@ class SQLiteStore:
         self._json_files = json_files
         self._opened: _Opened | None = None
         self._closed = False
+        self._left_for_fork = False
         self._opening = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """See :class:`~execution_history.store.Located`: the folder."""
+        return f"sqlite:{self._folder.absolute()}"
 
     async def open(self) -> None:
         """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
@@ -195,6 +202,10 @@ class SQLiteStore:
     @property
     def _parts(self) -> _Opened:
         opened = self._opened
+        if opened is None and self._left_for_fork:
+            # It was open, and whoever opened it knows nothing of forks.
+            self._open()
+            opened = self._opened
         if opened is None:
             raise StoreClosed("This history is not open; open it first, or make a new service after closing one.")
         return opened
@@ -213,6 +224,23 @@ class SQLiteStore:
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
+                self._left_for_fork = False
+                watch(self)
+
+    def before_fork(self) -> None:
+        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        self._opening.acquire()
+        if self._opened is not None:
+            # First, so that nobody begins anything with parts that are being closed.
+            self._opened, self._left_for_fork = None, True
+            self._at_exit()
+
+    def after_fork(self, *, is_child: bool) -> None:
+        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        if is_child:
+            self._opening = threading.Lock()
+        else:
+            self._opening.release()
 
     def _close(self) -> None:
         with self._opening:
