@@ -47,7 +47,7 @@ class FaultyStore(MemoryStore):
         kept = list(documents)
         for document in kept:
             await self._check(document.execute_id)
-        return await super().merge(kept)
+        return await super().merge(kept, settle=settle)
 
     async def _check(self, execute_id: str) -> None:
         self.asked += 1
