@@ -6,6 +6,7 @@ wire; ``recorded`` and ``record`` record any Python function or block; ``executi
 """
 
 from execution_history.bridge import run_sync
+from execution_history.coze import async_recording_transport, recording_transport
 from execution_history.errors import ExecutionHistoryError
 from execution_history.record import ExecutionRecord
 from execution_history.recording import current_run, record, recorded
@@ -16,9 +17,11 @@ __all__ = [
     "ExecutionHistoryService",
     "ExecutionRecord",
     "HistoryPage",
+    "async_recording_transport",
     "current_run",
     "get_execution_history_service",
     "record",
     "recorded",
+    "recording_transport",
     "run_sync",
 ]
