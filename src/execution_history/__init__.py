@@ -5,8 +5,9 @@ wire; ``execution_history.web`` serves them.
 """
 
 from execution_history.errors import ExecutionHistoryError
+from execution_history.finding import HistoryPage
 from execution_history.record import ExecutionRecord
-from execution_history.service import ExecutionHistoryService, HistoryPage, get_execution_history_service
+from execution_history.service import ExecutionHistoryService, get_execution_history_service
 
 __all__ = [
     "ExecutionHistoryError",

@@ -4,6 +4,8 @@
     ├── InvalidInput (ValueError)      the caller asked for something that cannot be
     │   ├── InvalidIdentifier          an empty or impossible workflow or execute id
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
+    │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
+    │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
     │   └── InvalidStatus              a status that is none of the four
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
@@ -37,6 +39,14 @@ class InvalidIdentifier(InvalidInput):
 
 class InvalidPage(InvalidInput):
     """A page size outside 1..100 or a page index below 1."""
+
+
+class InvalidQuery(InvalidInput):
+    """A filter, a sort order, a condition or a bucket that cannot be; the message says what would be right."""
+
+
+class InvalidCursor(InvalidQuery):
+    """A cursor that is broken, or that was given out for another question."""
 
 
 class InvalidStatus(InvalidInput):

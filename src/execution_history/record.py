@@ -19,6 +19,9 @@ ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
 UPSTREAM_KEY: Final = "coze_execute_id"
 """The key in a record's ``metadata`` that holds the id that the run has upstream, once that is known."""
 
+ENDED_KEY: Final = "ended_at"
+"""The key in a record's ``metadata`` that holds when the run ended (milliseconds), once the record is changed later."""
+
 STATUSES: Final[tuple[ExecutionStatus, ...]] = ("running", "success", "failed", "interrupted")
 
 OPEN_STATUSES: Final = frozenset({"running", "interrupted"})
@@ -224,7 +227,9 @@ class RecordChange:
         """The changed document, or ``None`` when ``only_from`` or ``only_while`` excludes the record.
 
         ``update_time`` becomes *now*, or one more than it was where the clock has not moved: it always
-        rises, so that of two versions of a record the later one can be told.
+        rises, so that of two versions of a record the later one can be told. The time at which a run ended stays
+        known: the first later change of a record that is not running keeps it as ``metadata["ended_at"]``, and a change
+        of the status drops that key.
 
         Raises:
             IllegalTransition: the record has ended and another status was asked for.
@@ -240,6 +245,10 @@ class RecordChange:
             if current not in OPEN_STATUSES:
                 raise IllegalTransition(record["execute_id"], current, self.status)
             record["execute_status"] = self.status
+            if ENDED_KEY in kept:
+                kept = record["metadata"] = {key: value for key, value in kept.items() if key != ENDED_KEY}
+        elif current != "running" and ENDED_KEY not in kept:
+            kept = record["metadata"] = {**kept, ENDED_KEY: record["update_time"]}
         for key, value in self.fields.items():
             record[key] = orjson.Fragment(value)
         if self.metadata:

@@ -1,7 +1,7 @@
 """The public service: what applications call to write and read histories.
 
-Its constructor, methods and return values are those that existing deployments rely on; ``page_bytes``,
-``detail_bytes``, ``find_execution`` and the rest are ours. Records are plain dicts of the 19 keys of
+Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
+:mod:`execution_history.reading`. Records are plain dicts of the 19 keys of
 :class:`~execution_history.record.ExecutionRecord`.
 """
 
@@ -10,29 +10,21 @@ from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypedDict, cast
-
-import orjson
+from typing import Any, Self
 
 from execution_history.clock import new_execute_id, now_ms
-from execution_history.errors import InvalidInput, InvalidPage
+from execution_history.errors import InvalidInput
+from execution_history.finding import HistoryPage
+from execution_history.reading import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
 from execution_history.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.settings import load_settings
-from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
+from execution_history.store import HistoryStore
 from execution_history.stores import store_at
 
-MAX_PAGE_SIZE: Final = 100
+__all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class HistoryPage(TypedDict):
-    """One page of a workflow's history, newest first; ``total`` counts all its records."""
-
-    histories: list[ExecutionRecord]
-    total: int
-    has_more: bool
-
-
-class ExecutionHistoryService:
+class ExecutionHistoryService(HistoryReading):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -55,10 +47,8 @@ class ExecutionHistoryService:
     ) -> None:
         if isinstance(storage_dir, (str, PathLike)):
             place = storage_dir if isinstance(storage_dir, str) else Path(fspath(storage_dir))
-            self.store: HistoryStore = store_at(place, json_files=json_files)
-        else:
-            self.store = storage_dir
-        self._clock = clock
+            storage_dir = store_at(place, json_files=json_files)
+        super().__init__(storage_dir, clock)
         self._new_id = new_id
 
     async def __aenter__(self) -> Self:
@@ -117,7 +107,7 @@ class ExecutionHistoryService:
         )
         await self.store.open()
         await self.store.create(document)
-        return _record(document.body)
+        return parsed(document.body)
 
     async def update_execution_record(
         self,
@@ -156,69 +146,11 @@ class ExecutionHistoryService:
                 "node_execute_status": node_execute_status,
             },
         )
-        if not (_could_exist(workflow_id) and _could_exist(execute_id)):
+        if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
         await self.store.open()
         body = await self.store.update(workflow_id, execute_id, change)
-        return None if body is None else _record(body)
-
-    async def get_execution_history(self, workflow_id: str, page_size: int = 20, page_index: int = 1) -> HistoryPage:
-        """One page of a workflow's records, newest first; an unknown workflow has none.
-
-        Raises:
-            InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
-            StoreError: the store could not be read.
-        """
-        page = await self.page_bytes(workflow_id, page_size, page_index)
-        return {
-            "histories": [_record(body) for body in page.documents],
-            "total": page.total,
-            "has_more": page.has_more,
-        }
-
-    async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Page:
-        """The same page as stored bytes, neither parsed nor written again; ``None`` asks for all workflows.
-
-        Raises:
-            InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
-            StoreError: the store could not be read.
-        """
-        _check_page(page_size, page_index)
-        if workflow_id is not None and not _could_exist(workflow_id):
-            return Page([], 0, has_more=False)
-        await self.store.open()
-        return await self.store.page(workflow_id, page_size, page_index)
-
-    async def get_execution_detail(self, workflow_id: str, execute_id: str) -> ExecutionRecord | None:
-        """One record, or ``None``.
-
-        Raises:
-            StoreError: the store could not be read.
-        """
-        body = await self.detail_bytes(workflow_id, execute_id)
-        return None if body is None else _record(body)
-
-    async def detail_bytes(self, workflow_id: str, execute_id: str) -> bytes | None:
-        """One record as stored bytes, or ``None``.
-
-        Raises:
-            StoreError: the store could not be read.
-        """
-        if not (_could_exist(workflow_id) and _could_exist(execute_id)):
-            return None
-        await self.store.open()
-        return await self.store.get(workflow_id, execute_id)
-
-    async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
-        """The records with this id in any workflow, newest first; most often one or none.
-
-        Raises:
-            StoreError: the store could not be read.
-        """
-        if not _could_exist(execute_id):
-            return []
-        await self.store.open()
-        return [_record(body) for body in await self.store.find(execute_id)]
+        return None if body is None else parsed(body)
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one.
@@ -226,7 +158,7 @@ class ExecutionHistoryService:
         Raises:
             StoreError: the removal could not be written.
         """
-        if not (_could_exist(workflow_id) and _could_exist(execute_id)):
+        if not (could_exist(workflow_id) and could_exist(execute_id)):
             return False
         await self.store.open()
         return await self.store.delete(workflow_id, execute_id)
@@ -237,31 +169,10 @@ class ExecutionHistoryService:
         Raises:
             StoreError: the removal could not be written.
         """
-        if not _could_exist(workflow_id):
+        if not could_exist(workflow_id):
             return False
         await self.store.open()
         return await self.store.clear(workflow_id)
-
-    async def get_all_workflows(self) -> list[str]:
-        """The ids of the workflows that have history, the one with the newest record first.
-
-        Raises:
-            StoreError: the store could not be read.
-        """
-        return [summary.workflow_id for summary in await self.workflow_summaries()]
-
-    async def workflow_summaries(self) -> list[WorkflowSummary]:
-        """The workflows that have history, with counts per status and the time of the last run.
-
-        Raises:
-            StoreError: the store could not be read.
-        """
-        await self.store.open()
-        return await self.store.workflows()
-
-    async def health(self) -> StoreHealth:
-        """Whether histories can be read and written now; never raises."""
-        return await self.store.health()
 
 
 _shared: ExecutionHistoryService | None = None
@@ -282,27 +193,7 @@ def get_execution_history_service() -> ExecutionHistoryService:
         return _shared
 
 
-def _record(body: bytes) -> ExecutionRecord:
-    return cast("ExecutionRecord", orjson.loads(body))
-
-
-def _could_exist(identifier: object) -> bool:
-    """Whether a record could have this id: what no store can hold is simply not there."""
-    try:
-        check_identifier("id", identifier)
-    except InvalidInput:
-        return False
-    return True
-
-
 def _mapping(metadata: Any) -> Any:  # noqa: ANN401 - what callers pass is what is checked here
     if metadata is not None and not isinstance(metadata, Mapping):
         raise InvalidInput(f"metadata is a mapping of keys to values, not {type(metadata).__name__}.")
     return metadata
-
-
-def _check_page(page_size: object, page_index: object) -> None:
-    if not isinstance(page_size, int) or not 1 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidPage(f"page_size is a whole number from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.")
-    if not isinstance(page_index, int) or page_index < 1:
-        raise InvalidPage(f"page_index is a whole number from 1 on, not {page_index!r}.")

@@ -13,12 +13,16 @@ machine where the store has a disk. A call that raises has changed nothing.
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
 rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
 smaller one can still appear. Of a record that changed several times only the last change is given.
+
+**Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
+called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 
 
@@ -121,6 +125,31 @@ class HistoryStore(Protocol):
 
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """One page of the records that ``query.filter`` means, in the order that *query* asks for.
+
+        Pages that follow each other by their cursors never skip a record and never repeat one, as long as what is
+        sorted by does not change; a record that comes in between is given if its place is still ahead.
+
+        Raises:
+            InvalidCursor: ``query.after`` is broken, or belongs to another filter or order.
+            InvalidQuery: the filter asks for text, and the store has no text search.
+        """
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """What can be counted of the records that ``query.filter`` means.
+
+        Raises:
+            InvalidQuery: there is no such time zone, there would be too many buckets, or the filter asks for text and
+                the store has no text search.
+        """
+
+    async def index_reach(self) -> IndexReach:
+        """How far what answers ``select`` and ``statistics`` has followed the change feed; waits for nothing."""
+
+    async def rebuild_index(self) -> None:
+        """Make what answers ``select`` and ``statistics`` anew from the records, and return when it is whole."""
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """At most *limit* records in one of *statuses*, oldest first."""

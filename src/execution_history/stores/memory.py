@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
+from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import STATUSES, Document, RecordChange
 from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores import memory_selection
 
 
 @dataclass(slots=True)
@@ -130,6 +132,24 @@ class MemoryStore:
             chosen = islice(reversed(entries), first, first + size) if first < total else ()
             return Page([entry.document.body for entry in chosen], total, first + size < total)
 
+    async def select(self, query: RecordQuery) -> Selection:
+        """See :meth:`HistoryStore.select`."""
+        return memory_selection.select(query, self._all_records(), await self.index_reach())
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """See :meth:`HistoryStore.statistics`."""
+        return memory_selection.statistics(query, self._all_records(), await self.index_reach())
+
+    async def index_reach(self) -> IndexReach:
+        """See :meth:`HistoryStore.index_reach`; there is nothing that could be behind."""
+        with self._lock:
+            self._check_open()
+            return IndexReach(self._revision, self._revision)
+
+    async def rebuild_index(self) -> None:
+        """There is no index."""
+        self._check_open()
+
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
         with self._lock:
@@ -204,6 +224,11 @@ class MemoryStore:
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
         return StoreHealth(("The store is closed.",) if self._closed else ())
+
+    def _all_records(self) -> list[tuple[bytes, int]]:
+        with self._lock:
+            self._check_open()
+            return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
 
     def _check_open(self) -> None:
         if self._closed:

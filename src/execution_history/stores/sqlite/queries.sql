@@ -126,6 +126,12 @@ ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
 SELECT coalesce(sum(running + success + failed + interrupted + other), 0)
 FROM workflows WHERE workflow_id IS NOT NULL;
 
+-- name: all_documents
+-- Every record, in the order of arrival.
+SELECT e.seq, e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
+
 -- name: open_documents
 -- Records that have not ended, of one status, oldest first.
 SELECT e.create_time, e.seq, e.packing, e.document

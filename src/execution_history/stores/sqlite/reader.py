@@ -16,6 +16,7 @@ import apsw
 import zstandard
 
 from execution_history.errors import StoreClosed, StoreDamaged
+from execution_history.query import IndexReach
 from execution_history.store import Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
@@ -141,6 +142,17 @@ class Reader:
                     for row in connection.execute(query("deleted_executions"), (since, most))
                 ]
             return sorted(puts + gone, key=lambda change: change.revision)[:most]
+
+        return await self.in_thread(ask)
+
+    async def all_records(self) -> tuple[list[tuple[bytes, int]], IndexReach]:
+        """Every record with its place in the order of arrival."""
+
+        def ask(connection: apsw.Connection) -> tuple[list[tuple[bytes, int]], IndexReach]:
+            with _snapshot(connection):
+                revision = int(_rows(connection, "feed_revision")[0][0])
+                rows = _rows(connection, "all_documents")
+            return [(self._unpack(connection, row[1], row[2]), row[0]) for row in rows], IndexReach(revision, revision)
 
         return await self.in_thread(ask)
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreClosed, StoreError
+from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores import memory_selection
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
@@ -121,6 +123,23 @@ class SQLiteStore:
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """See :meth:`HistoryStore.page`."""
         return await self._parts.reader.page(workflow_id, size, index)
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """See :meth:`HistoryStore.select`."""
+        records, reach = await self._parts.reader.all_records()
+        return memory_selection.select(query, records, reach)
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """See :meth:`HistoryStore.statistics`."""
+        records, reach = await self._parts.reader.all_records()
+        return memory_selection.statistics(query, records, reach)
+
+    async def index_reach(self) -> IndexReach:
+        """See :meth:`HistoryStore.index_reach`."""
+        return (await self._parts.reader.all_records())[1]
+
+    async def rebuild_index(self) -> None:
+        """See :meth:`HistoryStore.rebuild_index`."""
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""

@@ -1,0 +1,157 @@
+"""Comparisons of one value in a record, written ``input.city = "北京"``: read from text, and tested. Pure.
+
+    condition  = part, {step}, (operator, value | "exists")
+    part       = "input" | "output" | "metadata"
+    step       = "." key | "." quoted key | quoted key | "[" index "]"
+    operator   = "=" | "!=" | "<" | "<=" | ">" | ">="
+
+A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, or
+a bare text without quotes. What a comparison means, :class:`~execution_history.query.PathCondition` says.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, cast
+
+import orjson
+
+from execution_history.errors import InvalidQuery
+from execution_history.query import PARTS, Operator, Part, PathCondition
+
+_LONGEST: Final = 10_000
+_DEEPEST: Final = 50
+_LARGEST_INDEX: Final = 2**31
+_PART: Final = re.compile(r"\s*([A-Za-z_]*)")
+_STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]{1,10})\]')
+_OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*|\s+exists\s*\Z")
+_KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
+_EXAMPLE: Final = 'write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists'
+_MISSING: Final = object()
+
+
+def parse_condition(text: str) -> PathCondition:
+    """The condition that *text* writes down.
+
+    Raises:
+        InvalidQuery: it is none; the message says where it goes wrong and what would be right.
+    """
+    if len(text) > _LONGEST:
+        raise InvalidQuery(f"A condition has at most {_LONGEST} characters; this one has {len(text)}.")
+    found = _PART.match(text)
+    name, at = (found[1], found.end()) if found else ("", 0)
+    if name not in PARTS:
+        near = get_close_matches(name, PARTS, n=1)
+        hint = f"perhaps {near[0]} is meant" if near else _EXAMPLE
+        raise InvalidQuery(f"The condition {text[:80]!r} does not begin with input, output or metadata: {hint}.")
+    path: list[str | int] = []
+    while step := _STEP.match(text, at):
+        path.append(_step(text, step))
+        at = step.end()
+    if len(path) > _DEEPEST:
+        raise InvalidQuery(f"The path of a condition has at most {_DEEPEST} steps; this one has {len(path)}.")
+    operator = _OPERATOR.match(text, at)
+    if operator is None:
+        raise InvalidQuery(
+            f"The condition {text[:80]!r} has no comparison after its path, near {text[at : at + 20]!r}: {_EXAMPLE}."
+        )
+    if operator[1] is None:
+        return PathCondition(cast("Part", name), tuple(path), "exists")
+    value = _value(text, text[operator.end() :].strip())
+    return PathCondition(cast("Part", name), tuple(path), cast("Operator", operator[1]), value)
+
+
+def all_hold(conditions: Iterable[PathCondition], record: Mapping[str, Any]) -> bool:
+    """Whether *record*, a parsed document, fulfils every one of *conditions*."""
+    return all(_holds(condition, record) for condition in conditions)
+
+
+def _step(text: str, step: "re.Match[str]") -> str | int:
+    if step[1] is not None:
+        try:
+            return str(orjson.loads(step[1]))
+        except ValueError:
+            raise InvalidQuery(f"The key {step[1][:80]} in {text[:80]!r} is not a valid JSON string.") from None
+    if step[2] is not None:
+        return str(step[2])
+    index = int(step[3])
+    if index >= _LARGEST_INDEX:
+        raise InvalidQuery(f"The index {index} in {text[:80]!r} is larger than any list.")
+    return index
+
+
+def _value(text: str, written: str) -> object:
+    if not written:
+        raise InvalidQuery(f"The condition {text[:80]!r} has no value after its comparison: {_EXAMPLE}.")
+    try:
+        return orjson.loads(written)
+    except ValueError:
+        if written[0] in '"[{':
+            raise InvalidQuery(
+                f"The value {written[:80]} in {text[:80]!r} is not valid JSON: "
+                "close its quotes and brackets, or leave them out for a plain text."
+            ) from None
+        return written
+
+
+def _holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
+    found = _at(record.get(_KEYS[condition.part], _MISSING), condition.path)
+    if found is _MISSING:
+        return False
+    wanted = condition.value
+    if condition.operator == "exists":
+        return found is not None
+    if condition.operator == "=":
+        return _equal(found, wanted)
+    if condition.operator == "!=":
+        return not _equal(found, wanted)
+    return _compared(condition.operator, found, wanted)
+
+
+def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    """The value that *path* leads to from *value*, or ``_MISSING``."""
+    for step in path:
+        inside = _inside(value) if isinstance(value, str) else value
+        is_key = isinstance(step, str) and isinstance(inside, dict) and step in inside
+        if not is_key and not (isinstance(step, int) and isinstance(inside, list) and step < len(inside)):
+            return _MISSING
+        value = cast("Any", inside)[step]
+    return value
+
+
+def _inside(text: str) -> object:
+    """The object or list that *text* is the JSON of; the text itself when it is none."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _equal(one: object, other: object) -> bool:
+    """Equality that does not take true for 1, at any depth."""
+    if _is_number(one) and _is_number(other):
+        return one == other
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one == other
+
+
+def _compared(operator: str, found: Any, wanted: Any) -> bool:  # noqa: ANN401 - any JSON value
+    comparable = (_is_number(found) and _is_number(wanted)) or (isinstance(found, str) and isinstance(wanted, str))
+    if not comparable:
+        return False
+    if operator == "<":
+        return bool(found < wanted)
+    if operator == "<=":
+        return bool(found <= wanted)
+    return bool(found > wanted if operator == ">" else found >= wanted)

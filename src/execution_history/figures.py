@@ -1,0 +1,136 @@
+"""Counting runs: totals, time buckets, error codes and groups of failures that are alike. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from execution_history.buckets import bucket_edges, bucket_number, zone_of
+from execution_history.facts import Facts
+from execution_history.query import (
+    Bucket,
+    FailureGroup,
+    Figures,
+    IndexReach,
+    Statistics,
+    StatisticsQuery,
+)
+from execution_history.record import STATUSES
+
+MOST_GROUPS: Final = 100
+ENDED: Final = frozenset({"success", "failed"})
+"""The statuses whose durations and success rate are told: an interrupted run may go on."""
+
+_COUNTED: Final = (*STATUSES, "other")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Figures while they are counted."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    durations: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+    def add(self, facts: Facts) -> None:
+        """Count one run."""
+        self.counts[facts.status if facts.status in STATUSES else "other"] += 1
+        self.tokens += facts.tokens or 0
+        if facts.status in ENDED and facts.duration_ms is not None:
+            self.durations.append(facts.duration_ms)
+
+    def figures(self) -> Figures:
+        """What has been counted."""
+        return figures_of(self.counts, self.tokens, percentiles(sorted(self.durations)))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One run that is counted; *arrival* decides between runs of one millisecond."""
+
+    record: Mapping[str, Any]
+    facts: Facts
+    arrival: int
+
+
+def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | None]:
+    """The 50th, 95th and 99th of values in ascending order; see :class:`~execution_history.query.Figures`."""
+    if not ordered:
+        return (None, None, None)
+    last = len(ordered) - 1
+    return (ordered[int(0.5 * last)], ordered[int(0.95 * last)], ordered[int(0.99 * last)])
+
+
+def figures_of(
+    counts: Mapping[str, int], tokens: int, percentile: tuple[int | None, int | None, int | None]
+) -> Figures:
+    """The figures from counts per status (what is missing is 0), a sum and three percentiles."""
+    ended = sum(counts.get(status, 0) for status in ENDED)
+    p50, p95, p99 = percentile
+    return Figures(
+        runs=sum(counts.values()),
+        counts={status: counts.get(status, 0) for status in _COUNTED},
+        success_rate=counts.get("success", 0) / ended if ended else None,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        tokens=tokens,
+    )
+
+
+def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
+    """The most frequent first, those of one number by name; at most 100."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_GROUPS])
+
+
+def in_group_order(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
+    """The most frequent first, of one number the one seen last; at most 100."""
+    return sorted(groups, key=lambda group: (-group.count, -group.last_seen, group.fingerprint))[:MOST_GROUPS]
+
+
+def statistics_of(
+    query: StatisticsQuery, runs: Sequence[Counted], seen_before: frozenset[str], reach: IndexReach
+) -> Statistics:
+    """The statistics of *runs*; *seen_before* has the fingerprints that are not new.
+
+    Raises:
+        InvalidQuery: there is no such time zone, or there would be too many buckets.
+    """
+    zone = zone_of(query.zone)
+    totals, codes = Tally(), Counter[str]()
+    times = [run.facts.create_time for run in runs]
+    edges = bucket_edges(min(times), max(times), query.bucket, zone) if times else []
+    tallies = [Tally() for _ in edges[1:]]
+    failures: dict[str, list[Counted]] = {}
+    for run in runs:
+        totals.add(run.facts)
+        tallies[bucket_number(edges, run.facts.create_time)].add(run.facts)
+        if run.facts.error_code is not None:
+            codes[run.facts.error_code] += 1
+        if run.facts.fingerprint is not None:
+            failures.setdefault(run.facts.fingerprint, []).append(run)
+    return Statistics(
+        totals=totals.figures(),
+        buckets=[
+            Bucket(start, end, tally.figures()) for start, end, tally in zip(edges, edges[1:], tallies, strict=False)
+        ],
+        error_codes=most_frequent(codes),
+        failures=in_group_order(_group(alike, query, seen_before) for alike in failures.values()),
+        reach=reach,
+    )
+
+
+def _group(alike: list[Counted], query: StatisticsQuery, seen_before: frozenset[str]) -> FailureGroup:
+    newest = max(alike, key=lambda run: (run.facts.create_time, run.arrival))
+    fingerprint = newest.facts.fingerprint or ""
+    return FailureGroup(
+        fingerprint=fingerprint,
+        title=newest.facts.error_title or "",
+        error_code=newest.facts.error_code,
+        count=len(alike),
+        first_seen=min(run.facts.create_time for run in alike),
+        last_seen=newest.facts.create_time,
+        workflow_id=newest.record["workflow_id"],
+        execute_id=newest.record["execute_id"],
+        is_new=query.new_since is not None and fingerprint not in seen_before,
+    )

@@ -1,0 +1,78 @@
+"""From the keyword arguments of a Python caller to a question, and from its answer to plain dicts. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NotRequired, TypedDict, cast
+
+import orjson
+
+from execution_history.errors import InvalidQuery
+from execution_history.query import RecordFilter, Selection
+from execution_history.query_words import filter_of
+from execution_history.record import ExecutionRecord
+
+FilterValue = str | int | float | bool | Sequence[str | int] | None
+"""What a keyword filter may be: the text that HTTP and the command line take, or the plain value it stands for."""
+
+
+class HistoryPage(TypedDict):
+    """One page of records; ``total`` counts all that were asked for, in the order asked for, newest first by default.
+
+    The last two keys are there when a filter, an order or a cursor was given: without ``total_is_exact`` there are at
+    least ``total``, and ``next_cursor`` leads to the page behind this one.
+    """
+
+    histories: list[ExecutionRecord]
+    total: int
+    has_more: bool
+    next_cursor: NotRequired[str | None]
+    total_is_exact: NotRequired[bool]
+
+
+def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None, now: int) -> RecordFilter:
+    """The filter that keyword arguments mean; the names are those of :mod:`execution_history.query_words`.
+
+    Args:
+        words: names to values; numbers are milliseconds where a time or a duration is meant.
+        workflow_id: the one workflow that is asked about, or ``None``.
+        now: milliseconds since the epoch.
+
+    Raises:
+        InvalidQuery: a name is unknown or a value cannot be read.
+    """
+    texts = {name: _texts(name, value) for name, value in words.items() if value is not None}
+    return filter_of(texts, now=now, workflow_id=workflow_id)
+
+
+def with_workflow(wanted: RecordFilter, workflow_id: str | None) -> RecordFilter:
+    """*wanted* within one workflow; as it is for ``None``."""
+    return wanted if workflow_id is None else replace(wanted, workflow_ids=(workflow_id,))
+
+
+def page_of(selection: Selection) -> HistoryPage:
+    """An answer with its records parsed."""
+    return {
+        "histories": [cast("ExecutionRecord", orjson.loads(body)) for body in selection.documents],
+        "total": selection.total,
+        "has_more": selection.has_more,
+        "next_cursor": selection.next,
+        "total_is_exact": selection.total_is_exact,
+    }
+
+
+def _texts(name: str, value: FilterValue) -> list[str]:
+    if isinstance(value, (str, int, float)):
+        return [_text(name, value)]
+    if isinstance(value, Iterable):
+        return [_text(name, each) for each in value]
+    raise InvalidQuery(f"The filter {name!r} takes text, a number, true or false, or a list, not {value!r}.")
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int)):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    raise InvalidQuery(f"The filter {name!r} takes text or whole numbers, not {str(value)[:80]!r}.")

@@ -1,0 +1,216 @@
+"""The reading half of the service: pages, filters, statistics, single records, workflows.
+
+``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows`` are those that existing deployments rely
+on; ``page_bytes``, ``detail_bytes``, ``select``, ``find_execution`` and the rest are ours.
+"""
+
+from collections.abc import Callable
+from typing import Final, cast
+
+import orjson
+
+from execution_history.errors import InvalidInput, InvalidPage
+from execution_history.finding import FilterValue, HistoryPage, keyword_filter, page_of, with_workflow
+from execution_history.query import (
+    IndexReach,
+    RecordFilter,
+    RecordQuery,
+    Selection,
+    Sort,
+    Statistics,
+    StatisticsQuery,
+)
+from execution_history.record import ExecutionRecord, check_identifier
+from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
+
+MAX_PAGE_SIZE: Final = 100
+
+
+class HistoryReading:
+    """What can be asked of a history; the store is opened by the first question.
+
+    Args:
+        store: the history.
+        clock: what times such as ``2h`` ago are counted from, in milliseconds since the epoch.
+    """
+
+    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
+        self.store = store
+        self._clock = clock
+
+    async def get_execution_history(
+        self,
+        workflow_id: str | None,
+        page_size: int = 20,
+        page_index: int = 1,
+        *,
+        record_filter: RecordFilter | None = None,
+        sort: Sort = "create_time",
+        descending: bool = True,
+        cursor: str | None = None,
+        **words: FilterValue,
+    ) -> HistoryPage:
+        """One page of a workflow's records, or for ``None`` of all, newest first; an unknown workflow has none.
+
+        Args:
+            workflow_id: which workflow.
+            page_size: how many records, 1 to 100.
+            page_index: which page, from 1; not looked at beside a cursor.
+            record_filter: which records, or
+            words: the same in words, such as ``status="failed", since="2h", where='input.city = "北京"'``; the names
+                are those of :mod:`execution_history.query_words`.
+            sort: by ``create_time``, ``duration`` or ``tokens``.
+            descending: the largest, or newest, first.
+            cursor: the ``next_cursor`` of the page before.
+
+        Raises:
+            InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
+            InvalidQuery: a filter is unknown or cannot be, or the cursor belongs to another question.
+            StoreError: the store could not be read.
+        """
+        is_plain = record_filter is None and not words and cursor is None
+        if not is_plain or sort != "create_time" or not descending:
+            _check_page(page_size, page_index)
+            if record_filter is not None and words:
+                raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
+            wanted = with_workflow(record_filter or RecordFilter(), workflow_id)
+            if words:
+                wanted = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
+            index = page_index if cursor is None else None
+            return page_of(
+                await self.select(
+                    RecordQuery(
+                        filter=wanted, sort=sort, descending=descending, size=page_size, after=cursor, index=index
+                    )
+                )
+            )
+        page = await self.page_bytes(workflow_id, page_size, page_index)
+        return {
+            "histories": [parsed(body) for body in page.documents],
+            "total": page.total,
+            "has_more": page.has_more,
+        }
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """One page of the records that *query* asks for, as stored bytes or summaries; see its fields.
+
+        Raises:
+            InvalidQuery: the cursor is broken or another question's, or the store has no text search.
+            StoreError: the store could not be read.
+        """
+        await self.store.open()
+        return await self.store.select(query)
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """What can be counted of the records that *query* asks for; see its fields.
+
+        Raises:
+            InvalidQuery: there is no such time zone, or there would be too many buckets.
+            StoreError: the store could not be read.
+        """
+        await self.store.open()
+        return await self.store.statistics(query)
+
+    async def index_reach(self) -> IndexReach:
+        """How far what answers ``select`` and ``statistics`` has followed the history.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self.store.open()
+        return await self.store.index_reach()
+
+    async def rebuild_index(self) -> None:
+        """Make what answers ``select`` and ``statistics`` anew; returns when it is whole.
+
+        Raises:
+            StoreError: the store could not be read, or the index not be written.
+        """
+        await self.store.open()
+        await self.store.rebuild_index()
+
+    async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Page:
+        """The same page as stored bytes, neither parsed nor written again; ``None`` asks for all workflows.
+
+        Raises:
+            InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
+            StoreError: the store could not be read.
+        """
+        _check_page(page_size, page_index)
+        if workflow_id is not None and not could_exist(workflow_id):
+            return Page([], 0, has_more=False)
+        await self.store.open()
+        return await self.store.page(workflow_id, page_size, page_index)
+
+    async def get_execution_detail(self, workflow_id: str, execute_id: str) -> ExecutionRecord | None:
+        """One record, or ``None``.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        body = await self.detail_bytes(workflow_id, execute_id)
+        return None if body is None else parsed(body)
+
+    async def detail_bytes(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """One record as stored bytes, or ``None``.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        if not (could_exist(workflow_id) and could_exist(execute_id)):
+            return None
+        await self.store.open()
+        return await self.store.get(workflow_id, execute_id)
+
+    async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
+        """The records with this id in any workflow, newest first; most often one or none.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        if not could_exist(execute_id):
+            return []
+        await self.store.open()
+        return [parsed(body) for body in await self.store.find(execute_id)]
+
+    async def get_all_workflows(self) -> list[str]:
+        """The ids of the workflows that have history, the one with the newest record first.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        return [summary.workflow_id for summary in await self.workflow_summaries()]
+
+    async def workflow_summaries(self) -> list[WorkflowSummary]:
+        """The workflows that have history, with counts per status and the time of the last run.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self.store.open()
+        return await self.store.workflows()
+
+    async def health(self) -> StoreHealth:
+        """Whether histories can be read and written now; never raises."""
+        return await self.store.health()
+
+
+def parsed(body: bytes) -> ExecutionRecord:
+    """A stored record as a dict."""
+    return cast("ExecutionRecord", orjson.loads(body))
+
+
+def could_exist(identifier: object) -> bool:
+    """Whether a record could have this id: what no store can hold is simply not there."""
+    try:
+        check_identifier("id", identifier)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _check_page(page_size: object, page_index: object) -> None:
+    if not isinstance(page_size, int) or not 1 <= page_size <= MAX_PAGE_SIZE:
+        raise InvalidPage(f"page_size is a whole number from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.")
+    if not isinstance(page_index, int) or page_index < 1:
+        raise InvalidPage(f"page_index is a whole number from 1 on, not {page_index!r}.")

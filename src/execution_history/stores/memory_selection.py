@@ -1,0 +1,65 @@
+"""Questions to the memory store: every record is looked at, by the pure functions that define the answer."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from execution_history.cursors import cursor_at, position_at
+from execution_history.errors import InvalidQuery
+from execution_history.facts import Facts, facts_of
+from execution_history.figures import Counted, statistics_of
+from execution_history.matching import NO_TEXT_SEARCH, Position, matches, position_of
+from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.summaries import summary_of
+
+_EXPLANATION = "This store keeps no index: every record is looked at."
+
+
+def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: IndexReach) -> Selection:
+    """The answer to *query* from all records, each with its place in the order of arrival."""
+    after = position_at(query)
+    found = [
+        (position_of(query, facts, arrival), body, record, facts)
+        for body, record, facts, arrival in _meant(query.filter, records)
+    ]
+    found.sort(key=lambda item: item[0].rank(descending=query.descending))
+    start = 0 if query.index is None else (query.index - 1) * query.size
+    if after is not None:
+        rank = after.rank(descending=query.descending)
+        start = sum(item[0].rank(descending=query.descending) <= rank for item in found)
+    page = list(islice(found, start, start + query.size))
+    has_more = start + query.size < len(found)
+    last: Position | None = page[-1][0] if page else None
+    return Selection(
+        documents=[summary_of(record, facts) if query.summaries else body for _, body, record, facts in page],
+        total=len(found),
+        total_is_exact=True,
+        next=cursor_at(query, last) if has_more and last is not None else None,
+        has_more=has_more,
+        reach=reach,
+        explain=(_EXPLANATION,) if query.explain else (),
+    )
+
+
+def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], reach: IndexReach) -> Statistics:
+    """The answer to *query* from all records, each with its place in the order of arrival."""
+    runs = [Counted(record, facts, arrival) for _, record, facts, arrival in _meant(query.filter, records)]
+    seen_before: set[str] = set()
+    if query.new_since is not None:
+        wider = RecordFilter(workflow_ids=query.filter.workflow_ids, created_before=query.new_since)
+        seen_before = {facts.fingerprint for _, _, facts, _ in _meant(wider, records) if facts.fingerprint is not None}
+    return statistics_of(query, runs, frozenset(seen_before), reach)
+
+
+def _meant(
+    wanted: RecordFilter, records: Iterable[tuple[bytes, int]]
+) -> Iterable[tuple[bytes, dict[str, Any], Facts, int]]:
+    if wanted.text is not None:
+        raise InvalidQuery(NO_TEXT_SEARCH)
+    for body, arrival in records:
+        record = orjson.loads(body)
+        facts = facts_of(record)
+        if matches(wanted, record, facts):
+            yield body, record, facts, arrival
