@@ -1,0 +1,152 @@
+"""The first page: what needs a person, what runs now, and every workflow on a line of its own."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execution_history.query import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.recorder import Recorder
+from execution_history.service import ExecutionHistoryService
+from execution_history.store import WorkflowSummary
+from execution_history.web.pages import addresses
+from execution_history.web.pages.lines import RunLine, line_of_run
+from execution_history.web.pages.recent import RUNS, Recent, recent_of
+from execution_history.web.pages.rendering import Renderer, reader_for
+from execution_history.web.pages.route import query, whole_number
+from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
+
+_DAY: Final = 86_400_000
+_SIZE: Final = 25
+_SWITCHED: Final = 20
+_SHOWN: Final = 5
+_REMEMBERED: Final = 500
+_FRESH: Final = 10_000
+_TRIAL: Final = "7000000000000000002"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowLine:
+    """A workflow in the overview."""
+
+    summary: WorkflowSummary
+    recent: Recent
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What needs a person; ``forgotten`` are failures whose debug page at Coze goes within a day."""
+
+    problems: tuple[str, ...]
+    failures: tuple[FailureGroup, ...]
+    waiting: tuple[RunLine, ...]
+    forgotten: int
+    running: tuple[RunLine, ...]
+    running_total: int
+
+
+@dataclass(slots=True)
+class OverviewPages:
+    """Shows the overview.
+
+    Args:
+        service: where the records are.
+        recorder: what says whether all is recorded.
+        renderer: what makes pages of views.
+        has_sandbox: whether there are workflows that anybody can try.
+    """
+
+    service: ExecutionHistoryService
+    recorder: Recorder
+    renderer: Renderer
+    has_sandbox: bool
+    _recent: "OrderedDict[str, tuple[WorkflowSummary, Recent]]" = field(default_factory=OrderedDict)
+    _attention: "tuple[int, int, Attention] | None" = None
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        router.add_api_route(addresses.OVERVIEW, self.overview, methods=["GET", "HEAD"])
+        router.add_api_route(addresses.SWITCHER, self.switcher, methods=["GET"])
+
+    async def overview(self, request: Request) -> Response:
+        """The overview, or what to do first where nothing is recorded yet."""
+        reader = reader_for(request)
+        summaries = await self.service.workflow_summaries()
+        words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
+        found = [summary for summary in summaries if words.casefold() in summary.workflow_id.casefold()]
+        shown = found[(page - 1) * _SIZE : page * _SIZE]
+        context: dict[str, Any] = {
+            "attention": await self._attended(reader.now),
+            "workflows": [WorkflowLine(summary, await self._recent_of(summary, reader.now)) for summary in shown],
+            "total": len(found),
+            "all": len(summaries),
+            "page": page,
+            "pages": -(-len(found) // _SIZE),
+            "find": words,
+            "base": str(request.base_url).rstrip("/"),
+            "trial": _TRIAL,
+            "has_sandbox": self.has_sandbox,
+            "yesterday": reader.now - _DAY,
+        }
+        return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)
+
+    async def switcher(self, request: Request) -> Response:
+        """The workflows with these words in their id, for the switcher."""
+        words = query(request, "q").strip().casefold()
+        summaries = await self.service.workflow_summaries()
+        found = [summary for summary in summaries if words in summary.workflow_id.casefold()][:_SWITCHED]
+        return self.renderer.page(request, "switcher.html", {"workflows": found})
+
+    async def _recent_of(self, summary: WorkflowSummary, now: int) -> Recent:
+        """The last runs of a workflow; asked for anew when the workflow has changed or has runs that go on."""
+        known = self._recent.get(summary.workflow_id)
+        if known is not None and known[0] == summary and not summary.counts.get("running"):
+            self._recent.move_to_end(summary.workflow_id)
+            return known[1]
+        wanted = RecordFilter(workflow_ids=(summary.workflow_id,))
+        found = await self.service.select(RecordQuery(filter=wanted, size=RUNS, summaries=True))
+        recent = recent_of([line_of_run(each, now) for each in found.documents])
+        self._recent[summary.workflow_id] = (summary, recent)
+        while len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        return recent
+
+    async def _attended(self, now: int) -> Attention:
+        """What needs a person; asked for anew when something has changed, but not more often than every ten seconds."""
+        revision = (await self.service.index_reach()).newest
+        if self._attention is not None:
+            asked, seen, attention = self._attention
+            if (seen == revision and now - asked < 6 * _FRESH) or now - asked < _FRESH // 10:
+                return attention
+        attention = await self._asked(now)
+        self._attention = (now, revision, attention)
+        return attention
+
+    async def _asked(self, now: int) -> Attention:
+        forgotten = RecordFilter(
+            statuses=("failed", "interrupted"),
+            created_from=now - DEBUG_PAGE_LIVES,
+            created_before=now - DEBUG_PAGE_LIVES + _DAY,
+        )
+        lately = StatisticsQuery(
+            filter=RecordFilter(statuses=("failed",), created_from=now - _DAY), new_since=now - _DAY
+        )
+        running, total = await self._some(RecordFilter(statuses=("running",)), now)
+        waiting, _ = await self._some(RecordFilter(statuses=("interrupted",), created_from=now - DEBUG_PAGE_LIVES), now)
+        statistics = await self.service.statistics(lately)
+        return Attention(
+            (*(await self.service.health()).problems, *self.recorder.problems()),
+            tuple(group for group in statistics.failures if group.is_new)[:_SHOWN],
+            waiting,
+            (await self.service.select(RecordQuery(filter=forgotten, size=1, summaries=True))).total,
+            running,
+            total,
+        )
+
+    async def _some(self, wanted: RecordFilter, now: int) -> tuple[tuple[RunLine, ...], int]:
+        found = await self.service.select(RecordQuery(filter=wanted, size=_SHOWN, summaries=True))
+        return tuple(line_of_run(each, now) for each in found.documents), found.total
