@@ -6,7 +6,10 @@
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
     │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
     │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
-    │   └── InvalidStatus              a status that is none of the four
+    │   ├── InvalidStatus              a status that is none of the four
+    │   └── ImportFailed               what was to be imported cannot be read
+    ├── ExecutionNotFound (LookupError) there is no such execution, or none that fits
+    ├── ExportFailed                   what was to be exported cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
@@ -57,6 +60,18 @@ class InvalidStatus(InvalidInput):
         super().__init__(
             f"{str(status)[:80]!r} is not an execution status; use running, success, failed or interrupted."
         )
+
+
+class ImportFailed(InvalidInput):
+    """A file, folder or database that was to be imported is missing, or is nothing that can be imported."""
+
+
+class ExecutionNotFound(ExecutionHistoryError, LookupError):
+    """There is no execution of that id, or none that fits what was asked for; nothing was changed."""
+
+
+class ExportFailed(ExecutionHistoryError):
+    """An export could not be written to its destination, where nothing of it is left."""
 
 
 class ExecutionExists(ExecutionHistoryError):

@@ -40,6 +40,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records as stored bytes, and the place from which the next batch goes on; ``None`` at the end."""
+
+    documents: Sequence[bytes]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowSummary:
     """A workflow that has history: how many records in which status, and when the newest began.
 
@@ -108,10 +116,11 @@ class HistoryStore(Protocol):
             IllegalTransition: the record has ended and the change asks for another status.
         """
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """Bring records from elsewhere in; idempotent.
 
-        A record that is there already is replaced when the other's ``update_time`` is newer.
+        A record that is there already is replaced when the other's ``update_time`` is newer. With *settle* the call
+        flushes too; whoever merges many times in a row does that once, at the end.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -125,6 +134,13 @@ class HistoryStore(Protocol):
 
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """At most *limit* records of all workflows, in the order in which they came; for reading a store whole.
+
+        *after* is 0 for the first batch and the ``next`` of the batch before for every other. Large records make a
+        batch shorter. Changing a record does not move it; each is given as it is when its batch is read.
+        """
 
     async def select(self, query: RecordQuery) -> Selection:
         """One page of the records that ``query.filter`` means, in the order that *query* asks for.

@@ -59,10 +59,14 @@ class HistoryCall:
 
 
 def recognise_history(method: str, path: str, query: str) -> HistoryCall | None:
-    """The question that a request asks, by its method, undecoded path and query; double slashes count as one."""
+    """The question that a request asks, by its method, undecoded path and query.
+
+    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
+    """
     if method.upper() != "GET":
         return None
-    path = _SLASHES.sub("/", path)
+    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
+    path = version + rest
     found = _PATH.fullmatch(path)
     if found is not None:
         return HistoryCall(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)

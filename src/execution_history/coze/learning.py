@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from execution_history.coze.histories import RunHistory
 from execution_history.coze.wire import Outcome
-from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange, adopt_record
+from execution_history.record import ENDED_KEY, OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange, adopt_record
 
 _COMPLETES: Final = ("running", "success")
+_ENDED: Final = ("success", "failed")
 
 
 def change_of(record: Mapping[str, Any], history: RunHistory, now: int) -> RecordChange | None:
@@ -28,11 +29,20 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int) -> Recor
         now,
         status=outcome.status,
         metadata=_metadata(outcome, history)
-        | {"transition": {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}},
+        | {"transition": {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}}
+        | _end(record, history),
         only_from=frozenset({current}),
         fields=_fields(outcome, history, record["node_execute_status"]),
         cleared=("error_code", "error_message"),
     )
+
+
+def _end(record: Mapping[str, Any], history: RunHistory) -> dict[str, object]:
+    """When the run ended, where the upstream says so: we hear of it later."""
+    if history.update_time is None or history.outcome.status not in _ENDED:
+        return {}
+    # The upstream counts whole seconds: a short run must not end before it began.
+    return {ENDED_KEY: max(record["create_time"], history.update_time)}
 
 
 def document_of(

@@ -11,8 +11,8 @@ from execution_history.coze.asking import Authorise
 from execution_history.coze.callers import caller_of
 from execution_history.coze.stream import StreamReading
 from execution_history.coze.wire import RESUMES, Call, Outcome, execute_id_of_event
-from execution_history.errors import StoreError
-from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY
+from execution_history.errors import InvalidIdentifier, StoreError
+from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
 from execution_history.recorder import Recorder, Recording
 
 _log = logging.getLogger("execution_history.coze")
@@ -47,8 +47,14 @@ class RunContext:
 
 
 def is_recorded(call: Call, context: RunContext) -> bool:
-    """Whether *call* can have a record: it names its workflow, or its record is open already."""
-    return context.recording is not None or call.workflow_id is not None
+    """Whether *call* can have a record: it names a workflow that can have one, or its record is open already."""
+    if context.recording is not None:
+        return True
+    try:
+        check_identifier("workflow id", call.workflow_id)
+    except InvalidIdentifier:
+        return False
+    return True
 
 
 async def begin_recording(

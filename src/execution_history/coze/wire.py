@@ -77,8 +77,14 @@ class Outcome:
 
 
 def recognise(method: str, path: str) -> CallKind | None:
-    """Which recorded call a request is, by its method and path; double slashes count as one."""
-    return _PATHS.get(_SLASHES.sub("/", path).rstrip("/")) if method.upper() == "POST" else None
+    """Which recorded call a request is, by its method and path.
+
+    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
+    """
+    if method.upper() != "POST":
+        return None
+    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
+    return _PATHS.get((version + rest).rstrip("/"))
 
 
 def read_request(kind: CallKind, body: bytes) -> Call:

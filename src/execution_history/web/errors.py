@@ -20,6 +20,8 @@ _log = logging.getLogger("execution_history.web")
 # The first that fits is taken, so a kind stands before what it is a kind of.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
+    (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
+    (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),
     (errors.ExecutionExists, HTTPStatus.CONFLICT, "execution_exists"),
     (errors.IllegalTransition, HTTPStatus.CONFLICT, "illegal_transition"),
     (errors.AccountError, HTTPStatus.SERVICE_UNAVAILABLE, "account_not_usable"),

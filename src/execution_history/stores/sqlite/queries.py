@@ -15,6 +15,7 @@ def _statements() -> dict[str, str]:
     return {match[1]: match[3].rstrip(";") for match in _NAMED.finditer(text)}
 
 
+@cache
 def query(name: str) -> str:
     """The statement called *name*; an unknown name is a ``KeyError``."""
     return _statements()[name]

@@ -14,7 +14,7 @@ from typing import Final
 from execution_history.errors import StoreClosed, StoreError
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
-from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores import memory_selection
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
@@ -87,16 +87,16 @@ class SQLiteStore:
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
-        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
+        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body), bounded=True)
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
         return await self._writer.submit(
-            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size()
+            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size(), bounded=True
         )
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """See :meth:`HistoryStore.merge`; every five hundred records are one transaction."""
         added = replaced = unchanged = 0
         remaining = iter(documents)
@@ -105,7 +105,8 @@ class SQLiteStore:
             added += report.added
             replaced += report.replaced
             unchanged += report.unchanged
-        await self.flush()
+        if settle:
+            await self.flush()
         return MergeReport(added, replaced, unchanged)
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -123,6 +124,10 @@ class SQLiteStore:
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """See :meth:`HistoryStore.page`."""
         return await self._parts.reader.page(workflow_id, size, index)
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
+        return await self._parts.reader.scan(after, limit)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
@@ -164,7 +169,7 @@ class SQLiteStore:
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """See :meth:`HistoryStore.renew_lease`."""
-        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
+        await self._writer.submit(lambda t: t.renew_lease(owner, expires), bounded=True)
 
     async def leases(self) -> dict[str, int]:
         """See :meth:`HistoryStore.leases`."""
@@ -202,6 +207,7 @@ class SQLiteStore:
             if self._opened is None:
                 with faults(self._folder):
                     self._opened = _open_parts(self._folder, json_files=self._json_files)
+                self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
 
@@ -232,5 +238,4 @@ def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
         lock.close()
         raise
     lock.release()
-    writer.start()
     return _Opened(writer, reader, faces, lock)
