@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 OVERVIEW: Final = "/"
 RUNS: Final = "/runs"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
+ACT: Final = "/runs/act"
+UNDO: Final = "/runs/undo"
 
 
 def segment(text: str) -> str:
@@ -48,6 +50,25 @@ def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
     """*path* with those of the *parameters* that have a value."""
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def key_of(workflow_id: str, execute_id: str) -> str:
+    """A run as one value of a form or a query: ``workflow/execution``, both percent-encoded."""
+    return f"{segment(workflow_id)}/{segment(execute_id)}"
+
+
+def run_of(key: str) -> tuple[str, str]:
+    """The workflow id and the execute id that *key* names; empty ones where it names none."""
+    workflow_id, _, execute_id = key.partition("/")
+    return unquote(workflow_id), unquote(execute_id)
+
+
+def and_query(address: str, name: str, value: str) -> str:
+    """*address* with one query parameter set to *value*, or without it when that is empty."""
+    path, _, given = address.partition("?")
+    pairs = [pair for pair in parse_qsl(given, keep_blank_values=True) if pair[0] != name]
+    pairs += [(name, value)] if value else []
+    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def own(address: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import unquote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -19,6 +18,7 @@ from execution_history.web.pages.lines import RunLine, line_of_run
 from execution_history.web.pages.reading import RunPages
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query, whole_number
+from execution_history.web.pages.trash import Trash
 
 _SIZE: Final = 50
 _MOST_FOLLOWED: Final = 20
@@ -33,11 +33,13 @@ class ListPages:
         service: where the records are.
         renderer: what makes pages of views.
         runs: what shows the run beside the list.
+        trash: what was deleted and can be brought back.
     """
 
     service: ExecutionHistoryService
     renderer: Renderer
     runs: RunPages
+    trash: Trash
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -90,6 +92,8 @@ class ListPages:
             "selection": selection,
             "news": addresses.with_query(f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news", {}),
             "newest": max((line.create_time for line in lines), default=reader.now) if state.after is None else None,
+            "undo": query(request, "undo"),
+            "undone": self.trash.count(query(request, "undo")),
             "base": str(request.base_url).rstrip("/"),
         }
         if opened := query(request, "open"):
@@ -98,8 +102,7 @@ class ListPages:
 
     async def _beside(self, request: Request, opened: str) -> Mapping[str, Any]:
         """What is shown beside the list: the run that *opened*, ``workflow/execution``, names."""
-        workflow_id, _, execute_id = opened.partition("/")
-        return await self.runs.context(request, unquote(workflow_id), unquote(execute_id))
+        return await self.runs.context(request, *addresses.run_of(opened))
 
     async def _news(self, request: Request, workflow_id: str | None) -> Response:
         """How many runs have begun since, and how those that went on are now."""
@@ -121,10 +124,10 @@ class ListPages:
 
     async def _row(self, key: str, now: int) -> RunLine | None:
         """The line of the run that *key*, ``workflow/execution``, names."""
-        workflow_id, _, execute_id = key.partition("/")
+        workflow_id, execute_id = addresses.run_of(key)
         if not workflow_id or not execute_id:
             return None
-        one = RecordFilter(workflow_ids=(unquote(workflow_id),), execute_id_prefix=unquote(execute_id))
+        one = RecordFilter(workflow_ids=(workflow_id,), execute_id_prefix=execute_id)
         found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True))
         return next((line_of_run(summary, now) for summary in found.documents), None)
 

@@ -96,7 +96,9 @@ class RunPages:
         view = await aside(len(body), lambda: run_view(body, reader))
         if view.update_time == whole_number(request, "since", _MOST * 10):
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
-        return self.renderer.page(request, "run_body.html", _context(view, "", {}))
+        context = _context(view, "", {})
+        # Its forms lead back to the page that this becomes a part of.
+        return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
 
     async def value(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """A part of a run's record, on a page of its own or as the inside of a branch (``fragment``)."""

@@ -59,7 +59,7 @@ class Renderer:
         """The page that *template* makes of *view* for the reader who asks."""
         reader = reader_for(request)
         content = self._environment.get_template(template).render(
-            reader=reader, say=reader.say, here=_here(request), **view
+            {"reader": reader, "say": reader.say, "here": _here(request), **view}
         )
         return _packed(request, content.encode("utf-8", "replace"), status)
 

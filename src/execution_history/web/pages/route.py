@@ -30,7 +30,16 @@ def pages_router(error_page: ErrorPage) -> APIRouter:
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form as browsers send it by default; of several of one name the last.
+    """The fields of a form; of several of one name the last.
+
+    Raises:
+        InvalidInput: the body is no such form.
+    """
+    return {name: values[-1] for name, values in (await fields_of(request)).items()}
+
+
+async def fields_of(request: Request) -> dict[str, list[str]]:
+    """The fields of a form as browsers send it by default, each with all its values.
 
     Raises:
         InvalidInput: the body is no such form.
@@ -40,7 +49,10 @@ async def form_of(request: Request) -> dict[str, str]:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except (UnicodeDecodeError, ValueError):
         raise InvalidInput("The form cannot be read: it is text in UTF-8 with at most a thousand fields.") from None
-    return dict(pairs)
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return fields
 
 
 def query(request: Request, name: str) -> str:

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from execution_history.facts import facts_of
+from execution_history.annotations import RATINGS
+from execution_history.facts import Facts, facts_of
 from execution_history.jsonvalue import decode
 from execution_history.record import KEYS, UPSTREAM_KEY
 from execution_history.web.pages.addresses import web_link
@@ -26,7 +27,9 @@ DEBUG_PAGE_LIVES: Final = 7 * _DAY
 _LONGEST_FACT: Final = 400
 _LARGEST_EDITED: Final = 20_000
 _SMALL: Final = Limits(values=80, characters=6_000)
-_SHOWN_ELSEWHERE: Final = frozenset({"proof", "interrupt", UPSTREAM_KEY, "log_id", "account", "caller"})
+_SHOWN_ELSEWHERE: Final = frozenset(
+    {"proof", "interrupt", UPSTREAM_KEY, "log_id", "account", "caller", "tags", "note", "rating", "pinned"}
+)
 _MODES: Final = (0, 1, 2)
 
 Record = dict[str, Any]
@@ -49,6 +52,16 @@ class DebugPage:
     host: str
     until: int
     is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What people have noted about the run; a rating of 0 is none."""
+
+    tags: tuple[str, ...]
+    note: str
+    rating: int
+    is_pinned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,7 @@ class RunView:
     facts: tuple[Fact, ...]
     size: int
     edited: str | None
+    notes: Notes
 
 
 def parsed(body: bytes) -> Record:
@@ -117,7 +131,13 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         facts=_facts(record),
         size=len(body),
         edited=edited(record, _LARGEST_EDITED),
+        notes=_notes(known, _metadata(record).get("note")),
     )
+
+
+def _notes(facts: Facts, note: object) -> Notes:
+    rating = facts.rating if facts.rating in RATINGS else 0
+    return Notes(facts.tags, note if isinstance(note, str) else "", rating or 0, facts.pinned)
 
 
 def edited(record: Record, most: int) -> str | None:

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.web.pages.acting import RunActions
+from execution_history.web.pages.choosing import RunChoices
+from execution_history.web.pages.comparing import ComparePages
 from execution_history.web.pages.failing import ErrorPages
 from execution_history.web.pages.figures_page import FigurePages
 from execution_history.web.pages.listing import ListPages
@@ -16,6 +18,7 @@ from execution_history.web.pages.preferring import add_preferences
 from execution_history.web.pages.reading import RunPages
 from execution_history.web.pages.rendering import Renderer
 from execution_history.web.pages.route import pages_router
+from execution_history.web.pages.trash import Trash
 from execution_history.wiring import Application
 
 
@@ -24,12 +27,15 @@ def add_pages(app: FastAPI, application: Application) -> None:
     renderer = Renderer()
     errors = ErrorPages(renderer)
     router = pages_router(errors.page)
+    trash = Trash()
     runs = RunPages(application.service, renderer)
     OverviewPages(
         application.service, application.recorder, renderer, has_sandbox=application.sandbox is not None
     ).add_to(router)
     FigurePages(application.service, renderer).add_to(router)
-    ListPages(application.service, renderer, runs).add_to(router)
+    ListPages(application.service, renderer, runs, trash).add_to(router)
+    RunChoices(application.service, trash).add_to(router)
+    ComparePages(application.service, renderer).add_to(router)
     runs.add_to(router)
     RunActions(runs, application.runner).add_to(router)
     add_preferences(router)
