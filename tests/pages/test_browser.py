@@ -212,6 +212,7 @@ async def test_json_opens_copies_and_tells_its_path(site: Site, open_context: Op
     await page.get_by_role("button", name="Copy value").click()
     await expect(page.locator(".toast")).to_have_text("Copied")
     assert "\u202e\x1b'<b>'" == await page.evaluate("navigator.clipboard.readText()")
+    await expect(page.locator(".toast")).to_be_hidden()
     await said.hover()
     await page.get_by_role("button", name="Copy path").click()
     await expect(page.locator(".toast")).to_be_visible()
