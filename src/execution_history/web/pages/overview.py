@@ -2,10 +2,12 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +17,8 @@ from execution_history.service import ExecutionHistoryService
 from execution_history.store import WorkflowSummary
 from execution_history.web.pages import addresses
 from execution_history.web.pages.lines import RunLine, line_of_run
-from execution_history.web.pages.recent import RUNS, Recent, recent_of
+from execution_history.web.pages.reader import Reader
+from execution_history.web.pages.recent import RUNS, Recent, recent_of, ticks_drawn
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query, whole_number
 from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
@@ -35,6 +38,7 @@ class WorkflowLine:
 
     summary: WorkflowSummary
     recent: Recent
+    ticks: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class OverviewPages:
     recorder: Recorder
     renderer: Renderer
     has_sandbox: bool
-    _recent: "OrderedDict[str, tuple[WorkflowSummary, Recent]]" = field(default_factory=OrderedDict)
+    _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
     _attention: "tuple[int, int, Attention] | None" = None
 
     def add_to(self, router: APIRouter) -> None:
@@ -81,7 +85,7 @@ class OverviewPages:
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         context: dict[str, Any] = {
             "attention": await self._attended(reader.now),
-            "workflows": [WorkflowLine(summary, await self._recent_of(summary, reader.now)) for summary in shown],
+            "workflows": [await self._line(summary, reader) for summary in shown],
             "total": len(found),
             "all": len(summaries),
             "page": page,
@@ -101,19 +105,21 @@ class OverviewPages:
         found = [summary for summary in summaries if words in summary.workflow_id.casefold()][:_SWITCHED]
         return self.renderer.page(request, "switcher.html", {"workflows": found})
 
-    async def _recent_of(self, summary: WorkflowSummary, now: int) -> Recent:
-        """The last runs of a workflow; asked for anew when the workflow has changed or has runs that go on."""
-        known = self._recent.get(summary.workflow_id)
-        if known is not None and known[0] == summary and not summary.counts.get("running"):
-            self._recent.move_to_end(summary.workflow_id)
-            return known[1]
+    async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
+        """The line of a workflow; its last runs are asked for anew when the workflow has changed."""
+        key = (summary.workflow_id, reader.say.language, reader.zone)
+        known = self._lines.get(key)
+        if known is not None and known.summary == summary:
+            self._lines.move_to_end(key)
+            return known
         wanted = RecordFilter(workflow_ids=(summary.workflow_id,))
         found = await self.service.select(RecordQuery(filter=wanted, size=RUNS, summaries=True))
-        recent = recent_of([line_of_run(each, now) for each in found.documents])
-        self._recent[summary.workflow_id] = (summary, recent)
-        while len(self._recent) > _REMEMBERED:
-            self._recent.popitem(last=False)
-        return recent
+        recent = recent_of([line_of_run(each, reader.now) for each in found.documents])
+        ticks = ticks_drawn(recent, summary.workflow_id, reader.say, reader.zone)
+        self._lines[key] = line = WorkflowLine(summary, recent, ticks)
+        while len(self._lines) > _REMEMBERED:
+            self._lines.popitem(last=False)
+        return line
 
     async def _attended(self, now: int) -> Attention:
         """What needs a person; asked for anew when something has changed, but not more often than every ten seconds."""

@@ -212,21 +212,31 @@ def matches(part: Part, words: str) -> Matches:
     """The keys and leaves below *part* that contain *words*, whatever their case; the first of them, in order."""
     wanted = words.casefold()
     found: list[Part] = []
-    stack, looked = [(part, "")], 0
-    while stack and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT:
-        each, key = stack.pop()
+    # Children are made one by one: a list of a million is not walked for its first hundred thousand.
+    waiting: list[Iterator[tuple[Part, str]]] = [iter([(part, "")])]
+    looked = 0
+    while waiting and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT:
+        each, key = next(waiting[-1], (None, ""))
+        if each is None:
+            waiting.pop()
+            continue
         looked += 1
         value = each.value
         is_named = wanted in key.casefold()
         if isinstance(value, (dict, list)):
             if is_named:
                 found.append(each)
-            stack.extend((each.child(name, child), str(name)) for name, child in reversed(list(_items(value))))
+            waiting.append(_children(each))
         elif isinstance(value, str) and (held := embedded_json(value)) is not None:
-            stack.append((each.embedded(held), key))
+            waiting.append(iter([(each.embedded(held), key)]))
         elif is_named or wanted in _scalar(value)[1].casefold():
             found.append(each)
-    return Matches(tuple(found), not stack)
+    return Matches(tuple(found), not any(next(rest, None) for rest in waiting))
+
+
+def _children(part: Part) -> Iterator[tuple[Part, str]]:
+    """The parts that a branch has, each with its key."""
+    return ((part.child(name, child), str(name)) for name, child in _items(part.value))
 
 
 def _items(value: Any) -> Iterator[tuple[str | int, Any]]:  # noqa: ANN401 - JSON is any of six things
