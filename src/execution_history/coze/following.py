@@ -58,10 +58,13 @@ class RunFollower:
     def __init__(self, recorder: Recorder, asker: Asker, *, first_pause: float = 1.0, per_second: float = 5.0) -> None:
         self._recorder = recorder
         self._asker = asker
-        self._first_pause = first_pause
-        self._interval = 1 / per_second
+        self.pace(first_pause=first_pause, per_second=per_second)
         self._turn = asyncio.Lock()
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def pace(self, *, first_pause: float, per_second: float) -> None:
+        """Ask at another pace from now on; the arguments are the constructor's."""
+        self._first_pause, self._interval = first_pause, 1 / per_second
 
     def follow(self, run: FollowedRun) -> None:
         """Follow *run* from now on; one that is followed already is followed anew."""
