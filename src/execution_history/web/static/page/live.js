@@ -7,14 +7,14 @@ const PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
 
 export function startLive() {
-  if (document.querySelector("[data-live]")) setTimeout(follow, PAUSE, PAUSE);
+  setTimeout(follow, PAUSE, PAUSE);
 }
 
 async function follow(pause) {
+  // On a list one run after the other may be opened: there may be one to follow later.
   const article = document.querySelector("[data-live]");
-  if (!article) return;
-  if (document.hidden) {
-    document.addEventListener("visibilitychange", () => follow(PAUSE), { once: true });
+  if (!article || document.hidden) {
+    setTimeout(follow, PAUSE, PAUSE);
     return;
   }
   let next = Math.min(LONGEST_PAUSE, pause * 1.2);
@@ -23,6 +23,7 @@ async function follow(pause) {
     const changed = piece.querySelector("article");
     if (changed && !article.querySelector(":is(input, textarea):focus")) {
       keepOpen(article, changed);
+      keepTyped(article, changed);
       article.replaceWith(changed);
       reveal(changed);
       localise(changed);
@@ -42,5 +43,14 @@ function keepOpen(article, changed) {
     const at = details.dataset.at;
     const old = at === undefined ? before[number] : before.find((each) => each.dataset.at === at);
     if (old) details.open = old.open;
+  }
+}
+
+/** Keeps in `changed` what the reader has typed and not sent yet. */
+function keepTyped(article, changed) {
+  for (const field of article.querySelectorAll("textarea, input[type=text], input:not([type])")) {
+    if (field.value === field.defaultValue) continue;
+    const same = changed.querySelector(`[name="${CSS.escape(field.name)}"]`);
+    if (same) same.value = field.value;
   }
 }
