@@ -12,6 +12,8 @@ _LONGEST_TEXT: Final = 1_000
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
 _LARGEST: Final = 2**63 - 1
+_LAST_TIME: Final = 253_402_300_799_999
+_MOST_TOKENS: Final = 10**12  # what is more is no count of tokens, and sums stay exact
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 _VARYING: Final = re.compile(
@@ -73,8 +75,8 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
     status, create_time = record["execute_status"], record["create_time"]
     end_time = None
     if status != "running":
-        end_time = _integer(metadata.get(ENDED_KEY))
-        end_time = record["update_time"] if end_time is None else end_time
+        said = _integer(metadata.get(ENDED_KEY))
+        end_time = said if said is not None and 0 <= said <= _LAST_TIME else record["update_time"]
     caller = metadata.get("caller")
     fingerprint, title = _failure(record)
     return Facts(
@@ -139,7 +141,7 @@ def _tokens(usage: object) -> int | None:
     for names in (("input_count", "output_count"), ("input_tokens", "output_tokens")):
         counts = [count for name in names if (count := _count(usage.get(name))) is not None]
         if counts:
-            return min(sum(counts), _LARGEST)
+            return sum(counts)
     return None
 
 
@@ -156,7 +158,7 @@ def _integer(value: object) -> int | None:
 
 def _count(value: object) -> int | None:
     number = _integer(int(value) if isinstance(value, float) and value.is_integer() else value)
-    return number if number is not None and number >= 0 else None
+    return number if number is not None and 0 <= number <= _MOST_TOKENS else None
 
 
 def _text(value: object) -> str | None:

@@ -47,7 +47,7 @@ _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
 _DIGITS_OF_64_BITS: Final = 19
-_PLAIN: Final = (str, bool, int, float, type(None))
+_PLAIN: Final = (str, bool, int, float, type(None), orjson.Fragment)
 _LEAVES: Final = frozenset({str, bool, int, type(None)})
 
 

@@ -20,7 +20,7 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
@@ -193,3 +193,12 @@ class HistoryStore(Protocol):
 
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A store that other processes can open too."""
+
+    @property
+    def location(self) -> str:
+        """Its name, the same in every process of this machine."""

@@ -412,7 +412,7 @@ async def test_a_store_of_the_first_schema_learns_the_upstream_ids(tmp_path: Pat
         await service.create_execution_record("w", "b", {"coze_execute_id": "no metadata"})
     connection = apsw.Connection(str(folder / "history.db"))
     connection.execute("DROP INDEX executions_by_upstream; ALTER TABLE executions DROP COLUMN upstream_id")
-    connection.execute("DELETE FROM migrations WHERE number = 2")
+    connection.execute("DROP TABLE identity; DELETE FROM migrations WHERE number >= 2")
     connection.close()
     async with ExecutionHistoryService(folder) as service:
         assert ["a"] == ids(await service.store.find_upstream("111"))

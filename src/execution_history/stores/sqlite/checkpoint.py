@@ -16,7 +16,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_PAGES: Final = 1_000
+_PAGES: Final = 4_000
 
 
 class Checkpointer:
@@ -27,21 +27,19 @@ class Checkpointer:
 
     Args:
         folder: the store's folder.
+        connection: the one that writes; the length of the log is looked at after each of its commits.
         turn: who holds it writes.
         lock: the lock between processes, used by whoever has the turn.
     """
 
-    def __init__(self, folder: Path, turn: threading.Lock, lock: ProcessLock) -> None:
+    def __init__(self, folder: Path, connection: apsw.Connection, turn: threading.Lock, lock: ProcessLock) -> None:
         self._path = folder / DATABASE
         self._turn = turn
         self._lock = lock
         self._due = threading.Event()
         self._ends = False
         self._thread = threading.Thread(target=self._serve, name="execution-history-checkpoints", daemon=True)
-
-    def watch(self, connection: apsw.Connection) -> None:
-        """Look at the length of the log after every commit of *connection*, instead of SQLite's own way."""
-        connection.set_wal_hook(self._after_commit)
+        connection.set_wal_hook(self._after_commit)  # instead of SQLite's own way
 
     def start(self) -> None:
         """Begin to serve."""

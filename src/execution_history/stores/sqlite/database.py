@@ -16,6 +16,7 @@ from execution_history.stores.sqlite import packing
 from execution_history.stores.sqlite.queries import migrations, query
 
 DATABASE: Final = "history.db"
+INDEX_DATABASE: Final = "index.db"
 BUSY_MS: Final = 30_000
 
 _WRITER_CACHE_KIB: Final = 16 * 1024
@@ -57,7 +58,7 @@ def _check_owner(folder: Path) -> None:
 def _only_ours(folder: Path) -> bool:
     """Whether nothing else lives here: a folder shared with other things keeps its permissions."""
     with os.scandir(folder) as entries:
-        return all(entry.name.startswith((DATABASE, ".")) or ".json" in entry.name for entry in entries)
+        return all(entry.name.startswith((DATABASE, INDEX_DATABASE, ".")) or ".json" in entry.name for entry in entries)
 
 
 def open_writer(folder: Path) -> apsw.Connection:

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.transaction import WriteTransaction
+
+_ROUND_SECONDS: Final = 0.001
 
 
 @dataclass(slots=True)
@@ -60,3 +62,31 @@ def resolve(operations: Iterable[Operation]) -> None:
             future.set_exception(operation.error)
         else:
             future.set_result(operation.result)
+
+
+class Round:
+    """What one event loop has asked for since it last came round.
+
+    ``task`` is who asked first, ``is_shared`` says that others did too, and ``was_shared`` that they did the last time:
+    then it is worth waiting for them. ``is_scheduled`` says that the loop will tell when it comes round.
+    """
+
+    __slots__ = ("began", "gathered", "is_scheduled", "is_shared", "task", "was_shared")
+
+    def __init__(self) -> None:
+        self.gathered: list[Operation] = []
+        self.is_scheduled = self.is_shared = self.was_shared = False
+        self.task: asyncio.Task[Any] | None = None
+        self.began = 0.0
+
+    def begin(self, now: float) -> None:
+        """The first of this round asks."""
+        self.is_scheduled = True
+        self.was_shared, self.is_shared = self.is_shared, False
+        self.began = now
+
+    def is_alone(self, task: "asyncio.Task[Any] | None", now: float) -> bool:
+        """Whether *task* is the only one that asks, and has not kept the loop from coming round for long."""
+        if task is not self.task:
+            self.is_shared = True
+        return not (self.is_shared or self.was_shared or self.gathered) and now - self.began < _ROUND_SECONDS

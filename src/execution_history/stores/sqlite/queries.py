@@ -10,15 +10,16 @@ _HERE: Final = "execution_history.stores.sqlite"
 
 
 @cache
-def _statements() -> dict[str, str]:
-    text = files(_HERE).joinpath("queries.sql").read_text("utf-8")
+def statements(package: str) -> dict[str, str]:
+    """The named statements of the ``queries.sql`` in *package*."""
+    text = files(package).joinpath("queries.sql").read_text("utf-8")
     return {match[1]: match[3].rstrip(";") for match in _NAMED.finditer(text)}
 
 
 @cache
 def query(name: str) -> str:
     """The statement called *name*; an unknown name is a ``KeyError``."""
-    return _statements()[name]
+    return statements(_HERE)[name]
 
 
 @cache

@@ -133,11 +133,21 @@ ORDER BY e.seq LIMIT ?;
 SELECT coalesce(sum(running + success + failed + interrupted + other), 0)
 FROM workflows WHERE workflow_id IS NOT NULL;
 
--- name: all_documents
--- Every record, in the order of arrival.
-SELECT e.seq, e.packing, e.document
+-- name: documents_changed
+-- The records changed after a revision, in the order of their last changes.
+SELECT e.revision, e.seq, e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
-WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
+WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
+
+-- name: document_by_seq
+-- One record by its place in the order of arrival.
+SELECT e.revision, e.packing, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.seq = ? AND w.workflow_id IS NOT NULL;
+
+-- name: store_identity
+-- Which store this is: random, made with it.
+SELECT store FROM identity;
 
 -- name: open_documents
 -- Records that have not ended, of one status, oldest first.
@@ -152,6 +162,12 @@ SELECT e.create_time, e.seq, e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.status = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time, e.seq LIMIT ?;
+
+-- name: counts_of_all
+-- How many records of each status there are.
+SELECT coalesce(sum(running), 0), coalesce(sum(success), 0), coalesce(sum(failed), 0), coalesce(sum(interrupted), 0),
+    coalesce(sum(other), 0)
+FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: workflow_summaries
 -- Every workflow that has history, the one with the newest record first.
@@ -209,10 +225,10 @@ WHERE w.workflow_id = ?
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: changed_in_workflow
--- The records of a workflow changed after a revision, in the order they came; the plus keeps to the index over revisions.
+-- The records of a workflow changed after a revision, in the order they came; the plus signs keep to the index over revisions.
 SELECT e.execute_id, e.create_time, e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = +e.workflow
-WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY e.seq;
+WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY +e.seq;
 
 -- name: deleted_in_workflow
 -- The deletions in a workflow after a revision, in order.

@@ -16,7 +16,6 @@ import apsw
 import zstandard
 
 from execution_history.errors import StoreClosed, StoreDamaged
-from execution_history.query import IndexReach
 from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
@@ -84,7 +83,7 @@ class Reader:
 
         def ask(connection: apsw.Connection, limit: int) -> bytes | None:
             row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
-            return None if row is None else self._unpack(connection, *row)
+            return None if row is None else self.unpack(connection, *row)
 
         return await self._bounded(ask)
 
@@ -93,7 +92,7 @@ class Reader:
 
         def ask(connection: apsw.Connection) -> list[bytes]:
             rows = connection.execute(query(named), (identifier,))
-            return [self._unpack(connection, *row) for row in rows]
+            return [self.unpack(connection, *row) for row in rows]
 
         return await self.in_thread(ask)
 
@@ -110,7 +109,7 @@ class Reader:
         """A batch of all records in the order in which they came."""
 
         def ask(connection: apsw.Connection) -> Batch:
-            return scan_batch(connection, lambda *row: self._unpack(connection, *row), after, limit)
+            return scan_batch(connection, lambda *row: self.unpack(connection, *row), after, limit)
 
         return await self.in_thread(ask)
 
@@ -122,7 +121,7 @@ class Reader:
             for number in {STATUS_NUMBERS.get(status, 4) for status in statuses}:
                 name = "open_documents" if number in _OPEN else "ended_documents"
                 rows += connection.execute(query(name), (number, most)).fetchall()
-            return [self._unpack(connection, *row[2:]) for row in sorted(rows, key=lambda r: r[:2])[:most]]
+            return [self.unpack(connection, *row[2:]) for row in sorted(rows, key=lambda r: r[:2])[:most]]
 
         return await self.in_thread(ask)
 
@@ -154,17 +153,6 @@ class Reader:
 
         return await self.in_thread(ask)
 
-    async def all_records(self) -> tuple[list[tuple[bytes, int]], IndexReach]:
-        """Every record with its place in the order of arrival."""
-
-        def ask(connection: apsw.Connection) -> tuple[list[tuple[bytes, int]], IndexReach]:
-            with _snapshot(connection):
-                revision = int(_rows(connection, "feed_revision")[0][0])
-                rows = _rows(connection, "all_documents")
-            return [(self._unpack(connection, row[1], row[2]), row[0]) for row in rows], IndexReach(revision, revision)
-
-        return await self.in_thread(ask)
-
     async def leases(self) -> dict[str, int]:
         """The recorders that have a lease."""
 
@@ -180,7 +168,7 @@ class Reader:
     def documents(self, connection: apsw.Connection, workflow_id: str) -> Iterator[bytes]:
         """All records of a workflow, newest first, one at a time."""
         for row in connection.execute(query("workflow_documents"), (workflow_id,)):
-            yield self._unpack(connection, *row)
+            yield self.unpack(connection, *row)
 
     def is_small(self, connection: apsw.Connection, workflow_id: str, rows: int, size: int) -> bool:
         """Whether a workflow has at most *rows* records of together at most *size* bytes."""
@@ -214,7 +202,7 @@ class Reader:
             if row[0] is not None
         ]
         return gone + [
-            FaceChange(row[0], row[1], self._unpack(connection, row[2], row[3]))
+            FaceChange(row[0], row[1], self.unpack(connection, row[2], row[3]))
             for row in _rows(connection, "changed_in_workflow", since, workflow_id)
         ]
 
@@ -249,7 +237,7 @@ class Reader:
         if not rows:
             return Page([], 0, has_more=False)
         total = int(rows[0][0])
-        documents = [self._unpack(connection, row[1], row[2]) for row in rows if row[1] is not None]
+        documents = [self.unpack(connection, row[1], row[2]) for row in rows if row[1] is not None]
         return Page(documents, total, first + len(documents) < total)
 
     def _far_page(self, connection: apsw.Connection, workflow_id: str, size: int, first: int) -> Page:
@@ -262,16 +250,21 @@ class Reader:
                 return self._near_page(connection, _NO_LIMIT, workflow_id, size, first)
             most = min(size, total - first)
             rows = _rows(connection, "page_oldest_first", _NO_LIMIT, workflow_id, most, total - first - most)
-        documents = [self._unpack(connection, row[1], row[2]) for row in reversed(rows)]
+        documents = [self.unpack(connection, row[1], row[2]) for row in reversed(rows)]
         return Page(documents, total, first + most < total)
 
     def _page_of_all(self, connection: apsw.Connection, limit: int, size: int, first: int) -> Page:
         rows = _rows(connection, "page_of_all", limit, size, first)
         total = int(rows[0][0] if rows else _rows(connection, "total_of_all")[0][0])
-        documents = [self._unpack(connection, row[1], row[2]) for row in rows]
+        documents = [self.unpack(connection, row[1], row[2]) for row in rows]
         return Page(documents, total, first + len(documents) < total)
 
-    def _unpack(self, connection: apsw.Connection, packing: int, document: bytes | None) -> bytes:
+    def unpack(self, connection: apsw.Connection, packing: int, document: bytes | None) -> bytes:
+        """The JSON bytes of a stored document that *connection* has read.
+
+        Raises:
+            StoreDamaged: they cannot be unpacked.
+        """
         if document is None:
             raise _TooLarge
         try:

@@ -15,10 +15,13 @@ from execution_history.errors import StoreClosed, StoreError
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
-from execution_history.stores import memory_selection
+from execution_history.stores.sqlite.checkpoint import Checkpointer
+from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.forking import watch
+from execution_history.stores.sqlite.index import RecordIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import query
@@ -40,6 +43,7 @@ class _Opened:
     reader: Reader
     faces: Faces | FacesOff
     lock: ProcessLock
+    index: RecordIndex
 
     def close(self) -> None:
         """Finish what has queued up, bring the files in order and let go of everything."""
@@ -49,6 +53,7 @@ class _Opened:
             self.faces.close()
         except (StoreError, OSError) as error:
             _log.warning("Closing a history left its JSON files to the next opening: %s", type(error).__name__)
+        self.index.close()
         self.reader.close()
         self.writer.close()
         self.lock.close()
@@ -69,7 +74,13 @@ class SQLiteStore:
         self._json_files = json_files
         self._opened: _Opened | None = None
         self._closed = False
+        self._left_for_fork = False
         self._opening = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """See :class:`~execution_history.store.Located`: the folder."""
+        return f"sqlite:{self._folder.absolute()}"
 
     async def open(self) -> None:
         """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
@@ -131,20 +142,19 @@ class SQLiteStore:
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        records, reach = await self._parts.reader.all_records()
-        return memory_selection.select(query, records, reach)
+        return await self._parts.index.select(query)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        records, reach = await self._parts.reader.all_records()
-        return memory_selection.statistics(query, records, reach)
+        return await self._parts.index.statistics(query)
 
     async def index_reach(self) -> IndexReach:
         """See :meth:`HistoryStore.index_reach`."""
-        return (await self._parts.reader.all_records())[1]
+        return await self._parts.index.reach()
 
     async def rebuild_index(self) -> None:
         """See :meth:`HistoryStore.rebuild_index`."""
+        await self._parts.index.rebuild()
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -192,6 +202,10 @@ class SQLiteStore:
     @property
     def _parts(self) -> _Opened:
         opened = self._opened
+        if opened is None and self._left_for_fork:
+            # It was open, and whoever opened it knows nothing of forks.
+            self._open()
+            opened = self._opened
         if opened is None:
             raise StoreClosed("This history is not open; open it first, or make a new service after closing one.")
         return opened
@@ -210,6 +224,23 @@ class SQLiteStore:
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
+                self._left_for_fork = False
+                watch(self)
+
+    def before_fork(self) -> None:
+        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        self._opening.acquire()
+        if self._opened is not None:
+            # First, so that nobody begins anything with parts that are being closed.
+            self._opened, self._left_for_fork = None, True
+            self._at_exit()
+
+    def after_fork(self, *, is_child: bool) -> None:
+        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        if is_child:
+            self._opening = threading.Lock()
+        else:
+            self._opening.release()
 
     def _close(self) -> None:
         with self._opening:
@@ -232,10 +263,13 @@ def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
         transaction = WriteTransaction(connection, Unpacker(dictionaries), Packer(dictionaries[CURRENT]))
         reader = Reader(folder, dictionaries)
         faces = Faces(folder, reader) if json_files else FacesOff()
-        writer = Writer(folder, connection, transaction, lock, faces)
+        turn = threading.Lock()
+        turn.acquire()
+        commits = Commits(folder, connection, transaction, lock, faces)
+        writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
         faces.begin(writer)
     except BaseException:
         lock.close()
         raise
     lock.release()
-    return _Opened(writer, reader, faces, lock)
+    return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader))

@@ -22,6 +22,7 @@ from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
 from execution_history.stores.sqlite.face.layout import Header, render, render_record
 from execution_history.stores.sqlite.face.names import file_name
+from execution_history.stores.sqlite.face.slices import sync
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.transaction import WriteTransaction
@@ -37,6 +38,9 @@ _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
 _BRIEF: Final = 1024 * 1024
 _LOW_SLACK: Final = 16
+_LITTLE: Final = 256 * 1024
+_LITTLE_SLACK: Final = 3
+_NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
 _MOST_SYNCED: Final = 500
@@ -181,24 +185,31 @@ class Faces:
             lacks = self._follow(row, briefly=briefly)
             if lacks is None or lacks:
                 later[row.workflow_id] = lacks
-            else:
+            elif self._problems:
                 self._problems.pop(row.workflow_id, None)
         except (OSError, StoreError) as error:
             self._trouble(row.workflow_id, error)
 
     def _follow(self, row: FaceWork, *, briefly: bool) -> set[str] | None:
         """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
-        state, before = row.after, row.before
-        self._unsynced.add(row.workflow_id)
-        if row.workflow_id not in self._stale and not (row.cleared or row.anew or row.bulk) and state.total:
-            if self._builder.blocks_all(row.workflow_id):
+        workflow_id, state, before = row.workflow_id, row.after, row.before
+        self._unsynced.add(workflow_id)
+        if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and state.total:
+            at_work = self._builder.is_at_work(workflow_id)
+            if at_work and self._builder.blocks_all(workflow_id):
                 return None
-            face = self._face(row.workflow_id, before)
+            face = self._face(workflow_id, before)
             if face is not None:
-                return self._edit(face, row, state, briefly=briefly)
-            if before.total == 0 and not self._path(row.workflow_id).exists():
+                if at_work or (blocked := face.apply(row.changes, _lines)):
+                    changes = row.changes if at_work else blocked
+                    return self._edit_around(face, replace(row, changes=changes), briefly=briefly)
+                face.finish(state.total, state.updated_at, state.revision)
+                if face.size > SMALL and face.slack < face.size // _LOW_SLACK:
+                    self._builder.extend(workflow_id, face)
+                return _NOTHING
+            if before.total == 0 and not self._path(workflow_id).exists():
                 self._write_new(row, state)
-                return set()
+                return _NOTHING
         if briefly:
             raise _TakesLong(row)
         return self._follow_anew(row, state)
@@ -215,18 +226,22 @@ class Faces:
             self._stale |= self._adopter.adopt(self._path(row.workflow_id), is_needed=True)
         return set() if self._renew(row.workflow_id) else None
 
-    def _edit(self, face: FaceFile, row: FaceWork, state: FaceState, *, briefly: bool) -> set[str] | None:
-        """Apply the changes of *row* in place; the records that found no room, ``None`` when all have to wait."""
+    def _edit_around(self, face: FaceFile, row: FaceWork, *, briefly: bool) -> set[str] | None:
+        """Apply changes in place while a new file is in the making, or some that have found no room.
+
+        The records that are not shown then; ``None`` when all have to wait.
+        """
+        state = row.after
         aside = self._builder.aside(row.workflow_id)
-        waiting = [change for change in row.changes if change.execute_id in aside] if aside else []
-        changes = [change for change in row.changes if change.execute_id not in aside] if aside else row.changes
-        blocked = face.apply(changes, _lines)
+        waiting = [change for change in row.changes if change.execute_id in aside]
+        blocked = face.apply([change for change in row.changes if change.execute_id not in aside], _lines)
         if blocked and face.size <= SMALL:
             if briefly and face.size > _BRIEF:
                 face.finish_but_for_some(state.total, state.updated_at, state.revision)
                 raise _TakesLong(replace(row, before=state, changes=[*blocked, *waiting]))
             needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
-            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size))
+            slack = face.size * (_LITTLE_SLACK if face.size < _LITTLE else 1)
+            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, slack))
             blocked = face.apply(blocked, _lines)
             if blocked:
                 return set() if self._renew(row.workflow_id) else None
@@ -237,8 +252,6 @@ class Faces:
         if blocked:
             no_slack = any(change.new for change in blocked)
             self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
-        elif face.size > SMALL and face.slack < face.size // _LOW_SLACK:
-            self._builder.extend(row.workflow_id, face)
         return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _face(self, workflow_id: str, before: FaceState) -> FaceFile | None:
@@ -309,8 +322,7 @@ class Faces:
         """Take a file that was made in the background; called in the writer thread, when it is current."""
         self._forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
-        built.path.replace(self._path(workflow_id))
-        built.path = self._path(workflow_id)
+        built.move(self._path(workflow_id))
         self._open[workflow_id] = built
         self._problems.pop(workflow_id, None)
 
@@ -353,7 +365,7 @@ class Faces:
             except OSError:
                 continue  # removed since, or unreadable: the next commit notices and says so
             try:
-                os.fsync(descriptor)
+                sync(descriptor)
             finally:
                 os.close(descriptor)
 

@@ -74,7 +74,7 @@ class FaceFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._name = path, str(path)
         self.deepest_edit = 0
         self._front: Front | None = None
         self._lines: Callable[[Any], bytes] = _lines
@@ -105,10 +105,15 @@ class FaceFile:
         os.close(self._fd)
         self._fd = -1  # whoever still holds this object must not read another file
 
+    def move(self, path: Path) -> None:
+        """Put the file in the place of *path*, whatever is there."""
+        self.path.replace(path)
+        self.path, self._name = path, str(path)
+
     def is_untouched(self, updated_at: int, revision: int) -> bool:
         """Whether it is still the file under its name and carries the time we gave it for this revision."""
         try:
-            status = os.stat(self.path)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
+            status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
             return False
         return status.st_ino == self._inode and status.st_mtime_ns == stamp(
@@ -190,8 +195,9 @@ class FaceFile:
             self._front = None  # it holds what could not be written
             return 0
         self._write(edit)
-        for forgotten in front.forget_oldest():
-            self._remember(*forgotten)
+        if front.is_long:
+            for forgotten in front.forget_oldest():
+                self._remember(*forgotten)
         return done - begin
 
     def _draft(self, front: Front, change: Shown) -> bool:

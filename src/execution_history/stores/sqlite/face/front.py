@@ -90,10 +90,15 @@ class Front:
         self._first, self._last, self._moved = 0, -1, False
         return Edit(start, data, free)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether more is remembered than is useful."""
+        return len(self._ids) > _MOST_RECORDS or self.length - self._behind > _MOST_BYTES
+
     def forget_oldest(self) -> list[tuple[str, int, int]]:
         """Remember no more than is useful; of what is given up the id, the bytes behind its text, and its length."""
         forgotten = []
-        while len(self._ids) > _MOST_RECORDS or self.length - self._behind > _MOST_BYTES:
+        while self.is_long:
             self._times.pop()
             taken = self._texts.pop()
             text = taken.rstrip(SEPARATOR)

@@ -62,8 +62,9 @@ class Header:
 
     def encode(self) -> bytes:
         """The head, of a length that depends on the workflow id only."""
-        numbers = (self.total, self.updated_at, self.revision, self.newest_at)
-        return _FORM % (orjson.dumps(self.workflow_id), *numbers)
+        return _FORM % (
+            orjson.dumps(self.workflow_id), self.total, self.updated_at, self.revision, self.newest_at
+        )  # fmt: skip
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:

@@ -1,0 +1,6 @@
+"""The index that follows the change feed: ``index.db`` beside ``history.db``, to filter, sort and count by."""
+
+from execution_history.stores.sqlite.index.answering import RecordIndex
+from execution_history.stores.sqlite.index.parts import Fragment, Part
+
+__all__ = ["Fragment", "Part", "RecordIndex"]

@@ -1,0 +1,51 @@
+"""What the store asks the index."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.stores.sqlite.index.follower import Follower
+from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.sqlite.index.selecting import select
+from execution_history.stores.sqlite.index.statistics import statistics
+from execution_history.stores.sqlite.reader import Reader
+
+
+class RecordIndex:
+    """Answers questions in a thread, after catching up with the history.
+
+    Args:
+        folder: the store's folder.
+        reader: of the history.
+        parts: what else follows the history in the same file.
+    """
+
+    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = ()) -> None:
+        self._follower = Follower(folder, reader, parts)
+
+    def close(self) -> None:
+        """End the thread that follows, and close the file."""
+        self._follower.close()
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """See :meth:`HistoryStore.select`."""
+        parts = self._follower.parts
+        return await asyncio.to_thread(
+            self._follower.answer, lambda index, history, reach: select(index, history, query, parts, reach)
+        )
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """See :meth:`HistoryStore.statistics`."""
+        parts = self._follower.parts
+        return await asyncio.to_thread(
+            self._follower.answer, lambda index, history, reach: statistics(index, history, query, parts, reach)
+        )
+
+    async def reach(self) -> IndexReach:
+        """See :meth:`HistoryStore.index_reach`."""
+        return await asyncio.to_thread(self._follower.reach)
+
+    async def rebuild(self) -> None:
+        """See :meth:`HistoryStore.rebuild_index`."""
+        await asyncio.to_thread(self._follower.rebuild)

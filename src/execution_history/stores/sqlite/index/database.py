@@ -1,0 +1,172 @@
+"""``index.db``: opened, made, seen to be the right one, thrown away."""
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from execution_history.stores.sqlite.database import BUSY_MS, INDEX_DATABASE
+from execution_history.stores.sqlite.faults import as_store_error, faults
+from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.sqlite.process_lock import ProcessLock
+from execution_history.stores.sqlite.queries import statements
+
+_PACKAGE: Final = "execution_history.stores.sqlite.index"
+_VERSION: Final = "1"
+_CACHE_KIB: Final = 16 * 1024
+_MOST_IDLE: Final = 4
+_LOCK_FILE: Final = ".index-lock"
+
+_BROKEN: Final = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SchemaChangeError)
+_NOT_OUR_TABLES: Final = ("no such table", "no such column", "no such index", "malformed")
+
+
+class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be made anew
+    """This ``index.db`` is damaged, another version's, or follows another store."""
+
+
+def statement(name: str) -> str:
+    """The fixed statement called *name*."""
+    return statements(_PACKAGE)[name]
+
+
+def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a statement; what is in their columns the schema knows."""
+    return connection.execute(sql, values).fetchall()
+
+
+def _names_tables(error: apsw.SQLError) -> bool:
+    """Whether a statement failed because the tables are not ours."""
+    return any(sign in str(error) for sign in _NOT_OUR_TABLES)
+
+
+class IndexDatabase:
+    """The file and its connections; for any number of threads.
+
+    Args:
+        folder: the store's folder.
+        store: the identity of the ``history.db`` that is followed.
+        parts: what else lives in the file.
+    """
+
+    def __init__(self, folder: Path, store: str, parts: Sequence[Part]) -> None:
+        self._path = folder / INDEX_DATABASE
+        self._lock_path = folder / _LOCK_FILE
+        self._store = store
+        self._parts = parts
+        self._version = ";".join([_VERSION, *(f"{part.name}={part.version}" for part in parts)])
+        self._idle: deque[tuple[tuple[int, int], apsw.Connection]] = deque()
+        self._making = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[apsw.Connection]:
+        """A connection to an index that follows our store, for the time of a ``with`` block.
+
+        Raises:
+            IndexUnfit: the file has to be replaced.
+            StoreError: it cannot be used for another reason, such as a full disk.
+        """
+        connection: apsw.Connection | None = None
+        try:
+            identity, connection = self._take()
+            yield connection
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, _BROKEN) or (isinstance(error, apsw.SQLError) and _names_tables(error)):
+                raise IndexUnfit(str(error)) from error
+            if isinstance(error, (apsw.Error, OSError)):
+                raise as_store_error(error, self._path.parent) from error
+            raise
+        if self._closed or len(self._idle) >= _MOST_IDLE:
+            connection.close()
+        else:
+            self._idle.append((identity, connection))
+
+    def replace(self) -> None:
+        """Throw the file away; the next connection makes it anew.
+
+        Other processes that have the old one open see that it is gone before their next question.
+        """
+        with faults(self._path.parent), self._making, self._locked():
+            self._close_idle()
+            # The journal goes first: a new database never meets an old one's.
+            for suffix in ("-wal", "-shm", "-journal", ""):
+                self._path.with_name(INDEX_DATABASE + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the idle connections, and each busy one when it is given back."""
+        self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.popleft()[1].close()
+
+    def _take(self) -> tuple[tuple[int, int], apsw.Connection]:
+        present = self._file_identity()
+        while present is not None:
+            try:
+                identity, connection = self._idle.pop()
+            except IndexError:
+                break
+            if identity == present:
+                return identity, connection
+            connection.close()
+        with self._making, self._locked():
+            connection = self._open()
+            opened = self._file_identity()
+        return opened or (0, 0), connection
+
+    def _file_identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return (found.st_dev, found.st_ino)
+
+    def _open(self) -> apsw.Connection:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(BUSY_MS)
+            connection.pragma("journal_mode", "wal")
+            connection.pragma("synchronous", 1)
+            connection.pragma("cache_size", -_CACHE_KIB)
+            connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: apsw.Connection) -> None:
+        """See that the tables are ours and follow our store; make them in an empty file."""
+        if not rows(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(files(_PACKAGE).joinpath("schema.sql").read_text("utf-8"))
+            for part in self._parts:
+                part.create_tables(connection)
+            connection.execute(statement("begin_state"), (self._version, self._store))
+            connection.execute("COMMIT")
+        if [(self._version, self._store)] != [row[:2] for row in rows(connection, statement("state"))]:
+            raise IndexUnfit("it belongs to another history.db or to another version")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = ProcessLock(self._lock_path)
+        try:
+            lock.acquire()
+            yield
+        finally:
+            lock.close()

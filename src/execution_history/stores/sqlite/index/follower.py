@@ -1,0 +1,212 @@
+"""The index as a whole: it follows the history before each answer, and in the background where there is much to do."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+
+from execution_history.errors import StoreClosed, StoreDamaged, StoreError
+from execution_history.query import IndexReach
+from execution_history.stores.sqlite.index.database import IndexDatabase, IndexUnfit, rows, statement
+from execution_history.stores.sqlite.index.history import HistoryView
+from execution_history.stores.sqlite.index.indexer import Indexer
+from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.sqlite.reader import Reader
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+_Result = TypeVar("_Result")
+
+_LONGEST_WAIT: Final = 2.0
+_PAUSE: Final = 1.0
+_TRIES: Final = 3
+_BREATH: Final = 0.000_5
+
+
+class Follower:
+    """Keeps ``index.db`` up with ``history.db``; for any number of threads. Nothing is opened before it is needed.
+
+    Once it has been asked, a thread of its own goes on following while the store is open, so that later answers have
+    little to catch up with.
+
+    Args:
+        folder: the store's folder.
+        reader: of the history.
+        parts: what else follows.
+    """
+
+    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = ()) -> None:
+        self._folder = folder
+        self._reader = reader
+        self.parts = tuple(parts)
+        self._database: IndexDatabase | None = None
+        self._indexer = Indexer(self.parts)
+        self._working = threading.Lock()
+        self._starting = threading.Lock()
+        self._closing = threading.Event()
+        self._behind = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_verified = False
+        self._replacements = 0
+
+    def close(self) -> None:
+        """End the thread and close the file."""
+        with self._starting:
+            self._closing.set()
+            thread = self._thread
+        self._behind.set()
+        if thread is not None:
+            thread.join()
+        with self._working:
+            if self._database is not None:
+                self._database.close()
+
+    def answer(self, ask: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
+        """What *ask* makes of an index that has caught up, as far as that was possible in two seconds.
+
+        Raises:
+            StoreError: the history could not be read, or the index not be written.
+            InvalidQuery: whatever *ask* raises.
+        """
+        for attempt in range(_TRIES):
+            try:
+                reach = self._catch_up(time.monotonic() + _LONGEST_WAIT)
+                with self._history() as history, self._index().connection() as index:
+                    return ask(index, history, reach)
+            except IndexUnfit as error:
+                self._replace(error, is_last=attempt + 1 == _TRIES)
+        raise StoreError(f"The index of {str(self._folder)!r} could not be made.")
+
+    def reach(self) -> IndexReach:
+        """How far the index is, now.
+
+        Raises:
+            StoreError: the history could not be read.
+        """
+        with self._history() as history:
+            newest = history.newest()
+        try:
+            return IndexReach(min(self._revision(), newest), newest)
+        except IndexUnfit as error:
+            self._replace(error, is_last=False)
+            return IndexReach(0, newest)
+
+    def rebuild(self) -> None:
+        """Throw the index away and make it anew; returns when it is whole.
+
+        Raises:
+            StoreError: the history could not be read, or the index not be written.
+        """
+        self._forget_file()
+        with self._history() as history:
+            newest = history.newest()
+        while self.answer(lambda _index, _history, reach: reach.revision) < newest:
+            pass
+
+    def _catch_up(self, deadline: float) -> IndexReach:
+        """Follow the feed to where it stands now, or until *deadline*."""
+        with self._history() as history:
+            newest = history.newest()
+        while (revision := self._revision()) < newest and (remaining := deadline - time.monotonic()) > 0:
+            if self._working.acquire(timeout=remaining):
+                try:
+                    self._step()
+                finally:
+                    self._working.release()
+        if revision < newest:
+            self._behind.set()
+        elif not self._is_verified:
+            self._verify()
+        self._start()
+        return IndexReach(min(revision, newest), newest)
+
+    def _step(self) -> bool:
+        """Take some changes in, with the lock held; whether everything is in."""
+        with self._history() as history, self._index().connection() as index:
+            reached, newest = self._indexer.step(index, history)
+        return reached >= newest
+
+    def _revision(self) -> int:
+        with self._index().connection() as index:
+            return int(rows(index, statement("state"))[0][2])
+
+    def _verify(self) -> None:
+        """Once after opening, see that index and history have as many records: so a restored copy is found out."""
+        with self._history() as history, self._index().connection() as index, _frozen(index), history.frozen():
+            revision, newest = int(rows(index, statement("state"))[0][2]), history.newest()
+            found, expected = int(rows(index, statement("count_all"))[0][0]), history.total()
+        if revision < newest:
+            return  # somebody writes: the next answer looks again
+        if self._replacements == 0 and (revision > newest or found != expected):
+            raise IndexUnfit(f"it has {found} records and the history {expected}")
+        self._is_verified = True
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(target=self._follow, name="execution-history-index", daemon=True)
+                self._thread.start()
+
+    def _follow(self) -> None:
+        """The thread: follow whatever is new, and rest a second when nothing is."""
+        while not self._closing.is_set():
+            is_current = True
+            try:
+                with self._working:
+                    is_current = self._step()
+            except IndexUnfit as error:
+                _log.warning("The index of %s will be made anew: %s", self._folder, error)
+            except StoreError as error:
+                if self._closing.is_set():
+                    return
+                _log.warning("The index of %s will follow later: %s", self._folder, error)
+            if is_current:
+                self._behind.clear()
+                if not self._closing.is_set():
+                    self._behind.wait(_PAUSE)
+            else:
+                time.sleep(_BREATH)  # whoever waits for the lock to do one step gets it
+
+    @contextmanager
+    def _history(self) -> Iterator[HistoryView]:
+        with self._reader.connection() as connection:
+            yield HistoryView(self._folder, self._reader, connection)
+
+    def _index(self) -> IndexDatabase:
+        if self._closing.is_set():
+            raise StoreClosed("This history was closed; make a new service.")
+        if self._database is None:
+            with self._history() as history:
+                store = history.identity()
+            self._database = IndexDatabase(self._folder, store, self.parts)
+        return self._database
+
+    def _replace(self, error: IndexUnfit, *, is_last: bool) -> None:
+        if is_last:
+            raise StoreDamaged(
+                f"The index of {str(self._folder)!r} was made anew and fails again ({error}): check that disk."
+            ) from error
+        _log.warning("The index of %s is made anew: %s", self._folder, error)
+        self._forget_file()
+
+    def _forget_file(self) -> None:
+        """Throw the file away; the next step makes it anew."""
+        with self._working:
+            self._indexer.forget()
+            self._is_verified = False
+            self._replacements += 1
+            self._index().replace()
+
+
+@contextmanager
+def _frozen(connection: apsw.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")

@@ -1,0 +1,103 @@
+"""What the index reads of the history; every fault of ``history.db`` leaves here as a :class:`StoreError`."""
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from execution_history.errors import StoreDamaged
+from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.reader import Reader
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+
+
+class HistoryView:
+    """The history on one connection.
+
+    Args:
+        folder: the store's folder, for messages.
+        reader: who knows how documents are packed.
+        connection: one of *reader*'s.
+    """
+
+    def __init__(self, folder: Path, reader: Reader, connection: apsw.Connection) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._connection = connection
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All reads in the block see one moment."""
+        with faults(self._folder):
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with faults(self._folder):
+                self._connection.execute("COMMIT")
+
+    def newest(self) -> int:
+        """The newest revision."""
+        return self._number("feed_revision")
+
+    def total(self) -> int:
+        """How many records there are."""
+        return self._number("total_of_all")
+
+    def identity(self) -> str:
+        """Which store this is."""
+        with faults(self._folder):
+            return str(self._connection.execute(query("store_identity")).get)
+
+    def changed(self, since: int, most: int) -> Iterator[tuple[int, int, bytes | None]]:
+        """The revision, the place and the bytes of records changed after *since*, in order.
+
+        A record that cannot be unpacked has no bytes: one damaged record does not end the finding of all others.
+        """
+        with faults(self._folder):
+            for revision, seq, packing, document in self._connection.execute(query("documents_changed"), (since, most)):
+                yield int(revision), int(seq), self._unpacked(packing, document)
+
+    def deleted(self, since: int, most: int) -> list[tuple[int, str, str | None]]:
+        """Deletions after *since*, in order: revision, workflow, and execution unless all of a workflow are gone."""
+        with faults(self._folder):
+            return list(self._connection.execute(query("deleted_executions"), (since, most)))
+
+    def documents(self, seqs: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
+        """Place, revision and bytes of the records at *seqs* that are still there."""
+        for seq in seqs:
+            with faults(self._folder):
+                row = self._connection.execute(query("document_by_seq"), (seq,)).fetchone()
+                if row is None:
+                    continue
+                revision, packing, document = row
+                body = self._reader.unpack(self._connection, packing, document)
+            yield seq, int(revision), body
+
+    def counts(self, workflow_id: str) -> tuple[int, ...]:
+        """How many records of each status a workflow has, in the order of the status numbers; none: empty."""
+        with faults(self._folder):
+            row = self._connection.execute(query("workflow_by_id"), (workflow_id,)).fetchone()
+        return () if row is None else tuple(row[1:6])
+
+    def all_counts(self) -> tuple[int, ...]:
+        """How many records of each status there are, in the order of the status numbers."""
+        with faults(self._folder):
+            counts: list[tuple[Any, ...]] = self._connection.execute(query("counts_of_all")).fetchall()
+        return counts[0]
+
+    def _number(self, name: str) -> int:
+        with faults(self._folder):
+            return int(self._connection.execute(query(name)).get)
+
+    def _unpacked(self, packing: int, document: bytes) -> bytes | None:
+        with contextlib.suppress(StoreDamaged):
+            return self._reader.unpack(self._connection, packing, document)
+        _log.warning("A record in %s cannot be unpacked and is not in the index.", self._folder)
+        return None

@@ -1,0 +1,175 @@
+"""One step of following the change feed: some changes, taken into ``index.db`` in one transaction."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from execution_history.facts import Facts, facts_of
+from execution_history.stores.sqlite.changes import STATUS_NUMBERS
+from execution_history.stores.sqlite.index.database import rows, statement
+from execution_history.stores.sqlite.index.history import HistoryView
+from execution_history.stores.sqlite.index.parts import Part
+
+_MOST_CHANGES: Final = 1_000
+_MOST_SECONDS: Final = 0.25
+_CLEARED_AT_ONCE: Final = 2_000
+_MOST_TEXTS: Final = 100_000
+_OTHER: Final = STATUS_NUMBERS["other"]
+_HALF: Final = 2**63
+
+
+def fingerprint_number(fingerprint: str) -> int | None:
+    """A fingerprint as the signed number that the index keeps; ``None`` for a text that is none."""
+    try:
+        number = int(fingerprint, 16)
+    except ValueError:
+        return None
+    return number - _HALF if 0 <= number < 2 * _HALF and fingerprint == f"{number:016x}" else None
+
+
+def fingerprint_text(number: int) -> str:
+    """The fingerprint that the index keeps as *number*."""
+    return f"{number + _HALF:016x}"
+
+
+class Indexer:
+    """Takes changes in. Not for several threads at once.
+
+    Args:
+        parts: what else takes every record in.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+        self._texts: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Remember nothing: the file is another one, or a transaction was undone."""
+        self._texts.clear()
+
+    def step(self, index: apsw.Connection, history: HistoryView) -> tuple[int, int]:
+        """Take in what comes next; the revision that the index has then, and the newest that there was.
+
+        Several processes may do this at once: each looks where the index stands inside its own transaction.
+
+        Raises:
+            apsw.Error: the index failed; nothing was taken in.
+            StoreError: the history failed; nothing was taken in.
+        """
+        index.execute("BEGIN IMMEDIATE")
+        try:
+            since = int(rows(index, statement("state"))[0][2])
+            with history.frozen():
+                newest = history.newest()
+                reached = since if since >= newest else self._take(index, history, since, newest)
+            if reached != since:
+                index.execute(statement("save_revision"), (reached,))
+            index.execute("COMMIT")
+        except BaseException:
+            self.forget()
+            if index.in_transaction:
+                index.execute("ROLLBACK")
+            raise
+        return reached, newest
+
+    def _take(self, index: apsw.Connection, history: HistoryView, since: int, newest: int) -> int:
+        """Apply changes after *since* in their order until there are enough; the revision that was reached."""
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.clear()
+        until = time.monotonic() + _MOST_SECONDS
+        gone = history.deleted(since, _MOST_CHANGES)
+        was_full = len(gone) == _MOST_CHANGES
+        gone.reverse()
+        reached = since
+        for number, (revision, seq, body) in enumerate(history.changed(since, _MOST_CHANGES), 1):
+            while gone and gone[-1][0] < revision:
+                if not self._remove(index, gone[-1]):
+                    return reached
+                reached = gone.pop()[0]
+            if was_full and not gone:
+                return reached  # deletions before this change may not have been read
+            if body is None:
+                self._forget_row(index, seq)
+            else:
+                self._put(index, seq, revision, orjson.loads(body))
+            reached = revision
+            if number == _MOST_CHANGES or time.monotonic() > until:
+                return reached
+        while gone:
+            if not self._remove(index, gone[-1]):
+                return reached
+            reached = gone.pop()[0]
+        return reached if was_full else newest
+
+    def _put(self, index: apsw.Connection, seq: int, revision: int, record: dict[str, Any]) -> None:
+        facts = facts_of(record)
+        index.execute(statement("put_facets"), self._row(index, seq, revision, record, facts))
+        index.execute(statement("drop_tags"), (seq,))
+        for tag in facts.tags:
+            index.execute(statement("add_tag"), (self._number(index, tag), facts.create_time, seq))
+        if facts.fingerprint is not None:
+            title = facts.error_title or ""
+            index.execute(statement("name_failures"), (fingerprint_number(facts.fingerprint), title))
+        for part in self._parts:
+            part.add(index, seq, record)
+
+    def _row(
+        self, index: apsw.Connection, seq: int, revision: int, record: Mapping[str, Any], facts: Facts
+    ) -> tuple[Any, ...]:
+        return (
+            seq,
+            self._number(index, record["workflow_id"]),
+            facts.create_time,
+            STATUS_NUMBERS.get(facts.status, _OTHER),
+            facts.duration_ms,
+            facts.tokens,
+            self._number(index, facts.error_code),
+            None if facts.fingerprint is None else fingerprint_number(facts.fingerprint),
+            facts.run_mode,
+            facts.has_output,
+            facts.pinned,
+            facts.rating,
+            self._number(index, facts.bot_id),
+            self._number(index, facts.account),
+            self._number(index, facts.caller),
+            facts.conversation_id,
+            facts.upstream_id,
+            facts.parent,
+            revision,
+            record["execute_id"],
+        )
+
+    def _remove(self, index: apsw.Connection, deletion: tuple[Any, ...]) -> bool:
+        """Apply a deletion; whether that is finished: a whole workflow goes in several steps."""
+        _, workflow_id, execute_id = deletion
+        workflow = self._number(index, workflow_id)
+        if execute_id is None:
+            found = rows(index, statement("some_of_workflow"), (workflow, _CLEARED_AT_ONCE))
+        else:
+            found = rows(index, statement("seq_of"), (execute_id, workflow))
+        for (seq,) in found:
+            self._forget_row(index, seq)
+        return execute_id is not None or len(found) < _CLEARED_AT_ONCE
+
+    def _forget_row(self, index: apsw.Connection, seq: int) -> None:
+        index.execute(statement("drop_facets"), (seq,))
+        index.execute(statement("drop_tags"), (seq,))
+        for part in self._parts:
+            part.remove(index, seq)
+
+    def _number(self, index: apsw.Connection, text: str | None) -> int | None:
+        if text is None:
+            return None
+        number = self._texts.get(text)
+        if number is None:
+            found = rows(index, statement("text_number"), (text,))
+            if found:
+                number = int(found[0][0])
+            else:
+                index.execute(statement("add_text"), (text,))
+                number = index.last_insert_rowid()
+            self._texts[text] = number
+        return number

@@ -1,0 +1,110 @@
+"""Varied records and filters for hypothesis: few values each, so that filters meet records often."""
+
+from typing import Any
+
+import orjson
+from hypothesis import strategies as st
+
+from execution_history.conditions import parse_condition
+from execution_history.query import RecordFilter
+from execution_history.record import Document, new_document
+
+BASE = 1_761_900_000_000
+HOUR = 3_600_000
+
+_TIMES = st.integers(0, 60).map(lambda step: BASE + step * HOUR // 2)
+_NAMES = st.sampled_from(["x", "y", "北京", "x y"])
+_STATUSES = st.sampled_from(["running", "success", "failed", "interrupted", "weird"])
+_CODES = st.sampled_from([4000, "4000", 5000, "timeout"])
+_MESSAGES = st.sampled_from(["timed out after 3 s", "timed out after 40 s", 'no such "thing"', "no such 'one'"])
+
+
+def _some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+@st.composite
+def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None) -> Document:
+    """A record with any facts."""
+    status = draw(_STATUSES)
+    created = draw(_TIMES)
+    record = orjson.loads(
+        new_document(
+            workflow_id=draw(st.sampled_from(["w", "v", "u"])),
+            execute_id=draw(execute_ids or st.sampled_from([f"e{number}" for number in range(30)])),
+            now=created,
+            parameters={"city": draw(_NAMES), "list": [1, draw(st.integers(0, 3))]},
+            metadata=draw(_metadata()),
+        ).body
+    )
+    record |= {
+        "execute_status": status,
+        "update_time": created + draw(st.sampled_from([0, 5, 100, 2_000, 90_000])),
+        "run_mode": draw(st.integers(0, 2)),
+        "bot_id": draw(_some(_NAMES)),
+        "conversation_id": draw(_some(_NAMES)),
+        "usage": draw(_some(st.fixed_dictionaries({"token_count": st.sampled_from([0, 1, 10, 500])}))),
+        "output": draw(st.sampled_from([None, "", {}, "text", {"score": 1}, {"score": 95.5}, '{"score": "95"}'])),
+    }
+    if status in {"failed", "interrupted"}:
+        record |= {"error_code": draw(_some(_CODES)), "error_message": draw(_some(_MESSAGES))}
+    return Document.of(record, orjson.dumps(record), record["metadata"].get("coze_execute_id"))
+
+
+def _metadata() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "account": _NAMES,
+            "caller": _NAMES | st.fixed_dictionaries({"name": _NAMES}),
+            "tags": st.lists(_NAMES, max_size=3),
+            "pinned": st.booleans(),
+            "rating": st.integers(1, 5),
+            "parent": _NAMES,
+            "coze_execute_id": st.sampled_from(["111", "222"]),
+            "ended_at": st.integers(BASE, BASE + 5 * HOUR),
+        },
+    )
+
+
+def _several(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(values, min_size=1, max_size=3).map(tuple)
+
+
+_WHERE = st.sampled_from(
+    ['input.city = "北京"', "input.list[1] >= 2", "output.score >= 90", "output.score exists", "metadata.tags[0] != x"]
+).map(parse_condition)
+
+_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "workflow_ids": _several(st.sampled_from(["w", "v", "none"])),
+    "statuses": _several(st.sampled_from(["running", "success", "failed", "interrupted", "other"])),
+    "created_from": _TIMES,
+    "created_before": _TIMES,
+    "duration_from": st.sampled_from([0, 5, 1_000]),
+    "duration_to": st.sampled_from([5, 1_000, 2**70]),
+    "run_modes": _several(st.integers(0, 3)),
+    "bot_ids": _several(_NAMES),
+    "conversation_ids": _several(_NAMES),
+    "accounts": _several(_NAMES),
+    "callers": _several(_NAMES),
+    "error_codes": _several(st.sampled_from(["4000", "timeout", "none"])),
+    "tokens_from": st.sampled_from([0, 1, 400]),
+    "tokens_to": st.sampled_from([0, 100]),
+    "has_output": st.booleans(),
+    "tags": _several(_NAMES),
+    "pinned": st.booleans(),
+    "rating_from": st.integers(1, 5),
+    "rating_to": st.integers(1, 5),
+    "upstream_ids": _several(st.sampled_from(["111", "222", "333"])),
+    "execute_id_prefix": st.sampled_from(["e", "e1", "x", "", "\U0010ffff"]),
+    "fingerprints": _several(st.sampled_from(["no fingerprint", "0" * 16])),
+    "parents": _several(_NAMES),
+    "conditions": _several(_WHERE),
+}
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> RecordFilter:
+    """A filter of no, one or a few fields."""
+    names = draw(st.lists(st.sampled_from(sorted(_FIELDS)), max_size=3, unique=True))
+    return RecordFilter(**{name: draw(_FIELDS[name]) for name in names})

@@ -1,0 +1,335 @@
+"""The index that follows: crashes, damage, several processes, another history in its place."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from execution_history.errors import StoreClosed
+from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.service import ExecutionHistoryService
+from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.index import Fragment, RecordIndex, follower, indexer
+from execution_history.stores.sqlite.reader import Reader
+from tests.records import change, document, ids
+
+pytestmark = pytest.mark.anyio
+
+_ALL = RecordQuery(size=100)
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(folder, json_files=False)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+async def _fill(store: SQLiteStore, count: int, workflow_id: str = "w") -> None:
+    await store.merge([document(f"e{number:04d}", workflow_id, 1_000 + number) for number in range(count)])
+
+
+async def _totals(store: SQLiteStore) -> tuple[int, int]:
+    """What is found by walking pages, and what is counted."""
+    found, query = 0, _ALL
+    while True:
+        page = await store.select(query)
+        found += len(page.documents)
+        if page.next is None:
+            break
+        query = RecordQuery(size=100, after=page.next)
+    return found, (await store.statistics(StatisticsQuery())).totals.runs
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database" * 100, None, "half", "page"])
+async def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: bytes | str | None) -> None:
+    """Empty, foreign, gone, cut in half or overwritten in the middle: the caller sees nothing of it."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 300)
+        assert (300, 300) == await _totals(store)
+    path = tmp_path / "index.db"
+    if damage is None:
+        path.unlink()
+    elif damage == "half":
+        os.truncate(path, path.stat().st_size // 2)
+    elif damage == "page":
+        content = bytearray(path.read_bytes())
+        content[8192:] = os.urandom(len(content) - 8192)
+        path.write_bytes(content)
+    else:
+        assert isinstance(damage, bytes)
+        path.write_bytes(damage)
+    async with _opened(tmp_path) as store:
+        assert (300, 300) == await _totals(store)
+
+
+async def test_an_index_of_another_version_is_made_anew(tmp_path: Path) -> None:
+    """Older or newer."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 3)
+        await store.select(_ALL)
+    connection = apsw.Connection(str(tmp_path / "index.db"))
+    connection.execute("UPDATE state SET version = '0'; DELETE FROM facets")
+    connection.close()
+    async with _opened(tmp_path) as store:
+        assert (3, 3) == await _totals(store)
+
+
+async def test_another_history_in_its_place_is_seen(tmp_path: Path) -> None:
+    """A different one, and an older copy of the same one, whether it has grown beyond the index or not."""
+    async with _opened(tmp_path / "a") as store:
+        await _fill(store, 20)
+        await store.select(_ALL)
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    async with _opened(tmp_path / "a") as store:
+        await store.delete("w", "e0001")
+        await store.create(document("new"))
+        await store.select(_ALL)
+    async with _opened(tmp_path / "b") as store:
+        await _fill(store, 7, "other")
+    for history, expected in ((tmp_path / "copy", 20), (tmp_path / "b", 7)):
+        shutil.copy(history / "history.db", tmp_path / "a" / "history.db")
+        async with _opened(tmp_path / "a") as store:
+            assert (expected, expected) == await _totals(store)
+
+
+async def test_an_older_copy_that_has_grown_on_is_seen(tmp_path: Path) -> None:
+    """Its revisions are beyond the index's, but the records are others."""
+    async with _opened(tmp_path / "a") as store:
+        await _fill(store, 5)
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    async with _opened(tmp_path / "a") as store:
+        await store.create(document("lost"))
+        await store.select(_ALL)
+    async with _opened(tmp_path / "copy") as store:
+        for number in range(5):
+            await store.update("w", f"e{number:04d}", change())
+    shutil.copy(tmp_path / "copy" / "history.db", tmp_path / "a" / "history.db")
+    async with _opened(tmp_path / "a") as store:
+        assert (5, 5) == await _totals(store)
+
+
+async def test_a_place_that_was_used_again_belongs_to_its_new_record(tmp_path: Path) -> None:
+    """The newest record is deleted and another takes its row; the index learns both at once, or one by one."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 3)
+        await store.select(_ALL)
+        await store.delete("w", "e0002")
+        await store.create(document("other", "v", 5_000))
+        assert ["other", "e0001", "e0000"] == ids((await store.select(_ALL)).documents)
+        await store.delete("v", "other")
+        await store.select(_ALL)
+        await store.create(document("e0002", now=6_000))
+        assert ["e0002", "e0001", "e0000"] == ids((await store.select(_ALL)).documents)
+
+
+async def test_a_cleared_workflow_that_begins_again_has_its_new_records_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it takes several steps to forget the old ones."""
+    monkeypatch.setattr(indexer, "_CLEARED_AT_ONCE", 7)
+    monkeypatch.setattr(indexer, "_MOST_CHANGES", 10)
+    async with _opened(tmp_path) as store:
+        await _fill(store, 50)
+        await _fill(store, 5, "v")
+        assert (55, 55) == await _totals(store)
+        await store.clear("w")
+        await _fill(store, 3)
+        assert (8, 8) == await _totals(store)
+        for number in range(25):
+            await store.create(document(f"x{number}"))
+            await store.delete("w", f"x{number}")
+        assert (8, 8) == await _totals(store)
+
+
+async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next question takes all of it in."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 30)
+        real, calls = vars(indexer)["facts_of"], []
+
+        def failing(record: Mapping[str, Any]) -> Any:
+            calls.append(1)
+            if len(calls) == 20:
+                raise KeyboardInterrupt
+            return real(record)
+
+        monkeypatch.setattr(indexer, "facts_of", failing)
+        with pytest.raises(KeyboardInterrupt):
+            store._parts.index._follower._step()
+        assert 0 == (await store.index_reach()).revision
+        assert (30, 30) == await _totals(store)
+
+
+async def test_a_long_build_answers_with_what_it_has_and_goes_on_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first answer says that it is not whole; a rebuild waits until it is."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 500)
+    monkeypatch.setattr(indexer, "_MOST_CHANGES", 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(follower, "_LONGEST_WAIT", 0.0)
+        async with _opened(tmp_path) as store:
+            first = await store.select(_ALL)
+            assert (False, 500) == (first.reach.is_complete, first.reach.newest)
+            while not (await store.index_reach()).is_complete:
+                await asyncio.sleep(0.001)
+            assert 100 == len((await store.select(_ALL)).documents)
+    async with _opened(tmp_path) as store:
+        await store.rebuild_index()
+        assert (await store.index_reach()).is_complete
+        assert (500, 500) == await _totals(store)
+
+
+async def test_two_processes_follow_at_once(tmp_path: Path) -> None:
+    """Each writes and asks; both find everything, and so does whoever comes after."""
+    program = (
+        "import asyncio, sys\n"
+        "from execution_history import ExecutionHistoryService\n"
+        "async def main():\n"
+        "    async with ExecutionHistoryService(sys.argv[1], json_files=False) as s:\n"
+        "        for n in range(60):\n"
+        "            name = sys.argv[2] + str(n)\n"
+        "            await s.create_execution_record(sys.argv[2], name, metadata={'tags': [name]})\n"
+        "            page = await s.get_execution_history(None, tag=name)\n"
+        "            assert [name] == [r['execute_id'] for r in page['histories']], (name, page)\n"
+        "asyncio.run(main())\n"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), name]) for name in ("a", "b")]
+    assert [0, 0] == [process.wait(60) for process in started]
+    async with _opened(tmp_path) as store:
+        assert (120, 120) == await _totals(store)
+
+
+async def test_a_process_killed_while_it_builds_leaves_a_usable_index(tmp_path: Path) -> None:
+    """kill -9 between its commits; the next process goes on."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 3_000)
+    program = (
+        "import asyncio, sys\n"
+        "from execution_history.query import RecordQuery\n"
+        "from execution_history.stores import SQLiteStore\n"
+        "from execution_history.stores.sqlite.index import indexer\n"
+        "indexer._MOST_CHANGES = 5\n"
+        "async def main():\n"
+        "    store = SQLiteStore(__import__('pathlib').Path(sys.argv[1]), json_files=False)\n"
+        "    await store.open()\n"
+        "    print('building', flush=True)\n"
+        "    await store.rebuild_index()\n"
+        "asyncio.run(main())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    while not (tmp_path / "index.db-wal").exists():
+        await asyncio.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    async with _opened(tmp_path) as store:
+        assert (3_000, 3_000) == await _totals(store)
+
+
+async def test_an_index_that_another_process_replaced_is_left_behind(tmp_path: Path) -> None:
+    """Whoever has the old file open sees that it is gone before the next answer."""
+    async with _opened(tmp_path) as one, _opened(tmp_path) as other:
+        await _fill(one, 5)
+        assert (5, 5) == await _totals(one) == await _totals(other)
+        await other.rebuild_index()
+        await one.create(document("new"))
+        assert (6, 6) == await _totals(one) == await _totals(other)
+
+
+class _Words:
+    """A part that keeps one text a record, as a text index would."""
+
+    name = "words"
+
+    def __init__(self, version: str = "1") -> None:
+        self.version = version
+
+    def create_tables(self, connection: apsw.Connection) -> None:
+        """One table."""
+        connection.execute("CREATE TABLE words (seq INTEGER PRIMARY KEY, text TEXT)")
+
+    def add(self, connection: apsw.Connection, rowid: int, record: Mapping[str, Any]) -> None:
+        """The input's city."""
+        connection.execute(
+            "INSERT OR REPLACE INTO words VALUES (?, ?)", (rowid, record["input_parameters"].get("city"))
+        )
+
+    def remove(self, connection: apsw.Connection, rowid: int) -> None:
+        """Gone."""
+        connection.execute("DELETE FROM words WHERE seq = ?", (rowid,))
+
+    def matching(self, text: str) -> Fragment | None:
+        """The same text."""
+        return Fragment("f.seq IN (SELECT seq FROM words WHERE text = ?)", (text,))
+
+
+async def test_a_part_follows_with_the_index_and_answers_for_texts(tmp_path: Path) -> None:
+    """Additions, changes and removals reach it; an index without it, or with another version of it, is made anew."""
+    async with _opened(tmp_path) as store:
+        await store.create(document("a", now=1, parameters={"city": "北京"}))
+        await store.create(document("b", now=2, parameters={"city": "北京"}))
+        await store.select(_ALL)
+        reader = Reader(tmp_path, {})
+        reader._unpacker = store._parts.reader._unpacker
+        wanted = RecordQuery(filter=RecordFilter(text="北京", statuses=("running",)), explain=True)
+        for version in ("1", "2"):
+            index = RecordIndex(tmp_path, reader, [_Words(version)])
+            page = await index.select(wanted)
+            assert (["b", "a"], 2) == (ids(page.documents), page.total)
+            assert "Looks each row up in the text index." in page.explain
+            counted = await index.statistics(StatisticsQuery(filter=wanted.filter))
+            assert 2 == counted.totals.runs
+            index.close()
+        index = RecordIndex(tmp_path, reader, [_Words("2")])
+        await store.delete("w", "b")
+        assert ["a"] == ids((await index.select(wanted)).documents)
+        index.close()
+        reader.close()
+
+
+async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
+    """And leaves no thread behind."""
+    store = SQLiteStore(tmp_path)
+    await store.open()
+    await store.select(_ALL)
+    thread = store._parts.index._follower._thread
+    await store.aclose()
+    assert thread is not None
+    assert not thread.is_alive()
+    with pytest.raises(StoreClosed):
+        await store.select(_ALL)
+
+
+async def test_the_service_filters_by_keywords(tmp_path: Path) -> None:
+    """The dict that callers know, with a cursor; without a filter it is exactly as before."""
+    async with ExecutionHistoryService(tmp_path) as service:
+        for number in range(5):
+            await service.create_execution_record("w", f"e{number}", {"n": number}, bot_id="b" if number % 2 else None)
+        assert {"histories", "total", "has_more"} == set(await service.get_execution_history("w"))
+        page = await service.get_execution_history("w", 1, bot="b", where="input.n >= 1")
+        assert ("e3", True) == (page["histories"][0]["execute_id"], page["has_more"])
+        following = await service.get_execution_history(
+            "w", 1, cursor=page["next_cursor"], bot="b", where="input.n >= 1"
+        )
+        assert ("e1", None) == (following["histories"][0]["execute_id"], following["next_cursor"])
+        everywhere = await service.get_execution_history(None, status="running")
+        assert (5, True) == (everywhere["total"], everywhere["total_is_exact"])

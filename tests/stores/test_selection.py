@@ -1,0 +1,188 @@
+"""Questions to a store: what each filter, order and cursor gives, on every store, and both stores always agree."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from execution_history.errors import InvalidCursor, InvalidQuery
+from execution_history.query import RecordFilter, RecordQuery, Selection, StatisticsQuery
+from execution_history.record import Document
+from execution_history.store import HistoryStore
+from execution_history.stores import MemoryStore, SQLiteStore
+from tests.facets import BASE, HOUR, documents, filters
+from tests.records import change, document, ids
+
+pytestmark = pytest.mark.anyio
+
+
+@given(
+    records=st.lists(documents(), max_size=40),
+    wanted=filters(),
+    sort=st.sampled_from(["create_time", "duration", "tokens"]),
+    descending=st.booleans(),
+    size=st.integers(1, 7),
+    summaries=st.booleans(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_stores_give_the_same_pages(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[Document],
+    wanted: RecordFilter,
+    sort: Any,
+    descending: bool,
+    size: int,
+    summaries: bool,
+) -> None:
+    """By cursor and by number, for any records, filter and order, and never a record twice or left out."""
+    query = RecordQuery(filter=wanted, sort=sort, descending=descending, size=size, summaries=summaries)
+
+    async def compare() -> None:
+        model, store = MemoryStore(), SQLiteStore(tmp_path_factory.mktemp("h"), json_files=False)
+        await store.open()
+        for each in (model, store):
+            for record in records:
+                await each.merge([record])
+        expected, found = await _all_pages(model, query), await _all_pages(store, query)
+        assert _documents(expected) == _documents(found)
+        for theirs, mine in zip(expected, found, strict=True):
+            assert theirs.total == mine.total if mine.total_is_exact else theirs.total >= mine.total
+            assert mine.reach.is_complete
+        numbered = replace(query, index=2)
+        assert _documents([await model.select(numbered)]) == _documents([await store.select(numbered)])
+        await store.aclose()
+
+    asyncio.run(compare())
+
+
+@given(
+    records=st.lists(documents(), max_size=40),
+    wanted=filters(),
+    bucket=st.sampled_from(["hour", "day", "week", "month"]),
+    zone=st.sampled_from(["UTC", "Asia/Shanghai", "Australia/Lord_Howe", "America/Sao_Paulo"]),
+    new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
+)
+@settings(max_examples=80, deadline=None)
+def test_both_stores_count_the_same(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[Document],
+    wanted: RecordFilter,
+    bucket: Any,
+    zone: str,
+    new_since: int | None,
+) -> None:
+    """Totals, buckets, percentiles, error codes and groups of failures."""
+    query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone, new_since=new_since)
+
+    async def compare() -> None:
+        model, store = MemoryStore(), SQLiteStore(tmp_path_factory.mktemp("h"), json_files=False)
+        await store.open()
+        for each in (model, store):
+            await each.merge(records)
+        expected, found = await model.statistics(query), await store.statistics(query)
+        assert replace(expected, reach=found.reach) == found
+        await store.aclose()
+
+    asyncio.run(compare())
+
+
+async def test_pages_follow_each_other_without_gap_or_repetition(store: HistoryStore) -> None:
+    """While records come in at the newest end, and where many have one time."""
+    for number in range(25):
+        await store.create(document(f"e{number:02d}", now=BASE + number // 4))
+    seen: list[str] = []
+    query = RecordQuery(size=4)
+    for step in range(7):
+        page = await store.select(query)
+        seen += ids(page.documents)
+        await store.create(document(f"late{step}", now=BASE + 100 + step))
+        if page.next is None:
+            break
+        query = replace(query, after=page.next)
+    assert [f"e{number:02d}" for number in reversed(range(25))] == seen
+
+
+async def test_a_question_sees_every_answered_change(store: HistoryStore) -> None:
+    """Created, finished, tagged, deleted, cleared and begun again."""
+    running = RecordQuery(filter=RecordFilter(statuses=("running",)))
+    await store.create(document("a"))
+    assert ["a"] == ids((await store.select(running)).documents)
+    await store.update("w", "a", change(status="success", metadata={"tags": ["good"]}))
+    assert [] == ids((await store.select(running)).documents)
+    tagged = RecordQuery(filter=RecordFilter(tags=("good",)))
+    assert ["a"] == ids((await store.select(tagged)).documents)
+    await store.delete("w", "a")
+    assert ([], 0) == (ids((await store.select(tagged)).documents), (await store.select(RecordQuery())).total)
+    await store.create(document("a"))
+    await store.create(document("b"))
+    await store.clear("w")
+    await store.create(document("b"))
+    found = await store.select(RecordQuery())
+    assert (["b"], 1, True) == (ids(found.documents), found.total, found.total_is_exact)
+
+
+@pytest.mark.parametrize("broken", ["x", "", "%%%", "W10", "a" * 600, "é", "W251bGwsMSwyLCJ4Il0"])
+async def test_a_broken_cursor_is_refused(store: HistoryStore, broken: str) -> None:
+    """With one sentence, whatever it is."""
+    with pytest.raises(InvalidCursor, match="The cursor"):
+        await store.select(RecordQuery(after=broken))
+
+
+async def test_a_cursor_fits_its_own_question_only(store: HistoryStore) -> None:
+    """Neither another filter nor another order takes it."""
+    for number in range(5):
+        await store.create(document(f"e{number}", now=BASE + number))
+    cursor = (await store.select(RecordQuery(size=2))).next
+    for other in (
+        RecordQuery(sort="duration"),
+        RecordQuery(descending=False),
+        RecordQuery(filter=RecordFilter(tags=("x",))),
+    ):
+        with pytest.raises(InvalidCursor, match="belongs to another question"):
+            await store.select(replace(other, after=cursor))
+    assert ["e2", "e1"] == ids((await store.select(RecordQuery(size=2, after=cursor))).documents)
+
+
+async def test_text_is_refused_where_there_is_no_text_search(store: HistoryStore) -> None:
+    """By both kinds of question."""
+    for ask in (
+        store.select(RecordQuery(filter=RecordFilter(text="x"))),
+        store.statistics(StatisticsQuery(filter=RecordFilter(text="x"))),
+    ):
+        with pytest.raises(InvalidQuery, match="no text search"):
+            await ask
+
+
+async def test_an_explanation_names_the_index_or_says_that_it_scans(tmp_path: Path) -> None:
+    """In sentences; without being asked there is none."""
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    await store.create(document("a", bot_id="b"))
+    assert () == (await store.select(RecordQuery())).explain
+    for wanted, sentence in (
+        (RecordFilter(bot_ids=("b",)), "by_bot"),
+        (RecordFilter(workflow_ids=("w",), statuses=("running",)), "by_workflow_status"),
+        (RecordFilter(has_output=True), "it scans the rows in order"),
+        (RecordFilter(bot_ids=("b",), has_output=True), "Tests each row for: has output."),
+    ):
+        explain = (await store.select(RecordQuery(filter=wanted, explain=True))).explain
+        assert sentence in " ".join(explain)
+    await store.aclose()
+
+
+async def _all_pages(store: HistoryStore, query: RecordQuery) -> list[Selection]:
+    pages = [await store.select(query)]
+    while (cursor := pages[-1].next) is not None:
+        assert pages[-1].has_more
+        pages.append(await store.select(replace(query, after=cursor)))
+    assert not pages[-1].has_more
+    return pages
+
+
+def _documents(pages: Sequence[Selection]) -> list[list[bytes]]:
+    return [[bytes(body) for body in page.documents] for page in pages]

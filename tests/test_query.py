@@ -1,0 +1,190 @@
+"""Questions in words: filters, conditions, time zones; and what is wrong with a wrong one."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from execution_history.buckets import bucket_edges, zone_of
+from execution_history.conditions import all_hold, parse_condition
+from execution_history.errors import InvalidQuery
+from execution_history.finding import keyword_filter
+from execution_history.query import PathCondition, RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query_words import filter_of
+from execution_history.summaries import line_of
+
+_NOW = 1_761_900_000_000
+
+
+def _ms(*parts: int, zone: Any = UTC) -> int:
+    return round(datetime(*parts, tzinfo=zone).timestamp() * 1000)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"status": "failed, interrupted"}, RecordFilter(statuses=("failed", "interrupted"))),
+        ({"status": ["failed", "running"]}, RecordFilter(statuses=("failed", "running"))),
+        ({"since": "2h"}, RecordFilter(created_from=_NOW - 7_200_000)),
+        ({"since": "2026-11-01"}, RecordFilter(created_from=_ms(2026, 11, 1, zone=ZoneInfo("Asia/Shanghai")))),
+        ({"until": "2026-11-01"}, RecordFilter(created_before=_ms(2026, 11, 2, zone=ZoneInfo("Asia/Shanghai")))),
+        ({"since": "2026-11-01T08:00Z"}, RecordFilter(created_from=_ms(2026, 11, 1, 8))),
+        ({"until": "1761900000000"}, RecordFilter(created_before=_NOW)),
+        ({"min_duration": "1.5s", "max_duration": "2000"}, RecordFilter(duration_from=1_500, duration_to=2_000)),
+        ({"mode": "async,0"}, RecordFilter(run_modes=(2, 0))),
+        ({"tag": ["a,b", "c"], "pinned": "yes"}, RecordFilter(tags=("a,b", "c"), pinned=True)),
+        ({"min_tokens": "5", "max_rating": "3"}, RecordFilter(tokens_from=5, rating_to=3)),
+        ({"id": "01", "q": "天气"}, RecordFilter(execute_id_prefix="01", text="天气")),
+        ({"bot": "", "caller": "  "}, RecordFilter()),
+    ],
+)
+def test_filters_are_read_as_people_write_them(words: dict[str, Any], expected: RecordFilter) -> None:
+    """Local times in the zone that is given; blank values are not given."""
+    assert expected == filter_of(words, now=_NOW, zone=ZoneInfo("Asia/Shanghai"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"stauts": "failed"}, "There is no filter 'stauts': perhaps status is meant."),
+        ({"zzz": "1"}, "There is no filter 'zzz': there are account, bot,"),
+        ({"status": "fail"}, "'fail' is not a status: perhaps failed is meant."),
+        ({"since": "yesterday"}, "'since' takes a time such as 2h"),
+        ({"since": "1761900000"}, "'since' takes milliseconds"),
+        ({"until": "2026-13-01"}, "'until' takes a time"),
+        ({"min_duration": "fast"}, "'min_duration' takes a duration"),
+        ({"mode": "3"}, "'3' is not a run mode"),
+        ({"pinned": "maybe"}, "'pinned' is true or false"),
+        ({"min_tokens": "1.5"}, "'min_tokens' takes a whole number"),
+        ({"id": ["a", "b"]}, "'id' takes one value"),
+        ({"q": "x" * 1_000_000}, "at most 2000 characters; this one has 1000000"),
+        ({"bot": ",".join(map(str, range(101)))}, "at most 100 values"),
+        ({"caller": "\ud800"}, "half of a surrogate pair"),
+        ({"where": "inptu.a = 1"}, "perhaps input is meant"),
+    ],
+)
+def test_a_wrong_filter_is_named(words: dict[str, Any], sentence: str) -> None:
+    """In one sentence that says what would be right."""
+    with pytest.raises(InvalidQuery) as caught:
+        filter_of(words, now=_NOW)
+    assert sentence in str(caught.value)
+
+
+def test_keywords_take_plain_values() -> None:
+    """Numbers, flags and lists stand for the texts that they would be written as."""
+    expected = RecordFilter(workflow_ids=("w",), statuses=("failed",), created_from=_NOW, pinned=True, run_modes=(1,))
+    found = keyword_filter(
+        {"status": ["failed"], "since": _NOW, "pinned": True, "mode": 1, "bot": None}, workflow_id="w", now=_NOW
+    )
+    assert expected == found
+    with pytest.raises(InvalidQuery, match="'tag' takes text"):
+        keyword_filter({"tag": object()}, workflow_id=None, now=_NOW)  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('input.city = "北京"', PathCondition("input", ("city",), "=", "北京")),
+        ("input.city = 北京 市", PathCondition("input", ("city",), "=", "北京 市")),
+        ("output.score>=90", PathCondition("output", ("score",), ">=", 90)),
+        ('metadata.tags[0] != "x"', PathCondition("metadata", ("tags", 0), "!=", "x")),
+        ("output.items[2].name exists", PathCondition("output", ("items", 2, "name"), "exists")),
+        ('input."a b".c < 1.5', PathCondition("input", ("a b", "c"), "<", 1.5)),
+        ('input"a.\\"b" = null', PathCondition("input", ('a."b',), "=", None)),
+        ("output = [1, 2]", PathCondition("output", (), "=", [1, 2])),
+        ("output[0][1] = true", PathCondition("output", (0, 1), "=", True)),
+    ],
+)
+def test_conditions_are_read(text: str, expected: PathCondition) -> None:
+    """Keys, quoted keys, indexes, operators, JSON values and bare texts."""
+    assert expected == parse_condition(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "city = 1", "input.", "input.a", "input.a =", "input.a ~ 1", 'input.a = "x', "input[x] = 1", "input.a = [1",
+     "input.a exists now", "input" + ".a" * 60 + " exists", "input[99999999999] = 1", "input.a = " + "x" * 20_000],
+)  # fmt: skip
+def test_a_malformed_condition_is_refused(text: str) -> None:
+    """With one sentence, whatever is wrong with it."""
+    with pytest.raises(InvalidQuery, match=r"ondition|path|index|value"):
+        parse_condition(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("input.n = 1", True), ("input.n = 1.0", True), ('input.n = "1"', False), ("input.t = 1", False),
+        ("input.t = true", True), ("input.n != 2", True), ('input.n != "1"', True), ("input.absent != 1", False),
+        ("input.n < 2", True), ('input.n < "2"', False), ("input.t < 2", False), ('input.s > "a"', True),
+        ("input.none exists", False), ("input.none = null", True), ("input.n exists", True), ("input.l[1] = 5", True),
+        ("input.l[2] exists", False), ("input.l.0 exists", False), ("input.l = [4, 5]", True),
+        ("input.l = [4, true]", False), ("input.o = {\"k\": 1}", True), ("output.deep.x = 7", True),
+        ("output.deep = 7", False), ("metadata.m = 1", True), ("input.n[0] exists", False),
+    ],
+)  # fmt: skip
+def test_comparisons_are_strict_about_types(text: str, holds: bool) -> None:
+    """Numbers with numbers, text with text; a path goes on inside a text that is JSON."""
+    record = {
+        "input_parameters": {"n": 1, "t": True, "s": "b", "none": None, "l": [4, 5], "o": {"k": 1}},
+        "output": '{"deep": "{\\"x\\": 7}"}',
+        "metadata": {"m": 1},
+    }
+    assert holds == all_hold([parse_condition(text)], record)
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: RecordQuery(sort="size"), "not a sort order"),  # type: ignore[arg-type]
+        (lambda: RecordQuery(size=0), "1 to 100 records"),
+        (lambda: RecordQuery(index=0), "numbered from 1"),
+        (lambda: RecordQuery(index=1, after="x"), "not by both"),
+        (lambda: RecordFilter(statuses=("done",)), "not a status"),
+        (lambda: RecordFilter(tags=["x"]), "is a tuple"),  # type: ignore[arg-type]
+        (lambda: RecordFilter(created_from="x"), "whole number"),  # type: ignore[arg-type]
+        (lambda: StatisticsQuery(bucket="year"), "not a bucket"),  # type: ignore[arg-type]
+        (lambda: zone_of("asia/shanghai"), "perhaps Asia/Shanghai is meant"),
+        (lambda: zone_of("../etc/passwd"), "no time zone"),
+        (lambda: bucket_edges(0, _NOW, "hour", zone_of("UTC")), "more than 5000 buckets"),
+    ],
+)
+def test_a_question_that_cannot_be_is_refused(build: Any, sentence: str) -> None:
+    """Where it is built, before a store is asked."""
+    with pytest.raises(InvalidQuery, match=sentence):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Berlin", (2026, 3, 29), 23),
+        ("Europe/Berlin", (2026, 10, 25), 25),
+        ("Asia/Shanghai", (2026, 3, 29), 24),
+        ("America/Sao_Paulo", (2018, 11, 4), 23),
+    ],
+)
+def test_days_are_as_long_as_the_clocks_make_them(zone: str, day: tuple[int, int, int], hours: int) -> None:
+    """Also where they change at midnight; and every hour bucket is in one day."""
+    noon = _ms(*day, 12, zone=ZoneInfo(zone))
+    start, end = bucket_edges(noon, noon, "day", zone_of(zone))
+    assert hours * 3_600_000 == end - start
+    edges = bucket_edges(start, end - 1, "hour", zone_of(zone))
+    assert (start, end, hours) == (edges[0], edges[-1], len(edges) - 1)
+
+
+def test_weeks_begin_on_monday_and_months_on_their_first() -> None:
+    """In the caller's zone."""
+    zone = ZoneInfo("Asia/Shanghai")
+    sunday = _ms(2026, 11, 1, 3, zone=zone)
+    assert [_ms(2026, 10, 26, zone=zone), _ms(2026, 11, 2, zone=zone)] == bucket_edges(sunday, sunday, "week", zone)
+    assert [_ms(2026, 11, 1, zone=zone), _ms(2026, 12, 1, zone=zone)] == bucket_edges(sunday, sunday, "month", zone)
+
+
+def test_a_line_is_one_line_of_at_most_120_characters() -> None:
+    """Of any value."""
+    assert "" == line_of({})
+    assert "a b" == line_of("a\n\n b")
+    assert '{"a":1}' == line_of({"a": 1})
+    assert (120, "…") == (len(line_of("x" * 500)), line_of("x" * 500)[-1])
