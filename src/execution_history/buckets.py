@@ -22,7 +22,7 @@ def zone_of(name: str) -> ZoneInfo:
         InvalidQuery: there is none of that name.
     """
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
         near = [zone for zone in available_timezones() if zone.lower() == str(name).lower()]
         hint = f"perhaps {near[0]} is meant" if near else "write a name such as Asia/Shanghai or UTC"

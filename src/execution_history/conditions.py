@@ -83,6 +83,8 @@ def _step(text: str, step: "re.Match[str]") -> str | int:
 def _value(text: str, written: str) -> object:
     if not written:
         raise InvalidQuery(f"The condition {text[:80]!r} has no value after its comparison: {_EXAMPLE}.")
+    if written[0] in "[{" and written.count("[") + written.count("{") > _DEEPEST:
+        raise InvalidQuery(f"The value in {text[:80]!r} has more than {_DEEPEST} lists and objects: compare its parts.")
     try:
         return orjson.loads(written)
     except ValueError:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from execution_history.buckets import bucket_edges, bucket_number, zone_of
 from execution_history.facts import Facts
@@ -48,7 +48,8 @@ class Tally:
 class Counted:
     """One run that is counted; *arrival* decides between runs of one millisecond."""
 
-    record: Mapping[str, Any]
+    workflow_id: str
+    execute_id: str
     facts: Facts
     arrival: int
 
@@ -130,7 +131,7 @@ def _group(alike: list[Counted], query: StatisticsQuery, seen_before: frozenset[
         count=len(alike),
         first_seen=min(run.facts.create_time for run in alike),
         last_seen=newest.facts.create_time,
-        workflow_id=newest.record["workflow_id"],
-        execute_id=newest.record["execute_id"],
+        workflow_id=newest.workflow_id,
+        execute_id=newest.execute_id,
         is_new=query.new_since is not None and fingerprint not in seen_before,
     )

@@ -71,19 +71,18 @@ class HistoryReading:
         is_plain = record_filter is None and not words and cursor is None
         if not is_plain or sort != "create_time" or not descending:
             _check_page(page_size, page_index)
+            if workflow_id is not None and not could_exist(workflow_id):
+                return {"histories": [], "total": 0, "has_more": False, "next_cursor": None, "total_is_exact": True}
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
-            wanted = with_workflow(record_filter or RecordFilter(), workflow_id)
-            if words:
-                wanted = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
+            wanted = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
+            if record_filter is not None:
+                wanted = with_workflow(record_filter, workflow_id)
             index = page_index if cursor is None else None
-            return page_of(
-                await self.select(
-                    RecordQuery(
-                        filter=wanted, sort=sort, descending=descending, size=page_size, after=cursor, index=index
-                    )
-                )
+            query = RecordQuery(
+                filter=wanted, sort=sort, descending=descending, size=page_size, after=cursor, index=index
             )
+            return page_of(await self.select(query))
         page = await self.page_bytes(workflow_id, page_size, page_index)
         return {
             "histories": [parsed(body) for body in page.documents],

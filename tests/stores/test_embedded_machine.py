@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.errors import ExecutionHistoryError
+from execution_history.query import RecordFilter, RecordQuery
 from execution_history.record import Document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite import transaction as transaction_module
@@ -222,6 +223,16 @@ class EmbeddedMachine(RuleBasedStateMachine):
                 found = self._run(store.page(workflow_id, 100, 1))
                 assert _in_time_order(expected.documents) == _in_time_order(found.documents)
                 assert expected.total == found.total
+
+    @invariant()
+    def the_index_shows_the_store(self) -> None:
+        """A question through the index finds the same records in every process, whatever happened to the database."""
+        for store in self._stores:
+            for wanted in (RecordFilter(), RecordFilter(workflow_ids=("W",), statuses=("running",))):
+                query = RecordQuery(filter=wanted, size=100)
+                expected, found = self._run(self._model.select(query)), self._run(store.select(query))
+                assert _in_time_order(expected.documents) == _in_time_order(found.documents)
+                assert (expected.total, True) == (found.total, found.reach.is_complete)
 
     @invariant()
     def the_files_show_the_store(self) -> None:

@@ -1,11 +1,13 @@
 """Questions to a store: what each filter, order and cursor gives, on every store, and both stores always agree."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -146,6 +148,45 @@ async def test_a_cursor_fits_its_own_question_only(store: HistoryStore) -> None:
         with pytest.raises(InvalidCursor, match="belongs to another question"):
             await store.select(replace(other, after=cursor))
     assert ["e2", "e1"] == ids((await store.select(RecordQuery(size=2, after=cursor))).documents)
+
+
+async def test_figures_count_what_they_say(store: HistoryStore) -> None:
+    """By hand: counts, the rate over ended runs, percentiles, tokens, buckets without a gap, failures alike."""
+    for number, status in enumerate(["success", "success", "failed", "failed", "interrupted", "running"]):
+        await store.create(document(f"e{number}", now=BASE + number * 12 * HOUR))
+        if status != "running":
+            failed = {"error_code": 7, "error_message": f"timed out after {number} s"} if status == "failed" else {}
+            ended = change(BASE + number * 12 * HOUR + 100 * number + 10, status, usage={"token_count": 5}, **failed)
+            await store.update("w", f"e{number}", ended)
+    query = StatisticsQuery(bucket="day", new_since=BASE + 30 * HOUR)
+    found = await store.statistics(query)
+    totals = found.totals
+    assert (6, 0.5, 25) == (totals.runs, totals.success_rate, totals.tokens)
+    assert {"running": 1, "success": 2, "failed": 2, "interrupted": 1, "other": 0} == totals.counts
+    assert (110, 210, 210) == (totals.p50, totals.p95, totals.p99)
+    assert {"7": 2} == found.error_codes
+    (group,) = found.failures
+    assert ("timed out after <n> s", "7", 2, "w", "e3", False) == (
+        group.title, group.error_code, group.count, group.workflow_id, group.execute_id, group.is_new,
+    )  # fmt: skip
+    assert (BASE + 24 * HOUR, BASE + 36 * HOUR) == (group.first_seen, group.last_seen)
+    assert all(one.end == other.start for one, other in itertools.pairwise(found.buckets))
+    assert 6 == sum(bucket.figures.runs for bucket in found.buckets)
+    (fresh,) = (await store.statistics(replace(query, new_since=BASE))).failures
+    assert fresh.is_new
+
+
+async def test_a_summary_has_no_documents(store: HistoryStore) -> None:
+    """But a line of each, the figures, and what people have noted."""
+    await store.create(document("a", parameters={"q": "x" * 500}, metadata={"tags": ["t"], "recorder": "r"}))
+    await store.update("w", "a", change(3_000, "success", output="done\nwell", usage={"token_count": 9}))
+    (body,) = (await store.select(RecordQuery(summaries=True))).documents
+    summary = orjson.loads(body)
+    assert {"input_parameters", "output", "node_execute_status"}.isdisjoint(summary)
+    assert ({"tags": ["t"]}, 2_000, 9, "done well") == (
+        summary["metadata"], summary["duration_ms"], summary["tokens"], summary["output_line"],
+    )  # fmt: skip
+    assert 120 == len(summary["input_line"])
 
 
 async def test_text_is_refused_where_there_is_no_text_search(store: HistoryStore) -> None:

@@ -45,7 +45,10 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
 
 def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], reach: IndexReach) -> Statistics:
     """The answer to *query* from all records, each with its place in the order of arrival."""
-    runs = [Counted(record, facts, arrival) for _, record, facts, arrival in _meant(query.filter, records)]
+    runs = [
+        Counted(record["workflow_id"], record["execute_id"], facts, arrival)
+        for _, record, facts, arrival in _meant(query.filter, records)
+    ]
     seen_before: set[str] = set()
     if query.new_since is not None:
         wider = RecordFilter(workflow_ids=query.filter.workflow_ids, created_before=query.new_since)

@@ -50,6 +50,8 @@ CREATE INDEX by_workflow_tokens ON facets (workflow, tokens, create_time);
 CREATE INDEX by_mode ON facets (run_mode, create_time);
 CREATE INDEX by_error ON facets (error_code, create_time) WHERE error_code IS NOT NULL;
 CREATE INDEX by_fingerprint ON facets (fingerprint, create_time) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_workflow_error ON facets (workflow, create_time, error_code) WHERE error_code IS NOT NULL;
+CREATE INDEX by_workflow_failure ON facets (workflow, create_time, fingerprint) WHERE fingerprint IS NOT NULL;
 CREATE INDEX by_bot ON facets (bot, create_time) WHERE bot IS NOT NULL;
 CREATE INDEX by_account ON facets (account, create_time) WHERE account IS NOT NULL;
 CREATE INDEX by_caller ON facets (caller, create_time) WHERE caller IS NOT NULL;

@@ -25,7 +25,7 @@ from execution_history.summaries import summary_of
 _COUNTING_SECONDS: Final = 0.003
 _SEARCHING_SECONDS: Final = 1.5
 _STEPS: Final = 2_000
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50
 _FARTHEST: Final = 2**62
 _COUNTED: Final = frozenset({"workflow_ids", "statuses"})
 
@@ -80,17 +80,25 @@ class Question:
         The second is the place where the search stopped because of its *deadline*; ``None`` when it did not.
         """
         found: list[Found] = []
-        while True:
-            rows = self.walk.rows(after, _AT_ONCE)
+        for rows in self._portions(after):
             for each in self.records(rows):
                 found.append(each)
                 if len(found) == most:
                     return found, None
-            if len(rows) < _AT_ONCE:
-                return found, None
+            if len(rows) == _AT_ONCE and time.monotonic() > deadline:
+                return found, rows[-1].position
+        return found, None
+
+    def everything(self) -> Iterator[Found]:
+        """All records that fulfil the conditions on documents, however long that takes; one at a time."""
+        for rows in self._portions(None):
+            yield from self.records(rows)
+
+    def _portions(self, after: Position | None) -> Iterator[list[Row]]:
+        """All rows behind *after*, some at a time."""
+        while rows := self.walk.rows(after, _AT_ONCE):
+            yield rows
             after = rows[-1].position
-            if time.monotonic() > deadline:
-                return found, after
 
 
 def text_fragments(wanted: RecordFilter, parts: Sequence[Part]) -> list[Fragment]:

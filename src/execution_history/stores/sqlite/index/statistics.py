@@ -28,7 +28,7 @@ from execution_history.query import (
     StatisticsQuery,
 )
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS
-from execution_history.stores.sqlite.index.conditions import conditions_of
+from execution_history.stores.sqlite.index.conditions import Condition, Within, conditions_of
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.indexer import fingerprint_text
@@ -36,15 +36,16 @@ from execution_history.stores.sqlite.index.parts import Fragment, Part
 from execution_history.stores.sqlite.index.plan import together
 from execution_history.stores.sqlite.index.selecting import Question, one_moment, text_fragments
 
-_NO_LIMIT: Final = float("inf")
-_EVERYTHING: Final = 2**31
 _ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
-_IS_ENDED: Final = f"FILTER (WHERE f.status IN ({_ENDED}) AND f.duration IS NOT NULL)"
+_PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in ("0.5", "0.95", "0.99"))
 _FIGURES: Final = ", ".join(
     [
         *(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values()),
         "coalesce(sum(f.tokens), 0)",
-        *(f"percentile_disc(f.duration, {part}) {_IS_ENDED}" for part in ("0.5", "0.95", "0.99")),
+        *(
+            f"percentile_disc(f.duration, {part}) FILTER (WHERE f.status IN ({_ENDED}))"
+            for part in ("0.5", "0.95", "0.99")
+        ),
     ]
 )
 
@@ -68,13 +69,16 @@ def statistics(
 def _of_rows(
     index: apsw.Connection, query: StatisticsQuery, zone: ZoneInfo, parts: Sequence[Part], reach: IndexReach
 ) -> Statistics:
-    fragments = [c.fragment() for c in conditions_of(index, query.filter)] + text_fragments(query.filter, parts)
-    counting = _Counting(index, fragments)
-    span = counting.span()
-    edges = bucket_edges(*span, query.bucket, zone) if span else []
+    conditions = conditions_of(index, query.filter)
+    counting = _Counting(index, conditions, text_fragments(query.filter, parts))
+    span = counting.find_span()
+    if span is None:
+        return statistics_of(query, [], frozenset(), reach)
+    edges = bucket_edges(*span, query.bucket, zone)
+    buckets = [Bucket(*edge, counting.figures(*edge)) for edge in pairwise(edges)]
     return Statistics(
-        totals=counting.figures(),
-        buckets=[Bucket(*edge, counting.figures(edge)) for edge in pairwise(edges)],
+        totals=counting.totals([bucket.figures for bucket in buckets]),
+        buckets=buckets,
         error_codes=counting.error_codes(),
         failures=in_group_order(_group(counting, query, *row) for row in counting.failures()),
         reach=reach,
@@ -82,29 +86,49 @@ def _of_rows(
 
 
 class _Counting:
-    """The counts over the rows that fulfil some conditions."""
+    """The counts over the rows that fulfil some conditions.
 
-    def __init__(self, index: apsw.Connection, fragments: Sequence[Fragment]) -> None:
+    Every statement has one range of times: of several, SQLite would walk the first and test the others.
+    """
+
+    def __init__(self, index: apsw.Connection, conditions: Sequence[Condition], extra: Sequence[Fragment]) -> None:
         self.index = index
-        self._fragments = list(fragments)
+        times = [c for c in conditions if isinstance(c, Within) and c.column == "create_time"]
+        self._times = [time.fragment() for time in times]
+        self._fragments = [c.fragment() for c in conditions if c not in times] + list(extra)
+        by_workflow = any(condition.name == "workflow" for condition in conditions)
+        self._errors = "by_workflow_error" if by_workflow else "by_error"
+        self._failures = "by_workflow_failure" if by_workflow else "by_fingerprint"
 
-    def span(self) -> tuple[int, int] | None:
-        """The first and the last create time."""
+    def find_span(self) -> tuple[int, int] | None:
+        """The first and the last create time; what is counted afterwards lies between them."""
         first = self._ask("f.create_time", behind="ORDER BY f.create_time LIMIT 1")
         last = self._ask("f.create_time", behind="ORDER BY f.create_time DESC LIMIT 1")
-        return (int(first[0][0]), int(last[0][0])) if first else None
+        if not first:
+            return None
+        self._first, self._last = int(first[0][0]), int(last[0][0])
+        self._times = [_between(self._first, self._last)]
+        return self._first, self._last
 
-    def figures(self, between: tuple[int, int] | None = None) -> Figures:
-        """The figures of all rows, or of those that began from one time on and before another."""
-        limits = [] if between is None else [Fragment("f.create_time >= ? AND f.create_time < ?", between)]
-        row = self._ask(_FIGURES, limits)[0]
+    def totals(self, parts: Sequence[Figures]) -> Figures:
+        """The figures of all rows; *parts* are those of every bucket."""
+        counts = {name: sum(part.counts[name] for part in parts) for name in STATUS_NAMES}
+        p50, p95, p99 = self._ask(_PERCENTILES, [Fragment(f"+f.status IN ({_ENDED})")])[0]
+        return figures_of(counts, sum(part.tokens for part in parts), (_whole(p50), _whole(p95), _whole(p99)))
+
+    def figures(self, start: int, end: int) -> Figures:
+        """The figures of the rows that began from *start* on and before *end*."""
+        times = _between(max(start, self._first), min(end - 1, self._last))
+        row = self._ask(_FIGURES, times=[times])[0]
         counts = dict(zip(STATUS_NAMES, row, strict=False))
-        p50, p95, p99 = (None if value is None else int(value) for value in row[-3:])
+        p50, p95, p99 = map(_whole, row[-3:])
         return figures_of(counts, int(row[len(STATUS_NAMES)]), (p50, p95, p99))
 
     def error_codes(self) -> dict[str, int]:
         """The error codes and how often each is there."""
-        found = self._ask("f.error_code, count(*)", [Fragment("f.error_code IS NOT NULL")], "GROUP BY f.error_code")
+        found = self._ask(
+            "f.error_code, count(*)", [Fragment("f.error_code IS NOT NULL")], "GROUP BY f.error_code", self._errors
+        )
         return most_frequent({self.text(code): int(count) for code, count in found})
 
     def failures(self) -> list[tuple[Any, ...]]:
@@ -114,6 +138,7 @@ class _Counting:
             [Fragment("f.fingerprint IS NOT NULL")],
             "GROUP BY f.fingerprint ORDER BY count(*) DESC, max(f.create_time) DESC, f.fingerprint "
             f"LIMIT {MOST_GROUPS}",
+            self._failures,
         )
 
     def newest(self, fingerprint: int) -> tuple[Any, ...]:
@@ -122,16 +147,33 @@ class _Counting:
             "f.workflow, f.execute_id, f.error_code",
             [Fragment("f.fingerprint = ?", (fingerprint,))],
             "ORDER BY f.create_time DESC, f.seq DESC LIMIT 1",
+            "by_fingerprint",
         )[0]
 
     def text(self, number: int) -> str:
         """A text by its number."""
         return str(rows(self.index, statement("text_of"), (number,))[0][0])
 
-    def _ask(self, columns: str, limits: Sequence[Fragment] = (), behind: str = "") -> list[tuple[Any, ...]]:
-        where = together([*self._fragments, *limits])
-        sql = f"SELECT {columns} FROM facets f WHERE {where.sql} {behind}"  # noqa: S608 - literals of ours
+    def _ask(
+        self,
+        columns: str,
+        limits: Sequence[Fragment] = (),
+        behind: str = "",
+        walked: str | None = None,
+        times: Sequence[Fragment] | None = None,
+    ) -> list[tuple[Any, ...]]:
+        where = together([*self._fragments, *limits, *(self._times if times is None else times)])
+        source = "facets f" if walked is None else f"facets f INDEXED BY {walked}"
+        sql = f"SELECT {columns} FROM {source} WHERE {where.sql} {behind}"  # noqa: S608 - literals of ours
         return rows(self.index, sql, where.values)
+
+
+def _between(first: int, last: int) -> Fragment:
+    return Fragment("f.create_time >= ? AND f.create_time <= ?", (first, last))
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _group(
@@ -158,7 +200,7 @@ def _was_seen(index: apsw.Connection, query: StatisticsQuery, fingerprint: str) 
         workflow_ids=query.filter.workflow_ids, created_before=query.new_since, fingerprints=(fingerprint,)
     )
     where = together([condition.fragment() for condition in conditions_of(index, earlier)])
-    sql = f"SELECT EXISTS (SELECT 1 FROM facets f WHERE {where.sql})"  # noqa: S608 - literals of ours
+    sql = f"SELECT EXISTS (SELECT 1 FROM facets f INDEXED BY by_fingerprint WHERE {where.sql})"  # noqa: S608 - literals of ours
     return bool(rows(index, sql, where.values)[0][0])
 
 
@@ -167,8 +209,10 @@ def _of_documents(
 ) -> Statistics:
     """Where documents have to be looked into, all that could be meant are read."""
     question = Question.of(index, history, RecordQuery(filter=query.filter), parts)
-    found, _ = question.search(None, _EVERYTHING, _NO_LIMIT)
-    runs = [Counted(each.record, each.facts, each.row.seq) for each in found]
+    runs = [
+        Counted(each.record["workflow_id"], each.record["execute_id"], each.facts, each.row.seq)
+        for each in question.everything()
+    ]
     fingerprints = {run.facts.fingerprint for run in runs if run.facts.fingerprint is not None}
     seen = {
         fingerprint

@@ -13,9 +13,9 @@ from execution_history.query import RecordQuery
 from execution_history.stores.sqlite.index.conditions import Condition
 from execution_history.stores.sqlite.index.database import rows
 from execution_history.stores.sqlite.index.parts import Fragment
-from execution_history.stores.sqlite.index.plan import Driver, prod_of, together
+from execution_history.stores.sqlite.index.plan import Driver, choose_for_counting, prod_of, together
 
-_COUNTING_STEPS: Final = (1_000, 10_000)
+_COUNTING_STEPS: Final = (100, 1_000, 10_000)
 _INDEXED: Final = frozenset({"SEARCH", "SCAN"})
 
 
@@ -60,8 +60,9 @@ class Walk:
         self._index = index
         self._query = query
         self._driver = driver
-        covered = {*driver.equal, driver.tag, *driver.given}
-        self._tests = [condition.fragment() for condition in conditions if condition not in covered] + list(extra)
+        self._extra = list(extra)
+        self._conditions = list(conditions)
+        self._tests = _tests(driver, conditions, self._extra)
         self._column = query.sort
 
     def rows(self, after: Position | None, most: int, skip: int = 0) -> list[Row]:
@@ -79,12 +80,14 @@ class Walk:
         return found[skip:]
 
     def count(self) -> Iterator[tuple[int, bool]]:
-        """How many rows there are and whether that is all of them: counting to 1 000 first, then to 10 000."""
+        """How many rows there are and whether that is all of them: counting to 100 first, to 1 000, to 10 000."""
+        driver = choose_for_counting(self._conditions, self._driver)
+        tests = _tests(driver, self._conditions, self._extra)
         for bound in _COUNTING_STEPS:
             found = 0
-            for walk in self._driver.walks():
-                where = together([walk, *self._tests])
-                inner = f"SELECT 1 FROM {self._driver.source()} WHERE {where.sql} LIMIT ?"  # noqa: S608
+            for walk in driver.walks():
+                where = together([walk, *tests])
+                inner = f"SELECT 1 FROM {driver.source()} WHERE {where.sql} LIMIT ?"  # noqa: S608
                 sql = f"SELECT count(*) FROM ({inner})"  # noqa: S608
                 found += int(rows(self._index, sql, (*where.values, bound + 1 - found))[0][0])
                 if found > bound:
@@ -144,6 +147,12 @@ class Walk:
             Row(Position(row[0], row[1], row[2]), row[3])
             for row in rows(self._index, walk.sql, (*walk.values, most, skip))
         ]
+
+
+def _tests(driver: Driver, conditions: Sequence[Condition], extra: Sequence[Fragment]) -> list[Fragment]:
+    """What the rows of *driver* have to be tested for."""
+    covered = {*driver.equal, driver.tag, *driver.given}
+    return [condition.fragment() for condition in conditions if condition not in covered] + list(extra)
 
 
 def _sentence(detail: str) -> str:
