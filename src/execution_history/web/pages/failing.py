@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,8 +35,10 @@ class ErrorPages:
         kind = _KINDS.get(fault.status, "fault" if fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "bad")
         view = {
             "title": say(f"error.{kind}"),
-            # Our sentences on addresses are written for callers of the API.
-            "sentence": say("error.missing.sentence") if kind == "missing" else fault.message,
+            # What the router says of addresses is written for callers of the API.
+            "sentence": say("error.missing.sentence")
+            if kind == "missing" and isinstance(error, HTTPException)
+            else fault.message,
             "status": fault.status,
             "code": fault.code,
         }

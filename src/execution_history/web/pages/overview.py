@@ -21,13 +21,15 @@ from execution_history.web.pages.reader import Reader
 from execution_history.web.pages.recent import RUNS, Recent, recent_of, ticks_drawn
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query, whole_number
-from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
+from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES, parsed
+from execution_history.wording import gist
 
 _DAY: Final = 86_400_000
 _SIZE: Final = 25
 _SWITCHED: Final = 20
 _SHOWN: Final = 5
 _REMEMBERED: Final = 500
+_LONGEST_GIST: Final = 100
 _FRESH: Final = 10_000
 _TRIAL: Final = "7000000000000000002"
 
@@ -42,12 +44,20 @@ class WorkflowLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that was interrupted, and what it asks, or why it broke off."""
+
+    line: RunLine
+    gist: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attention:
     """What needs a person; ``forgotten`` are failures whose debug page at Coze goes within a day."""
 
     problems: tuple[str, ...]
     failures: tuple[FailureGroup, ...]
-    waiting: tuple[RunLine, ...]
+    waiting: tuple[Waiting, ...]
     forgotten: int
     running: tuple[RunLine, ...]
     running_total: int
@@ -147,11 +157,15 @@ class OverviewPages:
         return Attention(
             (*(await self.service.health()).problems, *self.recorder.problems()),
             tuple(group for group in statistics.failures if group.is_new)[:_SHOWN],
-            waiting,
+            tuple([await self._waiting(line) for line in waiting]),
             (await self.service.select(RecordQuery(filter=forgotten, size=1, summaries=True))).total,
             running,
             total,
         )
+
+    async def _waiting(self, line: RunLine) -> Waiting:
+        body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
+        return Waiting(line, "" if body is None else gist(parsed(body), _LONGEST_GIST))
 
     async def _some(self, wanted: RecordFilter, now: int) -> tuple[tuple[RunLine, ...], int]:
         found = await self.service.select(RecordQuery(filter=wanted, size=_SHOWN, summaries=True))
