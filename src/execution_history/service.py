@@ -33,6 +33,7 @@ class ExecutionHistoryService(HistoryReading):
     Args:
         storage_dir: a folder, a store URL (``sqlite:folder``, ``memory:``) or a store of your own.
         json_files: whether ``{workflow_id}.json`` files are kept beside the embedded database.
+        search: whether an embedded store can be searched for texts.
         clock: where times come from, in milliseconds since the epoch.
         new_id: where execute ids come from.
     """
@@ -42,12 +43,13 @@ class ExecutionHistoryService(HistoryReading):
         storage_dir: str | PathLike[str] | HistoryStore = "data/execution_history",
         *,
         json_files: bool = True,
+        search: bool = True,
         clock: Callable[[], int] = now_ms,
         new_id: Callable[[], str] = new_execute_id,
     ) -> None:
         if isinstance(storage_dir, (str, PathLike)):
             place = storage_dir if isinstance(storage_dir, str) else Path(fspath(storage_dir))
-            storage_dir = store_at(place, json_files=json_files)
+            storage_dir = store_at(place, json_files=json_files, search=search)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
 
@@ -192,7 +194,7 @@ def get_execution_history_service() -> ExecutionHistoryService:
     with _shared_lock:
         if _shared is None:
             settings = load_settings()
-            _shared = ExecutionHistoryService(settings.store, json_files=settings.json_files)
+            _shared = ExecutionHistoryService(settings.store, json_files=settings.json_files, search=settings.search)
         return _shared
 
 

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """A folder or a store URL."""
     json_files: bool = True
     """Whether ``{workflow_id}.json`` files are kept beside the embedded database."""
+    search: bool = True
+    """Whether texts can be searched for; their index is part of ``index.db`` and made when it is first asked."""
     host: str = "127.0.0.1"
     """The address the server listens on."""
     port: int = Field(default=8765, ge=0, le=65_535)

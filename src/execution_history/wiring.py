@@ -44,7 +44,7 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         if sandbox:
             running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
-        service = ExecutionHistoryService(settings.store, json_files=settings.json_files)
+        service = ExecutionHistoryService(settings.store, json_files=settings.json_files, search=settings.search)
         stack.push_async_callback(service.aclose)
         await service.store.open()
         recorder = Recorder(

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
+from execution_history.query import RecordQuery
 from execution_history.settings import load_settings
 from execution_history.web import create_app
 from execution_history.wiring import Application, open_application
@@ -40,6 +41,7 @@ class Site:
             "/coze/workflows/stream_run", json={"workflow_id": workflow_id, "parameters": {"pace_ms": 1, **parameters}}
         )
         execute_id = answer.text.partition('"execution_id":"')[2].partition('"')[0]
+        await self.indexed()
         return f"/workflows/{workflow_id}/runs/{execute_id}"
 
     async def record(self, workflow_id: str, execute_id: str, **fields: Any) -> str:
@@ -49,7 +51,14 @@ class Site:
             workflow_id, execute_id, fields.pop("parameters", None), metadata=fields.pop("metadata", None)
         )
         await service.update_execution_record(workflow_id, execute_id, **fields)
+        await self.indexed()
         return f"/workflows/{workflow_id}/runs/{execute_id}"
+
+    async def indexed(self) -> None:
+        """Return when what answers lists has taken in everything that was written; a large record takes it a while."""
+        # A question makes the index catch up for two seconds; its answer says how far that went.
+        while not (await self.application.service.select(RecordQuery(size=1, summaries=True))).reach.is_complete:
+            pass
 
 
 @pytest.fixture(scope="module")

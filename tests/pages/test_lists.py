@@ -12,10 +12,11 @@ from execution_history.facts import facts_of
 from execution_history.query import Bucket, Figures
 from execution_history.record import KEYS
 from execution_history.summaries import summary_of
+from execution_history.text import parse_search
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.filters import list_state
-from execution_history.web.pages.lines import RunLine, line_of_run, marked
+from execution_history.web.pages.lines import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.reader import reader_of
 from execution_history.web.pages.recent import recent_of
 
@@ -31,10 +32,10 @@ def record(**fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def line(now: int = 9_000, words: str = "", **fields: Any) -> RunLine:
+def line(now: int = 9_000, **fields: Any) -> RunLine:
     """The line of a record with these fields."""
     known = record(**fields)
-    return line_of_run(summary_of(known, facts_of(known)), now, words)
+    return line_of_run(summary_of(known, facts_of(known)), now)
 
 
 def figures(runs: int, failed: int = 0, p50: int | None = None, p95: int | None = None, tokens: int = 0) -> Figures:
@@ -47,22 +48,22 @@ def test_a_line_says_what_went_in_and_what_came_out() -> None:
     """Its error where it failed, and how long it has taken so far while it goes on."""
     done = line(input_parameters={"q": "x"}, output="y", usage={"token_count": 7})
     assert ('{"q":"x"}', "y", 2_500, 7, False) == (
-        done.input[0].text, done.result[0].text, done.duration, done.tokens, done.is_error
+        done.input, done.result, done.duration, done.tokens, done.is_error
     )  # fmt: skip
     failed = line(execute_status="failed", error_message="no", error_code=7, output="part")
-    assert ("no (7)", True) == (failed.result[0].text, failed.is_error)
+    assert ("no (7)", True) == (failed.result, failed.is_error)
     assert 8_000 == line(execute_status="running").duration
     assert ((), False) == (line(metadata={"tags": "odd"}).tags, line(metadata={"pinned": 1}).is_pinned)
 
 
 def test_what_was_searched_for_is_marked() -> None:
-    """Every word, whatever its case, the longest first; text whose case changes its length is left alone."""
-    shown = [(part.text, part.is_hit) for part in marked("The Ferry, the ferryman", 'ferryman "ferry"')]
-    assert [("The ", False), ("Ferry", True), (", the ", False), ("ferryman", True)] == shown
-    assert [("北京天气", False)] == [(part.text, part.is_hit) for part in marked("北京天气", "上海")]
-    assert ["今天", "北京", "天气"] == [part.text for part in marked("今天北京天气", "北京")]
-    assert [("ß", False)] == [(part.text, part.is_hit) for part in marked("ß", "s")]
-    assert () == marked("", "x")
+    """With the field that it is in, from anywhere in the record."""
+    found = record(input_parameters={"q": "今天北京天气"}, output={"t": "The Ferry leaves", "n": "<b>"})
+    shown = line_of_hit(orjson.dumps(found), 9_000, parse_search("ferry 北京"))
+    assert {"input_parameters", "output"} == {passage.field for passage in shown.passages}
+    hits = [part.text for passage in shown.passages for part in passage.stretches if part.is_hit]
+    assert ["北京", "Ferry"] == hits
+    assert "The Ferry leaves" in "".join(part.text for part in shown.passages[1].stretches)
 
 
 def test_filters_are_chips_that_can_be_taken_away() -> None:

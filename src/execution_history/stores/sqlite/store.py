@@ -21,7 +21,7 @@ from execution_history.stores.sqlite.database import load_dictionaries, open_wri
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
 from execution_history.stores.sqlite.forking import watch
-from execution_history.stores.sqlite.index import RecordIndex
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import query
@@ -67,11 +67,13 @@ class SQLiteStore:
     Args:
         folder: made, for its owner only, when it is missing.
         json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
+        search: whether the index of the records has their texts too.
     """
 
-    def __init__(self, folder: Path, *, json_files: bool = True) -> None:
+    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True) -> None:
         self._folder = folder
         self._json_files = json_files
+        self._search = search
         self._opened: _Opened | None = None
         self._closed = False
         self._left_for_fork = False
@@ -220,7 +222,7 @@ class SQLiteStore:
                 raise StoreClosed("This history was closed; make a new service.")
             if self._opened is None:
                 with faults(self._folder):
-                    self._opened = _open_parts(self._folder, json_files=self._json_files)
+                    self._opened = _open_parts(self._folder, json_files=self._json_files, search=self._search)
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
@@ -250,7 +252,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
+def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
     prepare_folder(folder)
     lock = ProcessLock(folder / _LOCK_FILE)
     try:
@@ -272,4 +274,4 @@ def _open_parts(folder: Path, *, json_files: bool) -> _Opened:
         lock.close()
         raise
     lock.release()
-    return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader))
+    return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader, [TextIndex()] if search else []))

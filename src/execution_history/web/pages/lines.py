@@ -1,13 +1,18 @@
 """A run as one line of a list, made from its summary. Pure."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import orjson
 
+from execution_history.facts import facts_of
+from execution_history.summaries import summary_of
+from execution_history.text import Search, Snippet, snippets
+from execution_history.web.pages.run_view import parsed
 from execution_history.wording import error_text, one_line
 
-_LONGEST_LINE = 160
+_LONGEST_LINE: Final = 160
+_PASSAGES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,14 @@ class Stretch:
 
     text: str
     is_hit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a record that has what was searched for, and the field that it is from."""
+
+    field: str
+    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +41,16 @@ class RunLine:
     create_time: int
     duration: int
     tokens: int | None
-    input: tuple[Stretch, ...]
-    result: tuple[Stretch, ...]
+    input: str
+    result: str
     is_error: bool
     tags: tuple[str, ...]
     is_pinned: bool
+    passages: tuple[Passage, ...] = ()
 
 
-def line_of_run(summary: bytes, now: int, words: str = "") -> RunLine:
-    """The line of the run whose *summary* this is (see :mod:`execution_history.summaries`), *words* marked in it."""
+def line_of_run(summary: bytes, now: int) -> RunLine:
+    """The line of the run whose *summary* this is (see :mod:`execution_history.summaries`)."""
     facts: dict[str, Any] = orjson.loads(summary)
     metadata = facts["metadata"]
     error = error_text(facts)
@@ -49,33 +63,27 @@ def line_of_run(summary: bytes, now: int, words: str = "") -> RunLine:
         facts["create_time"],
         duration if isinstance(duration, int) else max(0, now - facts["create_time"]),
         facts["tokens"],
-        marked(one_line(facts["input_line"], _LONGEST_LINE), words),
-        marked(one_line(error or facts["output_line"], _LONGEST_LINE), words),
+        one_line(facts["input_line"], _LONGEST_LINE),
+        one_line(error or facts["output_line"], _LONGEST_LINE),
         bool(error),
         tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
         metadata.get("pinned") is True,
     )
 
 
-def marked(text: str, words: str) -> tuple[Stretch, ...]:
-    """*text* in stretches, those that are one of *words* marked, whatever their case."""
-    wanted = sorted({word for word in words.replace('"', " ").casefold().split() if word}, key=len, reverse=True)
-    folded = text.casefold()
-    if not wanted or len(folded) != len(text):  # where folding changes lengths, places could not be told
-        return (Stretch(text, is_hit=False),) if text else ()
+def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
+    """The line of the record whose stored bytes are *body*, with the places where it has what is searched for."""
+    record = parsed(body)
+    line = line_of_run(summary_of(record, facts_of(record)), now)
+    return replace(line, passages=tuple(_passage(snippet) for snippet in snippets(record, search, most=_PASSAGES)))
+
+
+def _passage(snippet: Snippet) -> Passage:
+    """A snippet in stretches, those that are hits marked."""
     stretches: list[Stretch] = []
     at = 0
-    while at < len(text):
-        found = min(
-            ((place, -len(word), word) for word in wanted if (place := folded.find(word, at)) >= 0), default=None
-        )
-        if found is None:
-            break
-        place, _, word = found
-        if place > at:
-            stretches.append(Stretch(text[at:place], is_hit=False))
-        stretches.append(Stretch(text[place : place + len(word)], is_hit=True))
-        at = place + len(word)
-    if at < len(text):
-        stretches.append(Stretch(text[at:], is_hit=False))
-    return tuple(stretches)
+    for begin, end in snippet.hits:
+        stretches += [Stretch(snippet.text[at:begin], is_hit=False), Stretch(snippet.text[begin:end], is_hit=True)]
+        at = end
+    stretches.append(Stretch(snippet.text[at:], is_hit=False))
+    return Passage(snippet.field, tuple(stretch for stretch in stretches if stretch.text))

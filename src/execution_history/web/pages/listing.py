@@ -12,10 +12,11 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.errors import InvalidQuery
 from execution_history.query import RecordFilter, RecordQuery, Selection
 from execution_history.service import ExecutionHistoryService
+from execution_history.text import parse_search
 from execution_history.web.pages import addresses
 from execution_history.web.pages.filters import ListState, list_state
-from execution_history.web.pages.lines import RunLine, line_of_run
-from execution_history.web.pages.reading import RunPages
+from execution_history.web.pages.lines import RunLine, line_of_hit, line_of_run
+from execution_history.web.pages.reading import RunPages, aside
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query, whole_number
 from execution_history.web.pages.trash import Trash
@@ -82,7 +83,7 @@ class ListPages:
             notice, status = str(error), HTTPStatus.UNPROCESSABLE_ENTITY
             given = [pair for pair in request.query_params.multi_items() if pair[0] not in {"sort", "after"}]
             state, selection = list_state(path, given), None
-        lines = self._lines(selection, reader.now, state.words)
+        lines = await self._lines(selection, reader.now, state.words) if selection else []
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -139,10 +140,15 @@ class ListPages:
                 descending=not state.is_ascending,
                 size=_SIZE,
                 after=state.after,
-                summaries=True,
+                # Where what was searched for stands is told by the record itself.
+                summaries=not state.words,
             )
         )
 
     @staticmethod
-    def _lines(selection: Selection | None, now: int, words: str) -> list[RunLine]:
-        return [] if selection is None else [line_of_run(summary, now, words) for summary in selection.documents]
+    async def _lines(selection: Selection, now: int, words: str) -> list[RunLine]:
+        found = selection.documents
+        if not words:
+            return [line_of_run(summary, now) for summary in found]
+        search = parse_search(words)
+        return await aside(sum(map(len, found)), lambda: [line_of_hit(body, now, search) for body in found])
