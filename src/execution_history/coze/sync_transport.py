@@ -17,6 +17,7 @@ from typing import Final
 import httpx
 
 from execution_history.bridge import Bridge, the_bridge
+from execution_history.coze.callers import caller_of
 from execution_history.coze.exchange import NEVER_SENT, STOPPED, ExchangeReading, failure_of
 from execution_history.coze.transport import CONTEXT, RunContext, close_recording, open_recording
 from execution_history.coze.wire import Call, Outcome, read_request, recognise
@@ -90,7 +91,8 @@ class SyncRecordingTransport(httpx.BaseTransport):
         recorder = self._recorder or default_recorder()
         bridge = the_bridge()
         bridge.kept(_Transports).open.add(self)
-        context.metadata = {**parentage(), **context.metadata}
+        caller = caller_of(request.headers)
+        context.metadata = {**parentage(), **({"caller": caller} if caller else {}), **context.metadata}
         context.was_sent = True
         exchange = _Exchange(bridge, recorder, request, call, context, self._drain_limit)
         self._open.add(exchange)
