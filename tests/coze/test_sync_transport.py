@@ -95,7 +95,8 @@ async def test_a_run_is_recorded(sandbox: Sandbox, service: ExecutionHistoryServ
         found["execute_status"], found["run_mode"], found["input_parameters"], found["metadata"]["coze_execute_id"],
         found["metadata"]["proof"],
     )  # fmt: skip
-    assert found["output"]["parameters"] == {"city": "Oslo"}
+    assert {"city": "Oslo"} == found["output"]["parameters"]
+    assert "cozepy" == found["metadata"]["caller"]["name"]
 
 
 async def test_a_stream_is_recorded(sandbox: Sandbox, service: ExecutionHistoryService) -> None:

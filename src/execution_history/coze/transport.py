@@ -21,6 +21,7 @@ from execution_history.coze.recordings import CONTEXT, RunContext, is_recorded
 from execution_history.coze.wire import read_request, recognise
 from execution_history.errors import ExecutionHistoryError
 from execution_history.recorder import Recorder
+from execution_history.recording import parentage
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -72,6 +73,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         if not is_recorded(call, context):
             return await self._inner.handle_async_request(request)
         context.was_sent = True
+        context.metadata = {**parentage(), **context.metadata}
         exchange = Exchange(
             self._inner,
             request,
