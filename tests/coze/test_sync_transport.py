@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from execution_history import ExecutionHistoryService, ExecutionRecord, recorded
+from execution_history import ExecutionHistoryService, ExecutionRecord, recorded, run_sync
 from execution_history.coze import SyncRecordingTransport, async_recording_transport, recording_transport
 from execution_history.errors import StoreFull
 from execution_history.recorder import Recorder
@@ -129,6 +129,55 @@ async def test_an_interrupt_is_kept(sandbox: Sandbox, service: ExecutionHistoryS
     assert ("interrupted", last.interrupt.interrupt_data.event_id) == (
         found["execute_status"], found["metadata"]["interrupt"]["event_id"],
     )  # fmt: skip
+
+
+async def test_an_answer_goes_on_with_the_same_record(sandbox: Sandbox, service: ExecutionHistoryService) -> None:
+    """The timeline is continued, and the answer is kept."""
+
+    def work() -> None:
+        with _coze(sandbox, _recording(service)) as coze:
+            *_, last = coze.workflows.runs.stream(workflow_id=IDS["asks_a_question"])
+            assert isinstance(last, WorkflowEvent)
+            assert last.interrupt is not None
+            asked = last.interrupt.interrupt_data
+            resumed = coze.workflows.runs.resume(
+                workflow_id=IDS["asks_a_question"],
+                event_id=asked.event_id,
+                resume_data="Oslo",
+                interrupt_type=asked.type,
+            )
+            assert list(resumed)
+
+    await _in_thread(work)
+    found = await _one(service, "asks_a_question")
+    assert ("success", ["Oslo"], ["Question", "End"]) == (
+        found["execute_status"],
+        [answer["resume_data"] for answer in found["metadata"]["answers"]],
+        list(found["node_execute_status"]),
+    )
+
+
+@pytest.mark.parametrize("first_pause", [0.01, 60.0], ids=["followed", "polled by the caller"])
+async def test_an_asynchronous_run_comes_to_its_end(
+    sandbox: Sandbox, service: ExecutionHistoryService, first_pause: float
+) -> None:
+    """Because it is followed, or because the caller itself asks for it."""
+
+    def work() -> None:
+        with _coze(sandbox, _recording(service, first_pause=first_pause)) as coze:
+            run = coze.workflows.runs.create(
+                workflow_id=IDS["takes_its_time"], parameters={"delay_ms": 30}, is_async=True
+            )
+            asked = {"workflow_id": IDS["takes_its_time"], "execute_id": run.execute_id or ""}
+            if first_pause > 1:
+                while coze.workflows.runs.run_histories.retrieve(**asked).execute_status.value == "Running":
+                    pass
+            else:
+                run_sync(_one(service, "takes_its_time"))
+
+    await _in_thread(work)
+    found = await _one(service, "takes_its_time")
+    assert ("success", "run_history") == (found["execute_status"], found["metadata"]["proof"])
 
 
 @pytest.mark.parametrize(("name", "code"), [("never_published", 4200), ("rate_limited", 4013), ("server_error", 500)])
