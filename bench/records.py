@@ -3,7 +3,10 @@
 How they vary: every second workflow speaks Chinese, the others English. The input is a question, a translation, an
 article order, an order look-up with nested values, a list of addresses, or JSON within a string as Coze sends it; the
 output an object, a list, or plain text. Texts are put together from sentences with several open places, filled from
-word lists and numbers, so that hardly two are alike; their length is skewed: most records are near 1.5 KB, a few have 300
+word lists and numbers, so that hardly two are alike. A language has about 20 000 nouns: some written down, the others
+put together from roots and endings (in Chinese from two or three characters); the noun of rank r comes with a
+probability near 1/(10 r), so that the first stand in most records of their language and the last in a few of a hundred
+thousand. The length of texts is skewed: most records are near 1.5 KB, a few have 300
 bytes, a few 20 KB. Nine in ten succeed, the others fail with various codes, are interrupted, or run on. A third has
 a node timeline. Times rise, execute ids are UUIDv7. ``vocabulary`` 0 and 1 share no content words: the dictionary that
 is shipped is trained on 1, measured is 0.
@@ -13,6 +16,7 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -47,6 +51,25 @@ _ZH_ADJECTIVES: Final = (
     "安静的 较早的 昂贵的 本地的 可靠的 狭窄的 季节性的 公共的 详细的 现代的 仔细的 双重的 便宜的",
     "苦涩的 空心的 古老的 轻快的 易碎的 坦率的 陡峭的 晦涩的 奢华的 敏捷的 崎岖的 稀缺的 生动的",
 )
+# Nouns beyond those above are put together from these; each vocabulary has every second root.
+_EN_ROOTS: Final = (
+    "brand cloud grain stone water metal paper river forest glass steel cotton timber copper silver amber coral maple cedar "
+    "willow falcon badger otter salmon beetle spider walnut pepper ginger saffron basil cherry lemon onion carrot barley "
+    "wagon rocket tunnel ladder hammer needle anchor saddle basket mirror candle blanket helmet jacket pillow button "
+    "server socket router packet kernel cursor cipher matrix vector tensor neuron enzyme tissue muscle artery tumor"
+)
+_EN_ENDINGS: Final = (
+    "s er ers ing ings age ages ism ist ists able less ness ful let lets ship craft work works worker workers yard "
+    "yards house houses land lands side sides way ways port ports ware smith smiths keeper keepers maker makers line lines "
+    "field fields board boards room rooms gate gates mill mills stock stocks proof point points like wise form forms"
+)
+_ZH_ROOTS: Final = (
+    "水火木金土山石田林江湖海云雨雪风光电声色香味食米麦茶酒盐糖油肉鱼鸟马牛羊龙虎花草树叶果根种"
+    "车船机床桌门窗墙灯笔纸书画琴棋诗歌舞剧影像网码数据模型算法库表键值链块签证券股债税费价量率比差"
+    "人民工农商学兵医师生友亲父母子女儿童老青少年月日时分秒春夏秋冬东南西北中上下左右前后内外高低长短"
+)
+_MOST_NOUNS: Final = 20_000
+
 _EN_FORMS: Final = (
     "The {a} {n} {v} the {n2} by {k} percent.",
     "In {y} a {n} near the {a} {n2} {v} what was planned.",
@@ -123,6 +146,19 @@ def runs(count: int, *, workflows: int = 100, seed: int = 1, vocabulary: int = 0
         yield writer.run(number, workflows)
 
 
+def _more_nouns(chinese: bool, vocabulary: int) -> Iterator[str]:
+    """Nouns that are put together, the short ones first, each kind in an order that only *vocabulary* decides."""
+    roots = list(_ZH_ROOTS) if chinese else _EN_ROOTS.split()
+    endings = roots if chinese else _EN_ENDINGS.split()
+    firsts = roots[vocabulary::2]
+    order = random.Random(vocabulary)
+    short = [first + ending for first in firsts for ending in endings]
+    long = [first + second + ending for first in firsts for second in roots[::7] for ending in endings]
+    for part in (short, long):
+        order.shuffle(part)
+        yield from part
+
+
 class _Writer:
     def __init__(self, chance: random.Random, vocabulary: int) -> None:
         self._chance = chance
@@ -130,6 +166,8 @@ class _Writer:
             True: [part[vocabulary].split() for part in (_ZH_NOUNS, _ZH_VERBS, _ZH_ADJECTIVES)],
             False: [part[vocabulary].split() for part in (_EN_NOUNS, _EN_VERBS, _EN_ADJECTIVES)],
         }
+        for chinese, (nouns, _, _) in self._words.items():
+            nouns.extend(islice(_more_nouns(chinese, vocabulary), _MOST_NOUNS - len(nouns)))
 
     def run(self, number: int, workflows: int) -> Run:
         """The run with this number."""
@@ -162,12 +200,16 @@ class _Writer:
             node_execute_status=self._nodes(chinese, time) if ended and chance.random() < 1 / 3 else None,
         )
 
+    def _noun(self, nouns: list[str]) -> str:
+        """A noun by Zipf's law: that of rank r about twice as often as that of rank 2 r."""
+        return nouns[int(_MOST_NOUNS ** self._chance.random()) - 1]
+
     def _sentence(self, chinese: bool) -> str:
         chance = self._chance
         nouns, verbs, adjectives = self._words[chinese]
         form = chance.choice(_ZH_FORMS if chinese else _EN_FORMS)
         return form.format(
-            n=chance.choice(nouns), n2=chance.choice(nouns), N=chance.choice(nouns).capitalize(), v=chance.choice(verbs),
+            n=self._noun(nouns), n2=self._noun(nouns), N=self._noun(nouns).capitalize(), v=chance.choice(verbs),
             a=chance.choice(adjectives), k=chance.randrange(1, 1000), m=chance.randrange(1000, 100_000),
             y=chance.randrange(1950, 2030),
         )  # fmt: skip

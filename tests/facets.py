@@ -100,6 +100,24 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "fingerprints": _several(st.sampled_from(["no fingerprint", "0" * 16])),
     "parents": _several(_NAMES),
     "conditions": _several(_WHERE),
+    "text": st.sampled_from(
+        [
+            "北",
+            "京",
+            "北京",
+            "x",
+            '"x y"',
+            "tim*",
+            "imed",
+            "thing",
+            "timed -40",
+            "thing one",
+            "95.5",
+            "weird",
+            "-x text",
+            "x 北",
+        ]
+    ),
 }
 
 

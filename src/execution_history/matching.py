@@ -9,7 +9,10 @@ from execution_history.facts import Facts
 from execution_history.query import RecordFilter, RecordQuery
 from execution_history.record import STATUSES
 
-NO_TEXT_SEARCH: Final = "This history has no text search: leave the text out, or switch the search on."
+NO_TEXT_SEARCH: Final = (
+    "Text search is switched off for this history: set the setting search (variable EXECUTION_HISTORY_SEARCH) to true, "
+    "or ask without a text."
+)
 
 
 @dataclass(frozen=True, slots=True)

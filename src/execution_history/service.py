@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
@@ -33,6 +33,7 @@ class ExecutionHistoryService(HistoryReading):
     Args:
         storage_dir: a folder, a store URL (``sqlite:folder``, ``memory:``) or a store of your own.
         json_files: whether ``{workflow_id}.json`` files are kept beside the embedded database.
+        search: whether an embedded store can be searched for texts.
         clock: where times come from, in milliseconds since the epoch.
         new_id: where execute ids come from.
     """
@@ -42,12 +43,13 @@ class ExecutionHistoryService(HistoryReading):
         storage_dir: str | PathLike[str] | HistoryStore = "data/execution_history",
         *,
         json_files: bool = True,
+        search: bool = True,
         clock: Callable[[], int] = now_ms,
         new_id: Callable[[], str] = new_execute_id,
     ) -> None:
         if isinstance(storage_dir, (str, PathLike)):
             place = storage_dir if isinstance(storage_dir, str) else Path(fspath(storage_dir))
-            storage_dir = store_at(place, json_files=json_files)
+            storage_dir = store_at(place, json_files=json_files, search=search)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
 
@@ -107,7 +109,7 @@ class ExecutionHistoryService(HistoryReading):
         )
         await self.store.open()
         await self.store.create(document)
-        return parsed(document.body)
+        return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
         self,
@@ -150,7 +152,10 @@ class ExecutionHistoryService(HistoryReading):
             return None
         await self.store.open()
         body = await self.store.update(workflow_id, execute_id, change)
-        return None if body is None else parsed(body)
+        if body is None:
+            return None
+        made = change.made  # what the store may have read already
+        return cast("ExecutionRecord", made.plain()) if made is not None and made.body is body else parsed(body)
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one.
@@ -189,7 +194,7 @@ def get_execution_history_service() -> ExecutionHistoryService:
     with _shared_lock:
         if _shared is None:
             settings = load_settings()
-            _shared = ExecutionHistoryService(settings.store, json_files=settings.json_files)
+            _shared = ExecutionHistoryService(settings.store, json_files=settings.json_files, search=settings.search)
         return _shared
 
 

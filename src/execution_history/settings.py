@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """A folder or a store URL."""
     json_files: bool = True
     """Whether ``{workflow_id}.json`` files are kept beside the embedded database."""
+    search: bool = True
+    """Whether texts can be searched for; their index is part of ``index.db`` and made when it is first asked."""
     host: str = "127.0.0.1"
     """The address the server listens on."""
     port: int = Field(default=8765, ge=0, le=65_535)
@@ -104,6 +106,8 @@ class Settings(BaseSettings):
     """How long connecting to an upstream may take."""
     drain_limit_seconds: float = Field(default=1800, gt=0)
     """How long an upstream is still read after its caller has hung up."""
+    largest_recorded_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
+    """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
     progress_interval_ms: int = Field(default=1000, ge=50)
     """How often the progress of a stream is saved."""
     require_recording: bool = False

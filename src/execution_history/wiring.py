@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from execution_history.coze import CozeRunner, Upstream
+from execution_history.coze import CozeRunner, Reconciler, Upstream
 from execution_history.recorder import Recorder
 from execution_history.sandbox import Sandbox, serve_sandbox
 from execution_history.service import ExecutionHistoryService
@@ -20,7 +20,9 @@ class Application:
     settings: Settings
     service: ExecutionHistoryService
     recorder: Recorder
+    upstream: Upstream
     runner: CozeRunner
+    reconciler: Reconciler
     sandbox: Sandbox | None
 
 
@@ -42,7 +44,7 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         if sandbox:
             running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
-        service = ExecutionHistoryService(settings.store, json_files=settings.json_files)
+        service = ExecutionHistoryService(settings.store, json_files=settings.json_files, search=settings.search)
         stack.push_async_callback(service.aclose)
         await service.store.open()
         recorder = Recorder(
@@ -51,14 +53,18 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
             lease_seconds=settings.lease_seconds,
             require_recording=settings.require_recording,
         )
-        await recorder.start()
-        stack.push_async_callback(recorder.aclose)
         upstream = Upstream(
             accounts,
             recorder,
             timeout_seconds=settings.upstream_timeout_seconds,
             connect_seconds=settings.connect_timeout_seconds,
             drain_limit_seconds=settings.drain_limit_seconds,
+            largest_recorded=settings.largest_recorded_bytes,
         )
+        reconciler = Reconciler(recorder, upstream)
+        recorder.takes_over = reconciler.take_over
+        await recorder.start()
+        stack.push_async_callback(recorder.aclose)
         stack.push_async_callback(upstream.aclose)
-        yield Application(settings, service, recorder, CozeRunner(recorder, upstream), running)
+        runner = CozeRunner(recorder, upstream)
+        yield Application(settings, service, recorder, upstream, runner, reconciler, running)

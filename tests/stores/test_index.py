@@ -18,8 +18,9 @@ from execution_history.errors import StoreClosed
 from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
-from execution_history.stores.sqlite.index import Fragment, RecordIndex, follower, indexer
+from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.text import Search
 from tests.records import change, document, ids
 
 pytestmark = pytest.mark.anyio
@@ -265,21 +266,21 @@ class _Words:
 
     def create_tables(self, connection: apsw.Connection) -> None:
         """One table."""
-        connection.execute("CREATE TABLE words (seq INTEGER PRIMARY KEY, text TEXT)")
+        connection.execute("CREATE VIRTUAL TABLE cities USING fts5 (city)")
 
     def add(self, connection: apsw.Connection, rowid: int, record: Mapping[str, Any]) -> None:
         """The input's city."""
         connection.execute(
-            "INSERT OR REPLACE INTO words VALUES (?, ?)", (rowid, record["input_parameters"].get("city"))
+            "INSERT OR REPLACE INTO cities (rowid, city) VALUES (?, ?)", (rowid, record["input_parameters"].get("city"))
         )
 
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
         """Gone."""
-        connection.execute("DELETE FROM words WHERE seq = ?", (rowid,))
+        connection.execute("DELETE FROM cities WHERE rowid = ?", (rowid,))
 
-    def matching(self, text: str) -> Fragment | None:
+    def match(self, search: Search) -> Match | None:
         """The same text."""
-        return Fragment("f.seq IN (SELECT seq FROM words WHERE text = ?)", (text,))
+        return Match("cities", f'"{search.wanted[0].atoms[0].text}"', is_exact=True)
 
 
 async def test_a_part_follows_with_the_index_and_answers_for_texts(tmp_path: Path) -> None:
@@ -295,7 +296,7 @@ async def test_a_part_follows_with_the_index_and_answers_for_texts(tmp_path: Pat
             index = RecordIndex(tmp_path, reader, [_Words(version)])
             page = await index.select(wanted)
             assert (["b", "a"], 2) == (ids(page.documents), page.total)
-            assert "Looks each row up in the text index." in page.explain
+            assert "Reads the rows with the text from the text index." in page.explain
             counted = await index.statistics(StatisticsQuery(filter=wanted.filter))
             assert 2 == counted.totals.runs
             index.close()

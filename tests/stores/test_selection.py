@@ -189,14 +189,19 @@ async def test_a_summary_has_no_documents(store: HistoryStore) -> None:
     assert 120 == len(summary["input_line"])
 
 
-async def test_text_is_refused_where_there_is_no_text_search(store: HistoryStore) -> None:
-    """By both kinds of question."""
+async def test_text_is_refused_where_the_search_is_off(tmp_path: Path) -> None:
+    """By both kinds of question, with the setting that switches it on; everything else is answered."""
+    store = SQLiteStore(tmp_path / "h", search=False)
+    await store.open()
+    await store.create(document("a"))
+    assert ["a"] == ids((await store.select(RecordQuery())).documents)
     for ask in (
         store.select(RecordQuery(filter=RecordFilter(text="x"))),
         store.statistics(StatisticsQuery(filter=RecordFilter(text="x"))),
     ):
-        with pytest.raises(InvalidQuery, match="no text search"):
+        with pytest.raises(InvalidQuery, match="set the setting search"):
             await ask
+    await store.aclose()
 
 
 async def test_an_explanation_names_the_index_or_says_that_it_scans(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistory
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_at(settings.store, json_files=settings.json_files)
+    store = store_at(settings.store, json_files=settings.json_files, search=settings.search)
     if isinstance(store, SQLiteStore) and not _holds_history(store._folder):  # noqa: SLF001 - asked, not touched
         store = MemoryStore()
     async with ExecutionHistoryService(store) as service:

@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 
 from execution_history.cursors import cursor_at, position_at
-from execution_history.errors import InvalidQuery
 from execution_history.facts import Facts, facts_of
 from execution_history.figures import Counted, statistics_of
-from execution_history.matching import NO_TEXT_SEARCH, Position, matches, position_of
+from execution_history.matching import Position, matches, position_of
 from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.summaries import summary_of
+from execution_history.text import matches as has_text
+from execution_history.text import parse_search
 
 _EXPLANATION = "This store keeps no index: every record is looked at."
 
@@ -59,10 +60,9 @@ def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], rea
 def _meant(
     wanted: RecordFilter, records: Iterable[tuple[bytes, int]]
 ) -> Iterable[tuple[bytes, dict[str, Any], Facts, int]]:
-    if wanted.text is not None:
-        raise InvalidQuery(NO_TEXT_SEARCH)
+    search = None if wanted.text is None else parse_search(wanted.text)
     for body, arrival in records:
         record = orjson.loads(body)
         facts = facts_of(record)
-        if matches(wanted, record, facts):
+        if matches(wanted, record, facts) and (search is None or has_text(record, search)):
             yield body, record, facts, arrival

@@ -23,13 +23,16 @@ from execution_history.stores.sqlite.changes import FaceState
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
+from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
 _FRONT: Final = 2 * 1024 * 1024
+_PIECE: Final = 1024 * 1024
 _FEW_CHANGES: Final = 20
 _ATTEMPTS: Final = 5
+_MOST_FRONTS: Final = 8
 _LEFTOVER_SECONDS: Final = 600
 
 
@@ -46,12 +49,21 @@ class _NoRoom(Exception):  # noqa: N818 - a finding, not a failure
 
 @dataclass(slots=True)
 class _Job:
-    """A file in the making. ``aside`` holds the records that wait for it; ``None`` means all do."""
+    """A file in the making. ``aside`` holds the records that wait for it; ``None`` means all do.
+
+    One that gives *old* new slack copies what lies behind offset ``begin`` first, then, should the front have grown
+    long meanwhile, what lies between a new ``begin`` and ``end``, into the file that it has ``built``.
+    Of the changes of the store, all up to revision ``seen`` are in it, or not its workflow's.
+    """
 
     workflow_id: str
     aside: set[str] | None
     old: FaceFile | None = None
     begin: int = 0
+    end: int = 0
+    built: FaceFile | None = None
+    fronts: int = 0
+    seen: int = 0
     attempt: int = 0
     afresh: bool = False
     cancelled: bool = False
@@ -125,6 +137,10 @@ class Builder:
         if job is not None:
             job.cancelled = True
             self._answer(job)
+
+    def is_at_work(self, workflow_id: str) -> bool:
+        """Whether a file of the workflow is in the making."""
+        return workflow_id in self._jobs
 
     def blocks_all(self, workflow_id: str) -> bool:
         """Whether no record of the workflow can be shown before its file is there."""
@@ -221,26 +237,35 @@ class Builder:
         if old is not None:
             source = FaceFile(old.path)
             try:
+                if job.built is not None:
+                    _copy_before(source, job.begin, job.end, job.built)
+                    return job.built
                 build_from_file(path, source, job.begin)
             finally:
                 source.close()
             return FaceFile(path)
+        if job.built is not None:
+            job.built.close()  # it began as more room for the old file, and something found none there
+            job.built = None
         with self._reader.connection() as connection, self._reader.frozen(connection):
             state = self._reader.face_state(connection, job.workflow_id)
             if state is None:
                 return None
+            job.seen = _newest_revision(connection)
             header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
             build_from_store(path, header, self._reader.documents(connection, job.workflow_id))
         built = FaceFile(path)
-        while self._catch_up(built, _FEW_CHANGES):
+        while self._catch_up(job, built, _FEW_CHANGES):
             pass
         return built
 
-    def _catch_up(self, face: FaceFile, few: int) -> bool:
-        """Apply what has changed since the file's revision; whether that was more than *few* changes."""
+    def _catch_up(self, job: _Job, face: FaceFile, few: int) -> bool:
+        """Apply what has changed since the file was last up to date; whether that was more than *few* changes."""
+        since = max(face.header.revision, job.seen)
         with self._reader.connection() as connection, self._reader.frozen(connection):
             state = self._reader.face_state(connection, face.header.workflow_id)
-            changes = self._reader.face_changes(connection, face.header.workflow_id, face.header.revision)
+            changes = self._reader.face_changes(connection, face.header.workflow_id, since)
+            job.seen = _newest_revision(connection)
         if face.apply(changes):
             raise _NoRoom
         if state is not None:
@@ -250,9 +275,13 @@ class Builder:
     def _finish(self, job: _Job, built: FaceFile | None) -> None:
         """In the writer thread: bring the new file up to date and put it in its place, or try again."""
         if built is None:
+            self._drop(job, job.built)
             self.cancel(job.workflow_id)
             return
         try:
+            if self._has_long_front(job, built):
+                self._put(job)
+                return
             done = not (job.cancelled or job.afresh) and self._complete(job, built)
         except (OSError, StoreError, apsw.Error, _NoRoom) as error:
             _log.warning("A JSON file made anew could not be put in its place: %s", type(error).__name__)
@@ -260,15 +289,34 @@ class Builder:
         if done:
             self.cancel(job.workflow_id)
             return
-        built.close()
-        self._path(job).unlink(missing_ok=True)
+        self._drop(job, built)
         if not job.cancelled:
             self._retry(job)
+
+    def _drop(self, job: _Job, built: FaceFile | None) -> None:
+        """Give up what was made, a large file in the background."""
+        job.built = None
+        if built is not None:
+            built.close()
+        self.make_way(self._path(job))
+        self._path(job).unlink(missing_ok=True)
+
+    def _has_long_front(self, job: _Job, built: FaceFile) -> bool:
+        """Whether so much has come before what was copied that most of it is better copied in the background too."""
+        old = job.old
+        if old is None or job.cancelled or job.afresh or job.fronts >= _MOST_FRONTS or old.deepest_edit > job.begin:
+            return False
+        if job.begin - old.header.newest_at <= 2 * _FRONT:
+            return False
+        job.fronts += 1
+        job.begin, job.end, job.built = boundary(old, _FRONT), job.begin, built
+        old.deepest_edit = 0
+        return True
 
     def _retry(self, job: _Job) -> None:
         """Queue the job once more, from the store; after some attempts leave it to the next opening."""
         job.attempt += 0 if job.afresh else 1
-        job.old, job.begin, job.afresh = None, 0, False
+        job.old, job.begin, job.fronts, job.seen, job.afresh = None, 0, 0, 0, False
         if job.attempt < _ATTEMPTS:
             self._put(job)
         else:
@@ -282,7 +330,7 @@ class Builder:
             return False
         if job.begin and not self._add_front(job, built, state):
             return False
-        self._catch_up(built, 0)
+        self._catch_up(job, built, 0)
         self._install(job.workflow_id, built)
         return True
 
@@ -293,8 +341,7 @@ class Builder:
             return False
         if old.header.revision != state.revision or not old.is_untouched(state.updated_at, state.revision):
             return False
-        if not built.put_before(old.read(old.header.newest_at, job.begin)):
-            return False
+        _copy_before(old, old.header.newest_at, job.begin, built)
         built.finish(state.total, state.updated_at, state.revision)
         return True
 
@@ -306,3 +353,17 @@ class Builder:
             idle, self._when_idle = self._when_idle, []
             for done in idle:
                 done()
+
+
+def _copy_before(source: FaceFile, begin: int, end: int, target: FaceFile) -> None:
+    """Put what *source* has from offset *begin* to *end* before what *target* has."""
+    while end > begin:
+        at = max(begin, end - _PIECE)
+        if not target.put_before(source.read(at, end)):
+            raise _NoRoom
+        end = at
+
+
+def _newest_revision(connection: apsw.Connection) -> int:
+    """The store's newest revision, in the snapshot at hand."""
+    return int(connection.execute(query("feed_revision")).get)

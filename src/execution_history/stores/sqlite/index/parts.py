@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import apsw
 
+from execution_history.text import Search
+
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
@@ -13,6 +15,21 @@ class Fragment:
 
     sql: str
     values: tuple[int | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A question to a full-text table whose rowids are those of ``facets``.
+
+    Attributes:
+        table: the table.
+        expression: what stands behind MATCH.
+        is_exact: whether every row that it gives has what is searched for; otherwise each document has to be looked at.
+    """
+
+    table: str
+    expression: str
+    is_exact: bool
 
 
 class Part(Protocol):
@@ -38,9 +55,5 @@ class Part(Protocol):
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
         """Forget what *rowid* had; there may be nothing."""
 
-    def matching(self, text: str) -> Fragment | None:
-        """The condition on ``f.seq`` that a row has *text*; ``None`` where this part knows nothing about texts.
-
-        Raises:
-            InvalidQuery: the text cannot be searched for.
-        """
+    def match(self, search: Search) -> Match | None:
+        """What finds the rows that may have the texts of *search*; ``None`` where this part knows nothing of texts."""

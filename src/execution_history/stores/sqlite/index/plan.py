@@ -14,12 +14,16 @@ from typing import Final
 import apsw
 
 from execution_history.query import Sort
+from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Among, Condition, Other, Tagged, Within
 from execution_history.stores.sqlite.index.database import rows
 from execution_history.stores.sqlite.index.parts import Fragment
 
 FEW: Final = 4_000
 """So many rows can be sorted, or looked at one by one, without anybody noticing."""
+
+_FEW_WITH_TEXT: Final = 6_000
+"""So many rows with a text are faster sorted than found along the order: with more, twenty stand close together."""
 
 _MOST_WALKS: Final = 128
 _FROM_TAGS: Final = "tags t CROSS JOIN facets f ON f.seq = t.seq"
@@ -51,6 +55,7 @@ class Driver:
         index: its name; ``tags`` for the tags' own order.
         equal: the columns of its beginning that have to be one of some values.
         tag: the tag, when it is the tags' order.
+        text: what the rows are found by, when it is a text.
         given: further conditions that the index answers by itself.
         is_ordered: whether its rows come in the order that is asked for.
     """
@@ -58,11 +63,14 @@ class Driver:
     index: str
     equal: tuple[Among, ...] = ()
     tag: Tagged | None = None
+    text: Candidates | None = None
     given: tuple[Condition, ...] = ()
     is_ordered: bool = True
 
     def source(self) -> str:
         """What stands behind FROM."""
+        if self.text is not None:
+            return f"{self.text.match.table} CROSS JOIN facets f ON f.seq = {self.text.match.table}.rowid"
         return _FROM_TAGS if self.tag is not None else f"facets f INDEXED BY {self.index}"
 
     def prefix(self) -> str:
@@ -74,6 +82,8 @@ class Driver:
         own = [condition.fragment() for condition in self.given]
         if self.tag is not None:
             own.append(Fragment("t.tag = ?", (self.tag.tag,)))
+        if self.text is not None:
+            own.append(self.text.fragment())
         for values in product(*(among.values for among in self.equal)):
             columns = [Fragment(f"f.{a.column} = ?", (v,)) for a, v in zip(self.equal, values, strict=True)]
             yield together([*columns, *own])
@@ -92,24 +102,39 @@ def together(fragments: Sequence[Fragment]) -> Fragment:
     return Fragment(sql or "1", tuple(value for fragment in kept for value in fragment.values))
 
 
-def choose(index: apsw.Connection, conditions: Sequence[Condition], sort: Sort) -> Driver:
+def choose(
+    index: apsw.Connection, conditions: Sequence[Condition], sort: Sort, text: Candidates | None = None
+) -> Driver:
     """The driver that gives the fewest rows, among those whose rows need no sorting unless they are few."""
     for condition in conditions:
         if isinstance(condition, Among) and not condition.values:
             # SQLite has no plan for an index that is told and a condition that is never true: there is nothing to walk.
             return Driver("by_time", (condition,))
     candidates = [driver for driver in _candidates(conditions, sort) if prod_of(driver) <= _MOST_WALKS]
-    if len(candidates) == 1:
-        return candidates[0]
+    best, fewest = _smallest(index, candidates, conditions)
+    if text is not None:
+        bound = _FEW_WITH_TEXT if best is None else fewest
+        if text.count(index, bound + 1) <= bound:
+            return text_driver(text)
+    return best or next(driver for driver in candidates if driver.is_ordered)
+
+
+def _smallest(
+    index: apsw.Connection, candidates: Sequence[Driver], conditions: Sequence[Condition]
+) -> tuple[Driver | None, int]:
+    """The driver with the fewest rows, and how many; ``None`` when each has many, or there is no choice."""
     times = [c for c in conditions if isinstance(c, Within) and c.column == "create_time"]
-    best, fewest = candidates[-1], FEW + 1
-    for driver in candidates:
+    best, fewest = None, FEW + 1
+    for driver in candidates if len(candidates) > 1 else ():
         found = _count(index, driver, times)
         if found < fewest and (driver.is_ordered or found < FEW):
             best, fewest = driver, found
-    if fewest <= FEW:
-        return best
-    return next(driver for driver in candidates if driver.is_ordered)
+    return best, fewest
+
+
+def text_driver(text: Candidates) -> Driver:
+    """The driver that takes rows from the text index."""
+    return Driver("text", text=text, is_ordered=False)
 
 
 def choose_for_counting(conditions: Sequence[Condition], otherwise: Driver) -> Driver:

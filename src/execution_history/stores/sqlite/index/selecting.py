@@ -15,17 +15,23 @@ from execution_history.facts import Facts, facts_of
 from execution_history.matching import NO_TEXT_SEARCH, Position, matches
 from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
+from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, conditions_of
 from execution_history.stores.sqlite.index.history import HistoryView
-from execution_history.stores.sqlite.index.parts import Fragment, Part
-from execution_history.stores.sqlite.index.plan import Driver, choose
+from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.sqlite.index.plan import Driver, choose, text_driver
 from execution_history.stores.sqlite.index.walking import Row, Walk
 from execution_history.summaries import summary_of
+from execution_history.text import matches as has_text
+from execution_history.text import parse_search
 
 _COUNTING_SECONDS: Final = 0.003
 _SEARCHING_SECONDS: Final = 1.5
 _STEPS: Final = 2_000
 _AT_ONCE: Final = 50
+_MOST_AT_ONCE: Final = 10_000
+_COUNTED_BY_LOOKING: Final = 200
+_COUNTING_TEXT: Final = (10_000, 100_000)
 _FARTHEST: Final = 2**62
 _COUNTED: Final = frozenset({"workflow_ids", "statuses"})
 
@@ -50,6 +56,7 @@ class Question:
     conditions: list[Condition]
     driver: Driver
     walk: Walk
+    text: Candidates | None
 
     @classmethod
     def of(cls, index: apsw.Connection, history: HistoryView, query: RecordQuery, parts: Sequence[Part]) -> "Question":
@@ -59,9 +66,24 @@ class Question:
             InvalidQuery: it asks for a text, and no part of the index knows texts.
         """
         conditions = conditions_of(index, query.filter)
-        driver = choose(index, conditions, query.sort)
-        walk = Walk(index, query, driver, conditions, text_fragments(query.filter, parts))
-        return cls(index, history, query.filter, conditions, driver, walk)
+        text = text_candidates(query.filter, parts)
+        driver = choose(index, conditions, query.sort, text)
+        walk = Walk(index, query, driver, conditions)
+        return cls(index, history, query.filter, conditions, driver, walk, text)
+
+    def count(self) -> Iterator[tuple[int, bool]]:
+        """How many rows there are, in steps, and whether that is all of them; documents are not looked at."""
+        if self.text is None:
+            return self.walk.count()
+        if self.conditions:
+            return self.walk.with_driver(text_driver(self.text)).count()
+        counts = ((self.text.count(self.index, bound + 1), bound) for bound in _COUNTING_TEXT)
+        return ((min(count, bound), count <= bound) for count, bound in counts)
+
+    @property
+    def looks_at_documents(self) -> bool:
+        """Whether the index alone cannot say which records are meant."""
+        return bool(self.wanted.conditions) or (self.text is not None and not self.text.match.is_exact)
 
     def records(self, rows: Sequence[Row]) -> Iterator[Found]:
         """The records of *rows* that are still there and are what is asked for, with what stands in documents."""
@@ -71,48 +93,63 @@ class Question:
             record = orjson.loads(body)
             facts = facts_of(record)
             # A record that has changed since the index took it in is looked at anew.
-            if (revision == row.revision and not self.wanted.conditions) or matches(self.wanted, record, facts):
+            is_known = revision == row.revision and not self.looks_at_documents
+            if is_known or (matches(self.wanted, record, facts) and self._has_text(record)):
                 yield Found(row, body, record, facts)
 
     def search(self, after: Position | None, most: int, deadline: float) -> tuple[list[Found], Position | None]:
-        """At most *most* records behind *after* that fulfil the conditions on documents.
+        """At most *most* records behind *after* that have the text and fulfil the conditions on documents.
 
         The second is the place where the search stopped because of its *deadline*; ``None`` when it did not.
         """
         found: list[Found] = []
         for rows in self._portions(after):
-            for each in self.records(rows):
+            for each in self.records(self._with_text(rows)):
                 found.append(each)
                 if len(found) == most:
                     return found, None
-            if len(rows) == _AT_ONCE and time.monotonic() > deadline:
+                if time.monotonic() > deadline:
+                    return found, each.row.position
+            if time.monotonic() > deadline:
                 return found, rows[-1].position
         return found, None
 
     def everything(self) -> Iterator[Found]:
-        """All records that fulfil the conditions on documents, however long that takes; one at a time."""
+        """All records that have the text and fulfil the conditions on documents, however long that takes."""
         for rows in self._portions(None):
-            yield from self.records(rows)
+            yield from self.records(self._with_text(rows))
 
     def _portions(self, after: Position | None) -> Iterator[list[Row]]:
-        """All rows behind *after*, some at a time."""
-        while rows := self.walk.rows(after, _AT_ONCE):
+        """All rows behind *after*, some at a time; more and more where a text leaves few of them."""
+        at_once = _AT_ONCE
+        while rows := self.walk.rows(after, at_once):
             yield rows
             after = rows[-1].position
+            at_once = at_once if self.text is None else min(at_once * 4, _MOST_AT_ONCE)
+
+    def _has_text(self, record: dict[str, Any]) -> bool:
+        return self.text is None or has_text(record, self.text.search)
+
+    def _with_text(self, rows: Sequence[Row]) -> Sequence[Row]:
+        if self.text is None or self.driver.text is not None:
+            return rows
+        seqs = self.text.among(self.index, [row.seq for row in rows])
+        return [row for row in rows if row.seq in seqs]
 
 
-def text_fragments(wanted: RecordFilter, parts: Sequence[Part]) -> list[Fragment]:
-    """The condition that a record has the text that is asked for.
+def text_candidates(wanted: RecordFilter, parts: Sequence[Part]) -> Candidates | None:
+    """The rows that may have the text that is asked for; ``None`` when none is.
 
     Raises:
         InvalidQuery: no part of the index knows texts, or the text cannot be searched for.
     """
     if wanted.text is None:
-        return []
+        return None
+    search = parse_search(wanted.text)
     for part in parts:
-        fragment = part.matching(wanted.text)
-        if fragment is not None:
-            return [fragment]
+        match = part.match(search)
+        if match is not None:
+            return Candidates(search, match)
     raise InvalidQuery(NO_TEXT_SEARCH)
 
 
@@ -127,7 +164,7 @@ def select(
     after = position_at(query)
     with one_moment(index):
         question = Question.of(index, history, query, parts)
-        if query.filter.conditions:
+        if query.filter.conditions or question.text is not None:
             return _searched(question, query, after, reach)
         skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
         rows = question.walk.rows(after, query.size + 1, skip)
@@ -136,7 +173,7 @@ def select(
             total, is_exact = skip + len(page), True
         else:
             total, is_exact = _total(question, skip + len(rows) if page else 0)
-        explain = tuple(_explained(question, query)) if query.explain else ()
+        explain = tuple(_explained(question)) if query.explain else ()
     found = list(question.records(page))
     return Selection(
         documents=[_shown(each, query) for each in found],
@@ -150,22 +187,25 @@ def select(
 
 
 def _searched(question: Question, query: RecordQuery, after: Position | None, reach: IndexReach) -> Selection:
-    """The answer where documents have to be looked into."""
+    """The answer where rows of the index have to be looked up in the text index, or documents to be looked into."""
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     deadline = time.monotonic() + _SEARCHING_SECONDS
-    found, stopped = question.search(after, skip + query.size + 1, deadline)
+    # A few more are cheap, and make the total of what is rare exact.
+    most = max(skip + query.size + 1, 0 if question.driver.text is None else _COUNTED_BY_LOOKING)
+    found, stopped = question.search(after, most, deadline)
     page = found[skip : skip + query.size]
-    is_full = len(found) > skip + query.size
-    end = page[-1].row.position if is_full else stopped
-    is_whole = after is None and not is_full and stopped is None
+    end = page[-1].row.position if len(found) > skip + query.size else stopped
+    total, is_exact = len(found), after is None and stopped is None and len(found) < most
+    if not is_exact and not question.looks_at_documents:
+        total, is_exact = _total(question, len(found))
     return Selection(
         documents=[_shown(each, query) for each in page],
-        total=len(found),
-        total_is_exact=is_whole,
+        total=total,
+        total_is_exact=is_exact,
         next=None if end is None else cursor_at(query, end),
         has_more=end is not None,
         reach=reach,
-        explain=tuple(_explained(question, query)) if query.explain else (),
+        explain=tuple(_explained(question)) if query.explain else (),
     )
 
 
@@ -175,7 +215,7 @@ def _total(question: Question, at_least: int) -> tuple[int, bool]:
         return _counted(question), True
     most = at_least
     with _interrupted(question.index, _COUNTING_SECONDS):
-        for counted, is_exact in question.walk.count():
+        for counted, is_exact in question.count():
             if is_exact:
                 return counted, True
             most = max(most, counted)
@@ -196,16 +236,17 @@ def _shown(found: Found, query: RecordQuery) -> bytes:
     return summary_of(found.record, found.facts) if query.summaries else found.body
 
 
-def _explained(question: Question, query: RecordQuery) -> Iterator[str]:
+def _explained(question: Question) -> Iterator[str]:
     yield from question.walk.explain()
     tests = sorted({c.name for c in question.conditions if not question.driver.answers(c)})
     if tests:
         yield f"Tests each row for: {', '.join(tests)}."
-    if not question.driver.equal and question.driver.tag is None and not question.driver.given and tests:
+    driver = question.driver
+    if not driver.equal and driver.tag is None and driver.text is None and not driver.given and tests:
         yield "No index serves this filter alone: it scans the rows in order until the page is full."
-    if query.filter.text is not None:
-        yield "Looks each row up in the text index."
-    if query.filter.conditions:
+    if question.text is not None and question.driver.text is None:
+        yield "Keeps the rows that the text index has too."
+    if question.looks_at_documents:
         yield "Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page."
 
 

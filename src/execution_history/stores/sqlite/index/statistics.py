@@ -28,13 +28,14 @@ from execution_history.query import (
     StatisticsQuery,
 )
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, Within, conditions_of
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.indexer import fingerprint_text
 from execution_history.stores.sqlite.index.parts import Fragment, Part
 from execution_history.stores.sqlite.index.plan import together
-from execution_history.stores.sqlite.index.selecting import Question, one_moment, text_fragments
+from execution_history.stores.sqlite.index.selecting import Question, one_moment, text_candidates
 
 _ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
 _PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in ("0.5", "0.95", "0.99"))
@@ -60,17 +61,18 @@ def statistics(
             text search.
     """
     zone = zone_of(query.zone)
-    if query.filter.conditions:
+    text = text_candidates(query.filter, parts)
+    if query.filter.conditions or (text is not None and not text.match.is_exact):
         return _of_documents(index, history, query, parts, reach)
     with one_moment(index):
-        return _of_rows(index, query, zone, parts, reach)
+        return _of_rows(index, query, zone, text, reach)
 
 
 def _of_rows(
-    index: apsw.Connection, query: StatisticsQuery, zone: ZoneInfo, parts: Sequence[Part], reach: IndexReach
+    index: apsw.Connection, query: StatisticsQuery, zone: ZoneInfo, text: Candidates | None, reach: IndexReach
 ) -> Statistics:
     conditions = conditions_of(index, query.filter)
-    counting = _Counting(index, conditions, text_fragments(query.filter, parts))
+    counting = _Counting(index, conditions, [] if text is None else [text.membership()])
     span = counting.find_span()
     if span is None:
         return statistics_of(query, [], frozenset(), reach)

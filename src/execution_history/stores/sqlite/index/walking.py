@@ -45,7 +45,6 @@ class Walk:
         query: the order.
         driver: where rows come from.
         conditions: what they have to fulfil; those that the driver answers among them.
-        extra: further conditions, such as a text's.
     """
 
     def __init__(
@@ -54,15 +53,17 @@ class Walk:
         query: RecordQuery,
         driver: Driver,
         conditions: Sequence[Condition],
-        extra: Sequence[Fragment] = (),
     ) -> None:
         self._index = index
         self._query = query
         self._driver = driver
-        self._extra = list(extra)
         self._conditions = list(conditions)
-        self._tests = _tests(driver, conditions, self._extra)
+        self._tests = _tests(driver, conditions)
         self._column = query.sort
+
+    def with_driver(self, driver: Driver) -> "Walk":
+        """The same rows, taken from elsewhere."""
+        return Walk(self._index, self._query, driver, self._conditions)
 
     def rows(self, after: Position | None, most: int, skip: int = 0) -> list[Row]:
         """At most *most* rows behind *after*, or from the beginning, without the first *skip*."""
@@ -80,8 +81,10 @@ class Walk:
 
     def count(self) -> Iterator[tuple[int, bool]]:
         """How many rows there are and whether that is all of them: counting to 100 first, to 1 000, to 10 000."""
-        driver = choose_for_counting(self._conditions, self._driver)
-        tests = _tests(driver, self._conditions, self._extra)
+        driver = self._driver
+        if driver.text is None:
+            driver = choose_for_counting(self._conditions, driver)
+        tests = _tests(driver, self._conditions)
         for bound in _COUNTING_STEPS:
             found = 0
             for walk in driver.walks():
@@ -148,10 +151,10 @@ class Walk:
         ]
 
 
-def _tests(driver: Driver, conditions: Sequence[Condition], extra: Sequence[Fragment]) -> list[Fragment]:
+def _tests(driver: Driver, conditions: Sequence[Condition]) -> list[Fragment]:
     """What the rows of *driver* have to be tested for."""
     covered = {*driver.equal, driver.tag, *driver.given}
-    return [condition.fragment() for condition in conditions if condition not in covered] + list(extra)
+    return [condition.fragment() for condition in conditions if condition not in covered]
 
 
 def _sentence(detail: str) -> str:
@@ -162,6 +165,8 @@ def _sentence(detail: str) -> str:
         return "Walks the records of the rarest tag in the order of time."
     if rest.startswith("f USING INTEGER PRIMARY KEY"):
         return "Looks each of them up by its number."
+    if "VIRTUAL TABLE" in detail:
+        return "Reads the rows with the text from the text index."
     if verb == "SEARCH" and named:
         return f"Walks a range of the index {named}."
     if verb == "SCAN" and named:

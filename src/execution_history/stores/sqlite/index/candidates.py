@@ -1,0 +1,51 @@
+"""Rows that may have a text that is searched for: asked of a full-text table in the ways that are fast."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apsw
+import orjson
+
+from execution_history.stores.sqlite.index.database import rows
+from execution_history.stores.sqlite.index.parts import Fragment, Match
+from execution_history.text import Search
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The rows whose tokens a search needs.
+
+    It is never asked whether one row is among them: that alone costs as much as to read a range of them.
+    """
+
+    search: Search
+    match: Match
+
+    def fragment(self) -> Fragment:
+        """The condition, for a statement that reads from the table."""
+        return Fragment(f"{self.match.table} MATCH ?", (self.match.expression,))
+
+    def membership(self) -> Fragment:
+        """The condition, for a statement that reads very many rows of ``facets f``."""
+        table = self.match.table
+        sql = f"f.seq IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"  # noqa: S608 - names of ours
+        return Fragment(sql, (self.match.expression,))
+
+    def count(self, index: apsw.Connection, most: int) -> int:
+        """How many there are, counted up to *most*."""
+        table = self.match.table
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT ?)"  # noqa: S608
+        return int(rows(index, sql, (self.match.expression, most))[0][0])
+
+    def among(self, index: apsw.Connection, seqs: Sequence[int]) -> set[int]:
+        """Those of *seqs* that are candidates; reads the candidates between the least and the greatest."""
+        if not seqs:
+            return set()
+        table = self.match.table
+        # The plus sign keeps SQLite from asking for one row after the other.
+        sql = (
+            f"SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? "  # noqa: S608
+            "AND +rowid IN (SELECT value FROM json_each(?))"
+        )
+        found = rows(index, sql, (self.match.expression, min(seqs), max(seqs), orjson.dumps(list(seqs)).decode()))
+        return {int(row[0]) for row in found}

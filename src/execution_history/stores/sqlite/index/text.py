@@ -1,0 +1,52 @@
+"""The text index: which records may have what is searched for.
+
+One full-text table without content (FTS5) whose tokens ``grams`` makes. It keeps which row has a token, not where:
+so it is small, and lists of rows are intersected quickly, over all records or over a range of them.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+import apsw
+
+from execution_history.stores.sqlite.index.grams import Tokens, needed
+from execution_history.stores.sqlite.index.parts import Match
+from execution_history.text import Search, searched_text
+from execution_history.text.characters import UNICODE_VERSION
+
+_PACKAGE: Final = "execution_history.stores.sqlite.index"
+_TABLES: Final = "text.sql"
+_PUT: Final = "INSERT OR REPLACE INTO words (rowid, tokens) VALUES (?, ?)"
+_DROP: Final = "DELETE FROM words WHERE rowid = ?"
+
+
+class TextIndex:
+    """The words of every record. Adding is not for several threads at once; see :class:`Part`."""
+
+    name = "text"
+    version = f"1, Unicode {UNICODE_VERSION}"
+
+    def __init__(self) -> None:
+        self._tokens = Tokens()
+
+    def create_tables(self, connection: apsw.Connection) -> None:
+        """See :meth:`Part.create_tables`."""
+        connection.execute(files(_PACKAGE).joinpath(_TABLES).read_text("utf-8"))
+
+    def add(self, connection: apsw.Connection, rowid: int, record: Mapping[str, Any]) -> None:
+        """See :meth:`Part.add`."""
+        connection.execute(_PUT, (rowid, self._tokens.of(searched_text(record))))
+
+    def remove(self, connection: apsw.Connection, rowid: int) -> None:
+        """See :meth:`Part.remove`."""
+        connection.execute(_DROP, (rowid,))
+
+    def match(self, search: Search) -> Match:
+        """See :meth:`Part.match`."""
+        wanted = needed(search)
+        expression = " AND ".join(f'"{token}"' for token in wanted.tokens)
+        if wanted.lacking:
+            lacking = " OR ".join(f'"{token}"' for token in wanted.lacking)
+            expression = f"({expression}) NOT ({lacking})"
+        return Match("words", expression, wanted.is_exact)

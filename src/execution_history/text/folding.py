@@ -1,0 +1,77 @@
+"""Folded texts: upper and lower case, full and half width are the same, and what draws nothing is gone.
+
+Folding is NFKC, Unicode's case folding, and NFKC again, so ``ＡＢＣ１２３`` becomes ``abc123``, ``ｶﾞ`` becomes ``ガ``,
+``…`` three dots and ``Straße`` ``strasse``. Marks that belong to a letter stay: ``é`` is not ``e``.
+"""
+
+import unicodedata
+from bisect import bisect_right
+from itertools import accumulate
+from typing import Final
+
+from execution_history.text.characters import patterns
+
+_BLOCK_CHARACTERS: Final = 1_000
+
+# What Chinese texts are full of and NFKC is slow with; replacing it first changes nothing about the result.
+_WIDE_SIGNS: Final = (*zip("，：；！？（）", ",:;!?()", strict=True), ("…", "..."))
+
+
+def fold(text: str) -> str:
+    """*text* folded; the same for texts that differ in case or width alone."""
+    if text.isascii():
+        return text.lower()
+    if len(text) <= _BLOCK_CHARACTERS:
+        return _fold_block(text)
+    return "".join(map(_fold_block, patterns().blocks.findall(text)))
+
+
+def _fold_block(text: str) -> str:
+    for wide, sign in _WIDE_SIGNS:
+        text = text.replace(wide, sign)
+    text = patterns().invisible.sub("", text)
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+class Folded:
+    """A text with its folded form, able to say where in the text a place of the folded form came from.
+
+    Attributes:
+        original: the text.
+        text: the same as ``fold(original)``.
+    """
+
+    def __init__(self, original: str) -> None:
+        self.original = original
+        self._blocks: list[str] = []
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+        if original.isascii():
+            self.text = original.lower()
+            return
+        self._blocks = patterns().blocks.findall(original)
+        folded = list(map(_fold_block, self._blocks))
+        self._begins = [0, *accumulate(map(len, self._blocks))]
+        self._ends = list(accumulate(map(len, folded)))
+        self.text = "".join(folded)
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Where the characters that became ``text[start:end]``, which is not empty, begin and end in ``original``.
+
+        Characters that became one, or one that became several, are never divided.
+        """
+        if not self._blocks:
+            return start, end
+        return self._place(start)[0], self._place(end - 1)[1]
+
+    def _place(self, at: int) -> tuple[int, int]:
+        """Begin and end, in the original, of the cluster that the folded character *at* came from."""
+        number = bisect_right(self._ends, at)
+        begin = self._begins[number]
+        reached = self._ends[number - 1] if number else 0
+        for cluster in patterns().clusters.findall(self._blocks[number]):
+            reached += len(_fold_block(cluster))
+            if reached > at:
+                return begin, begin + len(cluster)
+            begin += len(cluster)
+        raise IndexError(at)

@@ -1,0 +1,70 @@
+"""Whether a record has what is searched for, and how well: the executable specification of text search."""
+
+from collections.abc import Iterable, Mapping
+from math import log2
+from typing import Any, Final
+
+from execution_history.text.characters import BREAK
+from execution_history.text.fields import FieldText, texts_of
+from execution_history.text.folding import fold
+from execution_history.text.terms import Search, Term
+
+_WEIGHTS: Final = {"metadata": 4.0, "error_message": 3.0, "error_code": 3.0, "input_parameters": 2.0}
+_MOST_COUNTED: Final = 16
+_WHOLE_WORD: Final = 1.5
+
+
+def searched_text(record: Mapping[str, Any]) -> str:
+    """All that is searched of a record in one folded text; terms never reach from one text of it into the next."""
+    return BREAK.join([fold(text.text) for text in texts_of(record)])
+
+
+def matches(record: Mapping[str, Any], search: Search) -> bool:
+    """Whether *record* has all terms that are wanted, anywhere, and none that is unwanted."""
+    return has(searched_text(record), search)
+
+
+def has(searched: str, search: Search) -> bool:
+    """The same for a record's :func:`searched_text`."""
+    return all(term.is_in(searched) for term in search.wanted) and not any(
+        term.is_in(searched) for term in search.unwanted
+    )
+
+
+def rank(record: Mapping[str, Any], search: Search) -> float:
+    """How well *record*, which matches, fits: the higher the better, 0 for a record that lacks a term.
+
+    A term counts more in a note than in an error, in an error than in the input, and least in the output; more as a
+    whole word than inside one; a little more when it is there often, and a little less in a long text.
+    """
+    score = 0.0
+    fields = _by_weight(texts_of(record))
+    for term in search.wanted:
+        best = max((weight * _fit(term, text) for weight, text in fields.items()), default=0.0)
+        if best == 0:
+            return 0.0
+        score += best
+    return score
+
+
+def _by_weight(texts: Iterable[FieldText]) -> dict[float, str]:
+    """The folded texts of fields of the same weight, together."""
+    gathered: dict[float, list[str]] = {}
+    for text in texts:
+        gathered.setdefault(_WEIGHTS.get(text.field.partition(".")[0], 1.0), []).append(text.text)
+    return {weight: BREAK.join(map(fold, parts)) for weight, parts in gathered.items()}
+
+
+def _fit(term: Term, folded: str) -> float:
+    found, at, whole = 0, 0, False
+    while found < _MOST_COUNTED and (place := term.find(folded, at)) is not None:
+        found += 1
+        at = place[1]
+        whole = whole or _is_whole(folded, *place)
+    if not found:
+        return 0.0
+    return log2(1 + found) * (_WHOLE_WORD if whole else 1.0) / (1 + log2(1 + len(folded) / 1_000) / 4)
+
+
+def _is_whole(folded: str, start: int, end: int) -> bool:
+    return not folded[max(0, start - 1) : start].isalnum() and not folded[end : end + 1].isalnum()

@@ -1,0 +1,167 @@
+"""What people type into a search box, and where a text has it.
+
+=================== ============================================================================================
+``deploy``          found anywhere, also inside a word: ``redeployed``
+``"out of memory"`` these words, whole, after each other; whatever stands between words is the same
+``time*``           a word that begins so; also ``"out of mem"*``
+``北京``              found anywhere, from one character on
+``-timeout``        not in the record; before any of the above
+``GPT4模型`` ``a.b``  parts after each other; between letters and Chinese a space or nothing is the same
+=================== ============================================================================================
+
+Every term has to be somewhere in the record. Case and width do not matter. Punctuation separates and is otherwise
+ignored. One or two letters or digits are only ever found as a whole word: ``ai`` is not in ``maintain``.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from execution_history.errors import InvalidQuery
+from execution_history.text.characters import patterns
+from execution_history.text.folding import fold
+
+MOST_CHARACTERS: Final = 1_000
+MOST_TERMS: Final = 32
+SHORTEST_INSIDE: Final = 3
+"""So many letters are found inside words; fewer only as a whole word."""
+
+_QUOTES: Final = str.maketrans("“”„‟＂－＊　", '"""""-* ')
+_TERM: Final = re.compile(r'(?P<sign>-*)(?:"(?P<phrase>[^"]*)(?:"|$)(?P<open>\*?)|(?P<word>[^\s"]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A run of singles or of letters in a term.
+
+    Attributes:
+        text: the run, folded.
+        is_singles: whether it is singles.
+        begins: whether it has to stand at the beginning of a word; never for singles.
+        ends: whether it has to stand at the end of one.
+        is_apart: whether a separator has to stand between it and the atom before.
+    """
+
+    text: str
+    is_singles: bool
+    begins: bool
+    ends: bool
+    is_apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing to look for: atoms that follow each other."""
+
+    atoms: tuple[Atom, ...]
+
+    def find(self, folded: str, start: int = 0) -> tuple[int, int] | None:
+        """Where the term first begins and ends in a folded text at or after *start*; ``None`` when it is not there."""
+        first = self.atoms[0]
+        at = folded.find(first.text, start)
+        while at >= 0:
+            if _stands(first, folded, at):
+                end = self._follow(folded, at + len(first.text))
+                if end >= 0:
+                    return at, end
+            at = folded.find(first.text, at + 1)
+        return None
+
+    def is_in(self, folded: str) -> bool:
+        """Whether a folded text has the term."""
+        return self.find(folded) is not None
+
+    def _follow(self, folded: str, at: int) -> int:
+        """Where the atoms behind the first one end, when they stand at *at*; -1 when they do not."""
+        for atom in self.atoms[1:]:
+            gap = patterns().separators.match(folded, at)
+            begin = at if gap is None else gap.end()
+            if (atom.is_apart and begin == at) or not folded.startswith(atom.text, begin):
+                return -1
+            if not _stands(atom, folded, begin):
+                return -1
+            at = begin + len(atom.text)
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search text, understood: all of *wanted* are in a record, and none of *unwanted*."""
+
+    wanted: tuple[Term, ...]
+    unwanted: tuple[Term, ...] = ()
+
+
+def parse_search(text: str) -> Search:
+    """What *text* asks for, as the table above says; a quote that is left open ends with the text.
+
+    Raises:
+        InvalidQuery: it is too long, has too many terms, or nothing in it can be looked for.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise InvalidQuery(f"A search text has at most {MOST_CHARACTERS:,} characters; this one has {len(text):,}.")
+    wanted: list[Term] = []
+    unwanted: list[Term] = []
+    for match in _TERM.finditer(text.translate(_QUOTES)):
+        term = _phrase(match["phrase"], match["open"]) if match["word"] is None else _word(match["word"])
+        if term is not None:
+            (unwanted if match["sign"] else wanted).append(term)
+    if not wanted and unwanted:
+        raise InvalidQuery("A search says what a record has, not only what it has not: add a word without a minus.")
+    if not wanted:
+        raise InvalidQuery(f"There is no word to look for in the search text {shown(text)}.")
+    if len(wanted) + len(unwanted) > MOST_TERMS:
+        raise InvalidQuery(
+            f"A search text has at most {MOST_TERMS} terms; this one has {len(wanted) + len(unwanted)}: "
+            "put words that follow each other into quotes."
+        )
+    return Search(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
+
+
+def shown(text: str) -> str:
+    """The beginning of *text*, quoted, in a form that can be printed anywhere."""
+    return ascii(text[:40]) if not text.isprintable() else repr(text[:40])
+
+
+def _phrase(text: str, is_open: str) -> Term | None:
+    return _term(text, begins=True, ends=not is_open)
+
+
+def _word(text: str) -> Term | None:
+    is_prefix = text.endswith("*")
+    return _term(text, begins=is_prefix, ends=False)
+
+
+def _term(text: str, *, begins: bool, ends: bool) -> Term | None:
+    folded = fold(text)
+    matches = list(patterns().atoms.finditer(folded))
+    if not matches:
+        return None
+    singles = [patterns().singles.match(match[0]) is not None for match in matches]
+    apart = [False] + [a.end() < b.start() for a, b in pairwise(matches)]
+    last = len(matches) - 1
+    atoms = []
+    for number, match in enumerate(matches):
+        is_short = not begins and len(match[0]) < SHORTEST_INSIDE
+        is_apart = apart[number] and singles[number - 1] == singles[number]
+        atoms.append(
+            Atom(
+                text=match[0],
+                is_singles=singles[number],
+                begins=not singles[number] and (number > 0 or begins or is_short),
+                ends=not singles[number] and (number < last or ends or is_short),
+                is_apart=is_apart,
+            )
+        )
+    return Term(tuple(atoms))
+
+
+def _stands(atom: Atom, folded: str, at: int) -> bool:
+    """Whether *atom*, which is at *at*, begins and ends a word there as it has to."""
+    if not (atom.begins or atom.ends):
+        return True
+    letters, end = patterns().letters, at + len(atom.text)
+    if atom.begins and at and letters.match(folded, at - 1, at):
+        return False
+    return not (atom.ends and letters.match(folded, end, end + 1))
