@@ -307,6 +307,8 @@ class QuickDiskMachine(EmbeddedMachine):
         super().__init__()
         self._patch.setattr(Pace, "is_quick", lambda _: True)
         self._patch.setattr(faces_module, "_BRIEF", 4_000)
+        self._patch.setattr(faces_module, "_LOW_SLACK", 2)
+        self._patch.setattr(builder_module, "_FRONT", 2_000)
         self._patch.setattr(transaction_module, "_LARGEST_SMALL", 1_000)
 
 

@@ -34,15 +34,16 @@ class Checkpointer:
 
     def __init__(self, folder: Path, connection: apsw.Connection, turn: threading.Lock, lock: ProcessLock) -> None:
         self._path = folder / DATABASE
+        self._writing = connection
         self._turn = turn
         self._lock = lock
         self._due = threading.Event()
         self._ends = False
         self._thread = threading.Thread(target=self._serve, name="execution-history-checkpoints", daemon=True)
-        connection.set_wal_hook(self._after_commit)  # instead of SQLite's own way
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve, instead of SQLite's own way."""
+        self._writing.set_wal_hook(self._after_commit)
         self._thread.start()
 
     def stop(self) -> None:

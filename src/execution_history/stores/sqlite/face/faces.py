@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from execution_history.errors import StoreError
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
@@ -21,17 +21,13 @@ from execution_history.stores.sqlite.face.builder import Builder
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
 from execution_history.stores.sqlite.face.layout import Header, render, render_record
-from execution_history.stores.sqlite.face.names import file_name
+from execution_history.stores.sqlite.face.names import file_name, tells_case
+from execution_history.stores.sqlite.face.off import CommitsWrites, Later
 from execution_history.stores.sqlite.face.slices import sync
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import WriteTransaction
-
-Later = dict[str, set[str] | None]
-"""For each workflow whose file is not current: the records it lacks, or ``None`` for all."""
 
 _log = logging.getLogger("execution_history.stores.sqlite")
-_Result = TypeVar("_Result")
 
 _MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200
@@ -53,48 +49,6 @@ class _TakesLong(Exception):  # noqa: N818 - a signal between two methods, never
         self.work = work
 
 
-class CommitsWrites(Protocol):
-    """What the faces need of the writer."""
-
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
-        """Run *work* in a transaction of its own, in the writer thread."""
-
-    def post(self, work: Callable[[], None]) -> None:
-        """Run *work* in the writer thread, outside a transaction."""
-
-
-class FacesOff:
-    """No files: what stands in for :class:`Faces` when the setting turns them off."""
-
-    def begin(self, writer: CommitsWrites) -> None:
-        """Nothing to adopt."""
-
-    def follow(self, rows: list[FaceWork]) -> Later:
-        """Nothing to bring up to date."""
-        del rows
-        return {}
-
-    def follow_briefly(self, rows: list[FaceWork]) -> tuple[Later, list[FaceWork]]:
-        """Nothing to bring up to date."""
-        del rows
-        return {}, []
-
-    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
-        """Always."""
-        del workflow_id
-        answer()
-
-    async def flush(self) -> None:
-        """Nothing to wait for."""
-
-    def problems(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 class Faces:
     """The face files of one folder.
 
@@ -106,7 +60,7 @@ class Faces:
     def __init__(self, folder: Path, reader: Reader) -> None:
         self._folder = folder
         self._reader = reader
-        self._case_sensitive = _tells_case(folder)
+        self._case_sensitive = tells_case(folder)
         self._open: OrderedDict[str, FaceFile] = OrderedDict()
         self._stale: set[str] = set()
         self._unsynced: set[str] = set()
@@ -393,13 +347,3 @@ def _lines(change: FaceChange) -> bytes:
     if change.document is not None:
         return render_record(change.document.plain())
     return b"" if change.body is None else render(change.body)
-
-
-def _tells_case(folder: Path) -> bool:
-    """Whether the file system tells ``a`` from ``A``."""
-    probe = folder / f".case.{os.getpid()}.a"
-    probe.touch(mode=0o600)
-    try:
-        return not probe.with_name(probe.name[:-1] + "A").exists()
-    finally:
-        probe.unlink(missing_ok=True)

@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from execution_history.stores.sqlite.face import edits
+from execution_history.stores.sqlite.face import edits, search
 from execution_history.stores.sqlite.face.front import Front
 from execution_history.stores.sqlite.face.layout import (
     CLOSING,
     FOOTER,
     HEADER_LIMIT,
     OPENING,
-    RECORD_START,
     SEPARATOR,
     create_time_at,
     parse_header,
@@ -20,7 +19,6 @@ from execution_history.stores.sqlite.face.layout import (
     render,
     stamp,
 )
-from execution_history.stores.sqlite.face.search import first_not_newer
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -227,11 +225,11 @@ class FaceFile:
         if text and not change.new and self._replace_remembered(change.execute_id, text):
             return True
         if not change.new and not self._is_newer(change.create_time):
-            span, window, base = self._find(change.execute_id, change.create_time)
+            span, window, base = search.find(self, change.execute_id, change.create_time)
             if span is not None and text:
                 return self._replace(span, window, base, text)
             if span is not None:
-                self._write(edits.removal(*self._with_head(window, base, span), span))
+                self._write(edits.removal(*search.with_head(self, window, base, span), span))
         if not text:
             return True
         if self._is_newest(change.create_time):
@@ -306,11 +304,11 @@ class FaceFile:
 
     def _put_among(self, create_time: int, text: bytes) -> bool:
         """Insert a record that is not the newest, before the first one that is not newer than it."""
-        at = first_not_newer(self, create_time)
+        at = search.first_not_newer(self, create_time)
         base = max(self.body_start, at - _NEAR)
         if at < self.size - len(FOOTER):
             return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
-        base = self._last_start()
+        base = search.last_start(self)
         window = self.read(base, self.size)
         end = window.rindex(b"\n    }") + len(b"\n    }")
         span = edits.Span(base, base + end)
@@ -329,53 +327,6 @@ class FaceFile:
         anchor = self.header.newest_at
         newest = create_time_at(self.read(anchor, anchor + HEADER_LIMIT), 0)
         return newest is None or create_time >= newest
-
-    def _find(self, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
-        """The record's place, with a window around it that begins a little before and ends behind it."""
-        base = max(self.body_start, self.header.newest_at - _NEAR // 4)
-        for reach in (_NEAR // 4, _NEAR * 4):
-            window = self.read(base, self.header.newest_at + reach)
-            span = edits.find_record(window, base, execute_id)
-            if span is not None or base + len(window) >= self.size:
-                return span, self._with_tail(window, base, span), base
-        return self._find_from(first_not_newer(self, create_time), execute_id, create_time)
-
-    def _find_from(self, at: int, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
-        base, reach = max(self.body_start, at - _NEAR), 2 * _NEAR
-        while True:
-            window = self.read(base, at + reach)
-            span = edits.find_record(window, base, execute_id, at - base)
-            if span is not None:
-                return span, self._with_tail(window, base, span), base
-            last = window.rfind(RECORD_START)
-            older = None if last < at - base else create_time_at(window, last)
-            if at + reach >= self.size or (older is not None and older < create_time):
-                return None, window, base
-            reach *= 4
-
-    def _with_tail(self, window: bytes, base: int, span: edits.Span | None) -> bytes:
-        """The window with what a removal has to see behind the record."""
-        while span is not None and window.find(b"\n", span.end - base) < 0 and base + len(window) < self.size:
-            window += self.read(base + len(window), base + len(window) + _NEAR)
-        return window
-
-    def _with_head(self, window: bytes, base: int, span: edits.Span) -> tuple[bytes, int]:
-        """The window, begun so far to the left that it shows what stands before the record and its gap."""
-        reach = _NEAR
-        while base > self.body_start and not window[: span.start - base].strip(b" "):
-            begin = max(self.body_start, base - reach)
-            window, base, reach = self.read(begin, base) + window, begin, reach * 4
-        return window, base
-
-    def _last_start(self) -> int:
-        """Where the oldest record begins."""
-        reach = _NEAR
-        while True:
-            begin = max(self.header.newest_at, self.size - reach)
-            start = self.read(begin, self.size).rfind(RECORD_START)
-            if start >= 0 or begin == self.header.newest_at:
-                return begin + max(start, 0)
-            reach *= 4
 
 
 def _lines(change: Shown) -> bytes:
