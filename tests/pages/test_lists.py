@@ -95,7 +95,7 @@ def test_filters_become_a_question_to_the_history() -> None:
 def test_the_last_runs_are_ticks() -> None:
     """Oldest left, as high as they were long; figures are of those that ended."""
     lines = [line(execute_id=str(number), update_time=1_000 + number * 100) for number in range(20, 0, -1)]
-    running = line(execute_status="running", now=2_000)
+    running = line(execute_status="running", now=2_000_000)
     recent = recent_of([running, *lines])
     assert [6, 16] == [recent.ticks[0].height, recent.ticks[-2].height]
     assert "running" == recent.ticks[-1].status

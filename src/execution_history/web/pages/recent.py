@@ -41,9 +41,10 @@ class Recent:
 
 def recent_of(lines: list[RunLine]) -> Recent:
     """What there is to say of *lines*, which are in the order of lists: newest first."""
-    longest = max((line.duration for line in lines), default=0) or 1
+    # One that goes on, perhaps for days, would make all others look short.
+    longest = max((line.duration for line in lines if line.status != "running"), default=0) or 1
     ticks = tuple(
-        Tick(line.execute_id, line.status, line.create_time, line.duration, 6 + 10 * line.duration // longest)
+        Tick(line.execute_id, line.status, line.create_time, line.duration, 6 + min(10, 10 * line.duration // longest))
         for line in reversed(lines)
     )
     durations = sorted(line.duration for line in lines if line.status in _ENDED)
