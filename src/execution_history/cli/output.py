@@ -77,7 +77,7 @@ class Output:
         self._write(encode(value))
 
     def forget_answers(self) -> None:
-        """Nobody reads the answers any more: no fault, and what is still buffered must not become one."""
+        """Nobody takes the answers any more: what is still buffered must not become a fault of its own."""
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -97,6 +97,7 @@ class Session:
             case ExecutionHistoryError():
                 code, sentence = code_of(error), str(error)
             case OSError():
+                self.output.forget_answers()
                 code, sentence = ExitCode.FAULT, self.say("error.machine", reason=error.strerror or str(error))
             case _:
                 code, sentence = ExitCode.FAULT, self.say("error.fault", kind=type(error).__name__)
