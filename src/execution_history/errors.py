@@ -6,11 +6,16 @@
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
     │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
     │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
-    │   └── InvalidStatus              a status that is none of the four
+    │   ├── InvalidStatus              a status that is none of the four
+    │   └── ImportFailed               what was to be imported cannot be read
+    ├── ExecutionNotFound (LookupError) there is no such execution, or none that fits
+    ├── ExportFailed                   what was to be exported cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   no such Coze account, or it has no token
+    ├── NotInterrupted                 there is no question to answer
+    ├── UpstreamRefused                Coze could not be asked, or would not tell
     └── StoreError                     the disk or the database, not the caller
         ├── StoreBusy                  another process held the store for too long
         ├── StoreFull                  no space left
@@ -57,6 +62,18 @@ class InvalidStatus(InvalidInput):
         )
 
 
+class ImportFailed(InvalidInput):
+    """A file, folder or database that was to be imported is missing, or is nothing that can be imported."""
+
+
+class ExecutionNotFound(ExecutionHistoryError, LookupError):
+    """There is no execution of that id, or none that fits what was asked for; nothing was changed."""
+
+
+class ExportFailed(ExecutionHistoryError):
+    """An export could not be written to its destination, where nothing of it is left."""
+
+
 class ExecutionExists(ExecutionHistoryError):
     """The workflow already has an execution with this id; the stored one is unchanged."""
 
@@ -88,6 +105,14 @@ class SettingsError(ExecutionHistoryError):
 
 class AccountError(ExecutionHistoryError):
     """The named Coze account is not configured, or has no token."""
+
+
+class NotInterrupted(ExecutionHistoryError):
+    """The execution does not wait for an answer; its record is unchanged."""
+
+
+class UpstreamRefused(ExecutionHistoryError):
+    """The upstream could not be reached, or does not tell what it was asked; the message says which."""
 
 
 class StoreError(ExecutionHistoryError):

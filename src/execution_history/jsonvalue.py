@@ -47,7 +47,8 @@ _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
 _DIGITS_OF_64_BITS: Final = 19
-_PLAIN: Final = (str, bool, int, float, type(None))
+_PLAIN: Final = (str, bool, int, float, type(None), orjson.Fragment)
+_LEAVES: Final = frozenset({str, bool, int, type(None)})
 
 
 def encode(value: object) -> bytes:
@@ -59,7 +60,7 @@ def encode(value: object) -> bytes:
         document = orjson.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return orjson.dumps(_Walk().plain(value, 0))
-    if b"null" in document and _holds_non_finite(value):
+    if type(value) is not str and b"null" in document and _holds_non_finite(value):
         return orjson.dumps(_Walk().plain(value, 0))
     return document
 
@@ -98,6 +99,8 @@ def _holds_non_finite(value: object) -> bool:
     stack = [value]
     while stack:
         item = stack.pop()
+        if type(item) in _LEAVES:
+            continue
         if isinstance(item, float):
             if not math.isfinite(item):
                 return True

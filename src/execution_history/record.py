@@ -6,7 +6,7 @@ ids are passed in.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
 
 import orjson
@@ -71,12 +71,13 @@ _MAX_MILLISECONDS: Final = 253_402_300_799_999  # the end of the year 9999
 _MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
-    """A record's bytes together with the facts that a store finds, sorts and counts it by.
+    """A record's bytes together with the facts that a store finds, sorts and counts it by. It is never changed.
 
     ``body`` is compact UTF-8 JSON of the 19 keys; the other fields repeat what stands in it. ``upstream_id`` is
-    ``metadata["coze_execute_id"]`` where that is a text.
+    ``metadata["coze_execute_id"]`` where that is a text. ``parts``, where it is known, is the record as it was written
+    into ``body``: a later change starts from it without reading the body again.
     """
 
     workflow_id: str
@@ -86,6 +87,8 @@ class Document:
     status: str
     body: bytes
     upstream_id: str | None = None
+    parts: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    _plain: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, record: dict[str, Any], body: bytes, upstream_id: object = None) -> "Document":
@@ -97,8 +100,17 @@ class Document:
             record["update_time"],
             record["execute_status"],
             body,
-            upstream_id if _is_identifier(upstream_id) else None,
+            upstream_id if upstream_id is not None and _is_identifier(upstream_id) else None,
         )
+
+    def plain(self) -> dict[str, Any]:
+        """The record as plain values, read once.
+
+        Whoever began or changed the record gets this very dict once the call is over; until then it is for looking at.
+        """
+        if self._plain is None:
+            self._plain = orjson.loads(self.body)
+        return self._plain
 
 
 def check_identifier(what: str, value: object) -> str:
@@ -162,25 +174,27 @@ def new_document(
         "workflow_id": workflow_id,
         "create_time": now,
         "update_time": now,
+        "metadata": {} if metadata is None else orjson.loads(encode(metadata)),
     }
     if parameters is not None:
         record["input_parameters"] = orjson.Fragment(encode(parameters))
-    if metadata is not None:
-        record["metadata"] = orjson.Fragment(encode(metadata))
     for key, value in fields.items():
         if value is not None:
             record[key] = orjson.Fragment(encode(value))
     upstream_id = metadata.get(UPSTREAM_KEY) if isinstance(metadata, Mapping) else None
-    return Document.of(record, orjson.dumps(record), upstream_id)
+    document = Document.of(record, orjson.dumps(record), upstream_id)
+    document.parts = record
+    return document
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordChange:
     """What an update asks for. Only what is given changes; ``metadata`` is merged key by key.
 
     ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes.
     ``only_from``, when given, names the statuses in which the change applies at all, and ``only_while`` maps
     metadata keys to the values that they must have: any other record is left as it is (compare-and-set).
+    ``made`` is the document that came of it when it was applied last.
     """
 
     now: int
@@ -189,6 +203,7 @@ class RecordChange:
     metadata: dict[str, bytes]
     only_from: frozenset[str] | None = None
     only_while: Mapping[str, object] | None = None
+    made: Document | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -209,12 +224,15 @@ class RecordChange:
         Raises:
             InvalidStatus: *status* is none of the four.
         """
+        changed = dict.fromkeys(cleared, b"null") if cleared else {}
+        for key, value in fields.items() if fields else ():
+            if value is not None:
+                changed[key] = encode(value)
         return cls(
             now,
             None if status is None else check_status(status),
-            dict.fromkeys(cleared, b"null")
-            | {key: encode(value) for key, value in (fields or {}).items() if value is not None},
-            {str(key): encode(value) for key, value in (metadata or {}).items()},
+            changed,
+            {str(key): encode(value) for key, value in metadata.items()} if metadata else {},
             only_from,
             only_while,
         )
@@ -223,18 +241,19 @@ class RecordChange:
         """How many bytes the change brings, roughly."""
         return sum(map(len, self.fields.values())) + sum(map(len, self.metadata.values()))
 
-    def apply(self, body: bytes) -> Document | None:
+    def apply(self, body: bytes, parts: Mapping[str, Any] | None = None) -> Document | None:
         """The changed document, or ``None`` when ``only_from`` or ``only_while`` excludes the record.
 
         ``update_time`` becomes *now*, or one more than it was where the clock has not moved: it always
         rises, so that of two versions of a record the later one can be told. The time at which a run ended stays
         known: the first later change of a record that is not running keeps it as ``metadata["ended_at"]``, and a change
-        of the status drops that key.
+        of the status drops that key. *parts* is what the record was written from (:attr:`Document.parts`), where that
+        is known.
 
         Raises:
             IllegalTransition: the record has ended and another status was asked for.
         """
-        record: dict[str, Any] = orjson.loads(body)
+        record: dict[str, Any] = orjson.loads(body) if parts is None else {**parts}
         current = record["execute_status"]
         if self.only_from is not None and current not in self.only_from:
             return None
@@ -252,11 +271,32 @@ class RecordChange:
         for key, value in self.fields.items():
             record[key] = orjson.Fragment(value)
         if self.metadata:
-            record["metadata"] = {**kept, **{key: orjson.Fragment(v) for key, v in self.metadata.items()}}
+            record["metadata"] = kept = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
         record["update_time"] = max(self.now, record["update_time"] + 1)
-        changed = self.metadata.get(UPSTREAM_KEY)
-        upstream_id = kept.get(UPSTREAM_KEY) if changed is None else orjson.loads(changed)
-        return Document.of(record, orjson.dumps(record), upstream_id)
+        self.made = Document.of(record, orjson.dumps(record), kept.get(UPSTREAM_KEY))
+        self.made.parts = record
+        return self.made
+
+
+def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
+    """The document of a record that is exactly as we write it, with *body* as its bytes; ``None`` when it is not.
+
+    *record* is what *body* says. Nothing is mended here: :func:`adopt_record` does that.
+    """
+    if (
+        tuple(record) != KEYS
+        or not isinstance(record["metadata"], dict)
+        or not isinstance(record["execute_status"], str)
+    ):
+        return None
+    if not _is_identifier(record["workflow_id"]) or not _is_identifier(record["execute_id"]):
+        return None
+    times = record["create_time"], record["update_time"]
+    if not all(type(time) is int and 0 <= time <= _MAX_MILLISECONDS for time in times) or times[0] > times[1]:
+        return None
+    if record["input_parameters"] is None or record["run_mode"] is None or record["is_output_trimmed"] is None:
+        return None
+    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if orjson.dumps(record) == body else None
 
 
 def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:

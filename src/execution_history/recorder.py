@@ -37,8 +37,9 @@ RECORDER_KEY: Final = "recorder"
 _RETRY_SECONDS: Final = 1.0
 _AT_ONCE: Final = 500
 _MODE_ASYNC: Final = 2
+_LONGEST_ASYNC_MS: Final = 26 * 3600 * 1000  # Coze ends an asynchronous run after 24 hours (coze-protocol 1.2)
 
-_RECORDER_DIED: Final = (
+RECORDER_DIED: Final = (
     "The program that recorded this run ended before the run did; what became of the run is not known."
 )
 
@@ -87,14 +88,14 @@ class Recorder:
         self._tending = asyncio.create_task(self._tend())
 
     async def aclose(self) -> None:
-        """Write what can be written and give the lease up. The store stays open."""
+        """Write what can be written, put the rest aside, and give the lease up. The store stays open."""
         if self._tending is not None:
             self._tending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._tending
+        await self.outbox.aclose()
         with contextlib.suppress(ExecutionHistoryError):
             await self.store.open()
-            await self.outbox.save()
             await self.store.renew_lease(self.owner, 0)
 
     def problems(self) -> tuple[str, ...]:
@@ -139,12 +140,19 @@ class Recorder:
             await self.outbox.write(document.workflow_id, document.execute_id, document)
         return Recording(self, document.workflow_id, document.execute_id, document.create_time)
 
-    async def reopen(self, record: Mapping[str, Any], *, metadata: Mapping[str, object] | None = None) -> "Recording":
+    async def reopen(
+        self,
+        record: Mapping[str, Any],
+        *,
+        metadata: Mapping[str, object] | None = None,
+        question: dict[str, Any] | None = None,
+    ) -> "Recording":
         """Go on with the record of an interrupted run: it is running again, and this recorder's.
 
         Args:
             record: the stored record, parsed.
             metadata: what is known of the continuation; merged.
+            question: what the run was asking; it asks it still if the answer does not reach it.
 
         Raises:
             StoreError: only where recording is required: the record could not be written.
@@ -161,7 +169,7 @@ class Recorder:
             await self.store.update(*key, change)
         else:
             await self.outbox.write(*key, change)
-        return Recording(self, *key, record["create_time"], record["node_execute_status"])
+        return Recording(self, *key, record["create_time"], record["node_execute_status"], question)
 
     async def _tend(self) -> None:
         interval = self._lease_ms / 3000
@@ -183,8 +191,8 @@ class Recorder:
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.
 
-        A run whose id upstream is known is offered to :attr:`takes_over` first. Without that, one that was accepted
-        asynchronously is left alone: it goes on upstream without a recorder.
+        A run whose id upstream is known is offered to :attr:`takes_over` first. Where nobody takes it over, one that
+        was accepted asynchronously is left alone for as long as it may go on upstream without a recorder.
         """
         now, ended = self.clock(), 0
         leases = await self.store.leases()
@@ -193,14 +201,14 @@ class Recorder:
             owner = record["metadata"].get(RECORDER_KEY)
             if not isinstance(owner, str) or owner == self.owner:
                 continue
-            is_known = isinstance(record["metadata"].get(UPSTREAM_KEY), str)
-            if record["run_mode"] == _MODE_ASYNC and is_known and self.takes_over is None:
-                continue
             expires = leases.get(owner, record["update_time"] + self._lease_ms)
             if expires >= now and not is_dead(owner):
                 continue
-            if is_known and self.takes_over is not None and await self.takes_over(record):
-                continue
+            if isinstance(record["metadata"].get(UPSTREAM_KEY), str):
+                if self.takes_over is not None and await self.takes_over(record):
+                    continue
+                if record["run_mode"] == _MODE_ASYNC and record["create_time"] > now - _LONGEST_ASYNC_MS:
+                    continue
             ended += await self._end_orphan(record, min(expires - self._lease_ms, now), now)
         return ended
 
@@ -208,7 +216,7 @@ class Recorder:
         change = RecordChange.of(
             now,
             status="interrupted",
-            fields={"error_message": _RECORDER_DIED},
+            fields={"error_message": RECORDER_DIED},
             metadata={
                 "proof": "recorder_died",
                 "transition": {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
@@ -220,16 +228,26 @@ class Recorder:
 
 
 class Recording:
-    """The open record of one run; ``timeline`` is what an earlier part of it has left, when it goes on."""
+    """The open record of one run.
+
+    ``timeline`` is what an earlier part of the run has left, and ``question`` what it was asking, when it goes on.
+    """
 
     def __init__(
-        self, recorder: Recorder, workflow_id: str, execute_id: str, create_time: int, timeline: object = None
+        self,
+        recorder: Recorder,
+        workflow_id: str,
+        execute_id: str,
+        create_time: int,
+        timeline: object = None,
+        question: dict[str, Any] | None = None,
     ) -> None:
         self._recorder = recorder
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         self.create_time = create_time
         self.timeline = timeline
+        self.question = question
         self._snapshot: Snapshot | None = None
         self._dirty = False
         self._saving: asyncio.Task[None] | None = None

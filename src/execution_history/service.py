@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
@@ -109,7 +109,7 @@ class ExecutionHistoryService(HistoryReading):
         )
         await self.store.open()
         await self.store.create(document)
-        return parsed(document.body)
+        return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
         self,
@@ -152,7 +152,10 @@ class ExecutionHistoryService(HistoryReading):
             return None
         await self.store.open()
         body = await self.store.update(workflow_id, execute_id, change)
-        return None if body is None else parsed(body)
+        if body is None:
+            return None
+        made = change.made  # what the store may have read already
+        return cast("ExecutionRecord", made.plain()) if made is not None and made.body is body else parsed(body)
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one.

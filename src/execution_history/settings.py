@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     """How long connecting to an upstream may take."""
     drain_limit_seconds: float = Field(default=1800, gt=0)
     """How long an upstream is still read after its caller has hung up."""
+    largest_recorded_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
+    """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
     progress_interval_ms: int = Field(default=1000, ge=50)
     """How often the progress of a stream is saved."""
     require_recording: bool = False

@@ -20,7 +20,7 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
@@ -37,6 +37,14 @@ class Page:
     documents: Sequence[bytes]
     total: int
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records as stored bytes, and the place from which the next batch goes on; ``None`` at the end."""
+
+    documents: Sequence[bytes]
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +116,11 @@ class HistoryStore(Protocol):
             IllegalTransition: the record has ended and the change asks for another status.
         """
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """Bring records from elsewhere in; idempotent.
 
-        A record that is there already is replaced when the other's ``update_time`` is newer.
+        A record that is there already is replaced when the other's ``update_time`` is newer. With *settle* the call
+        flushes too; whoever merges many times in a row does that once, at the end.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -125,6 +134,13 @@ class HistoryStore(Protocol):
 
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """At most *limit* records of all workflows, in the order in which they came; for reading a store whole.
+
+        *after* is 0 for the first batch and the ``next`` of the batch before for every other. Large records make a
+        batch shorter. Changing a record does not move it; each is given as it is when its batch is read.
+        """
 
     async def select(self, query: RecordQuery) -> Selection:
         """One page of the records that ``query.filter`` means, in the order that *query* asks for.
@@ -177,3 +193,12 @@ class HistoryStore(Protocol):
 
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A store that other processes can open too."""
+
+    @property
+    def location(self) -> str:
+        """Its name, the same in every process of this machine."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from execution_history.coze import CozeRunner, Upstream
+from execution_history.coze import CozeRunner, Reconciler, Upstream
 from execution_history.recorder import Recorder
 from execution_history.sandbox import Sandbox, serve_sandbox
 from execution_history.service import ExecutionHistoryService
@@ -20,7 +20,9 @@ class Application:
     settings: Settings
     service: ExecutionHistoryService
     recorder: Recorder
+    upstream: Upstream
     runner: CozeRunner
+    reconciler: Reconciler
     sandbox: Sandbox | None
 
 
@@ -51,14 +53,18 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
             lease_seconds=settings.lease_seconds,
             require_recording=settings.require_recording,
         )
-        await recorder.start()
-        stack.push_async_callback(recorder.aclose)
         upstream = Upstream(
             accounts,
             recorder,
             timeout_seconds=settings.upstream_timeout_seconds,
             connect_seconds=settings.connect_timeout_seconds,
             drain_limit_seconds=settings.drain_limit_seconds,
+            largest_recorded=settings.largest_recorded_bytes,
         )
+        reconciler = Reconciler(recorder, upstream)
+        recorder.takes_over = reconciler.take_over
+        await recorder.start()
+        stack.push_async_callback(recorder.aclose)
         stack.push_async_callback(upstream.aclose)
-        yield Application(settings, service, recorder, CozeRunner(recorder, upstream), running)
+        runner = CozeRunner(recorder, upstream)
+        yield Application(settings, service, recorder, upstream, runner, reconciler, running)

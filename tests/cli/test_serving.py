@@ -144,6 +144,17 @@ def test_a_sandbox_serves_alone(tmp_path: Path) -> None:
     assert (0, b"Stopped.\n") == (process.returncode, err)
 
 
+def test_a_sandbox_can_stand_for_coze_studio(tmp_path: Path) -> None:
+    """With --studio it says so, and closes the paths that Coze Studio closes."""
+    with started("sandbox", *FREE, "--studio", "--json", folder=tmp_path) as process:
+        announced = read_document(process.stdout)
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            get(announced["base_url"] + "/v1/workflows", Authorization=f"Bearer {announced['token']}")
+        body = orjson.loads(refused.value.read())
+        refused.value.close()
+    assert ("studio", 700012006) == (announced["flavour"], body["code"])
+
+
 def test_requests_are_logged_only_when_asked_for(tmp_path: Path) -> None:
     """--access-log writes a line for each to the standard error."""
     with started("serve", *FREE, "--access-log", "--json", folder=tmp_path) as process:

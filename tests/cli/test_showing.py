@@ -190,7 +190,7 @@ def test_a_run_of_another_workflow_is_not_found(call: Call, history: History) ->
 
 
 def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History) -> None:
-    """The call can be copied: it has the event id and no token."""
+    """The command can be copied."""
     interrupt = {
         "event_id": "111/1",
         "type": 5,
@@ -201,8 +201,7 @@ def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History)
     lines = shown(call)
     at = lines.index("The workflow asks: Where to?")
     assert "  city (string, required): Where to go" == lines[at + 1]
-    assert "https://api.coze.com/v1/workflow/stream_resume" in lines[at + 3]
-    assert '"event_id":"111/1","interrupt_type":5' in lines[at + 4]
+    assert lines[at + 2].startswith("To answer it: execution-history resume ")
 
 
 def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> None:

@@ -9,8 +9,12 @@ import pytest
 from cozepy import (
     AsyncCoze,
     AsyncTokenAuth,
+    ChatEvent,
+    ChatEventType,
+    ChatStatus,
     Coze,
     CozeAPIError,
+    Message,
     TokenAuth,
     WorkflowEvent,
     WorkflowEventType,
@@ -205,3 +209,131 @@ async def test_the_sdk_stumbles_over_line_separators(coze: AsyncCoze) -> None:
     """Raw U+2028 splits a line for the SDK, as it does upstream."""
     with pytest.raises(ValidationError):
         await events(coze, "chinese")
+
+
+HELLO = [Message.build_user_question_text("Hello")]
+
+
+async def chat(coze: AsyncCoze, name: str, said: str = "Hello", conversation_id: str | None = None) -> list[ChatEvent]:
+    """Return what the SDK makes of a chat."""
+    messages = [Message.build_user_question_text(said)]
+    stream = coze.workflows.chat.stream(
+        workflow_id=IDS[name], additional_messages=messages, bot_id="71", conversation_id=conversation_id
+    )
+    return [event async for event in stream]
+
+
+async def test_the_sdk_chats(coze: AsyncCoze) -> None:
+    """Every event of a chat is understood; done is swallowed by the SDK."""
+    received = await chat(coze, "long_stream")
+
+    assert {event.event for event in received} == {
+        ChatEventType.CONVERSATION_CHAT_CREATED,
+        ChatEventType.CONVERSATION_CHAT_IN_PROGRESS,
+        ChatEventType.CONVERSATION_MESSAGE_DELTA,
+        ChatEventType.CONVERSATION_MESSAGE_COMPLETED,
+        ChatEventType.CONVERSATION_CHAT_COMPLETED,
+    }
+    last = received[-1].chat
+    assert last is not None
+    assert last.usage is not None
+    assert (last.status, last.bot_id, last.usage.token_count) == (ChatStatus.COMPLETED, "71", 1_920)
+
+
+async def test_the_synchronous_sdk_chats(sync_coze: Coze) -> None:
+    """The synchronous client reads the same chat, and its log id."""
+
+    def read() -> tuple[str, list[ChatEvent]]:
+        stream = sync_coze.workflows.chat.stream(
+            workflow_id=IDS["short_answer"], additional_messages=HELLO, app_id="72", parameters={"city": "Oslo"}
+        )
+        received = list(stream)
+        return stream.response.logid or "", received
+
+    log_id, received = await anyio.to_thread.run_sync(read)
+    said = [event.message.content for event in received if event.message and event.message.type == "answer"]
+    assert (len(log_id), len(received)) == (32, 7)
+    assert json.loads(said[-1])["parameters"] == {"USER_INPUT": "Hello", "city": "Oslo"}
+
+
+async def test_the_sdk_goes_on_with_an_interrupted_chat(coze: AsyncCoze) -> None:
+    """A chat that waits is answered by chatting in its conversation."""
+    asked = (await chat(coze, "asks_a_question"))[-1].chat
+    assert asked is not None
+    received = await chat(coze, "asks_a_question", "Oslo", asked.conversation_id)
+    said = [event.message.content for event in received if event.message]
+
+    assert asked.status is ChatStatus.REQUIRES_ACTION
+    assert "Oslo" in "".join(said)
+    assert received[-1].event == ChatEventType.CONVERSATION_CHAT_COMPLETED
+
+
+async def test_the_sdk_sees_a_failed_chat(coze: AsyncCoze) -> None:
+    """A failing chat ends with its error and no exception."""
+    failed = (await chat(coze, "fails_in_a_node"))[-1].chat
+
+    assert failed is not None
+    assert failed.last_error is not None
+    assert (failed.status, failed.last_error.code) == (ChatStatus.FAILED, 720702017)
+
+
+async def test_the_sdk_raises_for_a_refused_chat(coze: AsyncCoze) -> None:
+    """Without messages, the SDK sends an empty list and raises what it is told."""
+    with pytest.raises(CozeAPIError) as caught:
+        [event async for event in coze.workflows.chat.stream(workflow_id=IDS["short_answer"], bot_id="71")]
+
+    assert caught.value.code == 4000
+
+
+async def test_the_sdk_polls_until_nothing_is_known(coze: AsyncCoze) -> None:
+    """A history that is forgotten is the SDK's own error with the code 4200."""
+    runs = coze.workflows.runs
+    execute_id = (await runs.create(workflow_id=IDS["forgotten"])).execute_id or ""
+    with pytest.raises(CozeAPIError) as caught:
+        await runs.run_histories.retrieve(workflow_id=IDS["forgotten"], execute_id=execute_id)
+
+    assert caught.value.code == 4200
+
+
+async def test_the_sdk_reads_an_expired_history(coze: AsyncCoze) -> None:
+    """An expired output is an empty text that counts as trimmed."""
+    runs = coze.workflows.runs
+    execute_id = (await runs.create(workflow_id=IDS["output_expired"])).execute_id or ""
+    history = await runs.run_histories.retrieve(workflow_id=IDS["output_expired"], execute_id=execute_id)
+
+    assert (history.execute_status, history.output) == (WorkflowExecuteStatus.SUCCESS, "")
+    assert history.is_output_trimmed
+
+
+async def test_the_sdk_uploads(coze: AsyncCoze, sync_coze: Coze) -> None:
+    """A file goes up from both clients, and its description can be asked for."""
+    uploaded = await coze.files.upload(file=("a.txt", b"x" * 100_000))
+    retrieved = await coze.files.retrieve(file_id=uploaded.id)
+    again = await anyio.to_thread.run_sync(lambda: sync_coze.files.upload(file=("b.txt", b"yy")))
+
+    assert (uploaded.bytes, uploaded.file_name) == (100_000, "a.txt")
+    assert (retrieved.bytes, retrieved.created_at) == (100_000, uploaded.created_at)
+    assert (again.bytes, again.file_name) == (2, "b.txt")
+
+
+async def test_the_sdk_describes_a_workflow(coze: AsyncCoze, sync_coze: Coze) -> None:
+    """The detail of a workflow is read by both clients."""
+    workflow_id = IDS["short_answer"]
+    detail = (await coze.workflows.retrieve(workflow_id=workflow_id)).workflow_detail
+    again = await anyio.to_thread.run_sync(lambda: sync_coze.workflows.retrieve(workflow_id=workflow_id))
+
+    assert (detail.workflow_id, detail.workflow_name) == (workflow_id, "short_answer")
+    assert again.workflow_detail == detail
+
+
+async def test_the_sdk_lists_versions(coze: AsyncCoze, sync_coze: Coze) -> None:
+    """All versions are found page by page, the newest first."""
+    workflow_id = IDS["short_answer"]
+    found = [entry async for entry in await coze.workflows.versions.list(workflow_id=workflow_id, page_size=2)]
+    again = await anyio.to_thread.run_sync(
+        lambda: [entry.version for entry in sync_coze.workflows.versions.list(workflow_id=workflow_id)]
+    )
+
+    assert [entry.version for entry in found] == ["v0.0.3", "v0.0.2", "v0.0.1"]
+    assert {entry.workflow_id for entry in found} == {workflow_id}
+    assert again == ["v0.0.3", "v0.0.2", "v0.0.1"]

@@ -1,6 +1,7 @@
 """Playing executions without a socket: time, memory, and callers who leave."""
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
 
@@ -15,8 +16,9 @@ from execution_history.sandbox.executions import (
 )
 from execution_history.sandbox.ids import IdFactory
 from execution_history.sandbox.refusal import RefusedError
-from execution_history.sandbox.requests import RunRequest, read_run
-from execution_history.sandbox.steps import Finished, Pause
+from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_run
+from execution_history.sandbox.scripts import QUESTION_INTERRUPT
+from execution_history.sandbox.steps import Finished, Packet, Pause
 
 pytestmark = pytest.mark.anyio
 
@@ -43,12 +45,26 @@ def pauses(execution: Execution) -> list[int]:
 async def test_a_run_goes_on_when_nobody_listens() -> None:
     """An execution reaches its end though its caller has left."""
     engine = Engine(delay_ms=0, pace_ms=0)
-    execution, outlet = engine.start(request("long_stream"), RunMode.STREAM, "log")
+    execution, outlet = engine.start(request("long_stream", packets=1_000), RunMode.STREAM, "log")
+    outlet.abandon()
     with anyio.fail_after(10):
         while await outlet.get() is not None:
             pass
 
     assert execution.status is ExecuteStatus.SUCCESS
+
+
+async def test_a_run_waits_for_a_reader_who_is_slow() -> None:
+    """However long a stream is, only a few of its steps are held for a reader who has not come for them yet."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    _, outlet = engine.start(request("long_stream", packets=1_000), RunMode.STREAM, "log")
+    first = await outlet.get()
+    for _ in range(1_000):
+        await anyio.lowlevel.checkpoint()
+
+    assert isinstance(first, Packet)
+    assert outlet._steps.qsize() == 64
+    await engine.aclose()
 
 
 async def test_closing_stops_what_is_played() -> None:
@@ -57,8 +73,28 @@ async def test_closing_stops_what_is_played() -> None:
     execution, outlet = engine.start(request("slow_answer"), RunMode.STREAM, "log")
     await engine.aclose()
 
-    assert outlet.get_nowait() is None
+    assert await outlet.get() is None
     assert execution.status is ExecuteStatus.RUNNING
+
+
+@pytest.mark.parametrize(("mode", "is_accepted"), [(None, True), (RunMode.SYNC, True), (RunMode.STREAM, False)])
+async def test_a_run_is_resumed_the_way_it_was_started(mode: RunMode | None, *, is_accepted: bool) -> None:
+    """An asynchronous run goes on when it is resumed like one, or when any way will do, as in Coze Studio."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    execution, outlet = engine.start(request("asks_a_question"), RunMode.ASYNC, "log")
+    while await outlet.get() is not None:
+        pass
+    assert execution.interruption is not None
+    answer = ResumeRequest(execution.workflow_id, execution.interruption.event_id, "Oslo", QUESTION_INTERRUPT)
+
+    if is_accepted:
+        _, outlet = engine.resume(answer, mode)
+        while await outlet.get() is not None:
+            pass
+    else:
+        with pytest.raises(RefusedError, match="the way it was started"):
+            engine.resume(answer, mode)
+    assert is_accepted == (execution.status is ExecuteStatus.SUCCESS)
 
 
 async def test_a_slow_workflow_takes_the_delay_of_its_sandbox() -> None:

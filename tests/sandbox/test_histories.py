@@ -176,3 +176,74 @@ async def test_an_execution_belongs_to_its_workflow(client: httpx.AsyncClient) -
     path = f"/v1/workflows/{IDS['long_stream']}/run_histories/{answer['execute_id']}"
 
     assert (await client.get(path)).json()["code"] == 4200
+
+
+async def node_output(client: httpx.AsyncClient, name: str, execute_id: str, uuid: str) -> dict[str, Any]:
+    """Return the answer to the question what an output node put out."""
+    path = f"/v1/workflows/{IDS[name]}/run_histories/{execute_id}/execute_nodes/{uuid}"
+    answer: dict[str, Any] = (await client.get(path)).json()
+    return answer
+
+
+async def test_each_output_node_is_told_whole_when_asked_for_alone(client: httpx.AsyncClient) -> None:
+    """What a history trims of several output nodes, execute_nodes gives whole, node by node."""
+    entry = await history_after_run(client, "large_output", parameters={"size": 8_000_000, "nodes": 3})
+
+    outputs, nodes = json.loads(entry["output"]), entry["node_execute_status"]
+    assert list(nodes) == ["Report", "Report 2", "Report 3"]
+    assert entry["is_output_trimmed"] is True
+    for title, node in nodes.items():
+        answer = await node_output(client, "large_output", entry["execute_id"], node["node_execute_uuid"])
+        assert (len(outputs[title]), len(answer["data"]["node_output"])) == (1_048_576, 2_000_000)
+        assert answer["data"]["node_output"].startswith(outputs[title])
+
+
+async def test_a_forgotten_execution_is_unknown_once_it_has_ended(client: httpx.AsyncClient) -> None:
+    """run_histories answers with code 4200, as an upstream does that no longer knows the run."""
+    answer = (await run(client, "forgotten")).json()
+    path = f"/v1/workflows/{IDS['forgotten']}/run_histories/{answer['execute_id']}"
+
+    assert (await client.get(path)).json()["code"] == 4200
+
+
+async def test_a_forgotten_execution_is_known_while_it_runs(client: httpx.AsyncClient) -> None:
+    """Only what has ended is forgotten."""
+    answer = (await run(client, "forgotten", is_async=True, parameters={"delay_ms": 600_000})).json()
+
+    assert (await history(client, "forgotten", answer["execute_id"]))["execute_status"] == "Running"
+
+
+async def test_forgetting_can_wait_for_some_polls(client: httpx.AsyncClient) -> None:
+    """The setting polls says how often the end is told before it is forgotten, nodes included."""
+    answer = (await run(client, "forgotten", parameters={"polls": 2})).json()
+    told = [await history(client, "forgotten", answer["execute_id"]) for _ in range(2)]
+    uuid = told[0]["node_execute_status"]["Report"]["node_execute_uuid"]
+    path = f"/v1/workflows/{IDS['forgotten']}/run_histories/{answer['execute_id']}"
+
+    assert [entry["execute_status"] for entry in told] == ["Success", "Success"]
+    assert (await client.get(path)).json()["code"] == 4200
+    assert (await node_output(client, "forgotten", answer["execute_id"], uuid))["code"] == 4200
+
+
+async def test_an_output_expires(client: httpx.AsyncClient) -> None:
+    """An expired entry still says Success and what it used, but has no output, which counts as trimmed."""
+    entry = await history_after_run(client, "output_expired")
+
+    assert (entry["execute_status"], entry["output"], entry["is_output_trimmed"]) == ("Success", "", True)
+    assert entry["node_execute_status"] == {}
+    assert entry["usage"]["token_count"] == 1_920
+
+
+async def test_an_output_is_told_as_often_as_was_asked_for(client: httpx.AsyncClient) -> None:
+    """With polls, the first histories have the output, and its nodes can be asked for until the last of them."""
+    answer = (await run(client, "output_expired", parameters={"polls": 2})).json()
+    first = await history(client, "output_expired", answer["execute_id"])
+    uuid = first["node_execute_status"]["Report"]["node_execute_uuid"]
+    node = await node_output(client, "output_expired", answer["execute_id"], uuid)
+    second = await history(client, "output_expired", answer["execute_id"])
+    third = await history(client, "output_expired", answer["execute_id"])
+
+    assert node["data"]["node_output"] == "Day 1 of 2 is planned."
+    assert (second["output"], second["is_output_trimmed"]) == (first["output"], False)
+    assert (third["output"], third["is_output_trimmed"]) == ("", True)
+    assert (await node_output(client, "output_expired", answer["execute_id"], uuid))["code"] == 4200

@@ -16,6 +16,7 @@ POSTS = (
     "/v1/workflow/stream_run",
     "/v1/workflow/stream_resume",
     "/v1/workflows/resume",
+    "/v1/workflows/chat",
 )
 
 

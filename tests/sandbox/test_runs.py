@@ -120,6 +120,28 @@ async def test_an_async_run_ends_in_its_history(client: httpx.AsyncClient) -> No
     assert json.loads(json.loads(entry["output"])["Output"])["output"] == "Received 1 parameters: delay_ms."
 
 
+async def test_an_async_run_can_fail(client: httpx.AsyncClient) -> None:
+    """A run that fails in the background is Running first, and its history then says why."""
+    slow = await run(client, "fails_later", is_async=True, delay_ms=600_000)
+    path = f"/v1/workflows/{IDS['fails_later']}/run_histories/{slow['execute_id']}"
+    (before,) = (await client.get(path)).json()["data"]
+    quick = await run(client, "fails_later", is_async=True)
+    after = await settled(client, "fails_later", quick["execute_id"])
+
+    assert before["execute_status"] == "Running"
+    assert (after["execute_status"], after["error_code"]) == ("Fail", "720702017")
+
+
+async def test_an_async_run_can_ask(client: httpx.AsyncClient) -> None:
+    """A run that asks in the background is polled until its question, resumed, and polled until its end."""
+    started = await run(client, "asks_later", is_async=True)
+    waiting = await settled(client, "asks_later", started["execute_id"])
+    await resume(client, "asks_later", waiting["interrupt_data"], "Oslo")
+    entry = await settled(client, "asks_later", started["execute_id"])
+
+    assert json.loads(json.loads(entry["output"])["Output"])["answer"] == "Oslo"
+
+
 async def test_a_question_comes_as_interrupt_data(client: httpx.AsyncClient) -> None:
     """A run that stops at a question has no data but the question and where to answer it."""
     answer = await run(client, "asks_a_question")

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from starlette.types import Message
 
-from execution_history.sandbox import WORKFLOWS, AddressError, Sandbox, create_sandbox, serve_sandbox
+from execution_history.sandbox import WORKFLOWS, AddressError, Flavour, Sandbox, create_sandbox, serve_sandbox
 from execution_history.sandbox.app import sandbox_application
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.executions import Execution
@@ -242,19 +242,33 @@ async def test_the_application_runs_on_any_asgi_server() -> None:
     assert answer.json()["code"] == 0
 
 
-@pytest.mark.anyio
-async def test_a_fault_of_the_sandbox_has_an_envelope() -> None:
-    """A fault of our own is HTTP 500 with a positive code, readable for the SDKs, and tells no details."""
+async def fault(flavour: Flavour, path: str) -> httpx.Response:
+    """Return what a sandbox answers that cannot find executions."""
 
     class FaultyEngine(Engine):
         def find(self, workflow_id: str, execute_id: str) -> Execution:
             raise RuntimeError(workflow_id + execute_id)
 
-    app = sandbox_application(FaultyEngine(delay_ms=0, pace_ms=0), "t")
+    app = sandbox_application(FaultyEngine(delay_ms=0, pace_ms=0), "t", flavour)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": "Bearer t"}
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox", headers=headers) as client:
-        answer = await client.get("/v1/workflows/1/run_histories/2")
+        return await client.get(path)
+
+
+@pytest.mark.anyio
+async def test_a_fault_of_a_studio_has_its_form() -> None:
+    """As Coze Studio, the sandbox says HTTP 500 with code 500."""
+    answer = await fault("studio", "/v1/workflow/get_run_history")
+
+    assert (answer.status_code, answer.json()["code"], set(answer.json())) == (500, 500, {"code", "msg"})
+    assert answer.headers["x-log-id"]
+
+
+@pytest.mark.anyio
+async def test_a_fault_of_the_sandbox_has_an_envelope() -> None:
+    """A fault of our own is HTTP 500 with a positive code, readable for the SDKs, and tells no details."""
+    answer = await fault("coze", "/v1/workflows/1/run_histories/2")
 
     assert answer.status_code == 500
     assert answer.json() == {

@@ -121,6 +121,16 @@ async def test_the_length_of_a_long_stream_can_be_set(client: httpx.AsyncClient)
     assert counted == [str(number) for number in range(300)]
 
 
+async def test_the_size_of_a_long_stream_can_be_set(client: httpx.AsyncClient) -> None:
+    """The setting packet_size says how many characters each packet of the model has, so that any size can be had."""
+    events = await stream(client, "long_stream", packets=20, packet_size=1_000)
+
+    contents = [event.data["content"] for event in events if event.data.get("node_type") == "LLM"]
+    assert [len(content) for content in contents] == [1_000] * 20
+    assert len(set(contents)) == 20
+    assert json.loads(said(events))["output"] == "20 packets of 1000 characters."
+
+
 async def test_a_failing_stream_ends_with_error(client: httpx.AsyncClient) -> None:
     """Error follows some messages, is the last event and has no debug_url, as coze.cn documents it."""
     *messages, error = await stream(client, "fails_in_a_node")

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
-from execution_history.store import HistoryStore, MergeReport
+from execution_history.store import Batch, HistoryStore, MergeReport
 from tests.records import change, document, ids
 
 pytestmark = pytest.mark.anyio
@@ -347,3 +347,35 @@ async def test_a_healthy_store_has_no_problems(store: HistoryStore) -> None:
     assert () == (await store.health()).problems
     await store.aclose()
     assert 1 == len((await store.health()).problems)
+
+
+async def test_a_scan_gives_every_record_in_the_order_in_which_they_came(store: HistoryStore) -> None:
+    """Batch after batch, over all workflows, whatever their times; a changed record keeps its place."""
+    for number in range(7):
+        await store.create(document(f"e{number}", "wv"[number % 2], now=1_000 - number))
+    await store.update("w", "e2", change(status="success"))
+    await store.delete("v", "e3")
+    await store.create(document("c", "cleared"))
+    await store.clear("cleared")
+
+    found: list[str] = []
+    after: int | None = 0
+    while after is not None:
+        batch = await store.scan(after, 2)
+        assert len(batch.documents) <= 2
+        found += ids(batch.documents)
+        after = batch.next
+
+    assert ["e0", "e1", "e2", "e4", "e5", "e6"] == found
+
+
+async def test_a_scan_of_an_empty_store_ends_at_once(store: HistoryStore) -> None:
+    """There is no batch behind the first."""
+    assert Batch([], None) == await store.scan(0, 10)
+
+
+async def test_merging_without_settling_is_as_safe(store: HistoryStore) -> None:
+    """The records are there when the call returns; what follows them comes with the next flush."""
+    assert MergeReport(1, 0, 0) == await store.merge([document("a")], settle=False)
+    assert ["a"] == ids((await store.page("w", 10, 1)).documents)
+    await store.flush()

@@ -130,6 +130,8 @@ async def test_an_unexpected_error_is_a_500_with_a_sentence(
     ("error", "status", "code"),
     [
         (errors.InvalidPage("x."), 422, "invalid_input"),
+        (errors.ExecutionNotFound("x."), 404, "not_found"),
+        (errors.ExportFailed("x."), 507, "export_failed"),
         (errors.ExecutionExists("w", "e"), 409, "execution_exists"),
         (errors.IllegalTransition("e", "success", "running"), 409, "illegal_transition"),
         (errors.AccountError("x."), 503, "account_not_usable"),

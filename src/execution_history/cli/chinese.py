@@ -37,6 +37,7 @@ CHINESE: Final[dict[str, str]] = {
 示例：
   execution-history sandbox
   execution-history sandbox --port 0 --json
+  execution-history sandbox --studio
 """,
     "help.run": """执行一个工作流，把回答实时输出到终端，并记录下来。
 
@@ -49,6 +50,22 @@ CHINESE: Final[dict[str, str]] = {
   execution-history run 7321 --parameters-file input.json --json | tail -1
 
 退出码：0 成功，1 失败，3 中断；其余与所有命令相同。
+""",
+    "help.resume": """回答一次被中断的执行提出的问题，并在同一条记录中继续。
+
+\b
+示例：
+  execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad 巴黎
+  execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad '{"city": "巴黎", "days": 3}'
+  echo 巴黎 | execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad -
+
+退出码：0 成功，1 失败，3 又提出了问题；其余与所有命令相同。
+""",
+    "help.fetch": """记录一次在别处发生的执行，趁 Coze 还保留着它（输出只保留一到七天）。
+
+\b
+示例：
+  execution-history fetch 7321000000000000000 7432100000000000000
 """,
     "help.list": """列出执行记录，最新的在前。
 
@@ -96,6 +113,7 @@ CHINESE: Final[dict[str, str]] = {
     "option.access_log": "把每个请求写到标准错误。",
     "option.sandbox_host": "监听的地址。",
     "option.token": "沙箱要求的 Bearer 令牌。",
+    "option.studio": "像开源版 Coze Studio 那样回答：路径不同，id 为数字，字段较少。",
     "option.parameter": "一个输入参数，可以多次给出。 VALUE 能读作 JSON 时就是 JSON （例如 n=3 on=true list=[1,2] ），"
     " 否则是文本； n='\"3\"' 强制为文本。",
     "option.parameters_file": "装有全部输入参数的 JSON 对象；- 表示读标准输入。-p 优先。",
@@ -112,6 +130,11 @@ CHINESE: Final[dict[str, str]] = {
     "option.yes": "不询问，直接删除。",
     "argument.run_workflow": "要执行的工作流。",
     "argument.list_workflow": "只列出这个工作流的执行。",
+    "argument.answer": "回答：一段文字；问题要求填写多个字段时用 JSON；- 表示从标准输入读取。",
+    "argument.fetch_workflow": "工作流。",
+    "argument.fetch_execution": "该执行在 Coze 中的 ID，调试页面上可以看到。",
+    "option.answerer": "用来回答的 Coze 账号；默认是发起执行的那个账号。",
+    "fetch.done": "已记录。`{command}` 可以查看。",
     "argument.execute_id": "执行 id，见 list。",
     "argument.clear_workflow": "要清空历史的工作流。",
     # 状态和标题。
@@ -198,7 +221,7 @@ CHINESE: Final[dict[str, str]] = {
     "ask.question": "工作流提问：{question}",
     "ask.unnamed": "工作流在等待回答。",
     "ask.required": "必填",
-    "ask.later": "以后要回答时，把回答填入 resume_data 并发送给 Coze：",
+    "ask.later": "要回答它：{command}",
     "ask.forgotten": "内嵌的沙箱在执行结束后会忘记它的提问；"
     "`execution-history serve --sandbox` 启动的沙箱可以继续回答。",
     # serve 和 sandbox。

@@ -102,13 +102,14 @@ def _sandbox(
         int | None, typer.Option(help="option.port", show_default="EXECUTION_HISTORY_SANDBOX_PORT, or 8766")
     ] = None,
     token: Annotated[str, typer.Option(help="option.token")] = "sandbox-token",  # noqa: S107 - guards nothing
+    studio: Annotated[bool, typer.Option("--studio", help="option.studio")] = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     from execution_history.cli.serving import serve_sandbox_alone  # noqa: PLC0415 - as above
 
     session = Session.of(context, as_json=as_json, debug=debug)
-    session.perform(lambda: serve_sandbox_alone(session, host=host, port=port, token=token))
+    session.perform(lambda: serve_sandbox_alone(session, host=host, port=port, token=token, studio=studio))
 
 
 @app.command("run", help="help.run")
@@ -144,6 +145,39 @@ def _run(
         streamed=not no_stream,
     )
     session.perform(lambda: run_workflow(session, request))
+
+
+@app.command("resume", help="help.resume")
+def _resume(
+    context: typer.Context,
+    execute_id: ExecuteId,
+    answer: Annotated[str, typer.Argument(metavar="ANSWER|-", help="argument.answer")],
+    workflow: WorkflowOption = None,
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="option.answerer")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    from execution_history.cli.running import ResumeRequest, resume_run  # noqa: PLC0415 - as above
+
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: resume_run(session, ResumeRequest(execute_id, answer, workflow, account)))
+
+
+@app.command("fetch", help="help.fetch")
+def _fetch(
+    context: typer.Context,
+    workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="argument.fetch_workflow")],
+    execute_id: Annotated[str, typer.Argument(metavar="EXECUTE_ID", help="argument.fetch_execution")],
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="option.account")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    from execution_history.cli.running import fetch_run  # noqa: PLC0415 - as above
+
+    session = Session.of(context, store, as_json=as_json, debug=debug)
+    session.perform(lambda: fetch_run(session, workflow_id, execute_id, account))
 
 
 @app.command("list", help="help.list")

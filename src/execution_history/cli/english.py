@@ -37,6 +37,7 @@ Examples:
 Examples:
   execution-history sandbox
   execution-history sandbox --port 0 --json
+  execution-history sandbox --studio
 """,
     "help.run": """Run a workflow, stream its answer to the terminal, and record it.
 
@@ -49,6 +50,22 @@ Examples:
   execution-history run 7321 --parameters-file input.json --json | tail -1
 
 Exit codes: 0 it succeeded, 1 it failed, 3 it was interrupted; the others as for every command.
+""",
+    "help.resume": """Answer the question of an interrupted run, and go on with it in the same record.
+
+\b
+Examples:
+  execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad Paris
+  execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad '{"city": "Paris", "days": 3}'
+  echo Paris | execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad -
+
+Exit codes: 0 it succeeded, 1 it failed, 3 it asks again; the others as for every command.
+""",
+    "help.fetch": """Record a run that happened elsewhere, while Coze still knows it (an output for one to seven days).
+
+\b
+Example:
+  execution-history fetch 7321000000000000000 7432100000000000000
 """,
     "help.list": """List runs, newest first.
 
@@ -96,6 +113,7 @@ Example:
     "option.access_log": "Log every request to the standard error.",
     "option.sandbox_host": "The address to listen on.",
     "option.token": "The bearer token that it asks for.",
+    "option.studio": "Answer as Coze Studio, the open-source edition, does: other paths, ids as numbers, fewer fields.",
     "option.parameter": "An input, any number of times. VALUE is JSON where it reads as JSON (n=3, on=true, "
     "list=[1,2]) and text otherwise; n='\"3\"' forces text.",
     "option.parameters_file": "The inputs as one JSON object; - reads the standard input. -p wins over it.",
@@ -112,6 +130,12 @@ Example:
     "option.yes": "Delete without asking.",
     "argument.run_workflow": "The workflow to run.",
     "argument.list_workflow": "Only the runs of this workflow.",
+    "argument.answer": "The answer: a text, or JSON where the question asks for several fields; - reads it from the "
+    "standard input.",
+    "argument.fetch_workflow": "The workflow.",
+    "argument.fetch_execution": "The id that the run has at Coze, as its debug page shows it.",
+    "option.answerer": "The Coze account that answers; the one that began the run by default.",
+    "fetch.done": "Recorded. `{command}` shows it.",
     "argument.execute_id": "The run's id, as list shows it.",
     "argument.clear_workflow": "The workflow whose history goes.",
     # Statuses and headings.
@@ -199,7 +223,7 @@ Example:
     "ask.question": "The workflow asks: {question}",
     "ask.unnamed": "The workflow waits for an answer.",
     "ask.required": "required",
-    "ask.later": "To answer it later, send Coze this, with the answer as resume_data:",
+    "ask.later": "To answer it: {command}",
     "ask.forgotten": "The embedded sandbox forgets its questions when the run ends; "
     "`execution-history serve --sandbox` keeps one that can be answered.",
     # serve and sandbox.

@@ -1,5 +1,6 @@
 """Where words go: answers to the standard output, remarks about them to the standard error."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ class Output:
     """The two streams of the command, with colours only where a terminal shows them (and ``NO_COLOR`` is not set)."""
 
     def __init__(self) -> None:
+        _buffer_answers()
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character must not end the command.
             if hasattr(stream, "reconfigure"):
@@ -86,6 +88,17 @@ class Output:
         sys.stdout.flush()
         sys.stdout.buffer.write(document + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _buffer_answers() -> None:
+    """Give the standard output a buffer where ``PYTHONUNBUFFERED`` has taken it.
+
+    Without one, what a pipe takes only in part because its reader has gone is dropped without an error.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=True)
 
 
 def _harmless(line: str | Text) -> Text:

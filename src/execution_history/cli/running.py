@@ -1,19 +1,26 @@
-"""The command ``run``: a workflow run from the terminal, recorded."""
+"""The commands ``run``, ``resume`` and ``fetch``: workflows run from the terminal, recorded."""
 
 import asyncio
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.histories import open_history, the_run
 from execution_history.cli.parameters import read_parameters
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.cli.telling import Ending, Telling, telling_of
+from execution_history.coze.wire import MODE_STREAM
+from execution_history.record import ExecutionRecord
 from execution_history.sandbox import AddressError
 from execution_history.wiring import Application, open_application
+
+Work = Callable[[Telling], Awaitable[tuple[Ending, Sequence[str]]]]
+"""Something that ends with what became of a run, and with what could not be recorded of it."""
 
 _CODES: Final = {
     "success": ExitCode.SUCCESS,
@@ -38,6 +45,57 @@ class RunRequest:
     streamed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """What ``resume`` was asked for; the answer may be ``-`` for the standard input."""
+
+    execute_id: str
+    answer: str
+    workflow_id: str | None
+    account: str | None
+
+
+async def resume_run(session: Session, request: ResumeRequest) -> ExitCode:
+    """Answer the question of an interrupted run, tell what it says then, and end with what became of it."""
+    answer = sys.stdin.read() if request.answer == "-" else request.answer
+    async with open_history(session) as (service, place):
+        found = await the_run(session, service, place, request.execute_id, request.workflow_id)
+    return await _told(telling_of(session, embedded=False), lambda t: _resume(session, found, answer, request, t))
+
+
+async def _resume(
+    session: Session, record: ExecutionRecord, answer: str, request: ResumeRequest, telling: Telling
+) -> tuple[Ending, Sequence[str]]:
+    async with open_application(session.settings()) as application:
+        runner, key = application.runner, (record["workflow_id"], record["execute_id"])
+        ending = Ending(*key)
+        if record["run_mode"] == MODE_STREAM:
+            frames = runner.stream_resumption(*key, answer, account_id=request.account)
+            await _listen(frames, ending, telling)
+        else:
+            result = await runner.resume_workflow(*key, answer, account_id=request.account)
+            if result is not None:
+                ending.status, ending.error_message = result["status"], result["error_message"]
+                ending.output, ending.streamed = result["output_data"], False
+        ending.record = await application.service.get_execution_detail(*key)
+    return ending, application.recorder.problems()
+
+
+async def fetch_run(session: Session, workflow_id: str, execute_id: str, account: str | None) -> ExitCode:
+    """Record a run that happened elsewhere, and show what became of it."""
+    async with open_application(session.settings()) as application:
+        record = await application.reconciler.fetch(workflow_id, execute_id, account or "default")
+    if session.as_json:
+        session.output.document(record)
+    else:
+        telling_of(session, embedded=False).ended(
+            Ending(workflow_id, record["execute_id"], record["execute_status"], record=cast("ExecutionRecord", record)),
+            application.recorder.problems(),
+        )
+        session.output.remark(session.say("fetch.done", command=session.command("show", record["execute_id"])))
+    return ExitCode.SUCCESS
+
+
 async def run_workflow(session: Session, request: RunRequest) -> ExitCode:
     """Run a workflow, tell what it says, and end with what became of it.
 
@@ -47,11 +105,16 @@ async def run_workflow(session: Session, request: RunRequest) -> ExitCode:
         raise CommandFailed(session.say("error.sandbox_account"), ExitCode.WRONG_CALL)
     parameters = read_parameters(session.say, request.parameters_file, request.assignments)
     telling = telling_of(session, embedded=request.sandbox)
+    return await _told(telling, lambda telling: _run(session, request, parameters, telling))
+
+
+async def _told(telling: Telling, work: Work) -> ExitCode:
+    """Do *work* with somebody who listens; Ctrl-C and SIGTERM end it as a stopped run."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
     with stops_call(task.cancel) as received:
         try:
-            ending, problems = await _run(session, request, parameters, telling)
+            ending, problems = await work(telling)
         except asyncio.CancelledError:
             telling.stopped()
             return ExitCode.TERMINATED if signal.SIGTERM in received else ExitCode.STOPPED
@@ -86,6 +149,12 @@ async def _stream(
         account_id=request.account or "default",
     )
     ending = Ending(request.workflow_id)
+    await _listen(frames, ending, telling)
+    ending.record = await application.service.get_execution_detail(ending.workflow_id, ending.execute_id)
+    return ending
+
+
+async def _listen(frames: AsyncGenerator[dict[str, Any], None], ending: Ending, telling: Telling) -> None:
     async with aclosing(frames):
         async for frame in frames:
             ending.take(frame)
@@ -94,8 +163,6 @@ async def _stream(
             except BrokenPipeError:
                 # Whoever read our output has gone (`| head`); the run is still recorded to its end.
                 telling.unheard()
-    ending.record = await application.service.get_execution_detail(ending.workflow_id, ending.execute_id)
-    return ending
 
 
 async def _execute(

@@ -19,7 +19,7 @@ from execution_history.cli.listing import TRIAL_WORKFLOW
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
-from execution_history.sandbox import WORKFLOWS, AddressError, Sandbox, serve_sandbox
+from execution_history.sandbox import WORKFLOWS, AddressError, Flavour, Sandbox, serve_sandbox
 from execution_history.settings import Settings
 from execution_history.web import create_app
 from execution_history.wiring import Application, open_application
@@ -53,15 +53,16 @@ async def serve(
     return ExitCode.SUCCESS
 
 
-async def serve_sandbox_alone(session: Session, *, host: str, port: int | None, token: str) -> ExitCode:
+async def serve_sandbox_alone(session: Session, *, host: str, port: int | None, token: str, studio: bool) -> ExitCode:
     """Serve the sandbox upstream until Ctrl-C or SIGTERM."""
     if not token:
         raise CommandFailed(session.say("error.token"), ExitCode.WRONG_CALL)
     settings = session.settings(sandbox_port=port)
+    flavour: Flavour = "studio" if studio else "coze"
     stop = asyncio.Event()
     with stops_call(stop.set):
         try:
-            async with serve_sandbox(host, settings.sandbox_port, token=token) as running:
+            async with serve_sandbox(host, settings.sandbox_port, token=token, flavour=flavour) as running:
                 _log_to_standard_error()
                 _announce_sandbox(session, running)
                 await stop.wait()
@@ -102,6 +103,7 @@ async def _serve_until_stopped(
         log_config=None,
         log_level="warning",
         server_header=False,
+        date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     _log_to_standard_error()
@@ -119,9 +121,13 @@ def _log_to_standard_error() -> None:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Whether a record of uvicorn's tells something: that a stop cuts off open streams is what stopping means."""
+    """Whether a record of uvicorn's tells something.
+
+    That a stop cuts off open streams is what stopping means, and an upstream's answer that breaks off is passed on so.
+    """
     error = record.exc_info[1] if record.exc_info else None
-    return "timeout graceful shutdown exceeded" not in f"{record.msg} {error}"
+    said = f"{record.msg} {error}"
+    return "timeout graceful shutdown exceeded" not in said and "returned without completing response" not in said
 
 
 def _listen(session: Session, settings: Settings) -> socket.socket:
@@ -196,7 +202,14 @@ def _announce_sandbox(session: Session, running: Sandbox) -> None:
             {"workflow_id": each.workflow_id, "name": each.name, "description": each.description}
             for each in WORKFLOWS.values()
         ]
-        session.output.document({"base_url": running.base_url, "token": running.token, "workflows": workflows})
+        session.output.document(
+            {
+                "base_url": running.base_url,
+                "token": running.token,
+                "flavour": running.flavour,
+                "workflows": workflows,
+            }
+        )
         return
     say = session.say
     _say_addresses(session, [("serve.sandbox", running.base_url, say("serve.token", token=running.token))])

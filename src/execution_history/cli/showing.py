@@ -110,7 +110,7 @@ def _show_question(session: Session, record: Record) -> None:
     if record["execute_status"] != "interrupted" or not isinstance(interrupt, dict):
         return
     lines = question_lines(session, interrupt)
-    lines += answer_lines(session, record["workflow_id"], interrupt, _metadata(record).get("account"))
+    lines += answer_lines(session, record["execute_id"], interrupt)
     session.output.answer()
     for line in lines:
         session.output.answer(line)

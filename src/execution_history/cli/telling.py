@@ -169,8 +169,7 @@ class _ToPeople:
         if self._embedded:
             lines.append(session.say("ask.forgotten"))
         else:
-            account = None if ending.record is None else ending.record["metadata"].get("account")
-            lines += answer_lines(session, ending.workflow_id, asked, account)
+            lines += answer_lines(session, ending.execute_id, asked)
         for line in lines:
             session.output.remark(line)
 

@@ -3,13 +3,18 @@
 Pure: bytes in, values out.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
+from urllib.parse import parse_qs, quote, unquote, urlencode
 
 import orjson
 
 from execution_history.coze.wire import Outcome, parse_json, read_output, text
+
+STUDIO_PATH: Final = "/v1/workflow/get_run_history"
+"""Where Coze Studio tells a run's history, by the query ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
 
 RefusalKind = Literal["unauthorised", "studio", "unknown", "limited", "unavailable"]
 
@@ -26,6 +31,50 @@ _HTTP_UNAUTHORISED: Final = frozenset({401, 403})
 _HTTP_NOT_FOUND: Final = 404
 _HTTP_LIMITED: Final = 429
 _HTTP_FAILURE: Final = 500
+
+
+_PATH: Final = re.compile(r"/v1/workflows/([^/]+)/run_histories/([^/]+)(?:/execute_nodes/([^/]+))?/?")
+_SLASHES: Final = re.compile(r"/{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCall:
+    """A question for the history of one run, or for the output of one of its nodes."""
+
+    workflow_id: str
+    execute_id: str
+    node_execute_uuid: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where the official service answers it."""
+        run = f"/v1/workflows/{quote(self.workflow_id, safe='')}/run_histories/{quote(self.execute_id, safe='')}"
+        node = self.node_execute_uuid
+        return run if node is None else f"{run}/execute_nodes/{quote(node, safe='')}"
+
+    @property
+    def studio_path(self) -> str:
+        """Where Coze Studio answers it, for a whole run."""
+        return f"{STUDIO_PATH}?{urlencode({'workflow_id': self.workflow_id, 'execute_id': self.execute_id})}"
+
+
+def recognise_history(method: str, path: str, query: str) -> HistoryCall | None:
+    """The question that a request asks, by its method, undecoded path and query.
+
+    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
+    """
+    if method.upper() != "GET":
+        return None
+    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
+    path = version + rest
+    found = _PATH.fullmatch(path)
+    if found is not None:
+        return HistoryCall(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)
+    if path.rstrip("/") == STUDIO_PATH:
+        asked = parse_qs(query)
+        workflow_id, execute_id = asked.get("workflow_id", [""])[0], asked.get("execute_id", [""])[0]
+        return HistoryCall(workflow_id, execute_id) if workflow_id and execute_id else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)

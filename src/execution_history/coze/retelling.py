@@ -21,7 +21,7 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
     metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
     interrupt = metadata.get("interrupt")
     status = {"success": "Success", "failed": "Fail"}.get(record["execute_status"], "Running")
-    code = record["error_code"]
+    code, message = _told_error(record["error_code"], record["error_message"])
     entry = {
         "execute_id": text(metadata.get(UPSTREAM_KEY)) or record["execute_id"],
         "execute_status": status,
@@ -36,8 +36,8 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
         "token": "0",
         "is_output_trimmed": record["is_output_trimmed"] is True,
         "logid": text(metadata.get("log_id")) or "",
-        "error_code": "" if code is None else str(code),
-        "error_message": record["error_message"] or "",
+        "error_code": code,
+        "error_message": message,
         "debug_url": record["debug_url"] or "",
     }
     usage = _told_usage(record["usage"])
@@ -72,6 +72,13 @@ def _told_output(record: Mapping[str, Any]) -> str:
     outputs = {_END: _as_text(record["output"])}
     outputs |= {title: str(node.get("content") or "") for title, node in _output_nodes(record).items()}
     return orjson.dumps(outputs).decode()
+
+
+def _told_error(code: object, message: object) -> tuple[str, str]:
+    """A code as a text that is a number, which Python and Go both take (coze-protocol 1.6); any other is said."""
+    said = "" if code is None else str(code)
+    sentence = message if isinstance(message, str) else ""
+    return (said, sentence) if said.isdecimal() or not said else ("", f"{said}: {sentence}")
 
 
 def _as_text(value: object) -> str:

@@ -1,36 +1,26 @@
 """Running workflows through us: the interface that existing deployments call, recorded at the wire."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, Final, TypedDict
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final
 
-import httpx
+import orjson
 
-from execution_history.coze.sse import EventParser, ServerSentEvent
-from execution_history.coze.transport import CONTEXT, RunContext, close_recording, open_recording
+from execution_history.coze.prepared import Frame, PreparedRun, WorkflowResult
+from execution_history.coze.recordings import RunContext, begin_recording
 from execution_history.coze.upstream import Upstream
-from execution_history.coze.wire import Call, CallKind, Outcome, parse_json
+from execution_history.coze.wire import MODE_STREAM, Call, CallKind, text
+from execution_history.errors import NotInterrupted
 from execution_history.jsonvalue import decode, encode
 from execution_history.record import check_identifier
 from execution_history.recorder import Recorder
 
-Frame = dict[str, Any]
-
-_NEVER_SENT: Final = Outcome(
-    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
-)
-_STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "failed", "Interrupt": "interrupted"}
-
-
-class WorkflowResult(TypedDict):
-    """What became of a run: its record's id, its status, its output, and a sentence when it failed."""
-
-    execution_id: str
-    status: str
-    output_data: Any
-    error_message: str | None
-    conversation_id: str | None
+_PATHS: Final[dict[CallKind, str]] = {
+    "run": "/v1/workflow/run",
+    "stream_run": "/v1/workflow/stream_run",
+    "stream_resume": "/v1/workflow/stream_resume",
+    "resume": "/v1/workflows/resume",
+}
 
 
 class CozeRunner:
@@ -62,20 +52,8 @@ class CozeRunner:
             InvalidIdentifier: the workflow id cannot be one.
             StoreError: only where recording is required and the record cannot be written.
         """
-        call, context, request = await self._prepare(
-            "run", workflow_id, parameters, bot_id, conversation_id, user_id, account_id
-        )
-        with contextlib.suppress(httpx.TransportError):
-            async with self._sent(request, context) as response:
-                await response.aread()
-        outcome = _known(context)
-        return WorkflowResult(
-            execution_id=_execute_id(context),
-            status=outcome.status,
-            output_data=outcome.output,
-            error_message=outcome.error_message,
-            conversation_id=call.conversation_id,
-        )
+        prepared = await self._prepare("run", workflow_id, parameters, bot_id, conversation_id, user_id, account_id)
+        return await prepared.execute()
 
     async def stream_workflow(
         self,
@@ -97,53 +75,49 @@ class CozeRunner:
             InvalidIdentifier: the workflow id cannot be one; before the first frame.
             StoreError: only where recording is required and the record cannot be written; before the first frame.
         """
-        call, context, request = await self._prepare(
+        prepared = await self._prepare(
             "stream_run", workflow_id, parameters, bot_id, conversation_id, user_id, account_id
         )
-        started = {
-            "workflow_id": workflow_id,
-            "parameters": call.parameters or {},
-            "execution_id": _execute_id(context),
-        }
-        try:
-            yield self._frame("workflow_started", started)
-            async with contextlib.aclosing(self._events(request, context)) as events:
-                async for event in events:
-                    frame = self._frame("data", _data(event))
-                    if conversation_id is not None:
-                        frame["conversation_id"] = conversation_id
-                    yield frame
-        finally:
-            await _close_unsent(context)
-        outcome = _known(context)
-        if outcome.status == "failed":
-            yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
+        async for frame in prepared.frames():
+            yield frame
 
-    async def _events(self, request: httpx.Request, context: RunContext) -> AsyncGenerator[ServerSentEvent, None]:
-        """The upstream's events; a stream that breaks just ends, its record says how."""
-        with contextlib.suppress(httpx.TransportError):
-            async with self._sent(request, context) as response:
-                if "text/event-stream" not in response.headers.get("content-type", ""):
-                    await response.aread()
-                    return
-                parser = EventParser()
-                async for chunk in response.aiter_raw():
-                    for event in parser.feed(chunk):
-                        yield event
-                for event in parser.close():
-                    yield event
+    async def resume_workflow(
+        self, workflow_id: str, execute_id: str, answer: object, *, account_id: str | None = None
+    ) -> WorkflowResult | None:
+        """Answer the question of an interrupted run and wait for what comes of it, in the same record.
 
-    @contextlib.asynccontextmanager
-    async def _sent(self, request: httpx.Request, context: RunContext) -> AsyncIterator[httpx.Response]:
-        """The answer to *request*; a record whose request never left is closed as such."""
-        response: httpx.Response | None = None
-        try:
-            response = await self._upstream.send(request)
-            yield response
-        finally:
-            if response is not None:
-                await response.aclose()
-            await _close_unsent(context)
+        Args:
+            workflow_id: the workflow.
+            execute_id: the record's id.
+            answer: a text; any other value is sent as its JSON, which is what a question for several fields or
+                files takes (coze-protocol 1.4).
+            account_id: who answers; the account that began the run when not given.
+
+        Returns:
+            What became of the run, ``running`` where it was asynchronous; ``None`` when there is no such record.
+
+        Raises:
+            NotInterrupted: the run asks nothing.
+            AccountError: the account is unknown or has no token.
+            StoreError: the record cannot be read.
+        """
+        prepared = await self._prepare_answer(workflow_id, execute_id, answer, account_id)
+        return None if prepared is None else await prepared.execute()
+
+    async def stream_resumption(
+        self, workflow_id: str, execute_id: str, answer: object, *, account_id: str | None = None
+    ) -> AsyncGenerator[Frame, None]:
+        """The same, as frames; none at all when there is no such record. A run that was not streamed gives no events.
+
+        Raises:
+            NotInterrupted: the run asks nothing; before the first frame, as are the others.
+            AccountError: the account is unknown or has no token.
+            StoreError: the record cannot be read.
+        """
+        prepared = await self._prepare_answer(workflow_id, execute_id, answer, account_id)
+        if prepared is not None:
+            async for frame in prepared.frames():
+                yield frame
 
     async def _prepare(
         self,
@@ -154,10 +128,8 @@ class CozeRunner:
         conversation_id: str | None,
         user_id: str | None,
         account_id: str,
-    ) -> tuple[Call, RunContext, httpx.Request]:
-        """Open the record, then build the request that carries it."""
+    ) -> PreparedRun:
         check_identifier("workflow id", workflow_id)
-        self._upstream.check(account_id)
         # Inputs and ids alike: what JSON cannot hold is sent in the form in which it is recorded.
         plain, bot_id, conversation_id, user_id = decode(
             encode((dict(parameters or {}), bot_id, conversation_id, user_id))
@@ -168,49 +140,54 @@ class CozeRunner:
             body["bot_id"] = bot_id
         if user_id is not None:
             body["ext"] = {"user_id": user_id}
-        context = RunContext(account_id)
-        path = "/v1/workflow/run" if kind == "run" else "/v1/workflow/stream_run"
-        request = await self._upstream.request(account_id, path, body, {CONTEXT: context})
-        opening = asyncio.ensure_future(open_recording(self._recorder, call, context))
+        return await self._open(call, body, RunContext(account_id))
+
+    async def _prepare_answer(
+        self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
+    ) -> PreparedRun | None:
+        await self._recorder.store.open()
+        stored = await self._recorder.store.get(workflow_id, execute_id)
+        if stored is None:
+            return None
+        record = orjson.loads(stored)
+        question = record["metadata"].get("interrupt")
+        event_id = text(question.get("event_id")) if isinstance(question, dict) else None
+        if record["execute_status"] != "interrupted" or event_id is None:
+            raise NotInterrupted(
+                f"Execution {execute_id[:200]!r} is {record['execute_status']!r} and waits for no answer: "
+                "only a run that asked a question can be resumed."
+            )
+        kind: CallKind = "stream_resume" if record["run_mode"] == MODE_STREAM else "resume"
+        data = answer if isinstance(answer, str) else encode(answer).decode()
+        interrupt_type = question.get("type")
+        body = {
+            "workflow_id": workflow_id,
+            "event_id": event_id,
+            "resume_data": decode(encode(data)),
+            "interrupt_type": interrupt_type,
+        }
+        call = Call(
+            kind,
+            workflow_id,
+            conversation_id=record["conversation_id"],
+            event_id=event_id,
+            resume_data=body["resume_data"],
+            interrupt_type=interrupt_type,
+        )
+        account = account_id or text(record["metadata"].get("account")) or "default"
+        return await self._open(call, body, RunContext(account, resumes=record))
+
+    async def _open(self, call: Call, body: dict[str, Any], context: RunContext) -> PreparedRun:
+        """Build the request, then open the record that it will belong to."""
+        self._upstream.check(context.account)
+        request = await self._upstream.request(context.account, _PATHS[call.kind], body, context)
+        prepared = PreparedRun(self._recorder, self._upstream, call, context, request)
+        opening = asyncio.ensure_future(begin_recording(self._recorder, call, context, request))
         try:
             context.recording = await asyncio.shield(opening)
         except asyncio.CancelledError:
             # The record is being written all the same: it must not stay behind as running.
             context.recording = await opening
-            await _close_unsent(context)
+            await prepared.close_unsent()
             raise
-        return call, context, request
-
-    def _frame(self, event: str, data: dict[str, Any]) -> Frame:
-        return {"event": event, "data": data, "timestamp": self._recorder.clock()}
-
-
-async def _close_unsent(context: RunContext) -> None:
-    """End the record of a run whose caller left before its request did; does nothing once it has left."""
-    if not context.was_sent and context.recording is not None:
-        await close_recording(context.recording, _NEVER_SENT, None)
-
-
-def _data(event: ServerSentEvent) -> dict[str, Any]:
-    """An upstream event as existing callers know it; ``type`` is the upstream's own name for it."""
-    content = parse_json(event.data.encode("utf-8", "replace"))
-    known = content if isinstance(content, dict) else {}
-    return {
-        "type": event.event,
-        "execute_id": known.get("execute_id"),
-        "node_id": known.get("node_id"),
-        "status": _STATUS_OF_EVENT.get(event.event),
-        "message": content if event.event == "Message" else None,
-        "error": content if event.event in {"Error", "error"} else None,
-        "data": content if content is not None else event.data,
-    }
-
-
-def _known(context: RunContext) -> Outcome:
-    return context.outcome or Outcome(
-        "failed", "connection_broken", error_message="The run gave no answer; it may still be running upstream."
-    )
-
-
-def _execute_id(context: RunContext) -> str:
-    return "" if context.recording is None else context.recording.execute_id
+        return prepared

@@ -9,10 +9,13 @@ from typing import Any, Protocol
 
 import httpx
 
+from execution_history.coze.answer_reading import LARGEST_RECORDED
+from execution_history.coze.asking import Address
+from execution_history.coze.recordings import CONTEXT, RunContext
 from execution_history.coze.transport import RecordingTransport
 from execution_history.errors import AccountError, SettingsError
 from execution_history.recorder import Recorder
-from execution_history.settings import AccountSettings
+from execution_history.settings import COZE_COM, AccountSettings
 
 
 class Authenticates(Protocol):
@@ -31,6 +34,8 @@ class Upstream:
         timeout_seconds: how long an upstream may stay silent.
         connect_seconds: how long connecting may take.
         drain_limit_seconds: how long an upstream is read after its caller has left.
+        largest_recorded: bytes that are kept of one run's answer.
+        first_pause: seconds before a run that goes on upstream is asked for the first time.
     """
 
     def __init__(
@@ -41,13 +46,20 @@ class Upstream:
         timeout_seconds: float = 600,
         connect_seconds: float = 10,
         drain_limit_seconds: float = 1800,
+        largest_recorded: int = LARGEST_RECORDED,
+        first_pause: float = 1.0,
     ) -> None:
         self._accounts = accounts
         self._recorder = recorder
-        self._timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
+        self.timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
         self._drain_limit = drain_limit_seconds
+        self._largest = largest_recorded
+        self._first_pause = first_pause
         self._auth: dict[str, Authenticates] = {}
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -59,9 +71,7 @@ class Upstream:
         """
         account = self._accounts.get(account_id)
         if account is None and account_id != "default":
-            raise AccountError(
-                f"There is no Coze account {account_id[:80]!r}: set accounts.{account_id[:80]}.token, or use 'default'."
-            )
+            raise AccountError(_no_account(account_id))
         if account is None or not (account.token or account.client_id):
             where = "COZE_API_TOKEN" if account_id == "default" else f"accounts.{account_id}.token"
             raise AccountError(
@@ -70,19 +80,50 @@ class Upstream:
             )
         return account
 
-    async def request(
-        self, account_id: str, path: str, body: dict[str, Any], extensions: dict[str, Any]
-    ) -> httpx.Request:
+    def base_url(self, account_id: str) -> str:
+        """Where calls of an account go, whether or not it has a token of its own.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        account = self._accounts.get(account_id)
+        if account is None and account_id != "default":
+            raise AccountError(_no_account(account_id))
+        return COZE_COM if account is None else account.base_url
+
+    def account_of(self, record: Mapping[str, Any]) -> str | None:
+        """The account that can ask what became of a record's run: its own, with a token and the same address."""
+        metadata = record["metadata"]
+        name = metadata.get("account")
+        account = self._accounts.get(name) if isinstance(name, str) else None
+        if account is None or not (account.token or account.client_id):
+            return None
+        return name if metadata.get("upstream") in (None, _origin(account.base_url)) else None
+
+    def address(self, account_id: str) -> Address:
+        """Where an account's runs are asked for, with its own proof.
+
+        Raises:
+            AccountError: the account cannot be used.
+        """
+        account = self.check(account_id)
+
+        async def authorise() -> Mapping[str, str]:
+            return await self._proof(account_id, account)
+
+        return Address(account.base_url, authorise)
+
+    async def request(self, account_id: str, path: str, body: dict[str, Any], context: RunContext) -> httpx.Request:
         """A POST request to *path* of the account, with its token.
 
         Raises:
             AccountError: the account cannot be used.
         """
         account = self.check(account_id)
-        headers = {"Accept-Encoding": "identity"}
-        await self._auth_of(account_id, account).aauthentication(headers)
+        context.authorise = self.address(account_id).authorise
+        headers = {"Accept-Encoding": "identity", **await self._proof(account_id, account)}
         return self._client().build_request(
-            "POST", account.base_url + path, json=body, headers=headers, extensions=extensions
+            "POST", account.base_url + path, json=body, headers=headers, extensions={CONTEXT: context}
         )
 
     async def send(self, request: httpx.Request) -> httpx.Response:
@@ -95,25 +136,56 @@ class Upstream:
 
     async def aclose(self) -> None:
         """Close this event loop's client; recordings that are under way are closed as they stand."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        client, transport = self._clients.pop(loop, None), self._transports.pop(loop, None)
         if client is not None:
             await client.aclose()
+        if transport is not None:
+            await transport.aclose()
         for auth in self._auth.values():
             await _close_token_client(auth)
+
+    def transport(self) -> RecordingTransport:
+        """This event loop's transport: the one way to the upstreams."""
+        loop = asyncio.get_running_loop()
+        transport = self._transports.get(loop)
+        if transport is None:
+            inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=20))
+            transport = self._transports[loop] = RecordingTransport(
+                self._recorder,
+                inner,
+                drain_limit_seconds=self._drain_limit,
+                largest_recorded=self._largest,
+                first_pause=self._first_pause,
+            )
+        return transport
 
     def _client(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=20))
-            transport = RecordingTransport(self._recorder, inner, drain_limit_seconds=self._drain_limit)
-            client = self._clients[loop] = httpx.AsyncClient(transport=transport, timeout=self._timeout)
+            client = self._clients[loop] = httpx.AsyncClient(transport=self.transport(), timeout=self.timeout)
         return client
+
+    async def _proof(self, name: str, account: AccountSettings) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        await self._auth_of(name, account).aauthentication(headers)
+        return headers
 
     def _auth_of(self, name: str, account: AccountSettings) -> Authenticates:
         if name not in self._auth:
             self._auth[name] = _authentication(name, account)
         return self._auth[name]
+
+
+def _no_account(account_id: str) -> str:
+    shown = account_id[:80]
+    return f"There is no Coze account {shown!r}: set accounts.{shown}.token, or use 'default'."
+
+
+def _origin(base_url: str) -> str:
+    url = httpx.URL(base_url)
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
 
 
 def _authentication(name: str, account: AccountSettings) -> Authenticates:

@@ -10,6 +10,9 @@ import orjson
 
 CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
+RESUMES: Final = frozenset({"stream_resume", "resume"})
+"""The calls that answer the question of an interrupted run."""
+
 _PATHS: Final[dict[str, CallKind]] = {
     "/v1/workflow/run": "run",
     "/v1/workflow/stream_run": "stream_run",
@@ -40,6 +43,7 @@ class Call:
     connector_uid: str | None = None
     event_id: str | None = None
     resume_data: Any = None
+    interrupt_type: int | None = None
     is_async: bool = False
 
     @property
@@ -56,7 +60,8 @@ class Outcome:
 
     ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
     ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
-    ``connection_broken``, ``abandoned``. ``error_message`` is a sentence for every failure.
+    ``connection_broken``, ``abandoned``, ``never_sent``, ``run_history``, ``upstream_silent``. ``error_message`` is
+    a sentence for every failure.
     """
 
     status: Literal["running", "success", "failed", "interrupted"]
@@ -72,8 +77,14 @@ class Outcome:
 
 
 def recognise(method: str, path: str) -> CallKind | None:
-    """Which recorded call a request is, by its method and path; double slashes count as one."""
-    return _PATHS.get(_SLASHES.sub("/", path).rstrip("/")) if method.upper() == "POST" else None
+    """Which recorded call a request is, by its method and path.
+
+    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
+    """
+    if method.upper() != "POST":
+        return None
+    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
+    return _PATHS.get((version + rest).rstrip("/"))
 
 
 def read_request(kind: CallKind, body: bytes) -> Call:
@@ -99,6 +110,7 @@ def read_request(kind: CallKind, body: bytes) -> Call:
         text(ext.get("user_id")) if isinstance(ext, dict) else None,
         text(content.get("event_id")),
         content.get("resume_data"),
+        content.get("interrupt_type") if isinstance(content.get("interrupt_type"), int) else None,
         content.get("is_async") is True,
     )
 
@@ -147,7 +159,9 @@ def _accepted(call: Call, content: dict[str, Any], known: Outcome) -> Outcome:
         execute_id = known.execute_id or execute_id_of_event(interrupt.get("event_id"))
         return replace(known, status="interrupted", interrupt=interrupt, execute_id=execute_id)
     data = content.get("data")
-    if call.is_async and data in (None, ""):
+    # An answered question of a run that was asynchronous is accepted like its beginning (coze-protocol 1.5).
+    is_accepted = call.is_async or (call.kind == "resume" and known.execute_id is not None)
+    if is_accepted and data in (None, ""):
         return replace(known, status="running", proof="accepted")
     if "data" not in content and "code" not in content and "debug_url" not in content:
         return replace(

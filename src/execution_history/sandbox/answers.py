@@ -1,12 +1,13 @@
 """The JSON answers: what a run, a history or a node looks like on the wire (protocol 1.1 to 1.8); pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Interruption
 from execution_history.sandbox.jsontext import to_text
 from execution_history.sandbox.refusal import Refusal
 from execution_history.sandbox.steps import Failure, Finished, Usage
+from execution_history.sandbox.transfers import UploadedFile
 from execution_history.sandbox.workflows import Workflow
 
 SPACE_ID = "7000000000000000000"
@@ -71,8 +72,8 @@ def run_answer(log_id: str, execution: Execution, ending: Finished | Failure | I
     return envelope(log_id, fields)
 
 
-def history_object(execution: Execution) -> dict[str, object]:
-    """Return the one entry of a ``run_histories`` answer (protocol 1.6)."""
+def history_object(execution: Execution, *, with_output: bool = True) -> dict[str, object]:
+    """Return the one entry of a ``run_histories`` answer (protocol 1.6), ``with_output`` while that is kept."""
     failure = execution.failure
     entry: dict[str, object] = {
         "execute_id": execution.execute_id,
@@ -83,10 +84,10 @@ def history_object(execution: Execution) -> dict[str, object]:
         "connector_uid": execution.connector_uid,
         "create_time": execution.create_time,
         "update_time": execution.update_time,
-        "output": _history_output(execution),
-        "node_execute_status": _node_statuses(execution),
+        "output": _history_output(execution) if with_output else "",
+        "node_execute_status": _node_statuses(execution) if with_output else {},
         "token": "0",
-        "is_output_trimmed": execution.is_output_trimmed(),
+        "is_output_trimmed": execution.is_output_trimmed() or not with_output,
         "logid": execution.log_id,
         "error_code": "" if failure is None else str(failure.code),
         "error_message": "" if failure is None else failure.message,
@@ -100,8 +101,8 @@ def history_object(execution: Execution) -> dict[str, object]:
 
 
 def node_object(execution: Execution, node_uuid: str) -> dict[str, object] | None:
-    """Return what an output node put out (protocol 1.8), or ``None`` if no output node has that id."""
-    entry = execution.output_nodes.get(node_uuid)
+    """Return all that an output node put out (protocol 1.8), or ``None`` if none with that id is known."""
+    entry = execution.output_nodes.get(node_uuid) if execution.is_remembered() else None
     return None if entry is None else {"is_finish": entry.is_finish, "node_output": entry.output.text()}
 
 
@@ -130,6 +131,37 @@ def workflow_page(workflows: Iterable[Workflow], page_num: int, page_size: int) 
     }
 
 
+def version_page(workflow: Workflow, versions: Sequence[str], page: slice) -> dict[str, object]:
+    """Return the ``page`` of a workflow's ``versions``, the newest of which comes first (protocol 1.10)."""
+    has_more = page.stop < len(versions)
+    return {
+        "items": [_version(workflow, version) for version in versions[page]],
+        "has_more": has_more,
+        "next_page_token": str(page.stop) if has_more else "",
+    }
+
+
+def _version(workflow: Workflow, version: str) -> dict[str, object]:
+    return {
+        "version": version,
+        "description": f"{workflow.name} {version}",
+        "created_at": _TABLE_TIME,
+        "updated_at": _TABLE_TIME,
+        "workflow_id": workflow.workflow_id,
+        "creator": {"id": "0", "name": "sandbox"},
+    }
+
+
+def file_object(uploaded: UploadedFile) -> dict[str, object]:
+    """Return what Coze tells of a file."""
+    return {
+        "id": uploaded.file_id,
+        "bytes": uploaded.size,
+        "file_name": uploaded.name,
+        "created_at": uploaded.created_at,
+    }
+
+
 def _titles(execution: Execution) -> Mapping[str, str]:
     """Return a title for each output node execution, later ones of a repeated title with a suffix."""
     titles: dict[str, str] = {}
@@ -142,9 +174,9 @@ def _titles(execution: Execution) -> Mapping[str, str]:
 def _history_output(execution: Execution) -> str:
     if execution.status is not ExecuteStatus.SUCCESS:
         return ""
-    outputs = {"Output": execution.output.text()}
+    outputs = {"Output": execution.output.told()}
     for uuid, title in _titles(execution).items():
-        outputs[title] = execution.output_nodes[uuid].output.text()
+        outputs[title] = execution.output_nodes[uuid].output.told()
     return to_text(outputs)
 
 

@@ -4,17 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from execution_history.sandbox.conversations import Conversations
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
 from execution_history.sandbox.ids import IdFactory
+from execution_history.sandbox.outlet import Outlet, Shown
 from execution_history.sandbox.refusal import Refusal, RefusedError, bad_request, not_found
-from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
-from execution_history.sandbox.sse import StreamStep
-from execution_history.sandbox.steps import Ask, Cut, Failure, Finished, Happening, Hush, Inputs, Packet, Pause
+from execution_history.sandbox.requests import ChatRequest, ResumeRequest, RunRequest, read_settings
+from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause, Retention
 from execution_history.sandbox.workflows import WORKFLOWS, Workflow
-
-Shown = StreamStep | Cut | Hush
-Outlet = asyncio.Queue[Shown | None]
-"""The steps of one leg as they happen; ``None`` when the leg is over or was stopped."""
 
 
 class Engine:
@@ -33,13 +30,14 @@ class Engine:
         executions: Executions | None = None,
     ) -> None:
         self.ids = IdFactory(now)
+        self.conversations = Conversations(self.ids.next_id)
         self._executions = Executions() if executions is None else executions
         self._own_defaults = {"delay_ms": delay_ms, "pace_ms": pace_ms}
         self._now = now
         self._playing: set[asyncio.Task[None]] = set()
 
     def start(self, request: RunRequest, mode: RunMode, log_id: str) -> tuple[Execution, Outlet]:
-        """Start a run; it is played whether or not anybody reads the outlet.
+        """Start a run; it is played to its end, unless its reader stays and does not read.
 
         Raises:
             RefusedError: the workflow does not exist, refuses every run, or a setting cannot be used.
@@ -49,7 +47,7 @@ class Engine:
         if isinstance(workflow.behaviour, Refusal):
             raise RefusedError(workflow.behaviour)
         settings = read_settings(request.parameters, workflow.all_settings(), self._own_defaults)
-        second = int(self._now())
+        second = self.second()
         execution = Execution(
             execute_id=self.ids.next_id(),
             workflow_id=workflow.workflow_id,
@@ -63,16 +61,42 @@ class Engine:
             create_time=second,
             update_time=second,
             request_size=request.size,
+            retention=workflow.retention,
         )
         self._executions.keep(execution)
         return execution, self._play(execution)
 
-    def resume(self, request: ResumeRequest, *, streamed: bool) -> tuple[Execution, Outlet]:
-        """Answer the open question of an execution and play on.
+    def chat(self, request: ChatRequest, log_id: str) -> tuple[Execution, Outlet, str]:
+        """Answer the question that the conversation is at, or else start a run in it (protocol 1.9).
+
+        Returns:
+            The execution, its steps, and the id of the conversation.
 
         Raises:
-            RefusedError: 4200 when there is no such execution, 4000 when it does not wait at that event, or was
-                started in the other way (protocol 1.4 and 1.5).
+            RefusedError: as for ``start``.
+
+        """
+        conversation_id = request.conversation_id or self.conversations.named(
+            request.owner_id, request.conversation_name
+        )
+        latest = self.conversations.execution_in(conversation_id)
+        waiting = self._executions.get(request.run.workflow_id, latest) if latest else None
+        if waiting is not None and waiting.interruption is not None:
+            waiting.answer(request.said)
+            return waiting, self._play(waiting), conversation_id
+        execution, outlet = self.start(request.run, RunMode.STREAM, log_id)
+        execution.is_chat = True
+        self.conversations.enter(conversation_id, execution.execute_id)
+        return execution, outlet, conversation_id
+
+    def resume(self, request: ResumeRequest, mode: RunMode | None) -> tuple[Execution, Outlet]:
+        """Answer the open question of an execution and play on.
+
+        ``mode`` is the way in which its answers are to be told, ``None`` if any way will do.
+
+        Raises:
+            RefusedError: 4200 when there is no such execution, 4000 when it does not wait at that event, is a
+                chat's, or was started in the other way (protocol 1.4, 1.5 and 1.9).
 
         """
         execution = self.find(request.workflow_id, request.execute_id())
@@ -81,8 +105,10 @@ class Engine:
             raise bad_request("the execution is not waiting at this 'event_id'.")
         if waiting.ask.kind != request.interrupt_type:
             raise bad_request(f"'interrupt_type' must be {waiting.ask.kind}, as in interrupt_data.")
-        if streamed != (execution.mode is RunMode.STREAM):
-            path = "/v1/workflows/resume" if streamed else "/v1/workflow/stream_resume"
+        if execution.is_chat:
+            raise bad_request("resume a chat by calling /v1/workflows/chat again with its conversation_id.")
+        if mode is not None and (mode is RunMode.STREAM) != (execution.mode is RunMode.STREAM):
+            path = "/v1/workflows/resume" if mode is RunMode.STREAM else "/v1/workflow/stream_resume"
             raise bad_request(f"resume this execution with {path}, the way it was started.")
         execution.answer(request.resume_data)
         return execution, self._play(execution)
@@ -97,8 +123,25 @@ class Engine:
         workflow = find_workflow(workflow_id)
         execution = self._executions.get(workflow.workflow_id, execute_id)
         if execution is None:
-            raise not_found("This workflow has no such execution; ids are kept for the newest ones only.")
+            raise _unknown_execution()
         return execution
+
+    def recall(self, workflow_id: str, execute_id: str) -> tuple[Execution, bool]:
+        """Return that execution, and whether its output is still kept, for a history that is told now.
+
+        Raises:
+            RefusedError: 4200 when the workflow or the execution does not exist, or is forgotten.
+
+        """
+        execution = self.find(workflow_id, execute_id)
+        retention = execution.recall()
+        if retention is Retention.FORGOTTEN:
+            raise _unknown_execution()
+        return execution, retention is Retention.KEPT
+
+    def second(self) -> int:
+        """Return the time in whole seconds since the epoch."""
+        return int(self._now())
 
     async def aclose(self) -> None:
         """Stop every execution that is being played; who reads its outlet sees the end of it."""
@@ -108,14 +151,14 @@ class Engine:
         await asyncio.gather(*stopped, return_exceptions=True)
 
     def _play(self, execution: Execution) -> Outlet:
-        outlet: Outlet = asyncio.Queue()
+        outlet = Outlet()
         task = asyncio.get_running_loop().create_task(self._play_leg(execution, outlet))
         self._playing.add(task)
 
         def end(_: asyncio.Task[None]) -> None:  # also runs for a task that is cancelled before its first step
             self._playing.discard(task)
             self._executions.weigh(execution)
-            outlet.put_nowait(None)
+            outlet.end()
 
         task.add_done_callback(end)
         return outlet
@@ -123,18 +166,22 @@ class Engine:
     async def _play_leg(self, execution: Execution, outlet: Outlet) -> None:
         for step in execution.leg():
             if not isinstance(step, Pause):
-                outlet.put_nowait(self._happen(execution, step))
+                await outlet.put(self._happen(execution, step))
             elif step.ms:
                 await asyncio.sleep(step.ms / 1000)
 
     def _happen(self, execution: Execution, step: Happening) -> Shown:
         shown = Interruption(self._event_id(execution), step) if isinstance(step, Ask) else step
         if isinstance(shown, Packet | Interruption | Failure | Finished):
-            execution.take(shown, int(self._now()))
+            execution.take(shown, self.second())
         return shown
 
     def _event_id(self, execution: Execution) -> str:
         return f"{execution.execute_id}/{self.ids.next_id()}"
+
+
+def _unknown_execution() -> RefusedError:
+    return not_found("This workflow has no such execution; ids are kept for the newest ones only.")
 
 
 def find_workflow(workflow_id: str) -> Workflow:

@@ -15,13 +15,17 @@ from execution_history.sandbox.steps import (
     Node,
     Packet,
     Pause,
+    Retention,
     Script,
     Step,
     Usage,
 )
 
 KEPT_BYTES_PER_OUTPUT = 1_048_576
-"""What is kept of one node's output: 1 MB (protocol 1.6)."""
+"""What a history tells of one output: 1 MB (protocol 1.6)."""
+
+KEPT_BYTES_PER_NODE = 64 * 1_048_576
+"""What ``execute_nodes`` tells of one output node."""
 
 
 class RunMode(IntEnum):
@@ -50,8 +54,9 @@ class Interruption:
 
 @dataclass(slots=True)
 class Kept:
-    """Text of which only the first ``KEPT_BYTES_PER_OUTPUT`` bytes of UTF-8 are kept."""
+    """Text of which only the first ``limit`` bytes of UTF-8 are kept."""
 
+    limit: int = KEPT_BYTES_PER_OUTPUT
     parts: list[str] = field(default_factory=list)
     size: int = 0
     is_trimmed: bool = False
@@ -61,7 +66,7 @@ class Kept:
         if self.is_trimmed:
             return
         encoded = text.encode()
-        room = KEPT_BYTES_PER_OUTPUT - self.size
+        room = self.limit - self.size
         self.is_trimmed = len(encoded) > room
         self.parts.append(encoded[:room].decode(errors="ignore") if self.is_trimmed else text)
         self.size += min(len(encoded), room)
@@ -70,13 +75,23 @@ class Kept:
         """Return what was kept."""
         return "".join(self.parts)
 
+    def told(self) -> str:
+        """Return what a history tells of it."""
+        cut = Kept()
+        cut.add(self.text())
+        return cut.text()
+
+    def is_told_whole(self) -> bool:
+        """Return whether a history tells everything."""
+        return not self.is_trimmed and self.size <= KEPT_BYTES_PER_OUTPUT
+
 
 @dataclass(slots=True)
 class OutputNode:
     """One execution of an output node."""
 
     node: Node
-    output: Kept = field(default_factory=Kept)
+    output: Kept = field(default_factory=lambda: Kept(KEPT_BYTES_PER_NODE))
     is_finish: bool = False
     update_time: int = 0
 
@@ -97,6 +112,9 @@ class Execution:
     create_time: int
     update_time: int
     request_size: int
+    retention: Retention = Retention.KEPT
+    told_after_end: int = 0
+    is_chat: bool = False
     status: ExecuteStatus = ExecuteStatus.RUNNING
     output: Kept = field(default_factory=Kept)
     usage: Usage | None = None
@@ -132,8 +150,22 @@ class Execution:
         self.interruption = None
 
     def is_output_trimmed(self) -> bool:
-        """Return whether anything the execution put out is no longer complete."""
-        return any(kept.is_trimmed for kept in self._outputs())
+        """Return whether a history leaves out anything that the execution put out."""
+        return not all(kept.is_told_whole() for kept in self._outputs())
+
+    def recall(self) -> Retention:
+        """Return what of this execution a history still tells, counting those that were told after its end."""
+        if self.status is ExecuteStatus.RUNNING or self.retention is Retention.KEPT:
+            return Retention.KEPT
+        self.told_after_end += 1
+        return Retention.KEPT if self.told_after_end <= self.inputs.settings["polls"] else self.retention
+
+    def is_remembered(self) -> bool:
+        """Return whether the outputs of its nodes can still be had."""
+        is_over = self.status is not ExecuteStatus.RUNNING
+        return self.retention is Retention.KEPT or not (
+            is_over and self.told_after_end >= self.inputs.settings["polls"]
+        )
 
     def weight(self) -> int:
         """Return about how many bytes of memory this execution holds."""

@@ -8,23 +8,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from execution_history.sandbox.answers import refusal_envelope
+from execution_history.sandbox.dialect import Dialect
 from execution_history.sandbox.jsontext import to_wire
-from execution_history.sandbox.refusal import AUTHENTICATION_INVALID, Refusal
-
-_UNAUTHENTICATED = Refusal(
-    AUTHENTICATION_INVALID,
-    "authentication is invalid: send the header 'Authorization: Bearer <the sandbox's token>'.",
-    status=401,
-)
 
 
 class LogId:
-    """Gives each request a log id: ``request.state.log_id``, and the header ``x-tt-logid`` of its answer."""
+    """Gives each request a log id: ``request.state.log_id``, and a header of its answer."""
 
-    def __init__(self, app: ASGIApp, log_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, log_id: Callable[[], str], header: str) -> None:
         self._app = app
         self._log_id = log_id
+        self._header = header
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its log id."""
@@ -36,7 +30,7 @@ class LogId:
 
         async def send_with_log_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-tt-logid"] = log_id
+                MutableHeaders(scope=message)[self._header] = log_id
             await send(message)
 
         await self._app(scope, receive, send_with_log_id)
@@ -56,19 +50,20 @@ class CollapsedSlashes:
 
 
 class BearerToken:
-    """Lets only requests with the right token through; the others get HTTP 401 and code 4100 (protocol 4.1)."""
+    """Lets only requests with the right token through; the others get the refusal of the dialect (protocol 4.1)."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, dialect: Dialect) -> None:
         self._app = app
         self._token = token.encode()
+        self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with 401."""
         if scope["type"] != "http" or self._admits(Headers(scope=scope).get("authorization", "")):
             await self._app(scope, receive, send)
             return
-        body = to_wire(refusal_envelope(scope["state"]["log_id"], _UNAUTHENTICATED))
-        await Response(body, 401, media_type="application/json")(scope, receive, send)
+        body, status = self._dialect.refused(scope["state"]["log_id"], self._dialect.unauthenticated)
+        await Response(to_wire(body), status, media_type="application/json")(scope, receive, send)
 
     def _admits(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")

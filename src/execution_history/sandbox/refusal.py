@@ -8,14 +8,23 @@ AUTHENTICATION_INVALID = 4100
 NOT_FOUND = 4200
 INTERNAL = 5000
 
+STUDIO_BAD_REQUEST = (400, 400)
+STUDIO_FAULT = (500, 500)
+STUDIO_NOT_FOUND = (720702004, 200)
+STUDIO_NOT_PUBLISHED = (6031, 200)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer instead of a run: an envelope with ``code``, or ``message`` as a plain body when that is ``None``."""
+    """An answer instead of a run: an envelope with ``code``, or ``message`` as a plain body when that is ``None``.
+
+    ``in_studio`` are the code and the HTTP status that Coze Studio has for it, where they differ.
+    """
 
     code: int | None
     message: str
     status: int = 200
+    in_studio: tuple[int, int] | None = None
 
 
 class RefusedError(Exception):
@@ -27,10 +36,10 @@ class RefusedError(Exception):
 
 
 def bad_request(reason: str) -> RefusedError:
-    """Return the 4000 for a request that is malformed in the way ``reason`` says."""
-    return RefusedError(Refusal(BAD_REQUEST, f"Request parameter error: {reason}"))
+    """Return the refusal of a request that is malformed in the way ``reason`` says."""
+    return RefusedError(Refusal(BAD_REQUEST, f"Request parameter error: {reason}", in_studio=STUDIO_BAD_REQUEST))
 
 
 def not_found(what: str) -> RefusedError:
-    """Return the 4200 for ``what``, a sentence about the thing that does not exist."""
-    return RefusedError(Refusal(NOT_FOUND, what))
+    """Return the refusal of ``what``, a sentence about the thing that does not exist."""
+    return RefusedError(Refusal(NOT_FOUND, what, in_studio=STUDIO_NOT_FOUND))

@@ -1,7 +1,7 @@
 """Request bodies read and checked: pure functions from bytes to requests, or ``RefusedError`` with code 4000."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,6 +12,9 @@ from execution_history.sandbox.workflows import Setting
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 """The largest body of a workflow request (protocol 4.6)."""
+
+MAX_MESSAGES = 50
+"""The most messages that a chat may add to its conversation (protocol 1.9)."""
 
 API_CONNECTOR = "1024"
 
@@ -68,7 +71,7 @@ def read_run(body: bytes) -> RunRequest:
         parameters=_parameters(fields.get("parameters")),
         bot_id=bot_id or "0",
         connector_id=_text(fields, "connector_id") or API_CONNECTOR,
-        connector_uid=_extensions(fields.get("ext")).get("user_id") or "0",
+        connector_uid=_strings("ext", fields.get("ext")).get("user_id") or "0",
         is_async=_boolean(fields, "is_async"),
         size=len(body),
     )
@@ -93,6 +96,90 @@ def read_resume(body: bytes) -> ResumeRequest:
         resume_data=fields["resume_data"],
         interrupt_type=kind,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """The body of ``chat`` (protocol 1.9): the run it may start, and whose conversation it is.
+
+    ``owner_id`` is the bot or the app, ``said`` what the user says last, empty when not ``is_user_last``.
+    """
+
+    run: RunRequest
+    owner_id: str
+    conversation_id: str
+    conversation_name: str
+    said: str
+    is_user_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRequest:
+    """The body of Studio's ``conversation/create``; without ``get_or_create`` a new one takes over the name."""
+
+    owner_id: str
+    name: str
+    get_or_create: bool
+
+
+def read_chat(body: bytes) -> ChatRequest:
+    """Return the chat request in ``body``; what the user says is the parameter ``USER_INPUT`` of its run.
+
+    Raises:
+        RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
+
+    """
+    run = read_run(body)
+    fields = _object(body)
+    last = _messages(fields.get("additional_messages"))[-1]
+    is_user_last = last["role"] == "user"
+    said = last["content"] if is_user_last else ""
+    name = run.parameters.get("CONVERSATION_NAME", "")
+    if not isinstance(name, str):
+        raise bad_request("the parameter 'CONVERSATION_NAME' must be a string.")
+    return ChatRequest(
+        run=replace(run, parameters={"USER_INPUT": said, **run.parameters}, is_async=False),
+        owner_id=_text(fields, "bot_id") or _text(fields, "app_id"),
+        conversation_id=_text(fields, "conversation_id"),
+        conversation_name=name,
+        said=said,
+        is_user_last=is_user_last,
+    )
+
+
+def read_conversation(body: bytes) -> ConversationRequest:
+    """Return the request for a conversation in ``body``.
+
+    Raises:
+        RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
+
+    """
+    fields = _object(body)
+    return ConversationRequest(
+        owner_id=_required_text(fields, "app_id"),
+        name=_required_text(fields, "conversation_name"),
+        get_or_create=_boolean(fields, "get_or_create"),
+    )
+
+
+def _messages(given: object) -> list[dict[str, str]]:
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_MESSAGES:
+        raise bad_request(f"'additional_messages' must be a list of 1 to {MAX_MESSAGES} messages.")
+    return [_message(entry) for entry in given]
+
+
+def _message(given: object) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise bad_request("each of 'additional_messages' must be an object.")
+    message = {name: _text(given, name) for name in ("role", "type", "content", "content_type")}
+    if message["role"] not in {"user", "assistant"}:
+        raise bad_request("the 'role' of a message must be user or assistant.")
+    if message["content_type"] not in {"", "text", "object_string"}:
+        raise bad_request("the 'content_type' of a message must be text or object_string.")
+    if not isinstance(given.get("content"), str):
+        raise bad_request("the 'content' of a message must be a string.")
+    _strings("meta_data", given.get("meta_data"))
+    return message
 
 
 def read_settings(
@@ -128,6 +215,20 @@ def read_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
     return page_num, page_size
 
 
+def read_token_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
+    """Return where the page of a list request begins, counted from 0, and its ``page_size`` (10 when not given).
+
+    Raises:
+        RefusedError: 4000 when ``page_token`` is not one that was given out, or ``page_size`` exceeds ``most``.
+
+    """
+    first = _whole_number("page_token", query.get("page_token") or "0", 1_000_000)
+    page_size = _whole_number("page_size", query.get("page_size", "10"), most)
+    if page_size < 1:
+        raise bad_request("'page_size' counts from 1.")
+    return first, page_size
+
+
 def _whole_number(name: str, given: object, most: int) -> int:
     number = int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() else given
     if not isinstance(number, int) or not 0 <= number <= most:
@@ -160,10 +261,10 @@ def _parameters(given: object) -> Mapping[str, object]:
     return value
 
 
-def _extensions(given: object) -> dict[str, str]:
+def _strings(name: str, given: object) -> dict[str, str]:
     value = {} if given is None else given
     if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
-        raise bad_request("'ext' must be an object of strings.")
+        raise bad_request(f"'{name}' must be an object of strings.")
     return value
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from execution_history.sandbox.engine import Outlet
+from execution_history.sandbox.dialect import StreamWriter
 from execution_history.sandbox.executions import Interruption
-from execution_history.sandbox.sse import FrameWriter
+from execution_history.sandbox.outlet import Outlet
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
 
 BREAK_EXTENSION = "execution_history.sandbox.break"
@@ -46,21 +46,30 @@ class BrokenConnection(Response):
 
 
 class EventStream(Response):
-    """The server-sent events of one leg of a run, each sent as it happens.
+    """The server-sent events of one leg of a run, each sent as it happens, as ``writer`` puts them.
 
     Ends after the leg's terminator. When the leg is stopped from outside, the connection breaks, so that no
     reader takes what it has for everything.
     """
 
-    def __init__(self, outlet: Outlet, writer: FrameWriter) -> None:
+    def __init__(self, outlet: Outlet, writer: StreamWriter, content_type: str) -> None:
         super().__init__()
         self._outlet = outlet
         self._writer = writer
+        self._content_type = content_type.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
-        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+        try:
+            await self._send_all(scope, receive, send)
+        finally:
+            self._outlet.abandon()
+
+    async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self._content_type), (b"cache-control", b"no-cache")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if opening := self._writer.opening():
+            await send({"type": "http.response.body", "body": opening, "more_body": True})
         while not isinstance(step := await self._outlet.get(), Hush):
             if step is None or isinstance(step, Cut):
                 await break_connection(scope, receive, reset=step is not None and step.reset)

@@ -1,7 +1,7 @@
 """What the well-behaved sandbox workflows do, as pure functions from inputs to steps."""
 
-from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, cycle, islice, pairwise
 
 import orjson
 
@@ -43,15 +43,15 @@ _SENTENCES = (
 
 
 def say(
-    inputs: Inputs, node: Node, packets: Sequence[str], usage: Usage | None = None, *, finish: bool = True
+    inputs: Inputs, node: Node, packets: Iterable[str], usage: Usage | None = None, *, finish: bool = True
 ) -> Iterator[Step]:
     """Yield the message of ``node`` in ``packets`` with pauses after each; ``usage`` goes on the last.
 
     With ``finish`` false, the node does not get to its last packet.
     """
-    for number, content in enumerate(packets, start=1):
-        is_last = finish and number == len(packets)
-        yield Packet(node, content, is_last, usage if is_last else None)
+    for content, following in pairwise(chain(packets, [None])):
+        is_last = finish and following is None
+        yield Packet(node, content or "", is_last, usage if is_last else None)
         yield inputs.pace()
 
 
@@ -72,14 +72,17 @@ def short_answer(inputs: Inputs) -> Iterator[Step]:
 
 def long_stream(inputs: Inputs) -> Iterator[Step]:
     """Let a start node, a model, a plugin, an output node in a loop and the end node speak in turn."""
-    story = list(islice(cycle(_SENTENCES), inputs.settings["packets"]))
+    count, size = inputs.settings["packets"], inputs.settings["packet_size"]
+    story = list(islice(cycle(_SENTENCES), 0 if size else count))
     yield from say(inputs, START, ["Started."])
-    yield from say(inputs, LLM, story)
+    yield from say(inputs, LLM, _sized_packets(count, size) if size else story)
     yield from say(inputs, PLUGIN, [to_text({"temperature": 18, "sky": "小雨"})])
     for turn in range(2):
         node = Node(OUTPUT.node_id, OUTPUT.title, OUTPUT.node_type, turn)
         yield from say(inputs, node, [f"Day {turn + 1} of 2 ", "is planned."])
-    data = to_text({"output": "".join(story), "days": 2})
+    # A story of any length would have to be held whole here to be told again.
+    told = f"{count} packets of {size} characters." if size else "".join(story)
+    data = to_text({"output": told, "days": 2})
     yield from say(inputs, END, pieces(data, 4), Usage(1_280, 640))
     yield Finished(data)
 
@@ -122,10 +125,13 @@ def asks_for_fields(inputs: Inputs) -> Iterator[Step]:
 
 
 def large_output(inputs: Inputs) -> Iterator[Step]:
-    """Give ``size`` characters from the end node and a quarter of them from an output node."""
+    """Give ``size`` characters from the end node and a quarter of them from each of ``nodes`` output nodes."""
     size = inputs.settings["size"]
     text = numbered_lines(size)
-    yield from say(inputs, OUTPUT, _large_packets(text[: size // 4]))
+    for number in range(inputs.settings["nodes"]):
+        suffix = f" {number + 1}" if number else ""
+        node = Node(str(int(OUTPUT.node_id) + number), OUTPUT.title + suffix, OUTPUT.node_type)
+        yield from say(inputs, node, _large_packets(text[: size // 4]))
     data = to_text({"output": text})
     yield from say(inputs, END, _large_packets(data), Usage(2_000, size // 4))
     yield Finished(data)
@@ -176,6 +182,13 @@ def numbered_lines(size: int) -> str:
     """Return exactly ``size`` ASCII characters of numbered lines."""
     lines = (f"{number:07d}  what the workflow found out in this step\n" for number in range(size // 50 + 1))
     return "".join(lines)[:size]
+
+
+def _sized_packets(count: int, size: int) -> Iterator[str]:
+    """Yield ``count`` packets of exactly ``size`` characters, each beginning with its number."""
+    filler = numbered_lines(size)
+    for number in range(count):
+        yield f"{number:07d} {filler}"[:size]
 
 
 def _large_packets(text: str) -> list[str]:

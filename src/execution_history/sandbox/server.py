@@ -20,6 +20,7 @@ from execution_history.sandbox.app import (
     DEFAULT_TOKEN,
     sandbox_application,
 )
+from execution_history.sandbox.dialect import Flavour
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.responses import BREAK_EXTENSION
 
@@ -39,10 +40,11 @@ class AddressError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A sandbox that is being served: where it is, and the token it wants."""
+    """A sandbox that is being served: where it is, the token it wants, and the edition of Coze it stands for."""
 
     base_url: str
     token: str
+    flavour: Flavour = "coze"
 
 
 @asynccontextmanager
@@ -53,6 +55,7 @@ async def serve_sandbox(
     *,
     delay_ms: int = DEFAULT_DELAY_MS,
     pace_ms: int = DEFAULT_PACE_MS,
+    flavour: Flavour = "coze",
 ) -> AsyncIterator[Sandbox]:
     """Serve a sandbox for the length of an ``async with`` block; port 0 takes any free port.
 
@@ -65,12 +68,12 @@ async def serve_sandbox(
 
     """
     engine = Engine(delay_ms=delay_ms, pace_ms=pace_ms)
-    app = _Breakable(sandbox_application(engine, token))
+    app = _Breakable(sandbox_application(engine, token, flavour))
     with _listen(host, port) as listener:
         server = app.server = _server(app)
         await server.startup(sockets=[listener])
         try:
-            yield Sandbox(_base_url(host, listener.getsockname()[1]), token)
+            yield Sandbox(_base_url(host, listener.getsockname()[1]), token, flavour)
         finally:
             with anyio.CancelScope(shield=True):
                 await _stop(server, engine, listener)

@@ -6,9 +6,8 @@ from execution_history.sandbox.answers import debug_url, interrupt_object, usage
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.ids import node_execute_uuid
 from execution_history.sandbox.jsontext import to_wire
+from execution_history.sandbox.outlet import StreamStep
 from execution_history.sandbox.steps import Failure, Finished, Packet, Ping, Raw
-
-StreamStep = Packet | Interruption | Failure | Finished | Ping | Raw
 
 
 class FrameWriter:
@@ -18,6 +17,10 @@ class FrameWriter:
         self._execution = execution
         self._event_id = 0
         self._sequences: Counter[str] = Counter()
+
+    def opening(self) -> bytes:
+        """Return nothing: a run's stream begins with its first step."""
+        return b""
 
     def frame(self, step: StreamStep) -> bytes:
         """Return the bytes of the next event, empty when ``step`` is not shown in a stream."""

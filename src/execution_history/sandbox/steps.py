@@ -7,6 +7,7 @@ concern the connection only; the others are what happens to the execution.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 OUTPUT_NODE_TYPE = "Message"
 """The display key of an output node; only these appear in ``node_execute_status`` (protocol 1.6)."""
@@ -121,3 +122,11 @@ class Inputs:
 
 Script = Callable[[Inputs], Iterator[Step]]
 """The steps of a run after its latest answer: up to and including its ``Ask``, ``Failure`` or ``Finished``."""
+
+
+class Retention(Enum):
+    """What becomes of a workflow's histories once a run has ended (protocol 1.6)."""
+
+    KEPT = "kept"
+    FORGOTTEN = "forgotten"
+    OUTPUT_EXPIRED = "output expired"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from execution_history.sandbox import faults, scripts
-from execution_history.sandbox.refusal import NOT_FOUND, RATE_LIMITED, Refusal
-from execution_history.sandbox.steps import Script
+from execution_history.sandbox.refusal import NOT_FOUND, RATE_LIMITED, STUDIO_NOT_PUBLISHED, Refusal
+from execution_history.sandbox.steps import Retention, Script
 
 _FIRST_ID = 7_000_000_000_000_000_000
 
@@ -27,6 +27,9 @@ PACE = Setting(None, 60_000)
 NO_PACE = Setting(0, 60_000)
 DELAY = Setting(None, 600_000)
 NO_DELAY = Setting(0, 600_000)
+PACKETS = Setting(12, 10_000)
+PACKET_SIZE = Setting(0, 100_000)
+POLLS = Setting(0, 1_000)
 SWITCHED_ON = Setting(1, 1)
 SWITCHED_OFF = Setting(0, 1)
 
@@ -40,17 +43,32 @@ class Workflow:
     description: str
     behaviour: Script | Refusal
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    retention: Retention = Retention.KEPT
+
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions that were published, the newest first; none of a workflow that never was."""
+        is_published = not (isinstance(self.behaviour, Refusal) and self.behaviour.code == NOT_FOUND)
+        return ("v0.0.3", "v0.0.2", "v0.0.1") if is_published else ()
 
     def all_settings(self) -> Mapping[str, Setting]:
         """Return the settings of this workflow, the common ones included."""
         return {"pace_ms": PACE, "delay_ms": NO_DELAY} | dict(self.settings)
 
 
-def _workflow(number: int, name: str, description: str, behaviour: Script | Refusal, **settings: Setting) -> Workflow:
-    return Workflow(str(_FIRST_ID + number), name, description, behaviour, settings)
+def _workflow(
+    number: int,
+    name: str,
+    description: str,
+    behaviour: Script | Refusal,
+    retention: Retention = Retention.KEPT,
+    **settings: Setting,
+) -> Workflow:
+    return Workflow(str(_FIRST_ID + number), name, description, behaviour, settings, retention)
 
 
-_NEVER_PUBLISHED = Refusal(NOT_FOUND, "The workflow has never been published; publish it and try again.")
+_NEVER_PUBLISHED = Refusal(
+    NOT_FOUND, "The workflow has never been published; publish it and try again.", in_studio=STUDIO_NOT_PUBLISHED
+)
 _RATE_LIMITED = Refusal(RATE_LIMITED, "Too many requests; try again later.")
 _SERVER_ERROR = Refusal(None, "<html><body><h1>500 Internal Server Error</h1></body></html>", status=500)
 
@@ -60,9 +78,10 @@ _TABLE = (
         2,
         "long_stream",
         "Streams messages of a start, model, plugin, looping output and end node; packets sets how many "
-        "the model sends.",
+        "the model sends, packet_size the characters of each (its own sentences if 0).",
         scripts.long_stream,
-        packets=Setting(12, 10_000),
+        packets=PACKETS,
+        packet_size=PACKET_SIZE,
     ),
     _workflow(
         3,
@@ -102,10 +121,11 @@ _TABLE = (
     _workflow(
         10,
         "large_output",
-        "Gives size characters (5 MB) from its end node and a quarter of them from an output node; "
-        "run_histories keeps 1 MB of each.",
+        "Gives size characters (5 MB) from its end node and a quarter of them from each of its output nodes, nodes "
+        "in number; run_histories tells 1 MB of each, execute_nodes the whole output of an output node.",
         scripts.large_output,
         size=Setting(5_000_000, 20_000_000),
+        nodes=Setting(1, 8),
         pace_ms=NO_PACE,
     ),
     _workflow(
@@ -142,6 +162,41 @@ _TABLE = (
         "no_trace",
         "Succeeds without telling its execute id: Done carries {}, and run an empty debug_url.",
         scripts.leaves_no_trace,
+    ),
+    _workflow(
+        20,
+        "forgotten",
+        "Is forgotten once it has ended: run_histories tells its end polls times (0), then answers 4200.",
+        scripts.long_stream,
+        Retention.FORGOTTEN,
+        polls=POLLS,
+        packets=PACKETS,
+        packet_size=PACKET_SIZE,
+    ),
+    _workflow(
+        21,
+        "output_expired",
+        "Loses its output once it has ended: run_histories tells it polls times (0), then Success with an empty "
+        "output that counts as trimmed, and no output nodes.",
+        scripts.long_stream,
+        Retention.OUTPUT_EXPIRED,
+        polls=POLLS,
+        packets=PACKETS,
+        packet_size=PACKET_SIZE,
+    ),
+    _workflow(
+        22,
+        "fails_later",
+        "Is meant for is_async: stays Running for delay_ms, then fails in a node with code 720702017.",
+        scripts.fails_in_a_node,
+        delay_ms=DELAY,
+    ),
+    _workflow(
+        23,
+        "asks_later",
+        "Is meant for is_async: stays Running for delay_ms, then waits at a question; /v1/workflows/resume goes on.",
+        scripts.asks_a_question,
+        delay_ms=DELAY,
     ),
 )
 

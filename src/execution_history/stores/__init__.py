@@ -1,7 +1,23 @@
-"""The stores that keep the promise of :mod:`execution_history.store`."""
+"""The stores that keep the promise of :mod:`execution_history.store`, and the forms in which they lie on a disk."""
 
 from execution_history.stores.locate import store_at
 from execution_history.stores.memory import MemoryStore
-from execution_history.stores.sqlite import SQLiteStore
+from execution_history.stores.sqlite import (
+    DATABASE,
+    FoundFile,
+    SQLiteStore,
+    file_name,
+    stored_elsewhere,
+    workflow_id_of,
+)
 
-__all__ = ["MemoryStore", "SQLiteStore", "store_at"]
+__all__ = [
+    "DATABASE",
+    "FoundFile",
+    "MemoryStore",
+    "SQLiteStore",
+    "file_name",
+    "store_at",
+    "stored_elsewhere",
+    "workflow_id_of",
+]

@@ -10,7 +10,7 @@ from typing import Literal
 from execution_history.errors import ExecutionExists, StoreClosed
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import STATUSES, Document, RecordChange
-from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores import memory_selection
 
 
@@ -83,8 +83,8 @@ class MemoryStore:
             self._put(document)
             return document.body
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
-        """See :meth:`HistoryStore.merge`."""
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
+        """See :meth:`HistoryStore.merge`; there is nothing to settle."""
         added = replaced = unchanged = 0
         for document in documents:
             with self._lock:
@@ -131,6 +131,15 @@ class MemoryStore:
             total, first = len(entries), (index - 1) * size
             chosen = islice(reversed(entries), first, first + size) if first < total else ()
             return Page([entry.document.body for entry in chosen], total, first + size < total)
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
+        with self._lock:
+            self._check_open()
+            entries = (e for w in self._workflows.values() for e in w.oldest_first if e.sequence > after)
+            chosen = sorted(entries, key=lambda entry: entry.sequence)[:limit]
+            documents = [entry.document.body for entry in chosen]
+            return Batch(documents, chosen[-1].sequence if len(chosen) == limit else None)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""

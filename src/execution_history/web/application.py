@@ -5,12 +5,13 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
 
+from execution_history.coze import Gateway
 from execution_history.web.api import health_router, history_router
 from execution_history.web.docs import add_docs
 from execution_history.web.errors import ErrorAnswers, answer_error
-from execution_history.web.security import Guard
+from execution_history.web.pages import add_pages
+from execution_history.web.security import Guard, SecurityHeaders
 from execution_history.wiring import Application
 
 _TAGS = [
@@ -37,15 +38,14 @@ def create_app(application: Application) -> FastAPI:
     )
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_error)
-    # The last added is the outermost.
+    # The last added is the outermost. What the gateway passes on stays as the upstream made it.
     app.add_middleware(ErrorAnswers)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Gateway, upstream=application.upstream, recorder=application.recorder)
     app.add_middleware(Guard, hosts=(application.settings.host, *application.settings.allowed_hosts))
-    app.include_router(history_router(application.service, application.runner))
+    app.include_router(history_router(application.service, application.runner, application.reconciler))
     app.include_router(health_router(application.service, application.recorder))
     add_docs(app)
 
-    @app.get("/", include_in_schema=False)
-    async def root() -> Response:
-        return RedirectResponse("/docs")
-
+    add_pages(app, application)
     return app

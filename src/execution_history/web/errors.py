@@ -20,9 +20,13 @@ _log = logging.getLogger("execution_history.web")
 # The first that fits is taken, so a kind stands before what it is a kind of.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
+    (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
+    (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),
     (errors.ExecutionExists, HTTPStatus.CONFLICT, "execution_exists"),
     (errors.IllegalTransition, HTTPStatus.CONFLICT, "illegal_transition"),
     (errors.AccountError, HTTPStatus.SERVICE_UNAVAILABLE, "account_not_usable"),
+    (errors.NotInterrupted, HTTPStatus.CONFLICT, "not_interrupted"),
+    (errors.UpstreamRefused, HTTPStatus.BAD_GATEWAY, "upstream_refused"),
     (errors.SettingsError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),
     (errors.StoreFull, HTTPStatus.INSUFFICIENT_STORAGE, "store_full"),
     (errors.StoreBusy, HTTPStatus.SERVICE_UNAVAILABLE, "store_busy"),

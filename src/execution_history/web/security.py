@@ -6,6 +6,7 @@ which stops a foreign name that resolves here (DNS rebinding), and so is a chang
 
 import re
 from collections.abc import Iterable
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -37,8 +38,29 @@ _FOREIGN: Final = Fault(
 )
 
 
+class SecurityHeaders:
+    """The layer that tells a browser what it may do with an answer of ours, and when it was made."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add the headers to its answer."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = (b"date", formatdate(usegmt=True).encode())
+                # What an answer says of itself, as the pages do, goes before what is said for all.
+                said = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in said}
+                message["headers"] = [*said, *(header for header in (*_HEADERS, date) if header[0] not in names)]
+            await send(message)
+
+        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
+
+
 class Guard:
-    """The outermost layer of the application.
+    """The outermost layer of the application: it refuses what must not come in, whatever would answer it.
 
     Args:
         app: what is guarded.
@@ -56,17 +78,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
         fault = self._fault(scope)
-        if fault is None:
-            await self._app(scope, receive, guarded)
-        else:
-            await fault.answer()(scope, receive, guarded)
+        await (self._app if fault is None else SecurityHeaders(fault.answer()))(scope, receive, send)
 
     def _fault(self, scope: Scope) -> Fault | None:
         headers = Headers(scope=scope)

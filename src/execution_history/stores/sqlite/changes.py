@@ -1,7 +1,9 @@
 """What a transaction knows of a workflow, and what it asks of the workflow's JSON file afterwards."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
+
+from execution_history.record import Document
 
 STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
 STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES)}
@@ -16,14 +18,17 @@ class FaceState:
     updated_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class FaceChange:
-    """One record that the JSON file has to show, or, without a body, has to lose."""
+class FaceChange(NamedTuple):
+    """One record that the JSON file has to show, or, without a body, has to lose.
+
+    ``document`` is where the body comes from, when that is known: it may have been read already.
+    """
 
     execute_id: str
     create_time: int
     body: bytes | None
     new: bool = False
+    document: Document | None = None
 
 
 @dataclass(slots=True)

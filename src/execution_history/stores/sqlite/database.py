@@ -21,7 +21,6 @@ BUSY_MS: Final = 30_000
 
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _READER_CACHE_KIB: Final = 4 * 1024
-_CHECKPOINT_PAGES: Final = 1_000
 _UPSTREAM_IDS: Final = 2
 _SOME_DOCUMENTS: Final = "SELECT seq, packing, document FROM executions WHERE seq > ? ORDER BY seq LIMIT 500"
 
@@ -79,7 +78,6 @@ def open_writer(folder: Path) -> apsw.Connection:
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", 2)
     connection.pragma("cache_size", -_WRITER_CACHE_KIB)
-    connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     _migrate(connection, folder)
     return connection

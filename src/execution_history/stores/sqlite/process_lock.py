@@ -63,10 +63,10 @@ class ProcessLock:
         Raises:
             StoreBusy: another process held it for *wait_seconds*.
         """
-        if _try_lock(self._descriptor):
+        if self.try_acquire():
             return
         deadline, pause = time.monotonic() + wait_seconds, _FIRST_PAUSE
-        while not _try_lock(self._descriptor):
+        while not self.try_acquire():
             if time.monotonic() > deadline:
                 raise StoreBusy(
                     f"Another process has been writing this history for {wait_seconds:.0f} seconds: "
@@ -74,6 +74,10 @@ class ProcessLock:
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody holds it; whether that was so."""
+        return _try_lock(self._descriptor)
 
     def release(self) -> None:
         """Let the next process write."""

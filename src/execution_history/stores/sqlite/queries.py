@@ -16,6 +16,7 @@ def statements(package: str) -> dict[str, str]:
     return {match[1]: match[3].rstrip(";") for match in _NAMED.finditer(text)}
 
 
+@cache
 def query(name: str) -> str:
     """The statement called *name*; an unknown name is a ``KeyError``."""
     return statements(_HERE)[name]

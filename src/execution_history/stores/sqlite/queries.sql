@@ -39,8 +39,8 @@ INSERT INTO executions
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: execution_for_update
--- What an update has to know of the stored record.
-SELECT seq, create_time, status, update_time, packing, document
+-- What an update has to know of the stored record, its document only where it is not larger than a limit.
+SELECT seq, create_time, status, update_time, packing, CASE WHEN size <= ? THEN document END
 FROM executions WHERE execute_id = ? AND workflow = ?;
 
 -- name: save_execution
@@ -120,6 +120,13 @@ SELECT (SELECT sum(running + success + failed + interrupted + other) FROM workfl
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
+
+-- name: scan_documents
+-- Records in the order in which they came, after a place; the cross join keeps that order without sorting.
+SELECT e.seq, e.packing, e.document
+FROM executions e CROSS JOIN workflows w ON w.id = e.workflow
+WHERE e.seq > ? AND w.workflow_id IS NOT NULL
+ORDER BY e.seq LIMIT ?;
 
 -- name: total_of_all
 -- How many records there are.
@@ -218,10 +225,10 @@ WHERE w.workflow_id = ?
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: changed_in_workflow
--- The records of a workflow changed after a revision, in the order they came; the plus keeps to the index over revisions.
+-- The records of a workflow changed after a revision, in the order they came; the plus signs keep to the index over revisions.
 SELECT e.execute_id, e.create_time, e.packing, e.document
 FROM executions e JOIN workflows w ON w.id = +e.workflow
-WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY e.seq;
+WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY +e.seq;
 
 -- name: deleted_in_workflow
 -- The deletions in a workflow after a revision, in order.

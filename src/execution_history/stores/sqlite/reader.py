@@ -16,12 +16,13 @@ import apsw
 import zstandard
 
 from execution_history.errors import StoreClosed, StoreDamaged
-from execution_history.store import Change, Page, WorkflowSummary
+from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.packing import Unpacker
 from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.scanning import scan_batch
 
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024
@@ -103,6 +104,14 @@ class Reader:
         if first < size:
             return await self._bounded(lambda c, limit: self._near_page(c, limit, workflow_id, size, first))
         return await self.in_thread(lambda connection: self._far_page(connection, workflow_id, size, first))
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """A batch of all records in the order in which they came."""
+
+        def ask(connection: apsw.Connection) -> Batch:
+            return scan_batch(connection, lambda *row: self.unpack(connection, *row), after, limit)
+
+        return await self.in_thread(ask)
 
     async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:
         """Records in some statuses, oldest first."""

@@ -14,10 +14,13 @@ from typing import Final
 from execution_history.errors import StoreClosed, StoreError
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
-from execution_history.store import Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.sqlite.checkpoint import Checkpointer
+from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import ProcessLock
@@ -73,7 +76,13 @@ class SQLiteStore:
         self._search = search
         self._opened: _Opened | None = None
         self._closed = False
+        self._left_for_fork = False
         self._opening = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """See :class:`~execution_history.store.Located`: the folder."""
+        return f"sqlite:{self._folder.absolute()}"
 
     async def open(self) -> None:
         """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
@@ -91,16 +100,16 @@ class SQLiteStore:
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
-        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
+        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body), bounded=True)
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
         return await self._writer.submit(
-            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size()
+            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size(), bounded=True
         )
 
-    async def merge(self, documents: Iterable[Document]) -> MergeReport:
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """See :meth:`HistoryStore.merge`; every five hundred records are one transaction."""
         added = replaced = unchanged = 0
         remaining = iter(documents)
@@ -109,7 +118,8 @@ class SQLiteStore:
             added += report.added
             replaced += report.replaced
             unchanged += report.unchanged
-        await self.flush()
+        if settle:
+            await self.flush()
         return MergeReport(added, replaced, unchanged)
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -127,6 +137,10 @@ class SQLiteStore:
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """See :meth:`HistoryStore.page`."""
         return await self._parts.reader.page(workflow_id, size, index)
+
+    async def scan(self, after: int, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
+        return await self._parts.reader.scan(after, limit)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
@@ -167,7 +181,7 @@ class SQLiteStore:
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """See :meth:`HistoryStore.renew_lease`."""
-        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
+        await self._writer.submit(lambda t: t.renew_lease(owner, expires), bounded=True)
 
     async def leases(self) -> dict[str, int]:
         """See :meth:`HistoryStore.leases`."""
@@ -190,6 +204,10 @@ class SQLiteStore:
     @property
     def _parts(self) -> _Opened:
         opened = self._opened
+        if opened is None and self._left_for_fork:
+            # It was open, and whoever opened it knows nothing of forks.
+            self._open()
+            opened = self._opened
         if opened is None:
             raise StoreClosed("This history is not open; open it first, or make a new service after closing one.")
         return opened
@@ -205,8 +223,26 @@ class SQLiteStore:
             if self._opened is None:
                 with faults(self._folder):
                     self._opened = _open_parts(self._folder, json_files=self._json_files, search=self._search)
+                self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
+                self._left_for_fork = False
+                watch(self)
+
+    def before_fork(self) -> None:
+        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        self._opening.acquire()
+        if self._opened is not None:
+            # First, so that nobody begins anything with parts that are being closed.
+            self._opened, self._left_for_fork = None, True
+            self._at_exit()
+
+    def after_fork(self, *, is_child: bool) -> None:
+        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        if is_child:
+            self._opening = threading.Lock()
+        else:
+            self._opening.release()
 
     def _close(self) -> None:
         with self._opening:
@@ -229,11 +265,13 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
         transaction = WriteTransaction(connection, Unpacker(dictionaries), Packer(dictionaries[CURRENT]))
         reader = Reader(folder, dictionaries)
         faces = Faces(folder, reader) if json_files else FacesOff()
-        writer = Writer(folder, connection, transaction, lock, faces)
+        turn = threading.Lock()
+        turn.acquire()
+        commits = Commits(folder, connection, transaction, lock, faces)
+        writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
         faces.begin(writer)
     except BaseException:
         lock.close()
         raise
     lock.release()
-    writer.start()
     return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader, [TextIndex()] if search else []))

@@ -5,7 +5,7 @@ its group are not disturbed.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -25,7 +25,15 @@ _OTHER: Final = STATUS_NUMBERS["other"]
 
 _MOST_WORKFLOWS: Final = 20_000
 _MOST_DOCUMENTS: Final = 2_000
-_LARGEST_CACHED: Final = 16_384
+_LARGEST_KEPT: Final = 16 * 1024
+_MOST_KEPT: Final = 8 * 1024 * 1024
+_OPEN: Final = frozenset({STATUS_NUMBERS["running"], STATUS_NUMBERS["interrupted"]})
+_LARGEST_SMALL: Final = 128 * 1024
+_NO_LIMIT: Final = 1 << 62
+
+
+class TooLarge(Exception):  # noqa: N818 - a signal to the writer, never an error
+    """A stored record is too large for a transaction that was to be short; nothing has been changed."""
 
 
 @dataclass(slots=True)
@@ -37,6 +45,7 @@ class _Stored:
     update_time: int
     status: int
     body: bytes
+    parts: dict[str, Any] | None = None
 
 
 class WriteTransaction:
@@ -52,29 +61,39 @@ class WriteTransaction:
         self._packer = packer
         self._workflows: dict[str, WorkflowRow] = {}
         self._documents: dict[tuple[int, str], _Stored] = {}
+        self._kept = 0
         self._touched: dict[str, WorkflowRow] = {}
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
+        self._only_small = False
 
-    def begin(self) -> None:
-        """Start: what another process wrote since the last time makes us forget what we knew."""
+    def begin(self, *, only_small: bool = False) -> None:
+        """Start: what another process wrote since the last time makes us forget what we knew.
+
+        With *only_small* an operation on a large stored record raises :class:`TooLarge` instead of reading it.
+        """
+        self._only_small = only_small
         if self._connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
             self._revision = self._saved_revision = int(self._run(query("feed_revision")).get)
-        if len(self._documents) > _MOST_DOCUMENTS:
+        if self._kept > _MOST_KEPT or len(self._documents) > _MOST_DOCUMENTS:
             self._documents.clear()
+            self._kept = 0
 
     def finish(self) -> list[WorkflowRow]:
         """Write the counters and the newest revision; the rows that changed, each with its changes."""
+        saved = []
         for row in self._touched.values():
             if row.cleared:
                 continue
-            if sum(row.counts):
-                self._run(query("save_workflow"), (*row.counts, row.revision, row.updated_at, row.id))
+            if any(row.counts):
+                saved.append((*row.counts, row.revision, row.updated_at, row.id))
             else:
                 self._run(query("drop_workflow"), (row.id,))
                 self._workflows.pop(row.workflow_id, None)
+        if saved:
+            self._connection.executemany(query("save_workflow"), saved)
         if self._revision != self._saved_revision:
             self._run(query("save_feed_revision"), (self._revision,))
         return list(self._touched.values())
@@ -91,6 +110,7 @@ class WriteTransaction:
         """Remember nothing: after a rollback, or when another process has written."""
         self._workflows.clear()
         self._documents.clear()
+        self._kept = 0
         self._touched = {}
         self._version = -1
 
@@ -108,7 +128,7 @@ class WriteTransaction:
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
             return None
-        document = change.apply(stored.body)
+        document = change.apply(stored.body, stored.parts)
         if document is None:
             return None
         self._replace(row, stored, document)
@@ -220,10 +240,13 @@ class WriteTransaction:
     def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
         stored = self._documents.get((row.id, execute_id))
         if stored is None:
-            found = self._run(query("execution_for_update"), (execute_id, row.id)).fetchone()
+            limit = _LARGEST_SMALL if self._only_small else _NO_LIMIT
+            found = self._run(query("execution_for_update"), (limit, execute_id, row.id)).fetchone()
             if found is None:
                 return None
             seq, create_time, status, update_time, packing, document = found
+            if document is None:
+                raise TooLarge
             stored = _Stored(seq, create_time, update_time, status, self._unpacker.unpack(packing, document))
         return stored
 
@@ -274,11 +297,16 @@ class WriteTransaction:
         self._keep(row, stored.seq, status, document, new=False)
 
     def _keep(self, row: WorkflowRow, seq: int, status: int, document: Document, *, new: bool) -> None:
-        row.changes.append(FaceChange(document.execute_id, document.create_time, document.body, new))
+        row.changes.append(FaceChange(document.execute_id, document.create_time, document.body, new, document))
         key = (row.id, document.execute_id)
-        if len(document.body) <= _LARGEST_CACHED:
-            self._documents[key] = _Stored(seq, document.create_time, document.update_time, status, document.body)
-        else:
+        size = len(document.body)
+        # What has ended is hardly ever changed again.
+        if status in _OPEN and size <= _LARGEST_KEPT:
+            self._kept += size
+            self._documents[key] = _Stored(
+                seq, document.create_time, document.update_time, status, document.body, document.parts
+            )
+        elif not new:
             self._documents.pop(key, None)
 
     def _touch(self, row: WorkflowRow, updated_at: int) -> int:

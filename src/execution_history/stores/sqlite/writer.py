@@ -1,111 +1,77 @@
-"""The one thread that writes: what has queued up since the last commit goes into one transaction.
+"""Writes, in groups: what has been asked for since the last commit goes into one transaction.
 
-Each operation of such a group is answered on its own, after the commit and after the JSON files show
-it. A caller that stops waiting does not stop its operation.
+Each operation of a group is answered on its own, after the commit and after the JSON files show it. A
+caller that stops waiting does not stop its operation.
+
+A group is committed on the thread of the event loop that asked for it when that is known to be quick, because
+handing it to another thread and back takes as long as the commit. Otherwise, and whenever something
+else is before it, it goes to the one thread that writes. Whoever writes has the *turn*.
 """
 
 import asyncio
-import contextlib
-import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-import apsw
-
-from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError
+from execution_history.errors import StoreClosed
 from execution_history.stores.sqlite.changes import FaceWork
-from execution_history.stores.sqlite.face import Later
-from execution_history.stores.sqlite.faults import as_store_error, faults
-from execution_history.stores.sqlite.process_lock import ProcessLock
+from execution_history.stores.sqlite.checkpoint import Checkpointer
+from execution_history.stores.sqlite.commits import Commits
+from execution_history.stores.sqlite.operation import Operation, Round, answer, resolve
 from execution_history.stores.sqlite.transaction import WriteTransaction
 
-_log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
 _LARGEST_GROUP: Final = 512
 _LARGEST_GROUP_BYTES: Final = 1024 * 1024
-_PURGE_ROWS: Final = 500
-_VACUUM_PAGES: Final = 256
 _IDLE_SECONDS: Final = 0.05
 _GATHER_SECONDS: Final = 0.000_5
 
 
-class FollowsCommits(Protocol):
-    """What must be true of the files before a caller is answered; called in the writer thread."""
-
-    def follow(self, rows: list[FaceWork]) -> Later:
-        """Bring the files up to the commit; what they will only show later."""
-
-    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
-        """Call *answer* in the writer thread once the workflow's file is current."""
-
-
-@dataclass(slots=True)
-class _Operation:
-    """One change that somebody waits for."""
-
-    work: Callable[[WriteTransaction], Any]
-    loop: asyncio.AbstractEventLoop | None
-    future: "asyncio.Future[Any] | None"
-    record: tuple[str, str | None] | None
-    size: int = 0
-    tidies: bool = False
-    outside: bool = False
-    result: Any = None
-    error: BaseException | None = None
-
-
 class Writer:
-    """Owns the writing connection and its thread.
+    """Decides when, in which groups and on which thread operations are done.
 
     Args:
-        folder: the store's folder, for messages.
-        connection: the writing connection, used by this thread only from now on.
-        transaction: the operations on it.
-        lock: the lock between processes.
-        files: what follows each commit.
+        commits: what is done with the turn.
+        checkpointer: looks after the log of the same connection, and shares the turn.
+        turn: taken, until :meth:`start` gives it free.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        connection: apsw.Connection,
-        transaction: WriteTransaction,
-        lock: ProcessLock,
-        files: FollowsCommits,
-    ) -> None:
-        self._folder = folder
-        self._connection = connection
-        self._transaction = transaction
-        self._lock = lock
-        self._files = files
-        self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
-        self._carried: _Operation | None = None
+    def __init__(self, commits: Commits, checkpointer: Checkpointer, turn: threading.Lock) -> None:
+        self._commits = commits
+        self._checkpointer = checkpointer
+        self._turn = turn
+        self._queue: SimpleQueue[Operation | None] = SimpleQueue()
+        self._rounds: dict[asyncio.AbstractEventLoop, Round] = {}
+        self._waiting = 0
+        self._carried: Operation | None = None
         self._expected = 1
         self._closing = False
         self._entrance = threading.Lock()
         self._untidy = True
+        self._owner: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._serve, name="execution-history-writer", daemon=True)
 
-    def start(self) -> None:
-        """Begin to serve; before that, and after :meth:`stop`, :meth:`run_now` may be called from any one thread."""
+    def start(self, owner: object = None) -> None:
+        """Begin to serve; before that, and after :meth:`stop`, :meth:`run_now` may be called from any one thread.
+
+        The *owner* closes the writer when it is not used any more, which must not happen amid a transaction.
+        """
+        self._owner = (lambda: None) if owner is None else weakref.ref(owner)
         self._thread.start()
+        self._checkpointer.start()
+        self._turn.release()
 
     def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
-        """Run *work* in a transaction of its own, in the writer thread with the lock held.
+        """Run *work* in a transaction of its own, for whoever has the turn and the lock.
 
         Raises:
             StoreError: it could not be written.
         """
-        operation = _Operation(work, None, None, None)
-        with faults(self._folder):
-            rows = self._transact([operation])
-        return operation.result, rows
+        return self._commits.run_now(work)
 
     async def submit(
         self,
@@ -113,12 +79,14 @@ class Writer:
         record: tuple[str, str | None] | None = None,
         *,
         size: int = 0,
+        bounded: bool = False,
         tidies: bool = False,
     ) -> _Result:
         """Run *work* in the next transaction and return its result once that is on the disk.
 
         *record* names the workflow and the execution that the caller relies on to be in the file, *size* is
-        roughly how many bytes will be written, and *tidies* says that there will be something to tidy.
+        roughly how many bytes will be written, *bounded* promises that besides these bytes and a stored record's
+        there is next to nothing to do, and *tidies* says that there will be something to tidy.
 
         Raises:
             StoreClosed: the writer has been stopped.
@@ -126,9 +94,24 @@ class Writer:
             ExecutionHistoryError: whatever *work* raised.
         """
         loop = asyncio.get_running_loop()
-        operation = _Operation(work, loop, loop.create_future(), record, size, tidies)
-        self._enqueue(operation)
-        assert operation.future is not None  # noqa: S101 - for the type checker
+        operation = Operation(work, loop, None, record, size, bounded, tidies)
+        owner = None
+        with self._entrance:
+            # Nothing may queue up behind the end: nobody would answer it.
+            self._check_open()
+            if self._is_alone(loop) and self._may_run_here((operation,)):
+                owner = self._owner()
+            else:
+                # What is asked for until the loop comes round is one group.
+                self._rounds[loop].gathered.append(operation)
+                operation.future = loop.create_future()
+        if operation.future is None:
+            if self._run_here([operation]):
+                if operation.error is not None:
+                    raise operation.error
+                return operation.result  # type: ignore[no-any-return]
+            operation.future = loop.create_future()
+        del owner
         return await operation.future  # type: ignore[no-any-return]
 
     def post(self, work: Callable[[], None]) -> None:
@@ -137,40 +120,123 @@ class Writer:
         Raises:
             StoreClosed: the writer has been stopped.
         """
-        self._enqueue(_Operation(lambda _: work(), None, None, None, outside=True))
+        with self._entrance:
+            self._check_open()
+            self._enqueue([Operation(lambda _: work(), outside=True)])
 
     def stop(self) -> None:
-        """Finish what has queued up and end the thread; returns when it has ended."""
+        """Finish what has been asked for and end the threads; returns when they have ended."""
         with self._entrance:
             self._closing = True
+            for loop_round in self._rounds.values():
+                self._enqueue(loop_round.gathered)
+                loop_round.gathered = []
             self._queue.put(None)
         self._thread.join()
+        self._checkpointer.stop()
+        self._turn.acquire()  # after whoever commits on an event loop just now; nobody gets it any more
 
     def close(self) -> None:
         """Close the connection, once stopped."""
-        self._connection.close()
+        self._commits.close()
 
-    def _enqueue(self, operation: _Operation) -> None:
-        # Nothing may queue up behind the end: nobody would answer it.
-        with self._entrance:
-            if self._closing:
-                raise StoreClosed("This history was closed; make a new service.")
+    def _check_open(self) -> None:
+        if self._closing:
+            raise StoreClosed("This history was closed; make a new service.")
+
+    def _enqueue(self, operations: Iterable[Operation]) -> None:
+        """Give operations to the thread; the entrance is held."""
+        for operation in operations:
+            self._waiting += 1
             self._queue.put(operation)
+
+    def _is_alone(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the running task is the only one of *loop* that asks for something; the loop will come round."""
+        now = self._commits.pace.clock()
+        task = asyncio.current_task(loop)
+        loop_round = self._rounds.get(loop)
+        if loop_round is None:
+            for closed in [known for known in self._rounds if known.is_closed()]:
+                del self._rounds[closed]
+            loop_round = self._rounds[loop] = Round()
+        if not loop_round.is_scheduled:
+            loop_round.begin(now)
+            loop_round.task = task
+            loop.call_soon(self._come_round, loop_round)
+        return loop_round.is_alone(task, now)
+
+    def _come_round(self, loop_round: Round) -> None:
+        """What a loop has asked for since it last came round is committed here, or goes to the thread."""
+        owner = self._owner()
+        with self._entrance:
+            loop_round.is_scheduled = False
+            group = loop_round.gathered
+            if not group:
+                return  # it was done already, or the end has come first and has taken it over
+            loop_round.gathered = []
+            if not self._may_run_here(group):
+                self._enqueue(group)
+                return
+        resolve(self._run_here(group))
+        del owner
+
+    def _may_run_here(self, group: Sequence[Operation]) -> bool:
+        """Whether *group* may be committed on an event loop's thread; the turn is ours if so."""
+        if self._waiting or not self._turn.acquire(blocking=False):
+            return False
+        if self._commits.begin_briefly(group):
+            return True
+        self._turn.release()
+        return False
+
+    def _run_here(self, group: list[Operation]) -> list[Operation]:
+        """Commit *group* on this event loop's thread, with the turn, which is given back; those that are done."""
+        try:
+            outcome = self._commits.run_briefly(group)
+            if outcome.files:
+                files, held_up = outcome.files, outcome.held_up
+                self._pass_on([Operation(lambda _: self._commits.finish(files, held_up), outside=True)])
+            if outcome.left:
+                self._pass_on(outcome.left)
+        except BaseException:
+            for operation in group:
+                if operation.future is not None:
+                    operation.future.cancel()
+            raise
+        finally:
+            self._turn.release()
+        return outcome.answered
+
+    def _pass_on(self, operations: list[Operation]) -> None:
+        """Leave operations to the thread, or finish them here when it has ended already."""
+        with self._entrance:
+            if not self._closing:
+                self._enqueue(operations)
+                return
+        for operation in operations:
+            answer(self._commits.run([operation]))
 
     def _serve(self) -> None:
         while True:
             try:
                 first = self._carried or self._queue.get(timeout=_IDLE_SECONDS if self._untidy else None)
             except Empty:
-                self._tidy()
+                with self._turn:
+                    self._untidy = self._commits.tidy()
                 continue
             if first is None:
                 break
             group = self._take_group(first)
+            owner = self._owner()
             self._untidy = self._untidy or any(operation.tidies for operation in group)
-            self._run_group(group)
+            with self._turn:
+                answered = self._commits.run(group)
+                with self._entrance:
+                    self._waiting -= len(group)
+            answer(answered)
+            del owner
 
-    def _take_group(self, first: _Operation) -> list[_Operation]:
+    def _take_group(self, first: Operation) -> list[Operation]:
         """*first* and what has queued up behind it; work outside a transaction stands alone."""
         group, self._carried = [first], None
         deadline = 0.0
@@ -197,132 +263,3 @@ class Writer:
             size += following.size
         self._expected = len(group)
         return group
-
-    def _run_group(self, group: list[_Operation]) -> None:
-        later: Later = {}
-        try:
-            self._lock.acquire()
-        except StoreError as error:
-            for operation in group:
-                operation.error = error
-        else:
-            try:
-                later = self._run_locked(group)
-            finally:
-                self._lock.release()
-        now = []
-        for operation in group:
-            if operation.error is None and operation.record is not None and _is_later(operation.record, later):
-                self._files.when_current(operation.record[0], lambda op=operation: _answer([op]))  # type: ignore[misc]
-            else:
-                now.append(operation)
-        _answer(now)
-
-    def _run_locked(self, group: list[_Operation]) -> Later:
-        if group[0].outside:
-            self._run_outside(group[0])
-            return {}
-        try:
-            rows = self._transact(group)
-        except (apsw.Error, StoreError) as error:
-            if len(group) > 1:
-                # One of them may be the cause: each gets a transaction, and an answer, of its own.
-                later: Later = {}
-                for operation in group:
-                    later |= self._run_locked([operation])
-                return later
-            group[0].error = error if isinstance(error, StoreError) else as_store_error(error, self._folder)
-            return {}
-        return self._files.follow(rows)
-
-    def _transact(self, group: list[_Operation]) -> list[FaceWork]:
-        connection, transaction = self._connection, self._transaction
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            transaction.begin()
-            for operation in group:
-                operation.error = None
-                try:
-                    operation.result = operation.work(transaction)
-                except (apsw.Error, StoreError):
-                    raise
-                except ExecutionHistoryError as error:
-                    operation.error = error
-            rows = transaction.finish()
-            connection.execute("COMMIT")
-        except BaseException:
-            transaction.forget()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        followed = [row.face_work() for row in rows]
-        transaction.committed()
-        return followed
-
-    def _run_outside(self, operation: _Operation) -> None:
-        try:
-            operation.work(self._transaction)
-        except Exception:  # noqa: BLE001 - whatever befalls one file, the thread serves on
-            _log.exception("Work on the files of %s failed", self._folder)
-
-    def _tidy(self) -> None:
-        """Use idle time: purge cleared histories and give free pages back, a little at a time."""
-        try:
-            self._lock.acquire(0)
-        except StoreError:
-            return
-        try:
-            self._untidy = self._tidy_locked()
-        except apsw.Error as error:
-            self._untidy = False
-            _log.warning("Tidying %s will be tried again later: %s", self._folder, error)
-        finally:
-            self._lock.release()
-
-    def _tidy_locked(self) -> bool:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            more = self._transaction.purge(_PURGE_ROWS)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        free = int(connection.pragma("freelist_count"))
-        if free > _VACUUM_PAGES:
-            connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
-        self._transaction.forget()
-        return more or free > _VACUUM_PAGES
-
-
-def _is_later(record: tuple[str, str | None], later: Later) -> bool:
-    """Whether the file of this record's workflow will only show the record later."""
-    workflow_id, execute_id = record
-    if workflow_id not in later:
-        return False
-    waiting = later[workflow_id]
-    return waiting is None or execute_id in waiting
-
-
-def _answer(operations: list[_Operation]) -> None:
-    """Wake those who wait, one call for each event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Operation]] = {}
-    for operation in operations:
-        if operation.loop is not None:
-            by_loop.setdefault(operation.loop, []).append(operation)
-    for loop, answered in by_loop.items():
-        # A loop that is closed has nobody left who waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, answered)
-
-
-def _resolve(operations: list[_Operation]) -> None:
-    for operation in operations:
-        future = operation.future
-        if future is None or future.done():
-            continue
-        if operation.error is not None:
-            future.set_exception(operation.error)
-        else:
-            future.set_result(operation.result)

@@ -62,7 +62,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         """The whole record of one execution."""
         del account_id
         document = await service.detail_bytes(workflow_id, execute_id)
-        return _no_such(workflow_id, execute_id) if document is None else detail_answer(document)
+        return no_such(workflow_id, execute_id) if document is None else detail_answer(document)
 
 
 def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
@@ -76,7 +76,7 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         del account_id
         if await service.delete_execution_record(workflow_id, execute_id):
             return answer({"success": True})
-        return _no_such(workflow_id, execute_id)
+        return no_such(workflow_id, execute_id)
 
     @router.delete(
         _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=FINDING
@@ -89,6 +89,7 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         return Fault(HTTPStatus.NOT_FOUND, "not_found", f"Workflow {workflow_id[:200]!r} has no history.").answer()
 
 
-def _no_such(workflow_id: str, execute_id: str) -> Response:
+def no_such(workflow_id: str, execute_id: str) -> Response:
+    """The answer to a question for a record that is not there."""
     sentence = f"Workflow {workflow_id[:200]!r} has no execution {execute_id[:200]!r}."
     return Fault(HTTPStatus.NOT_FOUND, "not_found", sentence).answer()

@@ -9,9 +9,10 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from execution_history.coze import CozeRunner
+from execution_history.coze import CozeRunner, Reconciler
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.api.history import add_deleting, add_reading
+from execution_history.web.api.resuming import add_resuming
 from execution_history.web.api.route import HistoryRoute
 from execution_history.web.api.runs import add_running
 
@@ -19,7 +20,10 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 
 def history_router(
-    service: ExecutionHistoryService, runner: CozeRunner | None = None, prefix: str = "/coze"
+    service: ExecutionHistoryService,
+    runner: CozeRunner | None = None,
+    reconciler: Reconciler | None = None,
+    prefix: str = "/coze",
 ) -> APIRouter:
     """The routes of the API: ``app.include_router(history_router(service))``.
 
@@ -28,12 +32,14 @@ def history_router(
     Args:
         service: where histories are.
         runner: what runs workflows; without one the run routes say so.
+        reconciler: what asks the upstream about runs; without one its route says so.
         prefix: what every path begins with.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
     add_reading(router, service)
     add_deleting(router, service)
     add_running(router, runner)
+    add_resuming(router, runner, reconciler)
     _add_refusals(router)
     return router
 

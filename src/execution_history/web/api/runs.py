@@ -50,7 +50,7 @@ def _add_stream_run(router: APIRouter, runner: CozeRunner | None) -> None:
         The first is `workflow_started` with the `execution_id`, then comes one `data` for each event of Coze, and an
         `error` if the run failed; at the end stands `data: [DONE]`. Hanging up does not end the run or its recording.
         """
-        frames = _given(runner).stream_workflow(
+        frames = given(runner).stream_workflow(
             request.workflow_id,
             request.parameters,
             request.bot_id,
@@ -80,7 +80,7 @@ def _add_run(router: APIRouter, runner: CozeRunner | None) -> None:
 
         A run that failed is an answer too, with status 200: `success` and `status` say what became of it.
         """
-        result = await _given(runner).execute_workflow(
+        result = await given(runner).execute_workflow(
             workflow_id,
             request.parameters,
             request.bot_id,
@@ -92,7 +92,12 @@ def _add_run(router: APIRouter, runner: CozeRunner | None) -> None:
         return answer(content)
 
 
-def _given(runner: CozeRunner | None) -> CozeRunner:
+def given(runner: CozeRunner | None) -> CozeRunner:
+    """The *runner*, where there is one.
+
+    Raises:
+        AccountError: there is none.
+    """
     if runner is None:
         raise AccountError("This server keeps histories only: it was given no runner to run workflows with.")
     return runner

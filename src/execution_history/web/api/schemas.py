@@ -25,6 +25,7 @@ WorkflowId = Annotated[str, Path(description="The workflow; any text, percent-en
 ExecuteId = Annotated[str, Path(description="The execution's own id, as the list gives it.")]
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Records on a page.")]
 PageIndex = Annotated[int, Query(ge=1, description="Which page, counted from 1, newest records first.")]
+Answerer = Annotated[str | None, Query(alias="account_id", description="Who answers; by default who began the run.")]
 AccountId = Annotated[str, Query(description="The configured Coze account that calls go to.")]
 
 
@@ -41,6 +42,14 @@ class StreamRunRequest(RunRequest):
     """The same, with the workflow."""
 
     workflow_id: Text = Field(description="The workflow to run.")
+
+
+class ResumeRequest(BaseModel):
+    """The answer to what an interrupted run asks."""
+
+    data: Any = Field(
+        description="The answer: a text, or an object where the question asks for several fields (sent as its JSON)."
+    )
 
 
 class Execution(BaseModel):
@@ -168,5 +177,16 @@ RUNNING: Final = _errors(
         413: "The body is larger than Coze takes.",
         422: "The body or a parameter is wrong; the message names what.",
         503: "The Coze account cannot be used, or the run cannot be recorded; the message says what to set.",
+    }
+)
+RESUMING: Final = {
+    **RUNNING,
+    **_errors({404: "There is no such record.", 409: "The run waits for no answer; the message says why."}),
+}
+ASKING: Final = _errors(
+    {
+        422: "A parameter is wrong; the message names it.",
+        502: "The upstream cannot be reached, or does not know the run.",
+        503: "The Coze account or the store cannot be used; the message says why.",
     }
 )

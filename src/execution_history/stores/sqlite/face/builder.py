@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, Protocol
@@ -21,8 +20,10 @@ import apsw
 from execution_history.errors import StoreClosed, StoreError
 from execution_history.stores.sqlite.changes import FaceState
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
+from execution_history.stores.sqlite.face.job import Job, NoRoom, copy_before
 from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
+from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -30,6 +31,7 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _FRONT: Final = 2 * 1024 * 1024
 _FEW_CHANGES: Final = 20
 _ATTEMPTS: Final = 5
+_MOST_FRONTS: Final = 8
 _LEFTOVER_SECONDS: Final = 600
 
 
@@ -38,24 +40,6 @@ class PostsToWriter(Protocol):
 
     def post(self, work: Callable[[], None]) -> None:
         """Run *work* in the writer thread, outside a transaction."""
-
-
-class _NoRoom(Exception):  # noqa: N818 - a finding, not a failure
-    """The new file is too small for what has come in the meantime."""
-
-
-@dataclass(slots=True)
-class _Job:
-    """A file in the making. ``aside`` holds the records that wait for it; ``None`` means all do."""
-
-    workflow_id: str
-    aside: set[str] | None
-    old: FaceFile | None = None
-    begin: int = 0
-    attempt: int = 0
-    afresh: bool = False
-    cancelled: bool = False
-    waiting: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Builder:
@@ -71,9 +55,9 @@ class Builder:
         self._folder = folder
         self._reader = reader
         self._install = install
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._when_idle: list[Callable[[], object]] = []
-        self._lanes: dict[str, SimpleQueue[_Job | FaceFile | Path | None]] = {}
+        self._lanes: dict[str, SimpleQueue[Job | FaceFile | Path | None]] = {}
         self._threads: list[threading.Thread] = []
 
     def begin(self, writer: PostsToWriter) -> None:
@@ -94,7 +78,7 @@ class Builder:
         """
         job = self._jobs.get(workflow_id)
         if job is None:
-            self._start(_Job(workflow_id, aside))
+            self._start(Job(workflow_id, aside))
             return
         job.afresh = job.afresh or afresh
         job.old = None  # what was an extension has to become a build: something found no room
@@ -106,7 +90,7 @@ class Builder:
         Raises:
             OSError: it cannot be written.
         """
-        job = _Job(workflow_id, None)
+        job = Job(workflow_id, None)
         built = self._make(job)
         if built is not None and not self._complete(job, built):
             built.close()
@@ -117,7 +101,7 @@ class Builder:
         """Give a file new slack before the old is used up."""
         if workflow_id not in self._jobs:
             face.deepest_edit = 0
-            self._start(_Job(workflow_id, set(), face, boundary(face, _FRONT)))
+            self._start(Job(workflow_id, set(), face, boundary(face, _FRONT)))
 
     def cancel(self, workflow_id: str) -> None:
         """The job is over, or its file is not wanted any more; whoever waits for it is answered."""
@@ -125,6 +109,10 @@ class Builder:
         if job is not None:
             job.cancelled = True
             self._answer(job)
+
+    def is_at_work(self, workflow_id: str) -> bool:
+        """Whether a file of the workflow is in the making."""
+        return workflow_id in self._jobs
 
     def blocks_all(self, workflow_id: str) -> bool:
         """Whether no record of the workflow can be shown before its file is there."""
@@ -176,13 +164,13 @@ class Builder:
                 path.rename(hidden)
                 self._put(hidden)
 
-    def _start(self, job: _Job) -> None:
+    def _start(self, job: Job) -> None:
         self._jobs[job.workflow_id] = job
         self._put(job)
 
-    def _put(self, item: _Job | FaceFile | Path) -> None:
+    def _put(self, item: Job | FaceFile | Path) -> None:
         """Queue *item* with its like: new slack must not wait for a build, or for a large file to be given up."""
-        name = "closing" if not isinstance(item, _Job) else "builds" if item.old is None else "slack"
+        name = "closing" if not isinstance(item, Job) else "builds" if item.old is None else "slack"
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = SimpleQueue()
@@ -191,7 +179,7 @@ class Builder:
             thread.start()
         lane.put(item)
 
-    def _serve(self, lane: "SimpleQueue[_Job | FaceFile | Path | None]") -> None:
+    def _serve(self, lane: "SimpleQueue[Job | FaceFile | Path | None]") -> None:
         while (job := lane.get()) is not None:
             if isinstance(job, FaceFile):
                 job.close()
@@ -201,7 +189,7 @@ class Builder:
                 continue
             try:
                 built = None if job.cancelled else self._make(job)
-            except (OSError, apsw.Error, StoreError, NotOurs, _NoRoom) as error:
+            except (OSError, apsw.Error, StoreError, NotOurs, NoRoom) as error:
                 _log.warning("Making a JSON file anew failed and is tried again: %s", type(error).__name__)
                 self._post(lambda job=job: self._retry(job))  # type: ignore[misc]
             else:
@@ -212,93 +200,124 @@ class Builder:
         with contextlib.suppress(StoreClosed):
             self._writer.post(work)
 
-    def _path(self, job: _Job) -> Path:
+    def _path(self, job: Job) -> Path:
         return self._folder / f".{id(job):x}.{os.getpid()}.building"
 
-    def _make(self, job: _Job) -> FaceFile | None:
+    def _make(self, job: Job) -> FaceFile | None:
         """The new file, caught up until little is missing; ``None`` when the workflow is gone."""
         path, old = self._path(job), job.old
         if old is not None:
             source = FaceFile(old.path)
             try:
+                if job.built is not None:
+                    copy_before(source, job.begin, job.end, job.built)
+                    return job.built
                 build_from_file(path, source, job.begin)
             finally:
                 source.close()
             return FaceFile(path)
+        if job.built is not None:
+            job.built.close()  # it began as more room for the old file, and something found none there
+            job.built = None
         with self._reader.connection() as connection, self._reader.frozen(connection):
             state = self._reader.face_state(connection, job.workflow_id)
             if state is None:
                 return None
+            job.seen = _newest_revision(connection)
             header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
             build_from_store(path, header, self._reader.documents(connection, job.workflow_id))
         built = FaceFile(path)
-        while self._catch_up(built, _FEW_CHANGES):
+        while self._catch_up(job, built, _FEW_CHANGES):
             pass
         return built
 
-    def _catch_up(self, face: FaceFile, few: int) -> bool:
-        """Apply what has changed since the file's revision; whether that was more than *few* changes."""
+    def _catch_up(self, job: Job, face: FaceFile, few: int) -> bool:
+        """Apply what has changed since the file was last up to date; whether that was more than *few* changes."""
+        since = max(face.header.revision, job.seen)
         with self._reader.connection() as connection, self._reader.frozen(connection):
             state = self._reader.face_state(connection, face.header.workflow_id)
-            changes = self._reader.face_changes(connection, face.header.workflow_id, face.header.revision)
+            changes = self._reader.face_changes(connection, face.header.workflow_id, since)
+            job.seen = _newest_revision(connection)
         if face.apply(changes):
-            raise _NoRoom
+            raise NoRoom
         if state is not None:
             face.finish(state.total, state.updated_at, state.revision)
         return len(changes) > few
 
-    def _finish(self, job: _Job, built: FaceFile | None) -> None:
+    def _finish(self, job: Job, built: FaceFile | None) -> None:
         """In the writer thread: bring the new file up to date and put it in its place, or try again."""
         if built is None:
+            self._drop(job, job.built)
             self.cancel(job.workflow_id)
             return
         try:
+            if self._has_long_front(job, built):
+                self._put(job)
+                return
             done = not (job.cancelled or job.afresh) and self._complete(job, built)
-        except (OSError, StoreError, apsw.Error, _NoRoom) as error:
+        except (OSError, StoreError, apsw.Error, NoRoom) as error:
             _log.warning("A JSON file made anew could not be put in its place: %s", type(error).__name__)
             done = False
         if done:
             self.cancel(job.workflow_id)
             return
-        built.close()
-        self._path(job).unlink(missing_ok=True)
+        self._drop(job, built)
         if not job.cancelled:
             self._retry(job)
 
-    def _retry(self, job: _Job) -> None:
+    def _drop(self, job: Job, built: FaceFile | None) -> None:
+        """Give up what was made, a large file in the background."""
+        job.built = None
+        if built is not None:
+            built.close()
+        self.make_way(self._path(job))
+        self._path(job).unlink(missing_ok=True)
+
+    def _has_long_front(self, job: Job, built: FaceFile) -> bool:
+        """Whether so much has come before what was copied that most of it is better copied in the background too."""
+        old = job.old
+        if old is None or job.cancelled or job.afresh or job.fronts >= _MOST_FRONTS or old.deepest_edit > job.begin:
+            return False
+        if job.begin - old.header.newest_at <= 2 * _FRONT:
+            return False
+        job.fronts += 1
+        job.begin, job.end, job.built = boundary(old, _FRONT), job.begin, built
+        old.deepest_edit = 0
+        return True
+
+    def _retry(self, job: Job) -> None:
         """Queue the job once more, from the store; after some attempts leave it to the next opening."""
         job.attempt += 0 if job.afresh else 1
-        job.old, job.begin, job.afresh = None, 0, False
+        job.old, job.begin, job.fronts, job.seen, job.afresh = None, 0, 0, 0, False
         if job.attempt < _ATTEMPTS:
             self._put(job)
         else:
             _log.error("A JSON file could not be made anew; it will be when the store is opened next.")
             self.cancel(job.workflow_id)
 
-    def _complete(self, job: _Job, built: FaceFile) -> bool:
+    def _complete(self, job: Job, built: FaceFile) -> bool:
         with self._reader.connection() as connection:
             state = self._reader.face_state(connection, job.workflow_id)
         if state is None:
             return False
         if job.begin and not self._add_front(job, built, state):
             return False
-        self._catch_up(built, 0)
+        self._catch_up(job, built, 0)
         self._install(job.workflow_id, built)
         return True
 
-    def _add_front(self, job: _Job, built: FaceFile, state: FaceState) -> bool:
+    def _add_front(self, job: Job, built: FaceFile, state: FaceState) -> bool:
         """Copy the newest records of the old file, unless it was touched behind them in the meantime."""
         old = job.old
         if old is None or job.aside or old.deepest_edit > job.begin:
             return False
         if old.header.revision != state.revision or not old.is_untouched(state.updated_at, state.revision):
             return False
-        if not built.put_before(old.read(old.header.newest_at, job.begin)):
-            return False
+        copy_before(old, old.header.newest_at, job.begin, built)
         built.finish(state.total, state.updated_at, state.revision)
         return True
 
-    def _answer(self, job: _Job) -> None:
+    def _answer(self, job: Job) -> None:
         waiting, job.waiting = job.waiting, []
         for answer in waiting:
             answer()
@@ -306,3 +325,8 @@ class Builder:
             idle, self._when_idle = self._when_idle, []
             for done in idle:
                 done()
+
+
+def _newest_revision(connection: apsw.Connection) -> int:
+    """The store's newest revision, in the snapshot at hand."""
+    return int(connection.execute(query("feed_revision")).get)

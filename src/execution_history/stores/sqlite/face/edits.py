@@ -5,13 +5,12 @@ a gap, and reaches beyond its end. Room for growth is taken from the gaps to the
 that what is older never moves. Each edit is one write, after which the file parses.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from execution_history.stores.sqlite.face.layout import CLOSING, FOOTER, RECORD_START, SEPARATOR, record_key
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Write ``data`` at ``offset``; ``free`` of its first bytes are spaces that remain usable."""
 
     offset: int
@@ -19,8 +18,7 @@ class Edit:
     free: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Where a record stands in the file: from its indentation to behind its closing brace."""
 
     start: int
@@ -49,9 +47,9 @@ def splice(window: bytes, base: int, span: Span, replacement: bytes) -> Edit | N
     parts = [replacement]
     at, missing = span.start - base, grow
     while True:
-        if at >= missing and not window[at - missing : at].strip(b" "):
+        text_end = _spaces_before(window, at, missing)
+        if at - text_end >= missing:
             return Edit(base + at - missing, b"".join(reversed(parts)), 0)
-        text_end = _spaces_before(window, at)
         missing -= at - text_end
         previous = window.rfind(RECORD_START, 0, text_end)
         if previous < 0:
@@ -85,13 +83,13 @@ def _blank(base: int, start: int, end: int) -> Edit:
     return Edit(base + start, b" " * (end - start), end - start)
 
 
-def _spaces_before(window: bytes, at: int) -> int:
-    """The offset at which the run of spaces that ends at *at* begins."""
-    chunk = 4096
-    while at > 0:
+def _spaces_before(window: bytes, at: int, enough: int = 1 << 62) -> int:
+    """The offset at which the run of spaces that ends at *at* begins; a little more than *enough* need not be seen."""
+    chunk, limit = 4096, at - enough
+    while at > max(0, limit):
         begin = max(0, at - chunk)
         kept = len(window[begin:at].rstrip(b" "))
         if kept:
             return begin + kept
         at, chunk = begin, chunk * 4
-    return 0
+    return at

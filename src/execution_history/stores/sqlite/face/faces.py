@@ -10,8 +10,9 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from execution_history.errors import StoreError
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
@@ -19,62 +20,33 @@ from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
-from execution_history.stores.sqlite.face.layout import Header, render
-from execution_history.stores.sqlite.face.names import file_name
+from execution_history.stores.sqlite.face.layout import Header, render, render_record
+from execution_history.stores.sqlite.face.names import file_name, tells_case
+from execution_history.stores.sqlite.face.off import CommitsWrites, Later
+from execution_history.stores.sqlite.face.slices import sync
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.transaction import WriteTransaction
-
-Later = dict[str, set[str] | None]
-"""For each workflow whose file is not current: the records it lacks, or ``None`` for all."""
 
 _log = logging.getLogger("execution_history.stores.sqlite")
-_Result = TypeVar("_Result")
 
 _MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
+_BRIEF: Final = 1024 * 1024
 _LOW_SLACK: Final = 16
+_LITTLE: Final = 256 * 1024
+_LITTLE_SLACK: Final = 3
+_NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
 _MOST_SYNCED: Final = 500
 
 
-class CommitsWrites(Protocol):
-    """What the faces need of the writer."""
+class _TakesLong(Exception):  # noqa: N818 - a signal between two methods, never an error
+    """The files' part of this work would hold an event loop up."""
 
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
-        """Run *work* in a transaction of its own, in the writer thread."""
-
-    def post(self, work: Callable[[], None]) -> None:
-        """Run *work* in the writer thread, outside a transaction."""
-
-
-class FacesOff:
-    """No files: what stands in for :class:`Faces` when the setting turns them off."""
-
-    def begin(self, writer: CommitsWrites) -> None:
-        """Nothing to adopt."""
-
-    def follow(self, rows: list[FaceWork]) -> Later:
-        """Nothing to bring up to date."""
-        del rows
-        return {}
-
-    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
-        """Always."""
-        del workflow_id
-        answer()
-
-    async def flush(self) -> None:
-        """Nothing to wait for."""
-
-    def problems(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""
+    def __init__(self, work: FaceWork) -> None:
+        self.work = work
 
 
 class Faces:
@@ -88,7 +60,7 @@ class Faces:
     def __init__(self, folder: Path, reader: Reader) -> None:
         self._folder = folder
         self._reader = reader
-        self._case_sensitive = _tells_case(folder)
+        self._case_sensitive = tells_case(folder)
         self._open: OrderedDict[str, FaceFile] = OrderedDict()
         self._stale: set[str] = set()
         self._unsynced: set[str] = set()
@@ -115,15 +87,19 @@ class Faces:
         """Bring the files up to a commit; the workflows whose file will only be current later."""
         later: Later = {}
         for row in rows:
-            try:
-                lacks = self._follow(row)
-                if lacks is None or lacks:
-                    later[row.workflow_id] = lacks
-                else:
-                    self._problems.pop(row.workflow_id, None)
-            except (OSError, StoreError) as error:
-                self._trouble(row.workflow_id, error)
+            self._follow_one(row, later, briefly=False)
         return later
+
+    def follow_briefly(self, rows: list[FaceWork]) -> tuple[Later, list[FaceWork]]:
+        """The same on an event loop's thread: what would hold it up is left, as the second part, to :meth:`follow`."""
+        later: Later = {}
+        left: list[FaceWork] = []
+        for row in rows:
+            try:
+                self._follow_one(row, later, briefly=True)
+            except _TakesLong as rest:
+                left.append(rest.work)
+        return later, left
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* in the writer thread once the workflow's file is current."""
@@ -158,39 +134,69 @@ class Faces:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _follow(self, row: FaceWork) -> set[str] | None:
+    def _follow_one(self, row: FaceWork, later: Later, *, briefly: bool) -> None:
+        try:
+            lacks = self._follow(row, briefly=briefly)
+            if lacks is None or lacks:
+                later[row.workflow_id] = lacks
+            elif self._problems:
+                self._problems.pop(row.workflow_id, None)
+        except (OSError, StoreError) as error:
+            self._trouble(row.workflow_id, error)
+
+    def _follow(self, row: FaceWork, *, briefly: bool) -> set[str] | None:
         """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
-        state, before = row.after, row.before
-        self._unsynced.add(row.workflow_id)
+        workflow_id, state, before = row.workflow_id, row.after, row.before
+        self._unsynced.add(workflow_id)
+        if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and state.total:
+            at_work = self._builder.is_at_work(workflow_id)
+            if at_work and self._builder.blocks_all(workflow_id):
+                return None
+            face = self._face(workflow_id, before)
+            if face is not None:
+                if at_work or (blocked := face.apply(row.changes, _lines)):
+                    changes = row.changes if at_work else blocked
+                    return self._edit_around(face, replace(row, changes=changes), briefly=briefly)
+                face.finish(state.total, state.updated_at, state.revision)
+                if face.size > SMALL and face.slack < face.size // _LOW_SLACK:
+                    self._builder.extend(workflow_id, face)
+                return _NOTHING
+            if before.total == 0 and not self._path(workflow_id).exists():
+                self._write_new(row, state)
+                return _NOTHING
+        if briefly:
+            raise _TakesLong(row)
+        return self._follow_anew(row, state)
+
+    def _follow_anew(self, row: FaceWork, state: FaceState) -> set[str] | None:
+        """The same where the file cannot be edited: it goes, or is made from the store."""
         if row.cleared or state.total == 0:
             self._remove(row.workflow_id)
             return set()
         if row.bulk:
             self._stale.add(row.workflow_id)
             return set()
-        if row.anew or row.workflow_id in self._stale:
-            return set() if self._renew(row.workflow_id) else None
-        if self._builder.blocks_all(row.workflow_id):
-            return None
-        face = self._face(row.workflow_id, before)
-        if face is not None:
-            return self._edit(face, row, state)
-        if before.total == 0 and not self._path(row.workflow_id).exists():
-            self._write_new(row, state)
-            return set()
-        if self._path(row.workflow_id).exists():
+        if not row.anew and row.workflow_id not in self._stale and self._path(row.workflow_id).exists():
             self._stale |= self._adopter.adopt(self._path(row.workflow_id), is_needed=True)
         return set() if self._renew(row.workflow_id) else None
 
-    def _edit(self, face: FaceFile, row: FaceWork, state: FaceState) -> set[str] | None:
-        """Apply the changes of *row* in place; the records that found no room, ``None`` when all have to wait."""
+    def _edit_around(self, face: FaceFile, row: FaceWork, *, briefly: bool) -> set[str] | None:
+        """Apply changes in place while a new file is in the making, or some that have found no room.
+
+        The records that are not shown then; ``None`` when all have to wait.
+        """
+        state = row.after
         aside = self._builder.aside(row.workflow_id)
         waiting = [change for change in row.changes if change.execute_id in aside]
-        blocked = face.apply([change for change in row.changes if change.execute_id not in aside])
+        blocked = face.apply([change for change in row.changes if change.execute_id not in aside], _lines)
         if blocked and face.size <= SMALL:
-            needed = sum(len(render(change.body)) + 8 for change in blocked if change.body)
-            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, face.size))
-            blocked = face.apply(blocked)
+            if briefly and face.size > _BRIEF:
+                face.finish_but_for_some(state.total, state.updated_at, state.revision)
+                raise _TakesLong(replace(row, before=state, changes=[*blocked, *waiting]))
+            needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
+            slack = face.size * (_LITTLE_SLACK if face.size < _LITTLE else 1)
+            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, slack))
+            blocked = face.apply(blocked, _lines)
             if blocked:
                 return set() if self._renew(row.workflow_id) else None
         if blocked or waiting or aside:
@@ -200,8 +206,6 @@ class Faces:
         if blocked:
             no_slack = any(change.new for change in blocked)
             self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
-        elif face.size > SMALL and face.slack < face.size // _LOW_SLACK:
-            self._builder.extend(row.workflow_id, face)
         return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _face(self, workflow_id: str, before: FaceState) -> FaceFile | None:
@@ -272,8 +276,7 @@ class Faces:
         """Take a file that was made in the background; called in the writer thread, when it is current."""
         self._forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
-        built.path.replace(self._path(workflow_id))
-        built.path = self._path(workflow_id)
+        built.move(self._path(workflow_id))
         self._open[workflow_id] = built
         self._problems.pop(workflow_id, None)
 
@@ -316,7 +319,7 @@ class Faces:
             except OSError:
                 continue  # removed since, or unreadable: the next commit notices and says so
             try:
-                os.fsync(descriptor)
+                sync(descriptor)
             finally:
                 os.close(descriptor)
 
@@ -339,11 +342,8 @@ class Faces:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)
 
 
-def _tells_case(folder: Path) -> bool:
-    """Whether the file system tells ``a`` from ``A``."""
-    probe = folder / f".case.{os.getpid()}.a"
-    probe.touch(mode=0o600)
-    try:
-        return not probe.with_name(probe.name[:-1] + "A").exists()
-    finally:
-        probe.unlink(missing_ok=True)
+def _lines(change: FaceChange) -> bytes:
+    """The lines of a record in the file; its document has often been read, or will be by the caller."""
+    if change.document is not None:
+        return render_record(change.document.plain())
+    return b"" if change.body is None else render(change.body)

@@ -1,17 +1,17 @@
 """One face file, open for editing: finds records in it and applies the pure edits with single writes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from execution_history.stores.sqlite.face import edits
+from execution_history.stores.sqlite.face import edits, search
+from execution_history.stores.sqlite.face.front import Front
 from execution_history.stores.sqlite.face.layout import (
     CLOSING,
     FOOTER,
     HEADER_LIMIT,
     OPENING,
-    RECORD_START,
     SEPARATOR,
     create_time_at,
     parse_header,
@@ -19,7 +19,6 @@ from execution_history.stores.sqlite.face.layout import (
     render,
     stamp,
 )
-from execution_history.stores.sqlite.face.search import first_not_newer
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -54,6 +53,9 @@ class Shown(Protocol):
         """Whether the file cannot have it yet."""
 
 
+_Change = TypeVar("_Change", bound=Shown)
+
+
 class NotOurs(Exception):  # noqa: N818 - a finding, not a failure
     """The file is not a face file of ours, or somebody has touched it."""
 
@@ -70,8 +72,10 @@ class FaceFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._name = path, str(path)
         self.deepest_edit = 0
+        self._front: Front | None = None
+        self._lines: Callable[[Any], bytes] = _lines
         self._is_complete = True
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS)
@@ -99,10 +103,15 @@ class FaceFile:
         os.close(self._fd)
         self._fd = -1  # whoever still holds this object must not read another file
 
+    def move(self, path: Path) -> None:
+        """Put the file in the place of *path*, whatever is there."""
+        self.path.replace(path)
+        self.path, self._name = path, str(path)
+
     def is_untouched(self, updated_at: int, revision: int) -> bool:
         """Whether it is still the file under its name and carries the time we gave it for this revision."""
         try:
-            status = os.stat(self.path)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
+            status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
             return False
         return status.st_ino == self._inode and status.st_mtime_ns == stamp(
@@ -114,14 +123,24 @@ class FaceFile:
         """The bytes left for new records."""
         return self.header.newest_at - self.body_start
 
-    def apply(self, changes: Sequence[Shown]) -> list[Shown]:
+    def apply(self, changes: Sequence[_Change], lines: Callable[[_Change], bytes] | None = None) -> list[_Change]:
         """Make the edits for *changes*; those that found no room, in order.
+
+        *lines* gives the lines of a change that has a body, where there is a shorter way to them than from the body.
 
         A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
         """
-        blocked: list[Shown] = []
+        self._lines = lines or _lines
+        blocked: list[_Change] = []
         is_full = False
-        for change in changes:
+        number = 0
+        while number < len(changes):
+            together = 0 if is_full else self._apply_together(changes, number)
+            if together:
+                number += together
+                continue
+            change = changes[number]
+            number += 1
             if is_full or not self._apply_one(change):
                 blocked.append(change)
                 is_full = is_full or change.new
@@ -144,6 +163,7 @@ class FaceFile:
         """Write the newest records, already laid out, before those that are there; whether there was room."""
         if len(front) > self.slack:
             return False
+        self._front = None
         self._write(edits.Edit(self.header.newest_at - len(front), front, 0))
         return True
 
@@ -155,16 +175,61 @@ class FaceFile:
         """The bytes from offset *begin* to *end*, fewer where the file ends before."""
         return os.pread(self._fd, max(0, end - begin), begin)
 
+    def _apply_together(self, changes: Sequence[Shown], begin: int) -> int:
+        """Make as many changes from *begin* on as concern the newest records in one write; how many they were."""
+        front = self._front
+        first = changes[begin]
+        if front is None or not front.holds(first.execute_id):
+            if not first.new:
+                return 0
+            front = self._front = front or self._read_front()
+        done = begin
+        while done < len(changes) and self._draft(front, changes[done]):
+            done += 1
+        if done == begin:
+            return 0
+        edit = front.edit(self.size, self.header.newest_at, self.body_start)
+        if edit is None:
+            self._front = None  # it holds what could not be written
+            return 0
+        self._write(edit)
+        if front.is_long:
+            for forgotten in front.forget_oldest():
+                self._remember(*forgotten)
+        return done - begin
+
+    def _draft(self, front: Front, change: Shown) -> bool:
+        if change.body is None:
+            return False
+        text = self._lines(change)
+        if not change.new:
+            return front.replace(change.execute_id, change.create_time, text)
+        return not self._gap_before(front.length, len(text) + len(SEPARATOR)) and front.put(
+            change.execute_id, change.create_time, text
+        )
+
+    def _read_front(self) -> Front:
+        anchor = self.header.newest_at
+        start = self.read(anchor, anchor + HEADER_LIMIT)
+        return Front(self.size - anchor, None if edits.ends_here(start, 0) else create_time_at(start, 0))
+
+    def _remember(self, execute_id: str, behind: int, length: int) -> None:
+        """Where a record stands, counted from the end of the file, where newer records do not move it."""
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        self._places[execute_id] = (behind, length)
+
     def _apply_one(self, change: Shown) -> bool:
-        text = b"" if change.body is None else render(change.body)
+        self._front = None
+        text = b"" if change.body is None else self._lines(change)
         if text and not change.new and self._replace_remembered(change.execute_id, text):
             return True
         if not change.new and not self._is_newer(change.create_time):
-            span, window, base = self._find(change.execute_id, change.create_time)
+            span, window, base = search.find(self, change.execute_id, change.create_time)
             if span is not None and text:
                 return self._replace(span, window, base, text)
             if span is not None:
-                self._write(edits.removal(*self._with_head(window, base, span), span))
+                self._write(edits.removal(*search.with_head(self, window, base, span), span))
         if not text:
             return True
         if self._is_newest(change.create_time):
@@ -222,31 +287,28 @@ class FaceFile:
         anchor = self.header.newest_at
         empty = edits.ends_here(self.read(anchor, anchor + len(FOOTER)), 0)
         block = text + (b"\n" if empty else SEPARATOR)
-        gap = self._gap_before(anchor, len(block))
+        gap = self._gap_before(self.size - anchor, len(block))
         if anchor - gap - len(block) < self.body_start:
             gap = 0
         at = anchor - gap - len(block)
         if at < self.body_start:
             return False
         self._write(edits.Edit(at, block, 0))
-        if len(self._places) >= _MOST_PLACES:
-            self._places.clear()
-        # Counted from the end of the file, where newer records do not move it.
-        self._places[execute_id] = (self.size - at - len(text), len(text))
+        self._remember(execute_id, self.size - at - len(text), len(text))
         return True
 
-    def _gap_before(self, anchor: int, length: int) -> int:
+    @staticmethod
+    def _gap_before(behind: int, length: int) -> int:
         """A gap where the new record crosses the next multiple of ``GAP_EVERY``, counted from the file's end."""
-        behind = self.size - anchor
         return GAP if (behind + length) // GAP_EVERY > behind // GAP_EVERY else 0
 
     def _put_among(self, create_time: int, text: bytes) -> bool:
         """Insert a record that is not the newest, before the first one that is not newer than it."""
-        at = first_not_newer(self, create_time)
+        at = search.first_not_newer(self, create_time)
         base = max(self.body_start, at - _NEAR)
         if at < self.size - len(FOOTER):
             return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
-        base = self._last_start()
+        base = search.last_start(self)
         window = self.read(base, self.size)
         end = window.rindex(b"\n    }") + len(b"\n    }")
         span = edits.Span(base, base + end)
@@ -266,49 +328,6 @@ class FaceFile:
         newest = create_time_at(self.read(anchor, anchor + HEADER_LIMIT), 0)
         return newest is None or create_time >= newest
 
-    def _find(self, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
-        """The record's place, with a window around it that begins a little before and ends behind it."""
-        base = max(self.body_start, self.header.newest_at - _NEAR // 4)
-        for reach in (_NEAR // 4, _NEAR * 4):
-            window = self.read(base, self.header.newest_at + reach)
-            span = edits.find_record(window, base, execute_id)
-            if span is not None or base + len(window) >= self.size:
-                return span, self._with_tail(window, base, span), base
-        return self._find_from(first_not_newer(self, create_time), execute_id, create_time)
 
-    def _find_from(self, at: int, execute_id: str, create_time: int) -> tuple[edits.Span | None, bytes, int]:
-        base, reach = max(self.body_start, at - _NEAR), 2 * _NEAR
-        while True:
-            window = self.read(base, at + reach)
-            span = edits.find_record(window, base, execute_id, at - base)
-            if span is not None:
-                return span, self._with_tail(window, base, span), base
-            last = window.rfind(RECORD_START)
-            older = None if last < at - base else create_time_at(window, last)
-            if at + reach >= self.size or (older is not None and older < create_time):
-                return None, window, base
-            reach *= 4
-
-    def _with_tail(self, window: bytes, base: int, span: edits.Span | None) -> bytes:
-        """The window with what a removal has to see behind the record."""
-        while span is not None and window.find(b"\n", span.end - base) < 0 and base + len(window) < self.size:
-            window += self.read(base + len(window), base + len(window) + _NEAR)
-        return window
-
-    def _with_head(self, window: bytes, base: int, span: edits.Span) -> tuple[bytes, int]:
-        """The window, begun so far to the left that it shows what stands before the record and its gap."""
-        reach = _NEAR
-        while base > self.body_start and not window[: span.start - base].strip(b" "):
-            begin = max(self.body_start, base - reach)
-            window, base, reach = self.read(begin, base) + window, begin, reach * 4
-        return window, base
-
-    def _last_start(self) -> int:
-        """Where the oldest record begins."""
-        reach = _NEAR
-        while True:
-            begin = max(self.header.newest_at, self.size - reach)
-            start = self.read(begin, self.size).rfind(RECORD_START)
-            if start >= 0 or begin == self.header.newest_at:
-                return begin + max(start, 0)
-            reach *= 4
+def _lines(change: Shown) -> bytes:
+    return b"" if change.body is None else render(change.body)

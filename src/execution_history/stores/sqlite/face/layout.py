@@ -27,7 +27,7 @@ always the start or the end of a record, whatever the record holds.
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -62,8 +62,9 @@ class Header:
 
     def encode(self) -> bytes:
         """The head, of a length that depends on the workflow id only."""
-        numbers = (self.total, self.updated_at, self.revision, self.newest_at)
-        return _FORM % (orjson.dumps(self.workflow_id), *numbers)
+        return _FORM % (
+            orjson.dumps(self.workflow_id), self.total, self.updated_at, self.revision, self.newest_at
+        )  # fmt: skip
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:
@@ -80,8 +81,13 @@ def parse_header(start: bytes) -> tuple[Header, int] | None:
 
 def render(body: bytes) -> bytes:
     """A record, as its lines stand in the file: indented, without a separator."""
-    pretty = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
-    return b"    " + pretty.replace(b"\n", b"\n    ")
+    return render_record(orjson.loads(body))
+
+
+def render_record(record: dict[str, Any]) -> bytes:
+    """The same of a record that has been read already."""
+    # Inside two lists it is indented as it has to be; what stands around it goes.
+    return orjson.dumps([[record]], option=orjson.OPT_INDENT_2)[len("[\n  [\n") : -len("\n  ]\n]")]
 
 
 def record_key(execute_id: str) -> bytes:

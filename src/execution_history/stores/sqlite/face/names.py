@@ -5,9 +5,11 @@ or reads as structure is percent-encoded as UTF-8 (RFC 3986, section 2.1), and a
 too long ends in the SHA-256 of the id instead: the file's own ``workflow_id`` then tells it.
 """
 
+import os
 import re
 import unicodedata
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -54,6 +56,16 @@ def workflow_id_of(name: str) -> str | None:
         return unquote(stem, errors="strict") or None
     except UnicodeDecodeError:
         return stem
+
+
+def tells_case(folder: Path) -> bool:
+    """Whether the file system tells ``a`` from ``A``."""
+    probe = folder / f".case.{os.getpid()}.a"
+    probe.touch(mode=0o600)
+    try:
+        return not probe.with_name(probe.name[:-1] + "A").exists()
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _percent(match: re.Match[str]) -> str:

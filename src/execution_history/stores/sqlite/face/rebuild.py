@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from execution_history.stores.sqlite.face.file import GAP, GAP_EVERY, FaceFile
 from execution_history.stores.sqlite.face.layout import FOOTER, RECORD_START, SEPARATOR, Header, render, stamp
+from execution_history.stores.sqlite.face.slices import SLICE
 
 _PIECE: Final = 256 * 1024
 _LEAST_SLACK: Final = 64 * 1024
+_LARGE: Final = 32 * 1024 * 1024
 
 
 def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> None:
@@ -52,10 +55,15 @@ def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int) -> No
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(header.encode())
-        for at in range(0, slack, _PIECE):
-            file.write(b" " * min(_PIECE, slack - at))
-        for piece in pieces:
+        written = 0
+        for piece in chain((b" " * min(_PIECE, slack - at) for at in range(0, slack, _PIECE)), pieces):
             file.write(piece)
+            written += len(piece)
+            if written >= SLICE and size > _LARGE:
+                # Not to leave all of it to whoever has something small to bring to the disk next.
+                file.flush()
+                os.fsync(descriptor)
+                written = 0
         file.flush()
         os.utime(file.fileno(), ns=(stamp(header.updated_at, header.revision),) * 2)
 

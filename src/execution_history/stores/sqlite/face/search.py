@@ -1,7 +1,8 @@
-"""Finding a place in a face file by time: records stand newest first, so it is a bisection of small reads."""
+"""Finding a place in a face file: records stand newest first, so by time it is a bisection of small reads."""
 
 from typing import Final, Protocol
 
+from execution_history.stores.sqlite.face.edits import Span, find_record
 from execution_history.stores.sqlite.face.layout import FOOTER, RECORD_START, Header, create_time_at
 
 _NEAR: Final = 64 * 1024
@@ -11,6 +12,7 @@ class Readable(Protocol):
     """What is read of a face file."""
 
     header: Header
+    body_start: int
     size: int
 
     def read(self, begin: int, end: int) -> bytes:
@@ -60,3 +62,55 @@ def _scan_for(file: Readable, low: int, high: int, create_time: int) -> int:
             return found[0]
         at = found[0] + len(RECORD_START)
     return high
+
+
+def find(file: Readable, execute_id: str, create_time: int) -> tuple[Span | None, bytes, int]:
+    """The record's place, with a window around it that begins a little before and ends behind it."""
+    base = max(file.body_start, file.header.newest_at - _NEAR // 4)
+    for reach in (_NEAR // 4, _NEAR * 4):
+        window = file.read(base, file.header.newest_at + reach)
+        span = find_record(window, base, execute_id)
+        if span is not None or base + len(window) >= file.size:
+            return span, _with_tail(file, window, base, span), base
+    return _find_from(file, first_not_newer(file, create_time), execute_id, create_time)
+
+
+def _find_from(file: Readable, at: int, execute_id: str, create_time: int) -> tuple[Span | None, bytes, int]:
+    base, reach = max(file.body_start, at - _NEAR), 2 * _NEAR
+    while True:
+        window = file.read(base, at + reach)
+        span = find_record(window, base, execute_id, at - base)
+        if span is not None:
+            return span, _with_tail(file, window, base, span), base
+        last = window.rfind(RECORD_START)
+        older = None if last < at - base else create_time_at(window, last)
+        if at + reach >= file.size or (older is not None and older < create_time):
+            return None, window, base
+        reach *= 4
+
+
+def _with_tail(file: Readable, window: bytes, base: int, span: Span | None) -> bytes:
+    """The window with what a removal has to see behind the record."""
+    while span is not None and window.find(b"\n", span.end - base) < 0 and base + len(window) < file.size:
+        window += file.read(base + len(window), base + len(window) + _NEAR)
+    return window
+
+
+def with_head(file: Readable, window: bytes, base: int, span: Span) -> tuple[bytes, int]:
+    """The window, begun so far to the left that it shows what stands before the record and its gap."""
+    reach = _NEAR
+    while base > file.body_start and not window[: span.start - base].strip(b" "):
+        begin = max(file.body_start, base - reach)
+        window, base, reach = file.read(begin, base) + window, begin, reach * 4
+    return window, base
+
+
+def last_start(file: Readable) -> int:
+    """Where the oldest record begins."""
+    reach = _NEAR
+    while True:
+        begin = max(file.header.newest_at, file.size - reach)
+        start = file.read(begin, file.size).rfind(RECORD_START)
+        if start >= 0 or begin == file.header.newest_at:
+            return begin + max(start, 0)
+        reach *= 4

@@ -39,8 +39,8 @@ CREATE TABLE facets (
     execute_id TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX by_time ON facets (create_time, status, duration, tokens);
-CREATE INDEX by_workflow ON facets (workflow, create_time, status, duration, tokens);
+CREATE INDEX by_time ON facets (create_time, seq, status, duration, tokens);
+CREATE INDEX by_workflow ON facets (workflow, create_time, seq, status, duration, tokens);
 CREATE INDEX by_workflow_status ON facets (workflow, status, create_time);
 CREATE INDEX by_status ON facets (status, create_time);
 CREATE INDEX by_duration ON facets (duration, create_time);

@@ -29,7 +29,7 @@ from execution_history.query import (
 )
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
-from execution_history.stores.sqlite.index.conditions import conditions_of
+from execution_history.stores.sqlite.index.conditions import Condition, Within, conditions_of
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.indexer import fingerprint_text
@@ -72,15 +72,12 @@ def _of_rows(
     index: apsw.Connection, query: StatisticsQuery, zone: ZoneInfo, text: Candidates | None, reach: IndexReach
 ) -> Statistics:
     conditions = conditions_of(index, query.filter)
-    fragments = [condition.fragment() for condition in conditions]
-    if text is not None:
-        fragments.append(text.membership())
-    counting = _Counting(index, fragments, by_workflow=any(c.name == "workflow" for c in conditions))
-    span = counting.span()
+    counting = _Counting(index, conditions, [] if text is None else [text.membership()])
+    span = counting.find_span()
     if span is None:
         return statistics_of(query, [], frozenset(), reach)
     edges = bucket_edges(*span, query.bucket, zone)
-    buckets = [Bucket(*edge, counting.figures(edge)) for edge in pairwise(edges)]
+    buckets = [Bucket(*edge, counting.figures(*edge)) for edge in pairwise(edges)]
     return Statistics(
         totals=counting.totals([bucket.figures for bucket in buckets]),
         buckets=buckets,
@@ -91,29 +88,40 @@ def _of_rows(
 
 
 class _Counting:
-    """The counts over the rows that fulfil some conditions."""
+    """The counts over the rows that fulfil some conditions.
 
-    def __init__(self, index: apsw.Connection, fragments: Sequence[Fragment], *, by_workflow: bool) -> None:
+    Every statement has one range of times: of several, SQLite would walk the first and test the others.
+    """
+
+    def __init__(self, index: apsw.Connection, conditions: Sequence[Condition], extra: Sequence[Fragment]) -> None:
         self.index = index
+        times = [c for c in conditions if isinstance(c, Within) and c.column == "create_time"]
+        self._times = [time.fragment() for time in times]
+        self._fragments = [c.fragment() for c in conditions if c not in times] + list(extra)
+        by_workflow = any(condition.name == "workflow" for condition in conditions)
         self._errors = "by_workflow_error" if by_workflow else "by_error"
         self._failures = "by_workflow_failure" if by_workflow else "by_fingerprint"
-        self._fragments = list(fragments)
 
-    def span(self) -> tuple[int, int] | None:
-        """The first and the last create time."""
+    def find_span(self) -> tuple[int, int] | None:
+        """The first and the last create time; what is counted afterwards lies between them."""
         first = self._ask("f.create_time", behind="ORDER BY f.create_time LIMIT 1")
         last = self._ask("f.create_time", behind="ORDER BY f.create_time DESC LIMIT 1")
-        return (int(first[0][0]), int(last[0][0])) if first else None
+        if not first:
+            return None
+        self._first, self._last = int(first[0][0]), int(last[0][0])
+        self._times = [_between(self._first, self._last)]
+        return self._first, self._last
 
     def totals(self, parts: Sequence[Figures]) -> Figures:
         """The figures of all rows; *parts* are those of every bucket."""
         counts = {name: sum(part.counts[name] for part in parts) for name in STATUS_NAMES}
-        p50, p95, p99 = self._ask(_PERCENTILES, [Fragment(f"f.status IN ({_ENDED})")])[0]
+        p50, p95, p99 = self._ask(_PERCENTILES, [Fragment(f"+f.status IN ({_ENDED})")])[0]
         return figures_of(counts, sum(part.tokens for part in parts), (_whole(p50), _whole(p95), _whole(p99)))
 
-    def figures(self, between: tuple[int, int]) -> Figures:
-        """The figures of the rows that began from one time on and before another."""
-        row = self._ask(_FIGURES, [Fragment("f.create_time >= ? AND f.create_time < ?", between)])[0]
+    def figures(self, start: int, end: int) -> Figures:
+        """The figures of the rows that began from *start* on and before *end*."""
+        times = _between(max(start, self._first), min(end - 1, self._last))
+        row = self._ask(_FIGURES, times=[times])[0]
         counts = dict(zip(STATUS_NAMES, row, strict=False))
         p50, p95, p99 = map(_whole, row[-3:])
         return figures_of(counts, int(row[len(STATUS_NAMES)]), (p50, p95, p99))
@@ -149,12 +157,21 @@ class _Counting:
         return str(rows(self.index, statement("text_of"), (number,))[0][0])
 
     def _ask(
-        self, columns: str, limits: Sequence[Fragment] = (), behind: str = "", walked: str | None = None
+        self,
+        columns: str,
+        limits: Sequence[Fragment] = (),
+        behind: str = "",
+        walked: str | None = None,
+        times: Sequence[Fragment] | None = None,
     ) -> list[tuple[Any, ...]]:
-        where = together([*self._fragments, *limits])
+        where = together([*self._fragments, *limits, *(self._times if times is None else times)])
         source = "facets f" if walked is None else f"facets f INDEXED BY {walked}"
         sql = f"SELECT {columns} FROM {source} WHERE {where.sql} {behind}"  # noqa: S608 - literals of ours
         return rows(self.index, sql, where.values)
+
+
+def _between(first: int, last: int) -> Fragment:
+    return Fragment("f.create_time >= ? AND f.create_time <= ?", (first, last))
 
 
 def _whole(value: float | None) -> int | None:
@@ -185,7 +202,7 @@ def _was_seen(index: apsw.Connection, query: StatisticsQuery, fingerprint: str) 
         workflow_ids=query.filter.workflow_ids, created_before=query.new_since, fingerprints=(fingerprint,)
     )
     where = together([condition.fragment() for condition in conditions_of(index, earlier)])
-    sql = f"SELECT EXISTS (SELECT 1 FROM facets f WHERE {where.sql})"  # noqa: S608 - literals of ours
+    sql = f"SELECT EXISTS (SELECT 1 FROM facets f INDEXED BY by_fingerprint WHERE {where.sql})"  # noqa: S608 - literals of ours
     return bool(rows(index, sql, where.values)[0][0])
 
 

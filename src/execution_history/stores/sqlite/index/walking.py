@@ -16,7 +16,6 @@ from execution_history.stores.sqlite.index.parts import Fragment
 from execution_history.stores.sqlite.index.plan import Driver, choose_for_counting, prod_of, together
 
 _COUNTING_STEPS: Final = (100, 1_000, 10_000)
-_INDEXED: Final = frozenset({"SEARCH", "SCAN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +161,16 @@ def _sentence(detail: str) -> str:
     """A line of EXPLAIN QUERY PLAN for people."""
     verb, _, rest = detail.partition(" ")
     _, _, named = rest.partition("INDEX ")
+    if rest.startswith("t USING"):
+        return "Walks the records of the rarest tag in the order of time."
+    if rest.startswith("f USING INTEGER PRIMARY KEY"):
+        return "Looks each of them up by its number."
     if "VIRTUAL TABLE" in detail:
         return "Reads the rows with the text from the text index."
     if verb == "SEARCH" and named:
         return f"Walks a range of the index {named}."
     if verb == "SCAN" and named:
         return f"Walks the whole index {named} in its order."
-    if verb in _INDEXED:
-        return f"Looks up {rest}." if verb == "SEARCH" else f"Scans {rest}."
     if "TEMP B-TREE" in detail:
         return "Sorts what it has found."
     return f"SQLite: {detail}."

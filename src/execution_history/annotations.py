@@ -1,0 +1,234 @@
+"""What people note about runs: tags, a note, a rating and a pin, kept in the record's ``metadata``.
+
+| key | value |
+|---|---|
+| ``tags`` | a list of texts in the order in which they came, without duplicates; ``a`` is not ``A`` |
+| ``note`` | a text of at most 64 KiB, or null |
+| ``rating`` | a whole number from 1 (bad) to 5 (very good), or null |
+| ``pinned`` | true or false |
+
+Notes may be taken while a run goes on and long after it has ended; they change neither its status nor what it took. Of
+several people who tag one run at once nobody's tag is lost; of two who write its note, the later one's stands.
+"""
+
+import asyncio
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, cast
+
+import orjson
+
+from execution_history.clock import now_ms
+from execution_history.errors import ExecutionNotFound, InvalidInput, StoreBusy
+from execution_history.record import ExecutionRecord, RecordChange, check_identifier
+from execution_history.store import HistoryStore
+
+MOST_TAGS: Final = 50
+LONGEST_TAG: Final = 64
+LONGEST_NOTE_BYTES: Final = 64 * 1024
+RATINGS: Final = range(1, 6)
+
+_MOST_ATTEMPTS: Final = 1_000
+_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What to note about a run; what is not given stays as it is.
+
+    Args:
+        add_tags: tags to add, each of 1 to 64 characters; spaces around them do not count.
+        remove_tags: tags to take away; one that is not there is no error.
+        note: the note, at most 64 KiB of UTF-8; an empty one removes it.
+        rating: 1 to 5; 0 removes it.
+        pinned: whether the run is pinned.
+
+    Raises:
+        InvalidInput: one of them is something else; the message says which and what it may be.
+    """
+
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    note: str | None = None
+    rating: int | None = None
+    pinned: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("add_tags", "remove_tags"):
+            tags = getattr(self, name)
+            if isinstance(tags, str) or not isinstance(tags, Iterable):
+                raise InvalidInput(f"{name} is a list of texts, not {type(tags).__name__}.")
+            object.__setattr__(self, name, tuple(dict.fromkeys(_tag(tag) for tag in tags)))
+        if both := set(self.add_tags) & set(self.remove_tags):
+            raise InvalidInput(f"The tag {min(both)!r} is to be added and removed at once.")
+        if len(self.add_tags) > MOST_TAGS:
+            raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; these are {len(self.add_tags)}.")
+        _check_note(self.note)
+        if self.rating is not None and (type(self.rating) is not int or self.rating not in (0, *RATINGS)):
+            raise InvalidInput(f"A rating is a whole number from 1 to 5, or 0 to remove it, not {self.rating!r}.")
+        if self.pinned is not None and not isinstance(self.pinned, bool):
+            raise InvalidInput(f"pinned is true or false, not {self.pinned!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An execution that could not be annotated, and why."""
+
+    workflow_id: str
+    execute_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationReport:
+    """What annotating many executions did: how many changed, how many had it already, and those that were refused."""
+
+    changed: int = 0
+    unchanged: int = 0
+    refused: tuple[Refusal, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"changed", "unchanged", "refused": [{"workflow_id", "execute_id", "reason"}, …]}``."""
+        refused = [
+            {"workflow_id": each.workflow_id, "execute_id": each.execute_id, "reason": each.reason}
+            for each in self.refused
+        ]
+        return {"changed": self.changed, "unchanged": self.unchanged, "refused": refused}
+
+
+async def annotate_execution(
+    store: HistoryStore,
+    workflow_id: str,
+    execute_id: str,
+    annotation: Annotation,
+    *,
+    clock: Callable[[], int] = now_ms,
+) -> ExecutionRecord:
+    """Note *annotation* about one execution; the record as it is afterwards. What is so already is not written again.
+
+    Raises:
+        ExecutionNotFound: there is no such execution.
+        InvalidInput: it would have more than 50 tags, or its ``metadata.tags`` is not a list of texts.
+        StoreError: the change could not be written.
+    """
+    return (await _annotate(store, workflow_id, execute_id, annotation, clock))[0]
+
+
+async def annotate_executions(
+    store: HistoryStore,
+    executions: Iterable[tuple[str, str]],
+    annotation: Annotation,
+    *,
+    clock: Callable[[], int] = now_ms,
+) -> AnnotationReport:
+    """Note *annotation* about many executions, each a workflow id and an execute id.
+
+    What cannot be annotated is reported and does not keep the others from being annotated.
+
+    Raises:
+        StoreError: the store failed; what was annotated before stays so, and the call can be repeated.
+    """
+    changed = unchanged = 0
+    refused: list[Refusal] = []
+    remaining = iter(dict.fromkeys(executions))
+    while group := list(islice(remaining, _AT_ONCE)):
+        # At once, because the store commits in groups what comes at once.
+        calls = [_try_annotate(store, *execution, annotation, clock) for execution in group]
+        for outcome in await asyncio.gather(*calls):
+            if isinstance(outcome, Refusal):
+                refused.append(outcome)
+            elif outcome:
+                changed += 1
+            else:
+                unchanged += 1
+    return AnnotationReport(changed, unchanged, tuple(refused))
+
+
+async def _try_annotate(
+    store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, clock: Callable[[], int]
+) -> bool | Refusal:
+    try:
+        return (await _annotate(store, workflow_id, execute_id, annotation, clock))[1]
+    except (ExecutionNotFound, InvalidInput) as error:
+        return Refusal(workflow_id, execute_id, str(error))
+
+
+async def _annotate(
+    store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, clock: Callable[[], int]
+) -> tuple[ExecutionRecord, bool]:
+    """The record afterwards, and whether it was changed."""
+    check_identifier("workflow id", workflow_id)
+    check_identifier("execute id", execute_id)
+    await store.open()
+    for _ in range(_MOST_ATTEMPTS):
+        body = await store.get(workflow_id, execute_id)
+        if body is None:
+            raise ExecutionNotFound(f"Workflow {workflow_id!r} has no execution {execute_id!r}.")
+        record = orjson.loads(body)
+        kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
+        wanted = _wanted(annotation, kept)
+        if not wanted:
+            return cast("ExecutionRecord", record), False
+        # Only tags are made from what was read; everything else is the last writer's.
+        only_while = {"tags": kept.get("tags")} if "tags" in wanted else None
+        changed = await store.update(
+            workflow_id, execute_id, RecordChange.of(clock(), metadata=wanted, only_while=only_while)
+        )
+        if changed is not None:
+            return cast("ExecutionRecord", orjson.loads(changed)), True
+    raise StoreBusy(f"Execution {execute_id!r} was tagged by others {_MOST_ATTEMPTS} times meanwhile; try again.")
+
+
+def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
+    """The metadata that have to change for *annotation* to be noted."""
+    wanted: dict[str, object] = {}
+    if annotation.add_tags or annotation.remove_tags:
+        before = _kept_tags(kept.get("tags"))
+        after = [tag for tag in before if tag not in annotation.remove_tags]
+        after += [tag for tag in annotation.add_tags if tag not in after]
+        if len(after) > MOST_TAGS:
+            raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; this one would have {len(after)}.")
+        if after != before:
+            wanted["tags"] = after
+    if annotation.note is not None and (annotation.note or None) != kept.get("note"):
+        wanted["note"] = annotation.note or None
+    if annotation.rating is not None and (annotation.rating or None) != kept.get("rating"):
+        wanted["rating"] = annotation.rating or None
+    if annotation.pinned is not None and annotation.pinned is not kept.get("pinned", False):
+        wanted["pinned"] = annotation.pinned
+    return wanted
+
+
+def _kept_tags(tags: object) -> list[str]:
+    if tags is None:
+        return []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidInput(
+            "This execution's metadata.tags is not a list of texts, so somebody else uses that key: "
+            "move its value to another key before tagging the execution."
+        )
+    return tags
+
+
+def _tag(tag: object) -> str:
+    text = tag.strip() if isinstance(tag, str) else ""
+    if not 1 <= len(text) <= LONGEST_TAG:
+        raise InvalidInput(f"A tag is a text of 1 to {LONGEST_TAG} characters, not {str(tag)[:80]!r}.")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise InvalidInput(f"The tag {text!r} holds a control character or half of a surrogate pair.")
+    return text
+
+
+def _check_note(note: object) -> None:
+    if note is None:
+        return
+    if not isinstance(note, str):
+        raise InvalidInput(f"A note is a text, not {type(note).__name__}.")
+    try:
+        size = len(note.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("The note holds half of a surrogate pair.") from None
+    if size > LONGEST_NOTE_BYTES:
+        raise InvalidInput(f"A note has at most {LONGEST_NOTE_BYTES} bytes of UTF-8; this one has {size}.")

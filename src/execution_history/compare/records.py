@@ -1,0 +1,170 @@
+"""Two records side by side: what went in, what came out, how they were set up, and what they cost. Pure.
+
+What is different in any two runs, ids, times and the debug address, is not compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from execution_history.compare.nodes import Divergence, first_divergence
+from execution_history.compare.values import Difference, Differences, differences
+from execution_history.facts import facts_of
+
+SETTINGS: Final = ("workflow_id", "bot_id", "conversation_id", "run_mode", "connector_id", "connector_uid")
+"""The keys of a record that say how the run was set up."""
+
+_ENDING: Final = ("execute_status", "error_code", "error_message", "is_output_trimmed")
+# What we note about the run itself rather than how it was set up, and what people note about it.
+_NOT_SETTINGS: Final = frozenset({
+    "coze_execute_id", "log_id", "logid", "recorder", "proof", "transition", "interrupt", "ended_at", "tags", "note",
+    "rating", "pinned", "imported_from", "adopted_fields", "parent", "token", "cost", "resumed", "http_status",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RunReference:
+    """Which run one side of a comparison is; the time is milliseconds since the epoch."""
+
+    workflow_id: str
+    execute_id: str
+    create_time: int
+    status: str
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"workflow_id", "execute_id", "create_time", "status"}``."""
+        return {
+            "workflow_id": self.workflow_id,
+            "execute_id": self.execute_id,
+            "create_time": self.create_time,
+            "status": self.status,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number of both runs; ``None`` where a run does not have it."""
+
+    old: int | None
+    new: int | None
+
+    @property
+    def difference(self) -> int | None:
+        """How much more the new run has."""
+        return None if self.old is None or self.new is None else self.new - self.old
+
+    @property
+    def ratio(self) -> float | None:
+        """The new run's number in terms of the old one's; ``None`` when that is 0."""
+        return self.new / self.old if self.old and self.new is not None else None
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"old", "new", "difference", "ratio"}``, the ratio rounded to four places."""
+        ratio = None if self.ratio is None else round(self.ratio, 4)
+        return {"old": self.old, "new": self.new, "difference": self.difference, "ratio": ratio}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How two runs compare.
+
+    ``input``, ``output``, ``settings`` and ``ending`` (status, error code and message) hold the differences of their
+    part. ``duration`` is in milliseconds; ``tokens`` has the measures ``input``, ``output`` and ``total``.
+    ``left_out`` has a sentence for everything that was too large to be compared or is not there to be compared.
+    """
+
+    old: RunReference
+    new: RunReference
+    input: tuple[Difference, ...]
+    output: tuple[Difference, ...]
+    settings: tuple[Difference, ...]
+    ending: tuple[Difference, ...]
+    divergence: Divergence | None
+    duration: Measure
+    tokens: Mapping[str, Measure]
+    left_out: tuple[str, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing that was compared differs; durations and tokens may."""
+        return self.divergence is None and not (
+            self.input or self.output or self.settings or self.ending or self.left_out
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """An object of the fields above and of ``is_same``, each part in its own JSON form."""
+        parts = {"input": self.input, "output": self.output, "settings": self.settings, "ending": self.ending}
+        return {
+            "old": self.old.to_json(),
+            "new": self.new.to_json(),
+            "is_same": self.is_same,
+            **{name: [difference.to_json() for difference in part] for name, part in parts.items()},
+            "divergence": None if self.divergence is None else self.divergence.to_json(),
+            "duration": self.duration.to_json(),
+            "tokens": {name: measure.to_json() for name, measure in self.tokens.items()},
+            "left_out": list(self.left_out),
+        }
+
+
+def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
+    """How *new* differs from *old*; both are records of the 19 keys, of whatever content.
+
+    Takes a second or two at most, whatever the size: what is too large is compared as a whole and named in
+    ``left_out``.
+    """
+    parts = {
+        "input": differences("input", old["input_parameters"], new["input_parameters"]),
+        "output": differences("output", old["output"], new["output"]),
+        "settings": _of_keys(_settings(old), _settings(new)),
+        "ending": _of_keys({key: old[key] for key in _ENDING}, {key: new[key] for key in _ENDING}),
+    }
+    left_out = [sentence for part in parts.values() for sentence in part.left_out]
+    nodes = old["node_execute_status"], new["node_execute_status"]
+    if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
+        left_out.append("nodes: only one of the two runs has a node timeline.")
+    facts = facts_of(old), facts_of(new)
+    before, after = _tokens(old["usage"], facts[0].tokens), _tokens(new["usage"], facts[1].tokens)
+    return Comparison(
+        old=_reference(old),
+        new=_reference(new),
+        **{name: part.found for name, part in parts.items()},
+        divergence=first_divergence(*nodes),
+        duration=Measure(facts[0].duration_ms, facts[1].duration_ms),
+        tokens={name: Measure(before[name], after[name]) for name in before},
+        left_out=tuple(left_out),
+    )
+
+
+def _reference(record: Mapping[str, Any]) -> RunReference:
+    return RunReference(
+        record["workflow_id"], record["execute_id"], record["create_time"], str(record["execute_status"])
+    )
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
+    others = {key: value for key, value in metadata.items() if key not in _NOT_SETTINGS}
+    return {key: record[key] for key in SETTINGS} | ({"metadata": others} if others else {})
+
+
+def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
+    """The differences of two objects whose keys stand at the beginning of paths."""
+    each = [differences(key, old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new))]
+    return Differences(
+        tuple(found for part in each for found in part.found), tuple(s for part in each for s in part.left_out)
+    )
+
+
+def _tokens(usage: object, total: int | None) -> dict[str, int | None]:
+    """What the run used, under the names that Coze and older deployments give it."""
+    counts = usage if isinstance(usage, dict) else {}
+
+    def count(*names: str) -> int | None:
+        for name in names:
+            value = counts.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+        return None
+
+    read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
+    return {"input": read, "output": written, "total": total}

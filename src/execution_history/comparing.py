@@ -1,0 +1,100 @@
+"""Comparing two runs of a history: any two, or one with the last success before it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from execution_history.compare import Comparison, compare_records
+from execution_history.errors import ExecutionNotFound, InvalidInput
+from execution_history.query import RecordFilter, RecordQuery
+from execution_history.record import check_identifier
+from execution_history.store import HistoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which run is meant: an execute id, and the workflow where that is known."""
+
+    execute_id: str
+    workflow_id: str | None = None
+
+
+async def compare_executions(store: HistoryStore, old: Run, new: Run) -> Comparison:
+    """How *new* differs from *old*; they may be runs of different workflows.
+
+    Raises:
+        ExecutionNotFound: there is no such run; the message says which.
+        InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
+        StoreError: the store could not be read.
+    """
+    await store.open()
+    before, after = await _record(store, old), await _record(store, new)
+    return await asyncio.to_thread(compare_records, before, after)
+
+
+async def compare_with_last_success(store: HistoryStore, run: Run) -> Comparison:
+    """How a run differs from the newest run of the same workflow that began before it and succeeded.
+
+    Raises:
+        ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
+        InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
+        StoreError: the store could not be read.
+    """
+    await store.open()
+    record = await _record(store, run)
+    partner = await _last_success_before(store, record)
+    return await asyncio.to_thread(compare_records, partner, record)
+
+
+async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
+    check_identifier("execute id", run.execute_id)
+    if run.workflow_id is not None:
+        check_identifier("workflow id", run.workflow_id)
+        body = await store.get(run.workflow_id, run.execute_id)
+        found = [] if body is None else [body]
+    else:
+        found = await store.find(run.execute_id)
+    if not found:
+        where = "There" if run.workflow_id is None else f"In workflow {run.workflow_id!r} there"
+        raise ExecutionNotFound(f"{where} is no execution {run.execute_id!r}.")
+    records: list[dict[str, Any]] = [orjson.loads(body) for body in found]
+    if len(records) > 1:
+        workflows = ", ".join(repr(record["workflow_id"]) for record in records)
+        raise InvalidInput(f"Several workflows have an execution {run.execute_id!r}: name one of {workflows}.")
+    return records[0]
+
+
+async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> dict[str, Any]:
+    """The nearest earlier success; of runs that began in one millisecond the one that came first is the earlier."""
+    workflow, began = (record["workflow_id"],), record["create_time"]
+    is_earlier = False
+    async for candidate in _selected(
+        store, RecordFilter(workflow_ids=workflow, created_from=began, created_before=began + 1)
+    ):
+        if candidate["execute_id"] == record["execute_id"]:
+            is_earlier = True
+        elif is_earlier and candidate["execute_status"] == "success":
+            return candidate
+    async for candidate in _selected(
+        store, RecordFilter(workflow_ids=workflow, statuses=("success",), created_before=began)
+    ):
+        return candidate
+    raise ExecutionNotFound(
+        f"Workflow {record['workflow_id']!r} has no successful execution before {record['execute_id']!r}: "
+        "compare with a run of your choice instead."
+    )
+
+
+async def _selected(store: HistoryStore, wanted: RecordFilter) -> AsyncIterator[dict[str, Any]]:
+    """The records that *wanted* means, newest first."""
+    after: str | None = None
+    while True:
+        selection = await store.select(RecordQuery(filter=wanted, after=after))
+        for body in selection.documents:
+            yield orjson.loads(body)
+        after = selection.next
+        if after is None:
+            return

@@ -1,0 +1,172 @@
+"""One recorded call: a task that reads the upstream to its end, and a small buffer between it and the caller."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+
+from execution_history.coze.answer_reading import AnswerReading
+from execution_history.coze.recordings import (
+    STOPPED,
+    RunContext,
+    begin_recording,
+    end_recording,
+    failure_of,
+)
+from execution_history.coze.wire import Call, Outcome
+from execution_history.errors import ExecutionHistoryError
+from execution_history.recorder import Recorder, Recording
+
+_log = logging.getLogger("execution_history.coze")
+
+_BUFFERED_CHUNKS = 16
+
+Finish = Callable[[Recording, Outcome], Outcome]
+"""Looks at how a run seems to have ended, before that is written down; what it returns is written."""
+
+
+class Exchange:
+    """One recorded call.
+
+    Args:
+        inner: the transport that does the work.
+        request: what is sent.
+        call: what it asks for.
+        context: what a caller of ours knows, and learns.
+        recorder: what keeps the record.
+        largest: bytes of an answer, and characters of a stream's contents, that are kept; what is beyond only passes.
+        finish: has the last word on the outcome.
+    """
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        request: httpx.Request,
+        call: Call,
+        context: RunContext,
+        recorder: Recorder,
+        largest: int,
+        finish: Finish,
+    ) -> None:
+        self._inner = inner
+        self._request = request
+        self._call = call
+        self._context = context
+        self._recorder = recorder
+        self._largest = largest
+        self._finish = finish
+        self._clock = recorder.clock
+        self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+        self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
+        self._caller_left = False
+        self._reading = AnswerReading(call, 0)
+        self._held = b""
+
+    async def response(self, task: "asyncio.Task[None]", drain_limit: float) -> httpx.Response:
+        """The upstream's answer, its body read through the buffer."""
+        try:
+            head = await asyncio.shield(self._head)
+        except asyncio.CancelledError:
+            self._leave(task, drain_limit)
+            raise
+        body = _Body(self._chunks, lambda: self._leave(task, drain_limit))
+        return httpx.Response(head.status_code, headers=head.headers, stream=body, extensions=head.extensions)
+
+    async def run(self) -> None:
+        """Open the record, read the upstream to its end, whoever still listens, and close the record."""
+        try:
+            opened = self._context.recording or await begin_recording(
+                self._recorder, self._call, self._context, self._request
+            )
+        except ExecutionHistoryError as error:
+            self._head.set_exception(error)
+            return
+        self._recording = self._context.recording = opened
+        self._reading = AnswerReading(self._call, opened.create_time, opened.timeline, self._largest)
+        await self._run()
+
+    async def _run(self) -> None:
+        ending: BaseException | None = None
+        outcome: Outcome
+        try:
+            outcome = await self._read()
+        except asyncio.CancelledError as error:
+            ending = error
+            outcome = self._reading.cut(STOPPED, self._clock())
+        except (httpx.TransportError, httpx.StreamError, OSError) as error:
+            ending = error
+            outcome = self._reading.cut(failure_of(error, self._request), self._clock())
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the caller waiting for ever
+            _log.exception("Recording a run failed")
+            ending = error
+            outcome = self._reading.cut(STOPPED, self._clock())
+        await self._close(outcome)
+        if not self._head.done():
+            self._head.set_exception(ending or httpx.ReadError("The upstream gave no answer.", request=self._request))
+            self._head.exception()
+        await self._hand_on(self._held)
+        await self._hand_on(ending)
+
+    async def _read(self) -> Outcome:
+        response = await self._inner.handle_async_request(self._request)
+        self._reading.begin(response.status_code, response.headers)
+        if self._reading.stream is not None:
+            self._recording.follow(self._reading.progress)
+        if not self._head.done():
+            self._head.set_result(response)
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
+        try:
+            async for chunk in response.stream:
+                self._reading.take(chunk, self._clock())
+                going = chunk
+                if self._reading.stream is None:
+                    # The end of a whole answer comes after its record: who has read it finds the record closed.
+                    going, self._held = self._held, chunk
+                else:
+                    self._recording.touched()
+                await self._hand_on(going)
+        finally:
+            await response.aclose()
+        return self._reading.end(self._clock())
+
+    async def _close(self, outcome: Outcome) -> None:
+        outcome = self._finish(self._recording, outcome)
+        self._context.outcome = outcome
+        with contextlib.suppress(ExecutionHistoryError):
+            # The recorder has logged and counted what it could not write: the caller still gets its answer.
+            await end_recording(self._recording, outcome, self._reading.stream)
+
+    async def _hand_on(self, item: bytes | BaseException | None) -> None:
+        if not self._caller_left and item != b"":
+            await self._chunks.put(item)
+
+    def _leave(self, task: "asyncio.Task[None]", drain_limit: float) -> None:
+        """The caller has gone: read on without handing on, but not for ever."""
+        if self._caller_left:
+            return
+        self._caller_left = True
+        while not self._chunks.empty():
+            self._chunks.get_nowait()
+        if not task.done():
+            timer = asyncio.get_running_loop().call_later(drain_limit, task.cancel)
+            task.add_done_callback(lambda _: timer.cancel())
+
+
+class _Body(httpx.AsyncByteStream):
+    """The caller's end of the buffer."""
+
+    def __init__(self, chunks: "asyncio.Queue[bytes | BaseException | None]", leave: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._leave = leave
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (item := await self._chunks.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self._leave()

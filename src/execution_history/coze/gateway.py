@@ -1,0 +1,245 @@
+"""The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
+
+Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
+out (RFC 9110, section 7.6.1), and double slashes in a path count as one. The header ``x-execution-history-account``
+chooses among the configured accounts' addresses; who calls proves that to the upstream with the ``Authorization``
+that came along.
+
+A history that the upstream no longer tells is told from ours (:mod:`~execution_history.coze.answering`). What the
+gateway itself has to say is an envelope with HTTP 200: the one form of an error that all four SDKs hand on whole
+(coze-protocol 2.4, 4.2); the header ``x-execution-history-error`` tells it from the upstream's own.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from execution_history.coze.answering import Answering
+from execution_history.coze.histories import recognise_history
+from execution_history.coze.recordings import CONTEXT, RunContext
+from execution_history.coze.retelling import refusal
+from execution_history.coze.upstream import Upstream
+from execution_history.coze.wire import recognise
+from execution_history.errors import AccountError, ExecutionHistoryError
+from execution_history.recorder import Recorder
+
+_log = logging.getLogger("execution_history.coze")
+
+ACCOUNT_HEADER: Final = b"x-execution-history-account"
+ERROR_HEADER: Final = b"x-execution-history-error"
+
+_PREFIXES: Final = (b"/v1/", b"/v2/", b"/v3/", b"/api/", b"/open_api/")
+_SLASHES: Final = re.compile(rb"/{2,}")
+_OF_THE_CONNECTION: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
+_LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
+
+_BAD_REQUEST: Final = 4000
+_NO_ANSWER: Final = 5000
+
+
+class Gateway:
+    """An ASGI layer that answers the Coze API and leaves everything else to the application behind it.
+
+    Args:
+        app: what answers every other address.
+        upstream: the accounts and the way to them.
+        recorder: whose store histories are told from.
+    """
+
+    def __init__(self, app: ASGIApp, upstream: Upstream, recorder: Recorder) -> None:
+        self._app = app
+        self._upstream = upstream
+        self._answering = Answering(recorder, upstream)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call to Coze on, or anything else to the application."""
+        path = _path_of(scope) if scope["type"] == "http" else b""
+        if not path.startswith(_PREFIXES):
+            await self._app(scope, receive, send)
+            return
+        upload, answer = _Upload(receive), _Answer(send)
+        forwarding = asyncio.create_task(self._forward(scope, path, upload, answer))
+        leaving = asyncio.create_task(upload.caller_left())
+        try:
+            await asyncio.wait({forwarding, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            forwarding.cancel()
+            await asyncio.gather(forwarding, leaving, return_exceptions=True)
+        if not forwarding.cancelled() and (error := forwarding.exception()) is not None:
+            raise error
+
+    async def _forward(self, scope: Scope, path: bytes, upload: "_Upload", answer: "_Answer") -> None:
+        try:
+            request = await self._request(scope, path, upload)
+            call = recognise_history(scope["method"], path.decode("latin-1"), "")
+            if call is not None:
+                told = await self._answering.answer(call, request)
+                await answer.whole(told.status_code, told.headers, told.body)
+            else:
+                await answer.relay(await self._upstream.transport().handle_async_request(request))
+        except _CallerLeftError:
+            return
+        except (AccountError, httpx.InvalidURL) as error:
+            await answer.refuse(_BAD_REQUEST, b"bad_request", str(error))
+        except httpx.TransportError as error:
+            sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
+            await answer.refuse(_NO_ANSWER, b"upstream_unreachable", sentence)
+        except ExecutionHistoryError as error:
+            await answer.refuse(_NO_ANSWER, b"not_recorded", f"The run was not sent: {error}")
+        except Exception:  # noqa: BLE001 - a caller of Coze gets an answer that its SDK understands, the log the rest
+            _log.exception("The gateway failed")
+            await answer.refuse(_NO_ANSWER, b"internal", "Something went wrong in the gateway; its log says what.")
+
+    async def _request(self, scope: Scope, path: bytes, upload: "_Upload") -> httpx.Request:
+        """The request as it goes on.
+
+        Raises:
+            AccountError: there is no such account.
+            InvalidURL: the path cannot be one.
+        """
+        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        account = dict(headers).get(ACCOUNT_HEADER, b"default").decode("latin-1")
+        base = httpx.URL(self._upstream.base_url(account))
+        query = scope["query_string"]
+        context = RunContext(account)
+        content: bytes | AsyncIterator[bytes] | None = None
+        if recognise(scope["method"], path.decode("latin-1")) is not None:
+            content = await upload.whole(_LARGEST_RECORDED_BODY)
+            context.is_unrecorded = not isinstance(content, bytes)
+        elif _has_body(headers):
+            content = upload.rest()
+        else:
+            await upload.whole(0)
+        return httpx.Request(
+            scope["method"],
+            base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b"")),
+            headers=_passed_on(headers, _NOT_SENT_ON),
+            content=content,
+            extensions={"timeout": self._upstream.timeout.as_dict(), CONTEXT: context},
+        )
+
+
+class _CallerLeftError(Exception):
+    """The caller hung up before its request was whole."""
+
+
+class _Upload:
+    """The request's body as it comes."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_whole = asyncio.Event()
+
+    async def whole(self, limit: int) -> bytes | AsyncIterator[bytes]:
+        """The body; one that is larger than *limit* as the stream that it is."""
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self.rest():
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit > 0:
+                return _chained(parts, self.rest())
+        return b"".join(parts)
+
+    async def rest(self) -> AsyncIterator[bytes]:
+        """What has not been read yet, chunk by chunk.
+
+        Raises:
+            _CallerLeftError: nobody sends any more.
+        """
+        while not self._is_whole.is_set():
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _CallerLeftError
+            if not message.get("more_body", False):
+                self._is_whole.set()
+            if chunk := message.get("body", b""):
+                yield chunk
+
+    async def caller_left(self) -> None:
+        """Return once the caller has hung up after its request."""
+        await self._is_whole.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _chained(parts: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+    async for chunk in rest:
+        yield chunk
+
+
+class _Answer:
+    """The way back to the caller."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._has_begun = False
+
+    async def relay(self, response: httpx.Response) -> None:
+        """Send an answer on as it comes; one that breaks off breaks off here too."""
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
+        try:
+            await self._begin(response.status_code, _passed_on(response.headers.raw, frozenset()))
+            async for chunk in response.stream:
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except httpx.TransportError:
+            # The server closes a connection whose answer is not whole: the caller sees what we saw.
+            return
+        finally:
+            await response.aclose()
+        await self._send({"type": "http.response.body"})
+
+    async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send an answer that there is already."""
+        await self._begin(status, _passed_on(headers, frozenset()))
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, code: int, word: bytes, sentence: str) -> None:
+        """Say what is wrong in the form that every SDK hands on, unless an answer has begun."""
+        if not self._has_begun:
+            body = refusal(code, sentence)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            await self.whole(httpx.codes.OK, [*headers, (ERROR_HEADER, word)], body)
+
+    async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._has_begun = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def _path_of(scope: Scope) -> bytes:
+    """The path as it was sent, with double slashes as one."""
+    raw = scope.get("raw_path") or str(scope["path"]).encode()
+    return _SLASHES.sub(b"/", raw.partition(b"?")[0])
+
+
+def _passed_on(headers: Iterable[tuple[bytes, bytes]], ours: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    """The headers that go on: all but *ours*, the connection's, and those that ``Connection`` names as such."""
+    kept = list(headers)
+    named = {name.strip().lower() for key, value in kept if key.lower() == b"connection" for name in value.split(b",")}
+    left_out = _OF_THE_CONNECTION | ours | named
+    return [(key, value) for key, value in kept if key.lower() not in left_out]
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(key.lower() in {b"content-length", b"transfer-encoding"} for key, _ in headers)

@@ -1,0 +1,137 @@
+"""What is kept of a function's arguments and results: by name, as JSON, without secrets. Pure.
+
+A secret is what stands under a name that ends in one of the usual words (``token``, ``password``, ``api_key``,
+``Authorization``, …), or under one that the caller names, at any depth. It becomes ``"[redacted]"``, and its text is
+taken out of error messages and tracebacks too.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from execution_history.jsonvalue import decode, encode
+
+REDACTED: Final = "[redacted]"
+
+LARGEST_VALUE: Final = 64 * 1024 * 1024
+"""Bytes of JSON beyond which a value is only described."""
+
+_LARGEST_BUFFER: Final = 16 * 1024 * 1024
+_SHORTEST_SECRET: Final = 6
+_SECRET: Final = re.compile(
+    r"(?:^|_)(?:token|password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
+    r"|authorization|credentials?|cookies?)$"
+)
+_HINT: Final = re.compile(rb"token|passw|pwd|passphrase|secret|key|authorization|credential|cookie", re.IGNORECASE)
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Redaction:
+    """Takes secrets out of what is recorded of one run, and remembers them to take them out of its errors.
+
+    Args:
+        names: names whose values are secret, besides the usual ones; case and hyphens do not matter.
+    """
+
+    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+        self._names = names
+        self._secrets: set[str] = set()
+
+    def document(self, value: object) -> bytes:
+        """*value* as JSON without secrets; one that is too large becomes a sentence that says so."""
+        document = encode(_light(value))
+        if len(document) > LARGEST_VALUE:
+            return encode(f"[too large: {len(document)} bytes of JSON]")
+        if not self._names and _HINT.search(document) is None:
+            return document
+        return encode(self._walk(decode(document)))
+
+    def text(self, text: str) -> str:
+        """*text* without the secrets that were seen so far."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, REDACTED)
+        return text
+
+    def _walk(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: self._hidden(item) if self._is_secret(key) else self._walk(item) for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._walk(item) for item in value]
+        return value
+
+    def _hidden(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            # An authorization header is its scheme and the secret itself.
+            self._secrets.update(part for part in (value, *value.split()) if len(part) >= _SHORTEST_SECRET)
+        return REDACTED
+
+    def _is_secret(self, name: str) -> bool:
+        plain = plain_name(name)
+        return plain in self._names or _SECRET.search(plain) is not None
+
+
+def plain_name(name: str) -> str:
+    """*name* in small letters, its words joined by underscores: ``apiKey`` and ``Api-Key`` are one name."""
+    return _HUMP.sub("_", name).replace("-", "_").lower()
+
+
+def names(given: Iterable[str]) -> frozenset[str]:
+    """Names as they are compared.
+
+    Raises:
+        TypeError: a single text was given, whose letters are hardly meant.
+    """
+    if isinstance(given, str):
+        raise TypeError(f"Names of arguments are a list such as [{given!r}], not a text.")
+    return frozenset(map(plain_name, given))
+
+
+class Arguments:
+    """Names the arguments of calls of one function; what is called ``self`` or ``cls`` in first place is left out.
+
+    Args:
+        function: whose calls they are.
+        exclude: plain names of arguments that are left out too.
+    """
+
+    def __init__(self, function: Callable[..., object], exclude: frozenset[str]) -> None:
+        self._exclude = exclude
+        try:
+            self._signature: inspect.Signature | None = inspect.signature(function)
+        except (ValueError, TypeError):  # a function in C may have none
+            self._signature = None
+        first = next(iter(self._signature.parameters), None) if self._signature is not None else None
+        self._receiver = first if first in {"self", "cls"} else None
+
+    def of(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """The arguments of one call by name, defaults included."""
+        found: dict[str, object]
+        try:
+            if self._signature is None:
+                raise TypeError  # noqa: TRY301 - without names they are kept as they came
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            found = dict(bound.arguments)
+        except TypeError:  # the call does not fit, which the function itself will say
+            found = {"args": list(args), "kwargs": dict(kwargs)}
+        return {
+            name: _light(value)
+            for name, value in found.items()
+            if name != self._receiver and plain_name(name) not in self._exclude
+        }
+
+
+def _light(value: object) -> object:
+    """*value*, or a few words on an array or buffer whose JSON would take seconds."""
+    try:
+        size = value.nbytes if hasattr(value, "nbytes") else len(value) if isinstance(value, (bytes, bytearray)) else 0
+    except Exception:  # noqa: BLE001 - a foreign attribute may raise anything, and a run must not fail for it
+        return value
+    if isinstance(size, int) and size > _LARGEST_BUFFER:
+        return f"[{type(value).__name__} of {size} bytes]"
+    return value

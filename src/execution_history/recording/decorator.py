@@ -1,0 +1,232 @@
+"""``recorded``: every call of a function is a run in the history, and the function stays what it is."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
+from typing import Any, Final, TypeVar, cast, overload
+
+from execution_history.recorder import Recorder
+from execution_history.recording.capture import Arguments, names
+from execution_history.recording.generators import async_generator, generator
+from execution_history.recording.plans import plan_for, workflow_of
+from execution_history.recording.run import MODE_STREAM, Begin, Plan, Run, is_recording_possible
+from execution_history.service import ExecutionHistoryService
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+@overload
+def recorded(workflow_id: _Function, /) -> _Function: ...
+
+
+@overload
+def recorded(
+    workflow_id: str | None = None,
+    /,
+    *,
+    service: ExecutionHistoryService | None = None,
+    recorder: Recorder | None = None,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, object] | None = None,
+    redact: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    capture_input: bool = True,
+    capture_output: bool = True,
+    bot_id: str | None = None,
+    conversation_id: str | None = None,
+) -> Callable[[_Function], _Function]: ...
+
+
+def recorded(
+    workflow_id: Any = None,
+    /,
+    *,
+    service: ExecutionHistoryService | None = None,
+    recorder: Recorder | None = None,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, object] | None = None,
+    redact: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    capture_input: bool = True,
+    capture_output: bool = True,
+    bot_id: str | None = None,
+    conversation_id: str | None = None,
+) -> Any:
+    """Record every call of the function below, with or without parentheses.
+
+    It may be a function or a method, a coroutine function, a generator of either kind, or a context manager made by
+    :mod:`contextlib`; its signature, results, exceptions and protocol stay as they are. Input is the arguments by name,
+    output the return value; what a generator yields are messages, and together its output. A run that raises is
+    ``failed``, one that is cancelled or closed early ``interrupted``. Put it above other decorators, but below
+    ``@staticmethod``, ``@classmethod`` and ``@property``.
+
+    Args:
+        workflow_id: the history that its runs belong to; the function's module and qualified name when not given.
+        service: whose store the runs go to; the shared one when not given.
+        recorder: what records, instead of *service*; it has to be started and closed by the caller.
+        tags: words to find the runs by, in ``metadata.tags``.
+        metadata: what else to keep with every run.
+        redact: names, besides the usual ones, whose values are secret, at any depth.
+        exclude: arguments that are not recorded at all.
+        capture_input: whether arguments are kept.
+        capture_output: whether results are kept.
+        bot_id: the bot it runs for.
+        conversation_id: the conversation it belongs to.
+
+    Raises:
+        InvalidIdentifier: the workflow id cannot be one.
+        TypeError: what is decorated is not a function.
+    """
+    if callable(workflow_id):
+        return recorded()(workflow_id)
+    hidden, left_out = names(redact), names(exclude)
+
+    def decorate(function: Any) -> Any:
+        if isinstance(function, (staticmethod, classmethod)):
+            return type(function)(decorate(function.__func__))
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(f"@recorded records functions, not {function!r}.")
+        plan = plan_for(
+            workflow_of(function) if workflow_id is None else workflow_id,
+            service,
+            recorder,
+            title=str(getattr(function, "__name__", type(function).__name__)),
+            tags=tags,
+            metadata=metadata,
+            redact=hidden,
+            capture_input=capture_input,
+            capture_output=capture_output,
+            bot_id=bot_id,
+            conversation_id=conversation_id,
+        )
+        return _wrapped(function, plan, Arguments(function, left_out))
+
+    return decorate
+
+
+def _wrapped(function: Callable[..., Any], plan: Plan, arguments: Arguments) -> Callable[..., Any]:
+    streaming = replace(plan, run_mode=MODE_STREAM, kind="generator")
+    if inspect.isasyncgenfunction(function):
+        return async_generator(function, _beginning(streaming, arguments))
+    if inspect.isgeneratorfunction(function):
+        return generator(function, _beginning(streaming, arguments))
+    code = getattr(function, "__code__", None)
+    if code is _MANAGER:
+        return _manager(function, _beginning(replace(plan, kind="context manager"), arguments))
+    if code is _ASYNC_MANAGER:
+        return _async_manager(function, _beginning(replace(plan, kind="context manager"), arguments))
+    if inspect.iscoroutinefunction(function):
+        return _coroutine(function, _beginning(plan, arguments))
+    return _call(function, _beginning(plan, arguments))
+
+
+def _beginning(plan: Plan, arguments: Arguments) -> Begin:
+    def begin(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
+        if not is_recording_possible():
+            return None
+        return Run(plan, arguments.of(args, kwargs) if plan.capture_input else None)
+
+    return begin
+
+
+def _call(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        run = begin(args, kwargs)
+        if run is None:
+            return function(*args, **kwargs)
+        run.start()
+        try:
+            with run.active():
+                result = function(*args, **kwargs)
+        except BaseException as error:
+            run.finish(error)
+            raise
+        run.output = result
+        run.finish()
+        return result
+
+    return call
+
+
+def _coroutine(function: Callable[..., Awaitable[Any]], begin: Begin) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        run = begin(args, kwargs)
+        if run is None:
+            return await function(*args, **kwargs)
+        await run.astart()
+        try:
+            with run.active():
+                result = await function(*args, **kwargs)
+        except BaseException as error:
+            await run.afinish(error)
+            raise
+        run.output = result
+        await run.afinish()
+        return result
+
+    return call
+
+
+def _manager(function: Callable[..., AbstractContextManager[Any]], begin: Begin) -> Callable[..., Any]:
+    @contextlib.contextmanager
+    @functools.wraps(function)
+    def manage(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        run = begin(args, kwargs)
+        if run is None:
+            with function(*args, **kwargs) as value:
+                yield value
+            return
+        run.start()
+        try:
+            with run.active(), function(*args, **kwargs) as value:
+                run.output = value
+                yield value
+        except BaseException as error:
+            run.finish(error)
+            raise
+        run.finish()
+
+    return manage
+
+
+def _async_manager(function: Callable[..., AbstractAsyncContextManager[Any]], begin: Begin) -> Callable[..., Any]:
+    @contextlib.asynccontextmanager
+    @functools.wraps(function)
+    async def manage(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        run = begin(args, kwargs)
+        if run is None:
+            async with function(*args, **kwargs) as value:
+                yield value
+            return
+        await run.astart()
+        try:
+            with run.active():
+                async with function(*args, **kwargs) as value:
+                    run.output = value
+                    yield value
+        except BaseException as error:
+            await run.afinish(error)
+            raise
+        await run.afinish()
+
+    return manage
+
+
+@contextlib.contextmanager
+def _a_manager() -> Iterator[None]:
+    yield
+
+
+@contextlib.asynccontextmanager
+async def _an_async_manager() -> AsyncIterator[None]:
+    yield
+
+
+# What contextlib makes of a generator function is a plain function; all of them share one code.
+_MANAGER: Final = cast("Any", _a_manager).__code__
+_ASYNC_MANAGER: Final = cast("Any", _an_async_manager).__code__

@@ -1,0 +1,85 @@
+"""Generators whose every step is recorded, and which keep their protocol: send, throw, close and the return value."""
+
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import Any
+
+from execution_history.recording.run import Begin, Run
+
+
+def generator(function: Callable[..., Generator[Any, Any, Any]], begin: Begin) -> Callable[..., Any]:
+    """*function*, a generator function, recorded from its first step on."""
+
+    @functools.wraps(function)
+    def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        run = begin(args, kwargs)
+        inner = function(*args, **kwargs)
+        return (yield from (inner if run is None else _drive(inner, run)))
+
+    return generate
+
+
+def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any]:
+    run.start()
+    step: Callable[[Any], Any] = inner.send
+    sent: Any = None
+    closing: GeneratorExit | None = None
+    try:
+        while True:
+            # Only while it runs: between two steps the caller's runs are not its children.
+            with run.active():
+                value = step(sent)
+            run.message(value)
+            try:
+                sent, step = (yield value), inner.send
+            except BaseException as error:  # noqa: BLE001 - the inner generator decides about it
+                sent, step = error, inner.throw
+                closing = error if isinstance(error, GeneratorExit) else closing
+    except StopIteration as stop:
+        if stop.value is not None:
+            run.metadata["return_value"] = stop.value
+        run.finish(closing)
+        return stop.value
+    except BaseException as error:
+        run.finish(error)
+        raise
+
+
+def async_generator(function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin) -> Callable[..., Any]:
+    """*function*, an asynchronous generator function, recorded from its first step on."""
+
+    @functools.wraps(function)
+    async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        run = begin(args, kwargs)
+        inner = function(*args, **kwargs)
+        if run is not None:
+            await run.astart()
+        step: Callable[[Any], Awaitable[Any]] = inner.asend
+        sent: Any = None
+        closing: GeneratorExit | None = None
+        try:
+            while True:
+                value = await _step(step, sent, run)
+                try:
+                    sent, step = (yield value), inner.asend
+                except BaseException as error:  # noqa: BLE001 - the inner generator decides about it
+                    sent, step = error, inner.athrow
+                    closing = error if isinstance(error, GeneratorExit) else closing
+        except StopAsyncIteration:
+            if run is not None:
+                await run.afinish(closing)
+        except BaseException as error:
+            if run is not None:
+                await run.afinish(error)
+            raise
+
+    return generate
+
+
+async def _step(step: Callable[[Any], Awaitable[Any]], sent: object, run: Run | None) -> Any:
+    if run is None:
+        return await step(sent)
+    with run.active():
+        value = await step(sent)
+    run.message(value)
+    return value

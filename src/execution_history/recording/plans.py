@@ -1,0 +1,51 @@
+"""From what a caller says about its runs, and what a function is called, to the plan by which they are recorded."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from execution_history.record import check_identifier
+from execution_history.recorder import Recorder
+from execution_history.recording.process import RecordingProcess
+from execution_history.recording.run import Plan
+from execution_history.service import ExecutionHistoryService
+
+
+def plan_for(
+    workflow_id: str,
+    service: ExecutionHistoryService | None,
+    recorder: Recorder | None,
+    *,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, object] | None = None,
+    **fields: Any,
+) -> Plan:
+    """The plan of runs that go to *recorder*, to the store of *service*, or where the settings say.
+
+    Raises:
+        InvalidIdentifier: the workflow id cannot be one.
+        TypeError: the tags are one text, or the metadata is no mapping.
+    """
+    if isinstance(tags, str):
+        raise TypeError(f"Tags are a list such as [{tags!r}], not a text.")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"Metadata is a mapping of keys to values, not {type(metadata).__name__}.")
+    return Plan(
+        check_identifier("workflow id", workflow_id),
+        (lambda _: recorder) if recorder is not None else functools.partial(RecordingProcess.recorder, service=service),
+        tags=tuple(tags),
+        metadata=dict(metadata or {}),
+        **fields,
+    )
+
+
+def workflow_of(function: Callable[..., object]) -> str:
+    """The module and qualified name of *function*; a script goes by its file's name, as when it is imported."""
+    name = str(getattr(function, "__qualname__", type(function).__qualname__)).replace("<locals>.", "")
+    module = str(getattr(function, "__module__", None) or "")
+    if module == "__main__":
+        file = getattr(sys.modules.get(module), "__file__", None)
+        module = Path(file).stem if file else ""
+    return f"{module}.{name}" if module else name

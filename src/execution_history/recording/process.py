@@ -1,0 +1,92 @@
+"""What this process records with: one recorder for each store, living on the bridge, and the runs that are open.
+
+A forked child has its own.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from typing import Final, Protocol
+
+from execution_history.bridge import END_SECONDS, Bridge, the_bridge
+from execution_history.errors import ExecutionHistoryError
+from execution_history.recorder import Recorder
+from execution_history.service import ExecutionHistoryService, get_execution_history_service
+from execution_history.settings import load_settings
+from execution_history.store import HistoryStore
+
+_log = logging.getLogger("execution_history.recorder")
+
+_RUNS_SECONDS: Final = END_SECONDS / 10
+_SAVE_SECONDS: Final = END_SECONDS / 4
+
+
+class OpenRun(Protocol):
+    """A run that has begun and not ended."""
+
+    async def end_with_the_program(self) -> None:
+        """Close the record: the program ends before the run."""
+
+
+class RecordingProcess:
+    """The recorders and open runs that end with one bridge."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.open_runs: set[OpenRun] = set()
+        self._recorders: dict[int, Recorder] = {}
+        self._making = threading.RLock()
+        bridge.at_end(self._end)
+
+    def recorder(self, service: ExecutionHistoryService | None = None) -> Recorder:
+        """The recorder for the store of *service*, or for the one that the settings name.
+
+        Raises:
+            SettingsError: a setting is wrong.
+        """
+        with self._making:
+            store = (service or get_execution_history_service()).store
+            if id(store) not in self._recorders:
+                self._recorders[id(store)] = self._begin(store)
+            return self._recorders[id(store)]
+
+    def _begin(self, store: HistoryStore) -> Recorder:
+        settings = load_settings()
+        recorder = Recorder(
+            store,
+            progress_interval_ms=settings.progress_interval_ms,
+            lease_seconds=settings.lease_seconds,
+            require_recording=settings.require_recording,
+        )
+        self.bridge.submit(recorder.start())
+        return recorder
+
+    async def _end(self) -> None:
+        runs = [run.end_with_the_program() for run in list(self.open_runs)]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), _RUNS_SECONDS)
+        recorders = [self._close(recorder) for recorder in self._recorders.values()]
+        await asyncio.gather(*recorders, return_exceptions=True)
+
+    async def _close(self, recorder: Recorder) -> None:
+        # A store that is held by another process may take half a minute to say so, which is too long for an exit.
+        with contextlib.suppress(TimeoutError, ExecutionHistoryError):
+            await asyncio.wait_for(recorder.aclose(), _SAVE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(recorder.outbox.aclose(), _SAVE_SECONDS)
+
+
+def this_process() -> RecordingProcess:
+    """What this process records with, as long as its bridge lives."""
+    return the_bridge().kept(RecordingProcess)
+
+
+def default_recorder() -> Recorder:
+    """The recorder on the store that the settings name, which gives its signs of life in the background.
+
+    Raises:
+        SettingsError: a setting is wrong.
+        RuntimeError: the program is ending.
+    """
+    return this_process().recorder()

@@ -1,0 +1,351 @@
+"""One run of a function or a block: its record is begun, followed and ended on the bridge, whatever its caller is.
+
+Waiting is bounded: for the beginning and the ending as long as the outbox has patience, for an ending by cancellation
+not at all. Nothing in here raises into the run, except where recording is required and cannot be done.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+import orjson
+
+from execution_history.clock import now_ms
+from execution_history.errors import StoreError
+from execution_history.record import ExecutionStatus
+from execution_history.recorder import Recorder, Recording
+from execution_history.recording.capture import Redaction
+from execution_history.recording.messages import Messages
+from execution_history.recording.process import RecordingProcess, this_process
+
+_log = logging.getLogger("execution_history.recorder")
+
+MODE_CALL: Final = 0
+MODE_STREAM: Final = 1
+
+_LONGEST_WAIT: Final = 60.0
+_LONGEST_TRACEBACK: Final = 100_000
+_UNSET: Final = object()
+
+_current: "ContextVar[Run | None]" = ContextVar("execution_history_run", default=None)
+_capturing: ContextVar[bool] = ContextVar("execution_history_capturing", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the runs of one function, or one block, are recorded; each field is a parameter of ``recorded``."""
+
+    workflow_id: str
+    recorder: Callable[[RecordingProcess], Recorder]
+    title: str
+    kind: str = "function"
+    run_mode: int = MODE_CALL
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    redact: frozenset[str] = frozenset()
+    capture_input: bool = True
+    capture_output: bool = True
+    bot_id: str | None = None
+    conversation_id: str | None = None
+
+
+Begin = Callable[[tuple[object, ...], Mapping[str, object]], "Run | None"]
+"""Makes the run of one call, from its arguments; ``None`` when it cannot be recorded."""
+
+
+def current_run() -> "Run | None":
+    """The nearest run around the caller that is being recorded; ``None`` outside of any."""
+    return _current.get()
+
+
+def parentage() -> dict[str, object]:
+    """What ``metadata`` says of a run that begins here: ``parent`` and ``root``, when it begins inside another one."""
+    run = current_run()
+    return {} if run is None else {"parent": run.identity, "root": run.root}
+
+
+def is_recording_possible() -> bool:
+    """Whether a run that begins here can be recorded: not while a value is captured, which may call such a function."""
+    return not _capturing.get()
+
+
+class Run:
+    """A run that is being recorded. Inside it, these may be set; they are kept as they are when the run ends.
+
+    ``output`` is the result (a function's return value sets it), ``usage`` what it has consumed, and ``metadata``
+    whatever else is worth keeping.
+    """
+
+    def __init__(self, plan: Plan, parameters: object) -> None:
+        self._plan = plan
+        self._redaction = Redaction(plan.redact)
+        self.workflow_id = plan.workflow_id
+        self.output: object = _UNSET
+        self.usage: object = None
+        self.metadata: dict[str, Any] = {}
+        self._process = os.getpid()
+        self._is_over = False
+        self._here: RecordingProcess | None = None
+        self._recorder: Recorder | None = None
+        self._recording: Recording | None = None
+        self._beginning: Future[None] | None = None
+        self._parameters = b"{}"
+        self._opening = parentage()
+        self.execute_id = ""
+        with self._unseen():
+            self._prepare(parameters)
+        self._messages = Messages(plan.title, plan.kind, now_ms(), keeps_content=plan.capture_output)
+        self._began = time.perf_counter()
+        self.root: object = self._opening.get("root") or self.identity
+
+    def _prepare(self, parameters: object) -> None:
+        plan = self._plan
+        self._here = this_process()
+        self._recorder = plan.recorder(self._here)
+        self.execute_id = self._recorder.new_id()
+        if plan.capture_input:
+            self._parameters = self._document(parameters)
+        if plan.tags:
+            self._opening["tags"] = list(plan.tags)
+        if plan.metadata:
+            self._opening |= orjson.loads(self._document(plan.metadata))
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The ids of the run's record."""
+        return {"workflow_id": self.workflow_id, "execute_id": self.execute_id}
+
+    def message(self, value: object) -> None:
+        """Note something that the run says before it ends; all of it is the output, unless that is set."""
+        with self._unseen():
+            document = self._document(value)
+            self._messages.add(document, now_ms())
+            if self._recording is not None:
+                self._recording.touched()
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Runs that begin inside are this one's children."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            # A block may be left in another context than it was entered in.
+            with contextlib.suppress(ValueError):
+                _current.reset(token)
+
+    def start(self) -> None:
+        """Begin the record, and wait for it.
+
+        Raises:
+            StoreError: recording is required and cannot be done.
+        """
+        future = self._begin()
+        if future is None:
+            return
+        try:
+            with _unless_required():
+                future.result(_LONGEST_WAIT)
+            self._began = time.perf_counter()
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    async def astart(self) -> None:
+        """The same for a coroutine.
+
+        Raises:
+            StoreError: recording is required and cannot be done.
+        """
+        future = self._begin()
+        if future is None:
+            return
+        try:
+            with _unless_required():
+                await _outcome(future)
+            self._began = time.perf_counter()
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the record; *error* is what ended the run. Does not wait when the run was cancelled."""
+        future = self._end(error)
+        if future is not None and (error is None or isinstance(error, Exception)):
+            with self._unseen():
+                future.result(_LONGEST_WAIT)
+
+    async def afinish(self, error: BaseException | None = None) -> None:
+        """The same for a coroutine."""
+        future = self._end(error)
+        if future is not None and (error is None or isinstance(error, Exception)):
+            with self._unseen():
+                await _outcome(future)
+
+    async def end_with_the_program(self) -> None:
+        """See :class:`~execution_history.recording.process.OpenRun`."""
+        await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {"proof": "program_ended"})
+
+    def _begin(self) -> "Future[None] | None":
+        with self._unseen():
+            here = self._here
+            if here is None or self._recorder is None or here.bridge.is_here():
+                return None
+            self._beginning = here.bridge.submit(self._open(self._recorder))
+            here.open_runs.add(self)
+            return self._beginning
+        return None
+
+    async def _open(self, recorder: Recorder) -> None:
+        plan = self._plan
+        self._recording = await recorder.open(
+            self.workflow_id,
+            execute_id=self.execute_id,
+            parameters=orjson.Fragment(self._parameters),
+            metadata=self._opening,
+            bot_id=plan.bot_id,
+            conversation_id=plan.conversation_id,
+            run_mode=plan.run_mode,
+        )
+        if plan.run_mode == MODE_STREAM:
+            self._recording.follow(self._progress)
+
+    def _end(self, error: BaseException | None) -> "Future[None] | None":
+        # A forked child leaves the run to its parent.
+        if self._is_over or self._beginning is None or self._here is None or self._process != os.getpid():
+            return None
+        self._is_over = True
+        metadata: dict[str, object] = {"duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
+        fields: dict[str, object] = {}
+        status: ExecutionStatus = "success"
+        with self._unseen():
+            self._messages.is_finished = error is None
+            status, said, proof = _ending(error, self._redaction)
+            metadata |= proof
+            fields |= said | self._result()
+            metadata |= orjson.loads(self._document(self.metadata)) if self.metadata else {}
+        with self._unseen():
+            return self._here.bridge.submit(self._close(status, fields, metadata))
+        return None
+
+    async def _close(self, status: ExecutionStatus, fields: dict[str, object], metadata: dict[str, object]) -> None:
+        try:
+            if self._beginning is not None:
+                await asyncio.wait([asyncio.wrap_future(self._beginning)])
+            if self._recording is not None:
+                await self._recording.close(status, metadata=metadata, **fields)
+        finally:
+            if self._here is not None:
+                self._here.open_runs.discard(self)
+
+    def _result(self) -> dict[str, object]:
+        """The record's keys that say what came out."""
+        found: dict[str, object] = {}
+        if len(self._messages):
+            found = {
+                "node_execute_status": self._messages.timeline(),
+                "is_output_trimmed": self._messages.is_cut or None,
+            }
+        if self.usage is not None:
+            found["usage"] = orjson.Fragment(self._document(self.usage))
+        if self._plan.capture_output:
+            if self.output is not _UNSET:
+                found["output"] = orjson.Fragment(self._document(self.output))
+            elif len(self._messages) or self._plan.run_mode == MODE_STREAM:
+                found["output"] = orjson.Fragment(self._messages.output())
+        return found
+
+    def _progress(self) -> dict[str, object]:
+        return {"node_execute_status": self._messages.timeline()}
+
+    def _document(self, value: object) -> bytes:
+        token = _capturing.set(True)
+        try:
+            return self._redaction.document(value)
+        finally:
+            _capturing.reset(token)
+
+    @contextlib.contextmanager
+    def _unseen(self) -> Iterator[None]:
+        """Whatever goes wrong in recording is told by the log, and the run goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - recording never breaks the run
+            _log.error("The run %s could not be recorded: %s", self.workflow_id, str(error) or type(error).__name__)
+
+
+@contextlib.contextmanager
+def _unless_required() -> Iterator[None]:
+    """A beginning that fails is told by the log; where recording is required the store's error ends the run."""
+    try:
+        yield
+    except StoreError:
+        raise  # an outbox keeps what it cannot write: only a recorder that must record raises this
+    except Exception as error:  # noqa: BLE001 - recording never breaks the run
+        _log.error("A run could not be recorded: %s", str(error) or type(error).__name__)
+
+
+async def _outcome(future: "Future[None]") -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # a coroutine on a loop that is not asyncio's
+        future.result(_LONGEST_WAIT)
+        return
+    # Cancelling the caller must not cancel the writing.
+    await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _LONGEST_WAIT)
+
+
+_PROGRAM_ENDED: Final = "The program ended before the run did."
+_REASONS: Final = (
+    (asyncio.CancelledError, "cancelled", "The task was cancelled before the run ended."),
+    (GeneratorExit, "closed_early", "The caller stopped reading before the run ended."),
+    (KeyboardInterrupt, "cancelled", "The program was interrupted before the run ended."),
+    (SystemExit, "program_ended", _PROGRAM_ENDED),
+)
+
+
+def _ending(
+    error: BaseException | None, redaction: Redaction
+) -> tuple[ExecutionStatus, dict[str, object], dict[str, object]]:
+    """The status of a run that *error* ended, the record's keys and the metadata that say why."""
+    if error is None:
+        return "success", {}, {"proof": "returned"}
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(error, Exception):
+        message = redaction.text(_text(error)) or f"{name}, which says nothing more."
+        shown = redaction.text(_traceback(error))
+        return "failed", {"error_code": name, "error_message": message}, {"proof": "raised", "traceback": shown}
+    for known, proof, reason in _REASONS:
+        if isinstance(error, known):
+            return "interrupted", {"error_message": reason}, {"proof": proof}
+    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {"proof": "cancelled"}
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
+        return ""
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback as Python prints it, from the recorded function on, its end when it is very long."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+        trace = trace.tb_next
+    shown = "".join(traceback.format_exception(type(error), error, trace))
+    return shown if len(shown) <= _LONGEST_TRACEBACK else "…" + shown[-_LONGEST_TRACEBACK:]
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return str(trace.tb_frame.f_globals.get("__name__")).startswith("execution_history.recording.")

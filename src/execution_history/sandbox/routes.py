@@ -1,0 +1,137 @@
+"""The endpoints that every edition of Coze has, each: read the request, ask the engine, write the answer."""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from execution_history.sandbox.answers import file_object
+from execution_history.sandbox.dialect import ChatTurn, Dialect
+from execution_history.sandbox.engine import Engine
+from execution_history.sandbox.executions import Execution, Interruption, RunMode
+from execution_history.sandbox.jsontext import to_wire
+from execution_history.sandbox.outlet import Outlet
+from execution_history.sandbox.refusal import bad_request
+from execution_history.sandbox.requests import MAX_BODY_BYTES, read_chat, read_resume, read_run, read_settings
+from execution_history.sandbox.responses import BrokenConnection, EventStream
+from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
+from execution_history.sandbox.transfers import UploadedFile, paced_bytes, read_upload
+from execution_history.sandbox.workflows import NO_PACE, SWITCHED_OFF, Setting
+
+DOWNLOAD_SETTINGS = {"size": Setting(1_048_576, 10_000_000_000), "pace_ms": NO_PACE, "gzip": SWITCHED_OFF}
+"""What the query of ``/v1/sandbox/bytes`` may say."""
+
+_MOST_FILES = 1_000
+
+
+class Routes:
+    """Running workflows, chatting with them, and files; ``dialect`` says how the answers look."""
+
+    def __init__(self, engine: Engine, dialect: Dialect) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._files: dict[str, UploadedFile] = {}
+
+    def table(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/v1/workflow/run", self.run, methods=["POST"]),
+            Route("/v1/workflow/stream_run", self.stream_run, methods=["POST"]),
+            Route("/v1/workflow/stream_resume", self.stream_resume, methods=["POST"]),
+            Route("/v1/workflows/chat", self.chat, methods=["POST"]),
+            Route("/v1/files/upload", self.upload, methods=["POST"]),
+            Route("/v1/sandbox/bytes", self.download, methods=["GET"]),
+        ]
+
+    async def run(self, request: Request) -> Response:
+        """Run to the end, the first question, or in the background (protocol 1.2)."""
+        body = read_run(await read_body(request))
+        mode = RunMode.ASYNC if body.is_async else RunMode.SYNC
+        execution, outlet = self._engine.start(body, mode, request.state.log_id)
+        return await self._answer_outcome(request, execution, outlet)
+
+    async def stream_run(self, request: Request) -> Response:
+        """Run and stream what happens (protocol 1.3)."""
+        body = read_run(await read_body(request))
+        execution, outlet = self._engine.start(body, RunMode.STREAM, request.state.log_id)
+        return EventStream(outlet, self._dialect.stream(execution), self._dialect.stream_type)
+
+    async def stream_resume(self, request: Request) -> Response:
+        """Answer the question of a run and stream on (protocol 1.4)."""
+        body = read_resume(await read_body(request))
+        mode = RunMode.STREAM if self._dialect.resumes_as_started else None
+        execution, outlet = self._engine.resume(body, mode)
+        return EventStream(outlet, self._dialect.stream(execution), self._dialect.stream_type)
+
+    async def chat(self, request: Request) -> Response:
+        """Say something in a conversation and stream what it leads to (protocol 1.9)."""
+        body = read_chat(await read_body(request))
+        self._dialect.check_chat(body)
+        execution, outlet, conversation_id = self._engine.chat(body, request.state.log_id)
+        turn = ChatTurn(
+            chat_id=self._engine.ids.next_id(),
+            conversation_id=conversation_id,
+            bot_id=body.owner_id,
+            created_at=self._engine.second(),
+            execution=execution,
+            next_id=self._engine.ids.next_id,
+        )
+        return EventStream(outlet, self._dialect.chat(turn), self._dialect.stream_type)
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file as the part ``file`` of a multipart form: only its size and name are kept."""
+        name, size = await read_upload(request)
+        uploaded = UploadedFile(self._engine.ids.next_id(), name, size, self._engine.second())
+        self._files[uploaded.file_id] = uploaded
+        if len(self._files) > _MOST_FILES:
+            del self._files[next(iter(self._files))]
+        return self._tell(request, file_object(uploaded))
+
+    async def download(self, request: Request) -> Response:
+        """Send ``size`` bytes, with ``pace_ms`` after every 64 KB, packed if ``gzip`` is 1; Coze has no such path."""
+        wanted = read_settings(request.query_params, DOWNLOAD_SETTINGS, {})
+        is_packed = wanted["gzip"] == 1
+        headers = {"content-encoding": "gzip"} if is_packed else {"content-length": str(wanted["size"])}
+        body = paced_bytes(wanted["size"], wanted["pace_ms"], is_packed=is_packed)
+        return StreamingResponse(body, headers=headers, media_type="application/octet-stream")
+
+    async def _answer_outcome(self, request: Request, execution: Execution, outlet: Outlet) -> Response:
+        log_id = request.state.log_id
+        try:
+            if execution.mode is RunMode.ASYNC:
+                return json_response(self._dialect.started(log_id, execution))
+            while (step := await outlet.get()) is not None:
+                match step:
+                    case Finished() | Failure() | Interruption():
+                        return json_response(self._dialect.outcome(log_id, execution, step))
+                    case Cut(reset=reset):
+                        return BrokenConnection(reset=reset)
+                    case Hush():
+                        return Response(b"", media_type="application/json")
+            return BrokenConnection()
+        finally:
+            outlet.abandon()
+
+    def _tell(self, request: Request, data: object) -> Response:
+        return json_response(self._dialect.told(request.state.log_id, data))
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the request's body, refusing to read more than the documented limit.
+
+    Raises:
+        RefusedError: 4000 when it is longer.
+
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise bad_request(f"the body is larger than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def json_response(body: Mapping[str, object], status: int = 200) -> Response:
+    """Return ``body`` as an answer."""
+    return Response(to_wire(body), status, media_type="application/json")

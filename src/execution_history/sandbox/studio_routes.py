@@ -1,0 +1,40 @@
+"""The endpoints that Coze Studio has in a place or a form of its own (protocol section 6)."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from execution_history.sandbox.engine import find_workflow
+from execution_history.sandbox.requests import read_conversation
+from execution_history.sandbox.routes import Routes, json_response, read_body
+from execution_history.sandbox.studio import conversation_answer, history_answer, workflow_answer
+
+
+class StudioRoutes(Routes):
+    """The paths that Coze Studio opens to tokens; the others are closed, those of coze.cn included."""
+
+    def table(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            *super().table(),
+            Route("/v1/workflow/get_run_history", self.history, methods=["GET"]),
+            Route("/v1/workflow/conversation/create", self.conversation, methods=["POST"]),
+            Route("/v1/workflows/{workflow_id}", self.workflow, methods=["GET"]),
+        ]
+
+    async def history(self, request: Request) -> Response:
+        """Tell one execution's state."""
+        query = request.query_params
+        execution, with_output = self._engine.recall(query.get("workflow_id", ""), query.get("execute_id", ""))
+        return json_response(history_answer(execution, with_output=with_output))
+
+    async def conversation(self, request: Request) -> Response:
+        """Find or begin the conversation of that name."""
+        wanted = read_conversation(await read_body(request))
+        find = self._engine.conversations.named if wanted.get_or_create else self._engine.conversations.renamed
+        conversation_id = find(wanted.owner_id, wanted.name)
+        return json_response(conversation_answer(conversation_id, self._engine.second()))
+
+    async def workflow(self, request: Request) -> Response:
+        """Describe one workflow."""
+        return json_response(workflow_answer(find_workflow(request.path_params["workflow_id"])))

@@ -1,0 +1,96 @@
+"""Moving what has been committed from the write-ahead log into the database, off the writers' path.
+
+SQLite would do it inside the commit that finds the log long, and that may be one on an event loop's thread.
+"""
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from execution_history.stores.sqlite.database import DATABASE
+from execution_history.stores.sqlite.process_lock import ProcessLock
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+
+_PAGES: Final = 4_000
+
+
+class Checkpointer:
+    """A thread with a connection of its own.
+
+    It copies most of the log while others write. The little that has come meanwhile is copied with the writer's
+    *turn* and the *lock* between processes held, for a log begins again from its start only when all of it was copied.
+
+    Args:
+        folder: the store's folder.
+        connection: the one that writes; the length of the log is looked at after each of its commits.
+        turn: who holds it writes.
+        lock: the lock between processes, used by whoever has the turn.
+    """
+
+    def __init__(self, folder: Path, connection: apsw.Connection, turn: threading.Lock, lock: ProcessLock) -> None:
+        self._path = folder / DATABASE
+        self._writing = connection
+        self._turn = turn
+        self._lock = lock
+        self._due = threading.Event()
+        self._ends = False
+        self._thread = threading.Thread(target=self._serve, name="execution-history-checkpoints", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve, instead of SQLite's own way."""
+        self._writing.set_wal_hook(self._after_commit)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the checkpoint at hand; returns when the thread has ended. The turn must be free."""
+        self._ends = True
+        self._due.set()
+        self._thread.join()
+
+    def _after_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        del connection, name
+        if pages >= _PAGES:
+            self._due.set()
+        return apsw.SQLITE_OK
+
+    def _serve(self) -> None:
+        connection: apsw.Connection | None = None
+        while True:
+            self._due.wait()
+            if self._ends:
+                break
+            self._due.clear()
+            try:
+                connection = connection or self._connect()
+                self._checkpoint(connection)
+            except apsw.Error as error:
+                _log.debug("A checkpoint will be tried again after the next commit: %s", error)
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.pragma("user_version")  # a connection that has read nothing does not know that there is a log
+        return connection
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        _copy(connection)
+        with self._turn:
+            if not self._lock.try_acquire():
+                return  # another process writes, and looks at the log after its own commits
+            try:
+                _copy(connection)
+                self._due.clear()  # nothing has been committed since
+            finally:
+                self._lock.release()
+
+
+def _copy(connection: apsw.Connection) -> None:
+    """Copy what can be copied without waiting for anybody."""
+    with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # another process is at it
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

@@ -1,0 +1,138 @@
+"""The steps of records that a store has not taken yet: in order, folded together, and of a known size. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from execution_history.errors import IllegalTransition
+from execution_history.record import Document, RecordChange
+
+Step = Document | RecordChange
+"""The beginning of a record, or a change of one."""
+
+Key = tuple[str, str]
+"""A workflow's and an execution's id."""
+
+_OVERHEAD: Final = 512
+
+
+@dataclass(slots=True)
+class Entry:
+    """One step that waits.
+
+    ``under_way`` says that the store is working on it, ``is_unsure`` that nobody knows whether the store has it.
+    """
+
+    step: Step
+    under_way: bool = False
+    is_unsure: bool = False
+
+    def size(self) -> int:
+        """Roughly how many bytes it takes."""
+        return _OVERHEAD + (len(self.step.body) if isinstance(self.step, Document) else self.step.size())
+
+
+@dataclass(slots=True)
+class Queue:
+    """What waits of one record, oldest first, and how often the store has refused its head while it took others."""
+
+    entries: list[Entry] = field(default_factory=list)
+    refusals: int = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the store is working on something of this record."""
+        return any(entry.under_way for entry in self.entries)
+
+
+class Waiting:
+    """The queues of all records that wait, the one that has waited longest first."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Key, Queue] = {}
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._queues
+
+    @property
+    def keys(self) -> list[Key]:
+        """The records that wait now."""
+        return list(self._queues)
+
+    def get(self, key: Key) -> Queue | None:
+        """What waits of one record."""
+        return self._queues.get(key)
+
+    def add(self, key: Key, step: Step, *, under_way: bool = False) -> Entry:
+        """Let *step* wait behind what waits of its record; the entry that holds it, alone or folded into another."""
+        queue = self._queues.setdefault(key, Queue())
+        last = queue.entries[-1] if queue.entries else None
+        if last is not None and not (last.under_way or last.is_unsure or under_way):
+            folded = _fold(last.step, step)
+            if folded is not None:
+                self.bytes -= last.size()
+                last.step = folded
+                self.bytes += last.size()
+                return last
+        entry = Entry(step, under_way)
+        queue.entries.append(entry)
+        self.bytes += entry.size()
+        return entry
+
+    def done(self, key: Key, entry: Entry) -> None:
+        """*entry* need not wait any more."""
+        queue = self._queues.get(key)
+        if queue is None or entry not in queue.entries:
+            return
+        queue.entries.remove(entry)
+        queue.refusals = 0
+        self.bytes -= entry.size()
+        if not queue.entries:
+            del self._queues[key]
+
+    def to_the_end(self, key: Key) -> Queue | None:
+        """Let others come before what waits of one record."""
+        queue = self._queues.pop(key, None)
+        if queue is not None:
+            self._queues[key] = queue
+        return queue
+
+    def take(self, key: Key) -> list[Step]:
+        """Let nothing of this record wait; what did."""
+        queue = self._queues.pop(key, Queue())
+        self.bytes -= sum(entry.size() for entry in queue.entries)
+        return [entry.step for entry in queue.entries]
+
+    def take_oldest(self, bytes_to_free: int) -> Iterator[tuple[Key, list[Step]]]:
+        """Take records out, those that have waited longest first, until so much is free; none that is under way."""
+        wanted = self.bytes - bytes_to_free
+        for key, queue in list(self._queues.items()):
+            if self.bytes <= wanted:
+                return
+            if not queue.under_way:
+                yield key, self.take(key)
+
+
+def _fold(first: Step, second: Step) -> Step | None:
+    """One step that does what the two do, or ``None`` where it takes both."""
+    if isinstance(second, Document):
+        return None
+    if isinstance(first, Document):
+        try:
+            return second.apply(first.body) or first
+        except IllegalTransition:
+            return first  # it has ended: the first ending stands, as it would in the store
+    if first.status is None and (first.only_from, first.only_while) == (second.only_from, second.only_while):
+        return RecordChange(
+            second.now,
+            second.status,
+            first.fields | second.fields,
+            first.metadata | second.metadata,
+            second.only_from,
+            second.only_while,
+        )
+    return None

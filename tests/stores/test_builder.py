@@ -1,0 +1,97 @@
+"""Large JSON files made in the background: whole in the end, and in nobody's way."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+
+from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.face import builder as builder_module
+from execution_history.stores.sqlite.face import faces as faces_module
+from execution_history.stores.sqlite.face import rebuild as rebuild_module
+from execution_history.stores.sqlite.face import slices
+from execution_history.stores.sqlite.face.file import FaceFile
+from execution_history.stores.sqlite.face.job import copy_before
+from execution_history.stores.sqlite.queries import migrations, query
+from tests.records import change, document
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Small files count as large; where the front of one was copied to its successor."""
+    for module in (faces_module, builder_module):
+        monkeypatch.setattr(module, "SMALL", 20_000)
+    monkeypatch.setattr(faces_module, "_LOW_SLACK", 1)  # new slack while there is plenty
+    monkeypatch.setattr(builder_module, "_FRONT", 4_000)
+    threads: list[str] = []
+
+    def noted(source: FaceFile, begin: int, end: int, target: FaceFile) -> None:
+        threads.append(threading.current_thread().name)
+        copy_before(source, begin, end, target)
+
+    monkeypatch.setattr(builder_module, "copy_before", noted)
+    return iter([threads])
+
+
+@pytest.mark.parametrize("disturbed", [False, True])
+async def test_a_front_that_has_grown_long_is_copied_in_the_background(
+    tmp_path: Path, copied: Iterator[list[str]], monkeypatch: pytest.MonkeyPatch, disturbed: bool
+) -> None:
+    """All but a little of it; and where an older record changes meanwhile, the file is right all the same."""
+    threads = next(copied)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held_up(*arguments: Any) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        rebuild_module.build_from_file(*arguments)
+
+    monkeypatch.setattr(builder_module, "build_from_file", held_up)
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    number = 0
+    while not begun.is_set():
+        await store.create(document(f"e{number}", now=1_000 + number, parameters={"t": "x" * 300}))
+        number += 1
+    for later in range(number, number + 20):
+        await store.create(document(f"e{later}", now=1_000 + later, parameters={"t": "x" * 300}))
+    if disturbed:
+        await store.update("w", "e0", change(9_000, "success"))
+    go_on.set()
+    await store.flush()
+    assert disturbed or threads[0] == "execution-history-slack"
+    content = json.loads((tmp_path / "h" / "w.json").read_bytes())
+    found = [orjson.loads(body) for index in (1, 2, 3, 4) for body in (await store.page("w", 100, index)).documents]
+    assert found == content["histories"]
+    assert number + 20 == content["total"]
+    await store.aclose()
+
+
+def test_catching_up_reads_what_changed_and_not_the_whole_store() -> None:
+    """It happens while everybody else waits."""
+    connection = apsw.Connection(":memory:")
+    for _, _, script in migrations():
+        connection.execute(script)
+    for name in ("changed_in_workflow", "deleted_in_workflow"):
+        plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query(name)}", (1, "w"))]
+        assert plan[0].startswith("SEARCH")
+    connection.close()
+
+
+async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any size, also one that is no multiple of them, and none is lost."""
+    monkeypatch.setattr(slices, "SLICE", 8_192)
+    path = tmp_path / "f"
+    for size in (0, 1, 8_192, 8_193, 100_000):
+        path.write_bytes(b"x" * size)
+        with path.open("rb") as file:
+            await asyncio.to_thread(slices.sync, file.fileno())
+        assert size == path.stat().st_size

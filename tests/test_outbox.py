@@ -1,0 +1,357 @@
+"""If recording fails, the run does not: what a store cannot take waits, in order, bounded and never silently lost."""
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from execution_history.errors import ExecutionExists, IllegalTransition, StoreFull
+from execution_history.outbox import Outbox
+from execution_history.spool import Spool
+from execution_history.store import HistoryStore
+from execution_history.waiting import Waiting
+from tests.faults import FaultyStore, SharedFaultyStore
+from tests.records import change, document
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def store() -> FaultyStore:
+    """A store whose faults are off."""
+    return FaultyStore()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """A spool in a folder of the test's own."""
+    return Spool("shared", tmp_path / "waiting")
+
+
+async def _record(store: HistoryStore, execute_id: str) -> dict[str, Any] | None:
+    body = await store.get("w", execute_id)
+    return None if body is None else orjson.loads(body)
+
+
+async def _emptied(outbox: Outbox) -> None:
+    async with asyncio.timeout(20):
+        while outbox:
+            await outbox.save()
+            await asyncio.sleep(0.01)
+
+
+async def test_what_waits_is_written_in_order_and_as_one_step(store: FaultyStore) -> None:
+    """The beginning, the progress and the ending of a run that nobody could write are one record."""
+    outbox = Outbox(store)
+    store.fill()
+    await outbox.write("w", "1", document("1"))
+    await outbox.write("w", "1", change(2_000, usage={"token_count": 1}, only_from=frozenset({"running"})))
+    await outbox.write("w", "1", change(3_000, "success", output="x"))
+    await outbox.write("w", "2", document("2"))
+    assert ("2 runs wait to be recorded: The disk is full.",) == outbox.problems()
+    store.fault = None
+    await _emptied(outbox)
+    assert ["1 success", "2 running"] == store.written
+    found = await _record(store, "1")
+    assert found is not None
+    assert ("x", {"token_count": 1}, 1_000, 3_000) == tuple(
+        found[key] for key in ("output", "usage", "create_time", "update_time")
+    )
+    assert () == outbox.problems()
+
+
+async def test_it_tries_again_by_itself(store: FaultyStore) -> None:
+    """Also where no recorder tends it."""
+    outbox = Outbox(store)
+    store.fill()
+    await outbox.write("w", "1", document("1"))
+    store.fault = None
+    async with asyncio.timeout(20):
+        while outbox:
+            await asyncio.sleep(0.01)
+    assert ["1 running"] == store.written
+
+
+async def test_once_the_store_is_in_trouble_nobody_waits_for_it(store: FaultyStore) -> None:
+    """The first one has patience; what follows, of whatever run, is not even tried."""
+    outbox = Outbox(store, patience_seconds=0)
+    store.running.clear()
+    await outbox.write("w", "1", document("1"))
+    for number in range(2, 100):
+        await outbox.write("w", str(number), document(str(number)))
+        await outbox.write("w", str(number), change(2_000, "success"))
+    assert 1 == store.asked
+    store.running.set()
+    await _emptied(outbox)
+    assert {"1 running", *(f"{number} success" for number in range(2, 100))} == set(store.written)
+
+
+async def test_a_write_that_was_overtaken_keeps_its_place(store: FaultyStore) -> None:
+    """What the store was still working on when patience ended comes first, whether it is taken or refused."""
+    outbox = Outbox(store, patience_seconds=0)
+    store.running.clear()
+    await outbox.write("w", "1", document("1"))
+    await outbox.write("w", "1", change(2_000, "success"))
+    store.fill()
+    store.running.set()
+    await asyncio.sleep(0)
+    store.fault = None
+    await _emptied(outbox)
+    found = await _record(store, "1")
+    assert found is not None
+    assert "success" == found["execute_status"]
+
+
+async def test_a_caller_who_is_cancelled_loses_nothing(store: FaultyStore) -> None:
+    """The write goes on; where the store then refuses it, it waits."""
+    outbox = Outbox(store)
+    store.running.clear()
+    writing = asyncio.create_task(outbox.write("w", "1", document("1")))
+    async with asyncio.timeout(10):
+        while not store.asked:
+            await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    store.fill()
+    store.running.set()
+    async with asyncio.timeout(10):
+        while not any("The disk is full." in problem for problem in outbox.problems()):
+            await asyncio.sleep(0)
+    store.fault = None
+    await _emptied(outbox)
+    assert await _record(store, "1") is not None
+
+
+def test_what_waits_outlives_the_event_loop_it_came_from(tmp_path: Path) -> None:
+    """A loop that ends in the middle of a write, and another one that writes it."""
+    kept: list[Any] = []
+
+    async def begin() -> None:
+        store = FaultyStore()
+        outbox = Outbox(store, patience_seconds=0, spool=Spool("s", tmp_path))
+        store.running.clear()
+        await outbox.write("w", "1", document("1"))
+        kept.extend((store, outbox))
+
+    async def end() -> None:
+        store, outbox = kept
+        store.running = asyncio.Event()
+        store.running.set()
+        await outbox.write("w", "1", change(2_000, "success"))
+        await _emptied(outbox)
+        found = await _record(store, "1")
+        assert found is not None
+        assert "success" == found["execute_status"]
+
+    asyncio.run(begin())
+    asyncio.run(end())
+
+
+async def test_one_record_that_is_never_taken_does_not_keep_the_others_waiting(
+    store: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor do three; each is tried a number of times while others pass, then given up, and the log names it."""
+    outbox = Outbox(store)
+    store.poison = "bad"
+    for number in range(3):
+        await outbox.write("w", f"bad {number}", document("bad"))
+    for number in range(30):
+        await outbox.write("w", str(number), document(str(number)))
+        await outbox.save()
+        await outbox.save()
+        assert await _record(store, str(number)) is not None
+    assert ("3 runs could not be recorded and were given up.",) == outbox.problems()
+    assert any("w/bad 2" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_large_record_waits_for_room_while_small_ones_pass(store: FaultyStore) -> None:
+    """A disk that is nearly full is no reason to give a run up."""
+    outbox = Outbox(store)
+    store.poison, store.poisoned = "large", StoreFull("The disk is full.")
+    await outbox.write("w", "large", document("large"))
+    for number in range(30):
+        await outbox.write("w", str(number), document(str(number)))
+        await outbox.save()
+    store.poison = None
+    await _emptied(outbox)
+    assert () == outbox.problems()
+    assert await _record(store, "large") is not None
+
+
+async def test_a_store_that_is_only_gone_never_makes_us_give_up(store: FaultyStore) -> None:
+    """However often it refuses everything."""
+    outbox = Outbox(store)
+    store.fill()
+    await outbox.write("w", "1", document("1"))
+    for _ in range(50):
+        await outbox.save()
+    store.fault = None
+    await _emptied(outbox)
+    assert ["1 running"] == store.written
+
+
+async def test_a_record_that_could_not_be_made_does_not_change_the_one_that_is_there(store: FaultyStore) -> None:
+    """Its id was taken, which nobody knew while the store was full."""
+    outbox = Outbox(store)
+    await outbox.write("w", "1", document("1"))
+    with pytest.raises(ExecutionExists):
+        await outbox.write("w", "1", document("1"))
+    store.fill()
+    await outbox.write("w", "2", document("2"))
+    await outbox.write("w", "1", document("1"))
+    await outbox.write("w", "1", change(2_000, "failed"))
+    store.fault = None
+    await _emptied(outbox)
+    found = await _record(store, "1")
+    assert found is not None
+    assert "running" == found["execute_status"]
+
+
+async def test_a_second_ending_is_left_out(store: FaultyStore) -> None:
+    """In memory as in the store: the first one stands."""
+    outbox = Outbox(store)
+    store.fill()
+    await outbox.write("w", "1", document("1"))
+    await outbox.write("w", "1", change(2_000, "success"))
+    await outbox.write("w", "1", change(3_000, "failed"))
+    store.fault = None
+    await _emptied(outbox)
+    with pytest.raises(IllegalTransition):
+        await store.update("w", "1", change(4_000, "failed"))
+
+
+async def test_the_memory_it_takes_is_bounded(spool: Spool, tmp_path: Path) -> None:
+    """What is beyond goes to the spool, comes back in order, and leaves no file behind."""
+    store = SharedFaultyStore()
+    outbox = Outbox(store, most_bytes=50_000, spool=spool)
+    store.fill()
+    for number in range(200):
+        await outbox.write("w", str(number), document(str(number), parameters="x" * 1_000))
+    for number in range(200):
+        await outbox.write("w", str(number), change(2_000, "success", output=number))
+    assert list((tmp_path / "waiting").iterdir())
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in (tmp_path / "waiting").iterdir()}
+    assert ("200 runs wait to be recorded: The disk is full.",) == outbox.problems()
+    store.fault = None
+    await _emptied(outbox)
+    for number in range(200):
+        found = await _record(store, str(number))
+        assert found is not None
+        assert ("success", number, "x" * 1_000) == (
+            found["execute_status"], found["output"], found["input_parameters"],
+        )  # fmt: skip
+    assert [] == list((tmp_path / "waiting").iterdir())
+
+
+def test_progress_that_waits_takes_the_room_of_one() -> None:
+    """A long stream on a store that is gone does not fill the memory."""
+    waiting = Waiting()
+    waiting.add(("w", "1"), document("1"), under_way=True)
+    sizes = []
+    for number in range(100):
+        step = change(number, usage=number, node_execute_status="x" * 100, only_from=frozenset({"running"}))
+        waiting.add(("w", "1"), step)
+        sizes.append(waiting.bytes)
+    assert 2 >= max(sizes) - min(sizes)
+    waiting.take(("w", "1"))
+    assert 0 == waiting.bytes
+
+
+async def test_what_waits_at_the_end_is_written_by_the_next_program(spool: Spool, tmp_path: Path) -> None:
+    """A store that is still gone when the recorder closes: a file keeps the runs, and the next start writes them."""
+    store = SharedFaultyStore()
+    outbox = Outbox(store, spool=spool)
+    await outbox.write("w", "begun", document("begun", metadata={"k": 1}))
+    store.fill()
+    await outbox.write("w", "whole", document("whole", parameters={"a": "\u2028"}))
+    await outbox.write("w", "whole", change(2_000, "success", output=[1]))
+    await outbox.write("w", "begun", change(2_000, "success", metadata={"l": 2}))
+    await outbox.aclose()
+    store.fault = None
+    following = Outbox(store, spool=Spool("shared", tmp_path / "waiting"))
+    await following.save()
+    found = [await _record(store, name) for name in ("whole", "begun")]
+    assert [("success", {"a": "\u2028"}, [1], {}), ("success", {}, None, {"k": 1, "l": 2})] == [
+        (record["execute_status"], record["input_parameters"], record["output"], record["metadata"])
+        for record in found
+        if record is not None
+    ]
+    assert [] == list((tmp_path / "waiting").iterdir())
+
+
+async def test_a_batch_that_is_written_twice_changes_nothing(spool: Spool, tmp_path: Path) -> None:
+    """Two programs may find it at the same moment; what happened to the records in between stays."""
+    store = SharedFaultyStore()
+    spool.put([(("w", "1"), document("1")), (("w", "1"), change(2_000, "success", output="first"))])
+    [path] = (tmp_path / "waiting").iterdir()
+    copy = path.read_bytes()
+    await Outbox(store, spool=spool).save()
+    await store.update("w", "1", change(3_000, output="later"))
+    path.write_bytes(copy)
+    await Outbox(store, spool=spool).save()
+    found = await _record(store, "1")
+    assert found is not None
+    assert ("success", "later") == (found["execute_status"], found["output"])
+
+
+async def test_a_damaged_batch_gives_what_can_be_read_and_is_kept(spool: Spool, tmp_path: Path) -> None:
+    """Somebody edited it."""
+    store = SharedFaultyStore()
+    path = spool.put([(("w", "1"), document("1")), (("w", "2"), document("2"))])
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first[:50] + b"\n" + second)
+    await Outbox(store, spool=spool).save()
+    assert [None, "2"] == [
+        record and record["execute_id"] for record in (await _record(store, "1"), await _record(store, "2"))
+    ]
+    assert [".damaged"] == [left.suffix for left in (tmp_path / "waiting").iterdir()]
+
+
+async def test_batches_of_other_stores_are_left_alone(tmp_path: Path) -> None:
+    """Each store has its own."""
+    Spool("other", tmp_path).put([(("w", "1"), document("1"))])
+    store = SharedFaultyStore()
+    await Outbox(store, spool=Spool("shared", tmp_path)).save()
+    assert await _record(store, "1") is None
+    assert 1 == len(list(tmp_path.iterdir()))
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log, with no outbox of another test left to write into it."""
+    gc.collect()
+    caplog.clear()
+    return caplog
+
+
+async def test_nothing_is_lost_without_a_word(tmp_path: Path, logged: pytest.LogCaptureFixture) -> None:
+    """Where not even the spool can be written, the log names what is lost, and it is counted."""
+    (tmp_path / "file").write_text("in the way")
+    store = SharedFaultyStore()
+    outbox = Outbox(store, spool=Spool("shared", tmp_path / "file"))
+    store.fill()
+    await outbox.write("w", "gone", document("gone"))
+    await outbox.aclose()
+    assert ("1 runs could not be recorded and were given up.",) == outbox.problems()
+    assert any("w/gone" in message for message in logged.messages)
+
+
+def test_an_outbox_that_nobody_closed_puts_aside_what_waits(
+    spool: Spool, tmp_path: Path, logged: pytest.LogCaptureFixture
+) -> None:
+    """A program that forgets to close its recorder, or ends in the middle."""
+
+    async def forget() -> None:
+        store = SharedFaultyStore()
+        store.fill()
+        await Outbox(store, spool=spool).write("w", "1", document("1"))
+
+    asyncio.run(forget())
+    gc.collect()
+    [path] = (tmp_path / "waiting").iterdir()
+    assert any(str(path) in message for message in logged.messages)
