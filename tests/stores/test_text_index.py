@@ -132,7 +132,20 @@ def test_a_large_text_is_indexed_whole() -> None:
     found = set(tokens.of("一二三四五" * 30_000 + "天地").split())
     assert {"一", "五", "五一", "五天", "天地", "地"} <= found
     blob = "".join(f"{number:x}" for number in range(40_000))
-    assert {blob[at : at + 4] for at in range(len(blob) - 3)} <= set(tokens.of(blob).split())
+    assert {f"~{blob[at : at + 3]}" for at in range(len(blob) - 2)} <= set(tokens.of(blob).split())
+
+
+def test_a_text_of_very_many_words_is_found_like_others(connection: apsw.Connection) -> None:
+    """Its words are kept in another form, which every question knows."""
+    words = [f"word{number}z北京" for number in range(12_000)]
+    records = {1: {"output": " ".join(words)}, 2: {"output": "word17z"}, 3: {"output": "zword17"}}
+    for rowid, record in records.items():
+        TextIndex().add(connection, rowid, record)
+    for expected, text in [
+        ({1, 2, 3}, "word17"), ({1, 2, 3}, "ord"), ({1, 2}, "word17*"), ({1, 2}, '"word17z"'), ({1}, "word17z北"),
+        ({1, 2}, "w*"), ({1, 2}, "wo*"), ({1}, "d11999z"), ({2, 3}, "ord17 -北京"), (set(), "word12000z"),
+    ]:  # fmt: skip
+        assert expected == _found(connection, records, text)
 
 
 def test_a_very_long_question_asks_for_a_bounded_number_of_tokens(connection: apsw.Connection) -> None:

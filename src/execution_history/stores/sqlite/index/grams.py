@@ -8,9 +8,10 @@ their pairs. Of a word, with ``^`` and ``=`` as marks that no word has::
     dep epl plo loy     every three letters, for terms of three
     depl eplo ploy      every four, for longer terms: on words put together of the same parts they leave a fifth of the
                         wrong candidates that three letters leave
+    ~dep ~epl …         instead of these two, every three letters of a word of more than 20, and of every word of a text
+                        that has thousands: pictures in base64, say, would have a million different four letters
 
-No token is kept for a place where terms need none, so nothing is said of what stands beside what: where a term has
-several tokens, its candidates are looked at.
+Nothing is kept of what stands beside what: where a term has several tokens, its candidates are looked at.
 """
 
 import re
@@ -23,9 +24,10 @@ from execution_history.text.characters import BREAK, patterns
 from execution_history.text.terms import Atom, Search, Term
 
 _LONGEST_WHOLE: Final = 24
-_LONGEST_REMEMBERED: Final = 32
+_LONGEST_USUAL: Final = 20
+_MANY_WORDS: Final = 10_000
 _MOST_REMEMBERED: Final = 50_000
-_MOST_TOKENS: Final = 48
+_MOST_TOKENS: Final = 24
 _PIECE: Final = 65_536
 _INSIDE: Final = 3
 _LONGER: Final = 4
@@ -52,12 +54,13 @@ class Tokens:
             else:
                 words.update(kinds.letters.findall(piece))
                 singles.update(kinds.singles.findall(piece))
-        tokens = [self._words[word] for word in words]
+        tokens = [self._words[word] for word in words] if len(words) < _MANY_WORDS else _of_many(words)
         if singles:
             runs = " ".join(singles)
             # A pair of a character and a space is that character alone once more.
             tokens += set(runs)
-            tokens += map(add, runs, runs[1:])
+            pairs = map(add, runs, runs[1:])
+            tokens += pairs if len(runs) < _PIECE else set(pairs)
         return " ".join(tokens)
 
 
@@ -65,18 +68,32 @@ class _Words(dict[str, str]):
     """The tokens of words, made when they are first asked for."""
 
     def __missing__(self, word: str) -> str:
-        inner = [
-            word[at : at + size]
-            for size in (_INSIDE, _LONGER)
-            if len(word) >= size
-            for at in range(len(word) + 1 - size)
-        ]
-        tokens = " ".join([f"^{word[0]}", f"^{word[:2]}", f"={word[:_LONGEST_WHOLE]}", *inner])
-        if len(word) <= _LONGEST_REMEMBERED:
-            if len(self) >= _MOST_REMEMBERED:
-                self.clear()
-            self[word] = tokens
+        begin = [f"^{word[0]}", f"^{word[:2]}", f"={word[:_LONGEST_WHOLE]}"]
+        if len(word) > _LONGEST_USUAL:
+            return " ".join([*begin, *_long_parts(word)])
+        tokens = " ".join([*begin, *_parts(word, _INSIDE), *_parts(word, _LONGER)])
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        self[word] = tokens
         return tokens
+
+
+def _parts(text: str, size: int) -> list[str]:
+    """Every *size* characters of *text*, none where it is shorter."""
+    return [text[at : at + size] for at in range(len(text) + 1 - size)]
+
+
+def _of_many(words: set[str]) -> list[str]:
+    """The tokens of very many words, each once."""
+    begins = {word[:2] for word in words}
+    tokens = {f"^{begin}" for begin in begins} | {f"^{begin[0]}" for begin in begins}
+    tokens |= {f"={word[:_LONGEST_WHOLE]}" for word in words}
+    parts = {part for word in words for part in _parts(word, _INSIDE)}
+    return [*tokens, *(f"~{part}" for part in parts)]
+
+
+def _long_parts(word: str) -> list[str]:
+    return [f"~{part}" for part in dict.fromkeys(_parts(word, _INSIDE))]
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -92,57 +109,62 @@ def _pieces(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What the candidates for a search have and lack.
+    """What the candidates for a search have to have, in the language of FTS5.
 
     Attributes:
-        tokens: all of these.
-        lacking: none of these.
+        expression: the condition.
         is_exact: whether every candidate is a hit; otherwise each has to be looked at.
     """
 
-    tokens: tuple[str, ...]
-    lacking: tuple[str, ...]
+    expression: str
     is_exact: bool
 
 
 def needed(search: Search) -> Needed:
-    """The tokens that a record which matches *search* has, and lacks; at least one that it has."""
-    tokens: list[str] = []
-    is_exact = True
-    for term in search.wanted:
-        found, is_whole = _tokens_of(term)
-        tokens += found
-        is_exact = is_exact and is_whole
-    lacking: list[str] = []
-    for term in search.unwanted:
-        found, is_whole = _tokens_of(term)
-        lacking += found if is_whole else []
-        is_exact = is_exact and is_whole
-    tokens = list(dict.fromkeys(tokens))
-    if len(tokens) > _MOST_TOKENS:
-        # Every n-th of very many excludes as much as all of them would.
-        tokens, is_exact = tokens[:: -(-len(tokens) // _MOST_TOKENS)], False
-    return Needed(tuple(tokens), tuple(lacking), is_exact)
+    """The condition that every text with what is searched for fulfils."""
+    wanted = dict.fromkeys(_condition(atom) for term in search.wanted for atom in term.atoms)
+    unwanted = [_condition(term.atoms[0]) for term in search.unwanted if _is_exact(term)]
+    expression = _all(_some_of(list(wanted)))
+    if unwanted:
+        expression = f"({expression}) NOT ({' OR '.join(unwanted)})"
+    terms = (*search.wanted, *search.unwanted)
+    return Needed(expression, all(map(_is_exact, terms)) and len(wanted) <= _MOST_TOKENS)
 
 
-def _tokens_of(term: Term) -> tuple[list[str], bool]:
-    """Tokens that a text with *term* has, and whether a text with them always has the term: then it is one token."""
-    tokens: list[str] = []
-    for atom in term.atoms:
-        tokens += _tokens_of_atom(atom)
-    return tokens, len(term.atoms) == 1 and len(tokens) == 1 and _is_kept_whole(term.atoms[0])
+def _is_exact(term: Term) -> bool:
+    """Whether the condition on the term's atom is true of no other text."""
+    atom = term.atoms[0]
+    if len(term.atoms) > 1:
+        return False
+    if atom.is_singles or (atom.begins and not atom.ends):
+        return len(atom.text) <= len("^d")
+    if atom.begins:
+        return len(atom.text) <= _LONGEST_WHOLE
+    return len(atom.text) == _INSIDE and not atom.ends
 
 
-def _tokens_of_atom(atom: Atom) -> list[str]:
+def _condition(atom: Atom) -> str:
+    """What every text with *atom* fulfils."""
     text = atom.text
     if atom.is_singles:
-        return [text] if len(text) == 1 else list(map(add, text, text[1:]))
+        return _all([text] if len(text) == 1 else _some_of(list(map(add, text, text[1:]))))
     if atom.begins and atom.ends:
-        return [f"={text[:_LONGEST_WHOLE]}"]
-    size = min(len(text), _LONGER)
-    inner = [text[at : at + size] for at in range(len(text) + 1 - size)] if len(text) >= _INSIDE else []
-    return [f"^{text[:2]}", *inner] if atom.begins else inner
+        return _all([f"={text[:_LONGEST_WHOLE]}"])
+    begin = [f"^{text[:2]}"] if atom.begins else []
+    if len(text) < _INSIDE:
+        return _all(begin)
+    long = _all(begin + _some_of(_long_parts(text)))
+    if len(text) > _LONGEST_USUAL:
+        return long
+    return f"({_all(begin + _some_of(_parts(text, min(len(text), _LONGER))))} OR {long})"
 
 
-def _is_kept_whole(atom: Atom) -> bool:
-    return not (atom.begins and atom.ends) or len(atom.text) <= _LONGEST_WHOLE
+def _some_of(tokens: list[str]) -> list[str]:
+    """All of *tokens*, or every n-th of very many, which leave as few candidates as all would."""
+    return tokens[:: -(-len(tokens) // _MOST_TOKENS)] if len(tokens) > _MOST_TOKENS else tokens
+
+
+def _all(tokens: list[str]) -> str:
+    """All of *tokens*, which may be conditions of several already."""
+    quoted = [token if '"' in token else f'"{token}"' for token in tokens]
+    return quoted[0] if len(quoted) == 1 else f"({' AND '.join(quoted)})"

@@ -25,7 +25,7 @@ class TextIndex:
     """The words of every record. Adding is not for several threads at once; see :class:`Part`."""
 
     name = "text"
-    version = f"1, Unicode {UNICODE_VERSION}"
+    version = f"2, Unicode {UNICODE_VERSION}"
 
     def __init__(self) -> None:
         self._tokens = Tokens()
@@ -45,8 +45,4 @@ class TextIndex:
     def match(self, search: Search) -> Match:
         """See :meth:`Part.match`."""
         wanted = needed(search)
-        expression = " AND ".join(f'"{token}"' for token in wanted.tokens)
-        if wanted.lacking:
-            lacking = " OR ".join(f'"{token}"' for token in wanted.lacking)
-            expression = f"({expression}) NOT ({lacking})"
-        return Match("words", expression, wanted.is_exact)
+        return Match("words", wanted.expression, wanted.is_exact)

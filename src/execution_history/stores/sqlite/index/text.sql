@@ -4,7 +4,7 @@ CREATE VIRTUAL TABLE words USING fts5 (
     content = '',
     contentless_delete = 1,
     detail = none,
-    tokenize = "ascii tokenchars '^='"
+    tokenize = "ascii tokenchars '^=~'"
 );
 
 -- Memory for what a transaction adds, in bytes: a large one leaves one segment, not many that have to be merged.
