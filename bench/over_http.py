@@ -23,7 +23,7 @@ uvicorn.run(Starlette(routes=[Route("/page", page)]), port=int(sys.argv[2]), log
 
 
 @contextmanager
-def _server(arguments: list[str], port: int) -> Iterator[None]:
+def server(arguments: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, env={**os.environ})
     try:
         for _ in range(400):
@@ -59,9 +59,9 @@ def first_page(folder: Path, workflow_id: str, scratch: Path) -> tuple[float, fl
     ours_port, bare_port = 18_765, 18_766
     path = f"/coze/workflows/{workflow_id}/history"
     serve = [sys.executable, "-m", "execution_history", "serve", "--store", str(folder), "--port", str(ours_port)]
-    with _server(serve, ours_port):
+    with server(serve, ours_port):
         content = scratch / "page.json"
         content.write_bytes(_body(ours_port, path))
-        with _server([sys.executable, "-c", _BARE, str(content), str(bare_port)], bare_port):
+        with server([sys.executable, "-c", _BARE, str(content), str(bare_port)], bare_port):
             rounds = [(_rate(ours_port, path, 1_000), _rate(bare_port, "/page", 1_000)) for _ in range(5)]
     return median(ours for ours, _ in rounds), median(bare for _, bare in rounds)

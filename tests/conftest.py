@@ -1,11 +1,16 @@
 """What every test shares: a clean environment and asyncio as the only event loop."""
 
 import os
+import tempfile
 
 import pytest
 
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test
+
+# Nor must what a test leaves waiting reach the developer's own state.
+_state = tempfile.TemporaryDirectory()
+os.environ["XDG_STATE_HOME"] = _state.name
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ _Finish = Callable[[], Coroutine[Any, Any, object]]
 END_SECONDS: Final = 10.0
 """How long the end of the interpreter waits for what is under way."""
 
+_CANCEL_SECONDS: Final = 0.5
 _THREAD: Final = "execution-history-bridge"
 _FIRST_TO_END: Final = 100
 
@@ -123,9 +124,11 @@ class Bridge:
         try:
             self._loop.run_forever()
         finally:
-            for task in asyncio.all_tasks(self._loop):
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0))
+            if left:
+                self._loop.run_until_complete(asyncio.wait(left, timeout=_CANCEL_SECONDS))
             self._loop.close()
 
 

@@ -27,7 +27,8 @@ _STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]
 _OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*|\s+exists\s*\Z")
 _KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
 _EXAMPLE: Final = 'write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists'
-_MISSING: Final = object()
+MISSING: Final = object()
+"""What stands for a value that is not there."""
 
 
 def parse_condition(text: str) -> PathCondition:
@@ -97,8 +98,8 @@ def _value(text: str, written: str) -> object:
 
 
 def _holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
-    found = _at(record.get(_KEYS[condition.part], _MISSING), condition.path)
-    if found is _MISSING:
+    found = value_at(record.get(_KEYS[condition.part], MISSING), condition.path)
+    if found is MISSING:
         return False
     wanted = condition.value
     if condition.operator == "exists":
@@ -110,13 +111,13 @@ def _holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
     return _compared(condition.operator, found, wanted)
 
 
-def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    """The value that *path* leads to from *value*, or ``_MISSING``."""
+def value_at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    """The value that *path* leads to from *value*, through texts that are themselves JSON; or :data:`MISSING`."""
     for step in path:
         inside = _inside(value) if isinstance(value, str) else value
         is_key = isinstance(step, str) and isinstance(inside, dict) and step in inside
         if not is_key and not (isinstance(step, int) and isinstance(inside, list) and step < len(inside)):
-            return _MISSING
+            return MISSING
         value = cast("Any", inside)[step]
     return value
 

@@ -282,9 +282,10 @@ class Outbox:
         return has_taken
 
     def _fault(self, error: BaseException) -> None:
-        if not isinstance(error, StoreError | asyncio.CancelledError):
+        sentence = str(error) or _SILENT
+        if self._trouble != sentence and not isinstance(error, StoreError | asyncio.CancelledError):
             _log.error("A store failed in a way that it does not promise", exc_info=error)
-        self._in_trouble(str(error) or _SILENT)
+        self._in_trouble(sentence)
 
     def _in_trouble(self, sentence: str) -> None:
         if self._trouble != sentence:

@@ -278,6 +278,27 @@ class RecordChange:
         return self.made
 
 
+def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
+    """The document of a record that is exactly as we write it, with *body* as its bytes; ``None`` when it is not.
+
+    *record* is what *body* says. Nothing is mended here: :func:`adopt_record` does that.
+    """
+    if (
+        tuple(record) != KEYS
+        or not isinstance(record["metadata"], dict)
+        or not isinstance(record["execute_status"], str)
+    ):
+        return None
+    if not _is_identifier(record["workflow_id"]) or not _is_identifier(record["execute_id"]):
+        return None
+    times = record["create_time"], record["update_time"]
+    if not all(type(time) is int and 0 <= time <= _MAX_MILLISECONDS for time in times) or times[0] > times[1]:
+        return None
+    if record["input_parameters"] is None or record["run_mode"] is None or record["is_output_trimmed"] is None:
+        return None
+    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if orjson.dumps(record) == body else None
+
+
 def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:
     """A record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
 

@@ -88,14 +88,14 @@ class Recorder:
         self._tending = asyncio.create_task(self._tend())
 
     async def aclose(self) -> None:
-        """Write what can be written and give the lease up. The store stays open."""
+        """Write what can be written, put the rest aside, and give the lease up. The store stays open."""
         if self._tending is not None:
             self._tending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._tending
+        await self.outbox.aclose()
         with contextlib.suppress(ExecutionHistoryError):
             await self.store.open()
-            await self.outbox.save()
             await self.store.renew_lease(self.owner, 0)
 
     def problems(self) -> tuple[str, ...]:

@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
 import httpx
 
-from execution_history.coze.decoding import BodyCopy
+from execution_history.coze.answer_reading import AnswerReading
 from execution_history.coze.recordings import (
     STOPPED,
     RunContext,
@@ -16,8 +15,7 @@ from execution_history.coze.recordings import (
     end_recording,
     failure_of,
 )
-from execution_history.coze.stream import StreamReading
-from execution_history.coze.wire import Call, Outcome, read_answer
+from execution_history.coze.wire import Call, Outcome
 from execution_history.errors import ExecutionHistoryError
 from execution_history.recorder import Recorder, Recording
 
@@ -63,9 +61,8 @@ class Exchange:
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
         self._caller_left = False
-        self._stream: StreamReading | None = None
-        self._body: list[bytes] = []
-        self._room = largest
+        self._reading = AnswerReading(call, 0)
+        self._held = b""
 
     async def response(self, task: "asyncio.Task[None]", drain_limit: float) -> httpx.Response:
         """The upstream's answer, its body read through the buffer."""
@@ -87,6 +84,7 @@ class Exchange:
             self._head.set_exception(error)
             return
         self._recording = self._context.recording = opened
+        self._reading = AnswerReading(self._call, opened.create_time, opened.timeline, self._largest)
         await self._run()
 
     async def _run(self) -> None:
@@ -96,71 +94,49 @@ class Exchange:
             outcome = await self._read()
         except asyncio.CancelledError as error:
             ending = error
-            outcome = self._failed(STOPPED)
+            outcome = self._reading.cut(STOPPED, self._clock())
         except (httpx.TransportError, httpx.StreamError, OSError) as error:
             ending = error
-            outcome = self._failed(failure_of(error, self._request))
+            outcome = self._reading.cut(failure_of(error, self._request), self._clock())
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the caller waiting for ever
             _log.exception("Recording a run failed")
             ending = error
-            outcome = self._failed(STOPPED)
+            outcome = self._reading.cut(STOPPED, self._clock())
         await self._close(outcome)
         if not self._head.done():
             self._head.set_exception(ending or httpx.ReadError("The upstream gave no answer.", request=self._request))
             self._head.exception()
+        await self._hand_on(self._held)
         await self._hand_on(ending)
 
     async def _read(self) -> Outcome:
         response = await self._inner.handle_async_request(self._request)
-        copy = BodyCopy(response.headers.get("content-encoding", ""))
-        if "text/event-stream" in response.headers.get("content-type", ""):
-            recording = self._recording
-            self._stream = StreamReading(recording.create_time, recording.timeline, self._largest)
-            recording.follow(self._progress)
+        self._reading.begin(response.status_code, response.headers)
+        if self._reading.stream is not None:
+            self._recording.follow(self._reading.progress)
         if not self._head.done():
             self._head.set_result(response)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
         try:
             async for chunk in response.stream:
-                self._take(copy.take(chunk))
-                await self._hand_on(chunk)
+                self._reading.take(chunk, self._clock())
+                going = chunk
+                if self._reading.stream is None:
+                    # The end of a whole answer comes after its record: who has read it finds the record closed.
+                    going, self._held = self._held, chunk
+                else:
+                    self._recording.touched()
+                await self._hand_on(going)
         finally:
             await response.aclose()
-        return self._outcome(response)
-
-    def _take(self, plain: bytes) -> None:
-        if self._stream is not None:
-            self._stream.feed(plain, self._clock())
-            self._recording.touched()
-        elif self._room >= 0:
-            self._room -= len(plain)
-            self._body.append(plain)
-
-    def _outcome(self, response: httpx.Response) -> Outcome:
-        log_id = response.headers.get("x-tt-logid") or response.headers.get("x-log-id")
-        if self._stream is None and self._room < 0:
-            return Outcome("failed", "not_json", error_message=_TOO_LARGE.format(self._largest), log_id=log_id)
-        if self._stream is None:
-            return read_answer(self._call, response.status_code, b"".join(self._body), response.headers)
-        self._stream.close(self._clock())
-        return replace(self._stream.outcome(), log_id=log_id)
-
-    def _failed(self, failure: Outcome) -> Outcome:
-        if self._stream is None:
-            return failure
-        self._stream.close(self._clock())
-        return self._stream.outcome(failure)
-
-    def _progress(self) -> dict[str, object]:
-        stream = self._stream
-        return {} if stream is None else {"node_execute_status": stream.timeline(), "usage": stream.usage()}
+        return self._reading.end(self._clock())
 
     async def _close(self, outcome: Outcome) -> None:
         outcome = self._finish(self._recording, outcome)
         self._context.outcome = outcome
         with contextlib.suppress(ExecutionHistoryError):
             # The recorder has logged and counted what it could not write: the caller still gets its answer.
-            await end_recording(self._recording, outcome, self._stream)
+            await end_recording(self._recording, outcome, self._reading.stream)
 
     async def _hand_on(self, item: bytes | BaseException | None) -> None:
         if not self._caller_left and item != b"":
@@ -176,9 +152,6 @@ class Exchange:
         if not task.done():
             timer = asyncio.get_running_loop().call_later(drain_limit, task.cancel)
             task.add_done_callback(lambda _: timer.cancel())
-
-
-_TOO_LARGE = "The answer is larger than the {} bytes that are kept of one run, so it only passed through."
 
 
 class _Body(httpx.AsyncByteStream):

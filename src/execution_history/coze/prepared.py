@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict
 
 import httpx
 
-from execution_history.coze.recordings import RunContext, end_recording
+from execution_history.coze.recordings import NEVER_SENT, RunContext, end_recording
 from execution_history.coze.sse import EventParser, ServerSentEvent
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Call, Outcome, parse_json
@@ -15,9 +15,6 @@ from execution_history.recorder import Recorder
 
 Frame = dict[str, Any]
 
-_NEVER_SENT: Final = Outcome(
-    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
-)
 _STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "failed", "Interrupt": "interrupted"}
 
 
@@ -86,7 +83,7 @@ class PreparedRun:
     async def close_unsent(self) -> None:
         """End the record of a run whose caller left before its request did; does nothing once it has left."""
         if not self.context.was_sent and self.context.recording is not None:
-            await end_recording(self.context.recording, _NEVER_SENT, None)
+            await end_recording(self.context.recording, NEVER_SENT, None)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
         """The upstream's events; a stream that breaks just ends, its record says how."""

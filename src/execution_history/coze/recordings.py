@@ -175,9 +175,17 @@ STOPPED: Final = Outcome(
 """The outcome of a run whose recorder was told to stop."""
 
 
+NEVER_SENT: Final = Outcome(
+    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
+)
+"""The outcome of a run whose record was opened, and whose request never left."""
+
+
 def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
     """What a transport's error says of a run (coze-protocol 3.1: a cut does not mean that the workflow stopped)."""
     host = request.url.host
+    if not isinstance(error, (httpx.TransportError, httpx.StreamError, OSError)):
+        return STOPPED
     if isinstance(error, httpx.ConnectTimeout):
         sentence = f"No connection to {host} came about in time, so the run never began."
         return Outcome("failed", "connection_failed", error_message=sentence)

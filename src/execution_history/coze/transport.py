@@ -6,27 +6,24 @@ down, and a caller who leaves does not stop it from reading to the end.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
-from execution_history.coze.asking import Address, Asker
+from execution_history.coze.answer_reading import LARGEST_OVERHEARD, LARGEST_RECORDED
+from execution_history.coze.asking import Asker
 from execution_history.coze.decoding import BodyCopy
 from execution_history.coze.exchange import Exchange
-from execution_history.coze.following import FollowedRun, RunFollower
+from execution_history.coze.following import RunFollower
 from execution_history.coze.histories import HistoryCall, HistoryRefusal, read_history, recognise_history
-from execution_history.coze.recordings import CONTEXT, UNCERTAIN, RunContext, is_recorded
-from execution_history.coze.wire import Call, Outcome, execute_id_of_event, read_request, recognise
+from execution_history.coze.leaving_open import leave_open
+from execution_history.coze.recordings import CONTEXT, RunContext, is_recorded
+from execution_history.coze.wire import read_request, recognise
 from execution_history.errors import ExecutionHistoryError
-from execution_history.recorder import Recorder, Recording
+from execution_history.recorder import Recorder
+from execution_history.recording import parentage
 
 _log = logging.getLogger("execution_history.coze")
-
-LARGEST_RECORDED: Final = 32 * 1024 * 1024
-"""Bytes that are kept of one run's answer unless the settings say otherwise."""
-
-_LARGEST_OVERHEARD: Final = 64 * 1024 * 1024
 
 
 class RecordingTransport(httpx.AsyncBaseTransport):
@@ -76,6 +73,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         if not is_recorded(call, context):
             return await self._inner.handle_async_request(request)
         context.was_sent = True
+        context.metadata = {**parentage(), **context.metadata}
         exchange = Exchange(
             self._inner,
             request,
@@ -83,7 +81,9 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             context,
             self._recorder,
             self._largest,
-            lambda recording, outcome: self._finish(request, call, context, recording, outcome),
+            lambda recording, outcome: leave_open(
+                None if self._closing else self.follower, request, call, context, recording, outcome
+            ),
         )
         task = asyncio.create_task(exchange.run())
         self._tasks.add(task)
@@ -122,39 +122,6 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         except ExecutionHistoryError as error:
             _log.warning("What a caller learned of a run could not be recorded: %s", error)
 
-    def _finish(
-        self, request: httpx.Request, call: Call, context: RunContext, recording: Recording, outcome: Outcome
-    ) -> Outcome:
-        """Leave a run open that goes on upstream, or may, where it has a name there to ask for."""
-        upstream_id = outcome.execute_id or execute_id_of_event(call.event_id)
-        goes_on = outcome.status == "running" or outcome.proof in UNCERTAIN
-        if upstream_id is None or not goes_on:
-            return outcome
-        if not self._closing:
-            self.follower.follow(
-                FollowedRun(
-                    recording.workflow_id,
-                    recording.execute_id,
-                    upstream_id,
-                    _address(request, context),
-                    recording.create_time,
-                    None if outcome.status == "running" else outcome,
-                )
-            )
-        return Outcome("running", outcome.proof, usage=outcome.usage, execute_id=upstream_id, log_id=outcome.log_id)
-
-
-def _address(request: httpx.Request, context: RunContext) -> Address:
-    """Where the run of *request* can be asked for, with the caller's own proof of who it is."""
-    url = request.url
-    prefix = url.raw_path.partition(b"/v1/")[0].decode("ascii", "replace").rstrip("/")
-    proof = {"Authorization": request.headers["authorization"]} if "authorization" in request.headers else {}
-
-    async def authorise() -> Mapping[str, str]:
-        return proof if context.authorise is None else await context.authorise()
-
-    return Address(f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{prefix}", authorise)
-
 
 class _Overheard(httpx.AsyncByteStream):
     """A body on its way to its reader, and to somebody who listens, who is told at its end."""
@@ -165,7 +132,7 @@ class _Overheard(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         heard: list[bytes] = []
-        room = _LARGEST_OVERHEARD
+        room = LARGEST_OVERHEARD
         async for chunk in self._stream:
             room -= len(chunk)
             if room >= 0:

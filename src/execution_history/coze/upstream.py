@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import httpx
 
+from execution_history.coze.answer_reading import LARGEST_RECORDED
 from execution_history.coze.asking import Address
 from execution_history.coze.recordings import CONTEXT, RunContext
-from execution_history.coze.transport import LARGEST_RECORDED, RecordingTransport
+from execution_history.coze.transport import RecordingTransport
 from execution_history.errors import AccountError, SettingsError
 from execution_history.recorder import Recorder
 from execution_history.settings import COZE_COM, AccountSettings

@@ -2,9 +2,17 @@
 
 from execution_history.stores.locate import store_at
 from execution_history.stores.memory import MemoryStore
-from execution_history.stores.sqlite import FoundFile, SQLiteStore, file_name, stored_elsewhere, workflow_id_of
+from execution_history.stores.sqlite import (
+    DATABASE,
+    FoundFile,
+    SQLiteStore,
+    file_name,
+    stored_elsewhere,
+    workflow_id_of,
+)
 
 __all__ = [
+    "DATABASE",
     "FoundFile",
     "MemoryStore",
     "SQLiteStore",

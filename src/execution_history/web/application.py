@@ -5,12 +5,12 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import Gateway
 from execution_history.web.api import health_router, history_router
 from execution_history.web.docs import add_docs
 from execution_history.web.errors import ErrorAnswers, answer_error
+from execution_history.web.pages import add_pages
 from execution_history.web.security import Guard, SecurityHeaders
 from execution_history.wiring import Application
 
@@ -47,8 +47,5 @@ def create_app(application: Application) -> FastAPI:
     app.include_router(health_router(application.service, application.recorder))
     add_docs(app)
 
-    @app.get("/", include_in_schema=False)
-    async def root() -> Response:
-        return RedirectResponse("/docs")
-
+    add_pages(app, application)
     return app

@@ -50,7 +50,10 @@ class SecurityHeaders:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 date = (b"date", formatdate(usegmt=True).encode())
-                message["headers"] = [*message.get("headers", ()), *_HEADERS, date]
+                # What an answer says of itself, as the pages do, goes before what is said for all.
+                said = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in said}
+                message["headers"] = [*said, *(header for header in (*_HEADERS, date) if header[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, guarded if scope["type"] == "http" else send)

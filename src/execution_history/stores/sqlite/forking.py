@@ -39,8 +39,8 @@ def _register() -> None:
 
 def _before() -> None:
     for store in list(_open):
-        store.before_fork()
         _forking.append(store)
+        store.before_fork()
 
 
 def _after() -> None:

@@ -47,9 +47,13 @@ class HistoryRoute(APIRoute):
             try:
                 return await handle(_bounded(request) if takes_body else request)
             except Exception as error:  # noqa: BLE001 - each has its answer, the unexpected one is logged there
-                return answer_error(request, error)
+                return self.error_answer(request, error)
 
         return answered
+
+    def error_answer(self, request: Request, error: Exception) -> Response:
+        """What a caller is answered instead of *error*."""
+        return answer_error(request, error)
 
 
 def _careful_path(scope: Scope) -> str:

@@ -32,7 +32,8 @@ class FoundFile:
 
     ``revision`` is the store's revision the file says it is up to, 0 when it is not one of ours.
     ``is_history`` is false for JSON that is something else altogether, which is left alone;
-    ``is_damaged`` says that something in it could not be read.
+    ``is_damaged`` says that something in it could not be read. ``is_read_again`` says that the file turned out on the
+    way to be laid out differently, and its records come once more from the first.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class FoundFile:
     revision: int = 0
     is_history: bool = True
     is_damaged: bool = False
+    is_read_again: bool = False
     lost: list[str] = field(default_factory=list)
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -51,6 +53,7 @@ class FoundFile:
         try:
             yield from self._one_by_one()
         except _LaidOutDifferently:
+            self.is_read_again = True
             yield from self._whole()
 
     def _one_by_one(self) -> Iterator[dict[str, Any]]:

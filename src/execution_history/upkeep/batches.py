@@ -1,0 +1,48 @@
+"""Records in batches: the whole store in the order of arrival, or those that a filter means."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from execution_history.query import MAX_SIZE, RecordFilter, RecordQuery
+from execution_history.store import HistoryStore
+
+_AT_ONCE: Final = 2_000
+
+
+async def batches(store: HistoryStore, wanted: RecordFilter) -> AsyncGenerator[Sequence[bytes]]:
+    """The stored bytes of the records that *wanted* means, in batches, oldest first.
+
+    Without a filter the order is that of arrival, and the store is read from its beginning to its end, which is
+    several times as fast as asking for pages. A record that comes or changes meanwhile may be in the answer or not;
+    each is whole.
+
+    Raises:
+        InvalidQuery: the filter asks for text, and the store has no text search.
+        StoreError: the store could not be read.
+    """
+    if not wanted.given():
+        async for documents in _everything(store):
+            yield documents
+    else:
+        async for documents in selected(store, wanted, descending=False):
+            yield documents
+
+
+async def _everything(store: HistoryStore) -> AsyncGenerator[Sequence[bytes]]:
+    after: int | None = 0
+    while after is not None:
+        batch = await store.scan(after, _AT_ONCE)
+        yield batch.documents
+        after = batch.next
+
+
+async def selected(store: HistoryStore, wanted: RecordFilter, *, descending: bool) -> AsyncGenerator[Sequence[bytes]]:
+    """The records that *wanted* means by ``create_time``, page after page."""
+    after: str | None = None
+    while True:
+        query = RecordQuery(filter=wanted, size=MAX_SIZE, after=after, descending=descending)
+        selection = await store.select(query)
+        yield selection.documents
+        after = selection.next
+        if after is None:
+            return

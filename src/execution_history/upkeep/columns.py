@@ -1,0 +1,98 @@
+"""The columns of a table of records: how they are named, and what stands in them. Pure.
+
+| name | value |
+|---|---|
+| one of the record's 19 keys | the key's value |
+| ``input`` | ``input_parameters`` |
+| ``duration_ms``, ``tokens``, ``account``, ``caller``, ``tags``, ``pinned``, ``rating`` … | a fact of the record |
+| ``output.score``, ``input.items[0].name``, ``metadata.account`` | what stands there in the record |
+
+A path goes on inside a text that is itself JSON, as Coze sends nested values. What is not there is null.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+import orjson
+
+from execution_history.conditions import MISSING, parse_condition, value_at
+from execution_history.errors import InvalidInput, InvalidQuery
+from execution_history.facts import Facts
+from execution_history.record import KEYS
+
+DEFAULT_COLUMNS: Final = (
+    "execute_id", "workflow_id", "create_time", "execute_status", "duration_ms", "tokens", "error_code",
+    "error_message", "input", "output",
+)  # fmt: skip
+
+_FACTS: Final = frozenset(field.name for field in fields(Facts)) - set(KEYS)
+_ROOTS: Final = {"input": "input_parameters"} | {key: key for key in KEYS}
+_ROOT: Final = re.compile(r"[^.\[\"\s]+")
+_MOST_COLUMNS: Final = 500
+_LONGEST_NAME: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name, and what gives its value from a parsed record and its facts (``None`` if it needs none)."""
+
+    name: str
+    value: Callable[[Mapping[str, Any], Any], Any]
+    needs_facts: bool = False
+
+
+def parse_columns(names: Iterable[str]) -> tuple[Column, ...]:
+    """The columns of these names, in this order.
+
+    Raises:
+        InvalidInput: a name is none of those in the table above; the message says which and what it may mean.
+    """
+    columns = tuple(_column(name) for name in names)
+    if not columns:
+        raise InvalidInput("A table needs at least one column.")
+    if len(columns) > _MOST_COLUMNS:
+        raise InvalidInput(f"A table has at most {_MOST_COLUMNS} columns; these are {len(columns)}.")
+    return columns
+
+
+def _column(name: str) -> Column:
+    if len(name) > _LONGEST_NAME:
+        raise InvalidInput(f"The name of a column has at most {_LONGEST_NAME} characters; this one has {len(name)}.")
+    if name in _FACTS:
+        return Column(name, lambda _, facts: getattr(facts, name), needs_facts=True)
+    found = _ROOT.match(name)
+    root = found[0] if found else ""
+    if root not in _ROOTS:
+        near = get_close_matches(root, sorted({*_FACTS, *_ROOTS}), n=1)
+        hint = f"perhaps {near[0]} is meant" if near else "use a key of the record, or a path such as output.score"
+        raise InvalidInput(f"There is no column {name[:80]!r}: {hint}.")
+    key, path = _ROOTS[root], _path(name, len(root))
+    return Column(name, lambda record, _: _value(record[key], path))
+
+
+def _path(name: str, at: int) -> tuple[str | int, ...]:
+    """The path behind the root of a name; its grammar is that of conditions."""
+    try:
+        condition = parse_condition(f"output{name[at:]} exists")
+    except InvalidQuery:
+        condition = None
+    if condition is None or condition.operator != "exists":
+        raise InvalidInput(
+            f"The column {name[:80]!r} cannot be read behind {name[:at]!r}: write a path such as output.items[0].name."
+        )
+    return condition.path
+
+
+def _value(root: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    found = value_at(root, path)
+    return None if found is MISSING else found
+
+
+def as_text(value: object) -> str:
+    """A value as the text of a cell: text as it is, null as nothing, everything else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

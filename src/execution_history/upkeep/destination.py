@@ -1,0 +1,92 @@
+"""Where an export goes: a file or folder that appears whole at the end or not at all, or a stream."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from execution_history.errors import ExportFailed
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SUFFIX: Final = ".partial"
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that has the name *path* once the block has ended well; before, and otherwise, that name is as it was.
+
+    Raises:
+        ExportFailed: it cannot be written.
+    """
+    with export_faults(str(path)):
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=_SUFFIX, dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=1024 * 1024) as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder that has the name *path* once the block has ended well; an empty one of that name may be there before.
+
+    Raises:
+        ExportFailed: it cannot be made, or there is something of that name.
+    """
+    with export_faults(str(path)):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise ExportFailed(
+                f"There is something at {str(path)!r} already: name a folder that is empty or not there."
+            )
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=_SUFFIX, dir=path.parent))
+        try:
+            yield temporary
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextlib.contextmanager
+def export_faults(where: str) -> Iterator[None]:
+    """Raise what the operating system refuses inside as one sentence that names *where*.
+
+    Raises:
+        ExportFailed: something could not be written.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough, which is no fault
+    except OSError as error:
+        if error.errno in _FULL:
+            raise ExportFailed(
+                f"The export to {where!r} found no space left, and nothing of it was kept: "
+                "free some, or choose another place."
+            ) from error
+        raise ExportFailed(
+            f"The export to {where!r} cannot be written ({error.strerror or error}): "
+            "check that the place exists and is writable."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name on the disk too, where the system lets folders be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,279 @@
+"""Taking records out of a history, as a stream of bytes, into a file or into a folder, at any size.
+
+| format | what it holds |
+|---|---|
+| ``jsonl`` | JSON Lines: one stored record a line, byte for byte; the one to keep and to import again |
+| ``json`` | the deployments' files, one for each workflow: one file, or a zip file or a folder of several |
+| ``csv`` | a table with chosen columns |
+| ``parquet`` | a table with typed columns, for pandas, DuckDB and the like |
+"""
+
+import contextlib
+import zipfile
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, cast, get_args
+
+from execution_history.errors import InvalidInput
+from execution_history.query import RecordFilter
+from execution_history.store import HistoryStore
+from execution_history.stores import file_name
+from execution_history.upkeep.batches import batches, selected
+from execution_history.upkeep.buffer import Buffer
+from execution_history.upkeep.columns import DEFAULT_COLUMNS, parse_columns
+from execution_history.upkeep.destination import export_faults, new_file, new_folder
+from execution_history.upkeep.parquet import ParquetWriter
+from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress
+from execution_history.upkeep.writers import CSVWriter, HistoryWriter, LinesWriter, RecordWriter
+
+ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
+EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
+
+_ZIP_LEVEL: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What is to be exported, and how.
+
+    Args:
+        format: one of the table above.
+        wanted: which records; without a filter, all.
+        columns: of CSV, see :mod:`execution_history.upkeep.columns`.
+        defuse: of CSV: keep spreadsheets from running texts as formulas.
+        mark: of CSV: begin with a byte order mark, for Excel.
+        zipped: of JSON: a zip file of all workflows' files rather than the file of one workflow.
+
+    Raises:
+        InvalidInput: there is no such format, or no such column.
+    """
+
+    format: ExportFormat = "jsonl"
+    wanted: RecordFilter = field(default_factory=RecordFilter)
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
+    defuse: bool = True
+    mark: bool = False
+    zipped: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format not in EXPORT_FORMATS:
+            raise InvalidInput(
+                f"{str(self.format)[:80]!r} is not an export format; there are {', '.join(EXPORT_FORMATS)}."
+            )
+        parse_columns(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export has written; ``size`` is in bytes."""
+
+    records: int
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"records", "size"}``."""
+        return {"records": self.records, "size": self.size}
+
+
+async def export_to_path(store: HistoryStore, path: Path, export: Export, tell: Tell = no_progress) -> ExportReport:
+    """Write an export to *path*, where it appears whole at the end, or not at all.
+
+    JSON goes into one file when *path* ends in ``.json``, into a zip file when it ends in ``.zip``, otherwise into a
+    new folder; every other format into one file. A file that is there is replaced.
+
+    Raises:
+        InvalidInput: the filter, the columns or the number of workflows do not fit.
+        ExportFailed: it could not be written; nothing of it is left.
+        StoreError: the store could not be read; nothing of it is left.
+    """
+    path = Path(path)
+    if export.format == "json" and path.suffix.lower() not in {".json", ".zip"}:
+        return await _to_folder(store, path, export, tell)
+    if export.format == "json":
+        export = replace(export, zipped=path.suffix.lower() == ".zip")
+    with new_file(path) as stream:
+        report = await _to_stream(store, stream, export, tell)
+        await in_thread(stream.flush)
+    return report
+
+
+async def export_to_stream(
+    store: HistoryStore, stream: BinaryIO, export: Export, tell: Tell = no_progress
+) -> ExportReport:
+    """Write an export to a binary stream such as the standard output, which is left open.
+
+    Raises:
+        BrokenPipeError: whoever reads the stream has gone.
+        InvalidInput, ExportFailed, StoreError: as :func:`export_to_path`; what has been written is out.
+    """
+    with export_faults(str(getattr(stream, "name", "the stream"))):
+        report = await _to_stream(store, stream, export, tell)
+        await in_thread(stream.flush)
+    return report
+
+
+async def export_chunks(store: HistoryStore, export: Export, tell: Tell = no_progress) -> AsyncGenerator[bytes]:
+    """An export as bytes, piece by piece, for an HTTP answer, say; each piece is some megabytes at most.
+
+    Raises:
+        InvalidInput: the filter, the columns or the number of workflows do not fit; before the first piece.
+        StoreError: the store could not be read.
+    """
+    await store.open()
+    buffer = Buffer()
+    if export.format == "json" and export.zipped:
+        pieces = _zip(store, export.wanted, buffer, _Count(tell))
+    elif export.format == "json":
+        workflow_id = await _only_workflow(store, export.wanted)
+        pieces = _history(store, workflow_id, export.wanted, _Count(tell), even_empty=True)
+    else:
+        total = None if export.wanted.given() else sum(each.total for each in await store.workflows())
+        pieces = _written(_writer(buffer, export), buffer, batches(store, export.wanted), _Count(tell, total))
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            if piece:
+                yield piece
+
+
+class _Count:
+    """Counts what an export has written, and tells it."""
+
+    def __init__(self, tell: Tell, total: int | None = None) -> None:
+        self._tell = tell
+        self._total = total
+        self.records = 0
+        self.size = 0
+
+    def add(self, records: int, size: int) -> None:
+        """Count some more."""
+        self.records += records
+        self.size += size
+        self._tell(Progress(self.records, self.size, self._total))
+
+
+def _writer(buffer: Buffer, export: Export) -> RecordWriter:
+    if export.format == "jsonl":
+        return LinesWriter(buffer)
+    if export.format == "csv":
+        return CSVWriter(buffer, parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
+    return ParquetWriter(buffer)
+
+
+async def _written(
+    writer: RecordWriter, buffer: Buffer, source: AsyncGenerator[Sequence[bytes]], count: _Count
+) -> AsyncGenerator[bytes]:
+    """What *writer* makes of the records of *source*."""
+
+    def write(documents: Sequence[bytes]) -> bytes:
+        writer.write(documents)
+        return buffer.take()
+
+    def finish() -> bytes:
+        writer.finish()
+        return buffer.take()
+
+    async with contextlib.aclosing(source):
+        async for documents in source:
+            piece = await in_thread(write, documents)
+            count.add(len(documents), len(piece))
+            yield piece
+    piece = await in_thread(finish)
+    count.add(0, len(piece))
+    yield piece
+
+
+async def _history(
+    store: HistoryStore, workflow_id: str, wanted: RecordFilter, count: _Count, *, even_empty: bool = False
+) -> AsyncGenerator[bytes]:
+    """The JSON file of one workflow; nothing at all where it has no record that is *wanted*, unless *even_empty*."""
+    source = selected(store, replace(wanted, workflow_ids=(workflow_id,)), descending=True)
+    async with contextlib.aclosing(source):
+        async for first in source:
+            if first or even_empty:
+                break
+        else:
+            return
+        buffer = Buffer()
+        async for piece in _written(HistoryWriter(buffer, workflow_id), buffer, _behind(first, source), count):
+            yield piece
+
+
+async def _behind(first: Sequence[bytes], others: AsyncIterator[Sequence[bytes]]) -> AsyncGenerator[Sequence[bytes]]:
+    yield first
+    async for documents in others:
+        yield documents
+
+
+async def _zip(store: HistoryStore, wanted: RecordFilter, buffer: Buffer, count: _Count) -> AsyncGenerator[bytes]:
+    """A zip file with the JSON file of every workflow."""
+    # Closed only when all is in it: what is left early shall not look whole.
+    archive = zipfile.ZipFile(cast("BinaryIO", buffer), "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
+    for workflow_id in await _workflows(store, wanted):
+        entry = None
+        async for piece in _history(store, workflow_id, wanted, count):
+            entry = entry or archive.open(_name(workflow_id), "w", force_zip64=True)
+            await in_thread(entry.write, piece)
+            yield buffer.take()
+        if entry is not None:
+            entry.close()
+    archive.close()
+    yield buffer.take()
+
+
+async def _to_folder(store: HistoryStore, path: Path, export: Export, tell: Tell) -> ExportReport:
+    await store.open()
+    count = _Count(tell)
+    with new_folder(path) as folder:
+        for workflow_id in await _workflows(store, export.wanted):
+            with contextlib.ExitStack() as opened:
+                stream = None
+                async for piece in _history(store, workflow_id, export.wanted, count):
+                    stream = stream or opened.enter_context((folder / _name(workflow_id)).open("wb"))
+                    await in_thread(_write_all, stream, piece)
+    return ExportReport(count.records, count.size)
+
+
+async def _to_stream(store: HistoryStore, stream: BinaryIO, export: Export, tell: Tell) -> ExportReport:
+    records = size = 0
+
+    def note(progress: Progress) -> None:
+        nonlocal records
+        records = progress.records
+        tell(progress)
+
+    async with contextlib.aclosing(export_chunks(store, export, note)) as pieces:
+        async for piece in pieces:
+            await in_thread(_write_all, stream, piece)
+            size += len(piece)
+    return ExportReport(records, size)
+
+
+def _write_all(stream: BinaryIO, piece: bytes) -> None:
+    """Write all of *piece*: an unbuffered stream may take only a part at a time."""
+    view = memoryview(piece)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def _name(workflow_id: str) -> str:
+    """A file name that no other workflow's is equal to, on any file system."""
+    return file_name(workflow_id, case_sensitive=False)
+
+
+async def _workflows(store: HistoryStore, wanted: RecordFilter) -> list[str]:
+    """The workflows whose records may be wanted, in the order of their ids."""
+    there = [summary.workflow_id for summary in await store.workflows()]
+    return sorted(each for each in there if not wanted.workflow_ids or each in wanted.workflow_ids)
+
+
+async def _only_workflow(store: HistoryStore, wanted: RecordFilter) -> str:
+    if len(wanted.workflow_ids) == 1:
+        return wanted.workflow_ids[0]
+    workflows = await _workflows(store, wanted)
+    if len(workflows) != 1:
+        raise InvalidInput(
+            f"One JSON file holds one workflow and these records belong to {len(workflows)}: "
+            "choose one workflow, or a zip file or a folder for all."
+        )
+    return workflows[0]

@@ -1,0 +1,219 @@
+"""What records can be imported from: files, folders, zip files and databases of ours, read record by record."""
+
+import contextlib
+import shutil
+import tempfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
+
+import orjson
+
+from execution_history.errors import ImportFailed, StoreError
+from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
+from execution_history.upkeep.items import LONGEST_LINE, Item, Refused, record_of, record_of_line
+from execution_history.upkeep.lines import LineReader
+
+_LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
+_SUFFIXES: Final = (".json", *_LINES_SUFFIXES, ".zip")
+_LOOKED_AT: Final = 1024 * 1024
+
+
+class Source(ABC):
+    """Something that holds records.
+
+    Attributes:
+        name: what it is called in reports.
+        total: its size in bytes, ``None`` when nobody knows.
+        size: how many bytes of it have been read.
+    """
+
+    def __init__(self, name: str, total: int | None) -> None:
+        self.name = name
+        self.total = total
+        self.size = 0
+
+    @abstractmethod
+    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+        """The records and what is no record, in the order of the source; never raises for what is in it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+
+    def refused(self, place: str, reason: str) -> Refused:
+        """Something of this source that is not taken."""
+        return Refused(self.name, place, reason)
+
+
+class LinesSource(Source):
+    """JSON Lines; *opened* is the stream they are read from, opened anew for a path."""
+
+    def __init__(self, name: str, total: int | None, opened: Callable[[], BinaryIO]) -> None:
+        super().__init__(name, total)
+        self._opened = opened
+
+    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+        """One record a line; the last one may be cut off."""
+        with self._opened() as stream:
+            lines = LineReader(stream)
+            for line in lines:
+                self.size = lines.size
+                place = f"line {line.number}"
+                if line.content is None:
+                    yield self.refused(place, f"It has more than {LONGEST_LINE} bytes.")
+                    continue
+                found = record_of_line(line.content, clock())
+                if not isinstance(found, str):
+                    yield found
+                elif line.is_ended:
+                    yield self.refused(place, found)
+                else:
+                    yield self.refused(place, f"The file ends here, perhaps in the middle of a record. {found}")
+            self.size = lines.size
+
+
+class HistoryFileSource(Source):
+    """A JSON file as deployments and stores write it, whole or damaged."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, path.stat().st_size)
+        self._path = path
+
+    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+        """Every record that can still be read, then what was wrong with the file."""
+        found = FoundFile(self._path)
+        by_name = workflow_id_of(PurePosixPath(self.name).name)
+        number = given = 0
+        seen: set[int] = set()
+        is_second = False
+        for record in found.records():
+            if found.is_read_again and not is_second:
+                number, given, is_second = 0, number, True
+            number += 1
+            item = record_of(record, found.workflow_id or record.get("workflow_id") or by_name, clock())
+            if isinstance(item, str):
+                if number > given:
+                    yield self.refused(f"record {number}", item)
+                continue
+            version = hash((item.execute_id, item.update_time))
+            if not is_second:
+                seen.add(version)
+            elif version in seen:
+                continue
+            yield item
+        self.size = self.total or 0
+        if not found.is_history:
+            yield self.refused("the file", "It is JSON or another text without executions in it.")
+        elif found.is_damaged:
+            yield self.refused("the file", f"It is damaged; {number} records could still be read.")
+
+
+class DatabaseSource(Source):
+    """The database of a store, which is not changed."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder / DATABASE), None)
+        self._folder = folder
+
+    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+        """Its records in the order in which they came; the end where it is damaged."""
+        number = 0
+        try:
+            for batch in stored_elsewhere(self._folder):
+                for body in batch:
+                    number += 1
+                    self.size += len(body)
+                    found = record_of_line(body, clock())
+                    yield self.refused(f"record {number}", found) if isinstance(found, str) else found
+        except StoreError as error:
+            yield self.refused(f"behind record {number}", str(error))
+
+
+class ZipSource(Source):
+    """The files in a zip file, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), path.stat().st_size)
+        self._path = path
+
+    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+        """The records of every file in it that could hold some."""
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                for entry in archive.infolist():
+                    if entry.filename.lower().endswith(_SUFFIXES[:-1]):
+                        yield from self._of_entry(archive, entry, clock)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            yield self.refused("the file", f"It is not a whole zip file, or has a password: {error}.")
+        self.size = self.total or 0
+
+    def _of_entry(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, clock: Callable[[], int]) -> Iterator[Item]:
+        name = f"{self.name}/{entry.filename}"
+        if entry.filename.lower().endswith(_LINES_SUFFIXES):
+            yield from LinesSource(name, None, lambda: archive.open(entry)).items(clock)  # type: ignore[arg-type, return-value]
+            return
+        # A history file is read from a path, twice where it is laid out differently.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "entry.json"
+            with archive.open(entry) as packed, path.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+            yield from HistoryFileSource(name, path).items(clock)
+        self.size += entry.compress_size
+
+
+def sources_at(path: Path) -> list[Source]:
+    """What *path* holds: one file's records, or those of all files of a folder that could hold some.
+
+    Raises:
+        ImportFailed: there is nothing there, or nothing that could be imported.
+    """
+    try:
+        if path.is_dir():
+            return _in_folder(path)
+        if path.name == DATABASE:
+            return [DatabaseSource(path.parent)]
+        return [_file(path)]
+    except OSError as error:
+        raise ImportFailed(f"{str(path)!r} cannot be imported: {error.strerror or error}.") from error
+
+
+def _in_folder(path: Path) -> list[Source]:
+    if (path / DATABASE).is_file():
+        return [DatabaseSource(path)]
+    found = sorted(
+        each for each in path.iterdir()
+        if each.suffix.lower() in _SUFFIXES and not each.name.startswith(".") and each.is_file()
+    )  # fmt: skip
+    if not found:
+        raise ImportFailed(
+            f"The folder {str(path)!r} holds nothing to import: neither {DATABASE} nor JSON, JSON Lines or zip files."
+        )
+    return [_file(each) for each in found]
+
+
+def _file(path: Path) -> Source:
+    with path.open("rb") as stream:
+        start = stream.read(_LOOKED_AT)
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return ZipSource(path)
+    if path.suffix.lower() == ".csv":
+        raise ImportFailed(
+            f"{str(path)!r} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
+            "or Coze Studio's tables with their own command."
+        )
+    if _is_lines(start, path.suffix.lower()):
+        return LinesSource(str(path), path.stat().st_size, lambda: path.open("rb"))
+    return HistoryFileSource(str(path), path)
+
+
+def _is_lines(start: bytes, suffix: str) -> bool:
+    """Whether a file is JSON Lines: its first line says it, and where that is broken its name."""
+    first = start.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    with contextlib.suppress(ValueError):
+        found = orjson.loads(first)
+        if isinstance(found, dict) and "histories" not in found:
+            return "execute_id" in found or suffix in _LINES_SUFFIXES
+    return suffix in _LINES_SUFFIXES

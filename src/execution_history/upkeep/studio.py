@@ -1,0 +1,180 @@
+"""Coze Studio's tables ``workflow_execution`` and ``node_execution`` as records of ours. Pure: rows in, records out.
+
+What the numbers in its rows mean, read in its source (coze-dev/coze-studio):
+
+| column | number |
+|---|---|
+| ``workflow_execution.status`` | 1 running, 2 success, 3 failed, 4 cancelled (ours: failed), 5 interrupted |
+| ``workflow_execution.sync_pattern`` | 1 sync, 2 async, 3 stream (ours: 0, 2, 1) |
+| ``workflow_execution.mode`` | 1 debug, 2 release, 3 node debug |
+| ``node_execution.status`` | 1 waiting, 2 running, 3 success, 4 failed |
+
+The comment in its schema calls 4 interrupted; the program writes 4 when somebody cancels and 5 at an interrupt. Times
+and durations are milliseconds. The number as it stood is kept in ``metadata.imported_from``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from execution_history.jsonvalue import decode
+from execution_history.record import ENDED_KEY, UPSTREAM_KEY
+
+EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
+"""Without these it is not the table ``workflow_execution``."""
+
+NODE_COLUMNS: Final = frozenset({"id", "execute_id", "node_id", "node_name", "created_at", "status"})
+"""Without these it is not the table ``node_execution``."""
+
+MOST_NODES: Final = 2_000
+"""So many nodes of a run are kept; how many there were beside them stands in ``metadata.imported_from``."""
+
+_STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
+_OPEN: Final = frozenset({"running", "interrupted"})
+_RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
+_MODES: Final = {1: "debug", 2: "release", 3: "node_debug"}
+_NODE_ENDED: Final = frozenset({3, 4})
+_CANCELLED: Final = 4
+_KEPT: Final = ("version", "space_id", "operator_id", "app_id", "node_count", "commit_id")
+
+Row = Mapping[str, Any]
+
+
+def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> dict[str, Any]:
+    """The record of a row of ``workflow_execution``, with its rows of ``node_execution`` in their order.
+
+    Args:
+        row: columns to values, numbers perhaps as text, without those that are NULL.
+        nodes: the rows of its nodes, at most :data:`MOST_NODES`.
+        left_out: how many more there were.
+    """
+    created, status = number(row.get("created_at")), number(row.get("status"))
+    shown = _STATUSES.get(status or 0, "interrupted")
+    duration = number(row.get("duration")) or 0
+    record: dict[str, Any] = {
+        "execute_id": identifier(row.get("id")),
+        "create_time": created,
+        "update_time": number(row.get("updated_at")) or (None if created is None else created + duration),
+        "execute_status": shown,
+        "error_code": _error_code(row.get("error_code")),
+        "error_message": _text(row.get("fail_reason")),
+        "output": _value(row.get("output")),
+        "input_parameters": _value(row.get("input")),
+        "bot_id": identifier(row.get("agent_id")),
+        "run_mode": _RUN_MODES.get(number(row.get("sync_pattern")) or 0),
+        "usage": _usage(row),
+        "metadata": _metadata(row, created, duration, shown, left_out),
+        "connector_id": identifier(row.get("connector_id")),
+        "connector_uid": _text(row.get("connector_uid")),
+        "node_execute_status": _timeline(nodes),
+    }
+    if status == _CANCELLED and record["error_message"] is None:
+        record["error_message"] = "The run was cancelled."
+    return record
+
+
+def _metadata(row: Row, created: int | None, duration: int, status: str, left_out: int) -> dict[str, Any]:
+    source: dict[str, Any] = {"system": "coze_studio", "status": number(row.get("status"))}
+    mode = number(row.get("mode"))
+    if mode is not None:
+        source["mode"] = _MODES.get(mode, mode)
+    source |= {name: identifier(row[name]) for name in _KEPT if identifier(row.get(name))}
+    if left_out:
+        source["nodes_left_out"] = left_out
+    metadata: dict[str, Any] = {UPSTREAM_KEY: identifier(row.get("id")), "imported_from": source}
+    if log_id := _text(row.get("log_id")):
+        metadata["log_id"] = log_id
+    root = identifier(row.get("root_execution_id"))
+    if root and root != identifier(row.get("id")):
+        metadata["parent"] = root
+    if status not in _OPEN and created is not None and duration:
+        metadata[ENDED_KEY] = created + duration
+    return metadata
+
+
+def _timeline(nodes: Sequence[Row]) -> dict[str, Any] | None:
+    """The nodes by name, in the form in which a stream's are kept, with what Studio knows beyond it."""
+    shown: dict[str, Any] = {}
+    for node in nodes:
+        title = _text(node.get("node_name")) or _text(node.get("node_id")) or "node"
+        name, count = title, 2
+        while name in shown:
+            name = f"{title} ({count})"
+            count += 1
+        shown[name] = _node(title, node)
+    return shown or None
+
+
+def _node(title: str, node: Row) -> dict[str, Any]:
+    began = number(node.get("created_at")) or 0
+    known = {
+        "input": _text(node.get("input")),
+        "raw_output": _text(node.get("raw_output")),
+        "error_message": _text(node.get("error_info")),
+        "error_level": _text(node.get("error_level")),
+        "loop_index": number(node.get("composite_node_index")),
+        "parent_node_id": _text(node.get("parent_node_id")),
+        "sub_execute_id": identifier(node.get("sub_execute_id")),
+    }
+    return {
+        "node_id": _text(node.get("node_id")),
+        "node_title": title,
+        "node_type": _text(node.get("node_type")),
+        "node_execute_uuid": identifier(node.get("id")),
+        "is_finish": number(node.get("status")) in _NODE_ENDED,
+        "start_time": began,
+        "update_time": number(node.get("updated_at")) or began + (number(node.get("duration")) or 0),
+        "content": _text(node.get("output")) or "",
+        "packets": [],
+        "packet_count": None,
+        "usage": _usage(node),
+        **{key: value for key, value in known.items() if value is not None},
+    }
+
+
+def _usage(row: Row) -> dict[str, int] | None:
+    read, written = number(row.get("input_tokens")), number(row.get("output_tokens"))
+    if read is None and written is None:
+        return None
+    return {
+        "input_count": read or 0,
+        "output_count": written or 0,
+        "token_count": (read or 0) + (written or 0),
+    }
+
+
+def number(value: object) -> int | None:
+    """A whole number, which a dump may hold as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:  # noqa: PLR2004 - 64 bits
+        return int(value)
+    return None
+
+
+def identifier(value: object) -> str | None:
+    """An id as text; 0 stands for none."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    return None if text == "0" else text
+
+
+def _text(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else str(value)
+
+
+def _error_code(value: object) -> int | str | None:
+    code = number(value)
+    return code if code is not None else _text(value)
+
+
+def _value(text: object) -> object:
+    """What an input or output says: JSON where it is JSON, the text otherwise."""
+    if not isinstance(text, str):
+        return text
+    if not text:
+        return None
+    try:
+        return decode(text.encode())
+    except ValueError:
+        return text

@@ -1,0 +1,114 @@
+"""Records as JSON Lines, as the deployments' JSON, and as CSV. Pure: batches of stored bytes in, bytes out."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import orjson
+
+from execution_history.facts import facts_of
+from execution_history.jsonvalue import indent
+from execution_history.upkeep.buffer import Buffer
+from execution_history.upkeep.columns import Column, as_text
+
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class RecordWriter(Protocol):
+    """Writes records to the :class:`Buffer` it was made with."""
+
+    def write(self, documents: Sequence[bytes]) -> None:
+        """Write some records."""
+
+    def finish(self) -> None:
+        """Write what follows the last record."""
+
+
+class LinesWriter:
+    """JSON Lines: one record a line, the very bytes that are stored; nothing before the first and behind the last."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+
+    def write(self, documents: Sequence[bytes]) -> None:
+        """Write a line for each record."""
+        if documents:
+            self._buffer.write(b"\n".join(documents))
+            self._buffer.write(b"\n")
+
+    def finish(self) -> None:
+        """Nothing follows."""
+
+
+class HistoryWriter:
+    """The JSON file of one workflow as deployments know it: ``workflow_id``, ``histories``, ``total``, ``updated_at``.
+
+    The two that are known only at the end stand at the end, so that a file of any size is written in one go.
+    Records are laid out as in the files of a store, so that reading them back takes no more memory than one needs.
+    """
+
+    def __init__(self, buffer: Buffer, workflow_id: str) -> None:
+        self._buffer = buffer
+        self._total = 0
+        self._updated_at = 0
+        buffer.write(b'{\n  "workflow_id": ' + orjson.dumps(workflow_id) + b',\n  "histories": [\n')
+
+    def write(self, documents: Sequence[bytes]) -> None:
+        """Write some records, newest first."""
+        for body in documents:
+            self._buffer.write(b",\n" if self._total else b"")
+            self._buffer.write(b"    " + indent(body).replace(b"\n", b"\n    "))
+            self._total += 1
+            self._updated_at = max(self._updated_at, orjson.loads(body)["update_time"])
+
+    def finish(self) -> None:
+        """Close the list and tell the number of records and the newest change."""
+        end = b'%b  ],\n  "total": %d,\n  "updated_at": %d\n}\n'
+        self._buffer.write(end % (b"\n" if self._total else b"", self._total, self._updated_at))
+
+
+class CSVWriter:
+    """CSV after RFC 4180: a header, commas, quotes where they are needed, CR LF.
+
+    Texts are cells as they are, null is an empty cell, true and false are words, lists and objects JSON.
+
+    Args:
+        buffer: where it is written to.
+        columns: what stands in the cells.
+        defuse: put an apostrophe before a text that begins with ``= + - @``, a tab or a carriage return, which
+            spreadsheets would run as a formula. Numbers are left alone. It changes such texts: whoever reads the table
+            with a program switches it off.
+        mark: begin with a byte order mark, without which Excel does not read UTF-8.
+    """
+
+    def __init__(self, buffer: Buffer, columns: Sequence[Column], *, defuse: bool = True, mark: bool = False) -> None:
+        self._buffer = buffer
+        self._columns = columns
+        self._defuse = defuse
+        self._needs_facts = any(column.needs_facts for column in columns)
+        if mark:
+            buffer.write(BYTE_ORDER_MARK)
+        self._write_rows([[self._cell(column.name) for column in columns]])
+
+    def write(self, documents: Sequence[bytes]) -> None:
+        """Write a row for each record."""
+        rows = []
+        for body in documents:
+            record = orjson.loads(body)
+            facts = facts_of(record) if self._needs_facts else None
+            rows.append([self._cell(column.value(record, facts)) for column in self._columns])
+        self._write_rows(rows)
+
+    def finish(self) -> None:
+        """Nothing follows."""
+
+    def _cell(self, value: object) -> str:
+        text = as_text(value)
+        return f"'{text}" if self._defuse and isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text
+
+    def _write_rows(self, rows: list[list[str]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(rows)
+        self._buffer.write(text.getvalue().encode())

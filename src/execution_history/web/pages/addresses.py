@@ -1,0 +1,93 @@
+"""Where the pages are: every address of them is made here. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+OVERVIEW: Final = "/"
+RUNS: Final = "/runs"
+COMPARE: Final = "/compare"
+PREFERENCES: Final = "/preferences"
+SWITCHER: Final = "/switcher"
+ACT: Final = "/runs/act"
+UNDO: Final = "/runs/undo"
+
+
+def segment(text: str) -> str:
+    """Any text as one segment of a path; only ``.`` and ``..`` have none: browsers resolve them."""
+    return quote(text, safe="")
+
+
+def workflow(workflow_id: str) -> str:
+    """The page of a workflow."""
+    return f"/workflows/{segment(workflow_id)}"
+
+
+def runs(workflow_id: str | None) -> str:
+    """The runs of a workflow, or of all."""
+    return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"
+
+
+def run(workflow_id: str, execute_id: str) -> str:
+    """The page of one run."""
+    return f"{runs(workflow_id)}/{segment(execute_id)}"
+
+
+def part(workflow_id: str, execute_id: str, pointer: str, start: int = 0) -> str:
+    """The page of a part of a run's record, from child or character number *start* on."""
+    query: dict[str, str | int] = {"at": pointer}
+    if start:
+        query["from"] = start
+    return f"{run(workflow_id, execute_id)}/value?{urlencode(query)}"
+
+
+def record(workflow_id: str, execute_id: str) -> str:
+    """The record as the API gives it."""
+    return f"/coze{workflow(workflow_id)}/history/{segment(execute_id)}"
+
+
+def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
+    """*path* with those of the *parameters* that have a value."""
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def key_of(workflow_id: str, execute_id: str) -> str:
+    """A run as one value of a form or a query: ``workflow/execution``, both percent-encoded."""
+    return f"{segment(workflow_id)}/{segment(execute_id)}"
+
+
+def run_of(key: str) -> tuple[str, str]:
+    """The workflow id and the execute id that *key* names; empty ones where it names none."""
+    workflow_id, _, execute_id = key.partition("/")
+    return unquote(workflow_id), unquote(execute_id)
+
+
+def and_query(address: str, name: str, value: str) -> str:
+    """*address* with one query parameter set to *value*, or without it when that is empty."""
+    path, _, given = address.partition("?")
+    pairs = [pair for pair in parse_qsl(given, keep_blank_values=True) if pair[0] != name]
+    pairs += [(name, value)] if value else []
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def own(address: str) -> str:
+    """*address* when it is a path of this server, else the overview: a form may not send anybody elsewhere."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return OVERVIEW
+    is_path = address.startswith("/") and not address.startswith(("//", "/\\"))
+    is_clean = address.isascii() and address.isprintable() and "\\" not in address
+    return address if is_path and is_clean and not parts.scheme and not parts.netloc else OVERVIEW
+
+
+def web_link(address: object) -> str | None:
+    """*address* when a browser may be sent there: an absolute one of HTTP, whatever a run's record claims."""
+    if not isinstance(address, str) or not address.isprintable():
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return address if parts.scheme.lower() in {"http", "https"} and parts.hostname else None

@@ -1,0 +1,69 @@
+"""The page's own files, at addresses that change with what is in them."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_TYPES: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    kind: str
+    content: bytes
+    packed: bytes
+
+
+class Assets:
+    """The files in ``static/page``; all addresses carry one hash over all of them, so that modules can name each other.
+
+    Args:
+        folder: the folder below ``web/static``.
+    """
+
+    def __init__(self, folder: str = "page") -> None:
+        self._files: dict[str, _File] = {}
+        digest = hashlib.sha256()
+        place = files("execution_history.web").joinpath("static", folder)
+        for each in sorted(place.iterdir(), key=lambda found: found.name):
+            content = each.read_bytes()
+            digest.update(each.name.encode() + b"\0" + content)
+            kind = _TYPES.get(each.name.rpartition(".")[2], "application/octet-stream")
+            self._files[each.name] = _File(kind, content, gzip.compress(content, 9, mtime=0))
+        self.version = digest.hexdigest()[:12]
+
+    def address(self, name: str) -> str:
+        """Where the file *name* is.
+
+        Raises:
+            KeyError: there is no such file.
+        """
+        if name not in self._files:
+            raise KeyError(name)
+        return f"/assets/{self.version}/{name}"
+
+    def modules(self) -> list[str]:
+        """The addresses of the scripts."""
+        return [self.address(name) for name in self._files if name.endswith(".js")]
+
+    def answer(self, request: Request, version: str, name: str) -> Response | None:
+        """The file, kept by browsers for ever when it is asked for by its present address; ``None`` without one."""
+        found = self._files.get(name)
+        if found is None:
+            return None
+        headers = {"Cache-Control": _FOR_EVER if version == self.version else "no-cache", "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(found.content, HTTPStatus.OK, headers, found.kind)
+        headers["Content-Encoding"] = "gzip"
+        return Response(found.packed, HTTPStatus.OK, headers, found.kind)

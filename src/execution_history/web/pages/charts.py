@@ -1,0 +1,154 @@
+"""Charts of a workflow as numbers to be drawn: bars and lines on a grid of a thousand by a hundred. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from execution_history.query import Bucket
+
+_WIDTH: Final = 1_000
+_HEIGHT: Final = 100
+_GAP: Final = 0.2
+_LABELS: Final = 7
+_TWO_HOURS: Final = 2 * 3_600_000
+_TWO_DAYS: Final = 24 * _TWO_HOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A rectangle and the word for its hue."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line through the points of an SVG path, and where it ends: ``x`` in hundredths of the width, and ``y``."""
+
+    path: str
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A time under the axis, in hundredths of its width."""
+
+    x: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What is drawn; ``zero`` is where the axis lies (0 at the top, 100 at the bottom), ``most`` the largest value."""
+
+    bars: tuple[Bar, ...]
+    curves: tuple[Curve, ...]
+    marks: tuple[Mark, ...]
+    zero: float
+    most: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The stretch of time that a chart shows, from ``start`` to ``end`` (milliseconds), in the reader's zone."""
+
+    start: int
+    end: int
+    zone: tzinfo
+
+    def x(self, moment: int) -> float:
+        """Where *moment* is drawn, within the chart."""
+        return min(_WIDTH, max(0.0, (moment - self.start) * _WIDTH / (self.end - self.start)))
+
+    def slot(self, bucket: Bucket) -> tuple[float, float]:
+        """Where the bar of a bucket begins and how wide it is, with a gap to the next."""
+        begin, end = self.x(bucket.start), self.x(bucket.end)
+        gap = (bucket.end - bucket.start) * _WIDTH / (self.end - self.start) * _GAP
+        return round(begin + gap / 2, 1), round(max(1.0, end - begin - gap), 1)
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Times along the axis."""
+        length = self.end - self.start
+        style = "%H:%M" if length <= _TWO_DAYS else "%m-%d"
+        moments = [self.start + length * (2 * number + 1) // (2 * _LABELS) for number in range(_LABELS)]
+        return tuple(Mark(round(self.x(moment) / 10, 2), f"{_moment(moment, self.zone):{style}}") for moment in moments)
+
+
+def axis_of(buckets: Sequence[Bucket], since: int, now: int, zone: tzinfo) -> Axis:
+    """The axis from *since* to *now*, widened to hold the whole of every bucket."""
+    start = min([since, *(bucket.start for bucket in buckets)])
+    return Axis(start, max([now, start + 1, *(bucket.end for bucket in buckets)]), zone)
+
+
+def run_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
+    """Runs above the axis, failures below it, on one scale."""
+    above = [bucket.figures.runs - bucket.figures.counts.get("failed", 0) for bucket in buckets]
+    below = [bucket.figures.counts.get("failed", 0) for bucket in buckets]
+    most, least = max(above, default=0), max(below, default=0)
+    unit = _HEIGHT / max(1, most + least)
+    zero = most * unit if least else float(_HEIGHT)
+    bars: list[Bar] = []
+    for bucket, good, bad in zip(buckets, above, below, strict=True):
+        x, width = axis.slot(bucket)
+        if good:
+            bars.append(Bar(x, zero - good * unit, width, good * unit, "runs"))
+        if bad:
+            bars.append(Bar(x, zero, width, bad * unit, "failed"))
+    return Chart(tuple(bars), (), axis.marks(), zero, most, least)
+
+
+def duration_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
+    """The median and the 95th percentile of durations, as lines that break where nothing ended."""
+    most = max((bucket.figures.p95 or 0 for bucket in buckets), default=0)
+    curves = (
+        _curve(buckets, axis, lambda bucket: bucket.figures.p95, "p95", most),
+        _curve(buckets, axis, lambda bucket: bucket.figures.p50, "p50", most),
+    )
+    return Chart((), tuple(curve for curve in curves if curve.path), axis.marks(), _HEIGHT, most, 0)
+
+
+def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
+    """The tokens of each stretch of time."""
+    most = max((bucket.figures.tokens for bucket in buckets), default=0)
+    bars: list[Bar] = []
+    for bucket in buckets:
+        x, width = axis.slot(bucket)
+        height = bucket.figures.tokens * _HEIGHT / max(1, most)
+        if height:
+            bars.append(Bar(x, _HEIGHT - height, width, height, "tokens"))
+    return Chart(tuple(bars), (), axis.marks(), _HEIGHT, most, 0)
+
+
+def bucket_name(bucket: Bucket, zone: tzinfo) -> str:
+    """When a bucket began, as precisely as it is long."""
+    moment = _moment(bucket.start, zone)
+    return f"{moment:%m-%d %H:%M}" if bucket.end - bucket.start <= _TWO_HOURS else f"{moment:%Y-%m-%d}"
+
+
+def _curve(
+    buckets: Sequence[Bucket], axis: Axis, value_of: Callable[[Bucket], int | None], name: str, most: int
+) -> Curve:
+    path, is_drawing, end_x, end_y = "", False, 0.0, 0.0
+    for bucket in buckets:
+        value = value_of(bucket)
+        if value is None:
+            is_drawing = False
+            continue
+        end_x = axis.x((bucket.start + bucket.end) // 2)
+        end_y = _HEIGHT - value * _HEIGHT / max(1, most)
+        # A stretch of one point is drawn too: a line of no length with round ends.
+        path += f"L{end_x:.1f} {end_y:.1f}" if is_drawing else f"M{end_x:.1f} {end_y:.1f}l0 0"
+        is_drawing = True
+    return Curve(path, name, round(end_x / 10, 2), end_y)
+
+
+def _moment(milliseconds: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)

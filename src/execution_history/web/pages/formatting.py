@@ -1,0 +1,95 @@
+"""Numbers, sizes, times and ids as the page shows them. Pure."""
+
+import re
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from execution_history.web.pages.speech import Speech, thin
+
+__all__ = ["ago", "clock", "day", "exact", "machine", "percent", "short_id", "size", "thin"]
+
+_MINUTE: Final = 60_000
+_HOUR: Final = 3_600_000
+_DAY: Final = 86_400_000
+_LONG_AGO: Final = 60 * _DAY
+_UNITS: Final = ("KB", "MB", "GB", "TB")
+_TAIL: Final = 8
+_SHORT: Final = 12
+_LONGEST_NAME: Final = 32
+_IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
+
+
+def size(count: int) -> str:
+    """Bytes as ``840 B``, ``12.4 KB``, ``3.2 MB``; a kilobyte has a thousand."""
+    if count < 1_000:  # noqa: PLR2004 - where the next unit begins
+        return f"{count} B"
+    amount = float(count)
+    for unit in _UNITS:
+        amount /= 1_000
+        if amount < 999.95 or unit == _UNITS[-1]:  # noqa: PLR2004 - what would be rounded up to the next unit
+            return f"{amount:.1f} {unit}"
+    raise AssertionError
+
+
+def percent(part: int, whole: int) -> str:
+    """``98.4 %``; nothing of nothing is nothing. Only all of it is 100, only none of it 0."""
+    if whole <= 0:
+        return ""
+    if part in {0, whole}:
+        return "100 %" if part else "0 %"
+    return f"{min(99.9, max(0.1, 100 * part / whole)):.1f} %"
+
+
+def ago(say: Speech, moment: int, now: int) -> str:
+    """How long ago *moment* was, or how soon it will be; both in milliseconds. A date when it is long ago."""
+    past = now - moment
+    if abs(past) < _MINUTE:
+        return say("time.now")
+    if abs(past) > _LONG_AGO:
+        return day(moment, UTC)
+    for unit, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+        count = round(abs(past) / unit - 0.49)
+        if count:
+            return say(f"time.{name}.past" if past > 0 else f"time.{name}.future", count=count)
+    raise AssertionError
+
+
+def day(moment: int, zone: tzinfo) -> str:
+    """The date in *zone*, as ``2026-11-24``."""
+    found = _moment(moment, zone)
+    return str(moment) if found is None else f"{found:%Y-%m-%d}"
+
+
+def clock(moment: int, zone: tzinfo) -> str:
+    """Date and time to the second in *zone*, as ``2026-11-24 09:30:12``."""
+    found = _moment(moment, zone)
+    return str(moment) if found is None else f"{found:%Y-%m-%d %H:%M:%S}"
+
+
+def exact(moment: int, zone: tzinfo) -> str:
+    """The time to the millisecond with its offset, as ``2026-11-24 09:30:12.345 +08:00``."""
+    found = _moment(moment, zone)
+    if found is None:
+        return str(moment)
+    offset = f"{found:%z}"
+    return f"{found:%Y-%m-%d %H:%M:%S}.{moment % 1000:03d} {offset[:3]}:{offset[3:5]}"
+
+
+def machine(moment: int) -> str:
+    """The time as HTML's ``datetime`` has it, in UTC; empty when it is beyond the calendar."""
+    found = _moment(moment, UTC)
+    return "" if found is None else f"{found:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03d}Z"
+
+
+def _moment(milliseconds: int, zone: tzinfo) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def short_id(identifier: str) -> str:
+    """The last eight characters of an id that is digits; a name as it is, cut where it is long."""
+    if len(identifier) > _SHORT and _IDENTIFIER.fullmatch(identifier):
+        return "…" + identifier[-_TAIL:]
+    return identifier if len(identifier) <= _LONGEST_NAME else identifier[: _LONGEST_NAME - 1] + "…"

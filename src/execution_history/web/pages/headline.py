@@ -1,0 +1,69 @@
+"""What became of a run, in one sentence, and how we know it. Pure."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from execution_history.web.pages.speech import Speech, isolated
+from execution_history.web.pages.waterfall import name_of_failing_node
+from execution_history.wording import duration, error_text, one_line, question_text
+
+_LONGEST_NAME: Final = 60
+_LONGEST_REASON: Final = 300
+STATUSES: Final = ("success", "running", "failed", "interrupted")
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The sentence, as HTML and as plain text, and the full reason where the sentence holds only its beginning."""
+
+    markup: Markup
+    text: str
+    reason: str
+
+
+def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
+    """The sentence of a *record* whose run took, or has taken, *took* milliseconds."""
+    status = record["execute_status"]
+    node = _node(record)
+    said = error_text(record)
+    if status == "interrupted" and (interrupt := interrupt_of(record)):
+        said = question_text(interrupt) or said
+    beginning = f"headline.{status}" if status in STATUSES else "headline.other"
+    facts: dict[str, object] = {"duration": duration(took), "status": one_line(status, _LONGEST_NAME)}
+    if node is not None and say.knows(f"{beginning}.in"):
+        beginning, facts = f"{beginning}.in", {**facts, "node": one_line(node, _LONGEST_NAME)}
+    markup, text = say.markup(beginning, **facts), say(beginning, **facts)
+    reason = one_line(said, _LONGEST_REASON)
+    if reason:
+        markup += Markup("{}{}").format(say("headline.because"), isolated(reason))
+        text += say("headline.because") + reason
+    return Headline(markup, text, said if len(said) > len(reason) or "\n" in said else "")
+
+
+def interrupt_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The interrupt as Coze described it; empty when there is none."""
+    metadata = record["metadata"]
+    found = metadata.get("interrupt") if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _node(record: dict[str, Any]) -> str | None:
+    """The node that the sentence names: where it failed, where it asks, where it is now."""
+    status, nodes = record["execute_status"], record["node_execute_status"]
+    if status == "interrupted":
+        title = interrupt_of(record).get("node_title")
+        return title if isinstance(title, str) and title else None
+    return name_of_failing_node(nodes) if status in {"failed", "running"} else None
+
+
+def proof_of(say: Speech, record: dict[str, Any]) -> str:
+    """How we know the status: a sentence for every proof that a recorder gives."""
+    metadata = record["metadata"]
+    proof = metadata.get("proof") if isinstance(metadata, dict) else None
+    if isinstance(proof, str) and say.knows(f"proof.{proof}"):
+        return say(f"proof.{proof}")
+    if record["execute_status"] == "running":
+        return say("proof.none.running")
+    return say("proof.none") if proof is None else say("proof.unknown", proof=one_line(str(proof), _LONGEST_NAME))

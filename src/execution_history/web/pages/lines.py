@@ -1,0 +1,89 @@
+"""A run as one line of a list, made from its summary. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from execution_history.facts import facts_of
+from execution_history.summaries import summary_of
+from execution_history.text import Search, Snippet, snippets
+from execution_history.web.pages.run_view import parsed
+from execution_history.wording import error_text, one_line
+
+_LONGEST_LINE: Final = 160
+_PASSAGES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of text, and whether it is what was searched for."""
+
+    text: str
+    is_hit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a record that has what was searched for, and the field that it is from."""
+
+    field: str
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in a list. Times are milliseconds; ``duration`` of a run that goes on is how long it has."""
+
+    workflow_id: str
+    execute_id: str
+    status: str
+    create_time: int
+    duration: int
+    tokens: int | None
+    input: str
+    result: str
+    is_error: bool
+    tags: tuple[str, ...]
+    is_pinned: bool
+    passages: tuple[Passage, ...] = ()
+
+
+def line_of_run(summary: bytes, now: int) -> RunLine:
+    """The line of the run whose *summary* this is (see :mod:`execution_history.summaries`)."""
+    facts: dict[str, Any] = orjson.loads(summary)
+    metadata = facts["metadata"]
+    error = error_text(facts)
+    tags = metadata.get("tags")
+    duration = facts["duration_ms"]
+    return RunLine(
+        facts["workflow_id"],
+        facts["execute_id"],
+        facts["execute_status"],
+        facts["create_time"],
+        duration if isinstance(duration, int) else max(0, now - facts["create_time"]),
+        facts["tokens"],
+        one_line(facts["input_line"], _LONGEST_LINE),
+        one_line(error or facts["output_line"], _LONGEST_LINE),
+        bool(error),
+        tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+        metadata.get("pinned") is True,
+    )
+
+
+def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
+    """The line of the record whose stored bytes are *body*, with the places where it has what is searched for."""
+    record = parsed(body)
+    line = line_of_run(summary_of(record, facts_of(record)), now)
+    return replace(line, passages=tuple(_passage(snippet) for snippet in snippets(record, search, most=_PASSAGES)))
+
+
+def _passage(snippet: Snippet) -> Passage:
+    """A snippet in stretches, those that are hits marked."""
+    stretches: list[Stretch] = []
+    at = 0
+    for begin, end in snippet.hits:
+        stretches += [Stretch(snippet.text[at:begin], is_hit=False), Stretch(snippet.text[begin:end], is_hit=True)]
+        at = end
+    stretches.append(Stretch(snippet.text[at:], is_hit=False))
+    return Passage(snippet.field, tuple(stretch for stretch in stretches if stretch.text))

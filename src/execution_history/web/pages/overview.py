@@ -1,0 +1,172 @@
+"""The first page: what needs a person, what runs now, and every workflow on a line of its own."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import APIRouter
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execution_history.query import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.recorder import Recorder
+from execution_history.service import ExecutionHistoryService
+from execution_history.store import WorkflowSummary
+from execution_history.web.pages import addresses
+from execution_history.web.pages.lines import RunLine, line_of_run
+from execution_history.web.pages.reader import Reader
+from execution_history.web.pages.recent import RUNS, Recent, recent_of, ticks_drawn
+from execution_history.web.pages.rendering import Renderer, reader_for
+from execution_history.web.pages.route import query, whole_number
+from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES, parsed
+from execution_history.wording import gist
+
+_DAY: Final = 86_400_000
+_SIZE: Final = 25
+_SWITCHED: Final = 20
+_SHOWN: Final = 5
+_REMEMBERED: Final = 500
+_LONGEST_GIST: Final = 100
+_FRESH: Final = 10_000
+_TRIAL: Final = "7000000000000000002"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowLine:
+    """A workflow in the overview."""
+
+    summary: WorkflowSummary
+    recent: Recent
+    ticks: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that was interrupted, and what it asks, or why it broke off."""
+
+    line: RunLine
+    gist: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What needs a person; ``forgotten`` are failures whose debug page at Coze goes within a day."""
+
+    problems: tuple[str, ...]
+    failures: tuple[FailureGroup, ...]
+    waiting: tuple[Waiting, ...]
+    forgotten: int
+    running: tuple[RunLine, ...]
+    running_total: int
+
+
+@dataclass(slots=True)
+class OverviewPages:
+    """Shows the overview.
+
+    Args:
+        service: where the records are.
+        recorder: what says whether all is recorded.
+        renderer: what makes pages of views.
+        has_sandbox: whether there are workflows that anybody can try.
+    """
+
+    service: ExecutionHistoryService
+    recorder: Recorder
+    renderer: Renderer
+    has_sandbox: bool
+    _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
+    _attention: "tuple[int, int, Attention] | None" = None
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        router.add_api_route(addresses.OVERVIEW, self.overview, methods=["GET", "HEAD"])
+        router.add_api_route(addresses.SWITCHER, self.switcher, methods=["GET"])
+
+    async def overview(self, request: Request) -> Response:
+        """The overview, or what to do first where nothing is recorded yet."""
+        reader = reader_for(request)
+        summaries = await self.service.workflow_summaries()
+        words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
+        found = [summary for summary in summaries if words.casefold() in summary.workflow_id.casefold()]
+        shown = found[(page - 1) * _SIZE : page * _SIZE]
+        context: dict[str, Any] = {
+            "attention": await self._attended(reader.now),
+            "workflows": [await self._line(summary, reader) for summary in shown],
+            "total": len(found),
+            "all": len(summaries),
+            "page": page,
+            "pages": -(-len(found) // _SIZE),
+            "find": words,
+            "base": str(request.base_url).rstrip("/"),
+            "trial": _TRIAL,
+            "has_sandbox": self.has_sandbox,
+            "yesterday": reader.now - _DAY,
+        }
+        return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)
+
+    async def switcher(self, request: Request) -> Response:
+        """The workflows with these words in their id, for the switcher."""
+        words = query(request, "q").strip().casefold()
+        summaries = await self.service.workflow_summaries()
+        found = [summary for summary in summaries if words in summary.workflow_id.casefold()][:_SWITCHED]
+        return self.renderer.page(request, "switcher.html", {"workflows": found})
+
+    async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
+        """The line of a workflow; its last runs are asked for anew when the workflow has changed."""
+        key = (summary.workflow_id, reader.say.language, reader.zone)
+        known = self._lines.get(key)
+        if known is not None and known.summary == summary:
+            self._lines.move_to_end(key)
+            return known
+        wanted = RecordFilter(workflow_ids=(summary.workflow_id,))
+        found = await self.service.select(RecordQuery(filter=wanted, size=RUNS, summaries=True))
+        recent = recent_of([line_of_run(each, reader.now) for each in found.documents])
+        ticks = ticks_drawn(recent, summary.workflow_id, reader.say, reader.zone)
+        self._lines[key] = line = WorkflowLine(summary, recent, ticks)
+        while len(self._lines) > _REMEMBERED:
+            self._lines.popitem(last=False)
+        return line
+
+    async def _attended(self, now: int) -> Attention:
+        """What needs a person; asked for anew when something has changed, but not more often than every ten seconds."""
+        revision = (await self.service.index_reach()).newest
+        if self._attention is not None:
+            asked, seen, attention = self._attention
+            if (seen == revision and now - asked < 6 * _FRESH) or now - asked < _FRESH // 10:
+                return attention
+        attention = await self._asked(now)
+        self._attention = (now, revision, attention)
+        return attention
+
+    async def _asked(self, now: int) -> Attention:
+        forgotten = RecordFilter(
+            statuses=("failed", "interrupted"),
+            created_from=now - DEBUG_PAGE_LIVES,
+            created_before=now - DEBUG_PAGE_LIVES + _DAY,
+        )
+        lately = StatisticsQuery(
+            filter=RecordFilter(statuses=("failed",), created_from=now - _DAY), new_since=now - _DAY
+        )
+        running, total = await self._some(RecordFilter(statuses=("running",)), now)
+        waiting, _ = await self._some(RecordFilter(statuses=("interrupted",), created_from=now - DEBUG_PAGE_LIVES), now)
+        statistics = await self.service.statistics(lately)
+        return Attention(
+            (*(await self.service.health()).problems, *self.recorder.problems()),
+            tuple(group for group in statistics.failures if group.is_new)[:_SHOWN],
+            tuple([await self._waiting(line) for line in waiting]),
+            (await self.service.select(RecordQuery(filter=forgotten, size=1, summaries=True))).total,
+            running,
+            total,
+        )
+
+    async def _waiting(self, line: RunLine) -> Waiting:
+        body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
+        return Waiting(line, "" if body is None else gist(parsed(body), _LONGEST_GIST))
+
+    async def _some(self, wanted: RecordFilter, now: int) -> tuple[tuple[RunLine, ...], int]:
+        found = await self.service.select(RecordQuery(filter=wanted, size=_SHOWN, summaries=True))
+        return tuple(line_of_run(each, now) for each in found.documents), found.total

@@ -1,0 +1,103 @@
+"""Pointing into a record: addresses of its parts, and what stands there. Pure.
+
+A pointer is a JSON pointer (RFC 6901) into the record, with one more kind of step: ``~j`` goes from a text into the
+JSON that it holds, which Coze likes to nest. RFC 6901 leaves ``~j`` undefined, so that no key can be mistaken for it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+EMBEDDED: Final = "~j"
+_MOST_STEPS: Final = 200
+_LONGEST_EMBEDDED: Final = 4_000_000
+_INDEX: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class NoSuchPart(LookupError):  # noqa: N818 - named for what happened, as all our errors are
+    """The record has nothing at this pointer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One value in a record: its pointer, the jq filter that gives it, and itself."""
+
+    pointer: str
+    filter: str
+    value: Any
+
+    @property
+    def path(self) -> str:
+        """The filter as jq takes it."""
+        return self.filter.removesuffix(" | ") or "."
+
+    def child(self, key: str | int, value: object) -> "Part":
+        """The part of this one under *key*."""
+        if isinstance(key, int):
+            return Part(f"{self.pointer}/{key}", f"{_indexed(self.filter)}[{key}]", value)
+        step = key.replace("~", "~0").replace("/", "~1")
+        return Part(f"{self.pointer}/{step}", _keyed(self.filter, key), value)
+
+    def embedded(self, value: object) -> "Part":
+        """What the text that this part is holds as JSON."""
+        return Part(f"{self.pointer}/{EMBEDDED}", f"{self.filter or '.'} | fromjson | ", value)
+
+
+def root(record: object) -> Part:
+    """The whole record."""
+    return Part("", "", record)
+
+
+def find_part(record: object, pointer: str) -> Part:
+    """What *pointer* points to.
+
+    Raises:
+        NoSuchPart: nothing is there.
+    """
+    if pointer and not pointer.startswith("/"):
+        raise NoSuchPart(pointer)
+    steps = pointer.split("/")[1:]
+    if len(steps) > _MOST_STEPS:
+        raise NoSuchPart(pointer)
+    part = root(record)
+    for step in steps:
+        part = _step(part, step)
+    return part
+
+
+def embedded_json(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """The object or array that *text* holds as JSON; ``None`` when it holds none."""
+    if len(text) > _LONGEST_EMBEDDED or text[:1] not in {"{", "["} or text[-1:] not in {"}", "]", "\n", " "}:
+        return None
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, (dict, list)) and found else None
+
+
+def _step(part: Part, step: str) -> Part:
+    value = part.value
+    if step == EMBEDDED and isinstance(value, str):
+        found = embedded_json(value)
+        if found is not None:
+            return part.embedded(found)
+    elif isinstance(value, dict):
+        key = step.replace("~1", "/").replace("~0", "~")
+        if key in value:
+            return part.child(key, value[key])
+    elif isinstance(value, list) and _INDEX.fullmatch(step) and (index := int(step)) < len(value):
+        return part.child(index, value[index])
+    raise NoSuchPart(step)
+
+
+def _keyed(base: str, key: str) -> str:
+    return f"{base}.{key}" if _WORD.fullmatch(key) else f"{_indexed(base)}[{orjson.dumps(key).decode()}]"
+
+
+def _indexed(base: str) -> str:
+    """What a bracket can follow: jq wants a dot before it where a filter begins."""
+    return f"{base}." if not base or base.endswith("| ") else base

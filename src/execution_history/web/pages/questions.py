@@ -1,0 +1,126 @@
+"""What an interrupted run asks, as a form, and a form's answer as Coze wants it (coze-protocol 1.7). Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import orjson
+
+from execution_history.errors import InvalidInput
+from execution_history.wording import question_text
+
+Kind = Literal["question", "fields", "authorise", "other"]
+
+ANSWER: Final = "answer"
+FIELD: Final = "field."
+"""What the name of an input begins with that holds one of the asked-for fields."""
+
+_AUTHORISES: Final = 7
+_QUESTION: Final = 2
+_TRUE: Final = frozenset({"true", "yes", "on", "1", "是"})
+_FALSE: Final = frozenset({"false", "no", "off", "0", "否"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that is asked for; ``kind`` is JSON's name of its type."""
+
+    name: str
+    kind: str
+    is_required: bool
+    description: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a run waits for; ``choices`` are the answers that the question itself offers."""
+
+    kind: Kind
+    event_id: str
+    text: str
+    choices: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+
+def question_of(interrupt: Mapping[str, Any]) -> Question | None:
+    """The question in an interrupt as Coze described it; ``None`` where nothing could be answered."""
+    event_id = interrupt.get("event_id")
+    if not isinstance(event_id, str) or not event_id:
+        return None
+    wanted = interrupt.get("required_parameters")
+    fields = tuple(_field(str(name), facts) for name, facts in wanted.items()) if isinstance(wanted, dict) else ()
+    kind: Kind = "other"
+    if fields:
+        kind = "fields"
+    elif interrupt.get("type") == _AUTHORISES:
+        kind = "authorise"
+    elif interrupt.get("type") == _QUESTION or question_text(interrupt):
+        kind = "question"
+    return Question(kind, event_id, question_text(interrupt), _choices(interrupt), fields)
+
+
+def answer_to(question: Question, form: Mapping[str, str]) -> str:
+    """What *form* answers, as the text that Coze takes as ``resume_data``.
+
+    Raises:
+        InvalidInput: a required field is empty, or a value is not of the kind that is asked for.
+    """
+    if question.kind != "fields":
+        return form.get(ANSWER, "")
+    answer: dict[str, Any] = {}
+    for field in question.fields:
+        given = form.get(FIELD + field.name, "")
+        if given.strip():
+            answer[field.name] = _value(field, given)
+        elif field.is_required:
+            raise InvalidInput(f"{field.name} is needed: the workflow asks for it.")
+    return orjson.dumps(answer).decode()
+
+
+def _field(name: str, facts: object) -> Field:
+    known: dict[str, Any] = facts if isinstance(facts, dict) else {}
+    kind, description, default = known.get("type"), known.get("description"), known.get("default_value")
+    return Field(
+        name,
+        kind if isinstance(kind, str) else "string",
+        known.get("required") is True,
+        description if isinstance(description, str) else "",
+        default if isinstance(default, str) else "" if default is None else orjson.dumps(default).decode(),
+    )
+
+
+def _choices(interrupt: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options of a question node, which stand in JSON within JSON."""
+    content: Any = interrupt.get("data")
+    for _ in range(3):
+        if isinstance(content, str):
+            content = _parsed(content)
+        if not isinstance(content, dict):
+            return ()
+        options = content.get("options")
+        if isinstance(options, list):
+            names = (option.get("name") if isinstance(option, dict) else option for option in options)
+            return tuple(name for name in names if isinstance(name, str) and name)[:20]
+        content = content.get("content")
+    return ()
+
+
+def _value(field: Field, given: str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """What was typed, as the kind of value that is asked for."""
+    word = given.strip()
+    if field.kind == "boolean" and word.lower() in _TRUE | _FALSE:
+        return word.lower() in _TRUE
+    if field.kind in {"integer", "number", "boolean", "array", "object", "list"}:
+        found = _parsed(word)
+        if found is None or (field.kind == "integer" and not isinstance(found, int)):
+            raise InvalidInput(f"{field.name} should be of the kind {field.kind}, written as JSON.")
+        return found
+    return given
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None

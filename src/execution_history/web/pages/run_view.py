@@ -1,0 +1,201 @@
+"""One run as its page shows it, made from the stored bytes of its record. Pure."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import orjson
+
+from execution_history.annotations import RATINGS
+from execution_history.facts import Facts, facts_of
+from execution_history.jsonvalue import decode
+from execution_history.record import KEYS, UPSTREAM_KEY
+from execution_history.web.pages.addresses import web_link
+from execution_history.web.pages.codes import explanation
+from execution_history.web.pages.headline import Headline, headline_of, interrupt_of, proof_of
+from execution_history.web.pages.parts import root
+from execution_history.web.pages.questions import Question, question_of
+from execution_history.web.pages.reader import Reader
+from execution_history.web.pages.tree import Limits, Node, tree_of
+from execution_history.web.pages.waterfall import Waterfall, waterfall_of
+from execution_history.wording import one_line, tokens
+
+_DAY: Final = 86_400_000
+DEBUG_PAGE_LIVES: Final = 7 * _DAY
+"""How long Coze keeps a run's debug page (coze-protocol 1.2)."""
+
+_LONGEST_FACT: Final = 400
+_LARGEST_EDITED: Final = 20_000
+_SMALL: Final = Limits(values=80, characters=6_000)
+_SHOWN_ELSEWHERE: Final = frozenset(
+    {"proof", "interrupt", UPSTREAM_KEY, "log_id", "account", "caller", "tags", "note", "rating", "pinned"}
+)
+_MODES: Final = (0, 1, 2)
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name from the catalogue, a value, and how it is shown."""
+
+    name: str
+    value: Any
+    kind: Literal["id", "time", "text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class DebugPage:
+    """Where Coze shows the run, whose server that is, and until when (milliseconds)."""
+
+    address: str
+    host: str
+    until: int
+    is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What people have noted about the run; a rating of 0 is none."""
+
+    tags: tuple[str, ...]
+    note: str
+    rating: int
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Everything on the page of one run."""
+
+    workflow_id: str
+    execute_id: str
+    status: str
+    create_time: int
+    update_time: int
+    took: int
+    tokens: int | None
+    headline: Headline
+    proof: str
+    explanation: tuple[str, str] | None
+    question: Question | None
+    waterfall: Waterfall | None
+    nodes: Node | None
+    input: Node
+    output: Node | None
+    metadata: Node | None
+    is_trimmed: bool
+    debug_page: DebugPage | None
+    facts: tuple[Fact, ...]
+    size: int
+    edited: str | None
+    notes: Notes
+
+
+def parsed(body: bytes) -> Record:
+    """A record's bytes as its 19 keys, whatever an adopted record lacks."""
+    record: Record = decode(body)
+    return {**dict.fromkeys(KEYS), **record}
+
+
+def run_view(body: bytes, reader: Reader) -> RunView:
+    """The view of the record whose stored bytes are *body*."""
+    record = parsed(body)
+    whole, status = root(record), record["execute_status"]
+    known = facts_of(record)
+    ended = reader.now if known.end_time is None else known.end_time
+    took = max(0, ended - known.create_time)
+    nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
+    began = record["create_time"]
+    waterfall = waterfall_of(nodes, began, ended, status)
+    others = {key: value for key, value in _metadata(record).items() if key not in _SHOWN_ELSEWHERE}
+    return RunView(
+        workflow_id=record["workflow_id"],
+        execute_id=record["execute_id"],
+        status=status,
+        create_time=began,
+        update_time=record["update_time"],
+        took=took,
+        tokens=tokens(record["usage"]).total,
+        headline=headline_of(reader.say, record, took),
+        proof=proof_of(reader.say, record),
+        explanation=explanation(reader.say, record["error_code"]) if status == "failed" else None,
+        question=question_of(interrupt_of(record)) if status == "interrupted" else None,
+        waterfall=waterfall,
+        nodes=tree_of(whole.child("node_execute_status", nodes), limits=_SMALL) if nodes and not waterfall else None,
+        input=tree_of(whole.child("input_parameters", record["input_parameters"])),
+        output=None if output is None else tree_of(whole.child("output", output)),
+        metadata=tree_of(whole.child("metadata", metadata), limits=_SMALL) if others else None,
+        is_trimmed=record["is_output_trimmed"] is True,
+        debug_page=_debug_page(record, reader.now),
+        facts=_facts(record),
+        size=len(body),
+        edited=edited(record, _LARGEST_EDITED),
+        notes=_notes(known, _metadata(record).get("note")),
+    )
+
+
+def _notes(facts: Facts, note: object) -> Notes:
+    rating = facts.rating if facts.rating in RATINGS else 0
+    return Notes(facts.tags, note if isinstance(note, str) else "", rating or 0, facts.pinned)
+
+
+def edited(record: Record, most: int) -> str | None:
+    """The input as JSON text to be edited; ``None`` where it is longer than *most* bytes."""
+    try:
+        text = orjson.dumps(record["input_parameters"], option=orjson.OPT_INDENT_2)
+    except TypeError:  # an integer of more than 64 bits
+        return None
+    return text.decode() if len(text) <= most else None
+
+
+def _facts(record: Record) -> tuple[Fact, ...]:
+    """What is known of the run; what is not known is not there."""
+    metadata, mode, usage = _metadata(record), record["run_mode"], tokens(record["usage"])
+    facts = (
+        Fact("execute_id", record["execute_id"], "id"),
+        Fact("workflow_id", record["workflow_id"], "id"),
+        Fact("coze_execute_id", metadata.get(UPSTREAM_KEY), "id"),
+        Fact("log_id", metadata.get("log_id"), "id"),
+        Fact("bot_id", record["bot_id"], "id"),
+        Fact("conversation_id", record["conversation_id"], "id"),
+        Fact("connector_uid", record["connector_uid"], "id"),
+        Fact("connector_id", record["connector_id"], "id"),
+        Fact("account", metadata.get("account")),
+        Fact("caller", _caller(metadata.get("caller"))),
+        Fact("create_time", record["create_time"], "time"),
+        Fact("update_time", record["update_time"], "time"),
+        Fact("run_mode", mode if mode in _MODES else None),
+        Fact("tokens", None if usage.total is None else usage),
+        Fact("error_code", record["error_code"]),
+    )
+    return tuple(
+        fact if fact.kind == "time" or not isinstance(fact.value, str) else _shortened(fact)
+        for fact in facts
+        if fact.value not in (None, "")
+    )
+
+
+def _caller(caller: object) -> str | None:
+    """The program that called, with its version, as far as it has said."""
+    if isinstance(caller, dict):
+        said = (caller.get(key) for key in ("name", "version", "language", "system"))
+        return " ".join(part for part in said if isinstance(part, str)) or None
+    return caller if isinstance(caller, str) else None
+
+
+def _shortened(fact: Fact) -> Fact:
+    # An id is copied whole; one that is longer than an id can be is none.
+    return fact if fact.kind == "id" else Fact(fact.name, one_line(fact.value, _LONGEST_FACT), fact.kind)
+
+
+def _debug_page(record: Record, now: int) -> DebugPage | None:
+    address = web_link(record["debug_url"])
+    if address is None:
+        return None
+    until = record["create_time"] + DEBUG_PAGE_LIVES
+    return DebugPage(address, urlsplit(address).hostname or "", until, now > until)
+
+
+def _metadata(record: Record) -> dict[str, Any]:
+    return record["metadata"] if isinstance(record["metadata"], dict) else {}

@@ -1,0 +1,12 @@
+// Starts what each page needs; every part also works when another one fails to.
+import { startCopying } from "./copying.js";
+import { startKeys } from "./keys.js";
+import { startList } from "./list.js";
+import { startLive } from "./live.js";
+import { startSwitcher } from "./switcher.js";
+import { startTimes } from "./times.js";
+import { startTrees } from "./trees.js";
+
+for (const start of [startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive]) {
+  start();
+}

@@ -1,0 +1,135 @@
+"""How things are shown to people, in a terminal and on the page: durations, tokens, and text made harmless. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+_SECOND: Final = 1_000
+_MINUTE: Final = 60_000
+_HOUR: Final = 3_600_000
+_DAY: Final = 86_400_000
+
+_BREAKS: Final = frozenset("\n\t")
+_DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Marks that reverse the direction of what follows, so that text reads as something that it is not."""
+
+_HARMLESS: Final[dict[int, str]] = (
+    {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in _BREAKS}
+    | {0x7F: "\u2421"}
+    | {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *_DIRECTIONS, *range(0xD800, 0xE000))}
+)
+
+
+def visible(text: str) -> str:
+    """*text* without what a terminal or a browser would obey: control characters are shown instead.
+
+    Line breaks and tabs stay. Everything else below a space becomes its picture (``␛``), and C1 controls, marks that
+    reverse the direction of text and halves of surrogate pairs become escapes (``\\u009b``).
+    """
+    return text.replace("\r\n", "\n").translate(_HARMLESS)
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """*text* on one line, harmless, cut with ``…`` after *most* characters."""
+    line = " ".join(visible(text[: most * 4]).split())
+    return line if len(line) <= most and len(text) <= most * 4 else line[: most - 1] + "…"
+
+
+def duration(milliseconds: int) -> str:
+    """``840 ms``, ``12.4 s``, ``3 min 07 s``, ``2 h 05 min``, ``3 d 04 h``."""
+    tenths = milliseconds // 100
+    if milliseconds < _SECOND:
+        return f"{max(0, milliseconds)} ms"
+    if milliseconds < _MINUTE:
+        return f"{tenths // 10}.{tenths % 10} s"
+    if milliseconds < _HOUR:
+        return f"{milliseconds // _MINUTE} min {milliseconds % _MINUTE // _SECOND:02d} s"
+    if milliseconds < _DAY:
+        return f"{milliseconds // _HOUR} h {milliseconds % _HOUR // _MINUTE:02d} min"
+    return f"{milliseconds // _DAY} d {milliseconds % _DAY // _HOUR:02d} h"
+
+
+def duration_ms(record: dict[str, Any], now: int) -> int:
+    """How long a run took, in milliseconds; of one that goes on, how long it has at *now*."""
+    end = now if record["execute_status"] == "running" else record["update_time"]
+    return max(0, int(end) - int(record["create_time"]))
+
+
+class Tokens(NamedTuple):
+    """What a usage says, as far as it says it."""
+
+    total: int | None = None
+    read: int | None = None
+    written: int | None = None
+
+
+def tokens(usage: object) -> Tokens:
+    """The tokens in a record's ``usage``, whose keys Coze and older deployments name differently."""
+    if not isinstance(usage, dict):
+        return Tokens()
+
+    def count(*names: str) -> int | None:
+        found = (usage.get(name) for name in names)
+        return next((value for value in found if isinstance(value, int) and not isinstance(value, bool)), None)
+
+    read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
+    total = count("token_count", "tokens", "total_tokens")
+    if total is None and read is not None and written is not None:
+        total = read + written
+    return Tokens(total, read, written)
+
+
+def grouped(number: int | None) -> str:
+    """``12 345``, in groups that any tool can put together again; nothing for ``None``."""
+    return "" if number is None else f"{number:,}".replace(",", " ")
+
+
+def as_text(value: object) -> str:
+    """A value of a record as people read it: text as it is, everything else as indented JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def error_text(record: dict[str, Any]) -> str:
+    """A record's error message with its code, as far as there are any."""
+    message, code = record["error_message"], record["error_code"]
+    said = "" if message is None else as_text(message)
+    if code in (None, "", 0) or str(code) in said:
+        return said
+    return f"{said} ({code})".strip()
+
+
+def gist(record: dict[str, Any], most: int) -> str:
+    """What a run came to, in one short line: its error, else its question, else its output."""
+    if error := error_text(record):
+        return one_line(error, most)
+    output, metadata = record["output"], record["metadata"]
+    interrupt = metadata.get("interrupt") if isinstance(metadata, dict) else None
+    if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
+        output = question_text(interrupt) or output
+    if output is None:
+        return ""
+    if isinstance(output, dict) and isinstance(only := output.get("output"), str):
+        output = only
+    return one_line(output if isinstance(output, str) else orjson.dumps(output).decode(), most)
+
+
+def question_text(interrupt: Mapping[str, Any]) -> str:
+    """What an interrupt asks, which Coze packs into JSON once or twice (coze-protocol 1.7); nothing for a form."""
+    data = interrupt.get("data")
+    if not isinstance(data, str):
+        return ""
+    content = _parsed(data)
+    content = content.get("content") if isinstance(content, dict) else data
+    inner = _parsed(content) if isinstance(content, str) else content
+    if isinstance(inner, dict):
+        inner = inner.get("question") or inner.get("content")
+        return one_line(inner, 500) if isinstance(inner, str) else ""
+    return one_line(content, 500) if isinstance(content, str) and not isinstance(inner, list) else ""
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None
