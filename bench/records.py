@@ -146,6 +146,12 @@ def runs(count: int, *, workflows: int = 100, seed: int = 1, vocabulary: int = 0
         yield writer.run(number, workflows)
 
 
+def nouns(*, chinese: bool, vocabulary: int = 0) -> list[str]:
+    """The nouns of a language, the most frequent first."""
+    written = (_ZH_NOUNS if chinese else _EN_NOUNS)[vocabulary].split()
+    return [*written, *islice(_more_nouns(chinese, vocabulary), _MOST_NOUNS - len(written))]
+
+
 def _more_nouns(chinese: bool, vocabulary: int) -> Iterator[str]:
     """Nouns that are put together, the short ones first, each kind in an order that only *vocabulary* decides."""
     roots = list(_ZH_ROOTS) if chinese else _EN_ROOTS.split()
@@ -163,11 +169,9 @@ class _Writer:
     def __init__(self, chance: random.Random, vocabulary: int) -> None:
         self._chance = chance
         self._words = {
-            True: [part[vocabulary].split() for part in (_ZH_NOUNS, _ZH_VERBS, _ZH_ADJECTIVES)],
-            False: [part[vocabulary].split() for part in (_EN_NOUNS, _EN_VERBS, _EN_ADJECTIVES)],
+            chinese: [nouns(chinese=chinese, vocabulary=vocabulary), *(part[vocabulary].split() for part in parts)]
+            for chinese, parts in ((True, (_ZH_VERBS, _ZH_ADJECTIVES)), (False, (_EN_VERBS, _EN_ADJECTIVES)))
         }
-        for chinese, (nouns, _, _) in self._words.items():
-            nouns.extend(islice(_more_nouns(chinese, vocabulary), _MOST_NOUNS - len(nouns)))
 
     def run(self, number: int, workflows: int) -> Run:
         """The run with this number."""

@@ -5,12 +5,14 @@ on; ``page_bytes``, ``detail_bytes``, ``select``, ``find_execution`` and the res
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, cast
 
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage
 from execution_history.finding import FilterValue, HistoryPage, keyword_filter, page_of, with_workflow
+from execution_history.hits import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query import (
     IndexReach,
     RecordFilter,
@@ -22,6 +24,7 @@ from execution_history.query import (
 )
 from execution_history.record import ExecutionRecord, check_identifier
 from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
+from execution_history.text import parse_search
 
 MAX_PAGE_SIZE: Final = 100
 
@@ -99,6 +102,36 @@ class HistoryReading:
         """
         await self.store.open()
         return await self.store.select(query)
+
+    async def search(
+        self,
+        text: str,
+        *,
+        record_filter: RecordFilter | None = None,
+        size: int = 20,
+        cursor: str | None = None,
+        is_ranked: bool = False,
+    ) -> SearchPage:
+        """One page of the records that have *text*, newest first, with the places where they have it.
+
+        Args:
+            text: what is looked for, in the words of :mod:`execution_history.text.terms`.
+            record_filter: which records; its own text is not looked at.
+            size: how many hits, 1 to 100.
+            cursor: the ``next`` of the page before.
+            is_ranked: the best of the hundred newest hits first instead; then there is one page only.
+
+        Raises:
+            InvalidQuery: the text cannot be searched for, text search is switched off, or the cursor belongs to
+                another question.
+            StoreError: the store could not be read.
+        """
+        search = parse_search(text)
+        wanted = replace(record_filter or RecordFilter(), text=text)
+        query = RecordQuery(filter=wanted, size=size, after=cursor)
+        if is_ranked:
+            return best_of(await self.select(replace(query, size=RANKED)), search, size)
+        return page_of_hits(await self.select(query), search)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """What can be counted of the records that *query* asks for; see its fields.

@@ -27,6 +27,7 @@ _SINGLES: Final = (
     (0x31A0, 0x31BF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xA000, 0xA48C), (0xA960, 0xA97C),
     (0xAC00, 0xD7FB), (0xF900, 0xFAFF), (0x1F000, 0x1FAFF), (0x20000, 0x3FFFD),
 )  # fmt: skip
+_BASIC_PLANE: Final = 0x10000
 _LETTERS_END: Final = 0x1F000  # no script stands beyond it but singles
 _INVISIBLE: Final = (
     (0xAD, 0xAD), (0x180E, 0x180E), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064), (0xFE00, 0xFE0F),
@@ -74,8 +75,9 @@ def patterns() -> Patterns:
 
 
 def _separators() -> Iterator[int]:
-    singles = {code for first, last in _SINGLES if first < _LETTERS_END for code in range(first, last + 1)}
-    for code in range(ord(BREAK) + 1, _LETTERS_END):
+    """Of the rare scripts above the basic plane all are letters: regular expressions are slow with ranges there."""
+    singles = {code for first, last in _SINGLES if last < _BASIC_PLANE for code in range(first, last + 1)}
+    for code in range(ord(BREAK) + 1, _BASIC_PLANE):
         if code not in singles and not chr(code).isalnum() and unicodedata.category(chr(code))[0] != "M":
             yield code
     beyond = [last for _, last in _SINGLES if last >= _LETTERS_END]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final
 
-from execution_history.text.characters import patterns
+from execution_history.text.characters import BREAK, patterns
 from execution_history.text.terms import Atom, Search, Term
 
 _LONGEST_WHOLE: Final = 24
@@ -27,7 +27,6 @@ _LONGEST_REMEMBERED: Final = 32
 _MOST_REMEMBERED: Final = 50_000
 _MOST_TOKENS: Final = 48
 _PIECE: Final = 65_536
-_FIRST_SINGLE: Final = "\u1100"
 _INSIDE: Final = 3
 _LONGER: Final = 4
 
@@ -46,12 +45,13 @@ class Tokens:
         """The tokens of a folded text with spaces between them; some may be there twice."""
         words: set[str] = set()
         singles: set[str] = set()
+        kinds = patterns()
         for piece in _pieces(searched):
             if piece.isascii():
                 words.update(piece.translate(_SPACED).split())
             else:
-                for atom in patterns().atoms.findall(piece):
-                    (singles if _is_singles(atom) else words).add(atom)
+                words.update(kinds.letters.findall(piece))
+                singles.update(kinds.singles.findall(piece))
         tokens = [self._words[word] for word in words]
         if singles:
             runs = " ".join(singles)
@@ -79,18 +79,15 @@ class _Words(dict[str, str]):
         return tokens
 
 
-def _is_singles(atom: str) -> bool:
-    return atom[0] >= _FIRST_SINGLE and patterns().singles.match(atom) is not None
-
-
 def _pieces(text: str) -> Iterator[str]:
-    """*text* in pieces that end where a word does, so that a very long one is not taken apart at once."""
-    begin = 0
-    while begin < len(text):
-        end = _SEPARATOR.search(text, begin + _PIECE) if len(text) > begin + _PIECE else None
-        stop = len(text) if end is None else end.start()
-        yield text[begin:stop]
-        begin = stop
+    """*text* in pieces that end where a word does: its texts, and of a very long one some at a time."""
+    for part in text.split(BREAK):
+        begin = 0
+        while begin < len(part):
+            end = _SEPARATOR.search(part, begin + _PIECE) if len(part) > begin + _PIECE else None
+            stop = len(part) if end is None else end.start()
+            yield part[begin:stop]
+            begin = stop
 
 
 @dataclass(frozen=True, slots=True)
