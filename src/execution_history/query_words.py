@@ -1,5 +1,7 @@
 """Filters as people and programs write them: ``status=failed``, ``since=2h``, ``min_duration=1.5s``. Pure.
 
+``FILTER_WORDS`` is this table for what generates options and documentation from it:
+
 | name | values |
 |---|---|
 | ``workflow`` | a workflow id; repeatable |
@@ -41,6 +43,7 @@ _DATE_LENGTH: Final = len("2026-11-01")
 _MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
 _LAST_TIME: Final = 253_402_300_799_999
 _LARGEST: Final = 2**62
+_LIKENESS: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,22 @@ class _Setting:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """What a name sets in a filter: its field, how its text is read, and whether it takes several values."""
+    """What a name sets in a filter: its field, how its text is read, what it means and how many values it takes."""
 
     field: str
     read: Callable[[str, str, _Setting], Any]
+    meaning: str
     several: Literal["no", "repeated", "commas"] = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterWord:
+    """A filter as it is offered: its name, what it means in English, whether it is repeatable, or true or false."""
+
+    name: str
+    meaning: str
+    is_repeatable: bool
+    is_flag: bool
 
 
 def filter_of(
@@ -88,6 +102,20 @@ def filter_of(
         read = tuple(word.read(name, value, setting) for value in values)
         fields[word.field] = read[0] if word.several == "no" else fields.get(word.field, ()) + read
     return RecordFilter(**fields)
+
+
+def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
+    """The time (ms) that ``since`` would mean by *value*, for the parameter *name*.
+
+    Raises:
+        InvalidQuery: it cannot be read as a time.
+    """
+    return _since(name, value.strip(), _Setting(now, zone))
+
+
+def nearest_filter(name: str) -> str | None:
+    """The filter that *name* is most likely a slip of; ``None`` where it is nothing like one."""
+    return next(iter(get_close_matches(name, _WORDS, n=1, cutoff=_LIKENESS)), None)
 
 
 def is_filter_word(name: str) -> bool:
@@ -177,29 +205,40 @@ def _time(name: str, value: str, setting: _Setting, of_day: time | None) -> int:
 
 
 _WORDS: Final[dict[str, _Word]] = {
-    "workflow": _Word("workflow_ids", _text, "repeated"),
-    "status": _Word("statuses", _status, "commas"),
-    "since": _Word("created_from", _since),
-    "until": _Word("created_before", _until),
-    "min_duration": _Word("duration_from", _duration),
-    "max_duration": _Word("duration_to", _duration),
-    "mode": _Word("run_modes", _mode, "commas"),
-    "bot": _Word("bot_ids", _text, "commas"),
-    "conversation": _Word("conversation_ids", _text, "commas"),
-    "account": _Word("accounts", _text, "repeated"),
-    "caller": _Word("callers", _text, "repeated"),
-    "error": _Word("error_codes", _text, "commas"),
-    "min_tokens": _Word("tokens_from", _integer),
-    "max_tokens": _Word("tokens_to", _integer),
-    "has_output": _Word("has_output", _flag),
-    "tag": _Word("tags", _text, "repeated"),
-    "pinned": _Word("pinned", _flag),
-    "min_rating": _Word("rating_from", _integer),
-    "max_rating": _Word("rating_to", _integer),
-    "upstream": _Word("upstream_ids", _text, "commas"),
-    "fingerprint": _Word("fingerprints", _text, "commas"),
-    "parent": _Word("parents", _text, "repeated"),
-    "id": _Word("execute_id_prefix", _text),
-    "where": _Word("conditions", lambda _name, value, _setting: parse_condition(value), "repeated"),
-    "q": _Word("text", _text),
-}
+    "workflow": _Word("workflow_ids", _text, "Runs of this workflow.", "repeated"),
+    "status": _Word(
+        "statuses", _status, "In this status: running, success, failed, interrupted or other; several with commas.",
+        "commas",
+    ),
+    "since": _Word("created_from", _since, "Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds."),
+    "until": _Word("created_before", _until, "Begun before then; a date alone includes its day."),
+    "min_duration": _Word("duration_from", _duration, "Took at least this long: 200ms, 1.5s, 2m or 1h."),
+    "max_duration": _Word("duration_to", _duration, "Took at most this long."),
+    "mode": _Word("run_modes", _mode, "Run this way: sync, stream or async; several with commas.", "commas"),
+    "bot": _Word("bot_ids", _text, "Run for this bot.", "commas"),
+    "conversation": _Word("conversation_ids", _text, "Run in this conversation.", "commas"),
+    "account": _Word("accounts", _text, "Run with this Coze account.", "repeated"),
+    "caller": _Word("callers", _text, "Called by this program.", "repeated"),
+    "error": _Word("error_codes", _text, "Ended with this error code.", "commas"),
+    "min_tokens": _Word("tokens_from", _integer, "Took at least so many tokens."),
+    "max_tokens": _Word("tokens_to", _integer, "Took at most so many tokens."),
+    "has_output": _Word("has_output", _flag, "Whether there is an output."),
+    "tag": _Word("tags", _text, "With this tag; given several times, with all of them.", "repeated"),
+    "pinned": _Word("pinned", _flag, "Whether it is pinned."),
+    "min_rating": _Word("rating_from", _integer, "Rated at least this, 1 to 5."),
+    "max_rating": _Word("rating_to", _integer, "Rated at most this."),
+    "upstream": _Word("upstream_ids", _text, "With this id at Coze.", "commas"),
+    "fingerprint": _Word("fingerprints", _text, "Failed in this way, as the statistics name it.", "commas"),
+    "parent": _Word("parents", _text, "Begun within this run.", "repeated"),
+    "id": _Word("execute_id_prefix", _text, "Whose execute id begins so."),
+    "where": _Word(
+        "conditions", lambda _name, value, _setting: parse_condition(value),
+        'Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.', "repeated",
+    ),
+    "q": _Word("text", _text, 'With these words: timeout, "out of memory", time*, 北京, -retry.'),
+}  # fmt: skip
+
+FILTER_WORDS: Final = tuple(
+    FilterWord(name, word.meaning, word.several != "no", word.read is _flag) for name, word in _WORDS.items()
+)
+"""Every filter there is; what HTTP documents and the command line offers is made from it."""

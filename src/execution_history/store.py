@@ -18,7 +18,7 @@ smaller one can still appear. Of a record that changed several times only the la
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -202,3 +202,11 @@ class Located(Protocol):
     @property
     def location(self) -> str:
         """Its name, the same in every process of this machine."""
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A store that tells when it was changed through it, so that whoever follows its change feed need not look."""
+
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have *call* called after each change, soon, from any thread; it must be quick. The result ends that."""

@@ -2,7 +2,7 @@
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -12,6 +12,7 @@ from execution_history.query import IndexReach, RecordQuery, Selection, Statisti
 from execution_history.record import STATUSES, Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores import memory_selection
+from execution_history.stores.watchers import Watchers
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class MemoryStore:
         self._revision = 0
         self._sequence = 0
         self._closed = False
+        self._watchers = Watchers()
 
     async def open(self) -> None:
         """Nothing has to be opened."""
@@ -234,6 +236,10 @@ class MemoryStore:
         """See :meth:`HistoryStore.health`."""
         return StoreHealth(("The store is closed.",) if self._closed else ())
 
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        """See :class:`~execution_history.store.Watched`."""
+        return self._watchers.add(call)
+
     def _all_records(self) -> list[tuple[bytes, int]]:
         with self._lock:
             self._check_open()
@@ -256,10 +262,12 @@ class MemoryStore:
             self._sequence += 1
         workflow.put(_Entry(document, old.sequence if old else self._sequence, self._revision))
         workflow.updated_at = max(workflow.updated_at, document.update_time)
+        self._watchers.tell()
 
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
         self._deleted.append(Change(self._revision, "delete", workflow_id, execute_id))
+        self._watchers.tell()
 
 
 def _summary(workflow_id: str, workflow: _Workflow) -> WorkflowSummary:

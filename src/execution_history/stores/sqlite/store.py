@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.transaction import WriteTransaction
 from execution_history.stores.sqlite.writer import Writer
+from execution_history.stores.watchers import Watchers
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -78,6 +79,7 @@ class SQLiteStore:
         self._closed = False
         self._left_for_fork = False
         self._opening = threading.Lock()
+        self._watchers = Watchers()
 
     @property
     def location(self) -> str:
@@ -101,13 +103,16 @@ class SQLiteStore:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
         await self._writer.submit(lambda t: t.create(document), record, size=len(document.body), bounded=True)
+        self._watchers.tell()
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
-        return await self._writer.submit(
+        updated = await self._writer.submit(
             lambda t: t.update(workflow_id, execute_id, change), record, size=change.size(), bounded=True
         )
+        self._watchers.tell()
+        return updated
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """See :meth:`HistoryStore.merge`; every five hundred records are one transaction."""
@@ -118,6 +123,7 @@ class SQLiteStore:
             added += report.added
             replaced += report.replaced
             unchanged += report.unchanged
+            self._watchers.tell()
         if settle:
             await self.flush()
         return MergeReport(added, replaced, unchanged)
@@ -165,11 +171,15 @@ class SQLiteStore:
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """See :meth:`HistoryStore.delete`."""
         record = (workflow_id, execute_id)
-        return await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), record, tidies=True)
+        is_deleted = await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), record, tidies=True)
+        self._watchers.tell()
+        return is_deleted
 
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
-        return await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), tidies=True)
+        is_cleared = await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), tidies=True)
+        self._watchers.tell()
+        return is_cleared
 
     async def workflows(self) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""
@@ -200,6 +210,10 @@ class SQLiteStore:
         except StoreError as error:
             return StoreHealth((str(error),))
         return StoreHealth(self._parts.faces.problems())
+
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        """See :class:`~execution_history.store.Watched`."""
+        return self._watchers.add(call)
 
     @property
     def _parts(self) -> _Opened:
@@ -241,6 +255,7 @@ class SQLiteStore:
         """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
         if is_child:
             self._opening = threading.Lock()
+            self._watchers = Watchers()  # those of the parent live there
         else:
             self._opening.release()
 
