@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from execution_history.coze import CozeRunner, Reconciler
 from execution_history.service import ExecutionHistoryService
+from execution_history.web.api.finding import add_finding
 from execution_history.web.api.history import add_deleting, add_reading
 from execution_history.web.api.resuming import add_resuming
 from execution_history.web.api.route import HistoryRoute
@@ -36,6 +37,7 @@ def history_router(
         prefix: what every path begins with.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
+    add_finding(router, service)
     add_reading(router, service)
     add_deleting(router, service)
     add_running(router, runner)
