@@ -8,7 +8,8 @@ from starlette.responses import Response
 from execution_history.comparing import Run, compare_executions, compare_with_last_success
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
-from execution_history.web.api.schemas import FINDING, ComparisonAnswer, ExecuteId, WorkflowId
+from execution_history.web.api.reports import ComparisonAnswer
+from execution_history.web.api.schemas import FINDING, ExecuteId, WorkflowId
 
 LAST_SUCCESS: Final = "last_success"
 

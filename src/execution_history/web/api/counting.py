@@ -15,7 +15,8 @@ from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
 from execution_history.web.api.finding import reach_of
 from execution_history.web.api.questions import Pairs, documented, words_of
-from execution_history.web.api.schemas import FINDING_HISTORY, StatisticsAnswer, WorkflowId
+from execution_history.web.api.reports import StatisticsAnswer
+from execution_history.web.api.schemas import FINDING_HISTORY, WorkflowId
 
 _OTHERS: Final = frozenset({"bucket", "zone", "new_since", "account_id"})
 

@@ -1,7 +1,7 @@
 """What people note about runs, and deleting several at once."""
 
 import asyncio
-from itertools import batched
+from itertools import islice
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -10,20 +10,17 @@ from starlette.responses import Response
 from execution_history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
-from execution_history.web.api.schemas import (
+from execution_history.web.api.reports import (
     CHANGING,
-    AccountId,
     AnnotateRequest,
     AnnotationReportAnswer,
     AnnotationRequest,
     DeleteReportAnswer,
     DeleteRequest,
-    ExecuteId,
-    ExecutionAnswer,
     ExecutionName,
     TagChange,
-    WorkflowId,
 )
+from execution_history.web.api.schemas import AccountId, ExecuteId, ExecutionAnswer, WorkflowId
 
 _AT_ONCE: Final = 64
 
@@ -78,7 +75,8 @@ def _add_several(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def delete_several(request: DeleteRequest) -> Response:
         """Remove the records. Those that are not there are reported; the call can be repeated."""
         deleted, missing = 0, []
-        for group in batched(_keys(request.executions), _AT_ONCE):
+        remaining = iter(_keys(request.executions))
+        while group := list(islice(remaining, _AT_ONCE)):
             # At once, because the store commits in groups what comes at once.
             calls = [service.delete_execution_record(*key) for key in group]
             for key, is_deleted in zip(group, await asyncio.gather(*calls), strict=True):
