@@ -37,7 +37,10 @@ _NAMES: Final = {
 }
 _ZIP: Final = ("runs.zip", "application/zip")
 _IMPORTED: Final = ("jsonl", "json", "zip")
-_EXPORTING: Final[Responses] = {200: {"description": "The records.", "content": {}}, **FINDING_HISTORY}
+_CONTENTS: Final = {
+    media_type: {"schema": {"type": "string", "format": "binary"}} for _, media_type in (*_NAMES.values(), _ZIP)
+}
+_EXPORTING: Final[Responses] = {200: {"description": "The records.", "content": _CONTENTS}, **FINDING_HISTORY}
 
 Format = Annotated[
     str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
