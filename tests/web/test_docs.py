@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from execution_history.query_words import FILTER_WORDS
 from execution_history.record import KEYS
+from execution_history.web.api.questions import HISTORY_WORDS
 from execution_history.web.api.schemas import Execution
 from tests.web.conftest import Served
 
@@ -48,7 +50,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         assert operation["description"]
         assert all(parameter["description"] for parameter in operation.get("parameters", ()))
         assert all(answer["description"] and answer["content"] for answer in operation["responses"].values())
-    assert {"page_size", "page_index", "workflow_id", "account_id"} == {
+    filters = {word.name for word in FILTER_WORDS} - {"workflow"}
+    assert {"page_size", "page_index", "workflow_id", "account_id", *HISTORY_WORDS, *filters} == {
         parameter["name"] for parameter in operations["get", history]["parameters"]
     }
     assert ["text/event-stream"] == list(
