@@ -247,6 +247,16 @@ class Following:
         self._reset: LiveEvent | None = None
 
     async def __aenter__(self) -> Self:
+        """See :meth:`begin`."""
+        await self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.end()
+
+    async def begin(self) -> None:
         """Begin to listen.
 
         Raises:
@@ -259,11 +269,9 @@ class Following:
             # The listener has seen more than there is: this is another history, or an older copy of it.
             self.revision = newest
             self._reset = LiveEvent("reset", newest)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def end(self) -> None:
+        """Listen no more."""
         await self._feed.leave(self._wanted)
 
     @property
