@@ -44,6 +44,7 @@ class Annotation:
         note: the note, at most 64 KiB of UTF-8; an empty one removes it.
         rating: 1 to 5; 0 removes it.
         pinned: whether the run is pinned.
+        tags: these tags and no others, in the place of adding and removing; none takes all away.
 
     Raises:
         InvalidInput: one of them is something else; the message says which and what it may be.
@@ -54,17 +55,22 @@ class Annotation:
     note: str | None = None
     rating: int | None = None
     pinned: bool | None = None
+    tags: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("add_tags", "remove_tags"):
+        for name in ("add_tags", "remove_tags", "tags"):
             tags = getattr(self, name)
+            if tags is None and name == "tags":
+                continue
             if isinstance(tags, str) or not isinstance(tags, Iterable):
                 raise InvalidInput(f"{name} is a list of texts, not {type(tags).__name__}.")
             object.__setattr__(self, name, tuple(dict.fromkeys(_tag(tag) for tag in tags)))
         if both := set(self.add_tags) & set(self.remove_tags):
             raise InvalidInput(f"The tag {min(both)!r} is to be added and removed at once.")
-        if len(self.add_tags) > MOST_TAGS:
-            raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; these are {len(self.add_tags)}.")
+        if self.tags is not None and (self.add_tags or self.remove_tags):
+            raise InvalidInput("Tags are either set as a whole, or added and removed.")
+        if (most := max(len(self.add_tags), len(self.tags or ()))) > MOST_TAGS:
+            raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; these are {most}.")
         _check_note(self.note)
         if self.rating is not None and (type(self.rating) is not int or self.rating not in (0, *RATINGS)):
             raise InvalidInput(f"A rating is a whole number from 1 to 5, or 0 to remove it, not {self.rating!r}.")
@@ -184,10 +190,13 @@ async def _annotate(
 def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
     """The metadata that have to change for *annotation* to be noted."""
     wanted: dict[str, object] = {}
-    if annotation.add_tags or annotation.remove_tags:
+    if annotation.add_tags or annotation.remove_tags or annotation.tags is not None:
         before = _kept_tags(kept.get("tags"))
-        after = [tag for tag in before if tag not in annotation.remove_tags]
-        after += [tag for tag in annotation.add_tags if tag not in after]
+        if annotation.tags is None:
+            after = [tag for tag in before if tag not in annotation.remove_tags]
+            after += [tag for tag in annotation.add_tags if tag not in after]
+        else:
+            after = list(annotation.tags)
         if len(after) > MOST_TAGS:
             raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; this one would have {len(after)}.")
         if after != before:

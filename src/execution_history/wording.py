@@ -5,6 +5,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from execution_history.record import ENDED_KEY
+
 _SECOND: Final = 1_000
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
@@ -52,7 +54,9 @@ def duration(milliseconds: int) -> str:
 
 def duration_ms(record: dict[str, Any], now: int) -> int:
     """How long a run took, in milliseconds; of one that goes on, how long it has at *now*."""
-    end = now if record["execute_status"] == "running" else record["update_time"]
+    metadata = record.get("metadata")
+    ended = metadata.get(ENDED_KEY) if isinstance(metadata, dict) else None
+    end = now if record["execute_status"] == "running" else ended if isinstance(ended, int) else record["update_time"]
     return max(0, int(end) - int(record["create_time"]))
 
 

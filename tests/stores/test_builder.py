@@ -17,7 +17,9 @@ from execution_history.stores.sqlite.face import faces as faces_module
 from execution_history.stores.sqlite.face import rebuild as rebuild_module
 from execution_history.stores.sqlite.face import slices
 from execution_history.stores.sqlite.face.file import FaceFile
+from execution_history.stores.sqlite.face.fresh import write_new
 from execution_history.stores.sqlite.face.job import copy_before
+from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.queries import migrations, query
 from tests.records import change, document
 
@@ -84,6 +86,22 @@ def test_catching_up_reads_what_changed_and_not_the_whole_store() -> None:
         plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query(name)}", (1, "w"))]
         assert plan[0].startswith("SEARCH")
     connection.close()
+
+
+def test_new_slack_has_room_for_what_is_copied_last(tmp_path: Path) -> None:
+    """Also where the newest records are most of the file."""
+    bodies = [document(f"e{number}", now=number, parameters={"t": "x" * 3_000}).body for number in range(100, 0, -1)]
+    write_new(tmp_path / "old", Header("w", 100, 1, 1, 0), bodies, 0)
+    old = FaceFile(tmp_path / "old")
+    begin = rebuild_module.boundary(old, 250_000)
+    rebuild_module.build_from_file(tmp_path / "new", old, begin)
+    new = FaceFile(tmp_path / "new")
+    copy_before(old, old.header.newest_at, begin, new)
+    new.finish(100, 1, 1)
+    assert [orjson.loads(body) for body in bodies] == json.loads((tmp_path / "new").read_bytes())["histories"]
+    assert new.slack >= 64 * 1024
+    old.close()
+    new.close()
 
 
 async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

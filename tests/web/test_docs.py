@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from execution_history.query_words import FILTER_WORDS
 from execution_history.record import KEYS
+from execution_history.web.api.questions import HISTORY_WORDS
 from execution_history.web.api.schemas import Execution
 from tests.web.conftest import Served
 
@@ -36,6 +38,10 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
+        ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"), ("get", "/coze/export"),
+        ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
+        ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
+        ("post", "/coze/import"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
     } == set(operations)  # fmt: skip
@@ -44,7 +50,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         assert operation["description"]
         assert all(parameter["description"] for parameter in operation.get("parameters", ()))
         assert all(answer["description"] and answer["content"] for answer in operation["responses"].values())
-    assert {"page_size", "page_index", "workflow_id", "account_id"} == {
+    filters = {word.name for word in FILTER_WORDS} - {"workflow"}
+    assert {"page_size", "page_index", "workflow_id", "account_id", *HISTORY_WORDS, *filters} == {
         parameter["name"] for parameter in operations["get", history]["parameters"]
     }
     assert ["text/event-stream"] == list(

@@ -2,7 +2,10 @@
 
 from typing import Final
 
+from execution_history.cli.chinese_questions import CHINESE_QUESTIONS
+
 CHINESE: Final[dict[str, str]] = {
+    **CHINESE_QUESTIONS,
     # 命令的用途。
     "help.app": "保存在本地磁盘上的 Coze 工作流执行历史。",
     "help.app.epilog": """\b
@@ -66,14 +69,6 @@ CHINESE: Final[dict[str, str]] = {
 \b
 示例：
   execution-history fetch 7321000000000000000 7432100000000000000
-""",
-    "help.list": """列出执行记录，最新的在前。
-
-\b
-示例：
-  execution-history list
-  execution-history list 7000000000000000002 --page 2
-  execution-history list --json | jq -r '.histories[].execute_id'
 """,
     "help.workflows": """列出有历史的工作流，以及各状态的次数和最近一次执行。
 

@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from execution_history.cli import listing, removing, showing
+from execution_history.cli.questions import add_questions
 from execution_history.cli.session import PROGRAM, DebugOption, JsonOption, Session, StoreOption
 from execution_history.cli.speech import Speech, language_of
-from execution_history.service import MAX_PAGE_SIZE
 
 app = typer.Typer(
     name=PROGRAM,
@@ -44,6 +44,9 @@ def _put_into_words(command: object, say: Speech) -> None:
     for parameter in getattr(command, "params", ()):
         if isinstance(parameter, (TyperOption, TyperArgument)) and parameter.help and say.knows(parameter.help):
             parameter.help = say.text(parameter.help)
+        panel = getattr(parameter, "rich_help_panel", None)
+        if isinstance(panel, str) and say.knows(panel):
+            parameter.rich_help_panel = say.text(panel)
     if isinstance(command, TyperGroup):
         for inner in command.commands.values():
             _put_into_words(inner, say)
@@ -180,22 +183,6 @@ def _fetch(
     session.perform(lambda: fetch_run(session, workflow_id, execute_id, account))
 
 
-@app.command("list", help="help.list")
-def _list(
-    context: typer.Context,
-    workflow_id: Annotated[str | None, typer.Argument(metavar="WORKFLOW_ID", help="argument.list_workflow")] = None,
-    page: Annotated[int, typer.Option(min=1, help="option.page")] = 1,
-    page_size: Annotated[
-        int, typer.Option(min=1, max=MAX_PAGE_SIZE, help="option.page_size")
-    ] = listing.DEFAULT_PAGE_SIZE,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
-    session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: listing.list_runs(session, workflow_id, page, page_size))
-
-
 @app.command("workflows", help="help.workflows")
 def _workflows(
     context: typer.Context, store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False
@@ -242,3 +229,6 @@ def _clear(
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(lambda: removing.clear_workflow(session, workflow_id, unasked=yes))
+
+
+add_questions(app)

@@ -2,7 +2,10 @@
 
 from typing import Final
 
+from execution_history.cli.english_questions import ENGLISH_QUESTIONS
+
 ENGLISH: Final[dict[str, str]] = {
+    **ENGLISH_QUESTIONS,
     # What the commands are for.
     "help.app": "The history of every Coze workflow run, kept on your own disk.",
     "help.app.epilog": """\b
@@ -66,14 +69,6 @@ Exit codes: 0 it succeeded, 1 it failed, 3 it asks again; the others as for ever
 \b
 Example:
   execution-history fetch 7321000000000000000 7432100000000000000
-""",
-    "help.list": """List runs, newest first.
-
-\b
-Examples:
-  execution-history list
-  execution-history list 7000000000000000002 --page 2
-  execution-history list --json | jq -r '.histories[].execute_id'
 """,
     "help.workflows": """List the workflows that have history, with counts and the last run.
 

@@ -1,5 +1,6 @@
 """The commands ``list`` and ``workflows``."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -52,7 +53,7 @@ async def list_runs(session: Session, workflow_id: str | None, page_index: int, 
         pages = -(-page.total // page_size)
         session.output.remark(session.say("list.past_end", page=page_index, pages=grouped(pages)))
     else:
-        for line in _run_lines(session, page, of_all=workflow_id is None):
+        for line in run_lines(session, page.documents, of_all=workflow_id is None):
             session.output.answer(line)
         _say_where(session, workflow_id, page, page_index, page_size)
     return ExitCode.SUCCESS
@@ -71,10 +72,10 @@ async def list_workflows(session: Session) -> ExitCode:
     return ExitCode.SUCCESS
 
 
-def _run_lines(session: Session, page: Page, *, of_all: bool) -> list[Text]:
+def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
     """A line for each run; two where the terminal is too narrow for one."""
     now, width = now_ms(), session.output.width
-    records = [orjson.loads(document) for document in page.documents]
+    records = [orjson.loads(document) for document in documents]
     facts = [
         _heads(session.say, of_all=of_all),
         *(_facts(session.say, record, now, of_all=of_all) for record in records),

@@ -18,7 +18,8 @@ _ENDING: Final = ("execute_status", "error_code", "error_message", "is_output_tr
 # What we note about the run itself rather than how it was set up, and what people note about it.
 _NOT_SETTINGS: Final = frozenset({
     "coze_execute_id", "log_id", "logid", "recorder", "proof", "transition", "interrupt", "ended_at", "tags", "note",
-    "rating", "pinned", "imported_from", "adopted_fields", "parent", "token", "cost", "resumed", "http_status",
+    "rating", "pinned", "imported_from", "adopted_fields", "parent", "root", "token", "cost", "http_status", "upstream",
+    "answers", "asked_upstream", "taken_over", "fetched_at", "missing_outputs", "recording_is_cut", "caller",
 })  # fmt: skip
 
 

@@ -3,18 +3,22 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer, detail_answer, page_answer
+from execution_history.web.api.finding import found
+from execution_history.web.api.questions import HISTORY_WORDS, asks_for_more, documented
 from execution_history.web.api.schemas import (
     FINDING,
+    FINDING_HISTORY,
     READING,
     AccountId,
     DoneAnswer,
     ExecuteId,
     ExecutionAnswer,
-    HistoryAnswer,
+    FoundAnswer,
     PageIndex,
     PageSize,
     WorkflowId,
@@ -47,12 +51,29 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         ]
         return answer({"success": True, "workflows": workflows, "total": len(workflows)})
 
-    @router.get(_PAGE, tags=["history"], summary="A page of history", response_model=HistoryAnswer, responses=READING)
+    @router.get(
+        _PAGE,
+        tags=["history"],
+        summary="A page of history",
+        response_model=FoundAnswer,
+        responses=FINDING_HISTORY,
+        openapi_extra=documented(*HISTORY_WORDS, workflow=False),
+    )
     async def get_workflow_history(
-        workflow_id: WorkflowId, page_size: PageSize = 20, page_index: PageIndex = 1, account_id: AccountId = "default"
+        request: Request,
+        workflow_id: WorkflowId,
+        page_size: PageSize = 20,
+        page_index: PageIndex = 1,
+        account_id: AccountId = "default",
     ) -> Response:
-        """The records of a workflow, newest first; a workflow without history has an empty page."""
+        """The records of a workflow, newest first; a workflow without history has an empty page.
+
+        With any of the filters, or an order, a cursor or a view, the answer has `total_is_exact` and `next_cursor` too.
+        """
         del account_id
+        pairs = request.query_params.multi_items()
+        if asks_for_more(pairs):
+            return await found(service, pairs, page_size, page_index, workflow_id)
         return page_answer(await service.page_bytes(workflow_id, page_size, page_index))
 
     @router.get(_RECORD, tags=["history"], summary="One record", response_model=ExecutionAnswer, responses=FINDING)

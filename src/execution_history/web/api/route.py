@@ -28,6 +28,8 @@ _KEPT: Final = re.compile(rb"%(2[Ff5])")
 class HistoryRoute(APIRoute):
     """A route of the API, the same wherever it is mounted."""
 
+    largest_body: int | None = LARGEST_BODY
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match *scope* by its undecoded path."""
         match, child = super().matches({**scope, "path": _careful_path(scope)})
@@ -41,7 +43,7 @@ class HistoryRoute(APIRoute):
     def get_route_handler(self) -> Any:  # noqa: ANN401 - FastAPI's own type is a coroutine it does not name
         """The handler, with every exception turned into an answer."""
         handle = super().get_route_handler()
-        takes_body = bool(self.methods and "POST" in self.methods)
+        takes_body = bool(self.methods and self.methods & {"POST", "PATCH"}) and self.largest_body is not None
 
         async def answered(request: Request) -> Response:
             try:
@@ -54,6 +56,12 @@ class HistoryRoute(APIRoute):
     def error_answer(self, request: Request, error: Exception) -> Response:
         """What a caller is answered instead of *error*."""
         return answer_error(request, error)
+
+
+class UploadRoute(HistoryRoute):
+    """One whose body is taken in as a stream, of any size."""
+
+    largest_body = None
 
 
 def _careful_path(scope: Scope) -> str:

@@ -11,7 +11,13 @@ from starlette.responses import Response
 
 from execution_history.coze import CozeRunner, Reconciler
 from execution_history.service import ExecutionHistoryService
+from execution_history.web.api.comparing import add_comparing
+from execution_history.web.api.counting import add_counting
+from execution_history.web.api.finding import add_finding
 from execution_history.web.api.history import add_deleting, add_reading
+from execution_history.web.api.live import add_live
+from execution_history.web.api.moving import add_moving
+from execution_history.web.api.noting import add_noting
 from execution_history.web.api.resuming import add_resuming
 from execution_history.web.api.route import HistoryRoute
 from execution_history.web.api.runs import add_running
@@ -36,7 +42,13 @@ def history_router(
         prefix: what every path begins with.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
+    add_live(router, service)
+    add_finding(router, service)
+    add_counting(router, service)
+    add_moving(router, service)
     add_reading(router, service)
+    add_comparing(router, service)
+    add_noting(router, service)
     add_deleting(router, service)
     add_running(router, runner)
     add_resuming(router, runner, reconciler)

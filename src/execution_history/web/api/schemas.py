@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from execution_history.service import MAX_PAGE_SIZE
 
 Responses = dict[int | str, dict[str, Any]]
+Parameters = list[dict[str, Any]]
 
 
 def _utf8(value: str) -> str:
@@ -85,6 +86,35 @@ class HistoryAnswer(BaseModel):
     histories: list[Execution] = Field(description="The records, newest first.")
     total: int = Field(description="How many records the workflow has.")
     has_more: bool = Field(description="Whether records follow this page.")
+
+
+class SnippetAnswer(BaseModel):
+    """A piece of a record's text that has what was searched for."""
+
+    field: str = Field(description="Where it is from, such as output or metadata.note.")
+    text: str
+    hits: list[tuple[int, int]] = Field(description="Begin and end of each hit in the text.")
+
+
+class Reach(BaseModel):
+    """How much of the history the answer covers."""
+
+    revision: int = Field(description="Everything up to here is in the answer.")
+    newest: int = Field(description="The newest there is.")
+
+
+class FoundAnswer(HistoryAnswer):
+    """A page of records that were asked for."""
+
+    histories: list[Execution] = Field(description="The records in the order asked for; summaries with view=summary.")
+    total: int = Field(description="How many there are; at least so many where total_is_exact is false.")
+    total_is_exact: bool = Field(default=True, description="Whether the total was counted to its end.")
+    next_cursor: str | None = Field(None, description="The cursor of the page behind this one.")
+    snippets: list[list[SnippetAnswer]] | None = Field(
+        None, description="With q: for each record, in the same order, where it has the text."
+    )
+    explain: list[str] | None = Field(None, description="With explain=true: how the records were found.")
+    reach: Reach | None = Field(None, description="There only while the index is behind the history.")
 
 
 class ExecutionAnswer(BaseModel):
@@ -167,6 +197,12 @@ def _errors(descriptions: dict[int, str]) -> Responses:
 READING: Final = _errors(
     {
         422: "A parameter is wrong; the message names it.",
+        503: "The store cannot be used now; the message says why.",
+    }
+)
+FINDING_HISTORY: Final = _errors(
+    {
+        422: "A filter, the order, the cursor or another parameter is wrong; the message names it.",
         503: "The store cannot be used now; the message says why.",
     }
 )

@@ -35,10 +35,13 @@ def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> Non
 
 
 def build_from_file(path: Path, face: FaceFile, begin: int) -> None:
-    """Write to *path* the part of *face* from the record at offset *begin* on, with new slack and gaps before it."""
+    """Write to *path* the part of *face* from the record at offset *begin* on, with new slack and gaps before it.
+
+    What stands before *begin* will need room too, so the slack is that much longer.
+    """
     head = face.header
     header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
-    _write(path, header, _pieces(face, begin), face.size - begin)
+    _write(path, header, _pieces(face, begin), face.size - begin, begin - head.newest_at)
 
 
 def boundary(face: FaceFile, distance: int) -> int:
@@ -49,8 +52,8 @@ def boundary(face: FaceFile, distance: int) -> int:
     return face.header.newest_at if found < 0 else at + found
 
 
-def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int) -> None:
-    slack = max(_LEAST_SLACK, size // 4)
+def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int, front: int = 0) -> None:
+    slack = max(_LEAST_SLACK, size // 4) + front
     header.newest_at = len(header.encode()) + slack
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

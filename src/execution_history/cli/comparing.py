@@ -1,0 +1,90 @@
+"""The command ``diff``: two runs, and where they differ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from rich.text import Text
+
+from execution_history.cli.exits import ExitCode
+from execution_history.cli.histories import open_history
+from execution_history.cli.session import Session
+from execution_history.cli.wording import grouped, local_time, one_line, visible
+from execution_history.compare import Comparison, Difference, Divergence, Measure
+from execution_history.comparing import Run, compare_executions, compare_with_last_success
+from execution_history.wording import duration
+
+_LONGEST_VALUE = 300
+_STYLES = {"removed": "red", "added": "green", "same": "dim"}
+
+
+async def diff_runs(session: Session, old: str, new: str | None, workflow_id: str | None) -> ExitCode:
+    """Show how a run differs from another, or, with one run, from the last success before it."""
+    async with open_history(session) as (service, _):
+        if new is None:
+            found = await compare_with_last_success(service.store, Run(old, workflow_id))
+        else:
+            found = await compare_executions(service.store, Run(old, workflow_id), Run(new, workflow_id))
+    if session.as_json:
+        session.output.document(found.to_json())
+    else:
+        _show(session, found)
+    return ExitCode.SUCCESS
+
+
+def _show(session: Session, found: Comparison) -> None:
+    say, answer = session.say, session.output.answer
+    for sign, run, style in (("−", found.old, "red"), ("+", found.new, "green")):
+        line = Text(f"{sign} {visible(run.execute_id)}", style=style)
+        answer(line.append(f"  {say(f'status.{run.status}')}  {local_time(run.create_time)}", style="default"))
+    answer(_measure(say("diff.duration"), found.duration, duration))
+    if found.tokens["total"].old is not None or found.tokens["total"].new is not None:
+        answer(_measure(say("diff.tokens"), found.tokens["total"], grouped))
+    if found.divergence is not None:
+        _show_divergence(session, found.divergence)
+    for name in ("ending", "input", "output", "settings"):
+        _show_part(session, name, getattr(found, name))
+    for sentence in found.left_out:
+        session.output.remark(sentence, style="yellow")
+    if found.is_same:
+        answer(say("diff.same"))
+
+
+def _measure(name: str, measure: Measure, shown: Any) -> str:  # noqa: ANN401 - a function from a number to a text
+    old, new = ("–" if each is None else shown(each) for each in (measure.old, measure.new))
+    ratio = "" if measure.ratio is None else f"  × {measure.ratio:.2f}"
+    return f"  {name}  {old} → {new}{ratio}"
+
+
+def _show_divergence(session: Session, divergence: Divergence) -> None:
+    session.output.answer()
+    titles = [one_line(title or "–", 60) for title in (divergence.old_title, divergence.new_title)]
+    node = titles[0] if titles[0] == titles[1] else " → ".join(titles)
+    said = session.say(f"diff.divergence.{divergence.kind}", position=divergence.position + 1, node=node)
+    session.output.answer(said, style="bold")
+    for sign, content, style in (("−", divergence.old_content, "red"), ("+", divergence.new_content, "green")):
+        if content:
+            session.output.answer(Text(f"  {sign} {one_line(content, _LONGEST_VALUE)}", style=style))
+
+
+def _show_part(session: Session, name: str, differences: Sequence[Difference]) -> None:
+    if not differences:
+        return
+    session.output.answer()
+    session.output.answer(session.say(f"diff.{name}"), style="bold")
+    for each in differences:
+        session.output.answer(Text(f"  {visible(each.path)}", style="bold"))
+        if each.text is not None:
+            line = Text("    ")
+            for edit in each.text:
+                line.append(visible(edit.text).replace("\n", "⏎"), style=_STYLES[edit.kind])
+            session.output.answer(line)
+            continue
+        if each.kind != "added":
+            session.output.answer(Text(f"    − {_value(each.old)}", style="red"))
+        if each.kind != "removed":
+            session.output.answer(Text(f"    + {_value(each.new)}", style="green"))
+
+
+def _value(value: object) -> str:
+    return one_line(orjson.dumps(value).decode(), _LONGEST_VALUE)

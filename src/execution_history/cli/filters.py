@@ -1,0 +1,64 @@
+"""The options that choose runs, made from the one table of filters that HTTP has too."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+
+from execution_history.clock import now_ms
+from execution_history.query import RecordFilter
+from execution_history.query_words import FILTER_WORDS, filter_of
+
+Filters = dict[str, list[str]]
+"""The filters of one call, by name."""
+
+_PANEL: Final = "panel.filters"
+_KEPT: Final = "filter_"
+
+
+def with_filters(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for every filter but those named; it receives them as its argument ``filters``.
+
+    Args:
+        without: the filters that the command offers in another way.
+    """
+    words = [word for word in FILTER_WORDS if word.name not in without]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def called(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - whatever typer passes on
+            given = {word.name: named.pop(_KEPT + word.name) for word in words}
+            filters = {name: _texts(value) for name, value in given.items() if value}
+            command(*arguments, **named, filters=filters)
+
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "filters"]
+        options = [_option(word.name, repeatable=word.is_repeatable) for word in words]
+        called.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        called.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
+        return called
+
+    return decorate
+
+
+def read_filters(filters: Filters, workflow_id: str | None = None) -> RecordFilter:
+    """The filter that the options ask for; times without an offset are this machine's.
+
+    Raises:
+        InvalidQuery: a value cannot be read.
+    """
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None  # noqa: S101 - a local time has one
+    return filter_of(filters, now=now_ms(), zone=zone, workflow_id=workflow_id)
+
+
+def _option(name: str, *, repeatable: bool) -> inspect.Parameter:
+    info = typer.Option(f"--{name.replace('_', '-')}", help=f"filter.{name}", rich_help_panel=_PANEL, metavar="…")
+    kind: Any = Annotated[list[str] | None, info] if repeatable else Annotated[str | None, info]
+    return inspect.Parameter(_KEPT + name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
+def _texts(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

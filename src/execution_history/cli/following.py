@@ -1,0 +1,57 @@
+"""The command ``follow``: what happens in a history, as it happens."""
+
+import asyncio
+from collections.abc import Sequence
+
+import orjson
+from rich.text import Text
+
+from execution_history.cli.exits import ExitCode
+from execution_history.cli.histories import open_history
+from execution_history.cli.listing import status_cell
+from execution_history.cli.session import Session
+from execution_history.cli.signals import stops_call
+from execution_history.cli.wording import duration, local_time, one_line, visible
+from execution_history.followers import LiveEvent, LiveFeed
+
+_LONGEST_LINE = 120
+_LONGEST_ID = 40
+
+
+async def follow_history(session: Session, since: int | None, workflow_ids: Sequence[str]) -> ExitCode:
+    """Tell every change until Ctrl-C, to programs as lines of JSON whose ``revision`` goes on with ``--since``."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that runs has one
+    async with open_history(session) as (service, place):
+        feed = LiveFeed(service.store)
+        try:
+            with stops_call(feed.end):
+                async with feed.follow(since, workflow_ids) as events:
+                    if not session.as_json:
+                        session.output.remark(session.say("follow.begun", store=place), style="dim")
+                    async for event in events:
+                        _tell(session, event)
+        finally:
+            await feed.aclose()
+    return ExitCode.SUCCESS
+
+
+def _tell(session: Session, event: LiveEvent) -> None:
+    if session.as_json:
+        session.output.json_line(orjson.loads(event.to_json()))
+        return
+    session.output.answer(_line(session, event))
+
+
+def _line(session: Session, event: LiveEvent) -> Text:
+    if event.kind == "reset":
+        return Text(session.say("follow.reset"), style="yellow")
+    name = f"{one_line(event.workflow_id or '', _LONGEST_ID)}  {visible(event.execute_id or '')}"
+    if event.summary is None:
+        return Text(session.say("follow.deleted"), style="dim").append(f"  {name}", style="default")
+    record = orjson.loads(event.summary)
+    status = status_cell(session.say, record["execute_status"])
+    line = Text(status.text, style=status.style)
+    line.append(f"  {local_time(record['update_time'])}  {name}  {duration(record['duration_ms'])}", style="default")
+    said = record.get("error_message") or record.get("output_line") or record.get("input_line") or ""
+    return line.append(f"  {one_line(str(said), _LONGEST_LINE)}", style="dim")

@@ -1,0 +1,152 @@
+"""The commands ``export`` and ``import``."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.filters import Filters, read_filters
+from execution_history.cli.histories import open_history, place_of
+from execution_history.cli.session import Session
+from execution_history.cli.wording import grouped, visible
+from execution_history.service import ExecutionHistoryService
+from execution_history.stores import store_at
+from execution_history.upkeep import (
+    DEFAULT_COLUMNS,
+    Export,
+    ExportFormat,
+    ImportReport,
+    Tell,
+    export_to_path,
+    export_to_stream,
+    import_history,
+    import_studio,
+)
+from execution_history.upkeep import Progress as Step
+
+_SHOWN_REFUSALS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What ``export`` was asked for; the target ``-`` is the standard output."""
+
+    workflow_id: str | None
+    filters: Filters
+    format: ExportFormat | None
+    target: str
+    columns: str | None
+    for_excel: bool
+    raw_cells: bool
+
+
+async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
+    """Write runs into a file, a folder or the standard output."""
+    kind = request.format or _format_of(session, request.target)
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
+    if request.columns is not None:
+        columns = tuple(column.strip() for column in request.columns.split(",") if column.strip())
+    export = Export(
+        format=kind,
+        wanted=read_filters(request.filters, request.workflow_id),
+        columns=columns,
+        defuse=not request.raw_cells,
+        mark=request.for_excel,
+    )
+    async with open_history(session) as (service, _):
+        if request.target == "-":
+            await export_to_stream(service.store, sys.stdout.buffer, export)
+            return ExitCode.SUCCESS
+        with _bar(session) as tell:
+            report = await export_to_path(service.store, Path(request.target), export, tell)
+    if session.as_json:
+        session.output.document({"target": request.target, "format": kind, **report.to_json()})
+    else:
+        done = session.say(
+            "export.done", records=grouped(report.records), size=decimal(report.size), target=visible(request.target)
+        )
+        session.output.remark(done)
+    return ExitCode.SUCCESS
+
+
+def _format_of(session: Session, target: str) -> ExportFormat:
+    """The format that a file's name tells."""
+    known: dict[str, ExportFormat] = {
+        ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".zip": "json", ".csv": "csv", ".parquet": "parquet",
+    }  # fmt: skip
+    if target == "-":
+        return "jsonl"
+    suffix = Path(target).suffix.lower()
+    if suffix not in known:
+        raise CommandFailed(session.say("error.format", target=target), ExitCode.WRONG_CALL)
+    return known[suffix]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What ``import`` was asked for."""
+
+    paths: Sequence[str]
+    from_studio: bool
+    nodes: str | None
+
+
+async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
+    """Merge files into the history, and tell what was taken and what was not."""
+    if request.from_studio and len(request.paths) != 1:
+        raise CommandFailed(session.say("error.studio"), ExitCode.WRONG_CALL)
+    settings = session.settings()
+    store = store_at(settings.store, json_files=settings.json_files, search=settings.search)
+    async with ExecutionHistoryService(store) as service:
+        with _bar(session) as tell:
+            if request.from_studio:
+                nodes = None if request.nodes is None else Path(request.nodes)
+                report = await import_studio(service.store, Path(request.paths[0]), nodes, tell=tell)
+            else:
+                report = await import_history(service.store, [Path(path) for path in request.paths], tell=tell)
+    if session.as_json:
+        session.output.document(report.to_json())
+    else:
+        _show(session, report, place_of(settings.store))
+    return ExitCode.SUCCESS
+
+
+def _show(session: Session, report: ImportReport, place: str) -> None:
+    counts: dict[str, Any] = {
+        "added": grouped(report.added),
+        "replaced": grouped(report.replaced),
+        "skipped": grouped(report.skipped),
+        "refused": grouped(report.refused_count),
+    }
+    session.output.answer(session.say("import.done", store=place, **counts))
+    for each in report.refused[:_SHOWN_REFUSALS]:
+        session.output.answer(
+            f"  {visible(each.source)}, {visible(each.place)}: {visible(each.reason)}", style="yellow"
+        )
+    if report.refused_count > _SHOWN_REFUSALS:
+        session.output.remark(session.say("import.more", count=grouped(report.refused_count - _SHOWN_REFUSALS)))
+
+
+@contextmanager
+def _bar(session: Session) -> Iterator[Tell]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    hidden = session.as_json or not console.is_terminal
+    columns = (TextColumn("{task.fields[records]}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("", total=None, records="0")
+
+        def tell(step: Step) -> None:
+            if step.total_records is not None:
+                bar.update(task, total=step.total_records, completed=step.records, records=grouped(step.records))
+            else:
+                bar.update(task, total=step.total_size, completed=step.size, records=grouped(step.records))
+
+        yield tell

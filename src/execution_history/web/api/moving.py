@@ -1,0 +1,124 @@
+"""Taking records out of a history over HTTP, and bringing records in."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Annotated, Final, cast
+
+import anyio
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from execution_history.clock import now_ms
+from execution_history.errors import InvalidInput
+from execution_history.service import ExecutionHistoryService
+from execution_history.upkeep import (
+    DEFAULT_COLUMNS,
+    EXPORT_FORMATS,
+    Export,
+    ExportFormat,
+    export_chunks,
+    import_history,
+)
+from execution_history.web.answers import answer
+from execution_history.web.api.questions import documented, words_of
+from execution_history.web.api.reports import ImportAnswer
+from execution_history.web.api.route import UploadRoute
+from execution_history.web.api.schemas import FINDING_HISTORY, Responses
+
+_OTHERS: Final = frozenset({"format", "columns", "excel", "zone", "account_id"})
+_NAMES: Final = {
+    "jsonl": ("runs.jsonl", "application/x-ndjson"),
+    "json": ("runs.json", "application/json"),
+    "csv": ("runs.csv", "text/csv; charset=utf-8"),
+    "parquet": ("runs.parquet", "application/vnd.apache.parquet"),
+}
+_ZIP: Final = ("runs.zip", "application/zip")
+_IMPORTED: Final = ("jsonl", "json", "zip")
+_CONTENTS: Final = {
+    media_type: {"schema": {"type": "string", "format": "binary"}} for _, media_type in (*_NAMES.values(), _ZIP)
+}
+_EXPORTING: Final[Responses] = {200: {"description": "The records.", "content": _CONTENTS}, **FINDING_HISTORY}
+
+Format = Annotated[
+    str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
+]
+Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
+ForExcel = Annotated[bool, Query(description="Of CSV: begin with the mark by which Excel knows UTF-8.")]
+Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
+
+
+def add_moving(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes that export and import."""
+    _add_export(router, service)
+    _add_import(router, service)
+
+
+def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
+    @router.get(
+        "/export",
+        tags=["history"],
+        summary="Export records",
+        response_class=StreamingResponse,
+        responses=_EXPORTING,
+        openapi_extra=documented("zone"),
+    )
+    async def export(
+        request: Request,
+        *,
+        kind: Format = "jsonl",
+        columns: Columns = None,
+        excel: ForExcel = False,
+    ) -> Response:
+        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet."""
+        words = words_of(request.query_params.multi_items(), _OTHERS, None)
+        wanted = words.record_filter(now_ms())
+        chosen = (
+            DEFAULT_COLUMNS if columns is None else tuple(each.strip() for each in columns.split(",") if each.strip())
+        )
+        zipped = kind == "json" and len(wanted.workflow_ids) != 1
+        export = Export(format=cast("ExportFormat", kind), wanted=wanted, columns=chosen, mark=excel, zipped=zipped)
+        pieces = export_chunks(service.store, export)
+        # What is wrong before the first piece is an ordinary error answer, not a stream.
+        first = await anext(pieces, b"")
+        name, media_type = _ZIP if zipped else _NAMES[kind]
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(_all(first, pieces), media_type=media_type, headers=headers)
+
+
+async def _all(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
+    async def upload(request: Request, kind: Uploaded = "jsonl") -> Response:
+        """Merge the records of the body, of any size, into the history; what is refused is told with its place.
+
+        What is there already stays, unless the other version is newer. Sending it again goes on where it was cut off.
+        """
+        if kind not in _IMPORTED:
+            raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {kind[:80]!r}.")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"upload.{kind}"
+            async with await anyio.open_file(path, "wb") as file:
+                async for chunk in request.stream():
+                    await file.write(chunk)
+            report = await import_history(service.store, [path])
+        return answer({"success": True, **report.to_json()})
+
+    router.add_api_route(
+        "/import",
+        upload,
+        methods=["POST"],
+        tags=["history"],
+        summary="Import records",
+        response_model=ImportAnswer,
+        responses=FINDING_HISTORY,
+        route_class_override=UploadRoute,
+        openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+    )
