@@ -27,6 +27,9 @@ from execution_history.wiring import Application, open_application
 _SECONDS_TO_FINISH: Final = 1
 """How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
 
+_LONGEST_HEAD: Final = 2 * 1024 * 1024
+"""Bytes of a request's head: a filter of a million characters is refused in words, not by cutting the line."""
+
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
@@ -105,6 +108,7 @@ async def _serve_until_stopped(
         server_header=False,
         date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
     )
     _log_to_standard_error()
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
