@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from execution_history.compare import Comparison, compare_records
 from execution_history.errors import ExecutionNotFound, InvalidInput
-from execution_history.query import RecordFilter, RecordQuery
+from execution_history.query import RecordFilter
 from execution_history.record import check_identifier
+from execution_history.selecting import selected
 from execution_history.store import HistoryStore
+
+_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +74,14 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
     """The nearest earlier success; of runs that began in one millisecond the one that came first is the earlier."""
     workflow, began = (record["workflow_id"],), record["create_time"]
     is_earlier = False
-    async for candidate in _selected(
-        store, RecordFilter(workflow_ids=workflow, created_from=began, created_before=began + 1)
-    ):
+    same_time = RecordFilter(workflow_ids=workflow, created_from=began, created_before=began + 1)
+    async for candidate in _records(store, same_time):
         if candidate["execute_id"] == record["execute_id"]:
             is_earlier = True
         elif is_earlier and candidate["execute_status"] == "success":
             return candidate
-    async for candidate in _selected(
-        store, RecordFilter(workflow_ids=workflow, statuses=("success",), created_before=began)
-    ):
+    before = RecordFilter(workflow_ids=workflow, statuses=("success",), created_before=began)
+    async for candidate in _records(store, before):
         return candidate
     raise ExecutionNotFound(
         f"Workflow {record['workflow_id']!r} has no successful execution before {record['execute_id']!r}: "
@@ -88,13 +89,8 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
     )
 
 
-async def _selected(store: HistoryStore, wanted: RecordFilter) -> AsyncIterator[dict[str, Any]]:
+async def _records(store: HistoryStore, wanted: RecordFilter) -> AsyncIterator[dict[str, Any]]:
     """The records that *wanted* means, newest first."""
-    after: str | None = None
-    while True:
-        selection = await store.select(RecordQuery(filter=wanted, after=after))
-        for body in selection.documents:
+    async for documents in selected(store, wanted, descending=True, size=_AT_ONCE):
+        for body in documents:
             yield orjson.loads(body)
-        after = selection.next
-        if after is None:
-            return

@@ -119,6 +119,12 @@ async def test_a_stream_is_recorded_with_its_proof(
             assert "c1" == frame["conversation_id"]
 
 
+async def test_a_run_of_ours_names_us_as_its_caller(house: _House) -> None:
+    """Not the HTTP library that carries it."""
+    await house.runner.execute_workflow(_IDS["short_answer"])
+    assert "execution-history" == (await house.record(_IDS["short_answer"]))["metadata"]["caller"]["name"]
+
+
 async def test_a_record_of_a_long_stream_holds_all_that_was_said(house: _House) -> None:
     """Every node with its content, usage, debug page and both ids."""
     await house.runner.execute_workflow(_IDS["long_stream"], _QUICK)

@@ -1,5 +1,6 @@
 """Bringing records in: merged, repeatable, whatever the file is like, and every refusal has a place and a reason."""
 
+import asyncio
 import json
 import os
 import signal
@@ -396,4 +397,67 @@ async def test_an_import_that_is_killed_is_continued_by_running_it_again(tmp_pat
     assert set(survived) <= set(made.values())
     assert (20_000 - len(survived), len(survived), 0) == (report.added, report.skipped, report.refused_count)
     assert list(made.values()) == await everything(store)
+    await store.aclose()
+
+
+async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: Path) -> None:
+    """What had been merged stays, nothing is half there, and the next run takes the rest."""
+    made = [document(f"e{n}", now=1_000 + n).body for n in range(5_000)]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(body + b"\n" for body in made))
+    store = SQLiteStore(tmp_path / "history")
+    reached = asyncio.Event()
+    task = asyncio.create_task(import_history(store, [tmp_path / "in.jsonl"], tell=lambda _: reached.set()))
+    await reached.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    survived = await everything(store)
+    report = await import_history(store, [tmp_path / "in.jsonl"])
+
+    assert made[: len(survived)] == survived
+    assert (5_000 - len(survived), len(survived)) == (report.added, report.skipped)
+    assert made == await everything(store)
+    await store.aclose()
+
+
+_ON_A_FULL_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from execution_history.errors import StoreError
+from execution_history.stores import SQLiteStore
+from execution_history.upkeep import import_history
+
+async def main():
+    store = SQLiteStore(Path(sys.argv[2]), json_files=False)
+    await store.open()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+    try:
+        await import_history(store, [Path(sys.argv[1])])
+    except StoreError as error:
+        print(error)
+
+asyncio.run(main())
+"""
+
+
+async def test_an_import_into_a_full_disk_is_one_sentence_and_can_go_on(tmp_path: Path) -> None:
+    """What was merged before the disk was full is there, every record whole; with room again the rest comes in."""
+    made = [document(f"e{n}", now=1_000 + n, parameters={"t": os.urandom(500).hex()}).body for n in range(8_000)]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(body + b"\n" for body in made))
+    answer = subprocess.run(
+        [sys.executable, "-c", _ON_A_FULL_DISK, str(tmp_path / "in.jsonl"), str(tmp_path / "history")],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    store = SQLiteStore(tmp_path / "history", json_files=False)
+    await store.open()
+    survived = await everything(store)
+    report = await import_history(store, [tmp_path / "in.jsonl"])
+
+    assert answer.stdout.startswith(f"The history in '{tmp_path / 'history'}'")
+    assert "Traceback" not in answer.stderr
+    assert made[: len(survived)] == survived
+    assert 8_000 - len(survived) == report.added > 0
+    assert made == await everything(store)
     await store.aclose()

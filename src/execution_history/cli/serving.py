@@ -28,7 +28,7 @@ _SECONDS_TO_FINISH: Final = 1
 """How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
 
 _LONGEST_HEAD: Final = 2 * 1024 * 1024
-"""Bytes of a request's head: a filter of a million characters is refused in words, and not by cutting the line."""
+"""Bytes of a request's head: a filter of a million characters is refused in words, not by cutting the line."""
 
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
 _LOOPBACK: Final = ("127.", "::1", "localhost")

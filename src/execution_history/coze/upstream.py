@@ -4,6 +4,7 @@ import asyncio
 import warnings
 import weakref
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,7 +122,11 @@ class Upstream:
         """
         account = self.check(account_id)
         context.authorise = self.address(account_id).authorise
-        headers = {"Accept-Encoding": "identity", **await self._proof(account_id, account)}
+        headers = {
+            "Accept-Encoding": "identity",
+            "User-Agent": f"execution-history/{version('execution-history')}",
+            **await self._proof(account_id, account),
+        }
         return self._client().build_request(
             "POST", account.base_url + path, json=body, headers=headers, extensions={CONTEXT: context}
         )

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from execution_history.query import MAX_SIZE, RecordFilter, RecordQuery
+from execution_history.query import RecordFilter
+from execution_history.selecting import selected
 from execution_history.store import HistoryStore
 
 _AT_ONCE: Final = 2_000
@@ -34,15 +35,3 @@ async def _everything(store: HistoryStore) -> AsyncGenerator[Sequence[bytes]]:
         batch = await store.scan(after, _AT_ONCE)
         yield batch.documents
         after = batch.next
-
-
-async def selected(store: HistoryStore, wanted: RecordFilter, *, descending: bool) -> AsyncGenerator[Sequence[bytes]]:
-    """The records that *wanted* means by ``create_time``, page after page."""
-    after: str | None = None
-    while True:
-        query = RecordQuery(filter=wanted, size=MAX_SIZE, after=after, descending=descending)
-        selection = await store.select(query)
-        yield selection.documents
-        after = selection.next
-        if after is None:
-            return

@@ -23,7 +23,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         ExportFailed: it cannot be written.
     """
     with export_faults(str(path)):
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=_SUFFIX, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:30]}.", suffix=_SUFFIX, dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb", buffering=1024 * 1024) as stream:
@@ -49,7 +49,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             raise ExportFailed(
                 f"There is something at {str(path)!r} already: name a folder that is empty or not there."
             )
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=_SUFFIX, dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:30]}.", suffix=_SUFFIX, dir=path.parent))
         try:
             yield temporary
             temporary.replace(path)

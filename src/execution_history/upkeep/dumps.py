@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -18,6 +19,7 @@ from execution_history.upkeep.items import LONGEST_LINE
 from execution_history.upkeep.lines import LineReader
 
 _SAMPLE: Final = 256 * 1024
+_LOOKED_AT: Final = 100
 _BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
@@ -26,7 +28,7 @@ _NULLS: Final = frozenset({"", "NULL", "\\N"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by the names of its columns, in lower case, without those that are NULL; or why it cannot be read."""
+    """A row by the names of its columns, in lower case, those that are NULL ``None`` or left out; or its fault."""
 
     number: int
     values: dict[str, Any]
@@ -55,10 +57,9 @@ class Dump:
         except OSError as error:
             raise ImportFailed(f"{str(path)!r} cannot be imported: {error.strerror or error}.") from error
         self._is_json = self._start.lstrip().startswith(b"{")
-        first = next(iter(self.rows()), None)
-        if first is not None and not self._is_json:
-            return  # its header has been checked
-        if first is None or not needed <= first.values.keys():
+        rows = islice(self.rows(), _LOOKED_AT)  # the header of CSV is checked on the way to the first
+        first = next((row for row in rows if row.fault is None), None)
+        if self._is_json and (first is None or not needed <= first.values.keys()):
             raise self._other_table(first.values if first is not None else ())
 
     def rows(self) -> Iterator[Row]:
@@ -134,7 +135,7 @@ class Dump:
                     yield Row(line.number, {}, str(error))
                     continue
                 if isinstance(found, dict):
-                    yield Row(line.number, {key.lower(): value for key, value in found.items() if value is not None})
+                    yield Row(line.number, {key.lower(): value for key, value in found.items()})
                 else:
                     yield Row(line.number, {}, "This is not an object, so it is no row.")
 

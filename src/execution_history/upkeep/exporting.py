@@ -17,9 +17,10 @@ from typing import Any, BinaryIO, Final, Literal, cast, get_args
 
 from execution_history.errors import InvalidInput
 from execution_history.query import RecordFilter
+from execution_history.selecting import selected
 from execution_history.store import HistoryStore
 from execution_history.stores import file_name
-from execution_history.upkeep.batches import batches, selected
+from execution_history.upkeep.batches import batches
 from execution_history.upkeep.buffer import Buffer
 from execution_history.upkeep.columns import DEFAULT_COLUMNS, parse_columns
 from execution_history.upkeep.destination import export_faults, new_file, new_folder

@@ -16,7 +16,7 @@ from execution_history.errors import ImportFailed
 from execution_history.record import Document
 from execution_history.store import HistoryStore
 from execution_history.upkeep.items import Item, Refused
-from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress
+from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress, to_its_end
 from execution_history.upkeep.sources import Source, sources_at
 
 MOST_REFUSALS: Final = 1_000
@@ -96,7 +96,7 @@ async def merge_sources(
         while group := await ahead:
             ahead = asyncio.create_task(in_thread(reading.group))
             documents = [item for item in group if isinstance(item, Document)]
-            merged = await store.merge(documents, settle=False)
+            merged = await to_its_end(store.merge(documents, settle=False))
             tally.added += merged.added
             tally.replaced += merged.replaced
             tally.skipped += merged.unchanged

@@ -1,7 +1,7 @@
 """What a long piece of work tells while it runs, and how its blocking steps are run in threads."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -37,9 +37,16 @@ async def in_thread(
 
     So nothing is cleared away that a thread is still writing to.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+    return await to_its_end(asyncio.to_thread(work, *arguments, **named))
+
+
+async def to_its_end(work: Coroutine[object, object, _Result]) -> _Result:
+    """The result of *work*. A caller that is cancelled meanwhile gets its cancellation when that is done."""
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # looked at, or asyncio would complain that nobody did
         raise

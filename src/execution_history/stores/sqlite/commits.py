@@ -64,6 +64,7 @@ class Commits:
         transaction: the operations on it.
         lock: the lock between processes.
         files: what follows each commit.
+        on_loops: whether small groups may be committed on the thread of an event loop at all.
     """
 
     def __init__(
@@ -73,7 +74,10 @@ class Commits:
         transaction: WriteTransaction,
         lock: ProcessLock,
         files: FollowsCommits,
+        *,
+        on_loops: bool = True,
     ) -> None:
+        self._on_loops = on_loops
         self._folder = folder
         self._connection = connection
         self._transaction = transaction
@@ -99,7 +103,7 @@ class Commits:
 
     def begin_briefly(self, group: Sequence[Operation]) -> bool:
         """Whether *group* may be committed on an event loop's thread now; the lock between processes is taken if so."""
-        return is_brief(group) and self.pace.is_quick() and self._lock.try_acquire()
+        return self._on_loops and is_brief(group) and self.pace.is_quick() and self._lock.try_acquire()
 
     def run_briefly(self, group: list[Operation]) -> Outcome:
         """Commit *group* on an event loop's thread, once that was begun, as far as it takes next to no time."""

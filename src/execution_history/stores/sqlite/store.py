@@ -69,9 +69,12 @@ class SQLiteStore:
         folder: made, for its owner only, when it is missing.
         json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
         search: whether the index of the records has their texts too.
+        on_loops: whether small writes may be committed on the thread of the event loop that asks for them: quicker
+            for one that has nothing else to do, slower for one that serves many.
     """
 
-    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True) -> None:
+    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True, on_loops: bool = True) -> None:
+        self._on_loops = on_loops
         self._folder = folder
         self._json_files = json_files
         self._search = search
@@ -236,7 +239,9 @@ class SQLiteStore:
                 raise StoreClosed("This history was closed; make a new service.")
             if self._opened is None:
                 with faults(self._folder):
-                    self._opened = _open_parts(self._folder, json_files=self._json_files, search=self._search)
+                    self._opened = _open_parts(
+                        self._folder, json_files=self._json_files, search=self._search, on_loops=self._on_loops
+                    )
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
@@ -267,7 +272,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
+def _open_parts(folder: Path, *, json_files: bool, search: bool, on_loops: bool) -> _Opened:
     prepare_folder(folder)
     lock = ProcessLock(folder / _LOCK_FILE)
     try:
@@ -282,7 +287,7 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
         faces = Faces(folder, reader) if json_files else FacesOff()
         turn = threading.Lock()
         turn.acquire()
-        commits = Commits(folder, connection, transaction, lock, faces)
+        commits = Commits(folder, connection, transaction, lock, faces, on_loops=on_loops)
         writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
         faces.begin(writer)
     except BaseException:

@@ -1,0 +1,49 @@
+"""Every record that a filter means, page after page, and none left out because an index is behind."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from execution_history.errors import StoreBusy
+from execution_history.query import MAX_SIZE, RecordFilter, RecordQuery
+from execution_history.store import HistoryStore
+
+_MOST_STANDSTILLS: Final = 10
+
+
+async def selected(
+    store: HistoryStore, wanted: RecordFilter, *, descending: bool, size: int = MAX_SIZE
+) -> AsyncGenerator[Sequence[bytes]]:
+    """The stored bytes of the records that *wanted* means, by ``create_time``, in pages of at most *size*.
+
+    Every record that was there at the beginning is given, however long what answers has to catch up for it. One that
+    comes or changes meanwhile may be in the answer or not; each is whole.
+
+    Raises:
+        InvalidQuery: the filter asks for text, and the store has no text search.
+        StoreBusy: what answers does not catch up.
+        StoreError: the store could not be read.
+    """
+    await _catch_up(store)
+    after: str | None = None
+    while True:
+        query = RecordQuery(filter=wanted, size=size, after=after, descending=descending)
+        selection = await store.select(query)
+        yield selection.documents
+        after = selection.next
+        if after is None:
+            return
+
+
+async def _catch_up(store: HistoryStore) -> None:
+    """Ask until everything that is in the store now can be in an answer; each answer waits a little for that."""
+    reach = await store.index_reach()
+    newest, standstills = reach.newest, 0
+    while reach.revision < newest:
+        before = reach.revision
+        reach = (await store.select(RecordQuery(size=1, summaries=True))).reach
+        standstills = 0 if reach.revision > before else standstills + 1
+        if standstills == _MOST_STANDSTILLS:
+            raise StoreBusy(
+                f"The index of this history stands at change {reach.revision} of {newest} and does not go on: "
+                "try again, or have it made anew."
+            )
