@@ -96,6 +96,11 @@ class LiveFeed:
         self._reading: asyncio.Task[None] | None = None
         self.has_ended = False
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether somebody listens."""
+        return self._reading is not None
+
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "Following":
         """A listener; it hears only within ``async with``.
 
