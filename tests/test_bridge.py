@@ -211,8 +211,11 @@ async def test_a_program_that_is_interrupted_says_so(tmp_path: Path) -> None:
     with begin(
         tmp_path,
         """
-        import time
+        import signal, time
         from execution_history import recorded
+
+        # A shell that has put these tests into the background has told its children to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         @recorded
         def sleeps():
