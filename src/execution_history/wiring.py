@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, Reconciler, Upstream
+from execution_history.followers import LiveFeed
 from execution_history.recorder import Recorder
 from execution_history.sandbox import Sandbox, serve_sandbox
 from execution_history.service import ExecutionHistoryService
@@ -24,6 +25,7 @@ class Application:
     upstream: Upstream
     runner: CozeRunner
     reconciler: Reconciler
+    live: LiveFeed
     sandbox: Sandbox | None
 
 
@@ -70,4 +72,6 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         stack.push_async_callback(recorder.aclose)
         stack.push_async_callback(upstream.aclose)
         runner = CozeRunner(recorder, upstream)
-        yield Application(settings, service, recorder, upstream, runner, reconciler, running)
+        live = LiveFeed(service.store)
+        stack.push_async_callback(live.aclose)
+        yield Application(settings, service, recorder, upstream, runner, reconciler, live, running)

@@ -162,3 +162,32 @@ def test_requests_are_logged_only_when_asked_for(tmp_path: Path) -> None:
         process.terminate()
         _, err = process.communicate()
     assert b'"GET /healthz HTTP/1.1" 200' in err
+
+
+def test_a_server_ends_what_follows_its_history(
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
+) -> None:
+    """Followers come to their proper end when it is told to stop, and are not cut off."""
+    process, announced = server
+    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
+    connection.request("GET", "/coze/history/live")
+    answer = connection.getresponse()
+    assert b"retry: 1000\n" == answer.readline()
+    process.send_signal(signal.SIGTERM)
+    assert answer.read().endswith(b"\n\n")
+    assert (0, b"Stopped.\n") == (process.wait(), process.stderr.read() if process.stderr else b"")
+    connection.close()
+
+
+def test_a_filter_of_a_million_characters_is_refused_in_a_sentence(
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
+) -> None:
+    """The server does not cut the connection, and goes on."""
+    url = server[1]["url"]
+    for query in ("q=" + "x" * 1_000_000, "where=" + "x" * 1_000_000, "cursor=" + "x" * 1_000_000):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(f"{url}/coze/history?{query}")
+        error = orjson.loads(refused.value.read())["error"]
+        assert (422, "invalid_input") == (refused.value.code, error["code"])
+        assert 300 > len(error["message"])
+    assert {"histories": []}.items() <= get(f"{url}/coze/history").items()

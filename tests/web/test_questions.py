@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 import zipfile
 from typing import Any
 
@@ -152,7 +153,7 @@ async def test_what_is_exported_can_be_imported(filled: Served) -> None:
     """JSON Lines keeps every byte; a second import changes nothing; what is no record is refused with its line."""
     client = filled.client
     exported = await client.get("/coze/export", params={"workflow": "w"})
-    assert 'attachment; filename="runs.jsonl"' == exported.headers["content-disposition"]
+    assert re.fullmatch(r'attachment; filename="runs-\d{8}-\d{6}\.jsonl"', exported.headers["content-disposition"])
     assert 2 == len(exported.content.splitlines())
     await client.delete(_BASE)
     report = (await client.post("/coze/import", content=exported.content + b"{broken\n")).json()

@@ -113,7 +113,12 @@ async def _serve_until_stopped(
     _log_to_standard_error()
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
     server = _Server(config, lambda: _announce(session, application))
-    with stops_call(server.stop):
+
+    def stop() -> None:
+        application.live.end()  # whoever follows the history would otherwise be cut off
+        server.stop()
+
+    with stops_call(stop):
         await server.serve(sockets=[listener])
 
 

@@ -96,6 +96,11 @@ class LiveFeed:
         self._reading: asyncio.Task[None] | None = None
         self.has_ended = False
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether somebody listens."""
+        return self._reading is not None
+
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "Following":
         """A listener; it hears only within ``async with``.
 
@@ -247,6 +252,16 @@ class Following:
         self._reset: LiveEvent | None = None
 
     async def __aenter__(self) -> Self:
+        """See :meth:`begin`."""
+        await self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.end()
+
+    async def begin(self) -> None:
         """Begin to listen.
 
         Raises:
@@ -259,11 +274,9 @@ class Following:
             # The listener has seen more than there is: this is another history, or an older copy of it.
             self.revision = newest
             self._reset = LiveEvent("reset", newest)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def end(self) -> None:
+        """Listen no more."""
         await self._feed.leave(self._wanted)
 
     @property

@@ -43,7 +43,9 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Gateway, upstream=application.upstream, recorder=application.recorder)
     app.add_middleware(Guard, hosts=(application.settings.host, *application.settings.allowed_hosts))
-    app.include_router(history_router(application.service, application.runner, application.reconciler))
+    app.include_router(
+        history_router(application.service, application.runner, application.reconciler, live=application.live)
+    )
     app.include_router(health_router(application.service, application.recorder))
     add_docs(app)
 

@@ -98,7 +98,7 @@ def _answer(selection: Selection, pieces: list[list[Snippet]] | None, *, explain
     """A page of what was found; records are the very bytes that are stored, and snippets stand beside them."""
     more: dict[str, Any] = {
         "total": selection.total,
-        "total_is_exact": selection.total_is_exact,
+        "total_is_exact": selection.total_is_exact and selection.reach.is_complete,
         "has_more": selection.has_more,
         "next_cursor": selection.next,
     }

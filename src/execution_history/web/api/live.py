@@ -1,67 +1,79 @@
-"""What happens in a history as it happens, as server-sent events."""
+"""What happens in a history, as server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response
 
 from execution_history.errors import InvalidInput
 from execution_history.followers import Following, LiveEvent, LiveFeed
-from execution_history.service import ExecutionHistoryService
+from execution_history.web.api.questions import words_of
 from execution_history.web.api.schemas import READING, Responses
+from execution_history.web.api.streaming import ByteStream
 
-_HEARTBEAT_SECONDS: Final = 15.0
+HEARTBEAT_SECONDS: Final = 15.0
+
 _HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_WORDS: Final = frozenset({"since", "workflow", "account_id"})
+_RETRY_MS: Final = 1_000
 _EXAMPLE: Final = (
-    'id: 17\nevent: put\ndata: {"event":"put","revision":17,"workflow_id":"7431","execute_id":"0194…","summary":{}}\n\n'
+    'event: put\nid: 42\ndata: {"event":"put","revision":42,"workflow_id":"7431","execute_id":"0194…","summary":{…}}'
+    "\n\n"
 )
-_STREAMING: Final[Responses] = {
-    200: {"description": "The events.", "content": {"text/event-stream": {"example": _EXAMPLE}}},
+_STREAM: Final[Responses] = {
+    200: {"description": "What happens, as it happens.", "content": {"text/event-stream": {"example": _EXAMPLE}}},
     **READING,
 }
 
-Since = Annotated[int | None, Query(ge=0, description="Begin behind this revision; 0 tells all that is there.")]
-LastEventId = Annotated[str | None, Header(description="The id of the last event that came: go on behind it.")]
-Workflows = Annotated[list[str] | None, Query(alias="workflow", description="Only these workflows; repeatable.")]
+Since = Annotated[str | None, Query(description="The revision to go on behind; 0 tells everything that is there.")]
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="The same, as browsers send it.")]
+Workflows = Annotated[list[str] | None, Query(alias="workflow", description="Only of this workflow; repeatable.")]
 
 
-def add_live(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the route that follows the change feed; all listeners share one reading of it."""
-    feed = LiveFeed(service.store)
+def add_live(router: APIRouter, feed: LiveFeed) -> None:
+    """Add the route that tells what happens."""
 
     @router.get(
-        "/history/live",
-        tags=["history"],
-        summary="Follow what happens",
-        response_class=StreamingResponse,
-        responses=_STREAMING,
+        "/history/live", tags=["history"], summary="Follow what happens", response_class=Response, responses=_STREAM
     )
-    async def live(since: Since = None, last_event_id: LastEventId = None, workflow: Workflows = None) -> Response:
-        """Every change of a record, as server-sent events: `put` with its summary, or `delete`; nothing is left out.
+    async def follow_history(
+        request: Request, since: Since = None, last_event_id: LastEventId = None, workflow_ids: Workflows = None
+    ) -> Response:
+        """Every record that is made, changed or deleted, as it happens, without a gap.
 
-        The `id` of an event is its revision: `Last-Event-ID` or `since` goes on behind it. `reset` says that this is
-        another history than the one that the revision is from. A comment comes when nothing has for 15 seconds.
+        `put` has a summary of the record, `delete` of a whole workflow has no `execute_id`. The id of an event is its
+        revision: an `EventSource` that reconnects goes on behind the last one. `reset` says that this is not possible,
+        because the history is another one or an older copy: read it anew, and go on from there.
         """
-        following = feed.follow(_begin(last_event_id, since), workflow or ())
-        return StreamingResponse(_events(following), media_type="text/event-stream", headers=_HEADERS)
+        words_of(request.query_params.multi_items(), _WORDS, filters=False)
+        following = feed.follow(_revision(last_event_id or since), workflow_ids or ())
+        # What is wrong before the first event is an ordinary error answer, not a stream.
+        await following.begin()
+        return ByteStream(events(following), "text/event-stream", _HEADERS, following.end)
 
 
-def _begin(last_event_id: str | None, since: int | None) -> int | None:
-    if not last_event_id:
-        return since
-    if not last_event_id.isdecimal():
-        raise InvalidInput(f"Last-Event-ID is the id of an event, a whole number, not {last_event_id[:80]!r}.")
-    return int(last_event_id[:18])
-
-
-async def _events(following: Following) -> AsyncIterator[bytes]:
-    async with following as events:
-        yield b"retry: 2000\n\n"
-        while not events.has_ended:
-            found = await events.take(_HEARTBEAT_SECONDS)
-            yield b"".join(map(_event, found)) if found else b": nothing new\n\n"
+async def events(following: Following, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> AsyncGenerator[bytes, None]:
+    """What *following*, which has begun, hears, as server-sent events; a comment where nothing is to be heard."""
+    yield b"retry: %d\n%s" % (_RETRY_MS, _still_there(following))
+    while not following.has_ended:
+        heard = await following.take(heartbeat_seconds)
+        yield b"".join(map(_event, heard)) if heard else _still_there(following)
 
 
 def _event(event: LiveEvent) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.revision, event.kind.encode(), event.to_json())
+    return b"event: %s\nid: %d\ndata: %s\n\n" % (event.kind.encode(), event.revision, event.to_json())
+
+
+def _still_there(following: Following) -> bytes:
+    """A comment, and how far the feed has been read: an id without data tells a browser where to go on."""
+    return b": heartbeat\nid: %d\n\n" % following.revision
+
+
+def _revision(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text[:20]) < 2**63):
+        raise InvalidInput(f"A place in the feed is the id of an event, a whole number, not {text[:80]!r}.")
+    return int(text[:20])

@@ -1,24 +1,27 @@
 """Taking records out of a history over HTTP, and bringing records in."""
 
-import contextlib
+import errno
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, cast
 
 import anyio
 from fastapi import APIRouter, Query
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
-from execution_history.errors import InvalidInput
+from execution_history.errors import ImportFailed, InvalidInput, StoreFull
 from execution_history.service import ExecutionHistoryService
 from execution_history.upkeep import (
     DEFAULT_COLUMNS,
     EXPORT_FORMATS,
     Export,
     ExportFormat,
+    ImportReport,
     export_chunks,
     import_history,
 )
@@ -27,6 +30,7 @@ from execution_history.web.api.questions import documented, words_of
 from execution_history.web.api.reports import ImportAnswer
 from execution_history.web.api.route import UploadRoute
 from execution_history.web.api.schemas import FINDING_HISTORY, Responses
+from execution_history.web.api.streaming import ByteStream
 
 _OTHERS: Final = frozenset({"format", "columns", "excel", "zone", "account_id"})
 _NAMES: Final = {
@@ -36,6 +40,7 @@ _NAMES: Final = {
     "parquet": ("runs.parquet", "application/vnd.apache.parquet"),
 }
 _ZIP: Final = ("runs.zip", "application/zip")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _IMPORTED: Final = ("jsonl", "json", "zip")
 _CONTENTS: Final = {
     media_type: {"schema": {"type": "string", "format": "binary"}} for _, media_type in (*_NAMES.values(), _ZIP)
@@ -84,15 +89,20 @@ def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         # What is wrong before the first piece is an ordinary error answer, not a stream.
         first = await anext(pieces, b"")
         name, media_type = _ZIP if zipped else _NAMES[kind]
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(_all(first, pieces), media_type=media_type, headers=headers)
+        headers = {"Content-Disposition": f'attachment; filename="{_dated(name)}"'}
+        return ByteStream(_all(first, pieces), media_type, headers, pieces.aclose)
 
 
-async def _all(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
+async def _all(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def _dated(name: str) -> str:
+    """``runs-20261101-080000.jsonl`` for ``runs.jsonl``, so that a later export does not take an earlier one's name."""
+    stem, _, ending = name.partition(".")
+    return f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
 
 
 def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
@@ -103,13 +113,15 @@ def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
         """
         if kind not in _IMPORTED:
             raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {kind[:80]!r}.")
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise InvalidInput(
+                "The file is the body itself, not a part of a form: send it as curl --data-binary @FILE does."
+            )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"upload.{kind}"
-            async with await anyio.open_file(path, "wb") as file:
-                async for chunk in request.stream():
-                    await file.write(chunk)
+            await _receive(request, path)
             report = await import_history(service.store, [path])
-        return answer({"success": True, **report.to_json()})
+        return answer({"success": True, **_as_sent(report, path).to_json()})
 
     router.add_api_route(
         "/import",
@@ -122,3 +134,28 @@ def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
         route_class_override=UploadRoute,
         openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
     )
+
+
+async def _receive(request: Request, path: Path) -> None:
+    """Write the body of *request* to *path*; only a whole one is imported.
+
+    Raises:
+        StoreFull: there is no space for it.
+        ImportFailed: it broke off.
+    """
+    try:
+        async with await anyio.open_file(path, "wb") as file:
+            async for chunk in request.stream():
+                await file.write(chunk)
+    except ClientDisconnect:
+        raise ImportFailed("The file broke off, so nothing of it was imported: send it again.") from None
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFull("There is no space left to receive the file, so nothing of it was imported.") from error
+        raise
+
+
+def _as_sent(report: ImportReport, path: Path) -> ImportReport:
+    """*report* without where the body was put meanwhile."""
+    refused = (replace(each, source=each.source.replace(str(path), path.name)) for each in report.refused)
+    return replace(report, refused=tuple(refused))

@@ -146,8 +146,10 @@ class Words:
         return None if value is None else read_time(name, value, now=now, zone=zone_of(self.zone()))
 
 
-def words_of(pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None) -> Words:
-    """The parameters *pairs*, of which all but the filters are named in *others*.
+def words_of(
+    pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
+) -> Words:
+    """The parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
 
     Raises:
         InvalidQuery: one is unknown, or names another workflow than the address.
@@ -156,8 +158,8 @@ def words_of(pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_
     for name, value in pairs:
         if name in others:
             words.others.setdefault(name, []).append(value)
-        elif not is_filter_word(name):
-            raise InvalidQuery(_unknown(name, others))
+        elif not (filters and is_filter_word(name)):
+            raise InvalidQuery(_unknown(name, others, filters=filters))
         elif name == "workflow" and workflow_id is not None:
             raise InvalidQuery("The address names the workflow already: leave the filter 'workflow' out.")
         else:
@@ -165,8 +167,8 @@ def words_of(pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_
     return words
 
 
-def _unknown(name: str, others: frozenset[str]) -> str:
-    known = sorted({*others, *(word.name for word in FILTER_WORDS)} - {"account_id"})
+def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
+    known = sorted({*others, *(word.name for word in FILTER_WORDS if filters)} - {"account_id"})
     near = get_close_matches(name, known, n=1)
     hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
     return f"There is no parameter {name[:80]!r}: {hint}."

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from execution_history.coze import CozeRunner, Reconciler
+from execution_history.followers import LiveFeed
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.api.comparing import add_comparing
 from execution_history.web.api.counting import add_counting
@@ -30,6 +31,8 @@ def history_router(
     runner: CozeRunner | None = None,
     reconciler: Reconciler | None = None,
     prefix: str = "/coze",
+    *,
+    live: LiveFeed | None = None,
 ) -> APIRouter:
     """The routes of the API: ``app.include_router(history_router(service))``.
 
@@ -40,9 +43,10 @@ def history_router(
         runner: what runs workflows; without one the run routes say so.
         reconciler: what asks the upstream about runs; without one its route says so.
         prefix: what every path begins with.
+        live: what tells of changes, where somebody else ends it; one of its own otherwise.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
-    add_live(router, service)
+    add_live(router, live or LiveFeed(service.store))
     add_finding(router, service)
     add_counting(router, service)
     add_moving(router, service)
