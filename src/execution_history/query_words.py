@@ -64,14 +64,17 @@ class _Word:
     several: Literal["no", "repeated", "commas"] = "no"
 
 
+FilterKind = Literal["text", "id", "time", "duration", "number", "bool", "status", "mode", "condition"]
+
+
 @dataclass(frozen=True, slots=True)
 class FilterWord:
-    """A filter as it is offered: its name, what it means in English, whether it is repeatable, or true or false."""
+    """A filter as it is offered: its name, what it means in English, what it takes, and whether it is repeatable."""
 
     name: str
     meaning: str
+    kind: FilterKind
     is_repeatable: bool
-    is_flag: bool
 
 
 def filter_of(
@@ -222,9 +225,9 @@ _WORDS: Final[dict[str, _Word]] = {
     "error": _Word("error_codes", _text, "Ended with this error code.", "commas"),
     "min_tokens": _Word("tokens_from", _integer, "Took at least so many tokens."),
     "max_tokens": _Word("tokens_to", _integer, "Took at most so many tokens."),
-    "has_output": _Word("has_output", _flag, "Whether there is an output."),
+    "has_output": _Word("has_output", _flag, "Whether there is an output: true or false."),
     "tag": _Word("tags", _text, "With this tag; given several times, with all of them.", "repeated"),
-    "pinned": _Word("pinned", _flag, "Whether it is pinned."),
+    "pinned": _Word("pinned", _flag, "Whether it is pinned: true or false."),
     "min_rating": _Word("rating_from", _integer, "Rated at least this, 1 to 5."),
     "max_rating": _Word("rating_to", _integer, "Rated at most this."),
     "upstream": _Word("upstream_ids", _text, "With this id at Coze.", "commas"),
@@ -238,7 +241,13 @@ _WORDS: Final[dict[str, _Word]] = {
     "q": _Word("text", _text, 'With these words: timeout, "out of memory", time*, 北京, -retry.'),
 }  # fmt: skip
 
+_KINDS: Final[dict[str, FilterKind]] = {
+    "since": "time", "until": "time", "min_duration": "duration", "max_duration": "duration", "min_tokens": "number",
+    "max_tokens": "number", "min_rating": "number", "max_rating": "number", "has_output": "bool", "pinned": "bool",
+    "status": "status", "mode": "mode", "where": "condition", "q": "text",
+}  # fmt: skip
+
 FILTER_WORDS: Final = tuple(
-    FilterWord(name, word.meaning, word.several != "no", word.read is _flag) for name, word in _WORDS.items()
+    FilterWord(name, word.meaning, _KINDS.get(name, "id"), word.several != "no") for name, word in _WORDS.items()
 )
 """Every filter there is; what HTTP documents and the command line offers is made from it."""

@@ -1,12 +1,20 @@
 """Asking, counting, comparing, noting, following, exporting and importing from the command line."""
 
+import re
+import shlex
 import signal
+import warnings
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
+from rich.cells import cell_len
 
-from tests.cli.conftest import Call, History
+from execution_history.cli.zones import local_zone_name
+from execution_history.web.api.reports import StatisticsAnswer
+from tests.cli.conftest import Call, History, Said
 from tests.cli.processes import started
 
 _STORE = ("--store", "history")
@@ -49,11 +57,29 @@ def test_runs_are_listed_by_filter_and_order(call: Call, options: list[str], exp
 @pytest.mark.usefixtures("filled")
 def test_a_cursor_goes_on_and_the_way_is_explained(call: Call) -> None:
     """People are told both."""
-    said = call("list", "--sort", "duration", "--page-size", "2", "--explain", *_STORE)
-    cursor = said.err.split("--cursor ")[1].split()[0]
+    said = call("list", "--sort", "duration", "--page-size", "2", "--explain", "--id=", *_STORE)
     assert "by_duration" in said.err
     assert "bad" in said.out
-    assert "other" in call("list", "--sort", "duration", "--page-size", "2", "--cursor", cursor, *_STORE).out
+    assert "other" in call(*_next(said)).out
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_next_page_is_a_call_that_can_be_copied(call: Call) -> None:
+    """With all filters, whatever stands in them, on the same store."""
+    where = "input.city exists"
+    said = call("list", "w", "--where", where, "--has-output", "false", "--page-size", "1", *_STORE)
+    assert "" == said.err.partition("Next")[1]
+    said = call("list", "w", "--where", where, "--where", 'input.city != "-"', "--page-size", "1", *_STORE)
+    assert "ok" in call(*_next(said)).out
+    said = call("search", "--page-size", "1", "--since=2020-01-01", *_STORE, "--", "-nowhere c")
+    assert 5 == said.code
+    said = call("search", "--page-size", "1", "--since=2020-01-01", *_STORE, "--", '-nowhere "Paris"')
+    assert "bad" in call(*_next(said)).out
+
+
+def _next(said: Said) -> list[str]:
+    """The words of the call for the next page."""
+    return shlex.split(said.err.split("Next: execution-history ")[1])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +92,6 @@ def test_a_cursor_goes_on_and_the_way_is_explained(call: Call) -> None:
         (["search", "x" * 100_000], "characters"),
         (["stats", "--zone", "Mars/Base"], "Mars/Base"),
         (["tag", "ok", "--rating", "9"], "rating"),
-        (["diff", "ok"], "no successful execution before"),
         (["export", "-o", "runs.odd"], ".jsonl"),
         (["import", "missing.jsonl"], "missing.jsonl"),
         (["import", "--coze-studio", "a.csv", "b.csv"], "one file"),
@@ -113,12 +138,24 @@ def test_two_runs_are_compared(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("words", [["ok"], ["ok", "nobody"], ["nobody"]])
+def test_a_run_that_is_not_there_ends_with_5(call: Call, words: list[str]) -> None:
+    """Neither the one nor the other, and no success before it."""
+    said = call("diff", *words, *_STORE)
+    assert (5, 1) == (said.code, len(said.err.splitlines()))
+
+
+@pytest.mark.usefixtures("filled")
 def test_what_is_noted_is_found_and_does_not_change_the_duration(call: Call) -> None:
     """Tags, a note, a rating and a pin."""
     noted = call("tag", "ok", "a", "b", "--remove", "c", "--note", "fine", "--rating", "5", "--pin", "--json", *_STORE)
     assert (["a", "b"], "fine", 5, True) == tuple(noted.json()[key] for key in ("tags", "note", "rating", "pinned"))
     assert "200 ms" in call("list", "--tag", "a", "--pinned", "true", *_STORE).out
-    assert "Tags  a" in call("tag", "ok", "--remove", "b", *_STORE).out
+    lines = call("tag", "ok", "--remove", "b", "--note", "fine\nindeed", *_STORE).out.splitlines()
+    assert ["  Tags    a", "  Rating  ★★★★★", "  Pinned  yes", "  Note    fine", "          indeed"] == lines
+    shown = call("show", "ok", *_STORE).out
+    assert "Rating" in shown
+    assert "ended_at" not in shown
 
 
 @pytest.mark.usefixtures("filled")
@@ -158,3 +195,51 @@ def test_what_happens_is_followed(filled: History, tmp_path: Path) -> None:
         assert "new" == orjson.loads(process.stdout.readline())["execute_id"]
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(20)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_statistics_fit_the_terminal_and_cut_no_id(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """What is least needed is left out first; an example's id, which the next call needs, is whole."""
+    execute_id = "01a20dba-b801-7732-a3b5-fd1635d97bad"
+    history.keep(
+        execute_id, "7000000000000000002", after=187_000, execute_status="failed", error_message="插件没有响应 " * 30,
+        usage={"token_count": 123_456_789},
+    )  # fmt: skip
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in call("stats", *_STORE).out.splitlines()]
+    assert columns >= max(map(cell_len, lines))
+    assert [execute_id] == re.findall(execute_id, "\n".join(lines))
+    assert columns < 60 or any("SUCCESS" in line for line in lines)
+
+
+@pytest.mark.usefixtures("filled")
+def test_statistics_have_one_shape_everywhere(call: Call) -> None:
+    """That of the API, and the zone that was taken."""
+    counted = call("stats", "--zone", "Asia/Shanghai", "--json", *_STORE).json()
+    expected = {"success": True, **counted}
+    assert set(StatisticsAnswer.model_validate(expected).model_dump(exclude_unset=True)) == {*expected} - {"zone"}
+    assert ("Asia/Shanghai", "2023-11-15") == (
+        counted["zone"],
+        f"{datetime.fromtimestamp(counted['buckets'][0]['start'] / 1000, ZoneInfo('Asia/Shanghai')):%Y-%m-%d}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Asia/Shanghai", "Asia/Shanghai"), (":Europe/Paris", "Europe/Paris"), ("UTC", "UTC"),
+        ("Nowhere/At_all", "UTC"),
+    ],
+)  # fmt: skip
+def test_the_zone_is_this_machines(monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:
+    """As the variable names it; where that is no name, what is left is UTC."""
+    monkeypatch.setenv("TZ", name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tzlocal notices that only the variable changed, and not the process's clock
+        assert expected == local_zone_name()

@@ -12,7 +12,8 @@ CHINESE: Final[dict[str, str]] = {
 示例：
   execution-history serve --sandbox
   execution-history run 7000000000000000002 -p city=Paris --sandbox
-  execution-history list
+  execution-history list --status failed --since 2h
+  execution-history search 超时
   execution-history show 01a20dba-b801-7732-a3b5-fd1635d97bad
 
 \b
@@ -22,9 +23,9 @@ CHINESE: Final[dict[str, str]] = {
   2    调用方式、设置或账号有误，或者地址已被占用
   3    工作流中断：它在提问，或者中途断开
   4    存储无法使用
-  5    没有这次执行或这个工作流
+  5    没有这次执行或这个工作流，或者没有搜索到
   70   程序自身或机器的故障
-  130  被 Ctrl-C 停止（143：被 SIGTERM 停止）；serve 和 sandbox 此时以 0 退出
+  130  被 Ctrl-C 停止（143：SIGTERM）；serve、sandbox、follow 此时为 0
 """,
     "help.serve": """启动 HTTP API，按 Ctrl-C 停止。
 

@@ -65,7 +65,7 @@ JSON Lines 逐字节保存每条记录，可以再导入，JSON 也可以。JSON
 示例：
   execution-history export -o runs.jsonl
   execution-history export 7000000000000000002 -o runs.json
-  execution-history export --status failed --since 7d --format csv --columns execute_id,error_message,input.city
+  execution-history export --status failed -o failed.csv --columns execute_id,input.city
   execution-history export -o history.zip --format json
   execution-history export -o runs.parquet
 """,
@@ -80,6 +80,15 @@ JSON Lines 逐字节保存每条记录，可以再导入，JSON 也可以。JSON
   execution-history import --coze-studio workflow_execution.csv --nodes node_execution.csv
 """,
     "panel.filters": "哪些执行",
+    "frame.arguments": "参数",
+    "frame.options": "选项",
+    "frame.commands": "命令",
+    "frame.errors": "错误",
+    "frame.default": "[默认：{}]",
+    "frame.required": "[必填]",
+    "frame.help": "显示这段说明并退出。",
+    "frame.install_completion": "为当前的 shell 安装命令补全。",
+    "frame.show_completion": "显示将要安装的补全脚本。",
     "argument.text": "要找的文字。",
     "argument.other": "与它比较的执行；此时第一个是旧的一边。",
     "argument.tags": "要加上的标签。",
@@ -106,20 +115,22 @@ JSON Lines 逐字节保存每条记录，可以再导入，JSON 也可以。JSON
     "option.nodes": "它的表 node_execution 的导出，用于时间线。",
     "found.total": "找到 {total} 次执行。",
     "found.at_least": "至少找到 {total} 次执行。",
-    "found.next": "更多：--cursor {cursor}",
     "found.nothing": "{store} 中没有这样的执行。",
     "found.reach": "索引还在建立：这个回答包含 {newest} 个变化中的 {done} 个。",
+    "follow.waiting": "{store} 中还没有历史；正在等待第一次执行。Ctrl-C 停止。",
     "follow.begun": "正在跟随 {store}；Ctrl-C 停止。",
     "follow.deleted": "已删除",
     "follow.reset": "这不是该修订号所属的历史：请重新读取。",
     "stats.total": "合计",
+    "stats.codes": "错误码：{codes}",
+    "stats.zone": "时间以 {zone} 为准。",
     "stats.new": "新：",
     "head.when": "时间",
     "head.failed": "失败",
     "head.success_rate": "成功率",
-    "head.p50": "p50",
-    "head.p95": "p95",
-    "head.p99": "p99",
+    "head.p50": "P50",
+    "head.p95": "P95",
+    "head.p99": "P99",
     "head.count": "次数",
     "head.last_seen": "最近一次",
     "head.failure": "失败",
@@ -142,6 +153,8 @@ JSON Lines 逐字节保存每条记录，可以再导入，JSON 也可以。JSON
     "note.note": "备注",
     "note.yes": "是",
     "note.nothing": "这次执行没有加注。",
+    "show.compare": "与它之前最近一次成功的执行比较：{command}",
+    "progress": "{records} 次执行，{size}",
     "export.done": "{records} 次执行，{size}，已写入 {target}。",
     "import.done": "新增 {added}，替换 {replaced}，已有 {skipped}，拒绝 {refused}；写入 {store}。",
     "import.more": "另有 {count} 条被拒绝；--json 会全部列出。",

@@ -6,7 +6,8 @@ from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer import rich_utils
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from execution_history.cli import listing, removing, showing
 from execution_history.cli.questions import add_questions
@@ -30,26 +31,43 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line with *arguments*, by default the process's own, and end the process with its exit code."""
     say = Speech(language_of(os.environ))
     command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)  # noqa: S101 - there are several commands
+    _put_frame_into_words(say)
     _put_into_words(command, say)
     command.main(args=arguments, prog_name=PROGRAM, obj=Session(say))
     raise SystemExit(0)
 
 
-def _put_into_words(command: object, say: Speech) -> None:
+def _put_frame_into_words(say: Speech) -> None:
+    """Give what typer itself says around help texts in the language of *say*."""
+    for name in ("ARGUMENTS_PANEL_TITLE", "OPTIONS_PANEL_TITLE", "COMMANDS_PANEL_TITLE", "ERRORS_PANEL_TITLE"):
+        setattr(rich_utils, name, say.text(f"frame.{name.partition('_')[0].lower()}"))
+    rich_utils.DEFAULT_STRING = say.text("frame.default")
+    rich_utils.REQUIRED_LONG_STRING = say.text("frame.required")
+
+
+def _put_into_words(command: TyperCommand | TyperGroup, say: Speech) -> None:
     """Replace the keys that stand for help texts with the texts in the language of *say*."""
     for name in ("help", "epilog", "short_help"):
         key = getattr(command, name, None)
         if isinstance(key, str) and say.knows(key):
             setattr(command, name, say.text(key))
-    for parameter in getattr(command, "params", ()):
-        if isinstance(parameter, (TyperOption, TyperArgument)) and parameter.help and say.knows(parameter.help):
-            parameter.help = say.text(parameter.help)
-        panel = getattr(parameter, "rich_help_panel", None)
-        if isinstance(panel, str) and say.knows(panel):
-            parameter.rich_help_panel = say.text(panel)
+    for parameter in (*command.params, command.get_help_option(typer.Context(command))):
+        if isinstance(parameter, (TyperOption, TyperArgument)):
+            _put_parameter_into_words(parameter, say)
     if isinstance(command, TyperGroup):
         for inner in command.commands.values():
-            _put_into_words(inner, say)
+            if isinstance(inner, (TyperCommand, TyperGroup)):
+                _put_into_words(inner, say)
+
+
+def _put_parameter_into_words(parameter: TyperOption | TyperArgument, say: Speech) -> None:
+    for key in (parameter.help, f"frame.{parameter.name}"):
+        if key and say.knows(key):
+            parameter.help = say.text(key)
+    panel = parameter.rich_help_panel
+    if panel is not None and say.knows(panel):
+        parameter.rich_help_panel = say.text(panel)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -183,6 +201,9 @@ def _fetch(
     session.perform(lambda: fetch_run(session, workflow_id, execute_id, account))
 
 
+add_questions(app)
+
+
 @app.command("workflows", help="help.workflows")
 def _workflows(
     context: typer.Context, store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False
@@ -229,6 +250,3 @@ def _clear(
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(lambda: removing.clear_workflow(session, workflow_id, unasked=yes))
-
-
-add_questions(app)

@@ -1,13 +1,14 @@
 """The command ``diff``: two runs, and where they differ."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import orjson
 from rich.text import Text
 
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.histories import open_history
+from execution_history.cli.listing import status_cell
+from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, local_time, one_line, visible
 from execution_history.compare import Comparison, Difference, Divergence, Measure
@@ -35,11 +36,15 @@ async def diff_runs(session: Session, old: str, new: str | None, workflow_id: st
 def _show(session: Session, found: Comparison) -> None:
     say, answer = session.say, session.output.answer
     for sign, run, style in (("−", found.old, "red"), ("+", found.new, "green")):
+        status = status_cell(say, run.status)
         line = Text(f"{sign} {visible(run.execute_id)}", style=style)
-        answer(line.append(f"  {say(f'status.{run.status}')}  {local_time(run.create_time)}", style="default"))
-    answer(_measure(say("diff.duration"), found.duration, duration))
+        line.append(f"  {local_time(run.create_time)}  ", style="default")
+        answer(line.append(status.text, style=status.style))
+    measures = [_measure(say("diff.duration"), found.duration, duration)]
     if found.tokens["total"].old is not None or found.tokens["total"].new is not None:
-        answer(_measure(say("diff.tokens"), found.tokens["total"], grouped))
+        measures.append(_measure(say("diff.tokens"), found.tokens["total"], grouped))
+    for each in aligned(measures):
+        answer(each)
     if found.divergence is not None:
         _show_divergence(session, found.divergence)
     for name in ("ending", "input", "output", "settings"):
@@ -50,10 +55,10 @@ def _show(session: Session, found: Comparison) -> None:
         answer(say("diff.same"))
 
 
-def _measure(name: str, measure: Measure, shown: Any) -> str:  # noqa: ANN401 - a function from a number to a text
+def _measure(name: str, measure: Measure, shown: Callable[[int], str]) -> list[Cell]:
     old, new = ("–" if each is None else shown(each) for each in (measure.old, measure.new))
     ratio = "" if measure.ratio is None else f"  × {measure.ratio:.2f}"
-    return f"  {name}  {old} → {new}{ratio}"
+    return [Cell(f"  {name}"), Cell(f"{old} → {new}{ratio}")]
 
 
 def _show_divergence(session: Session, divergence: Divergence) -> None:

@@ -1,20 +1,23 @@
 """The command ``stats``: what can be counted of runs."""
 
-import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from rich.text import Text
+
+from execution_history.buckets import zone_of
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, read_filters
 from execution_history.cli.histories import open_history
-from execution_history.cli.output import Cell, aligned, cropped
+from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
-from execution_history.cli.wording import grouped, local_time, one_line
+from execution_history.cli.wording import grouped, one_line
+from execution_history.cli.zones import local_zone_name
 from execution_history.clock import now_ms
-from execution_history.query import BucketSize, Figures, Statistics, StatisticsQuery
+from execution_history.query import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query_words import read_time
 from execution_history.wording import duration
 
@@ -24,8 +27,11 @@ _FORMATS: Final[dict[BucketSize, str]] = {
     "week": "%Y-%m-%d",
     "month": "%Y-%m",
 }
+_NAMES: Final = ("when", "runs", "failed", "success_rate", "p50", "p95", "p99", "tokens")
+_DISPENSABLE: Final = ("p99", "tokens", "p50", "p95")
 _MOST_FAILURES: Final = 10
-_LOCALTIME: Final = Path("/etc/localtime")
+_MOST_CODES: Final = 10
+_LEAST_TITLE: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,80 +47,109 @@ class StatsRequest:
 
 async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
     """Show totals, buckets of time, error codes and failures that are alike."""
-    zone = request.zone or local_zone()
-    new_since = None if request.new_since is None else read_time("new_since", request.new_since, now=now_ms())
+    zone = zone_of(request.zone or local_zone_name())
+    new_since = None
+    if request.new_since is not None:
+        new_since = read_time("new_since", request.new_since, now=now_ms(), zone=zone)
     query = StatisticsQuery(
-        filter=read_filters(request.filters, request.workflow_id),
+        filter=read_filters(request.filters, request.workflow_id, zone),
         bucket=request.bucket,
-        zone=zone,
+        zone=zone.key,
         new_since=new_since,
     )
     async with open_history(session) as (service, place):
         found = await service.statistics(query)
     if session.as_json:
         session.output.document(_as_json(found, zone))
-    elif found.totals.runs == 0:
+        return ExitCode.SUCCESS
+    if found.totals.runs == 0:
         session.output.remark(session.say("found.nothing", store=place))
     else:
-        _show(session, found, request.bucket, zone)
+        _show_buckets(session, found, request.bucket, zone)
+        _show_codes(session, found)
+        _show_failures(session, found.failures, zone)
+        session.output.remark(session.say("stats.zone", zone=zone.key), style="dim")
+    if not found.reach.is_complete:
+        reach = session.say("found.reach", done=grouped(found.reach.revision), newest=grouped(found.reach.newest))
+        session.output.remark(reach, style="yellow")
     return ExitCode.SUCCESS
 
 
-def local_zone() -> str:
-    """The IANA name of this machine's time zone, as far as it can be told; otherwise UTC."""
-    named = os.environ.get("TZ", "").lstrip(":")
-    if not named and _LOCALTIME.is_symlink():
-        named = str(_LOCALTIME.resolve()).rpartition("zoneinfo/")[2]
-    try:
-        return ZoneInfo(named).key if named else "UTC"
-    except (ValueError, OSError, KeyError):
-        return "UTC"
+def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
+    """What HTTP answers, with the zone that was taken."""
+    content = asdict(found)
+    del content["reach"]
+    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
+    return {"zone": zone.key, **content, **reach}
 
 
-def _as_json(found: Statistics, zone: str) -> dict[str, Any]:
-    return {
-        "zone": zone,
-        "totals": asdict(found.totals),
-        "buckets": [{"start": b.start, "end": b.end, **asdict(b.figures)} for b in found.buckets],
-        "error_codes": found.error_codes,
-        "failures": [asdict(group) for group in found.failures],
-        "is_complete": found.reach.is_complete,
-    }
+def _show_buckets(session: Session, found: Statistics, bucket: BucketSize, zone: ZoneInfo) -> None:
+    """A row for each length of time and one for all; on a narrow terminal what is least needed is left out."""
+    say, width = session.say, session.output.width
+    rows = [{name: Cell(say(f"head.{name}"), "dim", right=name != "when") for name in _NAMES}]
+    rows += [_row(f"{_moment(each.start, zone):{_FORMATS[bucket]}}", each.figures) for each in found.buckets]
+    total = _row(say("stats.total"), found.totals)
+    rows.append({name: Cell(cell.text, "bold", right=cell.right) for name, cell in total.items()})
+    names = list(_NAMES)
+    lines = aligned([[row[name] for name in names] for row in rows])
+    for name in _DISPENSABLE:
+        if width is None or natural_width(lines) <= width:
+            break
+        names.remove(name)
+        lines = aligned([[row[name] for name in names] for row in rows])
+    _print(session, lines)
 
 
-def _show(session: Session, found: Statistics, bucket: BucketSize, zone: str) -> None:
-    say = session.say
-    names = ("when", "runs", "failed", "success_rate", "p50", "p95", "p99", "tokens")
-    rows = [[Cell(say(f"head.{name}"), "dim", right=name != "when") for name in names]]
-    for each in found.buckets:
-        when = datetime.fromtimestamp(each.start / 1000, ZoneInfo(zone)).strftime(_FORMATS[bucket])
-        rows.append(_row(when, each.figures))
-    rows.append([Cell(cell.text, "bold", right=cell.right) for cell in _row(say("stats.total"), found.totals)])
-    _print(session, rows)
-    if found.failures:
-        session.output.answer()
-        heads = [Cell(say("head.count"), "dim", right=True), Cell(say("head.last_seen"), "dim")]
-        rows = [[*heads, Cell(say("head.failure"), "dim"), Cell(say("head.example"), "dim")]]
-        for group in found.failures[:_MOST_FAILURES]:
-            code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
-            mark = say("stats.new") if group.is_new else ""
-            title = Cell(f"{mark}{one_line(group.title, 70)}{code}", "red" if group.is_new else "")
-            count = Cell(grouped(group.count), right=True)
-            rows.append([count, Cell(local_time(group.last_seen)), title, Cell(group.execute_id, "dim")])
-        _print(session, rows)
-    if not found.reach.is_complete:
-        reach = say("found.reach", done=grouped(found.reach.revision), newest=grouped(found.reach.newest))
-        session.output.remark(reach, style="yellow")
-
-
-def _row(name: str, figures: Figures) -> list[Cell]:
+def _row(name: str, figures: Figures) -> dict[str, Cell]:
     rate = "" if figures.success_rate is None else f"{100 * figures.success_rate:.1f} %"
     times = ["" if each is None else duration(each) for each in (figures.p50, figures.p95, figures.p99)]
     failed = Cell(grouped(figures.counts["failed"] or None), "red" if figures.counts["failed"] else "", right=True)
     others = [Cell(text, right=True) for text in (rate, *times, grouped(figures.tokens or None))]
-    return [Cell(name), Cell(grouped(figures.runs), right=True), failed, *others]
+    cells = [Cell(name), Cell(grouped(figures.runs), right=True), failed, *others]
+    return dict(zip(_NAMES, cells, strict=True))
 
 
-def _print(session: Session, rows: list[list[Cell]]) -> None:
-    for line in aligned(rows):
+def _show_codes(session: Session, found: Statistics) -> None:
+    if found.error_codes:
+        codes = [f"{one_line(code, 40)} × {grouped(n)}" for code, n in list(found.error_codes.items())[:_MOST_CODES]]
+        session.output.answer()
+        session.output.answer(session.say("stats.codes", codes=", ".join(codes)))
+
+
+def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:
+    """The failures that are alike; a second line for the example where one is too narrow, since no id is ever cut."""
+    if not failures:
+        return
+    say, width = session.say, session.output.width
+    groups = failures[:_MOST_FAILURES]
+    heads = [Cell(say("head.count"), "dim", right=True), Cell(say("head.last_seen"), "dim")]
+    facts = [heads, *([_count(group), Cell(f"{_moment(group.last_seen, zone):%Y-%m-%d %H:%M}")] for group in groups)]
+    ids = [Cell(say("head.example"), "dim"), *(Cell(group.execute_id, "dim") for group in groups)]
+    titles = [Cell(say("head.failure"), "dim"), *(_title(session, group) for group in groups)]
+    on_one = [[*fact, example] for fact, example in zip(facts, ids, strict=True)]
+    session.output.answer()
+    if width is None or natural_width(aligned(on_one)) + _LEAST_TITLE < width:
+        _print(session, aligned([[*fact, title] for fact, title in zip(on_one, titles, strict=True)]))
+        return
+    firsts = aligned([[*fact, title] for fact, title in zip(facts, titles, strict=True)])
+    seconds = aligned([[Cell("", right=True), example] for example in ids])
+    _print(session, [line for pair in zip(firsts, seconds, strict=True) for line in pair])
+
+
+def _count(group: FailureGroup) -> Cell:
+    return Cell(grouped(group.count), right=True)
+
+
+def _title(session: Session, group: FailureGroup) -> Cell:
+    code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
+    mark = session.say("stats.new") if group.is_new else ""
+    return Cell(f"{mark}{one_line(group.title, 120)}{code}", "red" if group.is_new else "")
+
+
+def _moment(milliseconds: int, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
+
+
+def _print(session: Session, lines: list[Text]) -> None:
+    for line in lines:
         session.output.answer(cropped(line, session.output.width))

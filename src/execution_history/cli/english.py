@@ -12,7 +12,8 @@ ENGLISH: Final[dict[str, str]] = {
 Examples:
   execution-history serve --sandbox
   execution-history run 7000000000000000002 -p city=Paris --sandbox
-  execution-history list
+  execution-history list --status failed --since 2h
+  execution-history search timeout
   execution-history show 01a20dba-b801-7732-a3b5-fd1635d97bad
 
 \b
@@ -22,9 +23,9 @@ Exit codes:
   2    the call, a setting or an account is wrong, or an address is taken
   3    the workflow was interrupted: it asks something, or broke off
   4    the store cannot be used
-  5    there is no such run or workflow
+  5    there is no such run or workflow, or nothing that was searched for
   70   a fault of this program or of the machine
-  130  stopped by Ctrl-C (143: by SIGTERM); serve and sandbox then end with 0
+  130  stopped by Ctrl-C (143: SIGTERM); serve, sandbox and follow end with 0
 """,
     "help.serve": """Serve the HTTP API until Ctrl-C.
 

@@ -60,14 +60,15 @@ Examples:
 """,
     "help.export": """Write runs into a file, a folder or the standard output; whole, or not at all.
 
-JSON Lines keeps every record byte for byte and can be imported again, as JSON can. JSON is the format of the files
-beside the database: one file for a workflow, a .zip file or a folder for several.
+JSON Lines keeps every record byte for byte and can be imported again, as JSON can.
+
+JSON is the format of the files beside the database: a file for a workflow, a .zip file or a folder for several.
 
 \b
 Examples:
   execution-history export -o runs.jsonl
   execution-history export 7000000000000000002 -o runs.json
-  execution-history export --status failed --since 7d --format csv --columns execute_id,error_message,input.city
+  execution-history export --status failed -o failed.csv --columns execute_id,input.city
   execution-history export -o history.zip --format json
   execution-history export -o runs.parquet
 """,
@@ -82,6 +83,15 @@ Examples:
   execution-history import --coze-studio workflow_execution.csv --nodes node_execution.csv
 """,
     "panel.filters": "Which runs",
+    "frame.arguments": "Arguments",
+    "frame.options": "Options",
+    "frame.commands": "Commands",
+    "frame.errors": "Error",
+    "frame.default": "[default: {}]",
+    "frame.required": "[required]",
+    "frame.help": "Show this text and end.",
+    "frame.install_completion": "Install completion for the current shell.",
+    "frame.show_completion": "Show what that would install.",
     "argument.text": "What is looked for.",
     "argument.other": "The run that it is compared with; the first one is then the older side.",
     "argument.tags": "Tags to add.",
@@ -108,24 +118,26 @@ Examples:
     "option.nodes": "A dump of its table node_execution, for the timelines.",
     "found.total": "Found: {total}.",
     "found.at_least": "Found: at least {total}.",
-    "found.next": "More: --cursor {cursor}",
     "found.nothing": "No run in {store} is like that.",
     "found.reach": "The index is still being made: the answer knows {done} of {newest} changes.",
+    "follow.waiting": "There is no history in {store} yet; waiting for its first run. Ctrl-C stops.",
     "follow.begun": "Following {store}; Ctrl-C stops.",
     "follow.deleted": "deleted",
     "follow.reset": "This is another history than the one that the revision is from: read it anew.",
     "stats.total": "all",
+    "stats.codes": "Error codes: {codes}",
+    "stats.zone": "Times are those of {zone}.",
     "stats.new": "new: ",
-    "head.when": "When",
-    "head.failed": "Failed",
-    "head.success_rate": "Success",
-    "head.p50": "p50",
-    "head.p95": "p95",
-    "head.p99": "p99",
-    "head.count": "Count",
-    "head.last_seen": "Last seen",
-    "head.failure": "Failure",
-    "head.example": "Example",
+    "head.when": "WHEN",
+    "head.failed": "FAILED",
+    "head.success_rate": "SUCCESS",
+    "head.p50": "P50",
+    "head.p95": "P95",
+    "head.p99": "P99",
+    "head.count": "COUNT",
+    "head.last_seen": "LAST SEEN",
+    "head.failure": "FAILURE",
+    "head.example": "EXAMPLE",
     "diff.duration": "Duration",
     "diff.tokens": "Tokens",
     "diff.same": "Nothing else differs.",
@@ -144,6 +156,8 @@ Examples:
     "note.note": "Note",
     "note.yes": "yes",
     "note.nothing": "Nothing is noted about this run.",
+    "show.compare": "Compare it with the last success before it: {command}",
+    "progress": "{records} runs, {size}",
     "export.done": "{records} runs, {size}, in {target}.",
     "import.done": "{added} added, {replaced} replaced, {skipped} there already, {refused} refused; in {store}.",
     "import.more": "And {count} more that were refused; --json lists them.",

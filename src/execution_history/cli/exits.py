@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from execution_history.errors import ExecutionHistoryError, StoreError
+from execution_history.errors import ExecutionHistoryError, ExecutionNotFound, ExportFailed, StoreError
 
 
 class ExitCode(IntEnum):
@@ -29,5 +29,12 @@ class CommandFailed(Exception):  # noqa: N818 - named as the errors of this pack
 
 
 def code_of(error: ExecutionHistoryError) -> ExitCode:
-    """The store's trouble, or else something wrong with the call or the settings."""
-    return ExitCode.STORE_TROUBLE if isinstance(error, StoreError) else ExitCode.WRONG_CALL
+    """The store's trouble, the machine's, something that is not there, or else something wrong with the call."""
+    match error:
+        case StoreError():
+            return ExitCode.STORE_TROUBLE
+        case ExportFailed():
+            return ExitCode.FAULT
+        case ExecutionNotFound():
+            return ExitCode.NOT_FOUND
+    return ExitCode.WRONG_CALL

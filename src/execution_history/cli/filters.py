@@ -3,11 +3,12 @@
 import functools
 import inspect
 from collections.abc import Callable
-from datetime import datetime
+from datetime import tzinfo
 from typing import Annotated, Any, Final
 
 import typer
 
+from execution_history.cli.zones import local_zone
 from execution_history.clock import now_ms
 from execution_history.query import RecordFilter
 from execution_history.query_words import FILTER_WORDS, filter_of
@@ -35,7 +36,7 @@ def with_filters(*without: str) -> Callable[[Callable[..., None]], Callable[...,
             command(*arguments, **named, filters=filters)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "filters"]
-        options = [_option(word.name, repeatable=word.is_repeatable) for word in words]
+        options = [_option(word.name, word.kind, repeatable=word.is_repeatable) for word in words]
         called.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
         return called
@@ -43,21 +44,28 @@ def with_filters(*without: str) -> Callable[[Callable[..., None]], Callable[...,
     return decorate
 
 
-def read_filters(filters: Filters, workflow_id: str | None = None) -> RecordFilter:
-    """The filter that the options ask for; times without an offset are this machine's.
+def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
+    """The filter that the options ask for; times without an offset are in *zone*, by default this machine's.
 
     Raises:
         InvalidQuery: a value cannot be read.
     """
-    zone = datetime.now().astimezone().tzinfo
-    assert zone is not None  # noqa: S101 - a local time has one
-    return filter_of(filters, now=now_ms(), zone=zone, workflow_id=workflow_id)
+    return filter_of(filters, now=now_ms(), zone=zone or local_zone(), workflow_id=workflow_id)
 
 
-def _option(name: str, *, repeatable: bool) -> inspect.Parameter:
-    info = typer.Option(f"--{name.replace('_', '-')}", help=f"filter.{name}", rich_help_panel=_PANEL, metavar="…")
-    kind: Any = Annotated[list[str] | None, info] if repeatable else Annotated[str | None, info]
-    return inspect.Parameter(_KEPT + name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+def as_options(filters: Filters) -> list[str]:
+    """The options that ask for *filters*, for a call that can be copied; a value may begin with a dash."""
+    return [f"{_spelt(name)}={value}" for name, values in filters.items() for value in values]
+
+
+def _option(name: str, kind: str, *, repeatable: bool) -> inspect.Parameter:
+    info = typer.Option(_spelt(name), help=f"filter.{name}", rich_help_panel=_PANEL, metavar=kind.upper())
+    given: Any = Annotated[list[str] | None, info] if repeatable else Annotated[str | None, info]
+    return inspect.Parameter(_KEPT + name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=given)
+
+
+def _spelt(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _texts(value: str | list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Runs that are asked for by filter, order and text: ``list`` with any of these, and ``search``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +8,14 @@ import orjson
 from rich.text import Text
 
 from execution_history.cli.exits import ExitCode
-from execution_history.cli.filters import Filters, read_filters
+from execution_history.cli.filters import Filters, as_options, read_filters
 from execution_history.cli.histories import open_history
-from execution_history.cli.listing import run_lines, status_cell
+from execution_history.cli.listing import DEFAULT_PAGE_SIZE, run_lines, status_cell
+from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, local_time, one_line, visible
-from execution_history.hits import Hit
-from execution_history.query import IndexReach, RecordQuery, Sort
+from execution_history.hits import Hit, SearchPage
+from execution_history.query import RecordQuery, Selection, Sort
 from execution_history.text import Snippet
 
 _LONGEST_ID = 60
@@ -38,6 +40,14 @@ class ListRequest:
         asks = self.filters or self.cursor or self.explain or self.ascending
         return not asks and self.sort == "create_time"
 
+    def words_behind(self, cursor: str) -> list[str]:
+        """The words that ask for the page behind this one."""
+        words = ["list", *([] if self.workflow_id is None else [self.workflow_id]), *as_options(self.filters)]
+        words += [] if self.sort == "create_time" else ["--sort", self.sort]
+        words += ["--ascending"] if self.ascending else []
+        words += [] if self.page_size == DEFAULT_PAGE_SIZE else ["--page-size", str(self.page_size)]
+        return [*words, "--cursor", cursor]
+
 
 async def list_found(session: Session, request: ListRequest) -> ExitCode:
     """Show one page of the runs that are asked for."""
@@ -55,10 +65,7 @@ async def list_found(session: Session, request: ListRequest) -> ExitCode:
     if session.as_json:
         answer = {
             "histories": [orjson.Fragment(body) for body in found.documents],
-            "total": found.total,
-            "total_is_exact": found.total_is_exact,
-            "has_more": found.has_more,
-            "next_cursor": found.next,
+            **_how_many(found),
             **({"explain": list(found.explain)} if request.explain else {}),
         }
         session.output.document(orjson.dumps(answer))
@@ -68,14 +75,7 @@ async def list_found(session: Session, request: ListRequest) -> ExitCode:
             session.output.answer(line)
     for sentence in found.explain:
         session.output.remark(sentence, style="dim")
-    _say_reach(session, found.reach)
-    key = "found.total" if found.total_is_exact else "found.at_least"
-    if not found.documents and not found.has_more:
-        session.output.remark(session.say("found.nothing", store=place))
-    else:
-        session.output.remark(session.say(key, total=grouped(found.total)), style="dim")
-    if found.next is not None:
-        session.output.remark(session.say("found.next", cursor=found.next), style="dim")
+    _say_how_many(session, found, place, None if found.next is None else request.words_behind(found.next))
     return ExitCode.SUCCESS
 
 
@@ -88,6 +88,11 @@ class SearchRequest:
     size: int
     cursor: str | None
     best: bool
+
+    def words_behind(self, cursor: str) -> list[str]:
+        """The words that ask for the page behind this one."""
+        size = [] if self.size == DEFAULT_PAGE_SIZE else ["--page-size", str(self.size)]
+        return ["search", *as_options(self.filters), *size, "--cursor", cursor]
 
 
 async def search_runs(session: Session, request: SearchRequest) -> ExitCode:
@@ -103,24 +108,13 @@ async def search_runs(session: Session, request: SearchRequest) -> ExitCode:
     if session.as_json:
         answer = {
             "hits": [_as_json(hit) for hit in page.hits],
-            "total": page.total,
-            "total_is_exact": page.total_is_exact,
-            "has_more": page.has_more,
-            "next_cursor": page.next,
+            **_how_many(page),
         }
         session.output.document(orjson.dumps(answer))
         return ExitCode.SUCCESS
-    for hit in page.hits:
-        _show_hit(session, hit)
-    _say_reach(session, page.reach)
-    if not page.hits and not page.has_more:
-        session.output.remark(session.say("found.nothing", store=place))
-        return ExitCode.NOT_FOUND
-    key = "found.total" if page.total_is_exact else "found.at_least"
-    session.output.remark(session.say(key, total=grouped(page.total)), style="dim")
-    if page.next is not None:
-        session.output.remark(session.say("found.next", cursor=page.next), style="dim")
-    return ExitCode.SUCCESS
+    _show_hits(session, page.hits)
+    _say_how_many(session, page, place, None if page.next is None else request.words_behind(page.next), request.text)
+    return ExitCode.SUCCESS if page.hits or page.has_more else ExitCode.NOT_FOUND
 
 
 def _as_json(hit: Hit) -> dict[str, Any]:
@@ -130,18 +124,27 @@ def _as_json(hit: Hit) -> dict[str, Any]:
     return {"execution": orjson.Fragment(hit.body), "snippets": pieces}
 
 
-def _show_hit(session: Session, hit: Hit) -> None:
-    """The run on one line, and under it the pieces of its texts."""
-    record = orjson.loads(hit.body)
-    status = status_cell(session.say, record["execute_status"])
-    head = Text(status.text, style=status.style)
-    head.append(
-        f"  {local_time(record['create_time'])}  {one_line(record['workflow_id'], _LONGEST_ID)}  ", style="default"
+def _show_hits(session: Session, hits: Sequence[Hit]) -> None:
+    """Each run on one line, or two where the terminal is too narrow, and under it the pieces of its texts."""
+    records = [orjson.loads(hit.body) for hit in hits]
+    heads = aligned(
+        [
+            [
+                status_cell(session.say, record["execute_status"]),
+                Cell(local_time(record["create_time"])),
+                Cell(one_line(record["workflow_id"], _LONGEST_ID)),
+            ]
+            for record in records
+        ]
     )
-    head.append(visible(record["execute_id"]), style="bold")
-    session.output.answer(head)
-    for piece in hit.snippets:
-        session.output.answer(Text(f"  {visible(piece.field)}: ", style="dim").append_text(_marked(piece)))
+    names = [Text("  " + visible(record["execute_id"]), style="bold") for record in records]
+    width = session.output.width
+    is_narrow = width is not None and natural_width(heads) + natural_width(names) > width
+    for head, name, hit in zip(heads, names, hits, strict=True):
+        for line in (head, name) if is_narrow else (Text.assemble(head, name),):
+            session.output.answer(line)
+        for piece in hit.snippets:
+            session.output.answer(Text(f"  {visible(piece.field)}: ", style="dim").append_text(_marked(piece)))
 
 
 def _marked(piece: Snippet) -> Text:
@@ -158,9 +161,31 @@ def _flat(part: str) -> str:
     return visible(part).replace("\n", " ").replace("\t", " ")
 
 
-def _say_reach(session: Session, reach: IndexReach) -> None:
-    """That the answer does not know everything yet, where it does not."""
+def _how_many(found: Selection | SearchPage) -> dict[str, Any]:
+    """What programs are told beside the runs: as HTTP does."""
+    answer: dict[str, Any] = {
+        "total": found.total,
+        "total_is_exact": found.total_is_exact and found.reach.is_complete,
+        "has_more": found.has_more,
+        "next_cursor": found.next,
+    }
+    reach = found.reach
+    return answer if reach.is_complete else answer | {"reach": {"revision": reach.revision, "newest": reach.newest}}
+
+
+def _say_how_many(
+    session: Session, found: Selection | SearchPage, place: str, behind: list[str] | None, text: str | None = None
+) -> None:
+    """How many there are, as far as that is known, and the call for the page behind this one."""
+    say, reach = session.say, found.reach
     if not reach.is_complete:
-        session.output.remark(
-            session.say("found.reach", done=grouped(reach.revision), newest=grouped(reach.newest)), style="yellow"
-        )
+        known = say("found.reach", done=grouped(reach.revision), newest=grouped(reach.newest))
+        session.output.remark(known, style="yellow")
+    if found.total == 0 and not found.has_more:
+        session.output.remark(say("found.nothing", store=place))
+        return
+    is_exact = found.total_is_exact and reach.is_complete
+    session.output.remark(say("found.total" if is_exact else "found.at_least", total=grouped(found.total)), style="dim")
+    if behind is not None:
+        command = session.command(*behind, text=text)
+        session.output.remark(say("list.next", command=command), style="dim")

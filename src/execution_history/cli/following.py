@@ -7,7 +7,7 @@ import orjson
 from rich.text import Text
 
 from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import open_history
+from execution_history.cli.histories import is_there, open_history, place_of
 from execution_history.cli.listing import status_cell
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
@@ -16,24 +16,45 @@ from execution_history.followers import LiveEvent, LiveFeed
 
 _LONGEST_LINE = 120
 _LONGEST_ID = 40
+_LOOK_SECONDS = 0.25
 
 
 async def follow_history(session: Session, since: int | None, workflow_ids: Sequence[str]) -> ExitCode:
     """Tell every change until Ctrl-C, to programs as lines of JSON whose ``revision`` goes on with ``--since``."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
+    with stops_call(task.cancel) as stops:
+        try:
+            await _until_there_is_one(session)
+            await _follow(session, since, workflow_ids)
+        except asyncio.CancelledError:
+            if not stops:
+                raise
+    return ExitCode.SUCCESS  # to be stopped is how following ends
+
+
+async def _until_there_is_one(session: Session) -> None:
+    """Wait for the first run where there is no history yet: looking for it makes none."""
+    settings = session.settings()
+    is_told = session.as_json
+    while not is_there(settings):
+        if not is_told:
+            session.output.remark(session.say("follow.waiting", store=place_of(settings.store)), style="dim")
+        is_told = True
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _follow(session: Session, since: int | None, workflow_ids: Sequence[str]) -> None:
     async with open_history(session) as (service, place):
         feed = LiveFeed(service.store)
         try:
-            with stops_call(feed.end):
-                async with feed.follow(since, workflow_ids) as events:
-                    if not session.as_json:
-                        session.output.remark(session.say("follow.begun", store=place), style="dim")
-                    async for event in events:
-                        _tell(session, event)
+            async with feed.follow(since, workflow_ids) as events:
+                if not session.as_json:
+                    session.output.remark(session.say("follow.begun", store=place), style="dim")
+                async for event in events:
+                    _tell(session, event)
         finally:
             await feed.aclose()
-    return ExitCode.SUCCESS
 
 
 def _tell(session: Session, event: LiveEvent) -> None:
@@ -52,6 +73,8 @@ def _line(session: Session, event: LiveEvent) -> Text:
     record = orjson.loads(event.summary)
     status = status_cell(session.say, record["execute_status"])
     line = Text(status.text, style=status.style)
-    line.append(f"  {local_time(record['update_time'])}  {name}  {duration(record['duration_ms'])}", style="default")
+    took = record["duration_ms"]
+    line.append(f"  {local_time(record['update_time'])}  {name}", style="default")
+    line.append("" if took is None else f"  {duration(took)}", style="default")
     said = record.get("error_message") or record.get("output_line") or record.get("input_line") or ""
     return line.append(f"  {one_line(str(said), _LONGEST_LINE)}", style="dim")

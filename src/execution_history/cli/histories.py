@@ -10,6 +10,8 @@ from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.record import ExecutionRecord
 from execution_history.service import ExecutionHistoryService
+from execution_history.settings import Settings
+from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
 
 _HEAD: Final = 64 * 1024
@@ -26,11 +28,23 @@ async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistory
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_at(settings.store, json_files=settings.json_files, search=settings.search)
-    if isinstance(store, SQLiteStore) and not _holds_history(store._folder):  # noqa: SLF001 - asked, not touched
-        store = MemoryStore()
+    store = _store(settings) if is_there(settings) else MemoryStore()
     async with ExecutionHistoryService(store) as service:
         yield service, place_of(settings.store)
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there is a history where the settings say.
+
+    Raises:
+        SettingsError: they name no store.
+    """
+    store = _store(settings)
+    return not isinstance(store, SQLiteStore) or _holds_history(store._folder)  # noqa: SLF001 - asked, not touched
+
+
+def _store(settings: Settings) -> HistoryStore:
+    return store_at(settings.store, json_files=settings.json_files, search=settings.search)
 
 
 def place_of(store: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.filters import Filters, read_filters
@@ -62,7 +62,8 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
     )
     async with open_history(session) as (service, _):
         if request.target == "-":
-            await export_to_stream(service.store, sys.stdout.buffer, export)
+            with _bar(session, beside=sys.stdout.isatty()) as tell:
+                await export_to_stream(service.store, sys.stdout.buffer, export, tell)
             return ExitCode.SUCCESS
         with _bar(session) as tell:
             report = await export_to_path(service.store, Path(request.target), export, tell)
@@ -135,18 +136,19 @@ def _show(session: Session, report: ImportReport, place: str) -> None:
 
 
 @contextmanager
-def _bar(session: Session) -> Iterator[Tell]:
-    """A progress bar on a terminal; nothing elsewhere."""
+def _bar(session: Session, *, beside: bool = False) -> Iterator[Tell]:
+    """A progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
     console = Console(stderr=True)
-    hidden = session.as_json or not console.is_terminal
-    columns = (TextColumn("{task.fields[records]}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    hidden = beside or session.as_json or not console.is_terminal
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("", total=None, records="0")
+        task = bar.add_task("", total=None)
 
         def tell(step: Step) -> None:
+            said = session.say("progress", records=grouped(step.records), size=decimal(step.size))
             if step.total_records is not None:
-                bar.update(task, total=step.total_records, completed=step.records, records=grouped(step.records))
+                bar.update(task, description=said, total=step.total_records, completed=step.records)
             else:
-                bar.update(task, total=step.total_size, completed=step.size, records=grouped(step.records))
+                bar.update(task, description=said, total=step.total_size, completed=step.size)
 
         yield tell

@@ -1,11 +1,15 @@
 """The command ``tag``: what people note about runs."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from execution_history.annotations import Annotation, annotate_execution
+from execution_history.annotations import RATINGS, Annotation, annotate_execution
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.histories import open_history, the_run
+from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
+from execution_history.cli.speech import Speech
+from execution_history.cli.wording import as_text
 
 
 async def note_run(session: Session, execute_id: str, workflow_id: str | None, annotation: Annotation) -> ExitCode:
@@ -26,9 +30,20 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
         session.output.document(noted)
         return ExitCode.SUCCESS
     say = session.say
-    shown = [(say("note.tags"), ", ".join(noted["tags"])), (say("note.rating"), noted["rating"])]
-    shown += [(say("note.pinned"), say("note.yes") if noted["pinned"] else ""), (say("note.note"), noted["note"])]
-    lines = [f"  {name}  {value}" for name, value in shown if value]
-    for line in lines or [say("note.nothing")]:
+    facts = noted_facts(say, metadata)
+    for line in aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]):
         session.output.answer(line)
+    if not facts:
+        session.output.answer(say("note.nothing"))
     return ExitCode.SUCCESS
+
+
+def noted_facts(say: Speech, metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What people noted in a record's *metadata*: a name and a text each, a long note a line for each of its lines."""
+    tags, rating, note = metadata.get("tags"), metadata.get("rating"), metadata.get("note")
+    facts = [(say("note.tags"), ", ".join(map(as_text, tags)) if isinstance(tags, list) else "")]
+    facts += [(say("note.rating"), "★" * rating if isinstance(rating, int) and rating in RATINGS else "")]
+    facts += [(say("note.pinned"), say("note.yes") if metadata.get("pinned") is True else "")]
+    lines = note.splitlines() if isinstance(note, str) else []
+    facts += [(say("note.note") if number == 0 else "", line) for number, line in enumerate(lines)]
+    return [(name, value) for name, value in facts if value]

@@ -64,10 +64,11 @@ class Session:
         """
         return load_settings(store=self.store, **arguments)
 
-    def command(self, *words: str) -> str:
-        """A call of ours that can be copied, on the same store."""
+    def command(self, *words: str, text: str | None = None) -> str:
+        """A call of ours that can be copied, on the same store; *text* stands last and may begin with a dash."""
         store = [] if self.store is None else ["--store", self.store]
-        return shlex.join([PROGRAM, *words, *store])
+        last = [] if text is None else ["--", text] if text.startswith("-") else [text]
+        return shlex.join([PROGRAM, *words, *store, *last])
 
     def perform(self, work: Work) -> NoReturn:
         """Run *work* in an event loop and end the command with its exit code, or that of what went wrong."""

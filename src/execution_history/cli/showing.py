@@ -8,6 +8,7 @@ from rich.text import Text
 from execution_history.cli.asking import answer_lines, question_lines
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.histories import open_history, the_run
+from execution_history.cli.noting import noted_facts
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.cli.timeline import node_lines
@@ -25,11 +26,15 @@ from execution_history.cli.wording import (
     visible,
 )
 from execution_history.clock import now_ms
+from execution_history.record import ENDED_KEY
 from execution_history.recorder import RECORDER_KEY
 from execution_history.signs_of_life import is_dead
 
 _MOST_CHARACTERS: Final = 8_000
-_SHOWN_METADATA: Final = frozenset({"proof", "coze_execute_id", "log_id", "account", "interrupt", RECORDER_KEY})
+_SHOWN_METADATA: Final = frozenset(
+    {"proof", "coze_execute_id", "log_id", "account", "interrupt", RECORDER_KEY}
+    | {ENDED_KEY, "tags", "note", "rating", "pinned"}
+)
 
 Record = dict[str, Any]
 
@@ -43,8 +48,9 @@ async def show_run(session: Session, execute_id: str, workflow_id: str | None, *
         session.output.document(stored if stored is not None else record)
         return ExitCode.SUCCESS
     _show_headline(session, record)
-    for line in aligned(_facts(session, record)):
+    for line in aligned([*_facts(session, record), *_noted(session, record)]):
         session.output.answer(line)
+    _show_hint(session, record)
     _show_question(session, record)
     _show_value(session, "head.input", record["input_parameters"], whole=whole)
     _show_value(session, "head.output", record["output"], whole=whole)
@@ -96,6 +102,20 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         for name, value in facts.items()
         if value not in (None, "")
     ]
+
+
+def _noted(session: Session, record: Record) -> list[list[Cell]]:
+    """What people noted about the run."""
+    facts = noted_facts(session.say, _metadata(record))
+    return [[Cell(f"  {name}", "dim"), Cell(one_line(value, 2_000))] for name, value in facts]
+
+
+def _show_hint(session: Session, record: Record) -> None:
+    """How to see what is different from when it last went well; only people at a terminal want to be told."""
+    if record["execute_status"] == "failed" and session.output.width is not None:
+        command = session.command("diff", record["execute_id"])
+        session.output.answer()
+        session.output.answer(session.say("show.compare", command=command), style="dim")
 
 
 def _tokens(session: Session, usage: object) -> str:
