@@ -43,7 +43,8 @@ _DATE_LENGTH: Final = len("2026-11-01")
 _MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
 _LAST_TIME: Final = 253_402_300_799_999
 _LARGEST: Final = 2**62
-_LIKENESS: Final = 0.75
+LIKENESS: Final = 0.75
+"""How alike a name and a word must be for the one to be a slip of the other, as :mod:`difflib` measures it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
 
 def nearest_filter(name: str) -> str | None:
     """The filter that *name* is most likely a slip of; ``None`` where it is nothing like one."""
-    return next(iter(get_close_matches(name, _WORDS, n=1, cutoff=_LIKENESS)), None)
+    return next(iter(get_close_matches(name, _WORDS, n=1, cutoff=LIKENESS)), None)
 
 
 def is_filter_word(name: str) -> bool:

@@ -107,6 +107,20 @@ async def test_the_old_answer_stays_as_it_was(filled: Served) -> None:
     assert ["success", "histories", "total", "has_more"] == list(answer)
 
 
+@pytest.mark.parametrize("query", ["_=1700000000", "token=x&trace=1", "account_id=other&x="])
+async def test_what_callers_always_sent_is_still_passed_over(filled: Served, query: str) -> None:
+    """Byte for byte the answer without it."""
+    plain = await filled.client.get(_BASE)
+    assert plain.content == (await filled.client.get(f"{_BASE}?{query}")).content
+
+
+@pytest.mark.parametrize("query", ["statsu=failed", "tags=a", "sorts=duration", "workflow=v"])
+async def test_a_slip_is_not_answered_as_if_nothing_had_been_asked(filled: Served, query: str) -> None:
+    """A question that was meant to filter does not get everything."""
+    answer = await filled.client.get(f"{_BASE}?{query}")
+    assert (422, "invalid_input") == (answer.status_code, answer.json()["error"]["code"])
+
+
 async def test_runs_are_counted(filled: Served) -> None:
     """Totals, buckets in a time zone, error codes and failures that are alike."""
     answer = (await filled.client.get("/coze/statistics", params={"zone": "Asia/Shanghai", "new_since": "1d"})).json()

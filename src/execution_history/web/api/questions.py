@@ -13,7 +13,7 @@ from typing import Any, Final
 from execution_history.buckets import zone_of
 from execution_history.errors import InvalidQuery
 from execution_history.query import SORTS, RecordFilter, RecordQuery, Sort
-from execution_history.query_words import FILTER_WORDS, filter_of, is_filter_word, nearest_filter, read_time
+from execution_history.query_words import FILTER_WORDS, LIKENESS, filter_of, is_filter_word, nearest_filter, read_time
 from execution_history.web.api.schemas import Parameters
 
 Pairs = Sequence[tuple[str, str]]
@@ -67,7 +67,13 @@ HISTORY_WORDS: Final = tuple(_MEANINGS)
 
 def asks_for_more(pairs: Pairs) -> bool:
     """Whether a query has more than callers knew of before there were filters: a word of ours, or a slip of one."""
-    return any(name not in _OLD and (name in _NEW or nearest_filter(name) is not None) for name, _ in pairs)
+    return any(
+        name not in _OLD and (_is_like_one_of_ours(name) or nearest_filter(name) is not None) for name, _ in pairs
+    )
+
+
+def _is_like_one_of_ours(name: str) -> bool:
+    return bool(get_close_matches(name, _NEW, n=1, cutoff=LIKENESS))
 
 
 def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None) -> HistoryQuestion:
