@@ -158,3 +158,13 @@ def test_what_happens_is_followed(filled: History, tmp_path: Path) -> None:
         assert "new" == orjson.loads(process.stdout.readline())["execute_id"]
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(20)
+
+
+def test_people_may_follow_a_run_that_goes_on(history: History, tmp_path: Path) -> None:
+    """It has no duration yet."""
+    history.keep("going", "w")
+    with started("follow", "--since", "0", *_STORE, folder=tmp_path) as process:
+        assert process.stdout is not None
+        assert b"going" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(20)

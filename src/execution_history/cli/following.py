@@ -52,6 +52,8 @@ def _line(session: Session, event: LiveEvent) -> Text:
     record = orjson.loads(event.summary)
     status = status_cell(session.say, record["execute_status"])
     line = Text(status.text, style=status.style)
-    line.append(f"  {local_time(record['update_time'])}  {name}  {duration(record['duration_ms'])}", style="default")
+    took = record["duration_ms"]
+    line.append(f"  {local_time(record['update_time'])}  {name}", style="default")
+    line.append("" if took is None else f"  {duration(took)}", style="default")
     said = record.get("error_message") or record.get("output_line") or record.get("input_line") or ""
     return line.append(f"  {one_line(str(said), _LONGEST_LINE)}", style="dim")
