@@ -197,6 +197,16 @@ def test_what_happens_is_followed(filled: History, tmp_path: Path) -> None:
         assert 0 == process.wait(20)
 
 
+def test_people_may_follow_a_run_that_goes_on(history: History, tmp_path: Path) -> None:
+    """It has no duration yet."""
+    history.keep("going", "w")
+    with started("follow", "--since", "0", *_STORE, folder=tmp_path) as process:
+        assert process.stdout is not None
+        assert b"going" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(20)
+
+
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 def test_statistics_fit_the_terminal_and_cut_no_id(
