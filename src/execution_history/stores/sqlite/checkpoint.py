@@ -60,7 +60,8 @@ class Checkpointer:
 
     def _serve(self) -> None:
         connection: apsw.Connection | None = None
-        while True:
+        # Looked at before waiting too: a stop may come while a checkpoint is made, which then clears what is due.
+        while not self._ends:
             self._due.wait()
             if self._ends:
                 break
