@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 from execution_history.record import ENDED_KEY, UPSTREAM_KEY
@@ -13,6 +14,7 @@ _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
 _LARGEST: Final = 2**63 - 1
 _LAST_TIME: Final = 253_402_300_799_999
+_MOST_TAGS: Final = 1_000
 _MOST_TOKENS: Final = 10**12  # what is more is no count of tokens, and sums stay exact
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
@@ -42,7 +44,7 @@ class Facts:
         error_code: as text, whatever its type in the record.
         tokens: all tokens of the run, of the input and the output.
         has_output: whether the output is neither null nor empty (``""``, ``{}``, ``[]``).
-        tags: each once, in the order of ``metadata.tags``.
+        tags: each once, in the order of ``metadata.tags``; of more than 1,000 the first.
         fingerprint: of a failure, 16 hexadecimal digits: failures alike but for their numbers, ids, addresses and
             quoted values have the same; ``None`` where nothing failed.
         error_title: the error message without what varies, for people; ``None`` where nothing failed.
@@ -70,7 +72,10 @@ class Facts:
 
 
 def facts_of(record: Mapping[str, Any]) -> Facts:
-    """The facts of *record*, a parsed document of the 19 keys; what is of the wrong kind in it counts as not there."""
+    """The facts of *record*, a parsed document of the 19 keys or its outline (:mod:`execution_history.outlines`).
+
+    What is of the wrong kind in it counts as not there.
+    """
     metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
     status, create_time = record["execute_status"], record["create_time"]
     end_time = None
@@ -148,7 +153,7 @@ def _tokens(usage: object) -> int | None:
 def _tags(tags: object) -> tuple[str, ...]:
     if not isinstance(tags, list):
         return ()
-    return tuple(dict.fromkeys(tag for tag in tags if _text(tag) is not None))
+    return tuple(islice(dict.fromkeys(tag for tag in tags if _text(tag) is not None), _MOST_TAGS))
 
 
 def _integer(value: object) -> int | None:

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
+from execution_history.outlines import outline_of
 from execution_history.query import IndexReach, Selection
 from execution_history.text import Search, Snippet, rank, snippets
 
@@ -45,12 +44,12 @@ def best_of(selection: Selection, search: Search, size: int) -> SearchPage:
 
 def best_first(bodies: Iterable[bytes], search: Search) -> list[bytes]:
     """Stored records by their rank; of two alike the one that came first stays first."""
-    return sorted(bodies, key=lambda body: rank(orjson.loads(body), search), reverse=True)
+    return sorted(bodies, key=lambda body: rank(outline_of(body), search), reverse=True)
 
 
 def _page(selection: Selection, search: Search, bodies: Sequence[bytes], following: str | None) -> SearchPage:
     return SearchPage(
-        hits=[Hit(body, tuple(snippets(orjson.loads(body), search))) for body in bodies],
+        hits=[Hit(body, tuple(snippets(outline_of(body), search))) for body in bodies],
         total=selection.total,
         total_is_exact=selection.total_is_exact,
         next=following,

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from execution_history.outlines import Unread
 from execution_history.record import ENDED_KEY
 
 _SECOND: Final = 1_000
@@ -104,7 +105,7 @@ def error_text(record: dict[str, Any]) -> str:
 
 
 def gist(record: dict[str, Any], most: int) -> str:
-    """What a run came to, in one short line: its error, else its question, else its output."""
+    """What a run came to, in one short line, from its record or outline: its error, its question, or its output."""
     if error := error_text(record):
         return one_line(error, most)
     output, metadata = record["output"], record["metadata"]
@@ -113,6 +114,8 @@ def gist(record: dict[str, Any], most: int) -> str:
         output = question_text(interrupt) or output
     if output is None:
         return ""
+    if isinstance(output, Unread):
+        return one_line(output.beginning(4 * most + 1), most)
     if isinstance(output, dict) and isinstance(only := output.get("output"), str):
         output = only
     return one_line(output if isinstance(output, str) else orjson.dumps(output).decode(), most)

@@ -189,6 +189,25 @@ async def test_a_summary_has_no_documents(store: HistoryStore) -> None:
     assert 120 == len(summary["input_line"])
 
 
+async def test_the_summary_of_a_large_record_is_of_its_newest_version(store: HistoryStore) -> None:
+    """Also before and after the index has taken a change in, and when a small version follows a large one."""
+    large = [{"part": number} for number in range(10_000)]
+    await store.create(document("a", parameters={"q": "?"}))
+    for output, line in (
+        (large, '[{"part":0}'),
+        (large[1:], '[{"part":1}'),
+        ("small", "small"),
+        (large, '[{"part":0}'),
+    ):
+        await store.update("w", "a", change(3_000, output=output))
+        for _ in range(2):
+            (body,) = (await store.select(RecordQuery(summaries=True))).documents
+            assert orjson.loads(body)["output_line"].startswith(line)
+    assert len((await store.select(RecordQuery())).documents[0]) > 100_000
+    await store.delete("w", "a")
+    assert not (await store.select(RecordQuery(summaries=True))).documents
+
+
 async def test_text_is_refused_where_the_search_is_off(tmp_path: Path) -> None:
     """By both kinds of question, with the setting that switches it on; everything else is answered."""
     store = SQLiteStore(tmp_path / "h", search=False)

@@ -15,6 +15,7 @@ from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, local_time, one_line, visible
 from execution_history.hits import Hit, SearchPage
+from execution_history.outlines import outline_of
 from execution_history.query import RecordQuery, Selection, Sort
 from execution_history.text import Snippet
 
@@ -126,7 +127,7 @@ def _as_json(hit: Hit) -> dict[str, Any]:
 
 def _show_hits(session: Session, hits: Sequence[Hit]) -> None:
     """Each run on one line, or two where the terminal is too narrow, and under it the pieces of its texts."""
-    records = [orjson.loads(hit.body) for hit in hits]
+    records = [outline_of(hit.body) for hit in hits]
     heads = aligned(
         [
             [

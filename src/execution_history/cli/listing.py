@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-import orjson
 from rich.text import Text
 
 from execution_history.cli.exits import ExitCode
@@ -23,6 +22,7 @@ from execution_history.cli.wording import (
     tokens,
 )
 from execution_history.clock import now_ms
+from execution_history.outlines import outline_of
 from execution_history.record import STATUSES
 from execution_history.store import Page, WorkflowSummary
 
@@ -75,7 +75,7 @@ async def list_workflows(session: Session) -> ExitCode:
 def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
     """A line for each run; two where the terminal is too narrow for one."""
     now, width = now_ms(), session.output.width
-    records = [orjson.loads(document) for document in documents]
+    records = [outline_of(document) for document in documents]
     facts = [
         _heads(session.say, of_all=of_all),
         *(_facts(session.say, record, now, of_all=of_all) for record in records),

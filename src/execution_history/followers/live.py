@@ -24,6 +24,7 @@ import orjson
 
 from execution_history.errors import InvalidInput, StoreClosed, StoreError
 from execution_history.facts import facts_of
+from execution_history.outlines import outline_of
 from execution_history.store import Change, HistoryStore, Watched
 from execution_history.summaries import summary_of
 
@@ -345,6 +346,6 @@ def _summed_up(events: Sequence[LiveEvent], bodies: Sequence[bytes | None]) -> d
     told: dict[int, LiveEvent] = {}
     for event, body in zip(events, bodies, strict=True):
         if body is not None:
-            record = orjson.loads(body)
+            record = outline_of(body)
             told[event.revision] = replace(event, summary=summary_of(record, facts_of(record)))
     return told

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from execution_history.clock import now_ms
 from execution_history.facts import facts_of
 from execution_history.hits import RANKED, best_first
 from execution_history.jsonvalue import encode
+from execution_history.outlines import outline_of
 from execution_history.query import IndexReach, Selection
 from execution_history.reading import could_exist
 from execution_history.service import ExecutionHistoryService
@@ -82,7 +82,7 @@ async def _searched(
         bodies = selection.documents
         if question.is_ranked:
             bodies = best_first(bodies, search)[: query.size]
-        records: list[dict[str, Any]] = [orjson.loads(body) for body in bodies]
+        records: list[dict[str, Any]] = [outline_of(body) for body in bodies]
         shown = [summary_of(record, facts_of(record)) for record in records] if query.summaries else bodies
         following = (
             {"next": None, "has_more": False}

@@ -6,9 +6,9 @@ from typing import Any, Final
 import orjson
 
 from execution_history.facts import facts_of
+from execution_history.outlines import outline_of
 from execution_history.summaries import summary_of
 from execution_history.text import Search, Snippet, snippets
-from execution_history.web.pages.run_view import parsed
 from execution_history.wording import error_text, one_line
 
 _LONGEST_LINE: Final = 160
@@ -73,7 +73,7 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
 
 def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
     """The line of the record whose stored bytes are *body*, with the places where it has what is searched for."""
-    record = parsed(body)
+    record = outline_of(body)
     line = line_of_run(summary_of(record, facts_of(record)), now)
     return replace(line, passages=tuple(_passage(snippet) for snippet in snippets(record, search, most=_PASSAGES)))
 

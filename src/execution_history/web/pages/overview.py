@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.outlines import outline_of
 from execution_history.query import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.recorder import Recorder
 from execution_history.service import ExecutionHistoryService
@@ -21,7 +22,7 @@ from execution_history.web.pages.reader import Reader
 from execution_history.web.pages.recent import RUNS, Recent, recent_of, ticks_drawn
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query, whole_number
-from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES, parsed
+from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
 from execution_history.wording import gist
 
 _DAY: Final = 86_400_000
@@ -165,7 +166,7 @@ class OverviewPages:
 
     async def _waiting(self, line: RunLine) -> Waiting:
         body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
-        return Waiting(line, "" if body is None else gist(parsed(body), _LONGEST_GIST))
+        return Waiting(line, "" if body is None else gist(outline_of(body), _LONGEST_GIST))
 
     async def _some(self, wanted: RecordFilter, now: int) -> tuple[tuple[RunLine, ...], int]:
         found = await self.service.select(RecordQuery(filter=wanted, size=_SHOWN, summaries=True))

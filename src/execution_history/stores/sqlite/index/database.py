@@ -19,7 +19,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "2"
+_VERSION: Final = "3"
 _CACHE_KIB: Final = 16 * 1024
 _CHECKPOINT_PAGES: Final = 4_000  # rows land all over the indexes: a page is written less often
 _MOST_IDLE: Final = 4

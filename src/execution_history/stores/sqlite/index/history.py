@@ -69,6 +69,12 @@ class HistoryView:
         with faults(self._folder):
             return list(self._connection.execute(query("deleted_executions"), (since, most)))
 
+    def revision(self, seq: int) -> int | None:
+        """The revision of the record at *seq*, ``None`` when it is gone."""
+        with faults(self._folder):
+            found = self._connection.execute(query("revision_by_seq"), (seq,)).fetchone()
+        return None if found is None else int(found[0])
+
     def documents(self, seqs: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
         """Place, revision and bytes of the records at *seqs* that are still there."""
         for seq in seqs:

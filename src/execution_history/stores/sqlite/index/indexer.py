@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
-import orjson
 
 from execution_history.facts import Facts, facts_of
+from execution_history.outlines import LARGE, outline_of
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.parts import Part
+from execution_history.summaries import summary_of
 
 _MOST_CHANGES: Final = 1_000
 _MOST_SECONDS: Final = 0.25
@@ -94,7 +95,7 @@ class Indexer:
             if body is None:
                 self._forget_row(index, seq)
             else:
-                self._put(index, seq, revision, orjson.loads(body))
+                self._put(index, seq, revision, body)
             reached = revision
             if number == _MOST_CHANGES or time.monotonic() > until:
                 return reached
@@ -104,7 +105,8 @@ class Indexer:
             reached = gone.pop()[0]
         return reached if was_full else newest
 
-    def _put(self, index: apsw.Connection, seq: int, revision: int, record: dict[str, Any]) -> None:
+    def _put(self, index: apsw.Connection, seq: int, revision: int, body: bytes) -> None:
+        record = outline_of(body)
         facts = facts_of(record)
         index.execute(statement("put_facets"), self._row(index, seq, revision, record, facts))
         index.execute(statement("drop_tags"), (seq,))
@@ -113,6 +115,9 @@ class Indexer:
         if facts.fingerprint is not None:
             title = facts.error_title or ""
             index.execute(statement("name_failures"), (fingerprint_number(facts.fingerprint), title))
+        index.execute(statement("drop_summary"), (seq,))
+        if len(body) > LARGE:
+            index.execute(statement("put_summary"), (seq, summary_of(record, facts)))
         for part in self._parts:
             part.add(index, seq, record)
 
@@ -157,6 +162,7 @@ class Indexer:
     def _forget_row(self, index: apsw.Connection, seq: int) -> None:
         index.execute(statement("drop_facets"), (seq,))
         index.execute(statement("drop_tags"), (seq,))
+        index.execute(statement("drop_summary"), (seq,))
         for part in self._parts:
             part.remove(index, seq)
 

@@ -40,6 +40,18 @@ DELETE FROM tags WHERE seq = ?;
 -- A tag of a record.
 INSERT OR IGNORE INTO tags VALUES (?, ?, ?);
 
+-- name: put_summary
+-- The summary of a record that is too large to be read for every list.
+INSERT INTO summaries VALUES (?, ?);
+
+-- name: drop_summary
+-- The summary that a record had.
+DELETE FROM summaries WHERE seq = ?;
+
+-- name: summary_of
+-- The summary of a large record.
+SELECT body FROM summaries WHERE seq = ?;
+
 -- name: name_failures
 -- What the failures of one fingerprint are called.
 INSERT OR IGNORE INTO failures VALUES (?, ?);

@@ -71,6 +71,12 @@ CREATE TABLE tags (
 
 CREATE INDEX tags_by_seq ON tags (seq);
 
+-- What lists show of records that are too large to be read for every list.
+CREATE TABLE summaries (
+    seq INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+) STRICT;
+
 -- What the failures of one fingerprint are called.
 CREATE TABLE failures (
     fingerprint INTEGER PRIMARY KEY,

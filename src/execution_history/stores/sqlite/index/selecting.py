@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import apsw
@@ -13,10 +14,13 @@ from execution_history.cursors import cursor_at, position_at
 from execution_history.errors import InvalidQuery
 from execution_history.facts import Facts, facts_of
 from execution_history.matching import NO_TEXT_SEARCH, Position, matches
+from execution_history.outlines import outline_of
 from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, conditions_of
+from execution_history.stores.sqlite.index.database import rows as rows_of
+from execution_history.stores.sqlite.index.database import statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.parts import Part
 from execution_history.stores.sqlite.index.plan import Driver, choose, text_driver
@@ -36,14 +40,34 @@ _FARTHEST: Final = 2**62
 _COUNTED: Final = frozenset({"workflow_ids", "statuses"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
-    """A row whose record has been read and is what was asked for."""
+    """A row whose record is what was asked for.
+
+    Attributes:
+        row: in the index.
+        body: the stored bytes.
+        is_whole: whether all of the record is wanted, however large, rather than its outline.
+    """
 
     row: Row
     body: bytes
-    record: dict[str, Any]
-    facts: Facts
+    is_whole: bool
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The record, or its outline; read when it is first asked for."""
+        record: dict[str, Any] = orjson.loads(self.body) if self.is_whole else outline_of(self.body)
+        return record
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The facts of the record."""
+        return facts_of(self.record)
+
+    def shown(self, *, as_summary: bool) -> bytes:
+        """What a page gives of it."""
+        return summary_of(self.record, self.facts) if as_summary else self.body
 
 
 @dataclass(slots=True)
@@ -90,12 +114,25 @@ class Question:
         by_seq = {row.seq: row for row in rows}
         for seq, revision, body in self.history.documents(by_seq):
             row = by_seq[seq]
-            record = orjson.loads(body)
-            facts = facts_of(record)
+            found = Found(row, body, bool(self.wanted.conditions))
             # A record that has changed since the index took it in is looked at anew.
             is_known = revision == row.revision and not self.looks_at_documents
-            if is_known or (matches(self.wanted, record, facts) and self._has_text(record)):
-                yield Found(row, body, record, facts)
+            if is_known or (matches(self.wanted, found.record, found.facts) and self._has_text(found.record)):
+                yield found
+
+    def page(self, rows: Sequence[Row], *, as_summaries: bool) -> Iterator[bytes]:
+        """What a page shows of *rows*; the summary of a large record is in the index, and the record is not read."""
+        for row in rows:
+            kept = self._summary(row) if as_summaries else None
+            if kept is not None:
+                yield kept
+            else:
+                yield from (found.shown(as_summary=as_summaries) for found in self.records([row]))
+
+    def _summary(self, row: Row) -> bytes | None:
+        """The summary that the index has of a record, if it has not changed since."""
+        kept = rows_of(self.index, statement("summary_of"), (row.seq,))
+        return bytes(kept[0][0]) if kept and self.history.revision(row.seq) == row.revision else None
 
     def search(self, after: Position | None, most: int, deadline: float) -> tuple[list[Found], Position | None]:
         """At most *most* records behind *after* that have the text and fulfil the conditions on documents.
@@ -174,9 +211,8 @@ def select(
         else:
             total, is_exact = _total(question, skip + len(rows) if page else 0)
         explain = tuple(_explained(question)) if query.explain else ()
-    found = list(question.records(page))
     return Selection(
-        documents=[_shown(each, query) for each in found],
+        documents=list(question.page(page, as_summaries=query.summaries)),
         total=total,
         total_is_exact=is_exact,
         next=cursor_at(query, page[-1].position) if has_more else None,
@@ -199,7 +235,7 @@ def _searched(question: Question, query: RecordQuery, after: Position | None, re
     if not is_exact and not question.looks_at_documents:
         total, is_exact = _total(question, len(found))
     return Selection(
-        documents=[_shown(each, query) for each in page],
+        documents=[each.shown(as_summary=query.summaries) for each in page],
         total=total,
         total_is_exact=is_exact,
         next=None if end is None else cursor_at(query, end),
@@ -230,10 +266,6 @@ def _counted(question: Question) -> int:
     if not wanted.workflow_ids:
         tables = [question.history.all_counts()]
     return sum(counts[number] for counts in tables if counts for number in numbers)
-
-
-def _shown(found: Found, query: RecordQuery) -> bytes:
-    return summary_of(found.record, found.facts) if query.summaries else found.body
 
 
 def _explained(question: Question) -> Iterator[str]:
