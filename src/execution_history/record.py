@@ -296,7 +296,14 @@ def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
         return None
     if record["input_parameters"] is None or record["run_mode"] is None or record["is_output_trimmed"] is None:
         return None
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if orjson.dumps(record) == body else None
+    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if _is_written_so(record, body) else None
+
+
+def _is_written_so(record: dict[str, Any], body: bytes) -> bool:
+    try:
+        return orjson.dumps(record) == body
+    except TypeError:  # it is nested more deeply than orjson writes, though not than it reads
+        return False
 
 
 def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:

@@ -257,6 +257,18 @@ async def test_what_is_not_as_we_write_it_is_mended(store: HistoryStore, tmp_pat
     )  # fmt: skip
 
 
+async def test_a_key_that_comes_twice_and_goes_too_deep_ends_nothing(store: HistoryStore, tmp_path: Path) -> None:
+    """Its line is mended as any other, and those behind it come in."""
+    first, twice, last = (document(execute_id).body for execute_id in ("first", "twice", "last"))
+    twice = twice[:-1] + b',"output":' + b"[" * 300 + b"]" * 300 + b"}"
+    path = tmp_path / "deep.jsonl"
+    path.write_bytes(b"\n".join((first, twice, last)))
+    report = await import_history(store, [path])
+    assert (3, 0) == (report.added, report.refused_count)
+    (body,) = await store.find("twice")
+    assert orjson.loads(body)["output"]
+
+
 async def test_of_one_id_in_a_file_the_newer_version_stays(store: HistoryStore, tmp_path: Path) -> None:
     """Duplicates are merged like everything else."""
     old = document("e", now=1_000)
