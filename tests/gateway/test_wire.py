@@ -115,6 +115,21 @@ async def test_an_upload_streams_through(tmp_path: Path) -> None:
         assert b"".join([piece async for piece in pieces()]) == upstream.asked[0][1]
 
 
+@pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/files/upload"])
+async def test_of_two_lengths_the_one_that_counts_goes_on(tmp_path: Path, path: str) -> None:
+    """Beside chunks a Content-Length means nothing (RFC 9112 section 6.3): the upstream gets the whole body."""
+    async with scripted(tmp_path, canned(200, [_JSON], b'{"code":0}')) as (gateway, upstream):
+        host = gateway.base_url.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        body = orjson.dumps(_RUN)
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+        writer.write(head.encode() + b"Connection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        answer = await reader.read()
+        writer.close()
+        assert (b"HTTP/1.1 200", True) == (answer[:12], b'{"code":0}' in answer)
+        assert [body] == [sent for _, sent in upstream.asked]
+
+
 async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -> None:
     """Nothing is held back: the upstream waits for the caller to have seen what it sent."""
     seen = asyncio.Event()

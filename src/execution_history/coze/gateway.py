@@ -132,7 +132,7 @@ class Gateway:
         return httpx.Request(
             scope["method"],
             base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b"")),
-            headers=_passed_on(headers, _NOT_SENT_ON),
+            headers=_passed_on(headers, _NOT_SENT_ON | _without_length(headers)),
             content=content,
             extensions={"timeout": self._upstream.timeout.as_dict(), CONTEXT: context},
         )
@@ -239,6 +239,12 @@ def _passed_on(headers: Iterable[tuple[bytes, bytes]], ours: frozenset[bytes]) -
     named = {name.strip().lower() for key, value in kept if key.lower() == b"connection" for name in value.split(b",")}
     left_out = _OF_THE_CONNECTION | ours | named
     return [(key, value) for key, value in kept if key.lower() not in left_out]
+
+
+def _without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The header of a length that does not count, because the body came in chunks (RFC 9112 section 6.3)."""
+    is_chunked = any(key.lower() == b"transfer-encoding" for key, _ in headers)
+    return frozenset({b"content-length"}) if is_chunked else frozenset()
 
 
 def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
