@@ -116,6 +116,7 @@ async def test_the_runs_of_a_dead_recorder_are_ended_and_live_ones_are_not() -> 
     assert ("interrupted", "recorder_died", "running") == (
         orphan["execute_status"], orphan["metadata"]["proof"], orphan["metadata"]["transition"]["from"],
     )  # fmt: skip
+    assert orphan["metadata"]["ended_at"] == orphan["metadata"]["transition"]["last_sign_of_life"] == 1_000_000
     assert ["running", "success"] == [(await _record(store, name))["execute_status"] for name in ("live", "done")]
 
 

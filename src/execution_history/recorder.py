@@ -20,6 +20,7 @@ from execution_history.errors import (
 )
 from execution_history.outbox import Outbox
 from execution_history.record import (
+    ENDED_KEY,
     OPEN_STATUSES,
     UPSTREAM_KEY,
     ExecutionStatus,
@@ -213,12 +214,15 @@ class Recorder:
         return ended
 
     async def _end_orphan(self, record: dict[str, Any], last_sign: int, now: int) -> int:
+        # What was saved of its progress is a sign of life too. Nobody knows that it went on after the last one.
+        last_sign = min(now, max(last_sign, record["update_time"]))
         change = RecordChange.of(
             now,
             status="interrupted",
             fields={"error_message": RECORDER_DIED},
             metadata={
                 "proof": "recorder_died",
+                ENDED_KEY: max(record["create_time"], last_sign),
                 "transition": {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
             },
             only_from=frozenset({"running"}),
