@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import pytest
 
-from execution_history.errors import StoreClosed
+from execution_history.errors import StoreClosed, StoreUnwritable
 from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
@@ -52,6 +52,17 @@ async def _totals(store: SQLiteStore) -> tuple[int, int]:
             break
         query = RecordQuery(size=100, after=page.next)
     return found, (await store.statistics(StatisticsQuery())).totals.runs
+
+
+async def test_a_folder_in_the_place_of_the_index_is_named(tmp_path: Path) -> None:
+    """Whoever put it there can move it away; then everything works."""
+    (tmp_path / "index.db").mkdir()
+    async with _opened(tmp_path) as store:
+        await _fill(store, 3)
+        with pytest.raises(StoreUnwritable, match=r"index\.db' is a folder"):
+            await store.select(_ALL)
+        (tmp_path / "index.db").rmdir()
+        assert (3, 3) == await _totals(store)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100, None, "half", "page"])

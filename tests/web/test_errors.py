@@ -80,6 +80,23 @@ async def test_a_wrong_body_is_named(shared_web: Served) -> None:
     assert "Content-Type: application/json" in undeclared.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"tags": [1]}, "tags.0 should be a valid string."),
+        ({"tags": {"add": [1]}}, "tags.add.0 should be a valid string."),
+        ({"tags": "x"}, "tags should be a valid list."),
+        ({"mood": 1}, "mood is not known here; /docs says what is."),
+    ],
+)
+async def test_a_wrong_note_is_named_in_the_words_of_its_writer(
+    shared_web: Served, body: dict[str, Any], sentence: str
+) -> None:
+    """Not in those of what checks it."""
+    answer = await shared_web.client.patch("/coze/workflows/w/history/e", json=body)
+    assert sentence == answer.json()["error"]["message"]
+
+
 async def test_a_wrong_method_is_told_the_right_ones(shared_web: Served) -> None:
     """RFC 9110, section 15.5.6: all that the address answers, not only the first found."""
     answer = await shared_web.client.put("/coze/workflows/w/history")

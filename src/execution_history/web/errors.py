@@ -1,6 +1,7 @@
 """What went wrong, as an answer: ``{"success": false, "error": {"code", "message"}}`` with a fitting status."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,6 +17,9 @@ from execution_history import errors
 from execution_history.web.answers import answer
 
 _log = logging.getLogger("execution_history.web")
+
+# How pydantic names the shapes that a value may have, in the place of a fault.
+_SHAPE: Final = re.compile(r"(?:list|dict|set|tuple|function-\w+)\[|[A-Z]\w*Change$")
 
 # The first that fits is taken, so a kind stands before what it is a kind of.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
@@ -119,12 +123,13 @@ def _http_fault(error: HTTPException) -> Fault:
 
 
 def _validation_sentence(error: RequestValidationError) -> str:
-    """The first fault, with the name of what is wrong."""
+    """The fault that says most, with the name of what is wrong."""
     faults = error.errors()
     if not faults:
         return "The request is not what this address expects; /docs says what is."
-    fault = faults[0]
-    where = [str(part) for part in fault["loc"]]
+    # Where a value may have several shapes there is a fault for each; the deepest is that of the shape that was meant.
+    fault = max(faults, key=lambda each: len(each["loc"]))
+    where = [str(part) for part in fault["loc"] if not _SHAPE.match(str(part))]
     if fault["type"] == "json_invalid":
         return "The request body is not valid JSON."
     if where == ["body"]:
@@ -132,6 +137,8 @@ def _validation_sentence(error: RequestValidationError) -> str:
     name = ".".join(where[1:]) or where[0]
     if fault["type"] == "missing":
         return f"{name} is missing."
+    if fault["type"] == "extra_forbidden":
+        return f"{name} is not known here; /docs says what is."
     problem = str(fault["msg"]).removeprefix("Value error, ")
     if problem.startswith("Input should "):
         return f"{name} {problem.removeprefix('Input ')}."

@@ -66,9 +66,12 @@ def open_writer(folder: Path) -> apsw.Connection:
 
     Raises:
         StoreTooNew: a newer version of this package made the database.
+        StoreUnwritable: there is a folder in its place.
         apsw.Error: SQLite could not open it.
     """
     path = folder / DATABASE
+    if path.is_dir():
+        raise StoreUnwritable(f"{str(path)!r} is a folder, where the database should be a file: move it away.")
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = apsw.Connection(str(path))
