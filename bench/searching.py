@@ -79,7 +79,7 @@ def _index_alone(count: int, folder: Path) -> Iterator[str]:
         with connection:
             for record in records:
                 rowid += 1
-                index.add(connection, rowid, record)
+                index.put(connection, rowid, index.prepare(record))
         spent += time.perf_counter() - began
     connection.pragma("wal_checkpoint", "truncate")
     connection.close()

@@ -279,11 +279,13 @@ class _Words:
         """One table."""
         connection.execute("CREATE VIRTUAL TABLE cities USING fts5 (city)")
 
-    def add(self, connection: apsw.Connection, rowid: int, record: Mapping[str, Any]) -> None:
+    def prepare(self, record: Mapping[str, Any]) -> str:
         """The input's city."""
-        connection.execute(
-            "INSERT OR REPLACE INTO cities (rowid, city) VALUES (?, ?)", (rowid, record["input_parameters"].get("city"))
-        )
+        return str(record["input_parameters"].get("city"))
+
+    def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
+        """In the place of what was there."""
+        connection.execute("INSERT OR REPLACE INTO cities (rowid, city) VALUES (?, ?)", (rowid, prepared))
 
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
         """Gone."""

@@ -76,7 +76,7 @@ def test_the_index_finds_what_the_specification_finds(records: list[Any], questi
     """Nothing less and, after looking where it has to, nothing more."""
     connection, index = _database(), TextIndex()
     for rowid, record in enumerate(records, 1):
-        index.add(connection, rowid, record)
+        index.put(connection, rowid, index.prepare(record))
     numbered = dict(enumerate(records, 1))
     for text in questions:
         try:
@@ -90,9 +90,9 @@ def test_the_index_finds_what_the_specification_finds(records: list[Any], questi
 def test_a_record_is_replaced_and_forgotten(connection: apsw.Connection) -> None:
     """Its old words are gone with it; forgetting what is not there does nothing."""
     index = TextIndex()
-    index.add(connection, 1, {"output": "first 北京"})
-    index.add(connection, 2, {"output": "first"})
-    index.add(connection, 1, {"output": "second"})
+    index.put(connection, 1, index.prepare({"output": "first 北京"}))
+    index.put(connection, 2, index.prepare({"output": "first"}))
+    index.put(connection, 1, index.prepare({"output": "second"}))
     assert [set(), {2}, {1}] == [_rows(connection, text) for text in ("北京", '"first"', '"second"')]
     index.remove(connection, 2)
     index.remove(connection, 3)
@@ -103,10 +103,10 @@ def test_what_was_rolled_back_is_not_found(connection: apsw.Connection) -> None:
     """And may come again."""
     index = TextIndex()
     connection.execute("BEGIN")
-    index.add(connection, 1, {"output": "word"})
+    index.put(connection, 1, index.prepare({"output": "word"}))
     connection.execute("ROLLBACK")
     assert set() == _rows(connection, '"word"')
-    index.add(connection, 1, {"output": "word"})
+    index.put(connection, 1, index.prepare({"output": "word"}))
     assert {1} == _rows(connection, '"word"')
 
 

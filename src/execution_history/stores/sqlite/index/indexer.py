@@ -46,10 +46,12 @@ class Indexer:
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
         self._texts: dict[str, int] = {}
+        self._prepared: dict[int, list[str]] = {}
 
     def forget(self) -> None:
         """Remember nothing: the file is another one, or a transaction was undone."""
         self._texts.clear()
+        self._prepared.clear()
 
     def step(self, index: apsw.Connection, history: HistoryView) -> tuple[int, int]:
         """Take in what comes next; the revision that the index has then, and the newest that there was.
@@ -66,6 +68,7 @@ class Indexer:
             with history.frozen():
                 newest = history.newest()
                 reached = since if since >= newest else self._take(index, history, since, newest)
+            self._put_parts(index)
             if reached != since:
                 index.execute(statement("save_revision"), (reached,))
             index.execute("COMMIT")
@@ -118,8 +121,18 @@ class Indexer:
         index.execute(statement("drop_summary"), (seq,))
         if len(body) > LARGE:
             index.execute(statement("put_summary"), (seq, summary_of(record, facts)))
-        for part in self._parts:
-            part.add(index, seq, record)
+        self._prepared[seq] = [part.prepare(record) for part in self._parts]
+
+    def _put_parts(self, index: apsw.Connection) -> None:
+        """Give the parts what was prepared for them, when nothing else of the transaction is to come.
+
+        A full-text table writes what it has gathered with every savepoint, and SQLite makes one for each statement on
+        a table with several indexes: a segment for every record, all to be merged, costs twice as much.
+        """
+        for seq, prepared in self._prepared.items():
+            for part, text in zip(self._parts, prepared, strict=True):
+                part.put(index, seq, text)
+        self._prepared.clear()
 
     def _row(
         self, index: apsw.Connection, seq: int, revision: int, record: Mapping[str, Any], facts: Facts
@@ -163,6 +176,7 @@ class Indexer:
         index.execute(statement("drop_facets"), (seq,))
         index.execute(statement("drop_tags"), (seq,))
         index.execute(statement("drop_summary"), (seq,))
+        self._prepared.pop(seq, None)
         for part in self._parts:
             part.remove(index, seq)
 

@@ -49,8 +49,11 @@ class Part(Protocol):
     def create_tables(self, connection: apsw.Connection) -> None:
         """Make its tables in a new ``index.db``."""
 
-    def add(self, connection: apsw.Connection, rowid: int, record: Mapping[str, Any]) -> None:
-        """Take in *record*, a parsed document of the 19 keys, in the place of what *rowid* had before, if anything."""
+    def prepare(self, record: Mapping[str, Any]) -> str:
+        """What it keeps of *record*, a document of the 19 keys or its outline."""
+
+    def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
+        """Take in what was *prepared*, in the place of what *rowid* had before, if anything."""
 
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
         """Forget what *rowid* had; there may be nothing."""

@@ -34,9 +34,13 @@ class TextIndex:
         """See :meth:`Part.create_tables`."""
         connection.execute(files(_PACKAGE).joinpath(_TABLES).read_text("utf-8"))
 
-    def add(self, connection: apsw.Connection, rowid: int, record: Mapping[str, Any]) -> None:
-        """See :meth:`Part.add`."""
-        connection.execute(_PUT, (rowid, self._tokens.of(searched_text(record))))
+    def prepare(self, record: Mapping[str, Any]) -> str:
+        """See :meth:`Part.prepare`."""
+        return self._tokens.of(searched_text(record))
+
+    def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
+        """See :meth:`Part.put`."""
+        connection.execute(_PUT, (rowid, prepared))
 
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
         """See :meth:`Part.remove`."""
