@@ -1,17 +1,20 @@
 """The rows of a table in a dump: CSV as MySQL and its clients write it, their tab-separated output, or JSON Lines.
 
 CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells; which, the
-beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns.
+beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns. A row that
+a quote leaves open, or that has more or fewer cells than there are columns, is refused. A file that ends within the
+last cell of its last row cannot be told from a whole one, unless that cell is quoted.
 """
 
+import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final, TextIO
 
 from execution_history.errors import ImportFailed
 from execution_history.jsonvalue import decode
@@ -25,10 +28,13 @@ _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _NULLS: Final = frozenset({"", "NULL", "\\N"})
 
+_Cells = tuple[int, list[str], str | None]
+"""The number of the line, its cells, and what is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by the names of its columns, in lower case, those that are NULL ``None`` or left out; or its fault."""
+    """A row by the names of its columns, in lower case, without those that are NULL; or why it cannot be read."""
 
     number: int
     values: dict[str, Any]
@@ -38,29 +44,38 @@ class Row:
 class Dump:
     """A dump in a file.
 
-    Args:
+    Attributes:
         path: the file.
-        needed: columns without which it is not the table that is meant.
+        columns: their names, in lower case; of JSON Lines those of the first object.
+        total: its size in bytes.
+        size: how many bytes of it have been read.
 
     Raises:
-        ImportFailed: the file cannot be read, or its first line does not name all *needed* columns.
+        ImportFailed: the file cannot be read.
     """
 
-    def __init__(self, path: Path, needed: frozenset[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._needed = needed
         try:
             self.total = path.stat().st_size
             with path.open("rb") as stream:
                 self._start = stream.read(_SAMPLE).removeprefix(b"\xef\xbb\xbf")
+            self._is_json = self._start.lstrip().startswith(b"{")
+            self.columns = frozenset(self._first_object() if self._is_json else self._header())
         except OSError as error:
             raise ImportFailed(f"{str(path)!r} cannot be imported: {error.strerror or error}.") from error
-        self._is_json = self._start.lstrip().startswith(b"{")
-        rows = islice(self.rows(), _LOOKED_AT)  # the header of CSV is checked on the way to the first
-        first = next((row for row in rows if row.fault is None), None)
-        if self._is_json and (first is None or not needed <= first.values.keys()):
-            raise self._other_table(first.values if first is not None else ())
+
+    def require(self, needed: frozenset[str], table: str) -> None:
+        """See that this can be a dump of *table*, which has all *needed* columns.
+
+        Raises:
+            ImportFailed: it is empty, or its first line does not name them all.
+        """
+        if not self._start.strip():
+            raise ImportFailed(f"{str(self.path)!r} is empty: a dump of {table} names the columns in its first line.")
+        if missing := ", ".join(sorted(needed - self.columns)):
+            raise ImportFailed(f"{str(self.path)!r} is not a dump of {table}: its first line does not name {missing}.")
 
     def rows(self) -> Iterator[Row]:
         """Every row; what cannot be read is given with its fault.
@@ -68,76 +83,97 @@ class Dump:
         Raises:
             OSError: the file cannot be read on.
         """
-        if self._is_json:
-            yield from self._json_rows()
-            return
-        with (
-            self.path.open("rb") as file,
-            io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as stream,
-        ):
-            cells = self._batch_cells(stream) if self._is_batch_output() else self._csv_cells(stream)
+        return self._json_rows() if self._is_json else self._table_rows()
+
+    def _first_object(self) -> Iterable[str]:
+        """The names in the first line that is an object; a few that are broken may stand before it."""
+        with contextlib.closing(self._objects()) as objects:
+            first = next((found for _, found in islice(objects, _LOOKED_AT) if isinstance(found, dict)), {})
+        return (key.lower() for key in first)
+
+    def _header(self) -> list[str]:
+        with self._opened() as (_, cells):
             _, header, _ = next(cells, (0, [], None))
-            names = [name.strip().strip("`").lower() for name in header]
-            if not self._needed <= set(names):
-                raise self._other_table(names)
+        return [name.strip().strip("`").lower() for name in header]
+
+    def _table_rows(self) -> Iterator[Row]:
+        names = self._header()
+        with self._opened() as (file, cells):
+            next(cells, None)
             for number, row, fault in cells:
                 self.size = file.tell()
                 yield _row(number, names, row, fault)
             self.size = self.total
 
-    def _other_table(self, names: Iterable[str]) -> ImportFailed:
-        missing = ", ".join(sorted(self._needed - set(names)))
-        return ImportFailed(
-            f"{str(self.path)!r} is not the table that is meant: its first line does not name the columns {missing}."
-        )
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[BinaryIO, Iterator[_Cells]]]:
+        """The file and its rows from the header on."""
+        is_batch = self._is_batch_output()
+        # In batch output a carriage return alone is written as it is, and ends no line.
+        newline = "\n" if is_batch else ""
+        with (
+            self.path.open("rb") as file,
+            io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=newline) as stream,
+        ):
+            yield file, _batch_cells(stream) if is_batch else self._csv_cells(stream)
 
     def _is_batch_output(self) -> bool:
         """Whether this is what ``mysql --batch`` prints: tabs, and no quotes around anything."""
         header = self._start.split(b"\n", 1)[0]
         return b"\t" in header and b'"' not in header
 
-    def _csv_cells(self, stream: TextIO) -> Iterator[tuple[int, list[str], str | None]]:
+    def _csv_cells(self, stream: TextIO) -> Iterator[_Cells]:
         sample = self._start.decode("utf-8", "replace")
         header = sample.split("\n", 1)[0]
         delimiter = max(",;\t", key=header.count)
-        escape = "\\" if _BACKSLASH_QUOTE.search(sample) else None
+        is_escaped = bool(_BACKSLASH_QUOTE.search(sample))
+        # Reading would take the backslash away from \N; within a text MySQL writes it doubled.
+        null = re.compile(rf"(?<![^{delimiter}])\\N(?=[{delimiter}\r\n]|$)")
+        lines = (null.sub("", line) for line in stream) if is_escaped else stream
         csv.field_size_limit(LONGEST_LINE)
-        reader = csv.reader(stream, delimiter=delimiter, escapechar=escape, doublequote=True)
+        reader = csv.reader(lines, delimiter=delimiter, escapechar="\\" if is_escaped else None, strict=True)
         while True:
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield reader.line_num, [], f"This is not CSV: {error}."
+                yield reader.line_num, [], f"This is not CSV, or the file ends here: {error}."
                 continue
             if row:
-                # What was \N comes out of the escaped form without its backslash.
-                yield reader.line_num, ["" if escape and cell == "N" else cell for cell in row], None
-
-    @staticmethod
-    def _batch_cells(stream: TextIO) -> Iterator[tuple[int, list[str], str | None]]:
-        for number, line in enumerate(stream, 1):
-            cells = line.rstrip("\r\n").split("\t")
-            yield number, [c if c in _NULLS else _ESCAPE.sub(_unescaped, c) for c in cells], None
+                yield reader.line_num, row, None
 
     def _json_rows(self) -> Iterator[Row]:
+        for number, found in self._objects():
+            if isinstance(found, dict):
+                yield Row(number, {key.lower(): value for key, value in found.items() if value is not None})
+            else:
+                yield Row(number, {}, found)
+
+    def _objects(self) -> Generator[tuple[int, dict[str, Any] | str]]:
+        """The number of each line, and the object in it or why there is none."""
         with self.path.open("rb") as stream:
             lines = LineReader(stream)
             for line in lines:
                 self.size = lines.size
                 if line.content is None:
-                    yield Row(line.number, {}, f"It has more than {LONGEST_LINE} bytes.")
+                    yield line.number, f"It has more than {LONGEST_LINE} bytes."
                     continue
                 try:
                     found = decode(line.content)
                 except ValueError as error:
-                    yield Row(line.number, {}, str(error))
+                    yield line.number, str(error)
                     continue
-                if isinstance(found, dict):
-                    yield Row(line.number, {key.lower(): value for key, value in found.items()})
-                else:
-                    yield Row(line.number, {}, "This is not an object, so it is no row.")
+                yield line.number, found if isinstance(found, dict) else "This is not an object, so it is no row."
+
+
+def _batch_cells(stream: TextIO) -> Iterator[_Cells]:
+    end = "\n"
+    for number, line in enumerate(stream, 1):
+        if number == 1 and line.endswith("\r\n"):
+            end = "\r\n"
+        cells = line.removesuffix(end).split("\t")
+        yield number, [cell if cell in _NULLS else _ESCAPE.sub(_unescaped, cell) for cell in cells], None
 
 
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:

@@ -202,7 +202,7 @@ def _file(path: Path) -> Source:
     if path.suffix.lower() == ".csv":
         raise ImportFailed(
             f"{str(path)!r} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
-            "or Coze Studio's tables with their own command."
+            "or a dump of Coze Studio as such (--coze-studio on the command line)."
         )
     if _is_lines(start, path.suffix.lower()):
         return LinesSource(str(path), path.stat().st_size, lambda: path.open("rb"))
