@@ -1,35 +1,33 @@
 """The rows of a table in a dump: CSV as MySQL and its clients write it, their tab-separated output, or JSON Lines.
 
 CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells; which, the
-beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns. A row that
-a quote leaves open, or that has more or fewer cells than there are columns, is refused. A file that ends within the
-last cell of its last row cannot be told from a whole one, unless that cell is quoted.
+beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns, or a file of
+SQL beside it does, as ``mysqldump --tab`` writes one. A row that a quote leaves open, or that has more or fewer cells
+than there are columns, is refused. A file that ends within the last cell of its last row cannot be told from a whole
+one, unless that cell is quoted.
 """
 
 import contextlib
-import csv
 import io
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 from execution_history.errors import ImportFailed
 from execution_history.jsonvalue import decode
+from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
 from execution_history.upkeep.items import LONGEST_LINE
-from execution_history.upkeep.lines import LineReader
+from execution_history.upkeep.lines import LineReader, check_is_file
 
 _SAMPLE: Final = 256 * 1024
 _LOOKED_AT: Final = 100
-_BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
-_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
-_NULLS: Final = frozenset({"", "NULL", "\\N"})
-
-_Cells = tuple[int, list[str], str | None]
-"""The number of the line, its cells, and what is wrong."""
+_COLUMN: Final = re.compile(r"^\s*`(\w+)`\s", re.MULTILINE)
+_FIRST_CELL_OF_ROW: Final = re.compile(rb'"?\d+"?[\t,;]')
+_QUOTED_JSON: Final = re.compile(rb'[\t\n]"[{\[]""')
+_SQL: Final = re.compile(rb"^(CREATE|INSERT|DROP|LOCK|SET)\s|^-- MySQL dump|^/\*!", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +49,20 @@ class Dump:
         size: how many bytes of it have been read.
 
     Raises:
-        ImportFailed: the file cannot be read.
+        ImportFailed: it cannot be read, or is no file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         try:
+            check_is_file(path)
             self.total = path.stat().st_size
             with path.open("rb") as stream:
                 self._start = stream.read(_SAMPLE).removeprefix(b"\xef\xbb\xbf")
+            self._beside = path.with_suffix(".sql")
+            self._is_headless = bool(_FIRST_CELL_OF_ROW.match(self._start))
+            self._named_beside = _named_in(self._beside) if self._is_headless else []
             self._is_json = self._start.lstrip().startswith(b"{")
             self.columns = frozenset(self._first_object() if self._is_json else self._header())
         except OSError as error:
@@ -72,10 +74,20 @@ class Dump:
         Raises:
             ImportFailed: it is empty, or its first line does not name them all.
         """
+        if _SQL.match(self._start):
+            raise ImportFailed(
+                f"{str(self.path)!r} is SQL, which is not read: dump {table} with mysqldump --tab, as CSV or JSON "
+                "Lines."
+            )
         if not self._start.strip():
             raise ImportFailed(f"{str(self.path)!r} is empty: a dump of {table} names the columns in its first line.")
         if missing := ", ".join(sorted(needed - self.columns)):
-            raise ImportFailed(f"{str(self.path)!r} is not a dump of {table}: its first line does not name {missing}.")
+            reason = f"its first line does not name {missing}"
+            if self._named_beside:
+                reason = f"{str(self._beside)!r} does not name {missing}"
+            elif self._is_headless:
+                reason += f", nor is there {self._beside.name!r} beside it, as mysqldump --tab writes one"
+            raise ImportFailed(f"{str(self.path)!r} is not a dump of {table}: {reason}.")
 
     def rows(self) -> Iterator[Row]:
         """Every row; what cannot be read is given with its fault.
@@ -92,6 +104,8 @@ class Dump:
         return (key.lower() for key in first)
 
     def _header(self) -> list[str]:
+        if self._named_beside:
+            return self._named_beside
         with self._opened() as (_, cells):
             _, header, _ = next(cells, (0, [], None))
         return [name.strip().strip("`").lower() for name in header]
@@ -99,49 +113,32 @@ class Dump:
     def _table_rows(self) -> Iterator[Row]:
         names = self._header()
         with self._opened() as (file, cells):
-            next(cells, None)
+            if not self._named_beside:
+                next(cells, None)
             for number, row, fault in cells:
                 self.size = file.tell()
                 yield _row(number, names, row, fault)
             self.size = self.total
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[BinaryIO, Iterator[_Cells]]]:
+    def _opened(self) -> Iterator[tuple[BinaryIO, Iterator[Cells]]]:
         """The file and its rows from the header on."""
-        is_batch = self._is_batch_output()
-        # In batch output a carriage return alone is written as it is, and ends no line.
-        newline = "\n" if is_batch else ""
+        sample = self._start.decode("utf-8", "replace")
+        is_tabs = self._is_tabs()
+        # With tabs, a carriage return alone is written as it is, and ends no line.
+        newline = "\n" if is_tabs else ""
         with (
             self.path.open("rb") as file,
             io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=newline) as stream,
         ):
-            yield file, _batch_cells(stream) if is_batch else self._csv_cells(stream)
+            yield file, tab_cells(stream, sample) if is_tabs else csv_cells(stream, sample)
 
-    def _is_batch_output(self) -> bool:
-        """Whether this is what ``mysql --batch`` prints: tabs, and no quotes around anything."""
+    def _is_tabs(self) -> bool:
+        """Whether MySQL has written this with tabs, and no quotes around anything."""
         header = self._start.split(b"\n", 1)[0]
-        return b"\t" in header and b'"' not in header
-
-    def _csv_cells(self, stream: TextIO) -> Iterator[_Cells]:
-        sample = self._start.decode("utf-8", "replace")
-        header = sample.split("\n", 1)[0]
-        delimiter = max(",;\t", key=header.count)
-        is_escaped = bool(_BACKSLASH_QUOTE.search(sample))
-        # Reading would take the backslash away from \N; within a text MySQL writes it doubled.
-        null = re.compile(rf"(?<![^{delimiter}])\\N(?=[{delimiter}\r\n]|$)")
-        lines = (null.sub("", line) for line in stream) if is_escaped else stream
-        csv.field_size_limit(LONGEST_LINE)
-        reader = csv.reader(lines, delimiter=delimiter, escapechar="\\" if is_escaped else None, strict=True)
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield reader.line_num, [], f"This is not CSV, or the file ends here: {error}."
-                continue
-            if row:
-                yield reader.line_num, row, None
+        if self._is_headless:
+            return b"\t" in header and not header.startswith(b'"')
+        return b"\t" in header and b'"' not in header and not _QUOTED_JSON.search(self._start)
 
     def _json_rows(self) -> Iterator[Row]:
         for number, found in self._objects():
@@ -167,25 +164,21 @@ class Dump:
                 yield line.number, found if isinstance(found, dict) else "This is not an object, so it is no row."
 
 
-def _batch_cells(stream: TextIO) -> Iterator[_Cells]:
-    end = "\n"
-    for number, line in enumerate(stream, 1):
-        if number == 1 and line.endswith("\r\n"):
-            end = "\r\n"
-        cells = line.removesuffix(end).split("\t")
-        yield number, [cell if cell in _NULLS else _ESCAPE.sub(_unescaped, cell) for cell in cells], None
+def _named_in(path: Path) -> list[str]:
+    """The columns of the table that is made in a file of SQL, in their order; none where there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as stream:
+        text = stream.read(_SAMPLE).decode("utf-8", "replace")
+    return [name.lower() for name in _COLUMN.findall(text.partition("CREATE TABLE")[2])]
 
 
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:
     if fault is None and len(cells) != len(names):
         fault = f"It has {len(cells)} cells where {len(names)} columns are named; perhaps the file ends here."
-    values = {name: cell for name, cell in zip(names, cells, strict=False) if cell not in _NULLS}
+    values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
     try:
         "".join(values.values()).encode()
     except UnicodeEncodeError:
         fault = "It is not UTF-8."
     return Row(number, {} if fault else values, fault)
-
-
-def _unescaped(found: "re.Match[str]") -> str:
-    return _ESCAPED.get(found[1], found[1])
