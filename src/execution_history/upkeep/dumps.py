@@ -170,7 +170,7 @@ def _named_in(path: Path) -> list[str]:
         return []
     with path.open("rb") as stream:
         text = stream.read(_SAMPLE).decode("utf-8", "replace")
-    return [name.lower() for name in _COLUMN.findall(text.partition("CREATE TABLE")[2])]
+    return [name.lower() for name in _COLUMN.findall(text.partition("CREATE TABLE")[2].partition("(")[2])]
 
 
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:

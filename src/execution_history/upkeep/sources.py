@@ -200,6 +200,7 @@ class ZipSource(Source):
         # taken before it would be there in this version when the whole file comes. JSON is read from a path, perhaps
         # twice.
         try:
+            unpacked.unlink(missing_ok=True)  # written over, some file systems would wait for the disk at each
             with archive.open(entry) as packed, (Path(os.devnull) if is_lines else unpacked).open("wb") as target:
                 shutil.copyfileobj(packed, target, _PIECE)
         except _DAMAGED as error:
