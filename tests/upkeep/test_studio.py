@@ -1,9 +1,10 @@
-"""Coze Studio's tables as records: from every kind of dump, with what its numbers mean."""
+"""Bringing in Coze Studio's tables: as MySQL and its clients dump them, whole, in part and damaged."""
 
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,292 +14,525 @@ import pytest
 from execution_history.errors import ImportFailed
 from execution_history.facts import facts_of
 from execution_history.store import HistoryStore
-from execution_history.upkeep import import_studio
+from execution_history.stores import MemoryStore
+from execution_history.upkeep import ImportReport, Progress, import_studio
+from execution_history.upkeep.studio import MOST_NODES, record_of_execution
+from tests.upkeep.histories import everything
 
 pytestmark = pytest.mark.anyio
 
-RUN: dict[str, Any] = {
-    "id": 7521234567890123456,
-    "workflow_id": 7321,
-    "version": "v0.0.3",
-    "space_id": 88,
-    "mode": 2,
-    "operator_id": 5,
-    "connector_id": 1024,
-    "connector_uid": "user-9",
-    "created_at": 1_750_000_000_000,
-    "log_id": "log-1",
-    "status": 2,
-    "duration": 1_500,
-    "input": '{"city": "北京", "say": "\\"hi\\"", "lines": "a\\nb"}',
-    "output": '{"answer": "晴，25°", "n": 12345678901234567890}',
-    "error_code": "",
-    "fail_reason": "",
-    "input_tokens": 30,
-    "output_tokens": 12,
-    "updated_at": 1_750_000_009_000,
-    "root_execution_id": 7521234567890123456,
-    "parent_node_id": "",
-    "app_id": 0,
-    "node_count": 2,
-    "resume_event_id": 0,
-    "agent_id": 77,
-    "sync_pattern": 3,
-    "commit_id": None,
-}
-NODES: list[dict[str, Any]] = [
-    {
-        "id": 2, "execute_id": RUN["id"], "node_id": "900001", "node_name": "结束", "node_type": "Exit",
-        "created_at": 1_750_000_001_000, "status": 3, "duration": 5, "output": '{"answer":"晴"}',
-        "updated_at": 1_750_000_001_005,
-    },
-    {
-        "id": 1, "execute_id": RUN["id"], "node_id": "100001", "node_name": "开始", "node_type": "Entry",
-        "created_at": 1_750_000_000_000, "status": 3, "duration": 1, "input": '{"city":"北京"}',
-    },
-    {
-        "id": 3, "execute_id": 42, "node_id": "5", "node_name": "LLM", "node_type": "LLM",
-        "created_at": 1_750_000_000_001, "status": 4, "error_info": "out of tokens", "error_level": "error",
-        "input_tokens": 7, "composite_node_index": 3, "parent_node_id": "loop", "sub_execute_id": 9,
-    },
-]  # fmt: skip
+WORKFLOW = 7_519_999_999_999_999_001
+RUN = 18_446_744_073_709_551_557
+BEGAN = 1_754_000_000_123
+
+EXECUTION: dict[str, Any] = {
+    "id": RUN, "workflow_id": WORKFLOW, "version": "v0.0.1", "space_id": 7_519_000_000_000_000_007, "mode": 2,
+    "operator_id": 7_519_000_000_000_000_009, "connector_id": 1024, "connector_uid": "用户-1", "created_at": BEGAN,
+    "log_id": "20250801-log", "status": 2, "duration": 2_500, "input": '{"city":"北京","lines":"a\\nb, \\"c\\""}',
+    "output": '{"output":"晴\\t\\\\"}', "error_code": "", "fail_reason": "", "input_tokens": 30, "output_tokens": 12,
+    "updated_at": BEGAN + 2_600, "root_execution_id": RUN, "parent_node_id": "", "app_id": 0, "node_count": 2,
+    "resume_event_id": 0, "agent_id": 0, "sync_pattern": 3, "commit_id": None,
+}  # fmt: skip
+
+NODE: dict[str, Any] = {
+    "id": 7_520_000_000_000_000_001, "execute_id": RUN, "node_id": "100001", "node_name": "开始", "node_type": "Entry",
+    "created_at": BEGAN + 1, "status": 3, "duration": 5, "input": '{"city":"北京"}', "output": '{"city":"北京"}',
+    "raw_output": "", "error_info": "", "error_level": "", "input_tokens": 0, "output_tokens": 0,
+    "updated_at": BEGAN + 6, "composite_node_index": 0, "composite_node_items": "", "parent_node_id": "",
+    "sub_execute_id": 0, "extra": None,
+}  # fmt: skip
+
+Rows = Sequence[dict[str, Any]]
 
 
-def doubled(rows: list[dict[str, Any]], delimiter: str = ",") -> str:
-    """CSV as most clients write it: quotes are doubled, NULL is an empty cell."""
-    text = io.StringIO(newline="")
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, names, delimiter=delimiter)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def escaped(rows: list[dict[str, Any]]) -> str:
-    """CSV as MySQL's own export writes it: quotes and backslashes get a backslash, NULL is ``\\N``."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-
-    def cell(value: Any) -> str:
-        if value is None:
-            return "\\N"
-        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\\n") + '"'
-
-    lines = [",".join(f'"{name}"' for name in names)]
-    return "\n".join([*lines, *(",".join(cell(row.get(name)) for name in names) for row in rows)]) + "\n"
-
-
-def batch(rows: list[dict[str, Any]]) -> str:
-    """What ``mysql --batch`` prints: tabs between the cells, backslashes before what is special."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-
-    def cell(value: Any) -> str:
-        text = "NULL" if value is None else str(value)
-        return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-
-    return "\n".join(["\t".join(names), *("\t".join(cell(row.get(name)) for name in names) for row in rows)]) + "\n"
-
-
-def json_lines(rows: list[dict[str, Any]]) -> str:
-    """One object a row."""
+def as_json(rows: Rows) -> str:
+    """JSON Lines."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-WAYS: dict[str, Callable[[list[dict[str, Any]]], str]] = {
-    "doubled": doubled,
-    "semicolons": lambda rows: doubled(rows, ";"),
-    "escaped": escaped,
-    "batch": batch,
-    "json lines": json_lines,
-    "byte order mark": lambda rows: "\ufeff" + doubled(rows),
-    "capitals": lambda rows: doubled([{name.upper(): value for name, value in row.items()} for row in rows]),
+def as_csv(rows: Rows, delimiter: str = ",", null: str = "NULL") -> str:
+    """CSV as clients with windows write it: quotes doubled, and only where they are needed."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerow(rows[0])
+    writer.writerows([[null if value is None else value for value in row.values()] for row in rows])
+    return text.getvalue()
+
+
+def as_outfile(rows: Rows) -> str:
+    """CSV as ``SELECT … INTO OUTFILE … FIELDS TERMINATED BY ',' ENCLOSED BY '"'`` writes it, under a header."""
+
+    def cell(value: object) -> str:
+        if value is None:
+            return "\\N"
+        text = str(value)
+        for special in ("\\", '"', "\n"):
+            text = text.replace(special, "\\" + special)
+        return f'"{text}"'
+
+    return "".join(",".join(cells) + "\n" for cells in [list(rows[0]), *([*map(cell, row.values())] for row in rows)])
+
+
+def as_batch(rows: Rows) -> str:
+    """What ``mysql --batch`` prints."""
+
+    def cell(value: object) -> str:
+        text = "NULL" if value is None else str(value)
+        for special, escaped in (("\\", "\\\\"), ("\n", "\\n"), ("\t", "\\t")):
+            text = text.replace(special, escaped)
+        return text
+
+    return "".join("\t".join(cells) + "\n" for cells in [list(rows[0]), *([*map(cell, row.values())] for row in rows)])
+
+
+DUMPS = {
+    "jsonl": as_json,
+    "csv": as_csv,
+    "csv with semicolons and empty cells": lambda rows: as_csv(rows, ";", ""),
+    "csv with a byte order mark": lambda rows: "\ufeff" + as_csv(rows, null="\\N"),
+    "csv of INTO OUTFILE": as_outfile,
+    "mysql --batch": as_batch,
 }
+dumped = pytest.mark.parametrize("dump", DUMPS.values(), ids=DUMPS.keys())
 
 
-def dumped(folder: Path, name: str, text: str) -> Path:
-    """A dump in a file."""
-    (folder / name).write_bytes(text.encode())
-    return folder / name
+def put(path: Path, text: str) -> Path:
+    """A file with exactly this text."""
+    path.write_bytes(text.encode())
+    return path
 
 
-async def stored(store: HistoryStore, execute_id: str, workflow_id: str = "7321") -> dict[str, Any]:
-    """The record as a reader gets it."""
-    body = await store.get(workflow_id, execute_id)
-    assert body is not None
-    found: dict[str, Any] = orjson.loads(body)
-    return found
+async def taken(path: Path, text: str, nodes: str | None = None) -> tuple[ImportReport, list[dict[str, Any]]]:
+    """What importing these dumps into an empty store reports and gives."""
+    store = MemoryStore()
+    second = None if nodes is None else put(path / "nodes", nodes)
+    report = await import_studio(store, put(path / "executions", text), second)
+    return report, [orjson.loads(body) for body in await everything(store)]
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_an_execution_becomes_a_record(store: HistoryStore, tmp_path: Path, way: str) -> None:
-    """Ids are text, times milliseconds, input and output parsed, the nodes in order; from every kind of dump."""
-    runs, nodes = dumped(tmp_path, "runs", WAYS[way]([RUN])), dumped(tmp_path, "nodes", WAYS[way](NODES))
+@dumped
+async def test_a_run_with_its_nodes_is_a_record(store: HistoryStore, tmp_path: Path, dump: Any) -> None:
+    """Every column is where it belongs, in all ways to dump, whatever the order of the nodes and of the files."""
+    later = NODE | {"id": 7_520_000_000_000_000_002, "node_id": "900001", "node_name": "N", "created_at": BEGAN + 2}
+    put(tmp_path / "executions", dump([EXECUTION]))
+    put(tmp_path / "nodes", dump([later, NODE]))
 
-    report = await import_studio(store, runs, nodes)
-    record = await stored(store, "7521234567890123456")
+    report = await import_studio(store, tmp_path / "nodes", tmp_path / "executions")
+    found = orjson.loads(await store.get(str(WORKFLOW), str(RUN)) or b"null")
 
     assert (1, 0) == (report.added, report.refused_count)
+    assert ["开始", "N"] == list(found.pop("node_execute_status"))
     assert {
-        "execute_id": "7521234567890123456",
-        "workflow_id": "7321",
-        "create_time": 1_750_000_000_000,
-        "update_time": 1_750_000_009_000,
-        "execute_status": "success",
-        "error_code": None,
-        "error_message": None,
-        "output": {"answer": "晴，25°", "n": 12345678901234567890},
-        "input_parameters": {"city": "北京", "say": '"hi"', "lines": "a\nb"},
-        "bot_id": "77",
-        "conversation_id": None,
-        "debug_url": None,
-        "run_mode": 1,
-        "usage": {"input_count": 30, "output_count": 12, "token_count": 42},
+        "execute_id": str(RUN), "workflow_id": str(WORKFLOW), "create_time": BEGAN, "update_time": BEGAN + 2_600,
+        "execute_status": "success", "error_code": None, "error_message": None, "output": {"output": "晴\t\\"},
+        "input_parameters": {"city": "北京", "lines": 'a\nb, "c"'}, "bot_id": None, "conversation_id": None,
+        "debug_url": None, "run_mode": 1, "usage": {"input_count": 30, "output_count": 12, "token_count": 42},
         "metadata": {
-            "coze_execute_id": "7521234567890123456",
+            "coze_execute_id": str(RUN),
             "imported_from": {
-                "system": "coze_studio", "status": 2, "mode": "release", "version": "v0.0.3", "space_id": "88",
-                "operator_id": "5", "node_count": "2",
+                "system": "coze_studio", "status": 2, "mode": "release", "space_id": "7519000000000000007",
+                "operator_id": "7519000000000000009", "version": "v0.0.1", "node_count": "2",
             },
-            "log_id": "log-1",
-            "ended_at": 1_750_000_001_500,
+            "log_id": "20250801-log", "ended_at": BEGAN + 2_500,
         },
-        "connector_id": "1024",
-        "connector_uid": "user-9",
-        "is_output_trimmed": False,
-    } == {key: value for key, value in record.items() if key != "node_execute_status"}  # fmt: skip
-    assert [("开始", "100001", True), ("结束", "900001", True)] == [
-        (name, node["node_id"], node["is_finish"]) for name, node in record["node_execute_status"].items()
-    ]
-    assert '{"answer":"晴"}' == record["node_execute_status"]["结束"]["content"]
-    assert 1_500 == facts_of(record).duration_ms
+        "connector_id": "1024", "connector_uid": "用户-1", "is_output_trimmed": False,
+    } == found  # fmt: skip
+    assert 2_500 == facts_of(found | {"node_execute_status": None}).duration_ms
+
+
+@dumped
+async def test_line_breaks_within_cells_stay(tmp_path: Path, dump: Any) -> None:
+    """Of either kind, with quotes, tabs and backslashes around them; the next row is found."""
+    text = 'first\nsecond "quoted",\t\\N; \\\\ end\\'
+    _, found = await taken(tmp_path, dump([EXECUTION | {"output": text}, EXECUTION | {"id": 5}]))
+
+    assert [text, {"output": "晴\t\\"}] == [record["output"] for record in found]
+
+
+@dumped
+async def test_null_and_zero_are_nothing(tmp_path: Path, dump: Any) -> None:
+    """In every column that may be NULL; the times then come from what there is."""
+    needed = {"id", "workflow_id", "created_at", "space_id", "mode", "operator_id"}
+    bare = {name: value if name in needed else None for name, value in EXECUTION.items()}
+    _, found = await taken(tmp_path, dump([bare, EXECUTION | {"id": 5, "input_tokens": 0, "output_tokens": 0}]))
+
+    first, second = found
+    assert ("interrupted", BEGAN, BEGAN) == (first["execute_status"], first["create_time"], first["update_time"])
+    empty = ("error_code", "error_message", "output", "bot_id", "usage", "connector_id", "connector_uid")
+    assert [None] * len(empty) == [first[name] for name in empty]
+    assert {"coze_execute_id": str(RUN), "imported_from": first["metadata"]["imported_from"]} == first["metadata"]
+    assert None is second["usage"]
 
 
 @pytest.mark.parametrize(
-    ("number", "status"),
-    [(1, "running"), (2, "success"), (3, "failed"), (4, "failed"), (5, "interrupted"), (9, "interrupted")],
-)  # fmt: skip
-async def test_the_numbers_of_the_status_mean_what_the_program_means(
-    store: HistoryStore, tmp_path: Path, number: int, status: str
+    ("number", "status", "message"),
+    [
+        (1, "running", None),
+        (2, "success", None),
+        (3, "failed", None),
+        (4, "failed", "The run was cancelled."),
+        (5, "interrupted", None),
+        (0, "interrupted", None),
+        (77, "interrupted", None),
+    ],
+)
+async def test_every_status_number_means_what_studio_means(
+    tmp_path: Path, number: int, status: str, message: str | None
 ) -> None:
-    """Cancelled is an ending, interrupted is not; the number itself is kept."""
-    runs = dumped(tmp_path, "runs", json_lines([{**RUN, "status": number}]))
+    """Cancelled runs have failed, and the number itself is kept; only a run that has ended has an end."""
+    _, [found] = await taken(tmp_path, as_csv([EXECUTION | {"status": number}]))
 
-    await import_studio(store, runs)
-    record = await stored(store, "7521234567890123456")
-
-    assert (status, number) == (record["execute_status"], record["metadata"]["imported_from"]["status"])
-
-
-@pytest.mark.parametrize(("number", "mode"), [(1, 0), (2, 2), (3, 1), (0, 1), (None, 1)])
-async def test_the_pattern_is_the_run_mode(store: HistoryStore, tmp_path: Path, number: int | None, mode: int) -> None:
-    """Sync, async and stream; a run that says nothing counts as streamed."""
-    await import_studio(store, dumped(tmp_path, "runs", json_lines([{**RUN, "sync_pattern": number}])))
-
-    assert mode == (await stored(store, "7521234567890123456"))["run_mode"]
+    assert (status, message) == (found["execute_status"], found["error_message"])
+    assert number == found["metadata"]["imported_from"]["status"]
+    assert (status in {"success", "failed"}) == ("ended_at" in found["metadata"])
 
 
-async def test_a_failure_keeps_its_code_reason_and_node(store: HistoryStore, tmp_path: Path) -> None:
-    """The failing node has its error, place in the loop and tokens; a sub-workflow's run names its parent."""
-    failed = {**RUN, "id": 42, "status": 3, "error_code": "720701013", "fail_reason": "no", "root_execution_id": 41}
-    failed |= {"output": "not { json", "input": "", "updated_at": None}
-    runs, nodes = dumped(tmp_path, "runs", doubled([failed])), dumped(tmp_path, "nodes", doubled(NODES))
+async def test_a_failure_keeps_its_code_and_reason(tmp_path: Path) -> None:
+    """The code is a number where it is one, as in records of ours."""
+    failed = EXECUTION | {"status": 4, "error_code": "777777777", "fail_reason": "workflow cancel by user"}
+    other = EXECUTION | {"id": 5, "status": 3, "error_code": "E-1", "fail_reason": "坏了"}
+    _, found = await taken(tmp_path, as_json([failed, other]))
 
-    await import_studio(store, runs, nodes)
-    record = await stored(store, "42")
-    node = record["node_execute_status"]["LLM"]
-
-    assert (720701013, "no", "not { json", {}) == (
-        record["error_code"], record["error_message"], record["output"], record["input_parameters"],
-    )  # fmt: skip
-    assert 1_750_000_001_500 == record["update_time"]
-    assert "41" == record["metadata"]["parent"]
-    assert ("out of tokens", 3, "loop", "9", 7) == (
-        node["error_message"], node["loop_index"], node["parent_node_id"], node["sub_execute_id"],
-        node["usage"]["token_count"],
-    )  # fmt: skip
-
-
-async def test_nodes_with_one_name_are_told_apart(store: HistoryStore, tmp_path: Path) -> None:
-    """The rounds of a loop are numbered, in the order of their times."""
-    rounds = [{**NODES[0], "id": 10 + n, "created_at": 1_750_000_000_000 + n, "output": str(n)} for n in (2, 0, 1)]
-    runs, nodes = dumped(tmp_path, "runs", json_lines([RUN])), dumped(tmp_path, "nodes", json_lines(rounds))
-
-    await import_studio(store, runs, nodes)
-    timeline = (await stored(store, "7521234567890123456"))["node_execute_status"]
-
-    assert [("结束", "0"), ("结束 (2)", "1"), ("结束 (3)", "2")] == [
-        (k, node["content"]) for k, node in timeline.items()
+    assert [(777_777_777, "workflow cancel by user"), ("E-1", "坏了")] == [
+        (record["error_code"], record["error_message"]) for record in found
     ]
 
 
-async def test_of_endless_nodes_two_thousand_are_kept(store: HistoryStore, tmp_path: Path) -> None:
-    """How many there were beside them is said."""
-    many = [{**NODES[0], "id": number} for number in range(2_010)]
-    runs, nodes = dumped(tmp_path, "runs", json_lines([RUN])), dumped(tmp_path, "nodes", json_lines(many))
+@pytest.mark.parametrize(("pattern", "mode"), [(1, 0), (2, 2), (3, 1), (None, 1), (9, 1)])
+async def test_the_sync_pattern_is_the_run_mode(tmp_path: Path, pattern: int | None, mode: int) -> None:
+    """Sync, async and stream have other numbers here; where nothing is known it is our default."""
+    _, [found] = await taken(tmp_path, as_json([EXECUTION | {"sync_pattern": pattern}]))
 
-    await import_studio(store, runs, nodes)
-    record = await stored(store, "7521234567890123456")
-
-    assert (2_000, 10) == (len(record["node_execute_status"]), record["metadata"]["imported_from"]["nodes_left_out"])
+    assert mode == found["run_mode"]
 
 
-async def test_a_later_dump_brings_a_run_up_to_date(store: HistoryStore, tmp_path: Path) -> None:
-    """A run that was running in the first dump ends with the second; the same dump again changes nothing."""
-    begun = {**RUN, "status": 1, "output": None, "updated_at": 1_750_000_000_500, "duration": 0}
-    await import_studio(store, dumped(tmp_path, "first", doubled([begun])))
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, {"b": null}]}', {"a": [1, {"b": None}]}),
+        ("[1, 2]", [1, 2]),
+        ('{"n": 12345678901234567890123}', {"n": "12345678901234567890123"}),
+        ('{"n": 9007199254740993}', {"n": 9_007_199_254_740_993}),
+        ('{"a": ', '{"a": '),
+        ("[answer] it is so", "[answer] it is so"),
+        ("好的，123", "好的，123"),
+        ("123", "123"),
+        ("true", "true"),
+    ],
+)
+async def test_an_input_or_output_is_json_or_stays_text(tmp_path: Path, text: str, value: object) -> None:
+    """An answer that happens to be a number stays a text, and broken JSON is kept as it is."""
+    _, [found] = await taken(tmp_path, as_csv([EXECUTION | {"input": text, "output": text}]))
 
-    second = await import_studio(store, dumped(tmp_path, "second", doubled([RUN])))
-    again = await import_studio(store, tmp_path / "second")
-
-    assert (0, 1, 0) == (second.added, second.replaced, second.skipped)
-    assert (0, 0, 1) == (again.added, again.replaced, again.skipped)
-    assert "success" == (await stored(store, "7521234567890123456"))["execute_status"]
-
-
-@pytest.mark.parametrize("way", ["doubled", "batch", "json lines"])
-async def test_hostile_rows_are_refused_one_by_one(store: HistoryStore, tmp_path: Path, way: str) -> None:
-    """Rows without ids, of another length, that are no text or no row at all: each has its line, the others come in."""
-    good = WAYS[way]([RUN]).encode()
-    header = b"" if way == "json lines" else good.split(b"\n", 1)[0].rstrip(b"\r") + b"\n"
-    row = good[len(header) :] if way == "json lines" else good.split(b"\n", 1)[1]
-    no_id = WAYS[way]([{**RUN, "id": None}]).encode()
-    no_id = no_id if way == "json lines" else no_id.split(b"\n", 1)[1]
-    broken = b"{\xff\xfe broken\n"
-    data = header + broken + no_id + row.replace("晴".encode(), b"\xff") + row
-    (tmp_path / "runs").write_bytes(data)
-
-    report = await import_studio(store, tmp_path / "runs")
-
-    assert (1, 3) == (report.added, report.refused_count)
-    assert all(refused.reason.endswith(".") for refused in report.refused)
-    first = 1 if way == "json lines" else 2
-    assert [f"line {first + number}" for number in range(3)] == [refused.place for refused in report.refused]
+    assert (value, value) == (found["input_parameters"], found["output"])
 
 
-async def test_broken_nodes_are_named_and_the_run_comes_in(store: HistoryStore, tmp_path: Path) -> None:
-    """What is wrong in the second table does not keep the first from being imported."""
-    runs = dumped(tmp_path, "runs", json_lines([RUN]))
-    nodes = dumped(tmp_path, "nodes", json_lines(NODES) + "broken\n" + json_lines([{"node_id": "1"}]))
+async def test_a_json_column_may_hold_values(tmp_path: Path) -> None:
+    """In JSON Lines some clients write the object itself."""
+    _, [found] = await taken(tmp_path, as_json([EXECUTION | {"output": {"a": 1}, "input": [1]}]))
 
-    report = await import_studio(store, runs, nodes)
-
-    assert 1 == report.added
-    assert [f"line 4 of {nodes}", f"line 5 of {nodes}"] == [refused.place for refused in report.refused]
+    assert ({"a": 1}, [1]) == (found["output"], found["input_parameters"])
 
 
-async def test_the_wrong_table_is_said_before_anything_is_imported(store: HistoryStore, tmp_path: Path) -> None:
-    """Swapped files, a file without the names of the columns, an empty and a missing one."""
-    runs, nodes = dumped(tmp_path, "runs", doubled([RUN])), dumped(tmp_path, "nodes", doubled(NODES))
-    headless = dumped(tmp_path, "headless", doubled([RUN]).split("\n", 1)[1])
-    nothing = dumped(tmp_path, "nothing", "")
+async def test_nodes_are_a_timeline(tmp_path: Path) -> None:
+    """With what Studio knows of each: kind, state, usage, errors, loops and runs of workflows inside."""
+    loop = NODE | {
+        "id": 3, "node_name": "大模型", "node_id": "2", "node_type": "LLM", "created_at": BEGAN + 20, "status": 4,
+        "parent_node_id": "150", "composite_node_index": 0, "composite_node_items": "[1]", "error_info": "timeout",
+        "error_level": "error", "input_tokens": 7, "output_tokens": 1, "updated_at": None, "duration": 9,
+    }  # fmt: skip
+    again = loop | {"id": 4, "composite_node_index": 1, "status": 2, "sub_execute_id": 5, "raw_output": "raw"}
+    again |= {"error_info": "", "error_level": ""}
+    _, [found] = await taken(tmp_path, as_csv([EXECUTION]), as_csv([again, loop, NODE]))
 
-    for executions, second, reason in (
-        (nodes, runs, "does not name the columns workflow_id"),
-        (runs, runs, "does not name the columns execute_id, node_id, node_name"),
-        (headless, None, "is not the table that is meant"),
-        (nothing, None, "is not the table that is meant"),
-        (tmp_path / "missing", None, "cannot be imported: No such file"),
+    assert {
+        "开始": {
+            "node_id": "100001", "node_title": "开始", "node_type": "Entry", "node_execute_uuid": "7520000000000000001",
+            "is_finish": True, "start_time": BEGAN + 1, "update_time": BEGAN + 6, "content": '{"city":"北京"}',
+            "packets": [], "packet_count": None, "usage": None, "status": "success", "input": '{"city":"北京"}',
+        },
+        "大模型": {
+            "node_id": "2", "node_title": "大模型", "node_type": "LLM", "node_execute_uuid": "3", "is_finish": True,
+            "start_time": BEGAN + 20, "update_time": BEGAN + 29, "content": '{"city":"北京"}', "packets": [],
+            "packet_count": None, "usage": {"input_count": 7, "output_count": 1, "token_count": 8},
+            "status": "failed", "input": '{"city":"北京"}', "error_message": "timeout", "error_level": "error",
+            "loop_index": 0, "loop_items": "[1]", "parent_node_id": "150",
+        },
+        "大模型 (2)": {
+            "node_id": "2", "node_title": "大模型", "node_type": "LLM", "node_execute_uuid": "4", "is_finish": False,
+            "start_time": BEGAN + 20, "update_time": BEGAN + 29, "content": '{"city":"北京"}', "packets": [],
+            "packet_count": None, "usage": {"input_count": 7, "output_count": 1, "token_count": 8},
+            "status": "running", "input": '{"city":"北京"}', "raw_output": "raw", "loop_index": 1,
+            "loop_items": "[1]", "parent_node_id": "150", "sub_execute_id": "5",
+        },
+    } == found["node_execute_status"]  # fmt: skip
+
+
+async def test_nodes_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    """The rounds of a loop are numbered, in the order of their times."""
+    rounds = [NODE | {"id": 10 + number, "created_at": BEGAN + number, "output": str(number)} for number in (2, 0, 1)]
+    _, [found] = await taken(tmp_path, as_json([EXECUTION]), as_json(rounds))
+
+    assert [("开始", "0"), ("开始 (2)", "1"), ("开始 (3)", "2")] == [
+        (name, node["content"]) for name, node in found["node_execute_status"].items()
+    ]
+
+
+async def test_a_run_inside_another_names_it(tmp_path: Path) -> None:
+    """Its root is its parent here; the node that ran it is kept."""
+    _, [found] = await taken(tmp_path, as_json([EXECUTION | {"id": 5, "parent_node_id": "150", "agent_id": 77}]))
+
+    assert (str(RUN), "150", "77") == (
+        found["metadata"]["parent"], found["metadata"]["imported_from"]["parent_node_id"], found["bot_id"],
+    )  # fmt: skip
+
+
+async def test_only_so_many_nodes_of_a_run_are_kept(tmp_path: Path) -> None:
+    """The first ones, and how many more there were."""
+    nodes = [NODE | {"id": number, "created_at": BEGAN + number} for number in range(1, MOST_NODES + 4)]
+    _, [found] = await taken(tmp_path, as_json([EXECUTION]), as_json(nodes[::-1]))
+
+    kept = found["node_execute_status"]
+    assert (MOST_NODES, "1") == (len(kept), kept["开始"]["node_execute_uuid"])
+    assert 3 == found["metadata"]["imported_from"]["nodes_left_out"]
+
+
+async def test_one_table_is_enough_if_it_is_the_runs(tmp_path: Path) -> None:
+    """Without nodes there are no timelines; nodes alone are no runs, and so it says."""
+    _, [found] = await taken(tmp_path, as_csv([EXECUTION]))
+    assert None is found["node_execute_status"]
+
+    with pytest.raises(
+        ImportFailed, match="is not a dump of workflow_execution: its first line does not name workflow_id"
     ):
-        with pytest.raises(ImportFailed, match=reason):
-            await import_studio(store, executions, second)
+        await taken(tmp_path, as_csv([NODE]))
 
-    assert [] == await store.workflows()
+
+async def test_nodes_of_runs_that_are_not_there_are_no_runs(tmp_path: Path) -> None:
+    """They are left alone."""
+    report, found = await taken(tmp_path, as_csv([EXECUTION]), as_csv([NODE | {"execute_id": 9}]))
+
+    assert (1, 0, None) == (report.added, report.refused_count, found[0]["node_execute_status"])
+
+
+@dumped
+async def test_columns_may_be_more_fewer_and_in_any_order(tmp_path: Path, dump: Any) -> None:
+    """Newer versions have more, older ones fewer; names are told apart without their case."""
+    row = {"STATUS": 2, "new_column": "{}", "created_at": BEGAN, "Workflow_ID": WORKFLOW, "id": RUN}
+    report, [found] = await taken(tmp_path, dump([row]))
+
+    assert (0, str(RUN), "success") == (report.refused_count, found["execute_id"], found["execute_status"])
+
+
+@pytest.mark.parametrize(
+    ("executions", "nodes", "reason"),
+    [
+        ("", None, "is empty: a dump of workflow_execution names the columns in its first line"),
+        ("id,status\n1,2\n", None, "a dump of workflow_execution: its first line does not name created_at, work"),
+        ('{"id": 1}\n', None, "does not name created_at, status, workflow_id"),
+        ("{broken\n", None, "does not name created_at, id, status, workflow_id"),
+        ("1,2,3\n", None, "does not name created_at, id, status, workflow_id"),
+        (as_csv([EXECUTION]).split("\n", 1)[1], None, "does not name created_at, id, status, workflow_id"),
+        ("\0\xff", None, "does not name created_at, id, status, workflow_id"),
+        (as_csv([EXECUTION]), "id,execute_id\n", "is not a dump of node_execution: its first line does not name"),
+        (as_csv([EXECUTION]), as_csv([EXECUTION]), "is not a dump of node_execution"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_the_table_is_said_in_one_sentence(
+    tmp_path: Path, executions: str, nodes: str | None, reason: str
+) -> None:
+    """With the file, the table and the columns that are missing, before anything is imported."""
+    with pytest.raises(ImportFailed, match=reason) as raised:
+        await taken(tmp_path, executions, nodes)
+
+    assert str(raised.value).endswith(".")
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_dump_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Either of the two."""
+    put(tmp_path / "executions", as_csv([EXECUTION]))
+
+    for paths in ((tmp_path / "no",), (tmp_path / "executions", tmp_path / "no")):
+        with pytest.raises(ImportFailed, match=r"no' cannot be imported: No such file"):
+            await import_studio(MemoryStore(), *paths)
+
+
+@pytest.mark.parametrize("bad", ["7.52E+18", "-5", "0", "", "x"])
+async def test_an_id_that_is_not_whole_is_refused(tmp_path: Path, bad: str) -> None:
+    """A spreadsheet rounds long numbers, which would make one run of many."""
+    rows = [EXECUTION | {"id": bad}, EXECUTION | {"workflow_id": bad}, EXECUTION]
+    report, _ = await taken(tmp_path, as_csv(rows), as_csv([NODE | {"execute_id": bad}]))
+
+    assert [
+        ("line 2 of nodes", "Its execute_id is not a whole number above 0."),
+        ("line 2", "Its id is not a whole number above 0; perhaps a spreadsheet has rounded it."),
+        ("line 3", "Its workflow_id is not a whole number above 0; perhaps a spreadsheet has rounded it."),
+    ] == [(each.place.replace(f"{tmp_path}/", ""), each.reason) for each in report.refused]
+    assert 1 == report.added
+
+
+@dumped
+async def test_a_truncated_dump_gives_up_what_is_whole(tmp_path: Path, dump: Any) -> None:
+    """Wherever it ends, the row that is cut off is refused with its line, and no half row comes in."""
+    whole = dump([EXECUTION | {"id": number, "output": "short"} for number in (1, 2, 3)])
+    last = whole.rstrip().rindex("short")
+    report, found = await taken(tmp_path, whole[:last])
+
+    assert (2, 1) == (report.added, report.refused_count)
+    assert ["1", "2"] == [record["execute_id"] for record in found]
+    assert "line 4" == report.refused[0].place or "line 3" == report.refused[0].place
+    assert report.refused[0].reason.endswith(".")
+
+
+async def test_a_quote_that_is_left_open_is_refused(tmp_path: Path) -> None:
+    """Also in the last column, where the number of cells is right."""
+    row = {"id": 1, "workflow_id": 2, "created_at": BEGAN, "status": 2, "output": "a, b, and what was cut off"}
+    report, found = await taken(tmp_path, as_csv([row | {"id": 7}, row]).removesuffix('cut off"\r\n'))
+
+    assert ["7"] == [record["execute_id"] for record in found]
+    assert "This is not CSV, or the file ends here: unexpected end of data." == report.refused[0].reason
+
+
+async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
+    """What is no row, has too many cells or is not UTF-8 has its line and a reason; the others come in."""
+    rows = ["{broken", *as_json([EXECUTION, EXECUTION | {"id": 5}]).splitlines()]
+    table = b"id,workflow_id,created_at,status\n1,2,3,2\n1,2,3,2,9\n\n2,2,\xff,2\n3,2,3,2\n"
+    (tmp_path / "table").write_bytes(table)
+
+    lines, _ = await taken(tmp_path, "\n".join([*rows[:2], "{oops", "[1]", '{"id": 9}', rows[2]]))
+    cells = await import_studio(MemoryStore(), tmp_path / "table")
+
+    assert (2, ["line 1", "line 3", "line 4", "line 5"]) == (lines.added, [each.place for each in lines.refused])
+    assert (2, ["line 3", "line 5"]) == (cells.added, [each.place for each in cells.refused])
+    assert "It has 5 cells where 4 columns are named; perhaps the file ends here." == cells.refused[0].reason
+    assert "It is not UTF-8." == cells.refused[1].reason
+
+
+def as_tab(rows: Rows) -> str:
+    """What ``mysqldump --tab`` writes: no header, and line breaks and tabs behind a backslash."""
+
+    def cell(value: object) -> str:
+        text = str(value)
+        for special in ("\\", "\t", "\n"):
+            text = text.replace(special, "\\" + special)
+        return "\\N" if value is None else text
+
+    return "".join("\t".join(map(cell, row.values())) + "\n" for row in rows)
+
+
+def sql_of(table: str, row: dict[str, Any]) -> str:
+    """The file that ``mysqldump --tab`` writes beside it."""
+    columns = ",\n".join(f"  `{name}` bigint unsigned COMMENT 'a `quoted` name'" for name in row)
+    made = f"CREATE TABLE `{table}` (\n{columns},\n  PRIMARY KEY (`id`)\n);\n"
+    return f"-- MySQL dump\nDROP TABLE IF EXISTS `{table}`;\n{made}"
+
+
+async def test_a_dump_with_its_columns_beside_it(tmp_path: Path) -> None:
+    """As ``mysqldump --tab`` writes the two tables; every special character is what it was."""
+    texts = ['第一行\n第二行\t"x", \\N C:\\tmp\\', "\\N", "\n", "a\\\n\\\tb"]
+    rows = [EXECUTION | {"id": 5 + number, "output": text} for number, text in enumerate(texts)]
+    for name, row, dump in (
+        ("executions", EXECUTION, as_tab(rows)),
+        ("nodes", NODE, as_tab([NODE | {"execute_id": 5}])),
+    ):
+        put(tmp_path / f"{name}.txt", dump)
+        put(tmp_path / f"{name}.sql", sql_of(name, row))
+    store = MemoryStore()
+
+    report = await import_studio(store, tmp_path / "nodes.txt", tmp_path / "executions.txt")
+    found = [orjson.loads(body) for body in await everything(store)]
+
+    assert (4, 0) == (report.added, report.refused_count)
+    assert texts == [record["output"] for record in found]
+    assert ["开始"] == list(found[0]["node_execute_status"])
+
+
+async def test_a_dump_without_its_columns_says_what_is_missing(tmp_path: Path) -> None:
+    """The file beside it; and what is SQL itself says which dump to make."""
+    with pytest.raises(ImportFailed, match=r"nor is there 'executions\.sql' beside it, as mysqldump --tab writes one"):
+        await taken(tmp_path, as_tab([EXECUTION]))
+    with pytest.raises(ImportFailed, match="is SQL, which is not read: dump workflow_execution with mysqldump --tab"):
+        await taken(tmp_path, sql_of("workflow_execution", EXECUTION))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\t".join(EXECUTION) + "\n" + "\t".join("" if each is None else str(each) for each in EXECUTION.values()),
+        "\ufeff" + as_csv([EXECUTION], "\t"),
+    ],
+)
+async def test_tabs_of_other_clients_are_read_as_they_are(tmp_path: Path, text: str) -> None:
+    """Nothing is escaped where a single backslash stands before a quote; quotes may be doubled."""
+    report, [found] = await taken(tmp_path, text)
+
+    assert (0, {"city": "北京", "lines": 'a\nb, "c"'}) == (report.refused_count, found["input_parameters"])
+
+
+@pytest.mark.parametrize("dump", [as_csv, as_batch, as_json])
+async def test_hostile_rows_have_their_lines(tmp_path: Path, dump: Any) -> None:
+    """No row at all, one without an id, one that is no text: each is named, and the one behind them comes in."""
+    header = b"" if dump is as_json else dump([EXECUTION]).encode().split(b"\n", 1)[0] + b"\n"
+    no_id, row = (
+        dump([each]).encode().removeprefix(header) for each in (EXECUTION | {"id": None, "output": "一"}, EXECUTION)
+    )
+    rows = [b"{\xff\xfe broken\n", no_id, row.replace("晴".encode(), b"\xff"), row]
+    (tmp_path / "executions").write_bytes(header + b"".join(rows))
+
+    report = await import_studio(MemoryStore(), tmp_path / "executions")
+
+    first = 1 if dump is as_json else 2
+    assert [f"line {first + number}" for number in range(3)] == [refused.place for refused in report.refused]
+    assert all(refused.reason.endswith(".") for refused in report.refused)
+    assert 1 == report.added
+
+
+async def test_broken_nodes_are_named_and_the_run_comes_in(tmp_path: Path) -> None:
+    """What is wrong in the second table does not keep the first from being imported."""
+    nodes = as_json([NODE]) + "broken\n" + as_json([{"node_id": "1"}])
+    report, [found] = await taken(tmp_path, as_json([EXECUTION]), nodes)
+
+    assert ["开始"] == list(found["node_execute_status"])
+    assert [f"line {number} of {tmp_path / 'nodes'}" for number in (2, 3)] == [each.place for each in report.refused]
+
+
+@dumped
+async def test_importing_twice_changes_nothing(store: HistoryStore, tmp_path: Path, dump: Any) -> None:
+    """And a later dump brings in what has gone on since."""
+    running = EXECUTION | {"status": 1, "output": "", "updated_at": BEGAN, "duration": None}
+    rows = [running, EXECUTION | {"id": 5}]
+    put(tmp_path / "executions", dump(rows))
+    put(tmp_path / "later", dump([EXECUTION, rows[1]]))
+
+    first = await import_studio(store, tmp_path / "executions")
+    before = await everything(store)
+    second = await import_studio(store, tmp_path / "executions")
+    assert before == await everything(store)
+    third = await import_studio(store, tmp_path / "later")
+
+    counts = [(each.added, each.replaced, each.skipped) for each in (first, second, third)]
+    assert [(2, 0, 0), (0, 0, 2), (0, 1, 1)] == counts
+    assert "success" == orjson.loads(await store.get(str(WORKFLOW), str(RUN)) or b"null")["execute_status"]
+
+
+async def test_progress_reaches_the_size_of_both_dumps(tmp_path: Path) -> None:
+    """Bytes of the two files together, known beforehand."""
+    executions = put(tmp_path / "executions", as_csv([EXECUTION | {"id": number} for number in range(1, 2_001)]))
+    nodes = put(tmp_path / "nodes", as_csv([NODE] * 3_000))
+    told: list[Progress] = []
+
+    report = await import_studio(MemoryStore(), executions, nodes, tell=told.append)
+
+    size = executions.stat().st_size + nodes.stat().st_size
+    assert (size, size, 2_000) == (report.size, told[-1].total_size, report.added)
+    assert all(one.size <= other.size for one, other in pairwise(told))
+
+
+def test_a_row_with_nothing_in_it_is_still_a_record() -> None:
+    """The mapping itself never fails; what it cannot do without is refused before."""
+    found = record_of_execution({}, [{}])
+
+    assert ("interrupted", None, ["node"]) == (
+        found["execute_status"], found["execute_id"], list(found["node_execute_status"]),
+    )  # fmt: skip

@@ -1,34 +1,38 @@
 """The rows of a table in a dump: CSV as MySQL and its clients write it, their tab-separated output, or JSON Lines.
 
 CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells; which, the
-beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns.
+beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns, or a file of
+SQL beside it does, as ``mysqldump --tab`` writes one. A row that a quote leaves open, or that has more or fewer cells
+than there are columns, is refused. A file that ends within the last cell of its last row cannot be told from a whole
+one, unless that cell is quoted.
 """
 
-import csv
+import contextlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 from execution_history.errors import ImportFailed
 from execution_history.jsonvalue import decode
+from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
 from execution_history.upkeep.items import LONGEST_LINE
-from execution_history.upkeep.lines import LineReader
+from execution_history.upkeep.lines import LineReader, check_is_file
 
 _SAMPLE: Final = 256 * 1024
 _LOOKED_AT: Final = 100
-_BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
-_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
-_NULLS: Final = frozenset({"", "NULL", "\\N"})
+_COLUMN: Final = re.compile(r"^\s*`(\w+)`\s", re.MULTILINE)
+_FIRST_CELL_OF_ROW: Final = re.compile(rb'"?\d+"?[\t,;]')
+_QUOTED_JSON: Final = re.compile(rb'[\t\n]"[{\[]""')
+_SQL: Final = re.compile(rb"^(CREATE|INSERT|DROP|LOCK|SET)\s|^-- MySQL dump|^/\*!", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by the names of its columns, in lower case, those that are NULL ``None`` or left out; or its fault."""
+    """A row by the names of its columns, in lower case, without those that are NULL; or why it cannot be read."""
 
     number: int
     values: dict[str, Any]
@@ -38,29 +42,52 @@ class Row:
 class Dump:
     """A dump in a file.
 
-    Args:
+    Attributes:
         path: the file.
-        needed: columns without which it is not the table that is meant.
+        columns: their names, in lower case; of JSON Lines those of the first object.
+        total: its size in bytes.
+        size: how many bytes of it have been read.
 
     Raises:
-        ImportFailed: the file cannot be read, or its first line does not name all *needed* columns.
+        ImportFailed: it cannot be read, or is no file.
     """
 
-    def __init__(self, path: Path, needed: frozenset[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._needed = needed
         try:
+            check_is_file(path)
             self.total = path.stat().st_size
             with path.open("rb") as stream:
                 self._start = stream.read(_SAMPLE).removeprefix(b"\xef\xbb\xbf")
+            self._beside = path.with_suffix(".sql")
+            self._is_headless = bool(_FIRST_CELL_OF_ROW.match(self._start))
+            self._named_beside = _named_in(self._beside) if self._is_headless else []
+            self._is_json = self._start.lstrip().startswith(b"{")
+            self.columns = frozenset(self._first_object() if self._is_json else self._header())
         except OSError as error:
             raise ImportFailed(f"{str(path)!r} cannot be imported: {error.strerror or error}.") from error
-        self._is_json = self._start.lstrip().startswith(b"{")
-        rows = islice(self.rows(), _LOOKED_AT)  # the header of CSV is checked on the way to the first
-        first = next((row for row in rows if row.fault is None), None)
-        if self._is_json and (first is None or not needed <= first.values.keys()):
-            raise self._other_table(first.values if first is not None else ())
+
+    def require(self, needed: frozenset[str], table: str) -> None:
+        """See that this can be a dump of *table*, which has all *needed* columns.
+
+        Raises:
+            ImportFailed: it is empty, or its first line does not name them all.
+        """
+        if _SQL.match(self._start):
+            raise ImportFailed(
+                f"{str(self.path)!r} is SQL, which is not read: dump {table} with mysqldump --tab, as CSV or JSON "
+                "Lines."
+            )
+        if not self._start.strip():
+            raise ImportFailed(f"{str(self.path)!r} is empty: a dump of {table} names the columns in its first line.")
+        if missing := ", ".join(sorted(needed - self.columns)):
+            reason = f"its first line does not name {missing}"
+            if self._named_beside:
+                reason = f"{str(self._beside)!r} does not name {missing}"
+            elif self._is_headless:
+                reason += f", nor is there {self._beside.name!r} beside it, as mysqldump --tab writes one"
+            raise ImportFailed(f"{str(self.path)!r} is not a dump of {table}: {reason}.")
 
     def rows(self) -> Iterator[Row]:
         """Every row; what cannot be read is given with its fault.
@@ -68,88 +95,90 @@ class Dump:
         Raises:
             OSError: the file cannot be read on.
         """
-        if self._is_json:
-            yield from self._json_rows()
-            return
-        with (
-            self.path.open("rb") as file,
-            io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as stream,
-        ):
-            cells = self._batch_cells(stream) if self._is_batch_output() else self._csv_cells(stream)
+        return self._json_rows() if self._is_json else self._table_rows()
+
+    def _first_object(self) -> Iterable[str]:
+        """The names in the first line that is an object; a few that are broken may stand before it."""
+        with contextlib.closing(self._objects()) as objects:
+            first = next((found for _, found in islice(objects, _LOOKED_AT) if isinstance(found, dict)), {})
+        return (key.lower() for key in first)
+
+    def _header(self) -> list[str]:
+        if self._named_beside:
+            return self._named_beside
+        with self._opened() as (_, cells):
             _, header, _ = next(cells, (0, [], None))
-            names = [name.strip().strip("`").lower() for name in header]
-            if not self._needed <= set(names):
-                raise self._other_table(names)
+        return [name.strip().strip("`").lower() for name in header]
+
+    def _table_rows(self) -> Iterator[Row]:
+        names = self._header()
+        with self._opened() as (file, cells):
+            if not self._named_beside:
+                next(cells, None)
             for number, row, fault in cells:
                 self.size = file.tell()
                 yield _row(number, names, row, fault)
             self.size = self.total
 
-    def _other_table(self, names: Iterable[str]) -> ImportFailed:
-        missing = ", ".join(sorted(self._needed - set(names)))
-        return ImportFailed(
-            f"{str(self.path)!r} is not the table that is meant: its first line does not name the columns {missing}."
-        )
-
-    def _is_batch_output(self) -> bool:
-        """Whether this is what ``mysql --batch`` prints: tabs, and no quotes around anything."""
-        header = self._start.split(b"\n", 1)[0]
-        return b"\t" in header and b'"' not in header
-
-    def _csv_cells(self, stream: TextIO) -> Iterator[tuple[int, list[str], str | None]]:
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[BinaryIO, Iterator[Cells]]]:
+        """The file and its rows from the header on."""
         sample = self._start.decode("utf-8", "replace")
-        header = sample.split("\n", 1)[0]
-        delimiter = max(",;\t", key=header.count)
-        escape = "\\" if _BACKSLASH_QUOTE.search(sample) else None
-        csv.field_size_limit(LONGEST_LINE)
-        reader = csv.reader(stream, delimiter=delimiter, escapechar=escape, doublequote=True)
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield reader.line_num, [], f"This is not CSV: {error}."
-                continue
-            if row:
-                # What was \N comes out of the escaped form without its backslash.
-                yield reader.line_num, ["" if escape and cell == "N" else cell for cell in row], None
+        is_tabs = self._is_tabs()
+        # With tabs, a carriage return alone is written as it is, and ends no line.
+        newline = "\n" if is_tabs else ""
+        with (
+            self.path.open("rb") as file,
+            io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=newline) as stream,
+        ):
+            yield file, tab_cells(stream, sample) if is_tabs else csv_cells(stream, sample)
 
-    @staticmethod
-    def _batch_cells(stream: TextIO) -> Iterator[tuple[int, list[str], str | None]]:
-        for number, line in enumerate(stream, 1):
-            cells = line.rstrip("\r\n").split("\t")
-            yield number, [c if c in _NULLS else _ESCAPE.sub(_unescaped, c) for c in cells], None
+    def _is_tabs(self) -> bool:
+        """Whether MySQL has written this with tabs, and no quotes around anything."""
+        header = self._start.split(b"\n", 1)[0]
+        if self._is_headless:
+            return b"\t" in header and not header.startswith(b'"')
+        return b"\t" in header and b'"' not in header and not _QUOTED_JSON.search(self._start)
 
     def _json_rows(self) -> Iterator[Row]:
+        for number, found in self._objects():
+            if isinstance(found, dict):
+                yield Row(number, {key.lower(): value for key, value in found.items() if value is not None})
+            else:
+                yield Row(number, {}, found)
+
+    def _objects(self) -> Generator[tuple[int, dict[str, Any] | str]]:
+        """The number of each line, and the object in it or why there is none."""
         with self.path.open("rb") as stream:
             lines = LineReader(stream)
             for line in lines:
                 self.size = lines.size
                 if line.content is None:
-                    yield Row(line.number, {}, f"It has more than {LONGEST_LINE} bytes.")
+                    yield line.number, f"It has more than {LONGEST_LINE} bytes."
                     continue
                 try:
                     found = decode(line.content)
                 except ValueError as error:
-                    yield Row(line.number, {}, str(error))
+                    yield line.number, str(error)
                     continue
-                if isinstance(found, dict):
-                    yield Row(line.number, {key.lower(): value for key, value in found.items()})
-                else:
-                    yield Row(line.number, {}, "This is not an object, so it is no row.")
+                yield line.number, found if isinstance(found, dict) else "This is not an object, so it is no row."
+
+
+def _named_in(path: Path) -> list[str]:
+    """The columns of the table that is made in a file of SQL, in their order; none where there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as stream:
+        text = stream.read(_SAMPLE).decode("utf-8", "replace")
+    return [name.lower() for name in _COLUMN.findall(text.partition("CREATE TABLE")[2].partition("(")[2])]
 
 
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:
     if fault is None and len(cells) != len(names):
         fault = f"It has {len(cells)} cells where {len(names)} columns are named; perhaps the file ends here."
-    values = {name: cell for name, cell in zip(names, cells, strict=False) if cell not in _NULLS}
+    values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
     try:
         "".join(values.values()).encode()
     except UnicodeEncodeError:
         fault = "It is not UTF-8."
     return Row(number, {} if fault else values, fault)
-
-
-def _unescaped(found: "re.Match[str]") -> str:
-    return _ESCAPED.get(found[1], found[1])

@@ -1,9 +1,12 @@
 """Reading a file line by line, whatever is in it: a line that is too long is passed over, not read into memory."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Final
 
+from execution_history.errors import ImportFailed
 from execution_history.upkeep.items import LONGEST_LINE
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -17,6 +20,20 @@ class Line:
     number: int
     content: bytes | None
     is_ended: bool
+
+
+def check_is_file(path: Path) -> None:
+    """See that *path* is a file, before it is opened: a pipe waits for a writer, and a device may never end.
+
+    Raises:
+        ImportFailed: it is something else.
+        OSError: there is nothing there.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ImportFailed(
+            f"{str(path)!r} is a device, a pipe or a socket, which may never end: put what it gives into a file and "
+            "import that."
+        )
 
 
 class LineReader:

@@ -1,9 +1,14 @@
 """What records can be imported from: files, folders, zip files and databases of ours, read record by record."""
 
 import contextlib
+import errno
+import lzma
+import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -14,11 +19,23 @@ import orjson
 from execution_history.errors import ImportFailed, StoreError
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.upkeep.items import LONGEST_LINE, Item, Refused, record_of, record_of_line
-from execution_history.upkeep.lines import LineReader
+from execution_history.upkeep.lines import LineReader, check_is_file
 
 _LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
 _SUFFIXES: Final = (".json", *_LINES_SUFFIXES, ".zip")
 _LOOKED_AT: Final = 1024 * 1024
+_PIECE: Final = 1024 * 1024
+_ENCRYPTED: Final = 1
+_OF_WHAT_IS_IN_IT: Final = (None, errno.EINVAL)  # a place before the beginning; any other number is the disk's
+
+LONGEST_FILE_LINE: Final = 256 * 1024 * 1024
+"""A JSON file with a line of more bytes is not read: it would be in memory whole, several times."""
+
+_DAMAGED: Final = (
+    # ... and what else the ways of packing and the numbers in a file raise when they are not what they should be.
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, struct.error, ValueError,
+    IndexError, OverflowError, MemoryError,
+)  # fmt: skip
 
 
 class Source(ABC):
@@ -84,6 +101,11 @@ class HistoryFileSource(Source):
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Every record that can still be read, then what was wrong with the file."""
+        if _has_endless_line(self._path):
+            reason = f"A line of it has more than {LONGEST_FILE_LINE} bytes, which is not read"
+            yield self.refused("the file", f"{reason}: write its records as JSON Lines, one a line.")
+            self.size = self.total or 0
+            return
         found = FoundFile(self._path)
         by_name = workflow_id_of(PurePosixPath(self.name).name)
         number = given = 0
@@ -111,6 +133,20 @@ class HistoryFileSource(Source):
             yield self.refused("the file", f"It is damaged; {number} records could still be read.")
 
 
+def _has_endless_line(path: Path) -> bool:
+    if path.stat().st_size <= LONGEST_FILE_LINE:
+        return False
+    length = 0
+    with path.open("rb") as stream:
+        while piece := stream.readline(_PIECE):
+            length += len(piece)
+            if length > LONGEST_FILE_LINE:
+                return True
+            if piece.endswith(b"\n"):
+                length = 0
+    return False
+
+
 class DatabaseSource(Source):
     """The database of a store, which is not changed."""
 
@@ -133,7 +169,7 @@ class DatabaseSource(Source):
 
 
 class ZipSource(Source):
-    """The files in a zip file, one after the other."""
+    """The files in a zip file, one after the other; of one that is damaged nothing is taken."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), path.stat().st_size)
@@ -141,27 +177,53 @@ class ZipSource(Source):
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """The records of every file in it that could hold some."""
-        try:
-            with zipfile.ZipFile(self._path) as archive:
-                for entry in archive.infolist():
-                    if entry.filename.lower().endswith(_SUFFIXES[:-1]):
-                        yield from self._of_entry(archive, entry, clock)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-            yield self.refused("the file", f"It is not a whole zip file, or has a password: {error}.")
+        with contextlib.ExitStack() as opened:
+            try:
+                archive = opened.enter_context(zipfile.ZipFile(self._path))
+            except _DAMAGED as error:
+                yield self.refused("the file", f"It is not a whole zip file: {_told(error)}.")
+                return
+            # One folder for all, as making one for each costs the more, the more there are.
+            unpacked = Path(opened.enter_context(tempfile.TemporaryDirectory())) / "entry.json"
+            for entry in archive.infolist():
+                if entry.filename.lower().endswith(_SUFFIXES[:-1]):
+                    yield from self._of_entry(archive, entry, unpacked, clock)
+                    self.size = min(self.size + entry.compress_size, self.total or 0)
         self.size = self.total or 0
 
-    def _of_entry(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, clock: Callable[[], int]) -> Iterator[Item]:
+    def _of_entry(
+        self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, unpacked: Path, clock: Callable[[], int]
+    ) -> Iterator[Item]:
         name = f"{self.name}/{entry.filename}"
-        if entry.filename.lower().endswith(_LINES_SUFFIXES):
-            yield from LinesSource(name, None, lambda: archive.open(entry)).items(clock)  # type: ignore[arg-type, return-value]
+        is_lines = entry.filename.lower().endswith(_LINES_SUFFIXES)
+        # Lines are read from the zip file, once they have been tried: the checksum stands at their end, and what was
+        # taken before it would be there in this version when the whole file comes. JSON is read from a path, perhaps
+        # twice.
+        try:
+            unpacked.unlink(missing_ok=True)  # written over, some file systems would wait for the disk at each
+            with archive.open(entry) as packed, (Path(os.devnull) if is_lines else unpacked).open("wb") as target:
+                shutil.copyfileobj(packed, target, _PIECE)
+        except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno not in _OF_WHAT_IS_IN_IT:
+                raise
+            yield Refused(name, "the file", _fault_of(entry, error))
             return
-        # A history file is read from a path, twice where it is laid out differently.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "entry.json"
-            with archive.open(entry) as packed, path.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
-            yield from HistoryFileSource(name, path).items(clock)
-        self.size += entry.compress_size
+        if is_lines:
+            yield from LinesSource(name, None, lambda: archive.open(entry)).items(clock)  # type: ignore[arg-type, return-value]
+        else:
+            yield from HistoryFileSource(name, unpacked).items(clock)
+
+
+def _fault_of(entry: zipfile.ZipInfo, error: Exception) -> str:
+    if entry.flag_bits & _ENCRYPTED:
+        return "It is encrypted, which cannot be read here: unpack it and import the file."
+    if isinstance(error, NotImplementedError):
+        return "It is packed in a way that cannot be read here: unpack it and import the file."
+    return f"It is damaged within the zip file, so nothing of it was taken: {_told(error)}."
+
+
+def _told(error: Exception) -> str:
+    return str(error).rstrip(".") or "it ends too early"
 
 
 def sources_at(path: Path) -> list[Source]:
@@ -173,6 +235,7 @@ def sources_at(path: Path) -> list[Source]:
     try:
         if path.is_dir():
             return _in_folder(path)
+        check_is_file(path)
         if path.name == DATABASE:
             return [DatabaseSource(path.parent)]
         return [_file(path)]
@@ -202,7 +265,7 @@ def _file(path: Path) -> Source:
     if path.suffix.lower() == ".csv":
         raise ImportFailed(
             f"{str(path)!r} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
-            "or Coze Studio's tables with their own command."
+            "or a dump of Coze Studio as such (--coze-studio on the command line)."
         )
     if _is_lines(start, path.suffix.lower()):
         return LinesSource(str(path), path.stat().st_size, lambda: path.open("rb"))

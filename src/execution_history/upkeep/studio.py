@@ -11,6 +11,10 @@ What the numbers in its rows mean, read in its source (coze-dev/coze-studio):
 
 The comment in its schema calls 4 interrupted; the program writes 4 when somebody cancels and 5 at an interrupt. Times
 and durations are milliseconds. The number as it stood is kept in ``metadata.imported_from``.
+
+Studio writes 0 where it does not know: an id 0 is none, and tokens of which both are 0 are unknown. Inputs and outputs
+are JSON objects, or any text where a workflow ends with an answer; so a text is read as JSON only if it is an object or
+a list, and ``"123"`` stays the text it was.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +36,11 @@ _STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "in
 _OPEN: Final = frozenset({"running", "interrupted"})
 _RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
 _MODES: Final = {1: "debug", 2: "release", 3: "node_debug"}
+_NODE_STATUSES: Final = {1: "waiting", 2: "running", 3: "success", 4: "failed"}
 _NODE_ENDED: Final = frozenset({3, 4})
 _CANCELLED: Final = 4
-_KEPT: Final = ("version", "space_id", "operator_id", "app_id", "node_count", "commit_id")
+_KEPT_IDS: Final = ("space_id", "operator_id", "app_id")
+_KEPT_TEXTS: Final = ("version", "node_count", "commit_id", "parent_node_id")
 
 Row = Mapping[str, Any]
 
@@ -77,7 +83,10 @@ def _metadata(row: Row, created: int | None, duration: int, status: str, left_ou
     mode = number(row.get("mode"))
     if mode is not None:
         source["mode"] = _MODES.get(mode, mode)
-    source |= {name: identifier(row[name]) for name in _KEPT if identifier(row.get(name))}
+    kept = {name: identifier(row.get(name)) for name in _KEPT_IDS} | {
+        name: _text(row.get(name)) for name in _KEPT_TEXTS
+    }
+    source |= {name: value for name, value in kept.items() if value is not None}
     if left_out:
         source["nodes_left_out"] = left_out
     metadata: dict[str, Any] = {UPSTREAM_KEY: identifier(row.get("id")), "imported_from": source}
@@ -106,13 +115,17 @@ def _timeline(nodes: Sequence[Row]) -> dict[str, Any] | None:
 
 def _node(title: str, node: Row) -> dict[str, Any]:
     began = number(node.get("created_at")) or 0
+    inner, status = _text(node.get("parent_node_id")), number(node.get("status"))
     known = {
+        "status": _NODE_STATUSES.get(status or 0),
         "input": _text(node.get("input")),
         "raw_output": _text(node.get("raw_output")),
         "error_message": _text(node.get("error_info")),
         "error_level": _text(node.get("error_level")),
-        "loop_index": number(node.get("composite_node_index")),
-        "parent_node_id": _text(node.get("parent_node_id")),
+        # Studio writes 0 for nodes outside of loops too.
+        "loop_index": None if inner is None else number(node.get("composite_node_index")),
+        "loop_items": None if inner is None else _text(node.get("composite_node_items")),
+        "parent_node_id": inner,
         "sub_execute_id": identifier(node.get("sub_execute_id")),
     }
     return {
@@ -120,7 +133,7 @@ def _node(title: str, node: Row) -> dict[str, Any]:
         "node_title": title,
         "node_type": _text(node.get("node_type")),
         "node_execute_uuid": identifier(node.get("id")),
-        "is_finish": number(node.get("status")) in _NODE_ENDED,
+        "is_finish": status in _NODE_ENDED,
         "start_time": began,
         "update_time": number(node.get("updated_at")) or began + (number(node.get("duration")) or 0),
         "content": _text(node.get("output")) or "",
@@ -132,14 +145,18 @@ def _node(title: str, node: Row) -> dict[str, Any]:
 
 
 def _usage(row: Row) -> dict[str, int] | None:
-    read, written = number(row.get("input_tokens")), number(row.get("output_tokens"))
-    if read is None and written is None:
+    read, written = number(row.get("input_tokens")) or 0, number(row.get("output_tokens")) or 0
+    if not read and not written:
         return None
-    return {
-        "input_count": read or 0,
-        "output_count": written or 0,
-        "token_count": (read or 0) + (written or 0),
-    }
+    return {"input_count": read, "output_count": written, "token_count": read + written}
+
+
+def fault_of_execution(row: Row) -> str | None:
+    """Why a row of ``workflow_execution`` cannot be taken, as a sentence; ``None`` when it can."""
+    for name in ("id", "workflow_id"):
+        if identifier(row.get(name)) is None:
+            return f"Its {name} is not a whole number above 0; perhaps a spreadsheet has rounded it."
+    return None
 
 
 def number(value: object) -> int | None:
@@ -152,9 +169,9 @@ def number(value: object) -> int | None:
 
 
 def identifier(value: object) -> str | None:
-    """An id as text; 0 stands for none."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
-    return None if text == "0" else text
+    """An id as text, all its digits kept; ``None`` for 0, which stands for none, and for what is not a whole number."""
+    found = number(value)
+    return str(found) if found is not None and found > 0 else None
 
 
 def _text(value: object) -> str | None:
@@ -168,12 +185,11 @@ def _error_code(value: object) -> int | str | None:
     return code if code is not None else _text(value)
 
 
-def _value(text: object) -> object:
-    """What an input or output says: JSON where it is JSON, the text otherwise."""
-    if not isinstance(text, str):
-        return text
-    if not text:
-        return None
+def _value(found: object) -> object:
+    """What an input or output says: JSON where it is an object or a list, the text as it is otherwise."""
+    text = _text(found) if isinstance(found, str) else None
+    if text is None or not text.lstrip().startswith(("{", "[")):
+        return text if isinstance(found, str) else found
     try:
         return decode(text.encode())
     except ValueError:

@@ -22,6 +22,7 @@ from execution_history.upkeep.studio import (
     EXECUTION_COLUMNS,
     MOST_NODES,
     NODE_COLUMNS,
+    fault_of_execution,
     identifier,
     number,
     record_of_execution,
@@ -40,10 +41,13 @@ async def import_studio(
 ) -> ImportReport:
     """Merge Coze Studio's executions into *store*; idempotent, as :func:`~execution_history.upkeep.import_history`.
 
+    What is there with the same ``updated_at`` is skipped, so the nodes come in with their runs or not at all.
+
     Args:
         store: where they come in, under the execute ids that they have in Studio.
         executions: a dump of its table ``workflow_execution``, CSV or JSON Lines, with the names of the columns.
-        nodes: a dump of its table ``node_execution``, in any order, when the node timelines are wanted.
+        nodes: a dump of its table ``node_execution``, in any order, when the node timelines are wanted. The two may
+            also be given the other way round: their columns tell which is which.
         tell: is told how far it has come.
         clock: the time, in milliseconds, for rows that do not say theirs.
 
@@ -51,10 +55,14 @@ async def import_studio(
         ImportFailed: a dump is missing, or is not one of that table; nothing was imported.
         StoreError: the store failed; running the import again goes on.
     """
-    source = StudioSource(
-        Dump(Path(executions), EXECUTION_COLUMNS), None if nodes is None else Dump(Path(nodes), NODE_COLUMNS)
-    )
-    return await merge_sources(store, [source], tell=tell, clock=clock)
+    first = Dump(Path(executions))
+    second = None if nodes is None else Dump(Path(nodes))
+    if second is not None and first.columns >= NODE_COLUMNS:
+        first, second = second, first
+    first.require(EXECUTION_COLUMNS, "workflow_execution")
+    if second is not None:
+        second.require(NODE_COLUMNS, "node_execution")
+    return await merge_sources(store, [StudioSource(first, second)], tell=tell, clock=clock)
 
 
 class StudioSource(Source):
@@ -72,8 +80,8 @@ class StudioSource(Source):
             for row in self._executions.rows():
                 self.size = self._executions.size + (0 if self._nodes is None else self._nodes.size)
                 place = f"line {row.number}"
-                if row.fault is not None:
-                    yield self.refused(place, row.fault)
+                if fault := row.fault or fault_of_execution(row.values):
+                    yield self.refused(place, fault)
                     continue
                 nodes, left_out = _nodes_of(sorted_nodes, identifier(row.values.get("id")))
                 found = record_of_execution(row.values, nodes, left_out)
@@ -93,7 +101,7 @@ class StudioSource(Source):
                     began, order = number(row.values.get("created_at")) or 0, number(row.values.get("id")) or 0
                     values.append((run, began, str(order).zfill(20), encode(row.values)))
                 else:
-                    reason = row.fault or "It has no execute_id."
+                    reason = row.fault or "Its execute_id is not a whole number above 0."
                     yield self.refused(f"line {row.number} of {self._nodes.path}", reason)
             database.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?)", values)
         database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
@@ -115,5 +123,8 @@ def _nodes_of(database: sqlite3.Connection, run: str | None) -> tuple[list[dict[
     """The nodes of a run by time, and how many more there are than are kept."""
     if run is None:
         return [], 0
-    found = database.execute("SELECT facts FROM nodes WHERE run = ? ORDER BY began, number", (run,)).fetchall()
-    return [orjson.loads(facts) for (facts,) in found[:MOST_NODES]], max(0, len(found) - MOST_NODES)
+    found = database.execute(
+        "SELECT facts FROM nodes WHERE run = ? ORDER BY began, number LIMIT ?", (run, MOST_NODES)
+    ).fetchall()
+    (count,) = database.execute("SELECT count(*) FROM nodes WHERE run = ?", (run,)).fetchone()
+    return [orjson.loads(facts) for (facts,) in found], count - len(found)

@@ -1,0 +1,208 @@
+"""Files that are damaged, endless or no files at all: a sentence each, and everything around them comes in."""
+
+import hashlib
+import json
+import os
+import random
+import socket
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from execution_history.errors import ImportFailed
+from execution_history.stores import MemoryStore
+from execution_history.upkeep import ImportReport, import_history, import_studio
+from tests.records import document
+from tests.upkeep.histories import everything
+
+pytestmark = pytest.mark.anyio
+
+PACKINGS = {"deflate": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA, "stored": 0}
+
+
+def packed(path: Path, name: str, packing: int = zipfile.ZIP_DEFLATED) -> int:
+    """Put a zip file with three members there, the one in the middle called *name*; where that one's data begins."""
+    line = document("middle", parameters={"t": hashlib.shake_256(b"x").hexdigest(900)}).body + b"\n"
+    middle = line if name.endswith("l") else b'{"workflow_id": "w", "histories": [' + line + b"]}"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("a.jsonl", document("a").body)
+        archive.writestr(name, middle)
+        archive.writestr("z.json", json.dumps([{"execute_id": "z", "workflow_id": "w"}]))
+    with zipfile.ZipFile(path) as archive:
+        return archive.getinfo(name).header_offset + 30 + len(name)
+
+
+def overwritten(path: Path, at: int, data: bytes) -> None:
+    """Put *data* into a file at a place."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+async def brought_in(path: Path) -> tuple[ImportReport, list[str]]:
+    """The report of an import into an empty store, and the ids that it holds."""
+    store = MemoryStore()
+    report = await import_history(store, [path])
+    return report, sorted(json.loads(body)["execute_id"] for body in await everything(store))
+
+
+@pytest.mark.parametrize("name", ["middle.jsonl", "middle.json"])
+@pytest.mark.parametrize("packing", PACKINGS)
+async def test_a_damaged_member_of_a_zip_file_is_one_refusal(tmp_path: Path, name: str, packing: str) -> None:
+    """However it is packed: nothing of it is taken, as nobody knows where the damage begins; the others come in."""
+    data = packed(tmp_path / "in.zip", name, PACKINGS[packing])
+    overwritten(tmp_path / "in.zip", data + 60, b"\xff" * 200)
+
+    report, ids = await brought_in(tmp_path / "in.zip")
+
+    assert ["a", "z"] == ids
+    assert [(f"{tmp_path / 'in.zip'}/{name}", "the file")] == [(each.source, each.place) for each in report.refused]
+    assert report.refused[0].reason.startswith("It is damaged within the zip file, so nothing of it was taken")
+
+
+async def test_a_member_of_another_length_than_it_should_have_is_not_taken(tmp_path: Path) -> None:
+    """A checksum that is wrong is damage, although every line could be read."""
+    packed(tmp_path / "in.zip", "middle.jsonl", zipfile.ZIP_STORED)
+    whole = (tmp_path / "in.zip").read_bytes()
+    (tmp_path / "in.zip").write_bytes(whole.replace(b'"execute_id":"middle"', b'"execute_id":"muddle"'))
+
+    report, ids = await brought_in(tmp_path / "in.zip")
+
+    assert (["a", "z"], 1) == (ids, report.refused_count)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda entry: entry.__setitem__(slice(8, 10), b"\x01\0"), "It is encrypted, which cannot be read here"),
+        (lambda entry: entry.__setitem__(slice(10, 12), b"\x62\0"), "It is packed in a way that cannot be read here"),
+    ],
+)
+async def test_an_encrypted_or_unknown_member_is_one_refusal(
+    tmp_path: Path, change: Callable[[bytearray], None], reason: str
+) -> None:
+    """It says what is the matter with it."""
+    start = packed(tmp_path / "in.zip", "middle.jsonl") - 30 - len("middle.jsonl")
+    whole = bytearray((tmp_path / "in.zip").read_bytes())
+    place = whole.rindex(b"PK\x01\x02", 0, whole.rindex(b"middle.jsonl"))
+    entry, local = whole[place : place + 46], bytearray(6) + whole[start + 4 : start + 30]
+    change(entry)
+    change(local)
+    whole[place : place + 46] = entry
+    whole[start + 4 : start + 30] = local[6:]
+    (tmp_path / "in.zip").write_bytes(whole)
+
+    report, ids = await brought_in(tmp_path / "in.zip")
+
+    assert (["a", "z"], [f"{tmp_path / 'in.zip'}/middle.jsonl"]) == (ids, [each.source for each in report.refused])
+    assert report.refused[0].reason.startswith(reason)
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+async def test_a_zip_file_with_any_byte_changed_is_imported_or_refused(tmp_path: Path, packing: str) -> None:
+    """Nothing fails, whichever byte it is, and no record comes in other than it was."""
+    packed(tmp_path / "in.zip", "middle.jsonl", PACKINGS[packing])
+    whole = (tmp_path / "in.zip").read_bytes()
+    store = MemoryStore()
+    await import_history(store, [tmp_path / "in.zip"], clock=lambda: 5)
+    known = set(await everything(store))
+    chosen = random.Random(packing)  # noqa: S311 - nothing is kept secret
+
+    for _ in range(150):
+        broken = bytearray(whole)
+        broken[chosen.randrange(4, len(whole))] ^= 1 << chosen.randrange(8)
+        (tmp_path / "broken.zip").write_bytes(broken)
+        store = MemoryStore()
+        report = await import_history(store, [tmp_path / "broken.zip"], clock=lambda: 5)
+        assert set(await everything(store)) <= known
+        assert all(each.reason.endswith(".") for each in report.refused)
+
+
+async def test_the_members_of_a_zip_file_share_one_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder each would cost the more, the more there are."""
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for number in range(30):
+            archive.writestr(f"{number}.json", json.dumps([{"execute_id": f"e{number}"}]))
+    made: list[str] = []
+    make = tempfile.mkdtemp
+
+    def counted(suffix: str | None = None, prefix: str | None = None, dir: str | None = None) -> str:  # noqa: A002
+        made.append(make(suffix, prefix, dir))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", counted)
+    report, _ = await brought_in(tmp_path / "in.zip")
+
+    assert (30, 1) == (report.added, len(made))
+    assert [] == [each for each in made if Path(each).exists()]
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket"])
+async def test_what_is_no_file_is_refused_before_it_is_opened(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may never end, or cannot be read twice; so says one sentence, for records and for dumps of Studio."""
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    path = Path("/dev/zero") if kind == "device" else Path("special.jsonl")
+    if kind == "pipe":
+        os.mkfifo(path)
+    if kind == "socket":
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.close()
+    Path("good.csv").write_text("id,workflow_id,created_at,status\n1,2,3,2\n")
+
+    said = "is a device, a pipe or a socket, which may never end: put what it gives into a file and import that"
+    for importing in (
+        import_history(MemoryStore(), [path]),
+        import_studio(MemoryStore(), path),
+        import_studio(MemoryStore(), Path("good.csv"), path),
+    ):
+        with pytest.raises(ImportFailed, match=said):
+            await importing
+
+
+async def test_a_file_without_line_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be read into memory whole; within a zip file too, and the files beside it come in."""
+    monkeypatch.setattr("execution_history.upkeep.sources.LONGEST_FILE_LINE", 1_000)
+    (tmp_path / "endless").write_bytes(b"\0" * 5_000)
+    (tmp_path / "endless.json").write_bytes(b'[{"execute_id": "x", "output": "' + b"x" * 5_000 + b'"}]')
+    (tmp_path / "long.json").write_text("\n".join(json.dumps([{"execute_id": f"e{n}"} for n in range(200)]).split(" ")))
+    with zipfile.ZipFile(tmp_path / "in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "endless.json", "endless.json")
+        archive.writestr("a.json", json.dumps([{"execute_id": "a"}]))
+
+    alone, _ = await brought_in(tmp_path / "endless")
+    report, ids = await brought_in(tmp_path)
+
+    sentence = "A line of it has more than 1000 bytes, which is not read: write its records as JSON Lines, one a line."
+    assert [(0, "the file", sentence)] == [(alone.added, each.place, each.reason) for each in alone.refused]
+    assert [(str(tmp_path / "endless.json"), sentence), (f"{tmp_path / 'in.zip'}/endless.json", sentence)] == [
+        (each.source, each.reason) for each in report.refused
+    ]
+    assert (201, True) == (len(ids), "a" in ids)
+
+
+@pytest.mark.parametrize("header", ["id,workflow_id,created_at,status", "id\tworkflow_id\tcreated_at\tstatus"])
+async def test_a_line_without_end_in_a_dump_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str
+) -> None:
+    """It is passed over, not read into memory, and the rows around it come in."""
+    monkeypatch.setattr("execution_history.upkeep.cells.LONGEST_LINE", 1_000)
+    row = header.replace("id", "{}", 1).replace("workflow_id", "2").replace("created_at", "3").replace("status", "2")
+    rows = [header, row.format(1), row.format("9" * 5_000), row.format(2), row.format(3)]
+    (tmp_path / "rows").write_text("\n".join(rows))
+    (tmp_path / "headless").write_bytes(b"\0" * 5_000)
+
+    report = await import_studio(MemoryStore(), tmp_path / "rows")
+
+    assert (3, [("line 3", "It has more than 1000 characters.")]) == (
+        report.added, [(each.place, each.reason) for each in report.refused],
+    )  # fmt: skip
+    with pytest.raises(ImportFailed, match="is not a dump of workflow_execution"):
+        await import_studio(MemoryStore(), tmp_path / "headless")
