@@ -140,7 +140,8 @@ def test_a_text_of_very_many_words_is_found_like_others(connection: apsw.Connect
     words = [f"word{number}z北京" for number in range(12_000)]
     records = {1: {"output": " ".join(words)}, 2: {"output": "word17z"}, 3: {"output": "zword17"}}
     for rowid, record in records.items():
-        TextIndex().add(connection, rowid, record)
+        text_index = TextIndex()
+        text_index.put(connection, rowid, text_index.prepare(record))
     for expected, text in [
         ({1, 2, 3}, "word17"), ({1, 2, 3}, "ord"), ({1, 2}, "word17*"), ({1, 2}, '"word17z"'), ({1}, "word17z北"),
         ({1, 2}, "w*"), ({1, 2}, "wo*"), ({1}, "d11999z"), ({2, 3}, "ord17 -北京"), (set(), "word12000z"),
@@ -153,7 +154,8 @@ def test_a_very_long_question_asks_for_a_bounded_number_of_tokens(connection: ap
     text = "".join(chr(0x4E00 + number) for number in range(900))
     records = {1: {"output": text}, 2: {"output": text[:-1]}}
     for rowid, record in records.items():
-        TextIndex().add(connection, rowid, record)
+        text_index = TextIndex()
+        text_index.put(connection, rowid, text_index.prepare(record))
     assert 100 > TextIndex().match(parse_search(text)).expression.count('"')
     assert {1} == _found(connection, records, text)
 
