@@ -112,7 +112,8 @@ class ListPages:
         wanted = state.record_filter(reader, workflow_id)
         since = whole_number(request, "newest", _LATEST)
         count = 0
-        if wanted.created_from is None or since >= wanted.created_from:
+        # A page further back tells of no newer runs, only of how its own are now.
+        if query(request, "newest") and (wanted.created_from is None or since >= wanted.created_from):
             newer = replace(wanted, created_from=since + 1)
             count = (await self.service.select(RecordQuery(filter=newer, size=1, summaries=True))).total
         lines = [
