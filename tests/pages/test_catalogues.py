@@ -19,7 +19,7 @@ WEB = Path(str(files("execution_history.web")))
 SOURCES = [*WEB.joinpath("templates").iterdir(), *WEB.joinpath("pages").glob("*.py")]
 TEXT = "\n".join(path.read_text() for path in SOURCES)
 FAMILIES = ("proof.", "status.", "headline.", "keys.", "theme.", "fact.", "mode.", "code.", "filter.", "error.",
-            "range.", "time.", "compare.", "head.")  # fmt: skip
+            "range.", "time.", "compare.", "head.", "fault.")  # fmt: skip
 """Beginnings of keys that are put together from a word."""
 
 

@@ -53,4 +53,17 @@ FAILURES: Final[dict[str, str]] = {
     "error.unavailable": "暂时无法做到",
     "error.fault": "出错了",
     "error.home": "回到总览",
+    # 库本身的句子是英文的。
+    "fault.cursor": "这个翻页位置已经失效，或属于另一次查询：请从第一页重新开始。（原文：{message}）",
+    "fault.query": "筛选条件、搜索或排序里有一处无法理解：请修改或去掉它。（原文：{message}）",
+    "fault.identifier": "这个 ID 不可能存在：请检查它。（原文：{message}）",
+    "fault.input": "填写的内容不能这样用：请修改后再试。（原文：{message}）",
+    "fault.not_found": "没有这次执行，可能已被删除。（原文：{message}）",
+    "fault.transition": "执行已经结束，状态不能再这样改变。（原文：{message}）",
+    "fault.account": "这个 Coze 账号没有配置，或没有令牌：请检查设置。（原文：{message}）",
+    "fault.not_interrupted": "这次执行现在没有等待这个回答：请看它页面上现在的问题。（原文：{message}）",
+    "fault.upstream": "Coze 联系不上，或拒绝回答：请稍后再试。（原文：{message}）",
+    "fault.store_full": "磁盘已满：腾出空间后会自动恢复。（原文：{message}）",
+    "fault.store_busy": "另一个进程占用存储太久：请稍后再试。（原文：{message}）",
+    "fault.store": "存储现在无法完成这个操作，原有的内容没有变。（原文：{message}）",
 }

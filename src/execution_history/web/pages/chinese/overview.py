@@ -57,6 +57,7 @@ OVERVIEW: Final[dict[str, str]] = {
     "figures.table": "以表格显示",
     "figures.from": "起始",
     "figures.none": "这段时间内没有执行。",
+    "figures.open": "成功率和耗时只统计已成功或已失败的执行；中断的执行可能还会继续，带有错误的会列在失败原因里。",
     "figures.failures": "各类失败",
     "figures.failure": "失败",
     "figures.first": "首次",

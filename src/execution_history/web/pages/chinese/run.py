@@ -111,7 +111,7 @@ RUN: Final[dict[str, str]] = {
     "part.previous": "上一段",
     "part.next": "下一段",
     "part.found": "找到 {count} 处：{words}",
-    "part.found.partly": "只查看了前 100 000 个值。",
+    "part.found.partly": "可能还有更多：只列出前 100 000 个值中最先找到的几处。",
     # 对一次执行能做的事。
     "again.title": "再次执行",
     "again.same": "用相同的输入执行",

@@ -55,4 +55,17 @@ FAILURES: Final[dict[str, str]] = {
     "error.unavailable": "Not possible just now",
     "error.fault": "Something went wrong",
     "error.home": "To the overview",
+    # The library's sentences, which are in English.
+    "fault.cursor": "{message}",
+    "fault.query": "{message}",
+    "fault.identifier": "{message}",
+    "fault.input": "{message}",
+    "fault.not_found": "{message}",
+    "fault.transition": "{message}",
+    "fault.account": "{message}",
+    "fault.not_interrupted": "{message}",
+    "fault.upstream": "{message}",
+    "fault.store_full": "{message}",
+    "fault.store_busy": "{message}",
+    "fault.store": "{message}",
 }

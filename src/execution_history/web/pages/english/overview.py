@@ -57,6 +57,8 @@ OVERVIEW: Final[dict[str, str]] = {
     "figures.table": "As a table",
     "figures.from": "From",
     "figures.none": "Nothing ran in this time.",
+    "figures.open": "The success rate and durations are of runs that succeeded or failed. Interrupted ones may go on; "
+    "with an error they are listed among the failures.",
     "figures.failures": "Failures by kind",
     "figures.failure": "Failure",
     "figures.first": "First",

@@ -111,7 +111,7 @@ RUN: Final[dict[str, str]] = {
     "part.previous": "Previous stretch",
     "part.next": "Next stretch",
     "part.found": "Found {count} times: {words}",
-    "part.found.partly": "Only the first 100 000 values were looked at.",
+    "part.found.partly": "There may be more: only the first places are listed, of the first 100 000 values.",
     # Acting on a run.
     "again.title": "Run again",
     "again.same": "Run with the same input",
