@@ -100,6 +100,18 @@ async def test_a_filter_that_is_wrong_is_said_and_stays(site: Site) -> None:
     assert 'href="/runs?since=24h"' in answer.text
 
 
+async def test_faults_are_said_in_the_readers_language(site: Site) -> None:
+    """With the library's own words behind; in English by these alone."""
+    for address, beginning in {
+        "/runs?status=odd": "筛选条件",
+        "/runs?after=broken": "这个翻页位置",
+        "/compare": "填写的内容",
+    }.items():
+        chinese = (await site.client.get(address, headers={"accept-language": "zh"})).text
+        assert (True, True) == (beginning in chinese, "原文：" in chinese)
+        assert "原文：" not in (await site.client.get(address)).text
+
+
 async def test_filters_find_runs_and_pages_follow_each_other(site: Site) -> None:
     """By cursor, each run once."""
     for number in range(60):

@@ -119,7 +119,8 @@ def test_charts_are_drawn_on_a_time_axis() -> None:
     assert [25.0, 200.0] == [drawn.bars[0].x, drawn.bars[0].width]
     slow = duration_chart(buckets, axis)
     assert ["p95", "p50"] == [curve.name for curve in slow.curves]
-    assert "M125.0 0.0l0 0M625.0 75.0l0 0" == slow.curves[0].path
+    assert "M125.0 0.0M625.0 75.0" == slow.curves[0].path
+    assert "M125.0 0.0l0 0M625.0 75.0l0 0" == slow.curves[0].dots
     assert [50.0, 100.0] == [bar.height for bar in token_chart(buckets, axis).bars]
     assert "01-01 08:00" == bucket_name(buckets[0], ZONE)
     assert "1970-01-01" == bucket_name(Bucket(0, 24 * HOUR, figures(0)), ZONE)

@@ -138,3 +138,12 @@ def test_a_part_is_given_as_it_is_stored() -> None:
     body = orjson.dumps({"output": {"t": "\u202e<x>", "n": [1]}})
     assert ("\u202e<x>".encode(), True) == raw_part(body, "/output/t")
     assert (b"[\n  1\n]", False) == raw_part(body, "/output/n")
+
+
+def test_a_key_that_is_too_long_for_an_address_goes_by_its_number() -> None:
+    """Its value is found there, and no key that is called so is mistaken for it."""
+    record = {"a": {"k" * 300: {"x": 5}, "~k0": 6}}
+    tree = tree_of(root(record).child("a", record["a"]))
+    assert ["/a/~k0", "/a/~0k0"] == [child.pointer for child in tree.children]
+    assert (5, 6) == (find_part(record, "/a/~k0/x").value, find_part(record, "/a/~0k0").value)
+    assert (120, 180) == (len(tree.children[0].name or ""), tree.children[0].name_rest)

@@ -16,9 +16,11 @@ from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import addresses
+from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.headline import interrupt_of
 from execution_history.web.pages.questions import answer_to, question_of
 from execution_history.web.pages.reading import RUN, RunPages, aside
+from execution_history.web.pages.rendering import reader_for
 from execution_history.web.pages.route import form_of
 from execution_history.web.pages.run_view import parsed
 
@@ -65,9 +67,10 @@ class RunActions:
             new_id = await self._started(frames)
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
+            said = sentence_of(reader_for(request).say, error, fault.message)
             if is_edited:
-                return self.pages.edit_page(request, workflow_id, execute_id, text, fault.message, fault.status)
-            return await self.pages.shown(request, workflow_id, execute_id, notice=fault.message, status=fault.status)
+                return self.pages.edit_page(request, workflow_id, execute_id, text, said, fault.status)
+            return await self.pages.shown(request, workflow_id, execute_id, notice=said, status=fault.status)
         return RedirectResponse(addresses.run(workflow_id, new_id), HTTPStatus.SEE_OTHER)
 
     async def answer(self, request: Request, workflow_id: str, execute_id: str) -> Response:
@@ -83,8 +86,9 @@ class RunActions:
             await self._started(self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n")))
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
+            said = sentence_of(reader_for(request).say, error, fault.message)
             return await self.pages.shown(
-                request, workflow_id, execute_id, notice=fault.message, answers=form, status=fault.status
+                request, workflow_id, execute_id, notice=said, answers=form, status=fault.status
             )
         return RedirectResponse(addresses.run(workflow_id, execute_id), HTTPStatus.SEE_OTHER)
 

@@ -12,6 +12,8 @@ SWITCHER: Final = "/switcher"
 ACT: Final = "/runs/act"
 UNDO: Final = "/runs/undo"
 
+_LONGEST_LINK: Final = 2_000
+
 
 def segment(text: str) -> str:
     """Any text as one segment of a path; only ``.`` and ``..`` have none: browsers resolve them."""
@@ -84,7 +86,7 @@ def own(address: str) -> str:
 
 def web_link(address: object) -> str | None:
     """*address* when a browser may be sent there: an absolute one of HTTP, whatever a run's record claims."""
-    if not isinstance(address, str) or not address.isprintable():
+    if not isinstance(address, str) or len(address) > _LONGEST_LINK or not address.isprintable():
         return None
     try:
         parts = urlsplit(address)

@@ -15,6 +15,7 @@ _TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+_WORKER: Final = "worker.js"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -54,8 +55,8 @@ class Assets:
         return f"/assets/{self.version}/{name}"
 
     def modules(self) -> list[str]:
-        """The addresses of the scripts."""
-        return [self.address(name) for name in self._files if name.endswith(".js")]
+        """The addresses of the scripts that every page runs."""
+        return [self.address(name) for name in self._files if name.endswith(".js") and name != _WORKER]
 
     def answer(self, request: Request, version: str, name: str) -> Response | None:
         """The file, kept by browsers for ever when it is asked for by its present address; ``None`` without one."""

@@ -28,12 +28,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line through the points of an SVG path, and where it ends: ``x`` in hundredths of the width, and ``y``."""
+    """A line through the points of an SVG path, and where it ends: ``x`` in hundredths of the width, and ``y``.
+
+    ``dots`` is a path of the points that stand alone, which a thin line would not show; ``value`` is the last one's.
+    """
 
     path: str
+    dots: str
     name: str
     x: float
     y: float
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +141,19 @@ def bucket_name(bucket: Bucket, zone: tzinfo) -> str:
 def _curve(
     buckets: Sequence[Bucket], axis: Axis, value_of: Callable[[Bucket], int | None], name: str, most: int
 ) -> Curve:
-    path, is_drawing, end_x, end_y = "", False, 0.0, 0.0
-    for bucket in buckets:
-        value = value_of(bucket)
+    path, dots, last, end_x, end_y = "", "", 0, 0.0, 0.0
+    values = [value_of(bucket) for bucket in buckets]
+    for number, (bucket, value) in enumerate(zip(buckets, values, strict=True)):
         if value is None:
-            is_drawing = False
             continue
         end_x = axis.x((bucket.start + bucket.end) // 2)
-        end_y = _HEIGHT - value * _HEIGHT / max(1, most)
-        # A stretch of one point is drawn too: a line of no length with round ends.
-        path += f"L{end_x:.1f} {end_y:.1f}" if is_drawing else f"M{end_x:.1f} {end_y:.1f}l0 0"
-        is_drawing = True
-    return Curve(path, name, round(end_x / 10, 2), end_y)
+        end_y, last = _HEIGHT - value * _HEIGHT / max(1, most), value
+        goes_on = number > 0 and values[number - 1] is not None
+        path += f"{'L' if goes_on else 'M'}{end_x:.1f} {end_y:.1f}"
+        if not goes_on and not any(each is not None for each in values[number + 1 : number + 2]):
+            # A line of no length has round ends.
+            dots += f"M{end_x:.1f} {end_y:.1f}l0 0"
+    return Curve(path, dots, name, round(end_x / 10, 2), end_y, last)
 
 
 def _moment(milliseconds: int, zone: tzinfo) -> datetime:

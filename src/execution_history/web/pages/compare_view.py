@@ -12,6 +12,7 @@ from execution_history.wording import duration
 
 _LONGEST: Final = 2_000
 _MOST_PAIRS: Final = 200
+_ROOM: Final = 60_000
 _PARTS: Final = ("ending", "input", "settings", "output")
 
 
@@ -54,12 +55,17 @@ class Amount:
 
 def sections_of(comparison: Comparison) -> tuple[Section, ...]:
     """The parts of a comparison that differ, the ending first: it is what one asks about."""
-    sections = []
+    sections, room = [], _ROOM
     for name in _PARTS:
         found: Sequence[Difference] = getattr(comparison, name)
+        pairs: list[Pair] = []
+        for difference in found[:_MOST_PAIRS]:
+            if room <= 0:
+                break
+            pairs.append(pair := _pair(difference))
+            room -= len(pair.path) + sum(len(piece.text) for side in (pair.old, pair.new) for piece in side or ())
         if found:
-            shown = found[:_MOST_PAIRS]
-            sections.append(Section(name, tuple(map(_pair, shown)), len(found) - len(shown)))
+            sections.append(Section(name, tuple(pairs), len(found) - len(pairs)))
     return tuple(sections)
 
 
@@ -110,7 +116,14 @@ def _pair(difference: Difference) -> Pair:
 
 def _side(edits: Sequence[TextEdit], own: str) -> tuple[Piece, ...]:
     """What of *edits* one side has: the pieces of both, and its *own*."""
-    return tuple(Piece(edit.text, edit.kind == own) for edit in edits if edit.kind in {"same", own})
+    pieces: list[Piece] = []
+    room = _LONGEST
+    for edit in edits:
+        if edit.kind in {"same", own} and room > 0:
+            text = edit.text if len(edit.text) <= room else edit.text[:room] + "…"
+            pieces.append(Piece(text, edit.kind == own))
+            room -= len(text)
+    return tuple(pieces)
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.web.errors import answer_error, fault_of
+from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.rendering import Renderer, reader_for
 
 _OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/openapi.json", "/assets/")
@@ -38,7 +39,7 @@ class ErrorPages:
             # What the router says of addresses is written for callers of the API.
             "sentence": say("error.missing.sentence")
             if kind == "missing" and isinstance(error, HTTPException)
-            else fault.message,
+            else sentence_of(say, error, fault.message),
             "status": fault.status,
             "code": fault.code,
         }

@@ -11,16 +11,21 @@ from execution_history.wording import duration, error_text, one_line, question_t
 
 _LONGEST_NAME: Final = 60
 _LONGEST_REASON: Final = 300
+_LONGEST_WHOLE: Final = 4_000
 STATUSES: Final = ("success", "running", "failed", "interrupted")
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The sentence, as HTML and as plain text, and the full reason where the sentence holds only its beginning."""
+    """The sentence, as HTML and as plain text, and the reason where the sentence holds only its beginning.
+
+    Of a long reason the beginning is here, and how many more characters it has.
+    """
 
     markup: Markup
     text: str
     reason: str
+    reason_missing: int = 0
 
 
 def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
@@ -39,7 +44,8 @@ def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
     if reason:
         markup += Markup("{}{}").format(say("headline.because"), isolated(reason))
         text += say("headline.because") + reason
-    return Headline(markup, text, said if len(said) > len(reason) or "\n" in said else "")
+    whole = said if len(said) > len(reason) or "\n" in said else ""
+    return Headline(markup, text, whole[:_LONGEST_WHOLE], max(0, len(whole) - _LONGEST_WHOLE))
 
 
 def interrupt_of(record: dict[str, Any]) -> dict[str, Any]:

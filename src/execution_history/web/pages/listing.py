@@ -14,6 +14,7 @@ from execution_history.query import RecordFilter, RecordQuery, Selection
 from execution_history.service import ExecutionHistoryService
 from execution_history.text import parse_search
 from execution_history.web.pages import addresses
+from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.filters import ListState, list_state
 from execution_history.web.pages.lines import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.reading import RunPages, aside
@@ -80,7 +81,7 @@ class ListPages:
             selection = await self._selected(state.record_filter(reader, workflow_id), state)
         except InvalidQuery as error:
             # The filters stay, so that the one that is wrong can be mended or taken away.
-            notice, status = str(error), HTTPStatus.UNPROCESSABLE_ENTITY
+            notice, status = sentence_of(reader.say, error, str(error)), HTTPStatus.UNPROCESSABLE_ENTITY
             given = [pair for pair in request.query_params.multi_items() if pair[0] not in {"sort", "after"}]
             state, selection = list_state(path, given), None
         lines = await self._lines(selection, reader.now, state.words) if selection else []
@@ -112,7 +113,8 @@ class ListPages:
         wanted = state.record_filter(reader, workflow_id)
         since = whole_number(request, "newest", _LATEST)
         count = 0
-        if wanted.created_from is None or since >= wanted.created_from:
+        # A page further back tells of no newer runs, only of how its own are now.
+        if query(request, "newest") and (wanted.created_from is None or since >= wanted.created_from):
             newer = replace(wanted, created_from=since + 1)
             count = (await self.service.select(RecordQuery(filter=newer, size=1, summaries=True))).total
         lines = [

@@ -1,6 +1,6 @@
 """One part of a record on a page of its own: a branch, or a stretch of a long text. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -8,7 +8,7 @@ import orjson
 from execution_history.jsonvalue import encode
 from execution_history.web.pages.parts import Part, embedded_json, find_part
 from execution_history.web.pages.run_view import parsed
-from execution_history.web.pages.tree import Limits, Matches, Node, matches, tree_of
+from execution_history.web.pages.tree import Limits, Matches, Node, matches, scalar, tree_of
 
 _SLICE: Final = 20_000
 _AROUND: Final = 40
@@ -53,7 +53,7 @@ class PartView:
     hits: tuple[Hit, ...]
 
 
-def part_view(body: bytes, pointer: str, start: int, words: str) -> PartView:
+def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100) -> PartView:
     """The view of what *pointer* points to in a record.
 
     Args:
@@ -61,6 +61,7 @@ def part_view(body: bytes, pointer: str, start: int, words: str) -> PartView:
         pointer: into the record.
         start: the first child, or the first character, to show.
         words: what to look for; empty for nothing.
+        link: how many characters a link to a part has without its pointer.
 
     Raises:
         NoSuchPart: nothing is there.
@@ -71,7 +72,7 @@ def part_view(body: bytes, pointer: str, start: int, words: str) -> PartView:
     is_text = isinstance(part.value, str) and (start > 0 or embedded_json(part.value) is None)
     return PartView(
         part,
-        tree_of(part, limits=_LIMITS, start=0 if is_text else start),
+        tree_of(part, limits=replace(_LIMITS, link=link), start=0 if is_text else start),
         _slice(part.value, start) if is_text else None,
         found,
         hits,
@@ -100,9 +101,15 @@ def _slice(text: str, start: int) -> Slice:
 
 def _hit(part: Part, words: str) -> Hit:
     value = part.value
-    text = value if isinstance(value, str) else "" if isinstance(value, (dict, list)) else orjson.dumps(value).decode()
+    text = "" if isinstance(value, (dict, list)) else scalar(value)[1]
     at = text.casefold().find(words.casefold())
     if at < 0:
         return Hit(part.pointer, part.path, text[:_LONGEST_MATCH], "", "")
     end = at + len(words)
-    return Hit(part.pointer, part.path, text[max(0, at - _AROUND) : at], text[at:end], text[end : end + _AROUND])
+    return Hit(
+        part.pointer,
+        part.path,
+        text[max(0, at - _AROUND) : at],
+        text[at:end][:_LONGEST_MATCH],
+        text[end : end + _AROUND],
+    )

@@ -1,16 +1,20 @@
 """Pointing into a record: addresses of its parts, and what stands there. Pure.
 
-A pointer is a JSON pointer (RFC 6901) into the record, with one more kind of step: ``~j`` goes from a text into the
-JSON that it holds, which Coze likes to nest. RFC 6901 leaves ``~j`` undefined, so that no key can be mistaken for it.
+A pointer is a JSON pointer (RFC 6901) into the record, with two more kinds of steps: ``~j`` goes from a text into the
+JSON that it holds, which Coze likes to nest, and ``~k7`` to the value of an object's eighth key, where that key is too
+long for an address. RFC 6901 leaves both undefined, so that no key can be mistaken for them.
 """
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 EMBEDDED: Final = "~j"
+_KEY_NUMBER: Final = re.compile(r"~k([0-9]{1,9})", re.ASCII)
+_LONGEST_KEY: Final = 200
 _MOST_STEPS: Final = 200
 _LONGEST_EMBEDDED: Final = 4_000_000
 _INDEX: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -34,10 +38,12 @@ class Part:
         """The filter as jq takes it."""
         return self.filter.removesuffix(" | ") or "."
 
-    def child(self, key: str | int, value: object) -> "Part":
-        """The part of this one under *key*."""
+    def child(self, key: str | int, value: object, number: int = 0) -> "Part":
+        """The part of this one under *key*, its child with this *number*, counted from 0."""
         if isinstance(key, int):
             return Part(f"{self.pointer}/{key}", f"{_indexed(self.filter)}[{key}]", value)
+        if len(key) > _LONGEST_KEY:
+            return Part(f"{self.pointer}/~k{number}", f"{self.filter or '.'} | to_entries[{number}].value | ", value)
         step = key.replace("~", "~0").replace("/", "~1")
         return Part(f"{self.pointer}/{step}", _keyed(self.filter, key), value)
 
@@ -86,12 +92,20 @@ def _step(part: Part, step: str) -> Part:
         if found is not None:
             return part.embedded(found)
     elif isinstance(value, dict):
-        key = step.replace("~1", "/").replace("~0", "~")
-        if key in value:
-            return part.child(key, value[key])
+        number = _KEY_NUMBER.fullmatch(step)
+        key = step.replace("~1", "/").replace("~0", "~") if number is None else _key(value, int(number[1]))
+        # A long key has no address but its number, so that there is one address for each part.
+        if key is not None and key in value and (number is not None or len(key) <= _LONGEST_KEY):
+            return part.child(key, value[key], 0 if number is None else int(number[1]))
     elif isinstance(value, list) and _INDEX.fullmatch(step) and (index := int(step)) < len(value):
-        return part.child(index, value[index])
+        return part.child(index, value[index], index)
     raise NoSuchPart(step)
+
+
+def _key(value: dict[str, Any], number: int) -> str | None:
+    """The key with this number that is too long to be named, as :meth:`Part.child` counts; ``None`` without one."""
+    key = next(islice(value, number, None), None)
+    return key if key is not None and len(key) > _LONGEST_KEY else None
 
 
 def _keyed(base: str, key: str) -> str:

@@ -15,6 +15,10 @@ ANSWER: Final = "answer"
 FIELD: Final = "field."
 """What the name of an input begins with that holds one of the asked-for fields."""
 
+_LONGEST_ID: Final = 1_000
+_LONGEST_TEXT: Final = 2_000
+_LONGEST_CHOICE: Final = 200
+_MOST_FIELDS: Final = 50
 _AUTHORISES: Final = 7
 _QUESTION: Final = 2
 _TRUE: Final = frozenset({"true", "yes", "on", "1", "是"})
@@ -46,10 +50,16 @@ class Question:
 def question_of(interrupt: Mapping[str, Any]) -> Question | None:
     """The question in an interrupt as Coze described it; ``None`` where nothing could be answered."""
     event_id = interrupt.get("event_id")
-    if not isinstance(event_id, str) or not event_id:
+    if not isinstance(event_id, str) or not 0 < len(event_id) <= _LONGEST_ID:
         return None
     wanted = interrupt.get("required_parameters")
-    fields = tuple(_field(str(name), facts) for name, facts in wanted.items()) if isinstance(wanted, dict) else ()
+    # More than fit on a page are answered as one text: a form of some of them would leave the others out.
+    is_form = (
+        isinstance(wanted, dict) and len(wanted) <= _MOST_FIELDS and max(map(len, wanted), default=0) <= _LONGEST_CHOICE
+    )
+    fields = (
+        tuple(_field(name, facts) for name, facts in wanted.items()) if is_form and isinstance(wanted, dict) else ()
+    )
     kind: Kind = "other"
     if fields:
         kind = "fields"
@@ -81,12 +91,13 @@ def answer_to(question: Question, form: Mapping[str, str]) -> str:
 def _field(name: str, facts: object) -> Field:
     known: dict[str, Any] = facts if isinstance(facts, dict) else {}
     kind, description, default = known.get("type"), known.get("description"), known.get("default_value")
+    given = default if isinstance(default, str) else "" if default is None else orjson.dumps(default).decode()
     return Field(
         name,
         kind if isinstance(kind, str) else "string",
         known.get("required") is True,
         description if isinstance(description, str) else "",
-        default if isinstance(default, str) else "" if default is None else orjson.dumps(default).decode(),
+        given if len(given) <= _LONGEST_TEXT else "",
     )
 
 
@@ -101,7 +112,7 @@ def _choices(interrupt: Mapping[str, Any]) -> tuple[str, ...]:
         options = content.get("options")
         if isinstance(options, list):
             names = (option.get("name") if isinstance(option, dict) else option for option in options)
-            return tuple(name for name in names if isinstance(name, str) and name)[:20]
+            return tuple(name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST_CHOICE)[:20]
         content = content.get("content")
     return ()
 

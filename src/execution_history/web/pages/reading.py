@@ -24,7 +24,7 @@ _Result = TypeVar("_Result")
 RUN: Final = "/workflows/{workflow_id}/runs/{execute_id}"
 _LARGE: Final = 256_000
 _MOST: Final = 10**12
-_LARGEST_EDITED: Final = 2_000_000
+_LARGEST_EDITED: Final = 100_000
 
 
 async def aside(size: int, work: Callable[[], _Result]) -> _Result:
@@ -104,7 +104,8 @@ class RunPages:
         """A part of a run's record, on a page of its own or as the inside of a branch (``fragment``)."""
         body = await self.body(workflow_id, execute_id)
         pointer, start, words = query(request, "at"), whole_number(request, "from", _MOST), query(request, "find")
-        view: PartView = await aside(len(body), lambda: _found(part_view, body, pointer, start, words))
+        link = len(addresses.part(workflow_id, execute_id, ""))
+        view: PartView = await aside(len(body), lambda: _found(part_view, body, pointer, start, words, link))
         template = "part_children.html" if query(request, "fragment") else "part.html"
         run_address = addresses.run(workflow_id, execute_id)
         context = {
@@ -135,7 +136,10 @@ class RunPages:
         body = await self.body(workflow_id, execute_id)
         text = await aside(len(body), lambda: edited(parsed(body), _LARGEST_EDITED))
         if text is None:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "This input is too large to be edited on a page.")
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "This input is too large for a page: save it from its own page, and send it edited to the API.",
+            )
         return self.edit_page(request, workflow_id, execute_id, text)
 
     def edit_page(

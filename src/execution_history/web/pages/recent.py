@@ -16,6 +16,7 @@ from execution_history.wording import duration, one_line
 RUNS: Final = 40
 """How many of the last runs are looked at."""
 
+_LONGEST_LINK: Final = 120
 _ENDED: Final = frozenset({"success", "failed"})
 
 
@@ -67,9 +68,11 @@ _TICK: Final = Markup(
 def ticks_drawn(recent: Recent, workflow_id: str, say: Speech, zone: tzinfo) -> Markup:
     """The ticks as SVG, newest right, each a link; a failure is as high as there is room."""
     begin = RUNS - len(recent.ticks)
+    # Forty links with ids of hundreds of characters would be most of the page: such a row leads to its list only.
+    is_linked = len(addresses.runs(workflow_id)) <= _LONGEST_LINK
     drawn = Markup("").join(
         _TICK.format(
-            addresses.run(workflow_id, tick.execute_id),
+            addresses.run(workflow_id, tick.execute_id) if is_linked else "#",
             say(f"status.{tick.status}") if tick.status in STATUSES else one_line(tick.status, 20),
             clock(tick.create_time, zone),
             duration(tick.duration),

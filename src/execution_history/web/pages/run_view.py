@@ -1,6 +1,6 @@
 """One run as its page shows it, made from the stored bytes of its record. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -8,8 +8,9 @@ import orjson
 
 from execution_history.annotations import RATINGS
 from execution_history.facts import Facts, facts_of
-from execution_history.jsonvalue import decode
+from execution_history.jsonvalue import decode, encode
 from execution_history.record import KEYS, UPSTREAM_KEY
+from execution_history.web.pages.addresses import part as part_address
 from execution_history.web.pages.addresses import web_link
 from execution_history.web.pages.codes import explanation
 from execution_history.web.pages.headline import Headline, headline_of, interrupt_of, proof_of
@@ -25,8 +26,12 @@ DEBUG_PAGE_LIVES: Final = 7 * _DAY
 """How long Coze keeps a run's debug page (coze-protocol 1.2)."""
 
 _LONGEST_FACT: Final = 400
+_MOST_TAGS: Final = 20
+_LONGEST_TAG: Final = 64
+_LONGEST_NOTE: Final = 4_000
+_LONGEST_ID: Final = 1_000
 _LARGEST_EDITED: Final = 20_000
-_SMALL: Final = Limits(values=80, characters=6_000)
+_SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
 _SHOWN_ELSEWHERE: Final = frozenset(
     {"proof", "interrupt", UPSTREAM_KEY, "log_id", "account", "caller", "tags", "note", "rating", "pinned"}
 )
@@ -37,11 +42,13 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A name from the catalogue, a value, and how it is shown."""
+    """A name from the catalogue, a value, how it is shown, where all of it is, and how many characters are cut away."""
 
     name: str
     value: Any
     kind: Literal["id", "time", "text"] = "text"
+    pointer: str = ""
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,15 @@ class DebugPage:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What people have noted about the run; a rating of 0 is none."""
+    """What people have noted about the run; a rating of 0 is none.
+
+    Of many tags the first are here, and how many more there are; of a long note its beginning, and how long it is.
+    """
 
     tags: tuple[str, ...]
+    tags_missing: int
     note: str
+    note_characters: int
     rating: int
     is_pinned: bool
 
@@ -102,6 +114,8 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     """The view of the record whose stored bytes are *body*."""
     record = parsed(body)
     whole, status = root(record), record["execute_status"]
+    link = len(part_address(record["workflow_id"], record["execute_id"], ""))
+    limits, small = Limits(link=link), replace(_SMALL, link=link)
     known = facts_of(record)
     ended = reader.now if known.end_time is None else known.end_time
     took = max(0, ended - known.create_time)
@@ -122,10 +136,10 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         explanation=explanation(reader.say, record["error_code"]) if status == "failed" else None,
         question=question_of(interrupt_of(record)) if status == "interrupted" else None,
         waterfall=waterfall,
-        nodes=tree_of(whole.child("node_execute_status", nodes), limits=_SMALL) if nodes and not waterfall else None,
-        input=tree_of(whole.child("input_parameters", record["input_parameters"])),
-        output=None if output is None else tree_of(whole.child("output", output)),
-        metadata=tree_of(whole.child("metadata", metadata), limits=_SMALL) if others else None,
+        nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
+        input=tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
+        output=None if output is None else tree_of(whole.child("output", output), limits=limits),
+        metadata=tree_of(whole.child("metadata", metadata), limits=small) if others else None,
         is_trimmed=record["is_output_trimmed"] is True,
         debug_page=_debug_page(record, reader.now),
         facts=_facts(record),
@@ -137,7 +151,11 @@ def run_view(body: bytes, reader: Reader) -> RunView:
 
 def _notes(facts: Facts, note: object) -> Notes:
     rating = facts.rating if facts.rating in RATINGS else 0
-    return Notes(facts.tags, note if isinstance(note, str) else "", rating or 0, facts.pinned)
+    tags, text = (
+        [tag for tag in facts.tags if len(tag) <= _LONGEST_TAG][:_MOST_TAGS],
+        note if isinstance(note, str) else "",
+    )
+    return Notes(tuple(tags), len(facts.tags) - len(tags), text[:_LONGEST_NOTE], len(text), rating or 0, facts.pinned)
 
 
 def edited(record: Record, most: int) -> str | None:
@@ -153,27 +171,23 @@ def _facts(record: Record) -> tuple[Fact, ...]:
     """What is known of the run; what is not known is not there."""
     metadata, mode, usage = _metadata(record), record["run_mode"], tokens(record["usage"])
     facts = (
-        Fact("execute_id", record["execute_id"], "id"),
-        Fact("workflow_id", record["workflow_id"], "id"),
-        Fact("coze_execute_id", metadata.get(UPSTREAM_KEY), "id"),
-        Fact("log_id", metadata.get("log_id"), "id"),
-        Fact("bot_id", record["bot_id"], "id"),
-        Fact("conversation_id", record["conversation_id"], "id"),
-        Fact("connector_uid", record["connector_uid"], "id"),
-        Fact("connector_id", record["connector_id"], "id"),
-        Fact("account", metadata.get("account")),
-        Fact("caller", _caller(metadata.get("caller"))),
+        Fact("execute_id", record["execute_id"], "id", "/execute_id"),
+        Fact("workflow_id", record["workflow_id"], "id", "/workflow_id"),
+        Fact("coze_execute_id", metadata.get(UPSTREAM_KEY), "id", f"/metadata/{UPSTREAM_KEY}"),
+        Fact("log_id", metadata.get("log_id"), "id", "/metadata/log_id"),
+        Fact("bot_id", record["bot_id"], "id", "/bot_id"),
+        Fact("conversation_id", record["conversation_id"], "id", "/conversation_id"),
+        Fact("connector_uid", record["connector_uid"], "id", "/connector_uid"),
+        Fact("connector_id", record["connector_id"], "id", "/connector_id"),
+        Fact("account", metadata.get("account"), "text", "/metadata/account"),
+        Fact("caller", _caller(metadata.get("caller")), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
         Fact("run_mode", mode if mode in _MODES else None),
         Fact("tokens", None if usage.total is None else usage),
-        Fact("error_code", record["error_code"]),
+        Fact("error_code", record["error_code"], "text", "/error_code"),
     )
-    return tuple(
-        fact if fact.kind == "time" or not isinstance(fact.value, str) else _shortened(fact)
-        for fact in facts
-        if fact.value not in (None, "")
-    )
+    return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))
 
 
 def _caller(caller: object) -> str | None:
@@ -185,8 +199,11 @@ def _caller(caller: object) -> str | None:
 
 
 def _shortened(fact: Fact) -> Fact:
-    # An id is copied whole; one that is longer than an id can be is none.
-    return fact if fact.kind == "id" else Fact(fact.name, one_line(fact.value, _LONGEST_FACT), fact.kind)
+    """What of a fact has room; an id is copied whole, and one that is longer than an id can be is none."""
+    text = fact.value if isinstance(fact.value, str) else encode(fact.value).decode()
+    if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
+        return replace(fact, value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
+    return replace(fact, value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
 
 
 def _debug_page(record: Record, now: int) -> DebugPage | None:

@@ -6,7 +6,7 @@ others are sent when they are asked for.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -23,6 +23,9 @@ _OPEN_DEPTH: Final = 2
 _DEEPEST: Final = 12
 _MOST_FOUND: Final = 50
 _MOST_LOOKED_AT: Final = 100_000
+_MOST_NAMED: Final = 40_000
+_LONGEST_NAME: Final = 120
+_LONGEST_NUMBER: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Limits:
     """How much of a value is sent at once.
 
     ``values`` counts branches and leaves, ``children`` those of one branch, ``characters`` those of all texts and
-    ``text`` those of one; ``weighed`` is how many bytes of branches are written again to know their size.
+    ``text`` those of one; ``weighed`` is how many bytes of branches are written again to know their size. ``named``
+    counts the characters of pointers, paths and links, where ``link`` is how long a link is without its pointer.
     """
 
     values: int = 220
@@ -38,14 +42,17 @@ class Limits:
     characters: int = 16_000
     text: int = 4_000
     weighed: int = 8_000_000
+    named: int = 60_000
+    link: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One value as it is shown.
 
-    A text has its first lines in ``head``, what is folded away in ``rest`` and its length in ``characters``; a branch
-    has ``count`` children, of which ``children`` are here, and ``size`` bytes where they were counted.
+    A text has its first lines in ``head``, what is folded away in ``rest`` and its length in ``characters``, as a
+    number has; a branch has ``count`` children, of which ``children`` are here, and ``size`` bytes where they were
+    counted. ``name_rest`` is how many characters of its name are not here.
     """
 
     name: str | None
@@ -61,6 +68,7 @@ class Node:
     embedded: "Node | None" = None
     is_open: bool = False
     start: int = 0
+    name_rest: int = 0
 
     @property
     def is_branch(self) -> bool:
@@ -117,6 +125,7 @@ class _Builder:
         self._values = limits.values
         self._characters = limits.characters
         self._weighed = limits.weighed
+        self._named = limits.named
 
     def grown(self, trunk: _Draft) -> _Draft:
         """*trunk* with as many of its branches as there is room for, those nearest to it first."""
@@ -131,24 +140,34 @@ class _Builder:
                     waiting.append(draft.embedded)
             elif isinstance(value, (dict, list)) and draft.depth < _DEEPEST:
                 room = min(self._limits.children, self._values) if draft is not trunk else self._limits.children
-                draft.children = [
-                    _Draft(str(key), draft.part.child(key, child), draft.depth + 1)
-                    for key, child in islice(_items(value), draft.start, draft.start + room)
-                ]
+                draft.children = list(self._children(draft, room, is_trunk=draft is trunk))
                 self._values -= len(draft.children)
                 waiting.extend(draft.children)
         return trunk
 
+    def _children(self, draft: _Draft, room: int, *, is_trunk: bool) -> "Iterator[_Draft]":
+        """So many of the children as there is room for, of the trunk at least one."""
+        named = enumerate(_items(draft.part.value))
+        for number, (key, child) in islice(named, draft.start, draft.start + room):
+            if self._named <= 0 and not (is_trunk and number == draft.start):
+                return
+            part = draft.part.child(key, child, number)
+            is_linked = isinstance(child, (dict, list)) or (isinstance(child, str) and len(child) > _FOLDED_CHARACTERS)
+            self._named -= 2 * len(part.pointer) + len(part.path) + (self._limits.link if is_linked else 0)
+            yield _Draft(str(key), part, draft.depth + 1)
+
     def finished(self, draft: _Draft) -> Node:
         """The draft as it is shown."""
         value = draft.part.value
+        name, rest = _cut_name(draft.name)
         if isinstance(value, str):
-            return self._text(draft, value)
+            return replace(self._text(draft, value), name=name, name_rest=rest)
         if not isinstance(value, (dict, list)):
-            kind, shown = _scalar(value)
-            return Node(draft.name, draft.part.pointer, draft.part.path, kind, shown)
+            kind, shown = scalar(value)
+            cut = shown if len(shown) <= _LONGEST_NUMBER else shown[: _LONGEST_NUMBER - 1] + "…"
+            return Node(name, draft.part.pointer, draft.part.path, kind, cut, characters=len(shown), name_rest=rest)
         return Node(
-            draft.name,
+            name,
             draft.part.pointer,
             draft.part.path,
             "object" if isinstance(value, dict) else "array",
@@ -157,6 +176,7 @@ class _Builder:
             children=tuple(self.finished(child) for child in draft.children),
             is_open=draft.depth == 0 or (draft.depth <= _OPEN_DEPTH and 0 < len(value) <= _OPEN_CHILDREN),
             start=draft.start,
+            name_rest=rest,
         )
 
     def _text(self, draft: _Draft, value: str) -> Node:
@@ -167,7 +187,7 @@ class _Builder:
             shown = head = ""
         self._characters -= len(shown)
         return Node(
-            draft.name,
+            None,
             draft.part.pointer,
             draft.part.path,
             "string",
@@ -188,6 +208,13 @@ class _Builder:
         return size
 
 
+def _cut_name(name: str | None) -> tuple[str | None, int]:
+    """A name as far as it is shown, and how many characters of it are not."""
+    if name is None or len(name) <= _LONGEST_NAME:
+        return name, 0
+    return name[:_LONGEST_NAME], len(name) - _LONGEST_NAME
+
+
 def first_lines(text: str) -> str:
     """What of *text* stands before its fold: at most six lines, counting long ones as several."""
     if len(text) <= _FOLDED_CHARACTERS and text.count("\n") < _FOLDED_LINES:
@@ -202,7 +229,7 @@ def first_lines(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Where words stand in a value; ``is_whole`` says whether all of it was looked at."""
+    """Where words stand in a value; ``is_whole`` says whether these are all such places."""
 
     parts: tuple[Part, ...]
     is_whole: bool
@@ -214,14 +241,14 @@ def matches(part: Part, words: str) -> Matches:
     found: list[Part] = []
     # Children are made one by one: a list of a million is not walked for its first hundred thousand.
     waiting: list[Iterator[tuple[Part, str]]] = [iter([(part, "")])]
-    looked = 0
-    while waiting and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT:
+    looked, room = 0, _MOST_NAMED
+    while waiting and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT and room > 0:
         each, key = next(waiting[-1], (None, ""))
         if each is None:
             waiting.pop()
             continue
         looked += 1
-        value = each.value
+        value, before = each.value, len(found)
         is_named = wanted in key.casefold()
         if isinstance(value, (dict, list)):
             if is_named:
@@ -229,21 +256,23 @@ def matches(part: Part, words: str) -> Matches:
             waiting.append(_children(each))
         elif isinstance(value, str) and (held := embedded_json(value)) is not None:
             waiting.append(iter([(each.embedded(held), key)]))
-        elif is_named or wanted in _scalar(value)[1].casefold():
+        elif is_named or wanted in scalar(value)[1].casefold():
             found.append(each)
+        room -= sum(len(one.pointer) + len(one.path) for one in found[before:])
     return Matches(tuple(found), not any(next(rest, None) for rest in waiting))
 
 
 def _children(part: Part) -> Iterator[tuple[Part, str]]:
     """The parts that a branch has, each with its key."""
-    return ((part.child(name, child), str(name)) for name, child in _items(part.value))
+    return ((part.child(name, child, number), str(name)) for number, (name, child) in enumerate(_items(part.value)))
 
 
 def _items(value: Any) -> Iterator[tuple[str | int, Any]]:  # noqa: ANN401 - JSON is any of six things
     yield from value.items() if isinstance(value, dict) else enumerate(value)
 
 
-def _scalar(value: object) -> tuple[Kind, str]:
+def scalar(value: object) -> tuple[Kind, str]:
+    """The kind of a leaf, and all of it as text."""
     if isinstance(value, str):
         return "string", value
     if value is None:

@@ -11,6 +11,9 @@ _WIDTH: Final = 1_000
 _MOST_ROWS: Final = 60
 _MOST_MARKS: Final = 1_200
 _MOST_PIECES: Final = 40
+_MOST_PIECES_IN_ALL: Final = 240
+_LONGEST_TIME: Final = 10**14
+_LARGEST_COUNT: Final = 10**15
 _MOST_CHARACTERS: Final = 16_000
 _MOST_OF_ONE: Final = 3_000
 _STEPS: Final = tuple(base * 10**power for power in range(12) for base in (1, 2, 5))
@@ -97,16 +100,18 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     failed = failing_node(known) if status == "failed" else None
     slowest = max(known, key=lambda facts: facts.end - facts.start) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
-    room = _MOST_CHARACTERS
+    timeline = root(None).child("node_execute_status", None)
+    room, most = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL
     rows: list[Row] = []
-    for facts in shown:
-        pieces, is_cut = _pieces(facts, min(room, _MOST_OF_ONE))
+    for number, facts in enumerate(shown):
+        pieces, is_cut = _pieces(facts, min(room, _MOST_OF_ONE), min(most, _MOST_PIECES))
         room -= sum(len(piece.text) for piece in pieces)
+        most -= len(pieces)
         rows.append(
             Row(
                 facts.name,
                 facts.kind,
-                root(None).child("node_execute_status", None).child(facts.name, None).child("content", None).pointer,
+                timeline.child(facts.name, None, number).child("content", None).pointer,
                 facts.start - began,
                 facts.end - facts.start,
                 *_span(facts.start - began, facts.end - began, length),
@@ -140,7 +145,7 @@ def _facts(name: str, facts: object, began: int) -> _Facts | None:
     if not isinstance(facts, dict):
         return None
     start, end = facts.get("start_time"), facts.get("update_time")
-    if not _is_whole(start) or not _is_whole(end):
+    if not _is_whole(start) or not _is_whole(end) or max(start, end) > _LONGEST_TIME:
         return None
     kind, content, messages = facts.get("node_type"), facts.get("content"), facts.get("packet_count")
     packets = facts.get("packets")
@@ -151,7 +156,7 @@ def _facts(name: str, facts: object, began: int) -> _Facts | None:
         max(start, end, began),
         content if isinstance(content, str) else "",
         [packet for packet in packets if _is_packet(packet)] if isinstance(packets, list) else [],
-        messages if _is_whole(messages) else 0,
+        min(messages, _LARGEST_COUNT) if _is_whole(messages) else 0,
         tokens(facts.get("usage")).total,
         facts.get("is_finish") is not False,
     )
@@ -178,12 +183,12 @@ def _marks(packets: list[list[int]], length: int, most: int) -> str:
     return "".join(f"M{x} 0v1" for x in places)
 
 
-def _pieces(facts: _Facts, room: int) -> tuple[tuple[Piece, ...], bool]:
-    """The content as it came, and whether some of it is not here: the packets say how long each piece is."""
+def _pieces(facts: _Facts, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
+    """The content as it came, in at most so many pieces, and whether some is not here; packets say how long each is."""
     ends = list(accumulate(packet[2] for packet in facts.packets))
     pieces: list[Piece] = []
     begin = 0
-    for packet, end in zip(facts.packets[:_MOST_PIECES], ends, strict=False):
+    for packet, end in zip(facts.packets[:most], ends, strict=False):
         text = facts.content[begin : min(end, begin + max(0, room))]
         begin, room = begin + len(text), room - len(text)
         if text:

@@ -1,11 +1,13 @@
 // Lists: on a wide screen a run opens beside its list, and new runs are told without moving what one reads.
 import { reveal } from "./copying.js";
+import { follow } from "./feed.js";
 import { current } from "./keys.js";
 import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
 const WIDE = window.matchMedia("(min-width: 1200px)");
 const PAUSE = 3000;
+const MOST_ROWS = 20;
 
 export function startList() {
   if (!document.querySelector("[data-list]")) return;
@@ -27,7 +29,7 @@ export function startList() {
   });
   window.addEventListener("popstate", () => show(location.href));
   current()?.scrollIntoView({ block: "nearest" });
-  setTimeout(watch, PAUSE);
+  follow(isListed, refresh, PAUSE);
 }
 
 function beside(row) {
@@ -68,29 +70,60 @@ async function show(address) {
   }
 }
 
-/** Asks now and then what is new, tells it in one line, and brings runs that went on up to date in their place. */
-async function watch() {
+/** The runs on this list that events have told of since the server was asked. */
+const told = new Set();
+
+function isListed(event) {
+  const list = document.querySelector("[data-list]");
+  // A whole workflow that is deleted has no execution; what is read of it stays where it is.
+  if (event.kind !== "put" || (list.dataset.workflow && list.dataset.workflow !== event.workflow_id)) return false;
+  told.add(`${event.workflow_id}\n${event.execute_id}`);
+  return true;
+}
+
+/** Asks what is new, tells it in one line, and brings runs that have changed up to date in their place. */
+async function refresh() {
   const line = document.querySelector("[data-news]");
-  if (line?.dataset.newest && !document.hidden) {
-    const rows = [...document.querySelectorAll("tr[data-status=running]")].map((row) => row.dataset.row);
-    const query = new URLSearchParams(line.dataset.query);
-    query.set("newest", line.dataset.newest);
-    query.set("rows", rows.slice(0, 20).join(" "));
-    try {
-      const piece = await fetchPiece(`${line.dataset.news}?${query}`);
-      const link = piece.querySelector(".news-link");
-      if (link?.textContent !== line.textContent.trim()) line.replaceChildren(...(link ? [link] : []));
-      for (const row of piece.querySelectorAll("tr[data-row]")) {
-        const old = document.querySelector(`tr[data-row="${CSS.escape(row.dataset.row)}"]`);
-        if (!old || old.contains(document.activeElement)) continue;
-        row.className = `${row.className}${old.classList.contains("current") ? " current" : ""}`;
-        row.querySelector("input").checked = old.querySelector("input").checked;
-        localise(row);
-        old.replaceWith(row);
-      }
-    } catch {
-      // The server is away for a moment: the next time tells.
-    }
+  if (!line) return false;
+  const query = new URLSearchParams(line.dataset.query);
+  if (line.dataset.newest) query.set("newest", line.dataset.newest);
+  const rows = changedRows();
+  query.set("rows", rows.slice(0, MOST_ROWS).join(" "));
+  const heard = [...told];
+  told.clear();
+  let piece;
+  try {
+    // The server applies the filters: what does not match the view is neither counted nor shown.
+    piece = await fetchPiece(`${line.dataset.news}?${query}`);
+  } catch (error) {
+    for (const each of heard) told.add(each);
+    throw error;
   }
-  setTimeout(watch, PAUSE);
+  if (!line.isConnected) return true;
+  const link = piece.querySelector(".news-link");
+  const isNew = link !== null && link.textContent !== line.textContent.trim();
+  if (isNew && !document.querySelector("tr[data-row]")) return show(location.href);
+  if (isNew) line.replaceChildren(link);
+  for (const row of piece.querySelectorAll("tr[data-row]")) renew(row);
+  return isNew || rows.length > 0;
+}
+
+/** The rows to ask for: those that were told of, or all that may have gone on unseen. */
+function changedRows() {
+  const rows = [...document.querySelectorAll("tr[data-row]")];
+  const isMeant = told.size
+    ? (row) => told.has(row.dataset.row.split("/").map(decodeURIComponent).join("\n"))
+    : (row) => row.dataset.status === "running";
+  return rows.filter(isMeant).map((row) => row.dataset.row);
+}
+
+function renew(row) {
+  const old = document.querySelector(`tr[data-row="${CSS.escape(row.dataset.row)}"]`);
+  if (!old) return;
+  row.classList.toggle("current", old.classList.contains("current"));
+  row.querySelector("input").checked = old.querySelector("input").checked;
+  const focused = old.contains(document.activeElement) ? document.activeElement.tagName : null;
+  localise(row);
+  old.replaceWith(row);
+  if (focused) row.querySelector(focused)?.focus({ preventScroll: true });
 }

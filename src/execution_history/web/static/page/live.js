@@ -1,39 +1,43 @@
-// A run that goes on: its page follows it, and keeps what the reader has opened and typed.
+// A run that changes: its page follows it, and keeps what the reader has opened, typed and is looking at.
 import { reveal } from "./copying.js";
+import { follow } from "./feed.js";
 import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
 const PAUSE = 1000;
-const LONGEST_PAUSE = 15000;
+const FIELDS = "input, textarea, select";
+const PLACES = "[data-at], section, details, header, tr";
 
 export function startLive() {
-  setTimeout(follow, PAUSE, PAUSE);
+  // On a list one run after the other may be opened: there may be one to follow later.
+  if (document.querySelector("[data-run], [data-list]")) follow(isShown, refresh, PAUSE);
 }
 
-async function follow(pause) {
-  // On a list one run after the other may be opened: there may be one to follow later.
-  const article = document.querySelector("[data-live]");
-  if (!article || document.hidden) {
-    setTimeout(follow, PAUSE, PAUSE);
-    return;
+function isShown(event) {
+  const address = document.querySelector("[data-run]")?.dataset.run.split("/").map(decodeURIComponent);
+  return event.kind === "put" && address?.[2] === event.workflow_id && address[4] === event.execute_id;
+}
+
+async function refresh(isTold) {
+  const article = document.querySelector("[data-run]");
+  if (!article || (!isTold && article.dataset.live === undefined)) return false;
+  const piece = await fetchPiece(`${article.dataset.run}/live?since=${article.dataset.updated}`);
+  const changed = piece.querySelector("article");
+  if (!changed || !article.isConnected) return false;
+  if (article.querySelector(`:is(${FIELDS}):focus`)) return undefined;
+  keepOpen(article, changed);
+  keepTyped(article, changed);
+  reveal(changed);
+  localise(changed);
+  const look = placeOf(article);
+  const focus = focusOf(article);
+  article.replaceWith(changed);
+  look(changed);
+  focus(changed);
+  if (!changed.closest("[data-list]")) {
+    document.title = `${changed.querySelector("h1").textContent.trim()} · execution-history`;
   }
-  let next = Math.min(LONGEST_PAUSE, pause * 1.2);
-  try {
-    const piece = await fetchPiece(`${article.dataset.live}/live?since=${article.dataset.updated}`);
-    const changed = piece.querySelector("article");
-    if (changed && !article.querySelector(":is(input, textarea):focus")) {
-      keepOpen(article, changed);
-      keepTyped(article, changed);
-      article.replaceWith(changed);
-      reveal(changed);
-      localise(changed);
-      document.title = `${changed.querySelector("h1").textContent.trim()} · execution-history`;
-      next = PAUSE;
-    }
-  } catch {
-    next = LONGEST_PAUSE;
-  }
-  setTimeout(follow, next, next);
+  return true;
 }
 
 /** Folds and unfolds in `changed` what the reader has folded and unfolded. */
@@ -46,11 +50,49 @@ function keepOpen(article, changed) {
   }
 }
 
-/** Keeps in `changed` what the reader has typed and not sent yet. */
+/** Keeps in `changed` what the reader has typed or chosen and not sent yet. */
 function keepTyped(article, changed) {
-  for (const field of article.querySelectorAll("textarea, input[type=text], input:not([type])")) {
-    if (field.value === field.defaultValue) continue;
-    const same = changed.querySelector(`[name="${CSS.escape(field.name)}"]`);
+  for (const field of article.querySelectorAll(FIELDS)) {
+    const isTyped = field.options
+      ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+      : field.type !== "hidden" && field.value !== field.defaultValue;
+    const same = isTyped && changed.querySelector(`[name="${CSS.escape(field.name)}"]:not([type=hidden])`);
     if (same) same.value = field.value;
   }
+}
+
+/** Remembers what stands at the top of what one sees; the result puts its like there again. */
+function placeOf(article) {
+  const pane = article.closest(".open-run");
+  const scroller = pane && getComputedStyle(pane).overflowY === "auto" ? pane : document.scrollingElement;
+  // At the very top one reads the headline, which stays.
+  if (!scroller.scrollTop) return () => {};
+  const line = scroller === pane ? pane.getBoundingClientRect().top : 56;
+  const places = [...article.querySelectorAll(PLACES)];
+  const found = places.find((each) => each.getBoundingClientRect().top >= line && each.checkVisibility());
+  if (!found) return () => {};
+  const top = found.getBoundingClientRect().top;
+  const same = likeness(places, found);
+  return (changed) => {
+    const now = same([...changed.querySelectorAll(PLACES)]);
+    if (now) scroller.scrollTop += now.getBoundingClientRect().top - top;
+  };
+}
+
+/** Remembers which element has the keyboard; the result gives it to its like. */
+function focusOf(article) {
+  const focused = document.activeElement;
+  if (!article.contains(focused) || focused === article) return () => {};
+  const all = (place) => [...place.querySelectorAll("a, button, summary, [tabindex]")];
+  const same = likeness(all(article), focused);
+  return (changed) => same(all(changed))?.focus({ preventScroll: true });
+}
+
+/** What finds among other elements the one that is to them what `one` is to `all`. */
+function likeness(all, one) {
+  const name = (each) =>
+    `${each.tagName} ${each.closest("[data-at]")?.dataset.at ?? each.getAttribute("aria-labelledby") ?? ""} ${each.name ?? ""}`;
+  const alike = all.filter((each) => name(each) === name(one));
+  const at = alike.indexOf(one);
+  return (others) => others.filter((each) => name(each) === name(one))[at];
 }

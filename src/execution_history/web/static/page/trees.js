@@ -8,7 +8,7 @@ let tools;
 export function startTrees() {
   document.addEventListener("toggle", (event) => {
     const branch = event.target;
-    if (branch.open && branch.dataset?.lazy) fill(branch);
+    if (branch.open && branch.dataset?.lazy !== undefined) fill(branch);
   }, true);
   document.addEventListener("click", (event) => {
     const more = event.target.closest("a[data-more]");
@@ -28,14 +28,13 @@ export function startTrees() {
 }
 
 async function fill(branch) {
-  const address = branch.dataset.lazy;
   delete branch.dataset.lazy;
   const link = branch.querySelector(":scope > a.more");
   try {
-    const piece = await fetchPiece(`${address}&fragment=1`);
+    const piece = await fetchPiece(`${link.getAttribute("href")}&fragment=1`);
     link.replaceWith(piece);
   } catch {
-    branch.dataset.lazy = address;
+    branch.dataset.lazy = "";
     tell(words.notLoaded);
   }
 }
