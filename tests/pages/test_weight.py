@@ -38,9 +38,9 @@ def noise(length: int) -> str:
 
 
 def timeline(began: int) -> dict[str, Any]:
-    """Five thousand nodes, the first with a name that is longer than any address may be."""
+    """A thousand nodes, the first with a name that is longer than any address may be."""
     said = noise(300)
-    names = [noise(100_000), *(noise(40) for _ in range(4_999))]
+    names = [noise(20_000), *(noise(40) for _ in range(999))]
     return {
         name: {"node_type": noise(50), "is_finish": number % 2 == 0, "start_time": began, "update_time": began + number,
                "content": said, "packets": [[at, at * 3, 20] for at in range(100 if number == 1 else 5)],
@@ -59,13 +59,13 @@ def deep(levels: int) -> Any:
 
 def huge_record(workflow_id: str, execute_id: str, status: str, kind: str) -> dict[str, Any]:
     """A record in which every field is as large as it can be; its interrupt asks in words or for fields."""
-    began, long, error = now_ms() - 60_000, noise(100_000), noise(1_000_000)
-    wide = {noise(100_000): 1, **{noise(190): noise(30) for _ in range(1_000)}}
+    began, long, error = now_ms() - 60_000, noise(20_000), noise(200_000)
+    wide = {noise(20_000): 1, **{noise(190): noise(30) for _ in range(300)}}
     interrupt: dict[str, Any] = {"event_id": "1/1", "type": 5, "node_title": long, "data": long}
     if kind == "fields":
         interrupt["required_parameters"] = {
             noise(60): {"type": noise(90), "description": noise(900), "default_value": noise(9_000)}
-            for _ in range(2_000)
+            for _ in range(300)
         }
     elif kind == "choices":
         options = [{"name": noise(9_000)} for _ in range(100)]
@@ -73,7 +73,7 @@ def huge_record(workflow_id: str, execute_id: str, status: str, kind: str) -> di
     elif kind == "unanswerable":
         interrupt["event_id"] = long
     metadata = {
-        "tags": [long, *(noise(60) for _ in range(10_000))], "note": long, "log_id": long, "coze_execute_id": long,
+        "tags": [long, *(noise(60) for _ in range(2_000))], "note": long, "log_id": long, "coze_execute_id": long,
         "account": long, "caller": {"name": long, "version": long}, "proof": long, "interrupt": interrupt,
         "rating": 10**30, "wide": wide,
     }  # fmt: skip
@@ -84,7 +84,7 @@ def huge_record(workflow_id: str, execute_id: str, status: str, kind: str) -> di
         "input_parameters": {"deep": deep(300), "wide": wide, "long": long},
         "output": [{"wide": wide, "number": 10**3_000, "held": encode(wide).decode()} for _ in range(2)],
         "node_execute_status": timeline(began), "error_message": error, "error_code": long, "logid": long,
-        "debug_url": f"https://example.org/{'x' * 1_000_000}", "metadata": metadata,
+        "debug_url": f"https://example.org/{'x' * 200_000}", "metadata": metadata,
         "usage": {"token_count": 10**30, "input_count": 10**30, "output_count": 10**30},
     }  # fmt: skip
 
