@@ -64,8 +64,7 @@ def huge_record(workflow_id: str, execute_id: str, status: str, kind: str) -> di
     interrupt: dict[str, Any] = {"event_id": "1/1", "type": 5, "node_title": long, "data": long}
     if kind == "fields":
         interrupt["required_parameters"] = {
-            noise(60): {"type": noise(90), "description": noise(900), "default_value": noise(9_000)}
-            for _ in range(300)
+            noise(60): {"type": noise(90), "description": noise(900), "default_value": noise(9_000)} for _ in range(300)
         }
     elif kind == "choices":
         options = [{"name": noise(9_000)} for _ in range(100)]

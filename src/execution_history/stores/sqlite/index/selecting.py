@@ -10,6 +10,7 @@ from typing import Any, Final
 import apsw
 import orjson
 
+from execution_history.conditions import all_hold
 from execution_history.cursors import cursor_at, position_at
 from execution_history.errors import InvalidQuery
 from execution_history.facts import Facts, facts_of
@@ -34,7 +35,7 @@ _SEARCHING_SECONDS: Final = 1.5
 _STEPS: Final = 2_000
 _AT_ONCE: Final = 50
 _MOST_AT_ONCE: Final = 10_000
-_COUNTED_BY_LOOKING: Final = 100
+_COUNTED_BY_LOOKING: Final = 50
 _COUNTING_TEXT: Final = (10_000, 100_000)
 _FARTHEST: Final = 2**62
 _COUNTED: Final = frozenset({"workflow_ids", "statuses"})
@@ -115,9 +116,7 @@ class Question:
         for seq, revision, body in self.history.documents(by_seq):
             row = by_seq[seq]
             found = Found(row, body, bool(self.wanted.conditions))
-            # A record that has changed since the index took it in is looked at anew.
-            is_known = revision == row.revision and not self.looks_at_documents
-            if is_known or (matches(self.wanted, found.record, found.facts) and self._has_text(found.record)):
+            if self._is_meant(found, is_current=revision == row.revision):
                 yield found
 
     def page(self, rows: Sequence[Row], *, as_summaries: bool) -> Iterator[bytes]:
@@ -163,6 +162,14 @@ class Question:
             yield rows
             after = rows[-1].position
             at_once = at_once if self.text is None else min(at_once * 4, _MOST_AT_ONCE)
+
+    def _is_meant(self, found: Found, *, is_current: bool) -> bool:
+        """Whether a record is what is asked for, where it is not, or may have changed since, what the index said."""
+        if is_current and not self.looks_at_documents:
+            return True
+        if is_current:
+            return all_hold(self.wanted.conditions, found.record) and self._has_text(found.record)
+        return matches(self.wanted, found.record, found.facts) and self._has_text(found.record)
 
     def _has_text(self, record: dict[str, Any]) -> bool:
         return self.text is None or has_text(record, self.text.search)
