@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -18,17 +18,18 @@ from execution_history.stores.sqlite.index.plan import Driver, choose_for_counti
 _COUNTING_STEPS: Final = (100, 1_000, 10_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: where it stands, which record it is, and the revision of that which was looked at."""
+class Row(NamedTuple):
+    """One row: what is sorted by, when the run began, its place in the order of arrival, and its revision."""
 
-    position: Position
+    value: int | None
+    create_time: int
+    seq: int
     revision: int
 
     @property
-    def seq(self) -> int:
-        """The record's place in the order of arrival."""
-        return self.position.arrival
+    def position(self) -> Position:
+        """Where it stands in the order."""
+        return Position(self.value, self.create_time, self.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,7 @@ class Walk:
         return Fragment(f"({', '.join(order)}) {sign} ({', '.join('?' * len(order))})", values)
 
     def _read(self, walk: _Statement, most: int, skip: int) -> list[Row]:
-        return [
-            Row(Position(row[0], row[1], row[2]), row[3])
-            for row in rows(self._index, walk.sql, (*walk.values, most, skip))
-        ]
+        return list(map(Row._make, rows(self._index, walk.sql, (*walk.values, most, skip))))
 
 
 def _tests(driver: Driver, conditions: Sequence[Condition]) -> list[Fragment]:
