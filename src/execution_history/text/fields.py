@@ -1,6 +1,7 @@
 """What of a record is searched, and the name of the field that each text comes from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from execution_history.jsonvalue import encode
@@ -33,59 +34,72 @@ def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
     text. ``true``, ``false`` and ``null`` are not searched. At most :data:`MOST_CHARACTERS` are given, where every
     text counts as eight more than it has.
     """
+    for field, texts in fields_of(record):
+        for text in texts:
+            yield FieldText(field, text)
+
+
+def fields_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
+    """The same, the texts of a field together; a field may come several times."""
     left = MOST_CHARACTERS
-    for text in _all_texts(record):
-        if len(text.text) >= left:
-            yield FieldText(text.field, text.text[: max(0, left)])
+    for field, texts in _all_fields(record):
+        size = sum(map(len, texts)) + _EACH * len(texts)
+        if size >= left:
+            yield field, list(_cut(texts, left))
             return
-        left -= len(text.text) + _EACH
+        left -= size
+        yield field, texts
+
+
+def _cut(texts: Iterable[str], left: int) -> Iterator[str]:
+    for text in texts:
+        if len(text) >= left:
+            yield text[: max(0, left)]
+            return
+        left -= len(text) + _EACH
         yield text
 
 
-def _all_texts(record: Mapping[str, Any]) -> Iterator[FieldText]:
+def _all_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
     for field in ("error_message", "error_code", "input_parameters"):
-        for text in _texts(record.get(field)):
-            yield FieldText(field, text)
-    output: set[str] = set()
-    for text in _texts(record.get("output")):
-        output.add(text)
-        yield FieldText("output", text)
-    yield from _node_texts(record.get("node_execute_status"), output)
+        yield field, _texts(record.get(field))
+    output = _texts(record.get("output"))
+    yield "output", output
+    yield from _node_fields(record.get("node_execute_status"), set(output))
     metadata = record.get("metadata")
     for key, value in metadata.items() if isinstance(metadata, dict) else ():
         if key not in _BOOKKEEPING:
-            field = f"metadata.{key}"
-            for text in _texts(value):
-                yield FieldText(field, text)
+            yield f"metadata.{key}", _texts(value)
 
 
-def _node_texts(nodes: object, output: set[str]) -> Iterator[FieldText]:
+def _node_fields(nodes: object, output: set[str]) -> Iterator[tuple[str, Sequence[str]]]:
     if not isinstance(nodes, dict):
-        for text in _texts(nodes):
-            yield FieldText("node_execute_status", text)
+        yield "node_execute_status", _texts(nodes)
         return
     for name, node in nodes.items():
-        field = f"node_execute_status.{name}"
-        yield FieldText(field, str(name))
-        said = [node.get(key) for key in _NODE_TEXTS] if isinstance(node, dict) else [node]
-        for text in _texts(said):
-            if text != name and text not in output:
-                yield FieldText(field, text)
+        said = _texts([node.get(key) for key in _NODE_TEXTS] if isinstance(node, dict) else node)
+        yield f"node_execute_status.{name}", [name, *(text for text in said if text != name and text not in output)]
 
 
-def _texts(value: object) -> Iterator[str]:
+def _texts(value: object) -> Sequence[str]:
     """The keys, texts and numbers in *value*, in the order of its JSON; without recursion, at any depth."""
+    if isinstance(value, str):
+        return (value,)
+    if value is None:
+        return ()
+    found: list[str] = []
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            yield item
-        elif isinstance(item, Unread):
-            yield from item.texts()
+            found.append(item)
         elif isinstance(item, dict):
             for key, inner in reversed(item.items()):
                 stack += (inner, key)
         elif isinstance(item, (list, tuple)):
             stack += reversed(item)
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
-            yield encode(item).decode().strip('"')
+            found.append(encode(item).decode().strip('"'))
+        elif isinstance(item, Unread):
+            found += islice(item.texts(), MOST_CHARACTERS // _EACH)
+    return found

@@ -5,7 +5,7 @@ from math import log2
 from typing import Any, Final
 
 from execution_history.text.characters import BREAK
-from execution_history.text.fields import FieldText, texts_of
+from execution_history.text.fields import FieldText, fields_of, texts_of
 from execution_history.text.folding import fold
 from execution_history.text.terms import Search, Term
 
@@ -16,7 +16,7 @@ _WHOLE_WORD: Final = 1.5
 
 def searched_text(record: Mapping[str, Any]) -> str:
     """All that is searched of a record in one folded text; terms never reach from one text of it into the next."""
-    return BREAK.join([fold(text.text) for text in texts_of(record)])
+    return fold(BREAK.join([text for _, texts in fields_of(record) for text in texts]))
 
 
 def matches(record: Mapping[str, Any], search: Search) -> bool:

@@ -8,13 +8,16 @@ their pairs. Of a word, with ``^`` and ``=`` as marks that no word has::
     dep epl plo loy     every three letters, for terms of three
     depl eplo ploy      every four, for longer terms: on words put together of the same parts they leave a fifth of the
                         wrong candidates that three letters leave
-    ~dep ~epl …         instead of these two, every three letters of a word of more than 20, and of every word of a text
-                        that has thousands: pictures in base64, say, would have a million different four letters
+    ~dep ~epl …         instead of these two, every three letters of a number, of a word of more than 20, and of every
+                        word of a text that has thousands: pictures in base64, say, would have a million different four
+                        letters
 
 Nothing is kept of what stands beside what: where a term has several tokens, its candidates are looked at.
 """
 
 import re
+import sys
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import add
@@ -26,10 +29,13 @@ from execution_history.text.terms import Atom, Search, Term
 _LONGEST_WHOLE: Final = 24
 _LONGEST_USUAL: Final = 20
 _MANY_WORDS: Final = 10_000
+_LONGEST_REMEMBERED: Final = 11
 _MOST_REMEMBERED: Final = 50_000
 _MOST_TOKENS: Final = 24
 _PIECE: Final = 65_536
 _INSIDE: Final = 3
+_SPACE: Final = (32,)
+_CODES: Final = f"utf-32-{sys.byteorder[0]}e"
 _LONGER: Final = 4
 
 # ASCII text has no singles: its words are what stands between these.
@@ -48,7 +54,7 @@ class Tokens:
         words: set[str] = set()
         singles: set[str] = set()
         kinds = patterns()
-        for piece in _pieces(searched):
+        for piece in _pieces(searched) if len(searched) > _PIECE else (searched,):
             if piece.isascii():
                 words.update(piece.translate(_SPACED).split())
             else:
@@ -57,10 +63,8 @@ class Tokens:
         tokens = [self._words[word] for word in words] if len(words) < _MANY_WORDS else _of_many(words)
         if singles:
             runs = " ".join(singles)
-            # A pair of a character and a space is that character alone once more.
             tokens += set(runs)
-            pairs = map(add, runs, runs[1:])
-            tokens += pairs if len(runs) < _PIECE else set(pairs)
+            tokens += [_pairs(runs)] if len(runs) < _PIECE else set(map(add, runs, runs[1:]))
         return " ".join(tokens)
 
 
@@ -68,14 +72,25 @@ class _Words(dict[str, str]):
     """The tokens of words, made when they are first asked for."""
 
     def __missing__(self, word: str) -> str:
-        begin = [f"^{word[0]}", f"^{word[:2]}", f"={word[:_LONGEST_WHOLE]}"]
-        if len(word) > _LONGEST_USUAL:
-            return " ".join([*begin, *_long_parts(word)])
-        tokens = " ".join([*begin, *_parts(word, _INSIDE), *_parts(word, _LONGER)])
+        if len(word) > _LONGEST_USUAL or word.isdecimal():
+            parts = _long_parts(word)
+        else:
+            parts = [*_parts(word, _INSIDE), *_parts(word, _LONGER)]
+        tokens = " ".join([f"^{word[0]}", f"^{word[:2]}", f"={word[:_LONGEST_WHOLE]}", *parts])
+        if len(word) > _LONGEST_REMEMBERED:
+            return tokens  # an id or a time, seldom met again
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
         self[word] = tokens
         return tokens
+
+
+def _pairs(runs: str) -> str:
+    """Every two characters of *runs* with spaces between them; with a space among the two, the other one alone."""
+    codes = array("I", runs.encode(_CODES))
+    pairs = array("I", _SPACE) * (3 * len(codes) - 3)
+    pairs[0::3], pairs[1::3] = codes[:-1], codes[1:]
+    return pairs.tobytes().decode(_CODES)
 
 
 def _parts(text: str, size: int) -> list[str]:

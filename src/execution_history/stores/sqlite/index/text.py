@@ -25,7 +25,7 @@ class TextIndex:
     """The words of every record. Adding is not for several threads at once; see :class:`Part`."""
 
     name = "text"
-    version = f"2, Unicode {UNICODE_VERSION}"
+    version = f"3, Unicode {UNICODE_VERSION}"
 
     def __init__(self) -> None:
         self._tokens = Tokens()
