@@ -120,9 +120,9 @@ def check_identifier(what: str, value: object) -> str:
         InvalidIdentifier: it is not; the message names *what* it should have been.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidIdentifier(f"A {what} is a string of at least one character, not {str(value)[:80]!r}.")
+        raise InvalidIdentifier(f"The {what} is a string of at least one character, not {str(value)[:80]!r}.")
     if len(value) > _MAX_ID_CHARACTERS:
-        raise InvalidIdentifier(f"A {what} has at most 1000 characters; this one has {len(value)}.")
+        raise InvalidIdentifier(f"The {what} has at most 1000 characters; this one has {len(value)}.")
     try:
         value.encode()
     except UnicodeEncodeError:

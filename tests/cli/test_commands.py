@@ -95,7 +95,7 @@ def test_inputs_are_json_where_they_read_as_json(folder: Path) -> None:
         (("run", "7", "-p", "novalue"), 2, "NAME=VALUE"),
         (("run", "7", "--parameters-file", "missing.json"), 2, "missing.json"),
         (("list", "--store", "mysql://x"), 2, "no store for 'mysql'"),
-        (("run", "7", "--store", "/proc/nowhere"), 4, "cannot be used"),
+        (("run", "7", "--sandbox", "--store", "/proc/nowhere"), 4, "cannot be used"),
         (("list", "--page", "0"), 2, "--page"),
         (("serve", "--port", "99999"), 2, "port"),
     ],

@@ -145,7 +145,7 @@ def test_parameters_come_from_the_standard_input(call: Call, monkeypatch: pytest
         (["--parameters-file", "text.json"], "The parameters file text.json is not JSON."),
         (
             ["--account", "work"],
-            "--sandbox and --account exclude each other: the embedded sandbox is the account default.",
+            "--sandbox and --account exclude each other: the sandbox is the account default.",
         ),
     ],
 )
@@ -163,6 +163,15 @@ def test_without_a_token_the_sentence_says_what_to_set(call: Call) -> None:
     said = call("run", "123")
     assert 2 == said.code
     assert "set COZE_API_TOKEN" in said.err
+
+
+@pytest.mark.parametrize("command", [["run", "123"], ["fetch", "123", "456"]])
+def test_an_account_that_is_not_there_is_named(call: Call, command: list[str]) -> None:
+    """And nothing is opened or recorded for it."""
+    said = call(*command, "--account", "work")
+    sentence = "There is no Coze account 'work': add it to the settings as accounts.work, or leave --account out."
+    assert (2, f"Error: {sentence}\n") == (said.code, said.err)
+    assert not Path("data").exists()
 
 
 def test_an_upstream_that_cannot_be_reached_is_a_failed_run(

@@ -165,8 +165,10 @@ def test_json_keeps_control_characters_as_escapes(call: Call, history: History) 
 def test_a_run_that_does_not_exist_is_not_found(call: Call, history: History) -> None:
     """The code is 5, and the sentence says where to look."""
     history.keep()
-    said = call("show", "run-2", "--store", "history")
-    sentence = "There is no run 'run-2' in history; `execution-history list --store history` lists the runs there are."
+    said = call("show", "run-2-of-two", "--store", "history")
+    sentence = (
+        "There is no run 'run-2-of-two' in history; `execution-history list --store history` lists the runs there are."
+    )
     assert (5, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
 
 

@@ -202,6 +202,45 @@ async def test_a_refused_connection_is_a_failure_that_never_began(tmp_path: Path
     await house.aclose()
 
 
+async def _asked(house: _House, **parameters: object) -> str:
+    """The id of a run that asks."""
+    workflow_id = _IDS["asks_a_question"]
+    frames = [frame async for frame in house.runner.stream_workflow(workflow_id, {**_QUICK, **parameters})]
+    return str(frames[0]["data"]["execution_id"])
+
+
+async def test_an_answer_that_is_not_taken_leaves_the_run_as_its_record_says(house: _House, tmp_path: Path) -> None:
+    """What the caller is told is what is recorded: interrupted, and why the answer did not get through."""
+    workflow_id, execute_id = _IDS["asks_a_question"], await _asked(house)
+    question = (await house.record(workflow_id))["metadata"]["interrupt"]
+    async with serve_sandbox() as restarted:
+        account = AccountSettings(base_url=restarted.base_url, token=SecretStr(restarted.token))
+        later = _House(tmp_path, {"default": account})
+        frames = [frame async for frame in later.runner.stream_resumption(workflow_id, execute_id, "Paris")]
+        rejected = await later.record(workflow_id)
+        await later.aclose()
+    assert ["workflow_started", "error"] == [frame["event"] for frame in frames]
+    assert "Coze did not take the answer: This workflow has no such execution" in rejected["error_message"]
+    assert rejected["error_message"] == frames[1]["data"]["message"]
+    assert ("interrupted", question) == (rejected["execute_status"], rejected["metadata"]["interrupt"])
+
+
+async def test_an_answer_that_does_not_arrive_says_nothing_of_the_beginning(house: _House, tmp_path: Path) -> None:
+    """The run has begun long ago, and waits."""
+    workflow_id = _IDS["asks_a_question"]
+    asked = await house.runner.execute_workflow(workflow_id, _QUICK)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    later = _House(tmp_path, {"default": AccountSettings(base_url=f"http://127.0.0.1:{port}", token=SecretStr("t"))})
+    result = await later.runner.resume_workflow(workflow_id, asked["execution_id"], "Paris")
+    record = await later.record(workflow_id)
+    await later.aclose()
+    assert result is not None
+    assert ("interrupted", result["error_message"]) == (result["status"], record["error_message"])
+    assert str(record["error_message"]).startswith("The answer did not get to Coze: 127.0.0.1 could not be reached")
+    assert "never began" not in record["error_message"]
+
+
 async def test_a_silent_upstream_is_a_timeout_with_an_open_end(tmp_path: Path) -> None:
     """The workflow may still be running there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -23,7 +23,7 @@ CHINESE: Final[dict[str, str]] = {
   2    调用方式、设置或账号有误，或者地址已被占用
   3    工作流中断：它在提问，或者中途断开
   4    存储无法使用
-  5    没有这次执行或这个工作流，或者没有搜索到
+  5    指名的执行，或 clear 的工作流，并不存在（查询没有结果时为 0）
   70   程序自身或机器的故障
   130  被 Ctrl-C 停止（143：SIGTERM）；serve、sandbox、follow 此时为 0
 """,
@@ -61,15 +61,19 @@ CHINESE: Final[dict[str, str]] = {
 示例：
   execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad 巴黎
   execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad '{"city": "巴黎", "days": 3}'
+  execution-history resume 01a20dba-b801 巴黎 --sandbox
   echo 巴黎 | execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad -
 
-退出码：0 成功，1 失败，3 又提出了问题；其余与所有命令相同。
+由开始这次执行的账号回答，或由同一地址的另一个账号回答；`serve --sandbox` 的沙箱中的执行不需要账号。
+
+退出码：0 成功，1 失败，3 又提出了问题或仍在等待；其余与所有命令相同。
 """,
     "help.fetch": """记录一次在别处发生的执行，趁 Coze 还保留着它（输出只保留一到七天）。
 
 \b
 示例：
   execution-history fetch 7321000000000000000 7432100000000000000
+  execution-history fetch 7000000000000000001 7432100000000000000 --sandbox
 """,
     "help.workflows": """列出有历史的工作流，以及各状态的次数和最近一次执行。
 
@@ -118,6 +122,7 @@ CHINESE: Final[dict[str, str]] = {
     "option.user_id": "最终用户，会转交给 Coze。",
     "option.account": "设置中的 Coze 账号。",
     "option.run_sandbox": "在内嵌的沙箱中执行，不需要 Coze 账号，也不需要服务。",
+    "option.ask_sandbox": "调用 `serve --sandbox` 运行的沙箱，作为账号 default。",
     "option.no_stream": "等待最终结果，不使用流式输出。",
     "option.page": "第几页，最新的在前。",
     "option.page_size": "每页多少条。",
@@ -131,7 +136,7 @@ CHINESE: Final[dict[str, str]] = {
     "argument.fetch_execution": "该执行在 Coze 中的 ID，调试页面上可以看到。",
     "option.answerer": "用来回答的 Coze 账号；默认是发起执行的那个账号。",
     "fetch.done": "已记录。`{command}` 可以查看。",
-    "argument.execute_id": "执行 id，见 list。",
+    "argument.execute_id": "执行 id，见 list；也可以只写开头（至少 8 个字符），或写 Coze 那边的 id。",
     "argument.clear_workflow": "要清空历史的工作流。",
     # 状态和标题。
     "status.success": "成功",
@@ -167,6 +172,7 @@ CHINESE: Final[dict[str, str]] = {
     "show.other": "状态 {status}，{duration} 后最后一次变更",
     "show.recorder_gone": "记录这次执行的程序已经不在了；下一次在这个存储上 `serve` 或 `run` 时会给出结论。",
     "show.cut": "… 还有 {count} 个字符；--full 显示全部，--json 原样输出记录。",
+    "show.cut.one": "… 还有 1 个字符；--full 显示全部，--json 原样输出记录。",
     "show.tokens": "{total}（读入 {read}，写出 {written})",
     "show.mode.0": "一次性返回",
     "show.mode.1": "流式",
@@ -191,7 +197,9 @@ CHINESE: Final[dict[str, str]] = {
     "node.message": "1 条消息",
     "node.messages": "{count} 条消息",
     "node.characters": "{count} 个字符",
+    "node.characters.one": "1 个字符",
     "node.tokens": "{count} token",
+    "node.tokens.one": "1 token",
     "node.unfinished": "未完成",
     "proof.done_event": "Coze 的流说明已经完成",
     "proof.error_event": "Coze 的流报告了错误",
@@ -199,7 +207,7 @@ CHINESE: Final[dict[str, str]] = {
     "proof.stream_ended_early": "流结束时没有说明执行如何结束",
     "proof.envelope": "Coze 的回答如此说明",
     "proof.accepted": "Coze 接受了后台执行",
-    "proof.rejected": "Coze 拒绝了调用，执行从未开始",
+    "proof.rejected": "Coze 拒绝了调用",
     "proof.http_status": "回答的 HTTP 状态",
     "proof.not_json": "回答不是 Coze 的格式",
     "proof.timeout": "Coze 太久没有响应",
@@ -210,6 +218,7 @@ CHINESE: Final[dict[str, str]] = {
     "proof.recorder_died": "记录程序先于执行结束",
     # run。
     "run.tokens": "{count} token",
+    "run.tokens.one": "1 token",
     "run.unrecorded": "这次执行没能记录下来：{problem}",
     "run.unrecorded_unknown": "这次执行没能记录下来。",
     "run.stopped": "已停止。执行 {execute_id} 已记录到停止时为止；工作流可能仍在 Coze 上执行。",
@@ -242,6 +251,16 @@ CHINESE: Final[dict[str, str]] = {
     "error.no_run": "{store} 中没有执行“{execute_id}”；`{command}` 列出已有的执行。",
     "error.no_run_in_workflow": "工作流“{workflow_id}”在 {store} 中没有执行“{execute_id}”。",
     "error.ambiguous": "多个工作流都有执行“{execute_id}”（{workflows}）：请用 --workflow 指定一个。",
+    "error.no_run_so_short": "{store} 中没有执行“{execute_id}”，而 id 的开头至少要写 {least} 个字符；"
+    "`{command}` 列出已有的执行。",
+    "error.several": "“{beginning}”可能指多次执行：{candidates}。请把 id 写得更长一些。",
+    "error.beginning_early": "索引还在建立，暂时无法确定哪些执行以“{beginning}”开头：请写完整的 id，或稍等片刻。",
+    "error.not_waiting": "执行“{execute_id}”没有在等待回答（状态：{status}）：只有提出了问题的执行才能继续。",
+    "error.no_account": "没有 Coze 账号“{account}”：请在设置中添加 accounts.{account}，或者不用 --account。",
+    "error.no_token": "Coze 账号“{account}”没有令牌：请设置 {variable}（coze.cn 或 Coze Studio 还要设置 "
+    "COZE_API_BASE），或加上 --sandbox，无需账号即可试用。",
+    "error.no_account_there": "执行“{execute_id}”在 {upstream} 等待回答，而没有账号使用这个地址："
+    "请设置 COZE_API_BASE={upstream} 和 COZE_API_TOKEN（沙箱的是 sandbox-token），或用 --account 指定一个账号。",
     "error.no_workflow": "工作流“{workflow_id}”在 {store} 中没有历史。",
     "error.say_yes": "这将删除 {count} 次执行，而现在无法询问：确定要删除时请加上 --yes。",
     "error.address": "无法监听 {host}:{port}：{reason}。请用 --host 或 --port 换一个地址。",
@@ -251,7 +270,7 @@ CHINESE: Final[dict[str, str]] = {
     "error.file_json": "参数文件 {path} 不是 JSON。",
     "error.file_object": "参数文件 {path} 中不是由名称和值组成的 JSON 对象。",
     "error.token": "沙箱需要一个非空的令牌。",
-    "error.sandbox_account": "--sandbox 和 --account 不能同时使用：内嵌的沙箱就是账号 default。",
+    "error.sandbox_account": "--sandbox 和 --account 不能同时使用：沙箱就是账号 default。",
     "error.machine": "机器拒绝了操作：{reason}。",
     "error.fault": "发生了不应发生的错误（{kind}）。加上 --debug 可以看到出处，请报告给我们。",
 }

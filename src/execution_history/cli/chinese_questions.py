@@ -15,15 +15,14 @@ CHINESE_QUESTIONS: Final[dict[str, str]] = {
 """,
     "help.search": """搜索执行中的文字：输入、输出、错误、节点说的话、备注和标签。
 
-词语在其他词语内部也能找到；"引号" 让词语保持在一起，* 表示前缀，- 表示排除。
+词语在其他词语内部也能找到；"引号" 让词语保持在一起，* 表示前缀，- 表示排除。没有写完的文字（引号没有结束，
+减号后面没有词语）会被拒绝。
 
 \b
 示例：
   execution-history search 超时
   execution-history search '"out of memory" -retry' --since 7d
   execution-history search 北京 --status success --json
-
-退出码：没有找到时为 5。
 """,
     "help.follow": """随着发生，实时说出历史中的变化，直到 Ctrl-C。
 
@@ -58,8 +57,8 @@ CHINESE_QUESTIONS: Final[dict[str, str]] = {
 """,
     "help.export": """把执行写入文件、文件夹或标准输出；要么完整，要么不写。
 
-JSON Lines 逐字节保存每条记录，可以再导入，JSON 也可以。JSON 就是数据库旁边那些文件的格式：一个工作流一个文件，
-多个工作流用 .zip 文件或文件夹。
+JSON Lines（.jsonl）逐字节保存每条记录；JSON 就是数据库旁边那些文件的格式：一个工作流一个 .json 文件，多个工作流
+用 .zip 文件或文件夹。两者都可以再导入。CSV 和 Parquet 供表格和数据分析使用，不能再导入。
 
 \b
 示例：
@@ -154,10 +153,13 @@ JSON Lines 逐字节保存每条记录，可以再导入，JSON 也可以。JSON
     "note.yes": "是",
     "note.nothing": "这次执行没有加注。",
     "show.compare": "与它之前最近一次成功的执行比较：{command}",
-    "progress": "{records} 次执行，{size}",
-    "export.done": "{records} 次执行，{size}，已写入 {target}。",
+    "progress": "{count} 次执行，{size}",
+    "progress.one": "1 次执行，{size}",
+    "export.done": "{count} 次执行，{size}，已写入 {target}。",
+    "export.done.one": "1 次执行，{size}，已写入 {target}。",
     "import.done": "新增 {added}，替换 {replaced}，已有 {skipped}，拒绝 {refused}；写入 {store}。",
     "import.more": "另有 {count} 条被拒绝；--json 会全部列出。",
+    "import.more.one": "另有 1 条被拒绝；--json 会全部列出。",
     "error.format": "名称 {target} 看不出格式：请以 .jsonl、.json、.zip、.csv 或 .parquet 结尾，或用 --format 指定。",
     "error.studio": "--coze-studio 只接受一个文件：workflow_execution 的导出。",
     "filter.workflow": "该工作流的执行。",

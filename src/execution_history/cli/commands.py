@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 WorkflowOption = Annotated[str | None, typer.Option("--workflow", metavar="ID", help="option.workflow")]
+SandboxOption = Annotated[bool, typer.Option("--sandbox", help="option.ask_sandbox")]
 ExecuteId = Annotated[str, typer.Argument(metavar="EXECUTE_ID", help="argument.execute_id")]
 
 
@@ -175,6 +176,7 @@ def _resume(
     answer: Annotated[str, typer.Argument(metavar="ANSWER|-", help="argument.answer")],
     workflow: WorkflowOption = None,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="option.answerer")] = None,
+    sandbox: SandboxOption = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -182,7 +184,7 @@ def _resume(
     from execution_history.cli.running import ResumeRequest, resume_run  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: resume_run(session, ResumeRequest(execute_id, answer, workflow, account)))
+    session.perform(lambda: resume_run(session, ResumeRequest(execute_id, answer, workflow, account, sandbox)))
 
 
 @app.command("fetch", help="help.fetch")
@@ -191,6 +193,7 @@ def _fetch(
     workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="argument.fetch_workflow")],
     execute_id: Annotated[str, typer.Argument(metavar="EXECUTE_ID", help="argument.fetch_execution")],
     account: Annotated[str | None, typer.Option(metavar="NAME", help="option.account")] = None,
+    sandbox: SandboxOption = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -198,7 +201,7 @@ def _fetch(
     from execution_history.cli.running import fetch_run  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: fetch_run(session, workflow_id, execute_id, account))
+    session.perform(lambda: fetch_run(session, workflow_id, execute_id, account, sandbox=sandbox))
 
 
 add_questions(app)

@@ -6,7 +6,7 @@ import orjson
 from rich.text import Text
 
 from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import open_history
+from execution_history.cli.histories import open_history, the_run
 from execution_history.cli.listing import status_cell
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
@@ -16,16 +16,21 @@ from execution_history.comparing import Run, compare_executions, compare_with_la
 from execution_history.wording import duration
 
 _LONGEST_VALUE = 300
+_MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
+"""What tells words apart where colours do not, as ``git diff --word-diff`` writes it."""
+
 _STYLES = {"removed": "red", "added": "green", "same": "dim"}
 
 
 async def diff_runs(session: Session, old: str, new: str | None, workflow_id: str | None) -> ExitCode:
     """Show how a run differs from another, or, with one run, from the last success before it."""
-    async with open_history(session) as (service, _):
+    async with open_history(session) as (service, place):
+        records = [await the_run(session, service, place, each, workflow_id) for each in (old, new) if each is not None]
+        runs = [Run(record["execute_id"], record["workflow_id"]) for record in records]
         if new is None:
-            found = await compare_with_last_success(service.store, Run(old, workflow_id))
+            found = await compare_with_last_success(service.store, runs[0])
         else:
-            found = await compare_executions(service.store, Run(old, workflow_id), Run(new, workflow_id))
+            found = await compare_executions(service.store, runs[0], runs[1])
     if session.as_json:
         session.output.document(found.to_json())
     else:
@@ -82,7 +87,8 @@ def _show_part(session: Session, name: str, differences: Sequence[Difference]) -
         if each.text is not None:
             line = Text("    ")
             for edit in each.text:
-                line.append(visible(edit.text).replace("\n", "⏎"), style=_STYLES[edit.kind])
+                before, after = ("", "") if session.output.has_colours else _MARKS[edit.kind]
+                line.append(f"{before}{visible(edit.text).replace(chr(10), '⏎')}{after}", style=_STYLES[edit.kind])
             session.output.answer(line)
             continue
         if each.kind != "added":

@@ -23,7 +23,7 @@ Exit codes:
   2    the call, a setting or an account is wrong, or an address is taken
   3    the workflow was interrupted: it asks something, or broke off
   4    the store cannot be used
-  5    there is no such run or workflow, or nothing that was searched for
+  5    what was named is not there: a run, or the workflow of clear (a question that finds nothing ends with 0)
   70   a fault of this program or of the machine
   130  stopped by Ctrl-C (143: SIGTERM); serve, sandbox and follow end with 0
 """,
@@ -61,15 +61,20 @@ Exit codes: 0 it succeeded, 1 it failed, 3 it was interrupted; the others as for
 Examples:
   execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad Paris
   execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad '{"city": "Paris", "days": 3}'
+  execution-history resume 01a20dba-b801 Paris --sandbox
   echo Paris | execution-history resume 01a20dba-b801-7732-a3b5-fd1635d97bad -
 
-Exit codes: 0 it succeeded, 1 it failed, 3 it asks again; the others as for every command.
+The account that began the run answers, or another at the same address; a run of the sandbox of
+`serve --sandbox` needs none.
+
+Exit codes: 0 it succeeded, 1 it failed, 3 it asks again or still; the others as for every command.
 """,
     "help.fetch": """Record a run that happened elsewhere, while Coze still knows it (an output for one to seven days).
 
 \b
 Example:
   execution-history fetch 7321000000000000000 7432100000000000000
+  execution-history fetch 7000000000000000001 7432100000000000000 --sandbox
 """,
     "help.workflows": """List the workflows that have history, with counts and the last run.
 
@@ -118,6 +123,7 @@ Example:
     "option.user_id": "The end user, passed on to Coze.",
     "option.account": "The configured Coze account.",
     "option.run_sandbox": "Run it in an embedded sandbox, without a Coze account and without a server.",
+    "option.ask_sandbox": "Call the sandbox that `serve --sandbox` runs, as the account default.",
     "option.no_stream": "Wait for the result instead of streaming it.",
     "option.page": "Which page, the newest runs first.",
     "option.page_size": "Runs on a page.",
@@ -132,7 +138,8 @@ Example:
     "argument.fetch_execution": "The id that the run has at Coze, as its debug page shows it.",
     "option.answerer": "The Coze account that answers; the one that began the run by default.",
     "fetch.done": "Recorded. `{command}` shows it.",
-    "argument.execute_id": "The run's id, as list shows it.",
+    "argument.execute_id": "The run's id, as list shows it, or its beginning, 8 characters at least; the id at Coze is "
+    "understood too.",
     "argument.clear_workflow": "The workflow whose history goes.",
     # Statuses and headings.
     "status.success": "success",
@@ -169,6 +176,7 @@ Example:
     "show.recorder_gone": "The program that recorded this run is no longer there; the next `serve` or `run` on this "
     "store settles what the record says.",
     "show.cut": "… {count} more characters; --full shows them, --json writes the record as it is stored.",
+    "show.cut.one": "… 1 more character; --full shows it, --json writes the record as it is stored.",
     "show.tokens": "{total} ({read} read, {written} written)",
     "show.mode.0": "in one answer",
     "show.mode.1": "streamed",
@@ -193,7 +201,9 @@ Example:
     "node.message": "1 message",
     "node.messages": "{count} messages",
     "node.characters": "{count} characters",
+    "node.characters.one": "1 character",
     "node.tokens": "{count} tokens",
+    "node.tokens.one": "1 token",
     "node.unfinished": "unfinished",
     "proof.done_event": "Coze's stream said that it is done",
     "proof.error_event": "Coze's stream named an error",
@@ -201,7 +211,7 @@ Example:
     "proof.stream_ended_early": "the stream ended without saying how the run ended",
     "proof.envelope": "Coze's answer says so",
     "proof.accepted": "Coze accepted it to run in the background",
-    "proof.rejected": "Coze rejected the call, so the run never began",
+    "proof.rejected": "Coze rejected the call",
     "proof.http_status": "the HTTP status of the answer",
     "proof.not_json": "the answer was not one of Coze's",
     "proof.timeout": "Coze was silent for too long",
@@ -212,6 +222,7 @@ Example:
     "proof.recorder_died": "the program that recorded it ended first",
     # run.
     "run.tokens": "{count} tokens",
+    "run.tokens.one": "1 token",
     "run.unrecorded": "This run could not be recorded: {problem}",
     "run.unrecorded_unknown": "This run could not be recorded.",
     "run.stopped": "Stopped. Run {execute_id} is recorded as far as it got; the workflow may still be running at Coze.",
@@ -244,6 +255,20 @@ Example:
     "error.no_run": "There is no run '{execute_id}' in {store}; `{command}` lists the runs there are.",
     "error.no_run_in_workflow": "Workflow '{workflow_id}' has no run '{execute_id}' in {store}.",
     "error.ambiguous": "Several workflows have a run '{execute_id}' ({workflows}): name one with --workflow.",
+    "error.no_run_so_short": "There is no run '{execute_id}' in {store}, and an id's beginning has at least {least} "
+    "characters; `{command}` lists the runs there are.",
+    "error.several": "Several runs are meant by '{beginning}': {candidates}. Write more of the id.",
+    "error.beginning_early": "The index is still being made, so nobody can say yet which runs begin with "
+    "'{beginning}': write the whole id, or wait a moment.",
+    "error.not_waiting": "Run '{execute_id}' waits for no answer (status: {status}): only a run that asked a question "
+    "can be resumed.",
+    "error.no_account": "There is no Coze account '{account}': add it to the settings as accounts.{account}, or leave "
+    "--account out.",
+    "error.no_token": "The Coze account '{account}' has no token: set {variable} (and COZE_API_BASE for coze.cn or "
+    "Coze Studio), or add --sandbox to try it without an account.",
+    "error.no_account_there": "Run '{execute_id}' waits for its answer at {upstream}, and no account calls that "
+    "address: set COZE_API_BASE={upstream} and COZE_API_TOKEN (of a sandbox: sandbox-token), or name an account "
+    "with --account.",
     "error.no_workflow": "Workflow '{workflow_id}' has no history in {store}.",
     "error.say_yes": "This deletes the whole history of a workflow (runs: {count}) "
     "and nobody can be asked: add --yes if it shall.",
@@ -254,7 +279,7 @@ Example:
     "error.file_json": "The parameters file {path} is not JSON.",
     "error.file_object": "The parameters file {path} holds no JSON object of names and values.",
     "error.token": "The sandbox needs a token that is not empty.",
-    "error.sandbox_account": "--sandbox and --account exclude each other: the embedded sandbox is the account default.",
+    "error.sandbox_account": "--sandbox and --account exclude each other: the sandbox is the account default.",
     "error.machine": "The machine refused: {reason}.",
     "error.fault": "Something went wrong that should not have ({kind}). "
     "Add --debug to see where, and please report it.",

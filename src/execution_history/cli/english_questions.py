@@ -17,15 +17,14 @@ Examples:
 """,
     "help.search": """Search the texts of runs: inputs, outputs, errors, what nodes said, notes and tags.
 
-Words are found inside other words; "quotes" keep words together, * ends a prefix, - excludes.
+Words are found inside other words; "quotes" keep words together, * ends a prefix, - excludes. A text that breaks off
+(a quote without its end, a minus without a word) is refused.
 
 \b
 Examples:
   execution-history search timeout
   execution-history search '"out of memory" -retry' --since 7d
   execution-history search 北京 --status success --json
-
-Exit code: 5 when there is none.
 """,
     "help.follow": """Tell what happens in a history, as it happens, until Ctrl-C.
 
@@ -60,9 +59,9 @@ Examples:
 """,
     "help.export": """Write runs into a file, a folder or the standard output; whole, or not at all.
 
-JSON Lines keeps every record byte for byte and can be imported again, as JSON can.
-
-JSON is the format of the files beside the database: a file for a workflow, a .zip file or a folder for several.
+JSON Lines (.jsonl) keeps every record byte for byte; JSON is the format of the files beside the database: a .json
+file for one workflow, a .zip file or a folder for several. Both can be imported again. CSV and Parquet are for
+spreadsheets and data frames, and cannot.
 
 \b
 Examples:
@@ -157,10 +156,13 @@ Examples:
     "note.yes": "yes",
     "note.nothing": "Nothing is noted about this run.",
     "show.compare": "Compare it with the last success before it: {command}",
-    "progress": "{records} runs, {size}",
-    "export.done": "{records} runs, {size}, in {target}.",
+    "progress": "{count} runs, {size}",
+    "progress.one": "1 run, {size}",
+    "export.done": "{count} runs, {size}, in {target}.",
+    "export.done.one": "1 run, {size}, in {target}.",
     "import.done": "{added} added, {replaced} replaced, {skipped} there already, {refused} refused; in {store}.",
     "import.more": "And {count} more that were refused; --json lists them.",
+    "import.more.one": "And 1 more that was refused; --json lists it.",
     "error.format": "The name {target} does not tell a format: end it in .jsonl, .json, .zip, .csv or .parquet, "
     "or say --format.",
     "error.studio": "--coze-studio takes one file: the dump of workflow_execution.",

@@ -6,15 +6,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
+from execution_history.query import RecordFilter, RecordQuery
+from execution_history.reading import could_exist
 from execution_history.record import ExecutionRecord
 from execution_history.service import ExecutionHistoryService
 from execution_history.settings import Settings
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
 
+SHORTEST_PREFIX: Final = 8
+"""So many characters of an id's beginning stand for the whole; fewer would often stand for several."""
+
 _HEAD: Final = 64 * 1024
+_MOST_CANDIDATES: Final = 8
 
 
 @asynccontextmanager
@@ -55,32 +63,72 @@ def place_of(store: str) -> str:
 async def the_run(
     session: Session, service: ExecutionHistoryService, place: str, execute_id: str, workflow_id: str | None
 ) -> ExecutionRecord:
-    """The record with this id, in the workflow when one is named, else in any.
+    """The one record that is meant, in the workflow when one is named, else in any.
+
+    Args:
+        session: whose words are spoken.
+        service: where the record is.
+        place: the store's name.
+        execute_id: the record's id, its beginning from 8 characters on, or the id that the run has at Coze.
+        workflow_id: the workflow, where one is named.
 
     Raises:
-        CommandFailed: there is none, or several workflows have one.
+        CommandFailed: there is none, or several may be meant; the sentence names them.
         StoreError: the store could not be read.
     """
     if workflow_id is not None:
-        record = await service.get_execution_detail(workflow_id, execute_id)
-        if record is None:
-            raise CommandFailed(
-                session.say("error.no_run_in_workflow", workflow_id=workflow_id, execute_id=execute_id, store=place),
-                ExitCode.NOT_FOUND,
-            )
-        return record
-    found = await service.find_execution(execute_id)
-    if not found:
-        raise CommandFailed(
-            session.say("error.no_run", execute_id=execute_id, store=place, command=session.command("list")),
-            ExitCode.NOT_FOUND,
-        )
+        named = await service.get_execution_detail(workflow_id, execute_id)
+        found = [] if named is None else [named]
+    else:
+        found = await service.find_execution(execute_id)
     if len(found) > 1:
         workflows = ", ".join(record["workflow_id"] for record in found)
         raise CommandFailed(
             session.say("error.ambiguous", execute_id=execute_id, workflows=workflows), ExitCode.WRONG_CALL
         )
-    return found[0]
+    record = found[0] if found else await _meant(session, service, execute_id, workflow_id)
+    if record is None:
+        raise _not_there(session, place, execute_id, workflow_id)
+    return record
+
+
+async def _meant(
+    session: Session, service: ExecutionHistoryService, given: str, workflow_id: str | None
+) -> ExecutionRecord | None:
+    """The record that *given* is the beginning of, or that has it as its id at Coze; ``None`` where there is none.
+
+    Raises:
+        CommandFailed: several may be meant.
+    """
+    if len(given) < SHORTEST_PREFIX or not could_exist(given):
+        return None
+    workflows = () if workflow_id is None or not could_exist(workflow_id) else (workflow_id,)
+    for wanted in (
+        RecordFilter(workflow_ids=workflows, execute_id_prefix=given),
+        RecordFilter(workflow_ids=workflows, upstream_ids=(given,)),
+    ):
+        found = await service.select(RecordQuery(filter=wanted, size=_MOST_CANDIDATES))
+        if found.documents and not found.reach.is_complete:
+            raise CommandFailed(session.say("error.beginning_early", beginning=given), ExitCode.WRONG_CALL)
+        records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
+        if len(records) > 1:
+            candidates = [f"{record['execute_id']} ({record['workflow_id']})" for record in records]
+            candidates += ["…"] if found.has_more else []
+            facts = {"beginning": given, "candidates": ", ".join(candidates)}
+            raise CommandFailed(session.say("error.several", **facts), ExitCode.WRONG_CALL)
+        if records:
+            return records[0]
+    return None
+
+
+def _not_there(session: Session, place: str, execute_id: str, workflow_id: str | None) -> CommandFailed:
+    if workflow_id is not None:
+        sentence = session.say("error.no_run_in_workflow", workflow_id=workflow_id, execute_id=execute_id, store=place)
+    else:
+        key = "error.no_run_so_short" if len(execute_id) < SHORTEST_PREFIX else "error.no_run"
+        command = session.command("list")
+        sentence = session.say(key, execute_id=execute_id, store=place, command=command, least=SHORTEST_PREFIX)
+    return CommandFailed(sentence, ExitCode.NOT_FOUND)
 
 
 def _holds_history(folder: Path) -> bool:

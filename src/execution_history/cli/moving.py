@@ -71,7 +71,7 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
         session.output.document({"target": request.target, "format": kind, **report.to_json()})
     else:
         done = session.say(
-            "export.done", records=grouped(report.records), size=decimal(report.size), target=visible(request.target)
+            "export.done", count=grouped(report.records), size=decimal(report.size), target=visible(request.target)
         )
         session.output.remark(done)
     return ExitCode.SUCCESS
@@ -145,7 +145,7 @@ def _bar(session: Session, *, beside: bool = False) -> Iterator[Tell]:
         task = bar.add_task("", total=None)
 
         def tell(step: Step) -> None:
-            said = session.say("progress", records=grouped(step.records), size=decimal(step.size))
+            said = session.say("progress", count=grouped(step.records), size=decimal(step.size))
             if step.total_records is not None:
                 bar.update(task, description=said, total=step.total_records, completed=step.records)
             else:

@@ -16,10 +16,11 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
     """Note something about one run, and say what is noted about it then."""
     async with open_history(session) as (service, place):
         record = await the_run(session, service, place, execute_id, workflow_id)
-        changed = await annotate_execution(service.store, record["workflow_id"], execute_id, annotation)
+        workflow_id, execute_id = record["workflow_id"], record["execute_id"]
+        changed = await annotate_execution(service.store, workflow_id, execute_id, annotation)
     metadata = changed["metadata"]
     noted: dict[str, Any] = {
-        "workflow_id": record["workflow_id"],
+        "workflow_id": workflow_id,
         "execute_id": execute_id,
         "tags": metadata.get("tags") or [],
         "note": metadata.get("note"),

@@ -55,6 +55,11 @@ class Output:
         """The columns of the terminal that answers go to; ``None`` when they go elsewhere and nothing need be cut."""
         return self._answers.width if self._answers.is_terminal else None
 
+    @property
+    def has_colours(self) -> bool:
+        """Whether answers are shown in colours, so that a colour may tell something."""
+        return self._answers.color_system is not None and not self._answers.no_color
+
     def answer(self, line: str | Text = "", style: str = "") -> None:
         """A line, or several, of what was asked for."""
         self._answers.print(_harmless(line), style=style)

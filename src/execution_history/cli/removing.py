@@ -13,7 +13,7 @@ async def delete_run(session: Session, execute_id: str, workflow_id: str | None)
     """Delete one record."""
     async with open_history(session) as (service, place):
         record = await the_run(session, service, place, execute_id, workflow_id)
-        workflow_id = record["workflow_id"]
+        workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         is_deleted = await service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
         deleted = 1 if is_deleted else 0

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from execution_history.cli.accounts import account_named, account_that_answers
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.histories import open_history, the_run
 from execution_history.cli.parameters import read_parameters
@@ -53,6 +54,7 @@ class ResumeRequest:
     answer: str
     workflow_id: str | None
     account: str | None
+    sandbox: bool
 
 
 async def resume_run(session: Session, request: ResumeRequest) -> ExitCode:
@@ -60,31 +62,47 @@ async def resume_run(session: Session, request: ResumeRequest) -> ExitCode:
     answer = sys.stdin.read() if request.answer == "-" else request.answer
     async with open_history(session) as (service, place):
         found = await the_run(session, service, place, request.execute_id, request.workflow_id)
+    if not _waits(found):
+        facts = {"execute_id": found["execute_id"], "status": session.say(f"status.{found['execute_status']}")}
+        raise CommandFailed(session.say("error.not_waiting", **facts), ExitCode.WRONG_CALL)
     return await _told(telling_of(session, embedded=False), lambda t: _resume(session, found, answer, request, t))
+
+
+def _waits(record: ExecutionRecord) -> bool:
+    """Whether the run asks something that an answer can be sent to."""
+    asked = record["metadata"].get("interrupt")
+    is_asked = isinstance(asked, dict) and isinstance(asked.get("event_id"), str)
+    return record["execute_status"] == "interrupted" and is_asked
 
 
 async def _resume(
     session: Session, record: ExecutionRecord, answer: str, request: ResumeRequest, telling: Telling
 ) -> tuple[Ending, Sequence[str]]:
-    async with open_application(session.settings()) as application:
+    settings, account = account_that_answers(
+        session, session.settings(), record, request.account, sandbox=request.sandbox
+    )
+    async with open_application(settings) as application:
         runner, key = application.runner, (record["workflow_id"], record["execute_id"])
         ending = Ending(*key)
         if record["run_mode"] == MODE_STREAM:
-            frames = runner.stream_resumption(*key, answer, account_id=request.account)
+            frames = runner.stream_resumption(*key, answer, account_id=account)
             await _listen(frames, ending, telling)
         else:
-            result = await runner.resume_workflow(*key, answer, account_id=request.account)
+            result = await runner.resume_workflow(*key, answer, account_id=account)
             if result is not None:
                 ending.status, ending.error_message = result["status"], result["error_message"]
                 ending.output, ending.streamed = result["output_data"], False
-        ending.record = await application.service.get_execution_detail(*key)
+        ending.settle(await application.service.get_execution_detail(*key))
     return ending, application.recorder.problems()
 
 
-async def fetch_run(session: Session, workflow_id: str, execute_id: str, account: str | None) -> ExitCode:
+async def fetch_run(
+    session: Session, workflow_id: str, execute_id: str, account: str | None, *, sandbox: bool
+) -> ExitCode:
     """Record a run that happened elsewhere, and show what became of it."""
-    async with open_application(session.settings()) as application:
-        record = await application.reconciler.fetch(workflow_id, execute_id, account or "default")
+    settings, name = account_named(session, session.settings(), account, sandbox=sandbox)
+    async with open_application(settings) as application:
+        record = await application.reconciler.fetch(workflow_id, execute_id, name)
     if session.as_json:
         session.output.document(record)
     else:
@@ -128,6 +146,8 @@ async def _run(
     """The ending, and what the recorder could not write even in the end."""
     # A free port for the sandbox: a server with its own may be running beside this.
     settings = session.settings(sandbox_port=0 if request.sandbox else None)
+    if not request.sandbox:
+        account_named(session, settings, request.account)
     try:
         async with open_application(settings, sandbox=request.sandbox) as application:
             run = _stream if request.streamed else _execute
@@ -150,7 +170,7 @@ async def _stream(
     )
     ending = Ending(request.workflow_id)
     await _listen(frames, ending, telling)
-    ending.record = await application.service.get_execution_detail(ending.workflow_id, ending.execute_id)
+    ending.settle(await application.service.get_execution_detail(ending.workflow_id, ending.execute_id))
     return ending
 
 
@@ -179,5 +199,5 @@ async def _execute(
     )
     ending = Ending(request.workflow_id, result["execution_id"], result["status"], result["error_message"])
     ending.output, ending.streamed = result["output_data"], False
-    ending.record = await application.service.get_execution_detail(ending.workflow_id, ending.execute_id)
+    ending.settle(await application.service.get_execution_detail(ending.workflow_id, ending.execute_id))
     return ending

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -68,7 +70,7 @@ class Session:
         """A call of ours that can be copied, on the same store; *text* stands last and may begin with a dash."""
         store = [] if self.store is None else ["--store", self.store]
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
-        return shlex.join([PROGRAM, *words, *store, *last])
+        return shlex.join([_callable_name(), *words, *store, *last])
 
     def perform(self, work: Work) -> NoReturn:
         """Run *work* in an event loop and end the command with its exit code, or that of what went wrong."""
@@ -105,6 +107,18 @@ class Session:
         with suppress(OSError):
             self.output.remark(self.say("error.prefix") + sentence, style="red")
         return code
+
+
+def _callable_name() -> str:
+    """What calls this program from the current folder: its name where the shell finds it by that, else its path."""
+    called = Path(sys.argv[0])
+    if called.stem != PROGRAM or not called.is_file():
+        return PROGRAM  # called in another way, such as python -m
+    found = shutil.which(PROGRAM)
+    if found is not None and Path(found).resolve() == called.resolve():
+        return PROGRAM
+    path = called.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _keep_warnings_from_people() -> None:

@@ -43,7 +43,7 @@ async def show_run(session: Session, execute_id: str, workflow_id: str | None, *
     """Show one record to a person, or as the JSON that is stored to a program."""
     async with open_history(session) as (service, place):
         record: Record = dict(await the_run(session, service, place, execute_id, workflow_id))
-        stored = await service.detail_bytes(record["workflow_id"], execute_id)
+        stored = await service.detail_bytes(record["workflow_id"], record["execute_id"])
     if session.as_json:
         session.output.document(stored if stored is not None else record)
         return ExitCode.SUCCESS

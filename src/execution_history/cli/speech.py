@@ -22,7 +22,12 @@ class Speech:
         self._sentences = LANGUAGES[language]
 
     def __call__(self, key: str, /, **facts: object) -> str:
-        """The sentence with this *key*; text among the *facts* is made harmless for a terminal."""
+        """The sentence with this *key*; text among the *facts* is made harmless for a terminal.
+
+        Where ``count`` is one, the sentence under ``key.one`` is meant, if there is one.
+        """
+        if str(facts.get("count")) == "1" and self.knows(f"{key}.one"):
+            key = f"{key}.one"
         shown = {name: visible(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
         return self._sentences[key].format_map(shown)
 

@@ -41,6 +41,12 @@ class Ending:
         if data.get("type") == "Interrupt" and isinstance(data["data"], dict):
             self.interrupt = data["data"].get("interrupt_data") or {}
 
+    def settle(self, record: ExecutionRecord | None) -> None:
+        """Take the record, which has the last word; what still runs there may only not have been written yet."""
+        self.record = record
+        if record is not None and record["execute_status"] != "running":
+            self.status = record["execute_status"]
+
     def summary(self) -> dict[str, Any]:
         """The ending as programs get it."""
         record = self.record

@@ -14,6 +14,7 @@ from execution_history.coze.recordings import (
     begin_recording,
     end_recording,
     failure_of,
+    settled,
 )
 from execution_history.coze.wire import Call, Outcome
 from execution_history.errors import ExecutionHistoryError
@@ -133,7 +134,7 @@ class Exchange:
 
     async def _close(self, outcome: Outcome) -> None:
         outcome = self._finish(self._recording, outcome)
-        self._context.outcome = outcome
+        self._context.outcome = settled(self._recording, outcome)
         with contextlib.suppress(ExecutionHistoryError):
             # The recorder has logged and counted what it could not write: the caller still gets its answer.
             await end_recording(self._recording, outcome, self._reading.stream)

@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict
 
 import httpx
 
-from execution_history.coze.recordings import NEVER_SENT, RunContext, end_recording
+from execution_history.coze.recordings import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
 from execution_history.coze.sse import EventParser, ServerSentEvent
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Call, Outcome, parse_json
@@ -77,7 +77,7 @@ class PreparedRun:
         finally:
             await self.close_unsent()
         outcome = self._outcome()
-        if outcome.status == "failed":
+        if outcome.status == "failed" or outcome.proof in NEVER_TAKEN:
             yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
 
     async def close_unsent(self) -> None:

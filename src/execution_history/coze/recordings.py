@@ -10,7 +10,7 @@ import orjson
 from execution_history.coze.asking import Authorise
 from execution_history.coze.callers import caller_of
 from execution_history.coze.stream import StreamReading
-from execution_history.coze.wire import RESUMES, Call, Outcome, execute_id_of_event
+from execution_history.coze.wire import REJECTED, RESUMES, Call, Outcome, execute_id_of_event
 from execution_history.errors import InvalidIdentifier, StoreError
 from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
 from execution_history.recorder import Recorder, Recording
@@ -25,7 +25,10 @@ UNCERTAIN: Final = frozenset(
 )
 """The proofs that say how a call ended but not how the run did; the upstream may know better."""
 
-_NEVER_TAKEN: Final = frozenset({"rejected", "connection_failed", "never_sent"})
+NEVER_TAKEN: Final = frozenset({"rejected", "connection_failed", "never_sent"})
+"""The proofs that say that a call did nothing upstream."""
+
+_NEVER_BEGAN: Final = ", so the run never began."
 
 
 @dataclass(slots=True)
@@ -134,19 +137,26 @@ def _unknown_run(call: Call) -> dict[str, object]:
     return {UPSTREAM_KEY: execute_id_of_event(call.event_id), "answers": [answer]}
 
 
+def settled(recording: Recording, outcome: Outcome) -> Outcome:
+    """What *outcome* says of the run: one whose answer did not get through asks what it asked before."""
+    if recording.question is None or outcome.proof not in NEVER_TAKEN or outcome.status == "interrupted":
+        return outcome
+    reason = (outcome.error_message or "").removeprefix(REJECTED).removesuffix(_NEVER_BEGAN)
+    sentences = {
+        "rejected": f"Coze did not take the answer: {reason}",
+        "connection_failed": f"The answer did not get to Coze: {reason}.",
+        "never_sent": "The answer was not sent, because its caller left before.",
+    }
+    return replace(outcome, status="interrupted", interrupt=recording.question, error_message=sentences[outcome.proof])
+
+
 async def end_recording(recording: Recording, outcome: Outcome, stream: StreamReading | None) -> None:
     """End a record with what is known of its run; an outcome that runs on leaves it running.
 
     Raises:
         InvalidInput: never for what a :class:`StreamReading` and an :class:`Outcome` hold.
     """
-    if recording.question is not None and outcome.proof in _NEVER_TAKEN:
-        outcome = replace(
-            outcome,
-            status="interrupted",
-            interrupt=recording.question,
-            error_message=f"The run still waits for its answer: {outcome.error_message}",
-        )
+    outcome = settled(recording, outcome)
     known = {"log_id": outcome.log_id, "interrupt": outcome.interrupt}
     metadata: dict[str, object] = {"proof": outcome.proof}
     metadata |= {key: value for key, value in known.items() if value is not None}
@@ -187,13 +197,13 @@ def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
     if not isinstance(error, (httpx.TransportError, httpx.StreamError, OSError)):
         return STOPPED
     if isinstance(error, httpx.ConnectTimeout):
-        sentence = f"No connection to {host} came about in time, so the run never began."
+        sentence = f"No connection to {host} came about in time{_NEVER_BEGAN}"
         return Outcome("failed", "connection_failed", error_message=sentence)
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{host} was silent for too long; the workflow may still be running there."
         return Outcome("failed", "timeout", error_message=sentence)
     if isinstance(error, httpx.ConnectError):
-        sentence = f"{host} could not be reached ({str(error) or 'no reason given'}), so the run never began."
+        sentence = f"{host} could not be reached ({str(error) or 'no reason given'}){_NEVER_BEGAN}"
         return Outcome("failed", "connection_failed", error_message=sentence)
     sentence = f"The connection to {host} broke before the run ended; the workflow may still be running there."
     return Outcome("failed", "connection_broken", error_message=sentence)

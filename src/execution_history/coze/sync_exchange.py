@@ -22,6 +22,7 @@ from execution_history.coze.recordings import (
     begin_recording,
     end_recording,
     failure_of,
+    settled,
 )
 from execution_history.coze.wire import Call, Outcome
 from execution_history.errors import ExecutionHistoryError
@@ -230,6 +231,7 @@ class SyncExchange:
                 await asyncio.wait([asyncio.wrap_future(self._opening)])
             if context.recording is not None:
                 outcome = leave_open(self._follower, self._request, self._call, context, context.recording, outcome)
+                outcome = settled(context.recording, outcome)
                 await end_recording(context.recording, outcome, self._reading.stream)
             context.outcome = outcome
         finally:

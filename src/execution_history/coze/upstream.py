@@ -99,7 +99,7 @@ class Upstream:
         account = self._accounts.get(name) if isinstance(name, str) else None
         if account is None or not (account.token or account.client_id):
             return None
-        return name if metadata.get("upstream") in (None, _origin(account.base_url)) else None
+        return name if metadata.get("upstream") in (None, origin_of(account.base_url)) else None
 
     def address(self, account_id: str) -> Address:
         """Where an account's runs are asked for, with its own proof.
@@ -188,7 +188,8 @@ def _no_account(account_id: str) -> str:
     return f"There is no Coze account {shown!r}: set accounts.{shown}.token, or use 'default'."
 
 
-def _origin(base_url: str) -> str:
+def origin_of(base_url: str) -> str:
+    """The scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
     url = httpx.URL(base_url)
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
 

@@ -13,6 +13,9 @@ CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 RESUMES: Final = frozenset({"stream_resume", "resume"})
 """The calls that answer the question of an interrupted run."""
 
+REJECTED: Final = "Coze rejected the run: "
+"""How the message of a call begins that Coze did not take."""
+
 _PATHS: Final[dict[str, CallKind]] = {
     "/v1/workflow/run": "run",
     "/v1/workflow/stream_run": "stream_run",
@@ -149,7 +152,7 @@ def read_answer(call: Call, status_code: int, body: bytes, headers: Mapping[str,
         known,
         proof="envelope" if executed else "rejected",
         error_code=said,
-        error_message=message if executed else f"Coze rejected the run: {message}",
+        error_message=message if executed else REJECTED + message,
     )
 
 

@@ -181,7 +181,7 @@ class Engine:
 
 
 def _unknown_execution() -> RefusedError:
-    return not_found("This workflow has no such execution; ids are kept for the newest ones only.")
+    return not_found("This workflow has no such execution: the sandbox knows the newest ones since it was started.")
 
 
 def find_workflow(workflow_id: str) -> Workflow:

@@ -10,7 +10,8 @@
 =================== ============================================================================================
 
 Every term has to be somewhere in the record. Case and width do not matter. Punctuation separates and is otherwise
-ignored. One or two letters or digits are only ever found as a whole word: ``ai`` is not in ``maintain``.
+ignored. One or two letters or digits are only ever found as a whole word: ``ai`` is not in ``maintain``. A text that
+breaks off, in a quote without its end or a minus without a word, is refused.
 """
 
 import re
@@ -28,7 +29,8 @@ SHORTEST_INSIDE: Final = 3
 """So many letters are found inside words; fewer only as a whole word."""
 
 _QUOTES: Final = str.maketrans("“”„‟＂－＊　", '"""""-* ')
-_TERM: Final = re.compile(r'(?P<sign>-*)(?:"(?P<phrase>[^"]*)(?:"|$)(?P<open>\*?)|(?P<word>[^\s"]+))')
+_OPEN_MINUS: Final = re.compile(r'(?:^|[\s"])-+\s*$')
+_TERM: Final = re.compile(r'(?P<sign>-*)(?:"(?P<phrase>[^"]*)"(?P<open>\*?)|(?P<word>[^\s"]+))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,15 @@ class Search:
 
 
 def parse_search(text: str) -> Search:
-    """What *text* asks for, as the table above says; a quote that is left open ends with the text.
+    """What *text* asks for, as the table above says.
 
     Raises:
-        InvalidQuery: it is too long, has too many terms, or nothing in it can be looked for.
+        InvalidQuery: it is too long, breaks off in the middle of a term, has too many terms, or nothing in it can be
+            looked for.
     """
     if len(text) > MOST_CHARACTERS:
         raise InvalidQuery(f"A search text has at most {MOST_CHARACTERS:,} characters; this one has {len(text):,}.")
+    _check_end(text.translate(_QUOTES))
     wanted: list[Term] = []
     unwanted: list[Term] = []
     for match in _TERM.finditer(text.translate(_QUOTES)):
@@ -117,6 +121,18 @@ def parse_search(text: str) -> Search:
             "put words that follow each other into quotes."
         )
     return Search(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
+
+
+def _check_end(text: str) -> None:
+    """Refuse a text that breaks off: what would have followed might have turned its meaning round."""
+    if text.count('"') % 2:
+        behind = text.rpartition('"')[2].strip()
+        where = f"before {shown(behind)}" if behind else "at the end"
+        raise InvalidQuery(f"The quote {where} of the search text is left open: close it, or leave it out.")
+    if _OPEN_MINUS.search(text):
+        raise InvalidQuery(
+            "The search text ends with a minus: put the word behind it that a record must not have, or leave it out."
+        )
 
 
 def shown(text: str) -> str:

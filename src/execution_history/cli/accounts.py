@@ -1,0 +1,83 @@
+"""Which Coze account a command calls: the one it names, or the one that can go on with a run where it waits."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.session import Session
+from execution_history.coze.upstream import origin_of
+from execution_history.sandbox import DEFAULT_TOKEN
+from execution_history.settings import AccountSettings, Settings
+
+_DEFAULT: Final = "default"
+
+
+def account_named(
+    session: Session, settings: Settings, wanted: str | None, *, sandbox: bool = False
+) -> tuple[Settings, str]:
+    """The account *wanted*, or ``default``, and settings in which it can be used.
+
+    Args:
+        session: whose words are spoken.
+        settings: where the accounts are.
+        wanted: the account's name, where one was given.
+        sandbox: that ``default`` is the sandbox which ``serve --sandbox`` starts.
+
+    Raises:
+        CommandFailed: there is no such account, it has no token, or both a sandbox and an account were named.
+    """
+    if sandbox:
+        if wanted not in (None, _DEFAULT):
+            raise CommandFailed(session.say("error.sandbox_account"), ExitCode.WRONG_CALL)
+        return _with_sandbox(settings), _DEFAULT
+    name = wanted or _DEFAULT
+    if name != _DEFAULT and name not in settings.accounts:
+        raise CommandFailed(session.say("error.no_account", account=name[:80]), ExitCode.WRONG_CALL)
+    if not _has_token(settings, name):
+        variable = "COZE_API_TOKEN" if name == _DEFAULT else f"accounts.{name}.token"
+        raise CommandFailed(session.say("error.no_token", account=name, variable=variable), ExitCode.WRONG_CALL)
+    return settings, name
+
+
+def account_that_answers(
+    session: Session, settings: Settings, record: Mapping[str, Any], wanted: str | None, *, sandbox: bool = False
+) -> tuple[Settings, str]:
+    """The account that can answer what *record* asks, and settings in which it can be used.
+
+    It is the one that is *wanted*; without one, the account that began the run as long as it still calls the
+    address where the run waits, else another that calls it, else the sandbox when it waits there. An answer never goes
+    to an address that did not ask.
+
+    Raises:
+        CommandFailed: none can; the sentence says what to set.
+    """
+    if sandbox or wanted is not None:
+        return account_named(session, settings, wanted, sandbox=sandbox)
+    began, waits_at = record["metadata"].get("account"), record["metadata"].get("upstream")
+    name = began if isinstance(began, str) else _DEFAULT
+    if not isinstance(waits_at, str):
+        return account_named(session, settings, name)
+    for candidate in (name, *sorted(settings.accounts)):
+        if _has_token(settings, candidate) and origin_of(settings.accounts[candidate].base_url) == waits_at:
+            return settings, candidate
+    if waits_at == _sandbox_address(settings):
+        return _with_sandbox(settings), _DEFAULT
+    sentence = session.say("error.no_account_there", upstream=waits_at, execute_id=record["execute_id"])
+    raise CommandFailed(sentence, ExitCode.WRONG_CALL)
+
+
+def _has_token(settings: Settings, name: str) -> bool:
+    account = settings.accounts.get(name)
+    return account is not None and bool(account.token or account.client_id)
+
+
+def _sandbox_address(settings: Settings) -> str:
+    return f"http://127.0.0.1:{settings.sandbox_port}"
+
+
+def _with_sandbox(settings: Settings) -> Settings:
+    """*settings* in which ``default`` is the sandbox beside a server, under the name that the server gives it too."""
+    account = AccountSettings(base_url=_sandbox_address(settings), token=SecretStr(DEFAULT_TOKEN))
+    return settings.model_copy(update={"accounts": {**settings.accounts, _DEFAULT: account}})
