@@ -61,6 +61,9 @@ def told(old: object, new: object) -> list[tuple[str, str, Any, Any]]:
         ([("added", "output[0]", None, {"n": "x"})], [{"n": "a"}, {"n": "b"}], [{"n": "x"}, {"n": "a"}, {"n": "b"}]),
         ([("removed", "output[1]", "b", None)], ["a", "b", "c"], ["a", "c"]),
         ([("changed", "output[1].i", 9, 0)], [{}, {"i": 9}, {}], [{}, {"i": 0}, {}]),
+        ([("type_changed", "output[0]", 0, False)], [0, True], [False, True]),
+        ([("type_changed", "output[0]", True, 1), ("type_changed", "output[1]", 0, False)], [True, 0], [1, False]),
+        ([("changed", "output[1]", True, False)], [[True], True, 2], [[True], False, 2]),
     ],
 )  # fmt: skip
 def test_what_differs_is_told_with_kind_path_and_values(

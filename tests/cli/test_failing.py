@@ -151,3 +151,13 @@ def test_colours_are_for_terminals_that_want_them(
     piped = subprocess.run(arguments, cwd=tmp_path, env=surroundings, capture_output=True, check=True).stdout
     assert coloured == bool(re.search(rb"\x1b\[[0-9;]*3[0-9]m", shown))
     assert b"\x1b" not in piped
+
+
+def test_what_the_library_says_comes_in_the_language_of_the_user(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its own words behind it; in English these alone."""
+    words = ("list", "--status", "odd", "--store", "history")
+    english = call(*words).err
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    chinese = call(*words).err
+    assert chinese.startswith("错误：筛选条件、搜索或排序里有一处无法理解")
+    assert english.removeprefix("Error: ").strip() in chinese

@@ -283,4 +283,23 @@ Example:
     "error.machine": "The machine refused: {reason}.",
     "error.fault": "Something went wrong that should not have ({kind}). "
     "Add --debug to see where, and please report it.",
+    # What the library says is English already.
+    "fault.cursor": "{message}",
+    "fault.query": "{message}",
+    "fault.identifier": "{message}",
+    "fault.import": "{message}",
+    "fault.input": "{message}",
+    "fault.not_found": "{message}",
+    "fault.export": "{message}",
+    "fault.transition": "{message}",
+    "fault.settings": "{message}",
+    "fault.account": "{message}",
+    "fault.not_interrupted": "{message}",
+    "fault.upstream": "{message}",
+    "fault.store_full": "{message}",
+    "fault.store_busy": "{message}",
+    "fault.store_unwritable": "{message}",
+    "fault.store_damaged": "{message}",
+    "fault.store_too_new": "{message}",
+    "fault.store": "{message}",
 }

@@ -23,6 +23,13 @@ class Whole:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Truth(Whole):
+    """True or false in a list, where Python would take it for 1 or 0."""
+
+    value: bool
+
+
 @dataclass(slots=True)
 class Reduction:
     """What two values were reduced to, and what was left out on the way.
@@ -89,6 +96,7 @@ class Reduction:
         self._left -= max(len(first), len(second)) - both
         for part in (first, second):
             part[both:] = [_leaf(item) for item in part[both:]]
+            part[:] = [Truth(item) if isinstance(item, bool) else item for item in part]
             self.skipped[id(part)] = begin
             self._kept.append(part)  # an identity means something only while its list is there
         return first, second
