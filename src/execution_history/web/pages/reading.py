@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.outlines import outline_of
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
 from execution_history.web.pages.part_view import PartView, part_view, raw_part
@@ -92,10 +93,11 @@ class RunPages:
     async def live(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """What the page of a run holds now; nothing (204) when the record has not changed since ``since``."""
         body = await self.body(workflow_id, execute_id)
+        known = await aside(len(body), lambda: outline_of(body))
+        if known["update_time"] == whole_number(request, "since", _MOST * 10):
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
         reader = reader_for(request)
         view = await aside(len(body), lambda: run_view(body, reader))
-        if view.update_time == whole_number(request, "since", _MOST * 10):
-            return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
         context = _context(view, "", {})
         # Its forms lead back to the page that this becomes a part of.
         return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
