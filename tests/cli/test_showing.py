@@ -119,6 +119,15 @@ def test_nodes_are_shown_whole_when_asked_for(call: Call, history: History) -> N
     assert ["    A story.", "    Its end."] == [line for line in lines if line.startswith("    ")]
 
 
+def test_the_error_of_a_node_stands_below_it(call: Call, history: History) -> None:
+    """Also of one that is said to be finished, as Coze Studio says of those that failed."""
+    failed = {**NODES["Writer"], "content": "", "error_message": "no such\ntable"}
+    history.keep(after=1_000, execute_status="failed", node_execute_status={"Query": failed})
+    first, below = shown(call)[-2:]
+    assert (True, "    no such table") == (first.endswith("30 tokens, failed"), below)
+    assert ["    no such", "    table"] == shown(call, "--full")[-2:]
+
+
 def test_nodes_in_another_form_are_shown_as_json(call: Call, history: History) -> None:
     """Coze's own history names other facts; they are not lost."""
     history.keep(execute_status="success", node_execute_status={"Output": {"node_id": "9", "is_finish": True}})

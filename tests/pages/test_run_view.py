@@ -82,6 +82,24 @@ def test_a_long_reason_is_shown_below() -> None:
     assert (4_000, 1_009) == (len(shown.headline.reason), shown.headline.reason_missing)
 
 
+def test_a_node_that_says_its_error_is_the_one_that_failed() -> None:
+    """Before one that has not finished, and even if it is said to be; the beginning of what it says is shown."""
+    nodes = {
+        "Query": {**node(0, 10), "error_message": "no such table " * 1_000},
+        "Waiting": node(0, 90, is_finish=False),
+    }
+    shown = view(execute_status="failed", create_time=0, node_execute_status=nodes)
+    assert shown.waterfall is not None
+    query, waiting = shown.waterfall.rows
+    assert (True, False, True, 600) == (
+        query.is_failed,
+        waiting.is_failed,
+        query.error.startswith("no such"),
+        len(query.error),
+    )
+    assert "in Query" in shown.headline.text
+
+
 def test_how_we_know_is_said() -> None:
     """Each proof has a sentence, an unknown one is named, and a missing one is told."""
     assert "Coze’s stream ended with its Done event." == view(metadata={"proof": "done_event"}).proof

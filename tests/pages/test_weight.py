@@ -39,12 +39,12 @@ def noise(length: int) -> str:
 
 def timeline(began: int) -> dict[str, Any]:
     """A thousand nodes, the first with a name that is longer than any address may be."""
-    said = noise(300)
+    said, error = noise(300), noise(2_000)
     names = [noise(20_000), *(noise(40) for _ in range(999))]
     return {
         name: {"node_type": noise(50), "is_finish": number % 2 == 0, "start_time": began, "update_time": began + number,
                "content": said, "packets": [[at, at * 3, 20] for at in range(100 if number == 1 else 5)],
-               "packet_count": 10**30, "usage": {"token_count": 10**18}}
+               "packet_count": 10**30, "usage": {"token_count": 10**18}, "error_message": error}
         for number, name in enumerate(names)
     }  # fmt: skip
 

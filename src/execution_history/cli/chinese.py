@@ -200,6 +200,7 @@ CHINESE: Final[dict[str, str]] = {
     "node.characters.one": "1 个字符",
     "node.tokens": "{count} token",
     "node.tokens.one": "1 token",
+    "node.failed": "失败",
     "node.unfinished": "未完成",
     "proof.done_event": "Coze 的流说明已经完成",
     "proof.error_event": "Coze 的流报告了错误",

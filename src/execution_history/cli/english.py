@@ -204,6 +204,7 @@ Example:
     "node.characters.one": "1 character",
     "node.tokens": "{count} tokens",
     "node.tokens.one": "1 token",
+    "node.failed": "failed",
     "node.unfinished": "unfinished",
     "proof.done_event": "Coze's stream said that it is done",
     "proof.error_event": "Coze's stream named an error",

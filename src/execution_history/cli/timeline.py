@@ -26,6 +26,7 @@ class _Node:
     is_finished: bool
     messages: int | None
     content: str
+    error: str
     tokens: int | None
 
 
@@ -44,10 +45,11 @@ def node_lines(say: Speech, nodes: object, began: int, width: int | None, *, who
     lines: list[Text] = []
     for node, line in zip(known, aligned(rows), strict=True):
         lines.append(cropped(line, width))
-        if whole and node.content:
-            lines += [Text("    " + part) for part in visible(node.content).splitlines()]
-        elif node.content:
-            lines.append(cropped(Text("    " + one_line(node.content, _LONGEST_CONTENT), style="dim"), width or 120))
+        for said, style in ((node.content, "dim"), (node.error, "red")):
+            if whole:
+                lines += [Text("    " + part, "" if style == "dim" else style) for part in visible(said).splitlines()]
+            elif said:
+                lines.append(cropped(Text("    " + one_line(said, _LONGEST_CONTENT), style=style), width or 120))
     return lines
 
 
@@ -66,6 +68,7 @@ def _node(name: str, facts: object) -> _Node | None:
         is_finished=facts.get("is_finish") is not False,
         messages=messages if isinstance(messages, int) else None,
         content=_text(content),
+        error=_text(facts.get("error_message")),
         tokens=tokens(facts.get("usage")).total,
     )
 
@@ -83,8 +86,9 @@ def _row(say: Speech, node: _Node, began: int, axis_end: int | None) -> list[Cel
     said = [] if node.messages is None else [counted]
     said += [say("node.characters", count=grouped(len(node.content)))]
     said += [] if node.tokens is None else [say("node.tokens", count=grouped(node.tokens))]
-    said += [] if node.is_finished else [say("node.unfinished")]
-    row.append(Cell(", ".join(said), "" if node.is_finished else "yellow"))
+    said += [] if node.is_finished or node.error else [say("node.unfinished")]
+    said += [say("node.failed")] if node.error else []
+    row.append(Cell(", ".join(said), "red" if node.error else "" if node.is_finished else "yellow"))
     return row
 
 

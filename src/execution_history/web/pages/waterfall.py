@@ -9,6 +9,8 @@ from execution_history.wording import duration, tokens
 
 _WIDTH: Final = 1_000
 _MOST_ROWS: Final = 60
+_LONGEST_ERROR: Final = 600
+_MOST_ERRORS: Final = 10
 _MOST_MARKS: Final = 1_200
 _MOST_PIECES: Final = 40
 _MOST_PIECES_IN_ALL: Final = 240
@@ -54,6 +56,7 @@ class Row:
     pieces: tuple[Piece, ...]
     is_cut: bool
     is_finished: bool
+    error: str = ""
     is_slowest: bool = False
     is_failed: bool = False
 
@@ -81,6 +84,7 @@ class _Facts:
     messages: int
     tokens: int | None
     is_finished: bool
+    error: str
 
 
 def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfall | None:
@@ -101,12 +105,14 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     slowest = max(known, key=lambda facts: facts.end - facts.start) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
-    room, most = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL
+    room, most, errors = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0
     rows: list[Row] = []
     for number, facts in enumerate(shown):
         pieces, is_cut = _pieces(facts, min(room, _MOST_OF_ONE), min(most, _MOST_PIECES))
         room -= sum(len(piece.text) for piece in pieces)
         most -= len(pieces)
+        errors += bool(facts.error)
+        error = _cut(facts.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or facts is failed else 1)
         rows.append(
             Row(
                 facts.name,
@@ -122,6 +128,7 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
                 pieces,
                 is_cut,
                 facts.is_finished,
+                error,
                 facts is slowest and facts.end > facts.start,
                 facts is failed,
             )
@@ -130,15 +137,20 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
 
 
 def name_of_failing_node(nodes: object) -> str | None:
-    """The node in which a run failed, as far as its timeline says so: the last one that did not finish."""
+    """The node in which a run failed, as far as its timeline says so: see :func:`failing_node`."""
     read = [_facts(name, facts, 0) for name, facts in nodes.items()] if isinstance(nodes, dict) else []
     found = failing_node([facts for facts in read if facts is not None])
     return None if found is None else found.name
 
 
 def failing_node(nodes: list[_Facts]) -> _Facts | None:
-    """The last of *nodes* that did not finish."""
-    return max((facts for facts in nodes if not facts.is_finished), key=lambda facts: facts.end, default=None)
+    """The first of *nodes* that says an error, else the last that did not finish."""
+    saying = [facts for facts in nodes if facts.error]
+    return (
+        saying[0]
+        if saying
+        else max((facts for facts in nodes if not facts.is_finished), key=lambda facts: facts.end, default=None)
+    )
 
 
 def _facts(name: str, facts: object, began: int) -> _Facts | None:
@@ -148,6 +160,7 @@ def _facts(name: str, facts: object, began: int) -> _Facts | None:
     if not _is_whole(start) or not _is_whole(end) or max(start, end) > _LONGEST_TIME:
         return None
     kind, content, messages = facts.get("node_type"), facts.get("content"), facts.get("packet_count")
+    error = facts.get("error_message")
     packets = facts.get("packets")
     return _Facts(
         name,
@@ -159,7 +172,12 @@ def _facts(name: str, facts: object, began: int) -> _Facts | None:
         min(messages, _LARGEST_COUNT) if _is_whole(messages) else 0,
         tokens(facts.get("usage")).total,
         facts.get("is_finish") is not False,
+        error.strip() if isinstance(error, str) else "",
     )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
