@@ -239,7 +239,7 @@ CHINESE: Final[dict[str, str]] = {
     "serve.stop": "按 Ctrl-C 停止。",
     "serve.stopped": "已停止。",
     "serve.open": "正在监听 {host}：能访问本机的人都可以读取和删除这些历史。",
-    "sandbox.use": "使用方法：COZE_API_BASE={url} COZE_API_TOKEN={token} execution-history run {workflow_id}",
+    "sandbox.use": "使用方法：COZE_API_BASE={url} COZE_API_TOKEN={token} {command}",
     "sandbox.head": "用途",
     # delete 和 clear。
     "delete.done": "已删除工作流“{workflow_id}”的执行“{execute_id}”。",
@@ -273,4 +273,25 @@ CHINESE: Final[dict[str, str]] = {
     "error.sandbox_account": "--sandbox 和 --account 不能同时使用：沙箱就是账号 default。",
     "error.machine": "机器拒绝了操作：{reason}。",
     "error.fault": "发生了不应发生的错误（{kind}）。加上 --debug 可以看到出处，请报告给我们。",
+    # 库的错误：先说是什么、怎么办，再给原文。
+    "fault.cursor": "这个翻页位置已经失效，或属于另一次查询：请从第一页重新开始。（原文：{message}）",
+    "fault.query": "筛选条件、搜索文字、排序或时间里有一处无法理解："
+    "请改正它，`--help` 列出可以写的内容。（原文：{message}）",
+    "fault.identifier": "这个 id 不可能存在：请检查它。（原文：{message}）",
+    "fault.import": "要导入的内容找不到，或无法读取：请检查路径和文件。（原文：{message}）",
+    "fault.input": "给出的值不能这样用：请改正后再试。（原文：{message}）",
+    "fault.not_found": "没有所要的执行。（原文：{message}）",
+    "fault.export": "无法写到那里，也没有留下写了一半的文件：请换一个位置，或腾出空间。（原文：{message}）",
+    "fault.settings": "有一处设置不正确：请改正环境变量或设置文件。（原文：{message}）",
+    "fault.account": "这个 Coze 账号没有配置，或没有令牌：请检查设置。（原文：{message}）",
+    "fault.not_interrupted": "这次执行没有在等待回答。（原文：{message}）",
+    "fault.upstream": "Coze 联系不上，或不肯回答：请检查 id、地址和令牌，或稍后再试。（原文：{message}）",
+    "fault.store_full": "磁盘已满：请腾出空间后再试。（原文：{message}）",
+    "fault.store_busy": "另一个进程占用存储太久：请稍后再试，或找出那个进程。（原文：{message}）",
+    "fault.store_unwritable": "存储无法写入：请检查目录是否存在、是否属于你、是否可写。（原文：{message}）",
+    "fault.store_damaged": "history.db 已损坏："
+    "请停下使用这个目录的程序，在目录里输入 `mkdir damaged && mv history.db* damaged/`，"
+    "下一条命令会从旁边的 JSON 文件读回记录。（原文：{message}）",
+    "fault.store_too_new": "这个存储由更新的版本写成：请升级 execution-history。（原文：{message}）",
+    "fault.store": "存储无法完成这个操作，原有的内容没有变。（原文：{message}）",
 }

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from execution_history.cli.exits import CommandFailed, ExitCode, code_of
+from execution_history.cli.faults import sentence_of
 from execution_history.cli.output import Output
 from execution_history.cli.speech import Speech
 from execution_history.errors import ExecutionHistoryError
@@ -98,7 +99,7 @@ class Session:
             case CommandFailed():
                 code, sentence = error.code, str(error)
             case ExecutionHistoryError():
-                code, sentence = code_of(error), str(error)
+                code, sentence = code_of(error), sentence_of(self.say, error)
             case OSError():
                 self.output.forget_answers()
                 code, sentence = ExitCode.FAULT, self.say("error.machine", reason=error.strerror or str(error))
