@@ -159,5 +159,5 @@ def test_what_the_library_says_comes_in_the_language_of_the_user(call: Call, mon
     english = call(*words).err
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     chinese = call(*words).err
-    assert chinese.startswith("错误：筛选条件、搜索或排序里有一处无法理解")
+    assert chinese.startswith("错误：筛选条件、搜索文字、排序或时间里有一处无法理解")
     assert english.removeprefix("Error: ").strip() in chinese

@@ -155,13 +155,15 @@ def test_two_runs_are_compared(call: Call) -> None:
     assert "other" == call("diff", "ok", "other", "--json", *_STORE).json()["new"]["execute_id"]
 
 
-@pytest.mark.parametrize(("colours", "line"), [(False, "I [-saw-]{+took+} the ferry"), (True, "sawtook")])
+@pytest.mark.parametrize(
+    ("colours", "line"), [(False, "    I [-saw-]{+took+} the ferry this morning"), (True, "sawtook")]
+)
 def test_words_that_differ_are_told_apart_without_colours(
     call: Call, history: History, monkeypatch: pytest.MonkeyPatch, colours: bool, line: str
 ) -> None:
     """By marks in a pipe and with NO_COLOR, by colours on a terminal."""
-    history.keep("a", execute_status="success", output="I saw the ferry to the island")
-    history.keep("b", execute_status="success", output="I took the ferry to the island")
+    history.keep("a", execute_status="success", output="I saw the ferry this morning")
+    history.keep("b", execute_status="success", output="I took the ferry this morning")
     if colours:
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("TERM", "xterm-256color")

@@ -1,14 +1,18 @@
 """The two languages: both whole, and chosen by the locale."""
 
+import re
 import string
+from pathlib import Path
 
 import pytest
 
 from execution_history.cli.chinese import CHINESE
 from execution_history.cli.commands import app
 from execution_history.cli.english import ENGLISH
+from execution_history.cli.faults import sentence_of
 from execution_history.cli.speech import Speech, language_of
-from tests.cli.conftest import Call
+from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition
+from tests.cli.conftest import Call, History
 
 
 def fields(sentence: str) -> set[str]:
@@ -61,6 +65,69 @@ def test_help_is_in_words(call: Call, monkeypatch: pytest.MonkeyPatch, language:
     keys = [key for key in ENGLISH if key.startswith(("help.", "option.", "argument."))]
     assert [] == [key for key in keys if key in said.out]
     assert f"execution-history {' '.join(command)}" in said.out
+
+
+def _kinds(root: type[ExecutionHistoryError]) -> list[type[ExecutionHistoryError]]:
+    return [root, *(kind for each in root.__subclasses__() for kind in _kinds(each))]
+
+
+@pytest.mark.parametrize("kind", _kinds(ExecutionHistoryError)[1:])
+def test_an_error_is_explained_in_chinese_and_keeps_its_own_words(kind: type[ExecutionHistoryError]) -> None:
+    """In English those words are enough."""
+    error = kind.__new__(kind, "own words")
+    assert "own words" in sentence_of(Speech("en"), error)
+    if kind not in (IllegalTransition, ExecutionExists):  # which no command raises
+        assert re.fullmatch(r"[^a-z]*.*（原文：own words）", sentence_of(Speech("zh"), error))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "nobody-at-all"], "没有执行“nobody-at-all”"), (["list", "--status", "done"], "筛选条件、搜索文字"),
+        (["search", "超时 -"], "筛选条件、搜索文字"), (["fetch", "7", "8"], "没有令牌：请设置 COZE_API_TOKEN"),
+        (["import", "none.jsonl"], "要导入的内容找不到"), (["list", "--store", "mysql://x"], "有一处设置不正确"),
+        (["resume", "run-1", "Paris"], "没有在等待回答（状态：成功）"), (["diff", "run-1"], "没有所要的执行"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_is_said_in_chinese(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    """For whoever reads Chinese; each is still one line."""
+    history.keep("run-1", execute_status="success")
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    err = call(*words, *(() if "--store" in words else ("--store", "history"))).err
+    assert (1, True) == (len(err.splitlines()), said in err)
+
+
+def test_a_damaged_database_names_the_command_that_helps(call: Call, history: History) -> None:
+    """After which the records are read back from the JSON files."""
+    history.keep("run-1")
+    (history.folder / "history.db").write_bytes(b"no database" * 1_000)
+    said = call("list", "--store", "history")
+    assert (4, True) == (said.code, "mkdir damaged && mv history.db* damaged/" in said.err)
+    (history.folder / "damaged").mkdir()
+    for file in history.folder.glob("history.db*"):
+        file.rename(history.folder / "damaged" / file.name)
+    assert "run-1" in call("list", "--store", "history").out
+
+
+def test_the_program_is_called_as_it_can_be_called(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By its name where the shell finds it by that, else by its path from here."""
+    program = tmp_path / ".venv" / "bin" / "execution-history"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(program)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "\n  .venv/bin/execution-history run" in call("list").err
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert "\n  execution-history run" in call("list").err
+
+
+def test_one_is_counted_as_one() -> None:
+    """Where a sentence has a form for it."""
+    say = Speech()
+    assert ("1 token", "2 tokens") == (say("run.tokens", count="1"), say("run.tokens", count="2"))
 
 
 def test_people_are_spoken_to_in_chinese(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,7 +244,7 @@ Example:
     "serve.stop": "Ctrl-C stops it.",
     "serve.stopped": "Stopped.",
     "serve.open": "Listening on {host}: whoever can reach this machine can read and delete these histories.",
-    "sandbox.use": "To use it: COZE_API_BASE={url} COZE_API_TOKEN={token} execution-history run {workflow_id}",
+    "sandbox.use": "To use it: COZE_API_BASE={url} COZE_API_TOKEN={token} {command}",
     "sandbox.head": "WHAT IT DOES",
     # delete and clear.
     "delete.done": "Deleted run '{execute_id}' of workflow '{workflow_id}'.",
@@ -284,7 +284,7 @@ Example:
     "error.machine": "The machine refused: {reason}.",
     "error.fault": "Something went wrong that should not have ({kind}). "
     "Add --debug to see where, and please report it.",
-    # What the library says is English already.
+    # The library's errors, in its own words.
     "fault.cursor": "{message}",
     "fault.query": "{message}",
     "fault.identifier": "{message}",
@@ -300,7 +300,8 @@ Example:
     "fault.store_full": "{message}",
     "fault.store_busy": "{message}",
     "fault.store_unwritable": "{message}",
-    "fault.store_damaged": "{message}",
+    "fault.store_damaged": "{message} To do so, stop what uses the folder and type there: "
+    "mkdir damaged && mv history.db* damaged/",
     "fault.store_too_new": "{message}",
     "fault.store": "{message}",
 }

@@ -222,7 +222,7 @@ def _announce_sandbox(session: Session, running: Sandbox) -> None:
         return
     say = session.say
     _say_addresses(session, [("serve.sandbox", running.base_url, say("serve.token", token=running.token))])
-    use = say("sandbox.use", url=running.base_url, token=running.token, workflow_id=TRIAL_WORKFLOW)
+    use = say("sandbox.use", url=running.base_url, token=running.token, command=session.command("run", TRIAL_WORKFLOW))
     session.output.remark(f"{use}\n")
     rows = [[Cell(say("head.workflow"), "dim"), Cell(say("sandbox.head"), "dim")]]
     rows += [[Cell(each.workflow_id), Cell(each.description)] for each in WORKFLOWS.values()]

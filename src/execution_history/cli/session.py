@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from execution_history.cli.exits import CommandFailed, ExitCode, code_of
+from execution_history.cli.faults import sentence_of
 from execution_history.cli.output import Output
 from execution_history.cli.speech import Speech
 from execution_history.errors import ExecutionHistoryError
 from execution_history.settings import Settings, load_settings
-from execution_history.wording import fault_name
 
 PROGRAM: Final = "execution-history"
 
@@ -99,7 +99,7 @@ class Session:
             case CommandFailed():
                 code, sentence = error.code, str(error)
             case ExecutionHistoryError():
-                code, sentence = code_of(error), self._translated(error)
+                code, sentence = code_of(error), sentence_of(self.say, error)
             case OSError():
                 self.output.forget_answers()
                 code, sentence = ExitCode.FAULT, self.say("error.machine", reason=error.strerror or str(error))
@@ -108,11 +108,6 @@ class Session:
         with suppress(OSError):
             self.output.remark(self.say("error.prefix") + sentence, style="red")
         return code
-
-    def _translated(self, error: ExecutionHistoryError) -> str:
-        """What went wrong in the user's language, with the library's own words."""
-        name = fault_name(error)
-        return str(error) if name is None else self.say(f"fault.{name}", message=str(error))
 
 
 def _callable_name() -> str:
