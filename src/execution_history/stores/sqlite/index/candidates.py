@@ -37,6 +37,13 @@ class Candidates:
         sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT ?)"  # noqa: S608
         return int(rows(index, sql, (self.match.expression, most))[0][0])
 
+    def few(self, index: apsw.Connection, most: int) -> tuple[int, ...] | None:
+        """All of them; ``None`` when there are more than *most*."""
+        table = self.match.table
+        sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? LIMIT ?"  # noqa: S608
+        found = rows(index, sql, (self.match.expression, most + 1))
+        return tuple(int(row[0]) for row in found) if len(found) <= most else None
+
     def among(self, index: apsw.Connection, seqs: Sequence[int]) -> set[int]:
         """Those of *seqs* that are candidates; reads the candidates between the least and the greatest."""
         if not seqs:

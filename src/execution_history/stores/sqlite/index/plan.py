@@ -12,6 +12,7 @@ from math import prod
 from typing import Final
 
 import apsw
+import orjson
 
 from execution_history.query import Sort
 from execution_history.stores.sqlite.index.candidates import Candidates
@@ -56,6 +57,7 @@ class Driver:
         equal: the columns of its beginning that have to be one of some values.
         tag: the tag, when it is the tags' order.
         text: what the rows are found by, when it is a text.
+        seqs: those rows, where they are few: intersecting the lists of a text again costs more than looking rows up.
         given: further conditions that the index answers by itself.
         is_ordered: whether its rows come in the order that is asked for.
     """
@@ -64,11 +66,14 @@ class Driver:
     equal: tuple[Among, ...] = ()
     tag: Tagged | None = None
     text: Candidates | None = None
+    seqs: tuple[int, ...] | None = None
     given: tuple[Condition, ...] = ()
     is_ordered: bool = True
 
     def source(self) -> str:
         """What stands behind FROM."""
+        if self.seqs is not None:
+            return "facets f NOT INDEXED"
         if self.text is not None:
             return f"{self.text.match.table} CROSS JOIN facets f ON f.seq = {self.text.match.table}.rowid"
         return _FROM_TAGS if self.tag is not None else f"facets f INDEXED BY {self.index}"
@@ -82,7 +87,10 @@ class Driver:
         own = [condition.fragment() for condition in self.given]
         if self.tag is not None:
             own.append(Fragment("t.tag = ?", (self.tag.tag,)))
-        if self.text is not None:
+        if self.seqs is not None:
+            listed = orjson.dumps(self.seqs).decode()
+            own.append(Fragment("f.seq IN (SELECT value FROM json_each(?))", (listed,)))
+        elif self.text is not None:
             own.append(self.text.fragment())
         for values in product(*(among.values for among in self.equal)):
             columns = [Fragment(f"f.{a.column} = ?", (v,)) for a, v in zip(self.equal, values, strict=True)]
@@ -114,8 +122,9 @@ def choose(
     best, fewest = _smallest(index, candidates, conditions)
     if text is not None:
         bound = _FEW_WITH_TEXT if best is None else fewest
-        if text.count(index, bound + 1) <= bound:
-            return text_driver(text)
+        seqs = text.few(index, bound)
+        if seqs is not None:
+            return Driver("text", text=text, seqs=seqs, is_ordered=False)
     return best or next(driver for driver in candidates if driver.is_ordered)
 
 

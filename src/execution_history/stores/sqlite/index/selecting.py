@@ -100,6 +100,8 @@ class Question:
         """How many rows there are, in steps, and whether that is all of them; documents are not looked at."""
         if self.text is None:
             return self.walk.count()
+        if self.driver.seqs is not None:
+            return self.walk.count() if self.conditions else iter([(len(self.driver.seqs), True)])
         if self.conditions:
             return self.walk.with_driver(text_driver(self.text)).count()
         counts = ((self.text.count(self.index, bound + 1), bound) for bound in _COUNTING_TEXT)

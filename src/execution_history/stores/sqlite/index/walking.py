@@ -104,7 +104,8 @@ class Walk:
         for segment in list(self._segments(None))[:1]:
             for walk in self._statements(segment, None):
                 for row in rows(self._index, f"EXPLAIN QUERY PLAN {walk.sql}", (*walk.values, 1, 0)):
-                    yield _sentence(str(row[3]))
+                    if not str(row[3]).startswith("LIST SUBQUERY"):
+                        yield _sentence(str(row[3]))
                 break
         if (walks := prod_of(self._driver)) > 1:
             yield f"The same is done for {walks} values, and the rows are put together in order."
