@@ -32,7 +32,6 @@ _MANY_WORDS: Final = 10_000
 _LONGEST_REMEMBERED: Final = 11
 _MOST_REMEMBERED: Final = 50_000
 _MOST_TOKENS: Final = 24
-_ENOUGH: Final = 6
 _PIECE: Final = 65_536
 _INSIDE: Final = 3
 _SPACE: Final = (32,)
@@ -169,16 +168,10 @@ def _condition(atom: Atom) -> str:
     begin = [f"^{text[:2]}"] if atom.begins else []
     if len(text) < _INSIDE:
         return _all(begin)
-    long = _all(begin + _some_of(_thinned(_long_parts(text), _INSIDE)))
+    long = _all(begin + _some_of(_long_parts(text)))
     if len(text) > _LONGEST_USUAL:
         return long
-    size = min(len(text), _LONGER)
-    return f"({_all(begin + _some_of(_thinned(_parts(text, size), size)))} OR {long})"
-
-
-def _thinned(parts: list[str], size: int) -> list[str]:
-    """Of many overlapping parts those that still leave no letter out: each more is one more long list to intersect."""
-    return parts if len(parts) <= _ENOUGH else [*parts[: -1 : size - 1], parts[-1]]
+    return f"({_all(begin + _some_of(_parts(text, min(len(text), _LONGER))))} OR {long})"
 
 
 def _some_of(tokens: list[str]) -> list[str]:

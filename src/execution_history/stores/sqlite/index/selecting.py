@@ -35,7 +35,8 @@ _SEARCHING_SECONDS: Final = 1.5
 _STEPS: Final = 2_000
 _AT_ONCE: Final = 50
 _MOST_AT_ONCE: Final = 10_000
-_COUNTED_BY_LOOKING: Final = 50
+_COUNTED_BY_LOOKING: Final = 100
+_COUNTING_BY_LOOKING_SECONDS: Final = 0.005
 _COUNTING_TEXT: Final = (10_000, 100_000)
 _FARTHEST: Final = 2**62
 _COUNTED: Final = frozenset({"workflow_ids", "statuses"})
@@ -135,20 +136,24 @@ class Question:
         kept = rows_of(self.index, statement("summary_of"), (row.seq,))
         return bytes(kept[0][0]) if kept and self.history.revision(row.seq) == row.revision else None
 
-    def search(self, after: Position | None, most: int, deadline: float) -> tuple[list[Found], Position | None]:
+    def search(
+        self, after: Position | None, least: int, most: int, deadline: float
+    ) -> tuple[list[Found], Position | None]:
         """At most *most* records behind *after* that have the text and fulfil the conditions on documents.
 
-        The second is the place where the search stopped because of its *deadline*; ``None`` when it did not.
+        Those beyond the *least* are only counted, and looked for as long as that takes next to no time. The second is
+        the place where the search stopped for its *deadline*, or for that; ``None`` when it did not.
         """
+        enough = time.monotonic() + _COUNTING_BY_LOOKING_SECONDS
         found: list[Found] = []
         for rows in self._portions(after):
             for each in self.records(self._with_text(rows)):
                 found.append(each)
                 if len(found) == most:
                     return found, None
-                if time.monotonic() > deadline:
+                if time.monotonic() > (deadline if len(found) < least else enough):
                     return found, each.row.position
-            if time.monotonic() > deadline:
+            if time.monotonic() > (deadline if len(found) < least else enough):
                 return found, rows[-1].position
         return found, None
 
@@ -237,7 +242,7 @@ def _searched(question: Question, query: RecordQuery, after: Position | None, re
     deadline = time.monotonic() + _SEARCHING_SECONDS
     # A few more are cheap, and make the total of what is rare exact.
     most = max(skip + query.size + 1, 0 if question.driver.text is None else _COUNTED_BY_LOOKING)
-    found, stopped = question.search(after, most, deadline)
+    found, stopped = question.search(after, skip + query.size + 1, most, deadline)
     page = found[skip : skip + query.size]
     end = page[-1].row.position if len(found) > skip + query.size else stopped
     total, is_exact = len(found), after is None and stopped is None and len(found) < most
