@@ -15,15 +15,21 @@ _DENSE: Final = 4
 """Of rows that stand this close together it is quicker to read all between them than to give a list of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidates:
     """The rows whose tokens a search needs.
 
     It is never asked whether one row is among them: that alone costs as much as to read a range of them.
+
+    Attributes:
+        search: what is searched for.
+        match: how its rows are asked for.
+        spread: among how many rows there is one of them, roughly, once :meth:`few` has found that they are many.
     """
 
     search: Search
     match: Match
+    spread: float = 1.0
 
     def fragment(self) -> Fragment:
         """The condition, for a statement that reads from the table."""
@@ -46,7 +52,10 @@ class Candidates:
         table = self.match.table
         sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? LIMIT ?"  # noqa: S608
         found = rows(index, sql, (self.match.expression, most + 1))
-        return tuple(int(row[0]) for row in found) if len(found) <= most else None
+        if len(found) <= most:
+            return tuple(int(row[0]) for row in found)
+        self.spread = max(1.0, int(found[-1][0]) / len(found))
+        return None
 
     def among(self, index: apsw.Connection, seqs: Sequence[int]) -> set[int]:
         """Those of *seqs* that are candidates; reads the candidates between the least and the greatest."""

@@ -34,6 +34,7 @@ _COUNTING_SECONDS: Final = 0.003
 _SEARCHING_SECONDS: Final = 1.5
 _STEPS: Final = 2_000
 _AT_ONCE: Final = 50
+_A_PAGE: Final = 60
 _MOST_AT_ONCE: Final = 10_000
 _COUNTED_BY_LOOKING: Final = 100
 _COUNTING_BY_LOOKING_SECONDS: Final = 0.005
@@ -165,6 +166,9 @@ class Question:
     def _portions(self, after: Position | None) -> Iterator[list[Row]]:
         """All rows behind *after*, some at a time; more and more where a text leaves few of them."""
         at_once = _AT_ONCE
+        if self.text is not None and self.driver.text is None:
+            # One look at about as many rows as a page takes is quicker than several at few.
+            at_once = min(max(at_once, int(_A_PAGE * self.text.spread)), _MOST_AT_ONCE)
         while rows := self.walk.rows(after, at_once):
             yield rows
             after = rows[-1].position
