@@ -54,6 +54,28 @@ async def _totals(store: SQLiteStore) -> tuple[int, int]:
     return found, (await store.statistics(StatisticsQuery())).totals.runs
 
 
+@pytest.mark.parametrize("replaced_by", ["nobody", "another store"])
+async def test_what_is_remembered_of_an_index_ends_with_it(tmp_path: Path, replaced_by: str) -> None:
+    """Another file numbers its texts anew: answers stay right when it is removed, or made anew by somebody else."""
+    async with _opened(tmp_path) as store, _opened(tmp_path) as other:
+        for name in ("wa", "wb", "wc", "wd"):
+            await _fill(store, 3, name)
+        for number in range(3):
+            await store.update("wa", f"e000{number}", change(9_000, "failed"))  # now they come last in the feed
+        assert (12, 12) == await _totals(store)
+        if replaced_by == "nobody":
+            for file in tmp_path.glob("index.db*"):
+                file.unlink()
+        else:
+            await other.rebuild_index()
+        await _fill(store, 2, "we")
+        for name, count in {"wa": 3, "wb": 3, "wc": 3, "wd": 3, "we": 2}.items():
+            wanted = RecordFilter(workflow_ids=(name,), created_from=0)
+            for each in (store, other):
+                assert count == (await each.select(RecordQuery(filter=wanted))).total
+        assert 14 == (await store.statistics(StatisticsQuery())).totals.runs
+
+
 async def test_a_folder_in_the_place_of_the_index_is_named(tmp_path: Path) -> None:
     """Whoever put it there can move it away; then everything works."""
     (tmp_path / "index.db").mkdir()

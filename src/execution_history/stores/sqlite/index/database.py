@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 import apsw
@@ -20,7 +21,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "3"
+_VERSION: Final = "4"
 _CACHE_KIB: Final = 16 * 1024
 _CHECKPOINT_PAGES: Final = 4_000  # rows land all over the indexes: a page is written less often
 _MOST_IDLE: Final = 4
@@ -162,7 +163,7 @@ class IndexDatabase:
             connection.execute(files(_PACKAGE).joinpath("schema.sql").read_text("utf-8"))
             for part in self._parts:
                 part.create_tables(connection)
-            connection.execute(statement("begin_state"), (self._version, self._store))
+            connection.execute(statement("begin_state"), (self._version, self._store, token_hex(16)))
             connection.execute("COMMIT")
         if [(self._version, self._store)] != [row[:2] for row in rows(connection, statement("state"))]:
             raise IndexUnfit("it belongs to another history.db or to another version")

@@ -45,6 +45,7 @@ class Indexer:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
+        self._file = ""
         self._texts: dict[str, int] = {}
         self._prepared: dict[int, list[str]] = {}
 
@@ -64,7 +65,10 @@ class Indexer:
         """
         index.execute("BEGIN IMMEDIATE")
         try:
-            since = int(rows(index, statement("state"))[0][2])
+            _, _, since, file = rows(index, statement("state"))[0]
+            if file != self._file:
+                self.forget()  # somebody has replaced the file, and numbers its texts anew
+                self._file = str(file)
             with history.frozen():
                 newest = history.newest()
                 reached = since if since >= newest else self._take(index, history, since, newest)

@@ -2,11 +2,11 @@
 
 -- name: state
 -- What this index is, what it follows, and up to which revision.
-SELECT version, store, revision FROM state;
+SELECT version, store, revision, file FROM state;
 
 -- name: begin_state
 -- An index that follows a store and has nothing yet.
-INSERT INTO state VALUES (1, ?, ?, 0);
+INSERT INTO state VALUES (1, ?, ?, 0, ?);
 
 -- name: save_revision
 -- Up to where the change feed is in the index.

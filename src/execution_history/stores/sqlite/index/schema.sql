@@ -1,11 +1,12 @@
 -- The index over a history: one row a record, made from the change feed, to be thrown away and made anew at any time.
 
--- One row: what this index follows (the identity of a history.db), and up to which revision.
+-- One row: what this index follows (the identity of a history.db), up to which revision, and which file this is.
 CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     version TEXT NOT NULL,
     store TEXT NOT NULL,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL,
+    file TEXT NOT NULL
 ) STRICT;
 
 -- Texts that many records share, by number.
