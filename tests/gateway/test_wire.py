@@ -130,6 +130,32 @@ async def test_of_two_lengths_the_one_that_counts_goes_on(tmp_path: Path, path: 
         assert [body] == [sent for _, sent in upstream.asked]
 
 
+@pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/bots"])
+async def test_an_answer_that_is_no_http_is_an_envelope_or_whole(tmp_path: Path, path: str) -> None:
+    """A status beyond all statuses is the upstream's fault; beside chunks its length means nothing."""
+    answers = [
+        b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            b'a\r\n{"code":0}\r\n0\r\n\r\n'
+        ),
+    ]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers.pop(0))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway:
+            odd = await gateway.client.post(path, json=_RUN)
+            assert (200, 5000) == (odd.status_code, odd.json()["code"])
+            whole = await gateway.client.post(path, json=_RUN)
+            assert b'{"code":0}' == whole.content
+
+
 async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -> None:
     """Nothing is held back: the upstream waits for the caller to have seen what it sent."""
     seen = asyncio.Event()

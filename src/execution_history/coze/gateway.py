@@ -49,6 +49,7 @@ _OF_THE_CONNECTION: Final = frozenset(
     }
 )
 _NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
+_STATUSES: Final = range(100, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
 
 _BAD_REQUEST: Final = 4000
@@ -200,10 +201,15 @@ class _Answer:
         """Send an answer on as it comes; one that breaks off breaks off here too."""
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
         try:
-            await self._begin(response.status_code, _passed_on(response.headers.raw, frozenset()))
+            if response.status_code not in _STATUSES:
+                raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
+            headers = response.headers.raw
+            await self._begin(response.status_code, _passed_on(headers, _without_length(headers)))
             async for chunk in response.stream:
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:
+            if not self._has_begun:
+                raise
             # The server closes a connection whose answer is not whole: the caller sees what we saw.
             return
         finally:
