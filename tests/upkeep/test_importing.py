@@ -257,6 +257,18 @@ async def test_what_is_not_as_we_write_it_is_mended(store: HistoryStore, tmp_pat
     )  # fmt: skip
 
 
+async def test_records_without_times_come_in_once(store: HistoryStore, tmp_path: Path) -> None:
+    """They get the time of their file: with that of the import each would be newer than the one before."""
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(
+        b'{"workflow_id": "w", "execute_id": "a"}\n{"workflow_id": "w", "execute_id": "b", "create_time": "x"}\n'
+    )
+    first, second = [await import_history(store, [path], clock=lambda time=time: time) for time in (1, 2)]  # type: ignore[misc]
+    assert (2, 0, 2) == (first.added, second.taken, second.skipped)
+    (body,) = await store.find("a")
+    assert path.stat().st_mtime_ns // 1_000_000 == orjson.loads(body)["create_time"]
+
+
 async def test_a_key_that_comes_twice_and_goes_too_deep_ends_nothing(store: HistoryStore, tmp_path: Path) -> None:
     """Its line is mended as any other, and those behind it come in."""
     first, twice, last = (document(execute_id).body for execute_id in ("first", "twice", "last"))

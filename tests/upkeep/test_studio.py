@@ -536,3 +536,14 @@ def test_a_row_with_nothing_in_it_is_still_a_record() -> None:
     assert ("interrupted", None, ["node"]) == (
         found["execute_status"], found["execute_id"], list(found["node_execute_status"]),
     )  # fmt: skip
+
+
+async def test_times_that_are_none_are_left_out(store: HistoryStore, tmp_path: Path) -> None:
+    """A node's and a run's beyond all years: the rest of the rows comes in, and comes in once."""
+    runs, nodes = tmp_path / "runs.csv", tmp_path / "nodes.csv"
+    runs.write_text("id,workflow_id,created_at,status\n1,71,99999999999999999999,2\n2,71,1700000000000,2\n")
+    nodes.write_text(f"id,execute_id,node_id,node_name,created_at,status\n1,2,5,a,{2**63},3\n")
+    first, second = [await import_studio(store, runs, nodes) for _ in range(2)]
+    assert (2, 0, 2) == (first.added, second.taken, second.skipped)
+    (body,) = await store.find("2")
+    assert 0 == orjson.loads(body)["node_execute_status"]["a"]["start_time"]

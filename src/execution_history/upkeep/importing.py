@@ -162,9 +162,14 @@ class _Reading:
     def _all(self, clock: Callable[[], int]) -> Any:  # noqa: ANN401 - a generator of items
         for source in self._sources:
             try:
-                yield from source.items(clock)
+                yield from source.items(_time_of(source, clock))
             except OSError as error:
                 raise ImportFailed(f"{source.name!r} cannot be read on: {error.strerror or error}.") from error
+
+
+def _time_of(source: Source, clock: Callable[[], int]) -> Callable[[], int]:
+    written = source.written
+    return clock if written is None else lambda: written
 
 
 def _sum(totals: Iterator[int | None]) -> int | None:

@@ -45,12 +45,15 @@ class Source(ABC):
         name: what it is called in reports.
         total: its size in bytes, ``None`` when nobody knows.
         size: how many bytes of it have been read.
+        written: when it was written (milliseconds), ``None`` when nobody knows. Records that do not say their times get
+            this one: the time of the import would make a newer version of them each time.
     """
 
     def __init__(self, name: str, total: int | None) -> None:
         self.name = name
         self.total = total
         self.size = 0
+        self.written: int | None = None
 
     @abstractmethod
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
@@ -257,7 +260,22 @@ def _in_folder(path: Path) -> list[Source]:
     return [_file(each) for each in found]
 
 
+def modified(path: Path) -> int:
+    """When a file was last written, in milliseconds.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return path.stat().st_mtime_ns // 1_000_000
+
+
 def _file(path: Path) -> Source:
+    source = _source_of(path)
+    source.written = modified(path)
+    return source
+
+
+def _source_of(path: Path) -> Source:
     with path.open("rb") as stream:
         start = stream.read(_LOOKED_AT)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -32,6 +32,7 @@ NODE_COLUMNS: Final = frozenset({"id", "execute_id", "node_id", "node_name", "cr
 MOST_NODES: Final = 2_000
 """So many nodes of a run are kept; how many there were beside them stands in ``metadata.imported_from``."""
 
+_LAST_TIME: Final = 253_402_300_799_999
 _STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
 _OPEN: Final = frozenset({"running", "interrupted"})
 _RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
@@ -53,13 +54,13 @@ def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> di
         nodes: the rows of its nodes, at most :data:`MOST_NODES`.
         left_out: how many more there were.
     """
-    created, status = number(row.get("created_at")), number(row.get("status"))
+    created, status = milliseconds(row.get("created_at")), number(row.get("status"))
     shown = _STATUSES.get(status or 0, "interrupted")
-    duration = number(row.get("duration")) or 0
+    duration = milliseconds(row.get("duration")) or 0
     record: dict[str, Any] = {
         "execute_id": identifier(row.get("id")),
         "create_time": created,
-        "update_time": number(row.get("updated_at")) or (None if created is None else created + duration),
+        "update_time": milliseconds(row.get("updated_at")) or (None if created is None else created + duration),
         "execute_status": shown,
         "error_code": _error_code(row.get("error_code")),
         "error_message": _text(row.get("fail_reason")),
@@ -114,7 +115,7 @@ def _timeline(nodes: Sequence[Row]) -> dict[str, Any] | None:
 
 
 def _node(title: str, node: Row) -> dict[str, Any]:
-    began = number(node.get("created_at")) or 0
+    began = milliseconds(node.get("created_at")) or 0
     inner, status = _text(node.get("parent_node_id")), number(node.get("status"))
     known = {
         "status": _NODE_STATUSES.get(status or 0),
@@ -135,7 +136,7 @@ def _node(title: str, node: Row) -> dict[str, Any]:
         "node_execute_uuid": identifier(node.get("id")),
         "is_finish": status in _NODE_ENDED,
         "start_time": began,
-        "update_time": number(node.get("updated_at")) or began + (number(node.get("duration")) or 0),
+        "update_time": milliseconds(node.get("updated_at")) or began + (milliseconds(node.get("duration")) or 0),
         "content": _text(node.get("output")) or "",
         "packets": [],
         "packet_count": None,
@@ -166,6 +167,12 @@ def number(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:  # noqa: PLR2004 - 64 bits
         return int(value)
     return None
+
+
+def milliseconds(value: object) -> int | None:
+    """A time or a duration; ``None`` for what is beyond the year 9999 and so no time."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= _LAST_TIME else None
 
 
 def identifier(value: object) -> str | None:

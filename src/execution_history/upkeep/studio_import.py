@@ -17,13 +17,14 @@ from execution_history.upkeep.dumps import Dump
 from execution_history.upkeep.importing import ImportReport, merge_sources
 from execution_history.upkeep.items import Item, record_of
 from execution_history.upkeep.progress import Tell, no_progress
-from execution_history.upkeep.sources import Source
+from execution_history.upkeep.sources import Source, modified
 from execution_history.upkeep.studio import (
     EXECUTION_COLUMNS,
     MOST_NODES,
     NODE_COLUMNS,
     fault_of_execution,
     identifier,
+    milliseconds,
     number,
     record_of_execution,
 )
@@ -71,6 +72,7 @@ class StudioSource(Source):
     def __init__(self, executions: Dump, nodes: Dump | None) -> None:
         super().__init__(str(executions.path), executions.total + (0 if nodes is None else nodes.total))
         self._executions = executions
+        self.written = modified(executions.path)
         self._nodes = nodes
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
@@ -98,7 +100,7 @@ class StudioSource(Source):
             for row in group:
                 run = identifier(row.values.get("execute_id"))
                 if row.fault is None and run is not None:
-                    began, order = number(row.values.get("created_at")) or 0, number(row.values.get("id")) or 0
+                    began, order = milliseconds(row.values.get("created_at")) or 0, number(row.values.get("id")) or 0
                     values.append((run, began, str(order).zfill(20), encode(row.values)))
                 else:
                     reason = row.fault or "Its execute_id is not a whole number above 0."
