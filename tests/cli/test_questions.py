@@ -218,7 +218,7 @@ def test_a_truncated_file_gives_up_what_is_whole(call: Call, filled: History, tm
     whole = (tmp_path / "runs.jsonl").read_bytes()
     (tmp_path / "cut.jsonl").write_bytes(whole[:-20])
     said = call("import", "cut.jsonl", "--store", "new")
-    assert 0 == said.code
+    assert 1 == said.code
     assert "2 added, 0 replaced, 0 there already, 1 refused" in said.out
     assert "line 3" in said.out
 

@@ -93,6 +93,7 @@ async def test_a_run_is_recorded_with_its_proof(
         "output_data": record["output"],
         "error_message": record["error_message"],
         "conversation_id": "c1",
+        **({"interrupt": record["metadata"]["interrupt"]} if status == "interrupted" else {}),
     }
     assert (status == "failed") == bool(record["error_message"])
     assert "巴黎" == record["input_parameters"]["city"]

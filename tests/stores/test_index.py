@@ -69,11 +69,12 @@ async def test_what_is_remembered_of_an_index_ends_with_it(tmp_path: Path, repla
         else:
             await other.rebuild_index()
         await _fill(store, 2, "we")
-        for name, count in {"wa": 3, "wb": 3, "wc": 3, "wd": 3, "we": 2}.items():
+        await store.create(document("more", "wb", 5_000))
+        for name, count in {"wa": 3, "wb": 4, "wc": 3, "wd": 3, "we": 2}.items():
             wanted = RecordFilter(workflow_ids=(name,), created_from=0)
             for each in (store, other):
                 assert count == (await each.select(RecordQuery(filter=wanted))).total
-        assert 14 == (await store.statistics(StatisticsQuery())).totals.runs
+        assert 15 == (await store.statistics(StatisticsQuery())).totals.runs
 
 
 async def test_a_folder_in_the_place_of_the_index_is_named(tmp_path: Path) -> None:

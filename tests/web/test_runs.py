@@ -76,6 +76,8 @@ async def test_a_run_is_answered_as_json(web: Served) -> None:
     assert (True, "success", None, "c") == (
         answer["success"], answer["status"], answer["error_message"], answer["conversation_id"],
     )  # fmt: skip
+    asking = (await web.client.post("/coze/workflows/7000000000000000005/run", json={})).json()
+    assert ("interrupted", True) == (asking["status"], "event_id" in asking["interrupt"])
     failed = await web.client.post(f"/coze/workflows/{_REJECTED}/run", json={})
     assert (200, False, "failed") == (failed.status_code, failed.json()["success"], failed.json()["status"])
 

@@ -126,6 +126,7 @@ JSON Lines（.jsonl）逐字节保存每条记录；JSON 就是数据库旁边�
     "stats.new": "新：",
     "head.when": "时间",
     "head.failed": "失败",
+    "head.open": "未结束",
     "head.success_rate": "成功率",
     "head.p50": "P50",
     "head.p95": "P95",

@@ -27,8 +27,8 @@ _FORMATS: Final[dict[BucketSize, str]] = {
     "week": "%Y-%m-%d",
     "month": "%Y-%m",
 }
-_NAMES: Final = ("when", "runs", "failed", "success_rate", "p50", "p95", "p99", "tokens")
-_DISPENSABLE: Final = ("p99", "tokens", "p50", "p95")
+_NAMES: Final = ("when", "runs", "failed", "open", "success_rate", "p50", "p95", "p99", "tokens")
+_DISPENSABLE: Final = ("p99", "tokens", "p50", "open", "p95")
 _MOST_FAILURES: Final = 10
 _MOST_CODES: Final = 10
 _LEAST_TITLE: Final = 24
@@ -104,8 +104,9 @@ def _row(name: str, figures: Figures) -> dict[str, Cell]:
     rate = "" if figures.success_rate is None else f"{100 * figures.success_rate:.1f} %"
     times = ["" if each is None else duration(each) for each in (figures.p50, figures.p95, figures.p99)]
     failed = Cell(grouped(figures.counts["failed"] or None), "red" if figures.counts["failed"] else "", right=True)
+    unfinished = Cell(grouped(figures.counts["running"] + figures.counts["interrupted"] or None), right=True)
     others = [Cell(text, right=True) for text in (rate, *times, grouped(figures.tokens or None))]
-    cells = [Cell(name), Cell(grouped(figures.runs), right=True), failed, *others]
+    cells = [Cell(name), Cell(grouped(figures.runs), right=True), failed, unfinished, *others]
     return dict(zip(_NAMES, cells, strict=True))
 
 

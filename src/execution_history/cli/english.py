@@ -19,9 +19,9 @@ Examples:
 \b
 Exit codes:
   0    all is well; of run: the workflow succeeded
-  1    the workflow failed
+  1    the workflow failed, or nobody can say how it ended; import refused something
   2    the call, a setting or an account is wrong, or an address is taken
-  3    the workflow was interrupted: it asks something, or broke off
+  3    the workflow was interrupted: it asks something, or whoever recorded it is gone
   4    the store cannot be used
   5    what was named is not there: a run, or the workflow of clear (a question that finds nothing ends with 0)
   70   a fault of this program or of the machine

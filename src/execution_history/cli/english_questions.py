@@ -129,6 +129,7 @@ Examples:
     "stats.new": "new: ",
     "head.when": "WHEN",
     "head.failed": "FAILED",
+    "head.open": "OPEN",
     "head.success_rate": "SUCCESS",
     "head.p50": "P50",
     "head.p95": "P95",

@@ -10,6 +10,7 @@ class ExitCode(IntEnum):
 
     SUCCESS = 0
     WORKFLOW_FAILED = 1
+    SOME_REFUSED = 1
     WRONG_CALL = 2
     INTERRUPTED = 3
     STORE_TROUBLE = 4

@@ -116,7 +116,7 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
         session.output.document(report.to_json())
     else:
         _show(session, report, place_of(settings.store))
-    return ExitCode.SUCCESS
+    return ExitCode.SOME_REFUSED if report.refused_count else ExitCode.SUCCESS
 
 
 def _show(session: Session, report: ImportReport, place: str) -> None:

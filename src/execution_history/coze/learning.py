@@ -30,19 +30,21 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int) -> Recor
         status=outcome.status,
         metadata=_metadata(outcome, history)
         | {"transition": {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}}
-        | _end(record, history),
+        | _end(record, history, now),
         only_from=frozenset({current}),
         fields=_fields(outcome, history, record["node_execute_status"]),
         cleared=("error_code", "error_message"),
     )
 
 
-def _end(record: Mapping[str, Any], history: RunHistory) -> dict[str, object]:
+def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, object]:
     """When the run ended, where the upstream says so: we hear of it later."""
     if history.update_time is None or history.outcome.status not in _ENDED:
         return {}
-    # The upstream counts whole seconds: a short run must not end before it began.
-    return {ENDED_KEY: max(record["create_time"], history.update_time)}
+    # The upstream tells the second in which it ended: its middle is nearest to the truth. None ends before it began.
+    is_whole = history.update_time % 1_000 == 0
+    ended = min(now, history.update_time + 500) if is_whole else history.update_time
+    return {ENDED_KEY: max(record["create_time"], ended)}
 
 
 def document_of(

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import httpx
 
@@ -19,13 +19,17 @@ _STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "fa
 
 
 class WorkflowResult(TypedDict):
-    """What became of a run: its record's id, its status, its output, and a sentence when it failed."""
+    """What became of a run: its record's id, its status, its output, and a sentence when it failed.
+
+    ``interrupt`` is there when the run asks something, as in the record's ``metadata``.
+    """
 
     execution_id: str
     status: str
     output_data: Any
     error_message: str | None
     conversation_id: str | None
+    interrupt: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,16 @@ class PreparedRun:
                 async for _ in response.aiter_raw():
                     pass
         outcome = self._outcome()
-        return WorkflowResult(
+        result = WorkflowResult(
             execution_id=self.execute_id,
             status=outcome.status,
             output_data=outcome.output,
             error_message=outcome.error_message,
             conversation_id=self.call.conversation_id,
         )
+        if outcome.interrupt:
+            result["interrupt"] = dict(outcome.interrupt)
+        return result
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """Send it and give its events as frames; leaving early does not stop the recording."""

@@ -151,6 +151,7 @@ class RunAnswer(BaseModel):
     output_data: Any
     error_message: str | None
     conversation_id: str | None
+    interrupt: dict[str, Any] | None = Field(None, description="What the run asks; not there when it asks nothing.")
 
 
 class DoneAnswer(BaseModel):
