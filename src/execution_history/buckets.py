@@ -11,6 +11,8 @@ from execution_history.query import BucketSize
 MOST_BUCKETS: Final = 5_000
 
 _HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
+_DAYS: Final[tuple[tuple[BucketSize, int], ...]] = (("day", 1), ("week", 7))
 _DECEMBER: Final = 12
 _LAST_YEAR: Final = 9_998
 
@@ -29,14 +31,18 @@ def zone_of(name: str) -> ZoneInfo:
         raise InvalidQuery(f"There is no time zone {str(name)[:80]!r}: {hint}.") from None
 
 
-def bucket_edges(first: int, last: int, size: BucketSize, zone: ZoneInfo) -> list[int]:
+def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo) -> list[int]:
     """The starts (ms) of the buckets from the one with *first* to the one with *last*, and the end of that one.
+
+    Without a *size* they are days, or weeks or months where days, or weeks, would be too many.
 
     Raises:
         InvalidQuery: they would be more than 5 000, or in the year 9999.
     """
     if datetime.fromtimestamp(last / 1000, UTC).year > _LAST_YEAR:
         raise InvalidQuery("The statistics end before the year 9999: give an earlier end of the time range.")
+    if size is None:
+        size = next((name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1), "month")
     edges = [_start(first, size, zone)]
     while edges[-1] <= last:
         if len(edges) > MOST_BUCKETS:
@@ -46,6 +52,14 @@ def bucket_edges(first: int, last: int, size: BucketSize, zone: ZoneInfo) -> lis
             )
         edges.append(_next(edges[-1], size, zone))
     return edges
+
+
+def bucket_size(start: int, end: int) -> BucketSize:
+    """What the bucket from *start* to *end* (ms) is; clocks may have been changed in it."""
+    length = end - start
+    if length <= 2 * _HOUR:
+        return "hour"
+    return next((name for name, days in _DAYS if length <= days * _DAY + 2 * _HOUR), "month")
 
 
 def bucket_number(edges: list[int], time: int) -> int:

@@ -177,18 +177,19 @@ class StatisticsQuery:
 
     Attributes:
         filter: which records.
-        bucket: the length of a time bucket; weeks begin on Monday.
+        bucket: the length of a time bucket; weeks begin on Monday. ``None``: a day, or a week or a month where days,
+            or weeks, would be too many.
         zone: the time zone whose hours, days, weeks and months are meant (an IANA name).
         new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: none is.
     """
 
     filter: RecordFilter = field(default_factory=RecordFilter)
-    bucket: BucketSize = "day"
+    bucket: BucketSize | None = None
     zone: str = "UTC"
     new_since: int | None = None
 
     def __post_init__(self) -> None:
-        if self.bucket not in BUCKETS:
+        if self.bucket is not None and self.bucket not in BUCKETS:
             raise InvalidQuery(f"{str(self.bucket)[:80]!r} is not a bucket; there are {', '.join(BUCKETS)}.")
         _check("new_since", self.new_since)
 

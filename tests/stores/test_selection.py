@@ -189,6 +189,16 @@ async def test_a_summary_has_no_documents(store: HistoryStore) -> None:
     assert 120 == len(summary["input_line"])
 
 
+async def test_days_become_weeks_or_months_where_they_are_too_many(store: HistoryStore) -> None:
+    """One run with a time of long ago does not take the statistics away from who has not asked for days."""
+    await store.merge([document("now", now=BASE), document("lately", now=BASE - 20 * 24 * HOUR)])
+    assert 21 == len((await store.statistics(StatisticsQuery())).buckets)
+    await store.create(document("old", now=1))
+    assert 2_900 < len((await store.statistics(StatisticsQuery())).buckets) < 3_000
+    with pytest.raises(InvalidQuery, match="larger bucket"):
+        await store.statistics(StatisticsQuery(bucket="day"))
+
+
 async def test_the_summary_of_a_large_record_is_of_its_newest_version(store: HistoryStore) -> None:
     """Also before and after the index has taken a change in, and when a small version follows a large one."""
     large = [{"part": number} for number in range(10_000)]

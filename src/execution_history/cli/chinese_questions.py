@@ -98,7 +98,7 @@ JSON Lines（.jsonl）逐字节保存每条记录；JSON 就是数据库旁边�
     "option.explain": "说明是怎样找到的。",
     "option.best": "最新的一百个结果中最相符的在前，而不是最新的在前。",
     "option.since_revision": "从这个修订号之后开始；0 会说出已有的全部。",
-    "option.by": "一行的时间长度。",
+    "option.by": "一行的时间长度；默认是一天，天数太多时更长。",
     "option.zone": "各行的时区，例如 Asia/Shanghai；默认是本机时区。",
     "option.new_since": "在此之前没有出现过的失败算作新的。",
     "option.remove": "要去掉的标签；可重复。",

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from execution_history.buckets import zone_of
+from execution_history.buckets import bucket_size, zone_of
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, read_filters
 from execution_history.cli.histories import open_history
@@ -40,7 +40,7 @@ class StatsRequest:
 
     workflow_id: str | None
     filters: Filters
-    bucket: BucketSize
+    bucket: BucketSize | None
     zone: str | None
     new_since: str | None
 
@@ -65,7 +65,7 @@ async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
     if found.totals.runs == 0:
         session.output.remark(session.say("found.nothing", store=place))
     else:
-        _show_buckets(session, found, request.bucket, zone)
+        _show_buckets(session, found, zone)
         _show_codes(session, found)
         _show_failures(session, found.failures, zone)
         session.output.remark(session.say("stats.zone", zone=zone.key), style="dim")
@@ -83,11 +83,14 @@ def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
     return {"zone": zone.key, **content, **reach}
 
 
-def _show_buckets(session: Session, found: Statistics, bucket: BucketSize, zone: ZoneInfo) -> None:
+def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
     """A row for each length of time and one for all; on a narrow terminal what is least needed is left out."""
     say, width = session.say, session.output.width
     rows = [{name: Cell(say(f"head.{name}"), "dim", right=name != "when") for name in _NAMES}]
-    rows += [_row(f"{_moment(each.start, zone):{_FORMATS[bucket]}}", each.figures) for each in found.buckets]
+    rows += [
+        _row(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}", each.figures)
+        for each in found.buckets
+    ]
     total = _row(say("stats.total"), found.totals)
     rows.append({name: Cell(cell.text, "bold", right=cell.right) for name, cell in total.items()})
     names = list(_NAMES)

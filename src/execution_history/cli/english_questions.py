@@ -101,7 +101,7 @@ Examples:
     "option.explain": "Say how the runs are found.",
     "option.best": "The best of the hundred newest hits first, instead of the newest.",
     "option.since_revision": "Begin behind this revision; 0 tells everything that is there.",
-    "option.by": "The length of a row of time.",
+    "option.by": "The length of a row of time; a day when not given, or more where days are too many.",
     "option.zone": "The time zone of the rows, such as Asia/Shanghai; this machine's by default.",
     "option.new_since": "A failure is new that was not seen before then.",
     "option.remove": "A tag to take away; repeatable.",

@@ -94,7 +94,7 @@ def _follow(
 def _stats(
     context: typer.Context,
     workflow_id: WorkflowArgument = None,
-    by: Annotated[BucketName, typer.Option("--by", help="option.by")] = "day",
+    by: Annotated[BucketName | None, typer.Option("--by", help="option.by")] = None,
     zone: Annotated[str | None, typer.Option(metavar="ZONE", help="option.zone")] = None,
     new_since: Annotated[str | None, typer.Option(metavar="TIME", help="option.new_since")] = "1d",
     store: StoreOption = None,

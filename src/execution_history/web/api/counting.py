@@ -20,7 +20,10 @@ from execution_history.web.api.schemas import FINDING_HISTORY, WorkflowId
 
 _OTHERS: Final = frozenset({"bucket", "zone", "new_since", "account_id"})
 
-Bucket = Annotated[str, Query(description=f"The length of a time bucket: {', '.join(BUCKETS)}.")]
+Bucket = Annotated[
+    str | None,
+    Query(description=f"The length of a time bucket: {', '.join(BUCKETS)}; a day, or more where days are too many."),
+]
 Zone = Annotated[str, Query(description="The time zone of buckets, and of times without one, such as Asia/Shanghai.")]
 NewSince = Annotated[str | None, Query(description="A failure first seen since then is new: 1d ago, or a time.")]
 
@@ -37,7 +40,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
         openapi_extra=documented(),
     )
     async def get_statistics(
-        request: Request, bucket: Bucket = "day", zone: Zone = "UTC", new_since: NewSince = None
+        request: Request, bucket: Bucket = None, zone: Zone = "UTC", new_since: NewSince = None
     ) -> Response:
         """Runs, success rate, durations, tokens, error codes, and failures that are alike, of all that filters mean."""
         del bucket, zone, new_since
@@ -54,7 +57,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def get_workflow_statistics(
         request: Request,
         workflow_id: WorkflowId,
-        bucket: Bucket = "day",
+        bucket: Bucket = None,
         zone: Zone = "UTC",
         new_since: NewSince = None,
     ) -> Response:
@@ -78,14 +81,14 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
     return answer(statistics_content(await service.statistics(query)))
 
 
-def bucket_of(value: str | None) -> BucketSize:
-    """The length of a bucket that is meant; a day where nothing is said.
+def bucket_of(value: str | None) -> BucketSize | None:
+    """The length of a bucket that is meant; ``None`` where nothing is said.
 
     Raises:
         InvalidQuery: there is no such bucket.
     """
     found = next((each for each in BUCKETS if each == value), None)
-    return StatisticsQuery(bucket=found or value or "day").bucket  # type: ignore[arg-type] # it says what is wrong
+    return StatisticsQuery(bucket=found or value).bucket  # type: ignore[arg-type] # it says what is wrong
 
 
 def statistics_content(statistics: Statistics) -> dict[str, object]:
