@@ -41,8 +41,7 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
     """
     if datetime.fromtimestamp(last / 1000, UTC).year > _LAST_YEAR:
         raise InvalidQuery("The statistics end before the year 9999: give an earlier end of the time range.")
-    if size is None:
-        size = next((name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1), "month")
+    size = _fitting(first, last) if size is None else size
     edges = [_start(first, size, zone)]
     while edges[-1] <= last:
         if len(edges) > MOST_BUCKETS:
@@ -60,6 +59,12 @@ def bucket_size(start: int, end: int) -> BucketSize:
     if length <= 2 * _HOUR:
         return "hour"
     return next((name for name, days in _DAYS if length <= days * _DAY + 2 * _HOUR), "month")
+
+
+def _fitting(first: int, last: int) -> BucketSize:
+    """The shortest of days, weeks and months that are not too many."""
+    fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1]
+    return fitting[0] if fitting else "month"
 
 
 def bucket_number(edges: list[int], time: int) -> int:
