@@ -64,6 +64,7 @@ class Exchange:
         self._caller_left = False
         self._reading = AnswerReading(call, 0)
         self._held = b""
+        self._answer: httpx.Response | None = None
 
     async def response(self, task: "asyncio.Task[None]", drain_limit: float) -> httpx.Response:
         """The upstream's answer, its body read through the buffer."""
@@ -103,7 +104,10 @@ class Exchange:
             _log.exception("Recording a run failed")
             ending = error
             outcome = self._reading.cut(STOPPED, self._clock())
-        await self._close(outcome)
+        try:
+            await self._close(outcome)
+        finally:
+            await self._release()
         if not self._head.done():
             self._head.set_exception(ending or httpx.ReadError("The upstream gave no answer.", request=self._request))
             self._head.exception()
@@ -111,26 +115,29 @@ class Exchange:
         await self._hand_on(ending)
 
     async def _read(self) -> Outcome:
-        response = await self._inner.handle_async_request(self._request)
+        response = self._answer = await self._inner.handle_async_request(self._request)
         self._reading.begin(response.status_code, response.headers)
         if self._reading.stream is not None:
             self._recording.follow(self._reading.progress)
         if not self._head.done():
             self._head.set_result(response)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
-        try:
-            async for chunk in response.stream:
-                self._reading.take(chunk, self._clock())
-                going = chunk
-                if self._reading.stream is None:
-                    # The end of a whole answer comes after its record: who has read it finds the record closed.
-                    going, self._held = self._held, chunk
-                else:
-                    self._recording.touched()
-                await self._hand_on(going)
-        finally:
-            await response.aclose()
+        async for chunk in response.stream:
+            self._reading.take(chunk, self._clock())
+            going = chunk
+            if self._reading.stream is None:
+                # The end of a whole answer comes after its record: who has read it finds the record closed.
+                going, self._held = self._held, chunk
+            else:
+                self._recording.touched()
+            await self._hand_on(going)
         return self._reading.end(self._clock())
+
+    async def _release(self) -> None:
+        """Give the connection back. Every idle one is looked at for each request: the record is closed before that."""
+        if self._answer is not None:
+            with contextlib.suppress(httpx.TransportError):
+                await self._answer.aclose()
 
     async def _close(self, outcome: Outcome) -> None:
         outcome = self._finish(self._recording, outcome)
