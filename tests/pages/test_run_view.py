@@ -68,6 +68,17 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
             },
             "Running for 10.0 s, now in Poet",
         ),
+        (
+            {
+                "execute_status": "running",
+                "create_time": 9_990_000,
+                "node_execute_status": {
+                    "Tool": {**node(9_990_000, 9_990_005), "error_message": "caught"},
+                    "Poet": node(9_990_006, 9_990_010, is_finish=False),
+                },
+            },
+            "Running for 10.0 s, now in Poet",
+        ),
     ],
 )
 def test_every_status_has_its_sentence(fields: dict[str, Any], sentence: str) -> None:

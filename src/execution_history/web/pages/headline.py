@@ -6,7 +6,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from execution_history.web.pages.speech import Speech, isolated
-from execution_history.web.pages.waterfall import name_of_failing_node
+from execution_history.web.pages.waterfall import name_of_node
 from execution_history.wording import duration, error_text, one_line, question_text
 
 _LONGEST_NAME: Final = 60
@@ -61,7 +61,7 @@ def _node(record: dict[str, Any]) -> str | None:
     if status == "interrupted":
         title = interrupt_of(record).get("node_title")
         return title if isinstance(title, str) and title else None
-    return name_of_failing_node(nodes) if status in {"failed", "running"} else None
+    return name_of_node(nodes, status) if status in {"failed", "running"} else None
 
 
 def proof_of(say: Speech, record: dict[str, Any]) -> str:

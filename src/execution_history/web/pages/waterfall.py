@@ -136,21 +136,22 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     return Waterfall(tuple(rows), _labels(length), len(known) - len(shown), length)
 
 
-def name_of_failing_node(nodes: object) -> str | None:
-    """The node in which a run failed, as far as its timeline says so: see :func:`failing_node`."""
+def name_of_node(nodes: object, status: str) -> str | None:
+    """The node in which a run with this *status* failed, else is now, as far as its timeline says so."""
     read = [_facts(name, facts, 0) for name, facts in nodes.items()] if isinstance(nodes, dict) else []
-    found = failing_node([facts for facts in read if facts is not None])
+    known = [facts for facts in read if facts is not None]
+    found = failing_node(known) if status == "failed" else open_node(known)
     return None if found is None else found.name
 
 
 def failing_node(nodes: list[_Facts]) -> _Facts | None:
     """The first of *nodes* that says an error, else the last that did not finish."""
-    saying = [facts for facts in nodes if facts.error]
-    return (
-        saying[0]
-        if saying
-        else max((facts for facts in nodes if not facts.is_finished), key=lambda facts: facts.end, default=None)
-    )
+    return next((facts for facts in nodes if facts.error), None) or open_node(nodes)
+
+
+def open_node(nodes: list[_Facts]) -> _Facts | None:
+    """The last of *nodes* that has not finished."""
+    return max((facts for facts in nodes if not facts.is_finished), key=lambda facts: facts.end, default=None)
 
 
 def _facts(name: str, facts: object, began: int) -> _Facts | None:
