@@ -7,10 +7,13 @@ A record of 70 MB can hold millions of small objects: parsing it takes seconds a
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import orjson
+
+if TYPE_CHECKING:
+    import msgspec
 
 LARGE: Final = 64 * 1024
 """Lists and objects of more bytes of JSON are left unread, in documents of more bytes."""
@@ -19,7 +22,6 @@ _DEEPER: Final = {"usage": 1, "metadata": 1, "node_execute_status": 2}
 ALWAYS_READ: Final = frozenset({"tags", "caller"})
 """Keys of ``metadata`` whose values are read whatever their size: runs are found by them."""
 
-_OBJECTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ATOMS: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)"|(-?[0-9][0-9.eE+-]*)', re.DOTALL)
 
 
@@ -55,10 +57,17 @@ def outline_of(body: bytes) -> dict[str, Any]:
     if len(body) <= LARGE:
         record: dict[str, Any] = orjson.loads(body)
         return record
-    return {key: _outlined(value, _DEEPER.get(key, 0)) for key, value in _OBJECTS.decode(body).items()}
+    return {key: _outlined(value, _DEEPER.get(key, 0)) for key, value in _objects().decode(body).items()}
 
 
-def _outlined(raw: msgspec.Raw, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+@cache
+def _objects() -> "msgspec.json.Decoder[dict[str, msgspec.Raw]]":
+    import msgspec  # noqa: PLC0415 - 20 ms that whoever meets no large record need not wait for
+
+    return msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _outlined(raw: "msgspec.Raw", depth: int) -> Any:  # noqa: ANN401 - any JSON value
     with memoryview(raw) as view:
         size, first = len(view), bytes(view[:1])
         json = bytes(view)
@@ -67,6 +76,6 @@ def _outlined(raw: msgspec.Raw, depth: int) -> Any:  # noqa: ANN401 - any JSON v
     if first == b"{" and depth:
         return {
             key: orjson.loads(bytes(memoryview(value))) if key in ALWAYS_READ else _outlined(value, depth - 1)
-            for key, value in _OBJECTS.decode(json).items()
+            for key, value in _objects().decode(json).items()
         }
     return Unread(json)
