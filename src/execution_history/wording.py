@@ -47,6 +47,9 @@ _FAULTS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (errors.StoreError, "store"),
 )
 
+FAULTS_AS_THEY_ARE: Final = {f"fault.{name}": "{message}" for _, name in _FAULTS}
+"""What catalogues say of them in the library's own language."""
+
 
 def visible(text: str) -> str:
     """*text* without what a terminal or a browser would obey: control characters are shown instead.

@@ -3,6 +3,7 @@
 from typing import Final
 
 from execution_history.cli.english_questions import ENGLISH_QUESTIONS
+from execution_history.wording import FAULTS_AS_THEY_ARE
 
 ENGLISH: Final[dict[str, str]] = {
     **ENGLISH_QUESTIONS,
@@ -285,23 +286,7 @@ Example:
     "error.fault": "Something went wrong that should not have ({kind}). "
     "Add --debug to see where, and please report it.",
     # The library's errors, in its own words.
-    "fault.cursor": "{message}",
-    "fault.query": "{message}",
-    "fault.identifier": "{message}",
-    "fault.import": "{message}",
-    "fault.input": "{message}",
-    "fault.not_found": "{message}",
-    "fault.export": "{message}",
-    "fault.transition": "{message}",
-    "fault.settings": "{message}",
-    "fault.account": "{message}",
-    "fault.not_interrupted": "{message}",
-    "fault.upstream": "{message}",
-    "fault.store_full": "{message}",
-    "fault.store_busy": "{message}",
-    "fault.store_unwritable": "{message}",
+    **FAULTS_AS_THEY_ARE,
     "fault.store_damaged": "{message} To do so, stop what uses the folder and type there: "
     "mkdir damaged && mv history.db* damaged/",
-    "fault.store_too_new": "{message}",
-    "fault.store": "{message}",
 }

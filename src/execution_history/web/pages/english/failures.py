@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from execution_history.wording import FAULTS_AS_THEY_ARE
+
 FAILURES: Final[dict[str, str]] = {
     # Error codes of Coze, and what to do.
     "code.bad_request.meaning": "Coze found the request itself wrong, for example bot_id and app_id given together.",
@@ -56,22 +58,5 @@ FAILURES: Final[dict[str, str]] = {
     "error.fault": "Something went wrong",
     "error.home": "To the overview",
     # The library's sentences, which are in English.
-    "fault.cursor": "{message}",
-    "fault.query": "{message}",
-    "fault.identifier": "{message}",
-    "fault.import": "{message}",
-    "fault.input": "{message}",
-    "fault.not_found": "{message}",
-    "fault.export": "{message}",
-    "fault.transition": "{message}",
-    "fault.settings": "{message}",
-    "fault.account": "{message}",
-    "fault.not_interrupted": "{message}",
-    "fault.upstream": "{message}",
-    "fault.store_full": "{message}",
-    "fault.store_busy": "{message}",
-    "fault.store_unwritable": "{message}",
-    "fault.store_damaged": "{message}",
-    "fault.store_too_new": "{message}",
-    "fault.store": "{message}",
+    **FAULTS_AS_THEY_ARE,
 }
