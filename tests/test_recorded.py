@@ -9,7 +9,7 @@ import inspect
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn, assert_type
+from typing import TYPE_CHECKING, Any, NoReturn, assert_type
 
 import pytest
 from hypothesis import given, settings
@@ -465,7 +465,8 @@ def test_the_function_stays_what_it_is(service: ExecutionHistoryService) -> None
     wrap = recorded("w", service=service)
     wrapped = wrap(call)
     assert_type(wrapped(1, b="yz"), float)
-    assert_type(recorded(call)(1), float)
+    if TYPE_CHECKING:  # called, it would record into the history of the folder that the tests run in
+        assert_type(recorded(call)(1), float)
     assert ("call", "What it does.", inspect.signature(call), call.__qualname__, call.__annotations__) == (
         wrapped.__name__, wrapped.__doc__, inspect.signature(wrapped), wrapped.__qualname__, wrapped.__annotations__,
     )  # fmt: skip
