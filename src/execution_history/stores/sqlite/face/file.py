@@ -19,6 +19,7 @@ from execution_history.stores.sqlite.face.layout import (
     render,
     stamp,
 )
+from execution_history.stores.sqlite.face.slices import write_all
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -77,6 +78,7 @@ class FaceFile:
         self._front: Front | None = None
         self._lines: Callable[[Any], bytes] = _lines
         self._is_complete = True
+        self._has_all = False
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS)
         try:
@@ -123,14 +125,30 @@ class FaceFile:
         """The bytes left for new records."""
         return self.header.newest_at - self.body_start
 
-    def apply(self, changes: Sequence[_Change], lines: Callable[[_Change], bytes] | None = None) -> list[_Change]:
+    def apply(
+        self,
+        changes: Sequence[_Change],
+        lines: Callable[[_Change], bytes] | None = None,
+        *,
+        is_complete: bool = False,
+    ) -> list[_Change]:
         """Make the edits for *changes*; those that found no room, in order.
 
-        *lines* gives the lines of a change that has a body, where there is a shorter way to them than from the body.
-
         A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
+
+        Args:
+            changes: what the file has to show.
+            lines: gives the lines of a change that has a body, where there is a shorter way to them than from the body.
+            is_complete: whether the file is known to have every record that is not new.
+
+        Raises:
+            NotOurs: it does not have one, or one of its times cannot be: something in it was changed unseen.
+            OSError: it cannot be read or written.
         """
         self._lines = lines or _lines
+        self._has_all = is_complete
+        if is_complete and self._front is None and (self._newest_time() or 0) > self.header.updated_at:
+            raise NotOurs(f"{self.path} has a record that began after the last change of all")
         blocked: list[_Change] = []
         is_full = False
         number = 0
@@ -149,7 +167,7 @@ class FaceFile:
     def finish(self, total: int, updated_at: int, revision: int) -> None:
         """Write the header after the edits it speaks of, then the time that proves them complete."""
         self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
-        os.pwrite(self._fd, self.header.encode(), 0)
+        write_all(self._fd, self.header.encode(), 0)
         self._is_complete = True
         os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
 
@@ -209,9 +227,7 @@ class FaceFile:
         )
 
     def _read_front(self) -> Front:
-        anchor = self.header.newest_at
-        start = self.read(anchor, anchor + HEADER_LIMIT)
-        return Front(self.size - anchor, None if edits.ends_here(start, 0) else create_time_at(start, 0))
+        return Front(self.size - self.header.newest_at, self._newest_time())
 
     def _remember(self, execute_id: str, behind: int, length: int) -> None:
         """Where a record stands, counted from the end of the file, where newer records do not move it."""
@@ -224,8 +240,12 @@ class FaceFile:
         text = b"" if change.body is None else self._lines(change)
         if text and not change.new and self._replace_remembered(change.execute_id, text):
             return True
-        if not change.new and not self._is_newer(change.create_time):
-            span, window, base = search.find(self, change.execute_id, change.create_time)
+        if not change.new:
+            span, window, base = None, b"", 0
+            if not self._is_newer(change.create_time):
+                span, window, base = search.find(self, change.execute_id, change.create_time)
+            if span is None and self._has_all:
+                raise NotOurs(f"{self.path} lacks a record that it should have")
             if span is not None and text:
                 return self._replace(span, window, base, text)
             if span is not None:
@@ -237,7 +257,7 @@ class FaceFile:
         return self._put_among(change.create_time, text)
 
     def _write(self, edit: edits.Edit) -> None:
-        os.pwrite(self._fd, edit.data, edit.offset)
+        write_all(self._fd, edit.data, edit.offset)
         self.deepest_edit = max(self.deepest_edit, edit.offset + len(edit.data))
         if edit.offset <= self.header.newest_at:
             end = edit.offset + edit.free
@@ -317,15 +337,19 @@ class FaceFile:
     def _replace_at(self, span: edits.Span, base: int, text: bytes) -> bool:
         return self._replace(span, self.read(base, span.end), base, text)
 
+    def _newest_time(self) -> int | None:
+        """The ``create_time`` of the newest record; ``None`` when there is none."""
+        anchor = self.header.newest_at
+        start = self.read(anchor, anchor + HEADER_LIMIT)
+        return None if edits.ends_here(start, 0) else create_time_at(start, 0)
+
     def _is_newer(self, create_time: int) -> bool:
         """Whether every record here is older than *create_time*, so that no record of that time is here."""
-        anchor = self.header.newest_at
-        newest = create_time_at(self.read(anchor, anchor + HEADER_LIMIT), 0)
+        newest = self._newest_time()
         return newest is not None and create_time > newest
 
     def _is_newest(self, create_time: int) -> bool:
-        anchor = self.header.newest_at
-        newest = create_time_at(self.read(anchor, anchor + HEADER_LIMIT), 0)
+        newest = self._newest_time()
         return newest is None or create_time >= newest
 
 

@@ -1,7 +1,12 @@
-"""Bringing large files to the disk in slices, so that nobody else's small write waits behind all of it."""
+"""Bringing bytes to a file, all of them, and large files to the disk in slices.
 
+In slices, so that nobody else's small write waits behind all of a large file.
+"""
+
+import errno
 import mmap
 import os
+from pathlib import Path
 from typing import Final
 
 SLICE: Final = 4 * 1024 * 1024
@@ -21,3 +26,30 @@ def sync(descriptor: int) -> None:
             for begin in range(0, size, SLICE):
                 mapped.flush(begin, min(SLICE, size - begin))
     os.fsync(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Have the file *path* on the disk.
+
+    Raises:
+        OSError: it is not there, or could not be written.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes, offset: int) -> None:
+    """Write *data* at *offset*, in as many writes as the system takes for it (a short one is no error, pwrite(2)).
+
+    Raises:
+        OSError: not all of it could be written.
+    """
+    written = os.pwrite(descriptor, data, offset)
+    while written < len(data):
+        count = os.pwrite(descriptor, data[written:], offset + written)
+        if not count:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        written += count
