@@ -21,6 +21,7 @@ from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.packing import Unpacker
+from execution_history.stores.sqlite.presence import Presence
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.scanning import scan_batch
 
@@ -45,6 +46,7 @@ class Reader:
 
     def __init__(self, folder: Path, dictionaries: dict[int, bytes]) -> None:
         self._folder = folder
+        self._presence = Presence(folder)
         self._unpacker = Unpacker(dictionaries)
         self._idle: deque[apsw.Connection] = deque()
         self._closed = False
@@ -60,6 +62,7 @@ class Reader:
         """A connection for the time of a ``with`` block."""
         if self._closed:
             raise StoreClosed("This history was closed; make a new service.")
+        self._presence.check()
         try:
             connection = self._idle.pop()
         except IndexError:

@@ -1,0 +1,46 @@
+"""Noticing that the folder of an open store was moved or removed.
+
+SQLite would go on writing into files that have no name any more.
+"""
+
+import os
+from pathlib import Path
+
+from execution_history.errors import StoreUnwritable
+from execution_history.stores.sqlite.database import DATABASE
+
+
+class Presence:
+    """Remembers which file ``history.db`` is.
+
+    Args:
+        folder: the store's folder, with the database in it.
+
+    Raises:
+        OSError: the database is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = str(folder / DATABASE)
+        self._identity = self._look()
+
+    def check(self) -> None:
+        """See that the database is still the file that was opened; costs one system call.
+
+        Raises:
+            StoreUnwritable: it was moved, removed or replaced since.
+        """
+        try:
+            found: tuple[int, int] | None = self._look()
+        except OSError:
+            found = None
+        if found != self._identity:
+            raise StoreUnwritable(
+                f"The history in {str(self._folder)!r} is not there any more: its folder or its history.db was moved, "
+                "removed or replaced while this program had it open. Put it back, or restart the program."
+            )
+
+    def _look(self) -> tuple[int, int]:
+        status = os.stat(self._path)  # noqa: PTH116 - once for every call, and a Path object costs as much as the call
+        return status.st_dev, status.st_ino
