@@ -7,15 +7,11 @@ import pytest
 
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.sqlite.pace import Pace
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite in its thread", "sqlite without files"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[HistoryStore]:
-    """An opened, empty store of each kind; the embedded one as on a quick disk and as on a slow one."""
-    monkeypatch.setattr(Pace, "is_quick", lambda _: request.param != "sqlite in its thread")
+@pytest.fixture(params=["memory", "sqlite", "sqlite without files"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HistoryStore]:
+    """An opened, empty store of each kind."""
     made: HistoryStore
     if request.param == "memory":
         made = MemoryStore()

@@ -1,6 +1,6 @@
 """Moving what has been committed from the write-ahead log into the database, off the writers' path.
 
-SQLite would do it inside the commit that finds the log long, and that may be one on an event loop's thread.
+SQLite would do it inside the commit that finds the log long, and whoever waits for that commit would wait for it too.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class Checkpointer:
             try:
                 connection = connection or self._connect()
                 self._checkpoint(connection)
-            except apsw.Error as error:
+            except BaseException as error:  # noqa: BLE001 - the log only grows until the next try succeeds
                 _log.debug("A checkpoint will be tried again after the next commit: %s", error)
         if connection is not None:
             connection.close()

@@ -1,6 +1,7 @@
 """SQLite's and the operating system's errors in our own words, in one place."""
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ from execution_history.errors import (
     StoreUnwritable,
 )
 
-_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_log = logging.getLogger("execution_history.stores.sqlite")
+
+_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
@@ -28,20 +31,30 @@ def faults(folder: Path) -> Iterator[None]:
         raise as_store_error(error, folder) from error
 
 
-def as_store_error(error: Exception, folder: Path) -> StoreError:
-    """The store error that says what *error* means for the user of *folder*."""
-    place = f"The history in {str(folder)!r}"
+def is_full(error: BaseException) -> bool:
+    """Return whether *error* says that there is no space left."""
     if isinstance(error, OSError):
-        if error.errno in _FULL_ERRNOS:
-            return _full(place)
+        return error.errno in _FULL_ERRNOS
+    return isinstance(error, (apsw.FullError, StoreFull))
+
+
+def as_store_error(error: BaseException, folder: Path) -> StoreError:
+    """Return the store error that says what *error*, of whatever type, means for the user of *folder*.
+
+    One that nobody has foreseen is a fault of this program: it goes to the log with its traceback.
+    """
+    place = f"The history in {str(folder)!r}"
+    if isinstance(error, StoreError):
+        return error
+    if is_full(error):
+        return StoreFull(f"{place} has no space left on its disk: free some, then try again.")
+    if isinstance(error, OSError):
         return StoreUnwritable(
             f"{place} cannot be used ({error.strerror or error}): "
             "check that the folder exists, is yours and is writable."
         )
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return StoreBusy(f"{place} is held by another process; try again, or find the process that holds it.")
-    if isinstance(error, apsw.FullError):
-        return _full(place)
     if isinstance(error, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError)):
         return StoreUnwritable(
             f"{place} cannot be written: check that the folder is yours, is writable and is not on a read-only disk."
@@ -51,8 +64,10 @@ def as_store_error(error: Exception, folder: Path) -> StoreError:
             f"{place} has a damaged history.db: move that file away, "
             "and its records are read back from the JSON files beside it."
         )
-    return StoreError(f"{place} failed: {error}.")
-
-
-def _full(place: str) -> StoreFull:
-    return StoreFull(f"{place} has no space left on its disk: free some, then try again.")
+    if isinstance(error, apsw.Error):
+        return StoreError(f"{place} failed: {error}.")
+    _log.error("An operation on %s failed in a way that nobody has foreseen", folder, exc_info=error)
+    return StoreError(
+        f"{place} could not do this one thing ({type(error).__name__}): everything else goes on. "
+        "That is a fault of execution-history; please report it with the program's log."
+    )

@@ -39,8 +39,8 @@ INSERT INTO executions
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: execution_for_update
--- What an update has to know of the stored record, its document only where it is not larger than a limit.
-SELECT seq, create_time, status, update_time, packing, CASE WHEN size <= ? THEN document END
+-- What an update has to know of the stored record.
+SELECT seq, create_time, status, update_time, packing, document
 FROM executions WHERE execute_id = ? AND workflow = ?;
 
 -- name: save_execution

@@ -1,7 +1,6 @@
 """The embedded store: keeps the promise of :class:`~execution_history.store.HistoryStore` in one folder."""
 
 import asyncio
-import contextlib
 import logging
 import threading
 import weakref
@@ -33,6 +32,7 @@ from execution_history.stores.watchers import Watchers
 _log = logging.getLogger("execution_history.stores.sqlite")
 
 _MERGE_GROUP: Final = 500
+_ANSWER_SECONDS: Final = 5
 _LOCK_FILE: Final = ".lock"
 
 
@@ -47,17 +47,20 @@ class _Opened:
     index: RecordIndex
 
     def close(self) -> None:
-        """Finish what has queued up, bring the files in order and let go of everything."""
-        self.writer.stop()
-        try:
-            self.lock.acquire()
-            self.faces.close()
-        except (StoreError, OSError) as error:
-            _log.warning("Closing a history left its JSON files to the next opening: %s", type(error).__name__)
-        self.index.close()
-        self.reader.close()
-        self.writer.close()
-        self.lock.close()
+        """Finish what has queued up, bring the files in order and let go of everything. Never raises."""
+        for step in (
+            self.writer.stop,
+            self.lock.acquire,
+            self.faces.close,
+            self.index.close,
+            self.reader.close,
+            self.writer.close,
+            self.lock.close,
+        ):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - what is left must be let go of too
+                _log.warning("Closing a history left something to its next opening: %s", error)
 
 
 class SQLiteStore:
@@ -69,13 +72,10 @@ class SQLiteStore:
         folder: made, for its owner only, when it is missing.
         json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
         search: whether the index of the records has their texts too.
-        on_loops: whether small writes may be committed on the thread of the event loop that asks for them: quicker
-            for one that has nothing else to do, slower for one that serves many.
     """
 
-    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True, on_loops: bool = True) -> None:
-        self._on_loops = on_loops
-        self._folder = folder
+    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True) -> None:
+        self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
         self._opened: _Opened | None = None
@@ -87,7 +87,7 @@ class SQLiteStore:
     @property
     def location(self) -> str:
         """See :class:`~execution_history.store.Located`: the folder."""
-        return f"sqlite:{self._folder.absolute()}"
+        return f"sqlite:{self._folder}"
 
     async def open(self) -> None:
         """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
@@ -98,21 +98,25 @@ class SQLiteStore:
         """See :meth:`HistoryStore.aclose`."""
         opened = self._opened
         if opened is not None:
-            with contextlib.suppress(StoreClosed):  # somebody else is closing too
+            try:
                 await opened.faces.flush()
+            except StoreClosed:
+                pass  # somebody else is closing too
+            except StoreError as error:
+                _log.warning("A history is closed although not all is on the disk: %s", error)
         await asyncio.to_thread(self._close)
 
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
-        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body), bounded=True)
+        await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
         self._watchers.tell()
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
         updated = await self._writer.submit(
-            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size(), bounded=True
+            lambda t: t.update(workflow_id, execute_id, change), record, size=change.size()
         )
         self._watchers.tell()
         return updated
@@ -128,7 +132,10 @@ class SQLiteStore:
             unchanged += report.unchanged
             self._watchers.tell()
         if settle:
-            await self.flush()
+            try:
+                await self.flush()
+            except StoreError as error:  # the records are safe: health tells of files that are behind, as after create
+                _log.warning("Records were merged, but not all is on the disk: %s", error)
         return MergeReport(added, replaced, unchanged)
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -174,13 +181,13 @@ class SQLiteStore:
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """See :meth:`HistoryStore.delete`."""
         record = (workflow_id, execute_id)
-        is_deleted = await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), record, tidies=True)
+        is_deleted = await self._writer.submit(lambda t: t.delete(workflow_id, execute_id), record, makes_room=True)
         self._watchers.tell()
         return is_deleted
 
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
-        is_cleared = await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), tidies=True)
+        is_cleared = await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), makes_room=True)
         self._watchers.tell()
         return is_cleared
 
@@ -194,7 +201,7 @@ class SQLiteStore:
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """See :meth:`HistoryStore.renew_lease`."""
-        await self._writer.submit(lambda t: t.renew_lease(owner, expires), bounded=True)
+        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
 
     async def leases(self) -> dict[str, int]:
         """See :meth:`HistoryStore.leases`."""
@@ -207,9 +214,14 @@ class SQLiteStore:
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
         try:
-            await self.open()
-            await self._parts.reader.check()
-            await self._writer.submit(lambda t: t.check())
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self.open()
+                await self._parts.reader.check()
+                await self._writer.submit(lambda t: t.check())
+        except TimeoutError:
+            return StoreHealth(
+                (f"The history in {str(self._folder)!r} has not answered for {_ANSWER_SECONDS} seconds.",)
+            )
         except StoreError as error:
             return StoreHealth((str(error),))
         return StoreHealth(self._parts.faces.problems())
@@ -239,9 +251,7 @@ class SQLiteStore:
                 raise StoreClosed("This history was closed; make a new service.")
             if self._opened is None:
                 with faults(self._folder):
-                    self._opened = _open_parts(
-                        self._folder, json_files=self._json_files, search=self._search, on_loops=self._on_loops
-                    )
+                    self._opened = _open_parts(self._folder, json_files=self._json_files, search=self._search)
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
@@ -272,7 +282,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool, on_loops: bool) -> _Opened:
+def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
     prepare_folder(folder)
     lock = ProcessLock(folder / _LOCK_FILE)
     try:
@@ -287,7 +297,7 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool, on_loops: bool)
         faces = Faces(folder, reader) if json_files else FacesOff()
         turn = threading.Lock()
         turn.acquire()
-        commits = Commits(folder, connection, transaction, lock, faces, on_loops=on_loops)
+        commits = Commits(folder, connection, transaction, lock, faces)
         writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
         faces.begin(writer)
     except BaseException:

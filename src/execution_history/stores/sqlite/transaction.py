@@ -28,12 +28,6 @@ _MOST_DOCUMENTS: Final = 2_000
 _LARGEST_KEPT: Final = 16 * 1024
 _MOST_KEPT: Final = 8 * 1024 * 1024
 _OPEN: Final = frozenset({STATUS_NUMBERS["running"], STATUS_NUMBERS["interrupted"]})
-_LARGEST_SMALL: Final = 128 * 1024
-_NO_LIMIT: Final = 1 << 62
-
-
-class TooLarge(Exception):  # noqa: N818 - a signal to the writer, never an error
-    """A stored record is too large for a transaction that was to be short; nothing has been changed."""
 
 
 @dataclass(slots=True)
@@ -66,14 +60,9 @@ class WriteTransaction:
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
-        self._only_small = False
 
-    def begin(self, *, only_small: bool = False) -> None:
-        """Start: what another process wrote since the last time makes us forget what we knew.
-
-        With *only_small* an operation on a large stored record raises :class:`TooLarge` instead of reading it.
-        """
-        self._only_small = only_small
+    def begin(self) -> None:
+        """Start: what another process wrote since the last time makes us forget what we knew."""
         if self._connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
             self._revision = self._saved_revision = int(self._run(query("feed_revision")).get)
@@ -240,13 +229,10 @@ class WriteTransaction:
     def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
         stored = self._documents.get((row.id, execute_id))
         if stored is None:
-            limit = _LARGEST_SMALL if self._only_small else _NO_LIMIT
-            found = self._run(query("execution_for_update"), (limit, execute_id, row.id)).fetchone()
+            found = self._run(query("execution_for_update"), (execute_id, row.id)).fetchone()
             if found is None:
                 return None
             seq, create_time, status, update_time, packing, document = found
-            if document is None:
-                raise TooLarge
             stored = _Stored(seq, create_time, update_time, status, self._unpacker.unpack(packing, document))
         return stored
 

@@ -1,18 +1,15 @@
 """Writes, in groups: what has been asked for since the last commit goes into one transaction.
 
 Each operation of a group is answered on its own, after the commit and after the JSON files show it. A
-caller that stops waiting does not stop its operation.
-
-A group is committed on the thread of the event loop that asked for it when that is known to be quick, because
-handing it to another thread and back takes as long as the commit. Otherwise, and whenever something
-else is before it, it goes to the one thread that writes. Whoever writes has the *turn*.
+caller that stops waiting does not stop its operation. Whatever an operation, a file or the disk raises, the
+operations concerned are answered with an error of ours, and the thread serves on.
 """
 
 import asyncio
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
@@ -20,7 +17,7 @@ from execution_history.errors import StoreClosed
 from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commits import Commits
-from execution_history.stores.sqlite.operation import Operation, Round, answer, resolve
+from execution_history.stores.sqlite.operation import Operation, answer
 from execution_history.stores.sqlite.transaction import WriteTransaction
 
 _Result = TypeVar("_Result")
@@ -32,7 +29,7 @@ _GATHER_SECONDS: Final = 0.000_5
 
 
 class Writer:
-    """Decides when, in which groups and on which thread operations are done.
+    """The one thread that writes: decides in which groups operations are done.
 
     Args:
         commits: what is done with the turn.
@@ -45,8 +42,6 @@ class Writer:
         self._checkpointer = checkpointer
         self._turn = turn
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
-        self._rounds: dict[asyncio.AbstractEventLoop, Round] = {}
-        self._waiting = 0
         self._carried: Operation | None = None
         self._expected = 1
         self._closing = False
@@ -79,14 +74,15 @@ class Writer:
         record: tuple[str, str | None] | None = None,
         *,
         size: int = 0,
-        bounded: bool = False,
-        tidies: bool = False,
+        makes_room: bool = False,
     ) -> _Result:
         """Run *work* in the next transaction and return its result once that is on the disk.
 
-        *record* names the workflow and the execution that the caller relies on to be in the file, *size* is
-        roughly how many bytes will be written, *bounded* promises that besides these bytes and a stored record's
-        there is next to nothing to do, and *tidies* says that there will be something to tidy.
+        Args:
+            work: what is done in the transaction.
+            record: the workflow and the execution that the caller relies on to be in the file.
+            size: roughly how many bytes will be written.
+            makes_room: whether *work* removes something: it gets the reserve of a full disk, and tidying follows.
 
         Raises:
             StoreClosed: the writer has been stopped.
@@ -94,25 +90,9 @@ class Writer:
             ExecutionHistoryError: whatever *work* raised.
         """
         loop = asyncio.get_running_loop()
-        operation = Operation(work, loop, None, record, size, bounded, tidies)
-        owner = None
-        with self._entrance:
-            # Nothing may queue up behind the end: nobody would answer it.
-            self._check_open()
-            if self._is_alone(loop) and self._may_run_here((operation,)):
-                owner = self._owner()
-            else:
-                # What is asked for until the loop comes round is one group.
-                self._rounds[loop].gathered.append(operation)
-                operation.future = loop.create_future()
-        if operation.future is None:
-            if self._run_here([operation]):
-                if operation.error is not None:
-                    raise operation.error
-                return operation.result  # type: ignore[no-any-return]
-            operation.future = loop.create_future()
-        del owner
-        return await operation.future  # type: ignore[no-any-return]
+        future: asyncio.Future[_Result] = loop.create_future()
+        self._put(Operation(work, loop, future, record, size, makes_room))
+        return await future
 
     def post(self, work: Callable[[], None]) -> None:
         """Run *work* in the writer thread, outside a transaction, holding the lock between processes.
@@ -120,101 +100,28 @@ class Writer:
         Raises:
             StoreClosed: the writer has been stopped.
         """
-        with self._entrance:
-            self._check_open()
-            self._enqueue([Operation(lambda _: work(), outside=True)])
+        self._put(Operation(lambda _: work(), outside=True))
 
     def stop(self) -> None:
         """Finish what has been asked for and end the threads; returns when they have ended."""
         with self._entrance:
             self._closing = True
-            for loop_round in self._rounds.values():
-                self._enqueue(loop_round.gathered)
-                loop_round.gathered = []
             self._queue.put(None)
-        self._thread.join()
+        if self._thread is not threading.current_thread():  # which it is when the last user of the store was its work
+            self._thread.join()
         self._checkpointer.stop()
-        self._turn.acquire()  # after whoever commits on an event loop just now; nobody gets it any more
+        self._turn.acquire()  # nobody gets it any more
 
     def close(self) -> None:
         """Close the connection, once stopped."""
         self._commits.close()
 
-    def _check_open(self) -> None:
-        if self._closing:
-            raise StoreClosed("This history was closed; make a new service.")
-
-    def _enqueue(self, operations: Iterable[Operation]) -> None:
-        """Give operations to the thread; the entrance is held."""
-        for operation in operations:
-            self._waiting += 1
+    def _put(self, operation: Operation) -> None:
+        with self._entrance:
+            # Nothing may queue up behind the end: nobody would answer it.
+            if self._closing:
+                raise StoreClosed("This history was closed; make a new service.")
             self._queue.put(operation)
-
-    def _is_alone(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether the running task is the only one of *loop* that asks for something; the loop will come round."""
-        now = self._commits.pace.clock()
-        task = asyncio.current_task(loop)
-        loop_round = self._rounds.get(loop)
-        if loop_round is None:
-            for closed in [known for known in self._rounds if known.is_closed()]:
-                del self._rounds[closed]
-            loop_round = self._rounds[loop] = Round()
-        if not loop_round.is_scheduled:
-            loop_round.begin(now)
-            loop_round.task = task
-            loop.call_soon(self._come_round, loop_round)
-        return loop_round.is_alone(task, now)
-
-    def _come_round(self, loop_round: Round) -> None:
-        """What a loop has asked for since it last came round is committed here, or goes to the thread."""
-        owner = self._owner()
-        with self._entrance:
-            loop_round.is_scheduled = False
-            group = loop_round.gathered
-            if not group:
-                return  # it was done already, or the end has come first and has taken it over
-            loop_round.gathered = []
-            if not self._may_run_here(group):
-                self._enqueue(group)
-                return
-        resolve(self._run_here(group))
-        del owner
-
-    def _may_run_here(self, group: Sequence[Operation]) -> bool:
-        """Whether *group* may be committed on an event loop's thread; the turn is ours if so."""
-        if self._waiting or not self._turn.acquire(blocking=False):
-            return False
-        if self._commits.begin_briefly(group):
-            return True
-        self._turn.release()
-        return False
-
-    def _run_here(self, group: list[Operation]) -> list[Operation]:
-        """Commit *group* on this event loop's thread, with the turn, which is given back; those that are done."""
-        try:
-            outcome = self._commits.run_briefly(group)
-            if outcome.files:
-                files, held_up = outcome.files, outcome.held_up
-                self._pass_on([Operation(lambda _: self._commits.finish(files, held_up), outside=True)])
-            if outcome.left:
-                self._pass_on(outcome.left)
-        except BaseException:
-            for operation in group:
-                if operation.future is not None:
-                    operation.future.cancel()
-            raise
-        finally:
-            self._turn.release()
-        return outcome.answered
-
-    def _pass_on(self, operations: list[Operation]) -> None:
-        """Leave operations to the thread, or finish them here when it has ended already."""
-        with self._entrance:
-            if not self._closing:
-                self._enqueue(operations)
-                return
-        for operation in operations:
-            answer(self._commits.run([operation]))
 
     def _serve(self) -> None:
         while True:
@@ -228,16 +135,14 @@ class Writer:
                 break
             group = self._take_group(first)
             owner = self._owner()
-            self._untidy = self._untidy or any(operation.tidies for operation in group)
+            self._untidy = self._untidy or any(operation.makes_room for operation in group)
             with self._turn:
                 answered = self._commits.run(group)
-                with self._entrance:
-                    self._waiting -= len(group)
             answer(answered)
-            del owner
+            del owner, first, group, answered  # while the thread waits it keeps nobody's documents, and no store, alive
 
     def _take_group(self, first: Operation) -> list[Operation]:
-        """*first* and what has queued up behind it; work outside a transaction stands alone."""
+        """Return *first* and what has queued up behind it; work outside a transaction stands alone."""
         group, self._carried = [first], None
         deadline = 0.0
         size = first.size

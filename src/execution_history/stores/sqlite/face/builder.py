@@ -17,9 +17,9 @@ from typing import Final, Protocol
 
 import apsw
 
-from execution_history.errors import StoreClosed, StoreError
+from execution_history.errors import StoreClosed
 from execution_history.stores.sqlite.changes import FaceState
-from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
+from execution_history.stores.sqlite.face.file import SMALL, FaceFile
 from execution_history.stores.sqlite.face.job import Job, NoRoom, copy_before
 from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
@@ -49,12 +49,20 @@ class Builder:
         folder: where the files are.
         reader: where records come from.
         install: takes a finished file, in the writer thread.
+        give_up: takes the workflow whose file could not be made, and why, in the writer thread.
     """
 
-    def __init__(self, folder: Path, reader: Reader, install: Callable[[str, FaceFile], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reader: Reader,
+        install: Callable[[str, FaceFile], None],
+        give_up: Callable[[str, BaseException], None],
+    ) -> None:
         self._folder = folder
         self._reader = reader
         self._install = install
+        self._give_up = give_up
         self._jobs: dict[str, Job] = {}
         self._when_idle: list[Callable[[], object]] = []
         self._lanes: dict[str, SimpleQueue[Job | FaceFile | Path | None]] = {}
@@ -146,7 +154,8 @@ class Builder:
         for thread in self._threads:
             thread.join()
         for job in list(self._jobs.values()):
-            self._path(job).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path(job).unlink(missing_ok=True)
             self.cancel(job.workflow_id)
 
     def discard(self, face: FaceFile) -> None:
@@ -180,20 +189,23 @@ class Builder:
         lane.put(item)
 
     def _serve(self, lane: "SimpleQueue[Job | FaceFile | Path | None]") -> None:
-        while (job := lane.get()) is not None:
-            if isinstance(job, FaceFile):
-                job.close()
-                continue
-            if isinstance(job, Path):
-                job.unlink(missing_ok=True)
+        while (item := lane.get()) is not None:
+            if isinstance(item, Job):
+                self._work(item)
                 continue
             try:
-                built = None if job.cancelled else self._make(job)
-            except (OSError, apsw.Error, StoreError, NotOurs, NoRoom) as error:
-                _log.warning("Making a JSON file anew failed and is tried again: %s", type(error).__name__)
-                self._post(lambda job=job: self._retry(job))  # type: ignore[misc]
-            else:
-                self._post(lambda job=job, built=built: self._finish(job, built))  # type: ignore[misc]
+                item.close() if isinstance(item, FaceFile) else item.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("A file that is not used any more could not be given up: %s", error)
+
+    def _work(self, job: Job) -> None:
+        built: FaceFile | None = None
+        failure: BaseException | None = None
+        try:
+            built = None if job.cancelled else self._make(job)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for this file must hear of it, whatever it is
+            failure = error
+        self._post(lambda: self._finish(job, built, failure))
 
     def _post(self, work: Callable[[], None]) -> None:
         """Have *work* done in the writer thread; after that has stopped, the next opening makes the file."""
@@ -244,26 +256,30 @@ class Builder:
             face.finish(state.total, state.updated_at, state.revision)
         return len(changes) > few
 
-    def _finish(self, job: Job, built: FaceFile | None) -> None:
+    def _finish(self, job: Job, built: FaceFile | None, failure: BaseException | None) -> None:
         """In the writer thread: bring the new file up to date and put it in its place, or try again."""
-        if built is None:
-            self._drop(job, job.built)
-            self.cancel(job.workflow_id)
-            return
+        done = False
         try:
-            if self._has_long_front(job, built):
-                self._put(job)
+            if failure is None and built is None:
+                self._drop(job, job.built)
+                self.cancel(job.workflow_id)
                 return
-            done = not (job.cancelled or job.afresh) and self._complete(job, built)
-        except (OSError, StoreError, apsw.Error, NoRoom) as error:
-            _log.warning("A JSON file made anew could not be put in its place: %s", type(error).__name__)
-            done = False
+            if built is not None:
+                if self._has_long_front(job, built):
+                    self._put(job)
+                    return
+                done = not (job.cancelled or job.afresh) and self._complete(job, built)
+        except BaseException as error:  # noqa: BLE001 - the callers that wait for this file are answered all the same
+            failure = error
         if done:
             self.cancel(job.workflow_id)
             return
-        self._drop(job, built)
+        try:
+            self._drop(job, built)
+        except OSError as error:
+            _log.warning("A JSON file that was not finished could not be removed: %s", error)
         if not job.cancelled:
-            self._retry(job)
+            self._retry(job, failure)
 
     def _drop(self, job: Job, built: FaceFile | None) -> None:
         """Give up what was made, a large file in the background."""
@@ -285,15 +301,17 @@ class Builder:
         old.deepest_edit = 0
         return True
 
-    def _retry(self, job: Job) -> None:
-        """Queue the job once more, from the store; after some attempts leave it to the next opening."""
+    def _retry(self, job: Job, failure: BaseException | None) -> None:
+        """Queue the job once more, from the store; after some attempts the file is behind until its next change."""
+        if failure is not None:
+            _log.warning("Making a JSON file anew failed and is tried again: %s", type(failure).__name__)
         job.attempt += 0 if job.afresh else 1
         job.old, job.begin, job.fronts, job.seen, job.afresh = None, 0, 0, 0, False
         if job.attempt < _ATTEMPTS:
             self._put(job)
-        else:
-            _log.error("A JSON file could not be made anew; it will be when the store is opened next.")
-            self.cancel(job.workflow_id)
+            return
+        self._give_up(job.workflow_id, failure or NoRoom())
+        self.cancel(job.workflow_id)
 
     def _complete(self, job: Job, built: FaceFile) -> bool:
         with self._reader.connection() as connection:

@@ -20,10 +20,10 @@ from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
 from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
-from execution_history.stores.sqlite.face.layout import Header, render, render_record
+from execution_history.stores.sqlite.face.layout import Header, render, render_record, stamp
 from execution_history.stores.sqlite.face.names import file_name, tells_case
 from execution_history.stores.sqlite.face.off import CommitsWrites, Later
-from execution_history.stores.sqlite.face.slices import sync
+from execution_history.stores.sqlite.face.slices import sync_file
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
 
@@ -32,7 +32,6 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
-_BRIEF: Final = 1024 * 1024
 _LOW_SLACK: Final = 16
 _LITTLE: Final = 256 * 1024
 _LITTLE_SLACK: Final = 3
@@ -40,13 +39,7 @@ _NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
 _MOST_SYNCED: Final = 500
-
-
-class _TakesLong(Exception):  # noqa: N818 - a signal between two methods, never an error
-    """The files' part of this work would hold an event loop up."""
-
-    def __init__(self, work: FaceWork) -> None:
-        self.work = work
+_MOST_SHOWN: Final = 80
 
 
 class Faces:
@@ -65,7 +58,7 @@ class Faces:
         self._stale: set[str] = set()
         self._unsynced: set[str] = set()
         self._problems: dict[str, str] = {}
-        self._builder = Builder(folder, reader, self._install)
+        self._builder = Builder(folder, reader, self._install, self._trouble)
 
     def begin(self, writer: CommitsWrites) -> None:
         """Make every file equal to the store: adopt what others wrote, bring back what is missing.
@@ -80,33 +73,35 @@ class Faces:
         for workflow_id in self._adopter.reconcile(self._reader):
             try:
                 self._renew(workflow_id, here=time.monotonic() < deadline)
-            except (OSError, StoreError) as error:
+            except BaseException as error:  # noqa: BLE001 - one file must not keep the history from opening
                 self._trouble(workflow_id, error)
 
     def follow(self, rows: list[FaceWork]) -> Later:
-        """Bring the files up to a commit; the workflows whose file will only be current later."""
+        """Bring the files up to a commit; the workflows whose file will only be current later. Never raises."""
         later: Later = {}
-        for row in rows:
-            self._follow_one(row, later, briefly=False)
-        return later
-
-    def follow_briefly(self, rows: list[FaceWork]) -> tuple[Later, list[FaceWork]]:
-        """The same on an event loop's thread: what would hold it up is left, as the second part, to :meth:`follow`."""
-        later: Later = {}
-        left: list[FaceWork] = []
         for row in rows:
             try:
-                self._follow_one(row, later, briefly=True)
-            except _TakesLong as rest:
-                left.append(rest.work)
-        return later, left
+                lacks = self._follow(row)
+            except BaseException as error:  # noqa: BLE001 - the record is safe in the database, whatever its file raises
+                self._trouble(row.workflow_id, error)
+                continue
+            if lacks is None or lacks:
+                later[row.workflow_id] = lacks
+            elif self._problems:
+                self._problems.pop(row.workflow_id, None)
+        return later
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* in the writer thread once the workflow's file is current."""
         self._builder.when_done(workflow_id, answer)
 
     async def flush(self) -> None:
-        """Return when every file is current and on the disk."""
+        """Return when every file is current and on the disk.
+
+        Raises:
+            StoreError: that cannot be said of some, which are tried again with the next call.
+            StoreClosed: the writer has been stopped.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -117,10 +112,13 @@ class Faces:
         self._writer.post(lambda: self._settle(lambda: loop.call_soon_threadsafe(settle)))
         await done
         await asyncio.to_thread(self._sync)
+        if self._problems:
+            problems = self.problems()
+            raise StoreError(f"{len(problems)} of the JSON files are behind their database. {problems[0]}")
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for every file that could not be brought up to date."""
-        return tuple(self._problems.values())
+        return (*self._problems.values(),)
 
     def close(self) -> None:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
@@ -130,57 +128,68 @@ class Faces:
             if time.monotonic() > deadline:
                 break  # spaces do no harm, and a program that ends must not wait for them
             self._trim(workflow_id)
-        self._sync()
-        while self._open:
-            self._open.popitem()[1].close()
-
-    def _follow_one(self, row: FaceWork, later: Later, *, briefly: bool) -> None:
         try:
-            lacks = self._follow(row, briefly=briefly)
-            if lacks is None or lacks:
-                later[row.workflow_id] = lacks
-            elif self._problems:
-                self._problems.pop(row.workflow_id, None)
-        except (OSError, StoreError) as error:
-            self._trouble(row.workflow_id, error)
+            self._sync()
+        finally:
+            while self._open:
+                self._open.popitem()[1].close()
 
-    def _follow(self, row: FaceWork, *, briefly: bool) -> set[str] | None:
+    def _follow(self, row: FaceWork) -> set[str] | None:
         """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
-        workflow_id, state, before = row.workflow_id, row.after, row.before
+        workflow_id, before = row.workflow_id, row.before
         self._unsynced.add(workflow_id)
-        if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and state.total:
-            at_work = self._builder.is_at_work(workflow_id)
-            if at_work and self._builder.blocks_all(workflow_id):
+        if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and row.after.total:
+            if self._builder.blocks_all(workflow_id):
                 return None
-            face = self._face(workflow_id, before)
-            if face is not None:
-                if at_work or (blocked := face.apply(row.changes, _lines)):
-                    changes = row.changes if at_work else blocked
-                    return self._edit_around(face, replace(row, changes=changes), briefly=briefly)
-                face.finish(state.total, state.updated_at, state.revision)
-                if face.size > SMALL and face.slack < face.size // _LOW_SLACK:
-                    self._builder.extend(workflow_id, face)
-                return _NOTHING
-            if before.total == 0 and not self._path(workflow_id).exists():
-                self._write_new(row, state)
-                return _NOTHING
-        if briefly:
-            raise _TakesLong(row)
-        return self._follow_anew(row, state)
+            try:
+                face = self._face(workflow_id, before)
+                if face is not None:
+                    return self._edit(face, row)
+                if before.total == 0 and not self._path(workflow_id).exists():
+                    self._write_new(row, row.after)
+                    return _NOTHING
+            except (OSError, MemoryError):
+                raise
+            except Exception as error:  # noqa: BLE001 - a file that is not what it says of itself is made anew
+                _log.warning("A JSON file is made anew from the database, which it contradicts: %s", error)
+                self._stale.add(workflow_id)
+        return self._follow_anew(row)
 
-    def _follow_anew(self, row: FaceWork, state: FaceState) -> set[str] | None:
+    def _edit(self, face: FaceFile, row: FaceWork) -> set[str] | None:
+        """Apply the changes in place; the records that are not shown then, ``None`` when all have to wait."""
+        state = row.after
+        at_work = self._builder.is_at_work(row.workflow_id)
+        if at_work or (blocked := face.apply(row.changes, _lines, is_complete=True)):
+            return self._edit_around(face, row if at_work else replace(row, changes=blocked))
+        face.finish(state.total, state.updated_at, state.revision)
+        if face.size > SMALL and face.slack < face.size // _LOW_SLACK:
+            self._builder.extend(row.workflow_id, face)
+        return _NOTHING
+
+    def _follow_anew(self, row: FaceWork) -> set[str] | None:
         """The same where the file cannot be edited: it goes, or is made from the store."""
-        if row.cleared or state.total == 0:
-            self._remove(row.workflow_id)
+        workflow_id = row.workflow_id
+        if row.cleared or row.after.total == 0:
+            self._remove(workflow_id)
             return set()
         if row.bulk:
-            self._stale.add(row.workflow_id)
+            self._stale.add(workflow_id)
             return set()
-        if not row.anew and row.workflow_id not in self._stale and self._path(row.workflow_id).exists():
-            self._stale |= self._adopter.adopt(self._path(row.workflow_id), is_needed=True)
-        return set() if self._renew(row.workflow_id) else None
+        if not row.anew and workflow_id not in self._stale and self._is_foreign(workflow_id, row.before):
+            self._stale |= self._adopter.adopt(self._path(workflow_id), is_needed=True)
+        return set() if self._renew(workflow_id) else None
 
-    def _edit_around(self, face: FaceFile, row: FaceWork, *, briefly: bool) -> set[str] | None:
+    def _is_foreign(self, workflow_id: str, state: FaceState) -> bool:
+        """Whether there is a file that somebody else has written: one of ours that is damaged has nothing to give."""
+        try:
+            modified = self._path(workflow_id).stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        return modified not in {
+            stamp(state.updated_at, state.revision, complete=is_complete) for is_complete in (True, False)
+        }
+
+    def _edit_around(self, face: FaceFile, row: FaceWork) -> set[str] | None:
         """Apply changes in place while a new file is in the making, or some that have found no room.
 
         The records that are not shown then; ``None`` when all have to wait.
@@ -190,9 +199,6 @@ class Faces:
         waiting = [change for change in row.changes if change.execute_id in aside]
         blocked = face.apply([change for change in row.changes if change.execute_id not in aside], _lines)
         if blocked and face.size <= SMALL:
-            if briefly and face.size > _BRIEF:
-                face.finish_but_for_some(state.total, state.updated_at, state.revision)
-                raise _TakesLong(replace(row, before=state, changes=[*blocked, *waiting]))
             needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
             slack = face.size * (_LITTLE_SLACK if face.size < _LITTLE else 1)
             face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, slack))
@@ -288,13 +294,17 @@ class Faces:
         self._path(workflow_id).unlink(missing_ok=True)
 
     def _settle(self, answer: Callable[[], object]) -> None:
-        """Renew what is stale, then answer when the background has nothing left to do."""
-        for workflow_id in sorted(self._stale):
-            try:
-                self._renew(workflow_id)
-            except (OSError, StoreError) as error:
-                self._trouble(workflow_id, error)
-        self._builder.when_idle(answer)
+        """Renew what is stale or gone, then answer when the background has nothing left to do."""
+        try:
+            gone = {workflow_id for workflow_id in list(self._unsynced) if not self._path(workflow_id).exists()}
+            for workflow_id in sorted(self._stale | gone):
+                try:
+                    self._renew(workflow_id)
+                    self._problems.pop(workflow_id, None)
+                except BaseException as error:  # noqa: BLE001 - the others are brought up to date all the same
+                    self._trouble(workflow_id, error)
+        finally:
+            self._builder.when_idle(answer)
 
     def _trim(self, workflow_id: str) -> None:
         """Give the slack of a small file back."""
@@ -308,28 +318,36 @@ class Faces:
             return
 
     def _sync(self) -> None:
-        """Have the files that changed on the disk."""
+        """Have the files that changed on the disk.
+
+        Raises:
+            StoreError: some could not be brought there, and are tried again with the next call.
+        """
         if len(self._unsynced) > _MOST_SYNCED and hasattr(os, "sync"):
             self._unsynced.clear()
             os.sync()
-        while self._unsynced:
-            path = self._path(self._unsynced.pop())
+        failure: BaseException | None = None
+        for workflow_id in list(self._unsynced):
             try:
-                descriptor = os.open(path, os.O_RDONLY)
-            except OSError:
-                continue  # removed since, or unreadable: the next commit notices and says so
-            try:
-                sync(descriptor)
-            finally:
-                os.close(descriptor)
+                sync_file(self._path(workflow_id))
+            except FileNotFoundError:
+                pass  # its workflow is gone, or the next commit makes it anew
+            except BaseException as error:  # noqa: BLE001 - the others are brought to the disk all the same
+                failure = error
+                continue
+            self._unsynced.discard(workflow_id)
+        if failure is not None:
+            raise as_store_error(failure, self._folder) from failure
 
-    def _trouble(self, workflow_id: str, error: Exception) -> None:
+    def _trouble(self, workflow_id: str, error: BaseException) -> None:
         """A file cannot be written: the record is safe in the database, and the file is tried again."""
         self._forget(workflow_id)
         self._stale.add(workflow_id)
-        sentence = str(error if isinstance(error, StoreError) else as_store_error(error, self._folder))
+        reason = str(as_store_error(error, self._folder))
+        shown = workflow_id if len(workflow_id) <= _MOST_SHOWN else workflow_id[:_MOST_SHOWN] + "…"
+        sentence = f"The JSON file of workflow {shown!r} is behind its database until its next change. {reason}"
         if self._problems.get(workflow_id) != sentence:
-            _log.warning("A JSON file is behind its database: %s", sentence)
+            _log.warning("%s", sentence)
         self._problems[workflow_id] = sentence
 
     def _forget(self, workflow_id: str) -> None:

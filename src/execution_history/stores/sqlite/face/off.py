@@ -33,11 +33,6 @@ class FacesOff:
         del rows
         return {}
 
-    def follow_briefly(self, rows: list[FaceWork]) -> tuple[Later, list[FaceWork]]:
-        """Nothing to bring up to date."""
-        del rows
-        return {}, []
-
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Always."""
         del workflow_id

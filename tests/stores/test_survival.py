@@ -1,0 +1,376 @@
+"""Whatever is raised between a call and its answer, by whatever type: the call is answered, and the store goes on."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from execution_history.errors import ExecutionHistoryError, StoreError, StoreUnwritable
+from execution_history.record import Document, RecordChange
+from execution_history.stores import SQLiteStore
+from tests.records import change, document, ids
+from tests.stores.injection import Injector, injected, install
+
+pytestmark = pytest.mark.anyio
+
+
+class Strange(BaseException):
+    """An exception that nobody has ever heard of."""
+
+
+_ERRORS = [Strange("strange"), MemoryError(), StopIteration(), TypeError("t"), OSError(5, "Input/output error")]
+_errors = pytest.mark.parametrize("error", _ERRORS, ids=lambda error: type(error).__name__)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+    """An opened store with one record of each of two workflows; closing it ends, and it opens again."""
+    install()
+    made = SQLiteStore(tmp_path / "h")
+    await made.open()
+    await made.create(document("first"))
+    await made.create(document("first", "other"))
+    yield made
+    async with asyncio.timeout(30):
+        await made.aclose()
+    again = SQLiteStore(tmp_path / "h")
+    async with asyncio.timeout(30):
+        await again.open()
+        assert {"w", "other"} <= {summary.workflow_id for summary in await again.workflows()}
+        for summary in await again.workflows():
+            assert summary.total == len(_file(again, summary.workflow_id)["histories"])
+        await again.aclose()
+
+
+def _file(store: SQLiteStore, workflow_id: str = "w") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        (Path(store.location.removeprefix("sqlite:")) / f"{workflow_id}.json").read_bytes()
+    )
+    return found
+
+
+async def _goes_on(store: SQLiteStore) -> None:
+    """Calls on both workflows are answered, and the files show what came of them."""
+    async with asyncio.timeout(20):
+        for workflow_id in ("other", "w"):
+            name = f"next-{os.urandom(4).hex()}"
+            await store.create(document(name, workflow_id, 5_000))
+            assert name in ids((await store.page(workflow_id, 100, 1)).documents)
+            assert name in [record["execute_id"] for record in _file(store, workflow_id)["histories"]]
+
+
+@_errors
+@pytest.mark.parametrize("sign", ["BEGIN IMMEDIATE", "INSERT INTO executions", "UPDATE workflows", "COMMIT"])
+async def test_a_transaction_that_fails_is_the_callers_error(
+    store: SQLiteStore, sign: str, error: BaseException
+) -> None:
+    """Nothing of it is kept, and the same call succeeds afterwards."""
+    with injected(Injector(error, statements=(sign,))) as injector, pytest.raises(StoreError):
+        await store.create(document("again"))
+    assert injector.raised
+    assert ["first"] == ids((await store.page("w", 10, 1)).documents)
+    await store.create(document("again"))
+    await _goes_on(store)
+
+
+@_errors
+async def test_a_transaction_that_cannot_even_be_undone_does_not_stay_open(
+    store: SQLiteStore, error: BaseException
+) -> None:
+    """The next one undoes it first."""
+    signs = ("INSERT INTO executions", "ROLLBACK")
+    with injected(Injector(error, statements=signs, times=2)) as injector, pytest.raises(StoreError):
+        await store.create(document("again"))
+    assert len(injector.raised) == 2
+    assert ["first"] == ids((await store.page("w", 10, 1)).documents)
+    await _goes_on(store)
+
+
+@_errors
+async def test_of_a_group_only_the_operation_that_fails_is_refused(store: SQLiteStore, error: BaseException) -> None:
+    """The others are written."""
+
+    class Failing(RecordChange):
+        def apply(self, body: bytes, parts: Any = None) -> Document | None:
+            del body, parts
+            raise error
+
+    failing = Failing(2_000, None, {}, {})
+    calls = [store.create(document(f"e{number}")) for number in range(5)]
+    calls[2:2] = [store.update("w", "first", failing)]  # type: ignore[list-item]
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [False, False, True, False, False, False] == [isinstance(answer, StoreError) for answer in answers]
+    assert 6 == (await store.page("w", 10, 1)).total
+    await _goes_on(store)
+
+
+async def test_a_fault_of_the_program_is_told_as_one(store: SQLiteStore, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets a sentence, the log the traceback."""
+    with (
+        injected(Injector(Strange("x"), statements=("INSERT INTO executions",))),
+        pytest.raises(StoreError, match=r"could not do this one thing \(Strange\).*please report it"),
+    ):
+        await store.create(document("again"))
+    assert "Traceback" in caplog.text
+
+
+@_errors
+@pytest.mark.parametrize("sign", ["os.utime", "os.rename w2", "open w2.json"])
+async def test_a_file_that_cannot_be_made_is_a_problem_and_no_error(
+    store: SQLiteStore, sign: str, error: BaseException
+) -> None:
+    """The record is safe; health tells of the file until it is made, which the next change does."""
+    with injected(Injector(error, files=(sign,), times=3)) as injector:
+        async with asyncio.timeout(20):
+            await store.create(document("one", "w2"))
+        assert injector.raised
+        if not (Path(store.location.removeprefix("sqlite:")) / "w2.json").exists():
+            (problem,) = (await store.health()).problems
+            assert "'w2'" in problem
+    await store.create(document("two", "w2", 2_000))
+    assert ["two", "one"] == [record["execute_id"] for record in _file(store, "w2")["histories"]]
+    assert () == (await store.health()).problems
+    await _goes_on(store)
+
+
+@_errors
+async def test_a_file_that_cannot_be_edited_is_made_anew(store: SQLiteStore, error: BaseException) -> None:
+    """At the latest with the next change of its workflow."""
+    with injected(Injector(error, files=("os.utime",), times=2)) as injector:
+        async with asyncio.timeout(20):
+            await store.create(document("second", now=2_000))
+    assert injector.raised
+    await store.update("w", "first", change(3_000, "success"))
+    assert {"first": "success", "second": "running"} == {
+        record["execute_id"]: record["execute_status"] for record in _file(store)["histories"]
+    }
+    await _goes_on(store)
+
+
+@_errors
+async def test_flush_does_not_say_yes_for_a_file_that_it_could_not_bring_to_the_disk(
+    store: SQLiteStore, error: BaseException
+) -> None:
+    """It raises an error of ours, and tries the same file again with the next call."""
+    await store.flush()
+    await store.create(document("second", now=2_000))
+    with injected(Injector(error, files=("open w.json",), times=3)) as injector:
+        async with asyncio.timeout(20):
+            with pytest.raises(ExecutionHistoryError):
+                await store.flush()
+    assert injector.raised
+    await store.flush()
+    await _goes_on(store)
+
+
+async def test_flush_makes_a_file_anew_that_somebody_has_removed(store: SQLiteStore) -> None:
+    """When it answers, every file is there."""
+    folder = Path(store.location.removeprefix("sqlite:"))
+    (folder / "w.json").unlink()
+    await store.flush()
+    assert ["first"] == [record["execute_id"] for record in _file(store)["histories"]]
+
+
+@_errors
+@pytest.mark.parametrize("sign", ["freelist_count", "DELETE FROM executions WHERE seq IN"])
+async def test_tidying_that_fails_is_tried_again(store: SQLiteStore, sign: str, error: BaseException) -> None:
+    """And keeps nobody from anything."""
+    await store.create(document("gone", "cleared"))
+    with injected(Injector(error, statements=(sign,))) as injector:
+        assert await store.clear("cleared")
+        async with asyncio.timeout(20):
+            while not injector.raised:
+                await asyncio.sleep(0.01)
+    await _goes_on(store)
+
+
+@_errors
+async def test_a_checkpoint_that_fails_is_tried_again(tmp_path: Path, error: BaseException) -> None:
+    """With the next commit that finds the log long."""
+    install()
+    store = SQLiteStore(tmp_path / "h", json_files=False)
+    await store.open()
+    large = os.urandom(5_000_000).hex()
+    async with asyncio.timeout(60):
+        with injected(Injector(error, connections=True)) as injector:
+            for number in count():
+                await store.create(document(f"e{number}", parameters={"t": large}))
+                if injector.raised:
+                    break
+        await store.create(document("next"))
+    async with asyncio.timeout(20):
+        await store.aclose()
+
+
+async def test_an_event_loop_that_cannot_be_answered_keeps_nobody_else_waiting(store: SQLiteStore) -> None:
+    """Neither one that is closed, nor one that raises something of its own."""
+
+    class Deaf(asyncio.SelectorEventLoop):
+        is_deaf = False
+
+        def call_soon_threadsafe(self, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[override]
+            if self.is_deaf and "_resolve" in str(arguments[0]):
+                raise Strange("this loop does not listen")
+            return super().call_soon_threadsafe(*arguments, **keywords)
+
+    async def call(name: str) -> None:
+        asyncio.get_running_loop().is_deaf = True  # type: ignore[attr-defined]
+        task = asyncio.ensure_future(store.create(document(name)))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(task), 0.3)
+        task.cancel()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=Deaf) as runner:
+            runner.run(call("deaf"))
+
+    await asyncio.gather(asyncio.to_thread(run), *(store.create(document(f"e{number}")) for number in range(20)))
+    assert 22 == (await store.page("w", 100, 1)).total
+    await _goes_on(store)
+
+
+@_errors
+async def test_a_file_that_raises_does_not_keep_the_history_from_opening(tmp_path: Path, error: BaseException) -> None:
+    """It is stepped over, and health tells which."""
+    install()
+    folder = tmp_path / "h"
+    store = SQLiteStore(folder)
+    await store.open()
+    for workflow_id in ("a", "b", "c"):
+        await store.create(document("first", workflow_id))
+    await store.aclose()
+    (folder / "b.json").unlink()
+    again = SQLiteStore(folder)
+    with injected(Injector(error, files=("open b.json",), times=100)) as injector:
+        async with asyncio.timeout(20):
+            await again.open()
+        assert injector.raised
+        (problem,) = (await again.health()).problems
+        assert "'b'" in problem
+    await again.create(document("second", "b"))
+    assert 2 == _file(again, "b")["total"]
+    await again.aclose()
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "replaced"])
+async def test_a_folder_that_goes_away_is_noticed_at_the_next_call(tmp_path: Path, how: str) -> None:
+    """Writing, reading and health say so; after it is put back, or with a new service, all goes on."""
+    folder, elsewhere = tmp_path / "h", tmp_path / "elsewhere"
+    store = SQLiteStore(folder)
+    await store.open()
+    await store.create(document("first"))
+    await store.flush()
+    folder.rename(elsewhere)
+    if how == "replaced":
+        other = SQLiteStore(folder)
+        await other.open()
+        await other.aclose()
+    for call in (store.create(document("lost")), store.update("w", "first", change()), store.delete("w", "first")):
+        with pytest.raises(StoreUnwritable, match="not there any more"):
+            await call
+    for read in (store.get("w", "first"), store.page("w", 10, 1), store.workflows(), store.changes(0, 10)):
+        with pytest.raises(StoreUnwritable, match="not there any more"):
+            await read
+    assert "not there any more" in (await store.health()).problems[0]
+    if how == "moved":
+        elsewhere.rename(folder)
+        await store.create(document("second"))
+        assert () == (await store.health()).problems
+    async with asyncio.timeout(30):
+        await store.aclose()
+
+
+_ON_A_SMALL_DISK = """
+import asyncio, os, sys
+from pathlib import Path
+from execution_history.errors import StoreFull
+from execution_history.stores import SQLiteStore
+from tests.records import document, ids
+from execution_history.query import RecordFilter, RecordQuery
+
+async def main(folder):
+    store = SQLiteStore(folder)
+    await store.open()
+    while not (folder / ".reserve").exists():
+        await store.create(document(os.urandom(4).hex(), "kept", 1_000))
+        await asyncio.sleep(0.1)
+    number = 0
+    try:
+        while True:
+            text = os.urandom(30_000).hex()
+            await store.create(document(f"e{number}", "large", 2_000 + number, parameters={"t": text}))
+            number += 1
+    except StoreFull as error:
+        assert "no space left" in str(error), error
+    await asyncio.sleep(0.3)
+    assert await store.delete("large", "e0")
+    assert await store.get("large", "e0") is None
+    assert await store.clear("large")
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await store.create(document("after", "kept", 9_000, parameters={"t": os.urandom(30_000).hex()}))
+                break
+            except StoreFull:
+                await asyncio.sleep(0.05)
+    await store.aclose()
+    again = SQLiteStore(folder)
+    await again.open()
+    assert "after" in ids((await again.page("kept", 100, 1)).documents)
+    await again.aclose()
+    print("well")
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux makes a small disk")
+async def test_on_a_full_disk_deleting_works_and_makes_room(tmp_path: Path) -> None:
+    """A real one of 16 MB: what is refused for want of space succeeds after something was deleted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", _ON_A_SMALL_DISK, disk / "h"], check=False, capture_output=True, timeout=120
+        )
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert (0, b"well\n") == (ran.returncode, ran.stdout), ran.stderr.decode()
+
+
+@pytest.mark.parametrize("key", ["create_time", "update_time"])
+@pytest.mark.parametrize("digit", ["0", "9", "x", "-"])
+async def test_a_wrong_digit_in_a_file_with_its_old_time_does_no_harm(tmp_path: Path, key: str, digit: str) -> None:
+    """Neither to the database nor, once its record changes, to the file: what contradicts the database is made anew."""
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    for number in range(10, 50):
+        await store.create(document(f"e{number}", now=1_700_000_000_000 + number, parameters={"t": "x" * 3_000}))
+    path = tmp_path / "h" / "w.json"
+    for number in (49, 48, 30, 11, 10):
+        status = path.stat()
+        at = path.read_bytes().index(f'"{key}": 17000000000{number}'.encode()) + len(key) + 4
+        with path.open("r+b") as file:
+            file.seek(at + 1)
+            file.write(digit.encode())
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        await store.update("w", f"e{number}", change(1_700_000_000_100, metadata={"n": number}))
+        await store.create(document(f"later{number}", now=1_700_000_000_200))
+        assert ids((await store.page("w", 100, 1)).documents) == [r["execute_id"] for r in _file(store)["histories"]]
+    page = [json.loads(body) for body in (await store.page("w", 100, 1)).documents]
+    assert page == _file(store)["histories"]
+    assert {1_700_000_000_000 + number for number in range(10, 50)} < {record["create_time"] for record in page}
+    await store.aclose()
