@@ -24,8 +24,43 @@
         ├── StoreTooNew                written by a newer version of this package
         └── StoreClosed                used after ``aclose``
 
-Each message is one sentence for a person; the facts in it are attributes too.
+Each message is one sentence for a person; the facts in it are attributes too. What callers sent stands in it as
+:func:`quoted` returns it.
 """
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Final
+
+_LONGEST_QUOTED: Final = 80
+_LONGEST_PATH: Final = 400
+_MOST_LISTED: Final = 10
+
+
+def quoted(value: object) -> str:
+    """Return *value* as it can stand in a sentence, in a log line and on a terminal.
+
+    Text and paths are put in quotes, anything else is written as Python writes it. Control characters, marks that turn
+    the direction of text round and halves of surrogate pairs become escapes. The middle of what has more than 80
+    characters, or of a path with more than 400, is left out.
+    """
+    if isinstance(value, PurePath):
+        return repr(shortened(str(value), _LONGEST_PATH))
+    if isinstance(value, str):
+        return repr(shortened(value))
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shortened(repr(value)))
+
+
+def listed(values: Iterable[object]) -> str:
+    """Return *values*, quoted, one behind the other; of more than ten only how many more there are."""
+    shown = [quoted(value) for value in values]
+    more = len(shown) - _MOST_LISTED
+    return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:_MOST_LISTED])} and {more} more"
+
+
+def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
+    """Return *text* with ``…`` for its middle where it has more than *most* characters."""
+    return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[len(text) - most // 3 :]}"
 
 
 class ExecutionHistoryError(Exception):
@@ -57,9 +92,7 @@ class InvalidStatus(InvalidInput):
 
     def __init__(self, status: object) -> None:
         self.status = status
-        super().__init__(
-            f"{str(status)[:80]!r} is not an execution status; use running, success, failed or interrupted."
-        )
+        super().__init__(f"{quoted(status)} is not an execution status; use running, success, failed or interrupted.")
 
 
 class ImportFailed(InvalidInput):
@@ -81,7 +114,7 @@ class ExecutionExists(ExecutionHistoryError):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            f"Workflow {workflow_id!r} already has an execution {execute_id!r}: "
+            f"Workflow {quoted(workflow_id)} already has an execution {quoted(execute_id)}: "
             "update it, or leave the id out to get a new one."
         )
 
@@ -94,7 +127,7 @@ class IllegalTransition(ExecutionHistoryError):
         self.current = current
         self.wanted = wanted
         super().__init__(
-            f"Execution {execute_id!r} is {current!r} and cannot become {wanted!r}: "
+            f"Execution {quoted(execute_id)} is {quoted(current)} and cannot become {quoted(wanted)}: "
             "only a running or interrupted execution changes its status."
         )
 

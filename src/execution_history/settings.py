@@ -26,7 +26,7 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
-from execution_history.errors import SettingsError
+from execution_history.errors import SettingsError, quoted
 
 PREFIX: Final = "EXECUTION_HISTORY_"
 CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
@@ -158,7 +158,7 @@ def _config_file() -> Path:
 def _refuse_unknown_variables() -> None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():
-        raise SettingsError(f"{CONFIG_VARIABLE} names {named!r}, which is not a file.")
+        raise SettingsError(f"{CONFIG_VARIABLE} names {quoted(Path(named))}, which is not a file.")
     for variable in os.environ:
         name, separator, _ = variable.lower().partition("__")
         if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
@@ -213,6 +213,6 @@ def _sentence(error: ValidationError) -> str:
     variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
         hint = _hint(path[0]) if len(path) == 1 else f"an account has {_ACCOUNT_KEYS}"
-        return f"There is no setting {'.'.join(path)!r}: {hint}."
+        return f"There is no setting {quoted('.'.join(path))}: {hint}."
     problem = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"The setting {'.'.join(path) or 'settings'} (variable {variable}) is wrong: it {problem}."

@@ -34,7 +34,7 @@ def account_named(
         return _with_sandbox(settings), _DEFAULT
     name = wanted or _DEFAULT
     if name != _DEFAULT and name not in settings.accounts:
-        raise CommandFailed(session.say("error.no_account", account=name[:80]), ExitCode.WRONG_CALL)
+        raise CommandFailed(session.say("error.no_account", account=name), ExitCode.WRONG_CALL)
     if not _has_token(settings, name):
         variable = "COZE_API_TOKEN" if name == _DEFAULT else f"accounts.{name}.token"
         raise CommandFailed(session.say("error.no_token", account=name, variable=variable), ExitCode.WRONG_CALL)

@@ -9,7 +9,7 @@ from execution_history.coze.histories import HistoryCall, HistoryRefusal, RunHis
 from execution_history.coze.learning import change_of, document_of
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Outcome
-from execution_history.errors import UpstreamRefused
+from execution_history.errors import UpstreamRefused, quoted
 from execution_history.record import UPSTREAM_KEY, RecordChange, check_identifier
 from execution_history.recorder import RECORDER_DIED, RECORDER_KEY, Recorder
 
@@ -102,7 +102,7 @@ class Reconciler:
         history = await transport.follower.ask_whole(address, call)
         if isinstance(history, HistoryRefusal):
             raise UpstreamRefused(
-                f"The upstream does not tell of execution {call.execute_id[:200]!r} of workflow "
-                f"{call.workflow_id[:200]!r}: {history.message}"
+                f"The upstream does not tell of execution {quoted(call.execute_id)} of workflow "
+                f"{quoted(call.workflow_id)}: {history.message}"
             )
         return history

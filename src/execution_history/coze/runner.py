@@ -10,7 +10,7 @@ from execution_history.coze.prepared import Frame, PreparedRun, WorkflowResult
 from execution_history.coze.recordings import RunContext, begin_recording
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import MODE_STREAM, Call, CallKind, text
-from execution_history.errors import NotInterrupted
+from execution_history.errors import NotInterrupted, quoted
 from execution_history.jsonvalue import decode, encode
 from execution_history.record import check_identifier
 from execution_history.recorder import Recorder
@@ -154,7 +154,7 @@ class CozeRunner:
         event_id = text(question.get("event_id")) if isinstance(question, dict) else None
         if record["execute_status"] != "interrupted" or event_id is None:
             raise NotInterrupted(
-                f"Execution {execute_id[:200]!r} is {record['execute_status']!r} and waits for no answer: "
+                f"Execution {quoted(execute_id)} is {quoted(record['execute_status'])} and waits for no answer: "
                 "only a run that asked a question can be resumed."
             )
         kind: CallKind = "stream_resume" if record["run_mode"] == MODE_STREAM else "resume"

@@ -14,7 +14,7 @@ from execution_history.coze.answer_reading import LARGEST_RECORDED
 from execution_history.coze.asking import Address
 from execution_history.coze.recordings import CONTEXT, RunContext
 from execution_history.coze.transport import RecordingTransport
-from execution_history.errors import AccountError, SettingsError
+from execution_history.errors import AccountError, SettingsError, quoted
 from execution_history.recorder import Recorder
 from execution_history.settings import COZE_COM, AccountSettings
 
@@ -76,7 +76,7 @@ class Upstream:
         if account is None or not (account.token or account.client_id):
             where = "COZE_API_TOKEN" if account_id == "default" else f"accounts.{account_id}.token"
             raise AccountError(
-                f"The Coze account {account_id!r} has no token: set {where}"
+                f"The Coze account {quoted(account_id)} has no token: set {where}"
                 " (and COZE_API_BASE for coze.cn or Coze Studio)."
             )
         return account
@@ -185,7 +185,7 @@ class Upstream:
 
 def _no_account(account_id: str) -> str:
     shown = account_id[:80]
-    return f"There is no Coze account {shown!r}: set accounts.{shown}.token, or use 'default'."
+    return f"There is no Coze account {quoted(shown)}: set accounts.{shown}.token, or use 'default'."
 
 
 def origin_of(base_url: str) -> str:
@@ -225,5 +225,5 @@ def _read_key(name: str, path: Path | None) -> str:
         return "" if path is None else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         raise SettingsError(
-            f"The setting accounts.{name}.private_key_file names {str(path)!r}, which cannot be read."
+            f"The setting accounts.{name}.private_key_file names {quoted(path)}, which cannot be read."
         ) from None

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from execution_history.errors import quoted
 from execution_history.jsonvalue import decode, encode
 
 REDACTED: Final = "[redacted]"
@@ -87,7 +88,7 @@ def names(given: Iterable[str]) -> frozenset[str]:
         TypeError: a single text was given, whose letters are hardly meant.
     """
     if isinstance(given, str):
-        raise TypeError(f"Names of arguments are a list such as [{given!r}], not a text.")
+        raise TypeError(f"Names of arguments are a list such as [{quoted(given)}], not a text.")
     return frozenset(map(plain_name, given))
 
 

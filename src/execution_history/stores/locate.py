@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from execution_history.errors import SettingsError
+from execution_history.errors import SettingsError, quoted
 from execution_history.store import HistoryStore
 from execution_history.stores.memory import MemoryStore
 from execution_history.stores.sqlite import SQLiteStore
@@ -36,7 +36,7 @@ def store_at(
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:
             raise SettingsError(
-                f"The store {location!r} names no folder; write sqlite:///absolute/folder or sqlite:folder."
+                f"The store {quoted(location)} names no folder; write sqlite:///absolute/folder or sqlite:folder."
             )
         return SQLiteStore(Path(path), json_files=json_files, search=search, on_loops=on_loops)
-    raise SettingsError(f"There is no store for {scheme!r}; use a folder, sqlite:folder or memory:.")
+    raise SettingsError(f"There is no store for {quoted(scheme)}; use a folder, sqlite:folder or memory:.")

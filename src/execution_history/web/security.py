@@ -13,6 +13,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from execution_history.errors import quoted
 from execution_history.web.errors import Fault
 
 _OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -88,7 +89,7 @@ class Guard:
             return Fault(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "host_not_allowed",
-                f"This server does not answer to the name {host[:100]!r}: add it to the setting allowed_hosts "
+                f"This server does not answer to the name {quoted(host)}: add it to the setting allowed_hosts "
                 "(EXECUTION_HISTORY_ALLOWED_HOSTS) if it should.",
             )
         if scope["method"] in _CHANGING and not _is_own_origin(headers, f"{scope['scheme']}://{host}"):

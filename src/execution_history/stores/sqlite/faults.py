@@ -14,6 +14,7 @@ from execution_history.errors import (
     StoreError,
     StoreFull,
     StoreUnwritable,
+    quoted,
 )
 
 _FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -30,7 +31,7 @@ def faults(folder: Path) -> Iterator[None]:
 
 def as_store_error(error: Exception, folder: Path) -> StoreError:
     """The store error that says what *error* means for the user of *folder*."""
-    place = f"The history in {str(folder)!r}"
+    place = f"The history in {quoted(folder)}"
     if isinstance(error, OSError):
         if error.errno in _FULL_ERRNOS:
             return _full(place)

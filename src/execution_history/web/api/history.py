@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import quoted
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer, detail_answer, page_answer
 from execution_history.web.api.finding import found
@@ -107,10 +108,10 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         del account_id
         if await service.clear_workflow_history(workflow_id):
             return answer({"success": True})
-        return Fault(HTTPStatus.NOT_FOUND, "not_found", f"Workflow {workflow_id[:200]!r} has no history.").answer()
+        return Fault(HTTPStatus.NOT_FOUND, "not_found", f"Workflow {quoted(workflow_id)} has no history.").answer()
 
 
 def no_such(workflow_id: str, execute_id: str) -> Response:
     """The answer to a question for a record that is not there."""
-    sentence = f"Workflow {workflow_id[:200]!r} has no execution {execute_id[:200]!r}."
+    sentence = f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}."
     return Fault(HTTPStatus.NOT_FOUND, "not_found", sentence).answer()

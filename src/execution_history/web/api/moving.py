@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
-from execution_history.errors import ImportFailed, InvalidInput, StoreFull
+from execution_history.errors import ImportFailed, InvalidInput, StoreFull, quoted
 from execution_history.service import ExecutionHistoryService
 from execution_history.upkeep import (
     DEFAULT_COLUMNS,
@@ -112,7 +112,7 @@ def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
         What is there already stays, unless the other version is newer. Sending it again goes on where it was cut off.
         """
         if kind not in _IMPORTED:
-            raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {kind[:80]!r}.")
+            raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {quoted(kind)}.")
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise InvalidInput(
                 "The file is the body itself, not a part of a form: send it as curl --data-binary @FILE does."
