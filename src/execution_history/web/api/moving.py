@@ -77,7 +77,10 @@ def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         columns: Columns = None,
         excel: ForExcel = False,
     ) -> Response:
-        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet."""
+        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet.
+
+        In CSV an apostrophe stands before a text that a spreadsheet would run as a formula.
+        """
         words = words_of(request.query_params.multi_items(), _OTHERS, None)
         wanted = words.record_filter(now_ms())
         chosen = (
