@@ -7,13 +7,14 @@
     │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
     │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
     │   ├── InvalidStatus              a status that is none of the four
+    │   ├── UnknownAccount             a Coze account that is not configured; also an AccountError
     │   └── ImportFailed               what was to be imported cannot be read
     ├── ExecutionNotFound (LookupError) there is no such execution, or none that fits
     ├── ExportFailed                   what was to be exported cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
-    ├── AccountError                   no such Coze account, or it has no token
+    ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
     ├── UpstreamRefused                Coze could not be asked, or would not tell
     └── StoreError                     the disk or the database, not the caller
@@ -137,7 +138,18 @@ class SettingsError(ExecutionHistoryError):
 
 
 class AccountError(ExecutionHistoryError):
-    """The named Coze account is not configured, or has no token."""
+    """A Coze account cannot be used as it is configured; the message says what to set."""
+
+
+class UnknownAccount(AccountError, InvalidInput):
+    """The caller named a Coze account that is not configured."""
+
+    def __init__(self, account_id: str, known: Iterable[str]) -> None:
+        self.account_id = account_id
+        super().__init__(
+            f"There is no Coze account {quoted(account_id)}: name one of those in the settings ({listed(known)}), "
+            "or add it to them."
+        )
 
 
 class NotInterrupted(ExecutionHistoryError):

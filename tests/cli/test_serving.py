@@ -130,6 +130,17 @@ def test_people_get_lines_that_they_can_copy(tmp_path: Path) -> None:
     assert "  execution-history list --store history" == lines[7]
 
 
+def test_a_server_says_which_account_is_incomplete(tmp_path: Path) -> None:
+    """And serves the others; one that has only an address lets those through who bring their own token."""
+    (tmp_path / "execution-history.toml").write_text('[accounts.half]\nclient_id = "c"\n[accounts.bare]\n')
+    with started("serve", *FREE, "--json", folder=tmp_path) as process:
+        assert "ok" == get(read_document(process.stdout)["url"] + "/healthz")["status"]
+        process.terminate()
+        _, err = process.communicate()
+    sentence = b"The Coze account 'half' is incomplete: set accounts.half.public_key_id, accounts.half.private_key."
+    assert [sentence, b"Stopped."] == err.splitlines()
+
+
 def test_a_sandbox_serves_alone(tmp_path: Path) -> None:
     """It announces its address, its token and its workflows, asks for the token, and stops with 0."""
     with started("sandbox", *FREE, "--token", "mine", "--json", folder=tmp_path) as process:

@@ -11,7 +11,10 @@ import orjson
 import pytest
 from starlette.types import Scope, Send
 
-from tests.gateway.conftest import Gateway, canned, gateway_to, nobody, scripted
+from execution_history.errors import quoted
+from execution_history.settings import AccountSettings
+from tests.gateway.conftest import Gateway, Scripted, canned, gateway_to, nobody, scripted
+from tests.web.conftest import served
 
 pytestmark = pytest.mark.anyio
 
@@ -314,3 +317,24 @@ async def test_a_history_is_told_when_the_upstream_cannot_be_reached(tmp_path: P
             assert {"Output": '{"answer":1}'} == orjson.loads(entry["output"])
         unknown = await gateway.client.get("/v1/workflows/7/run_histories/222")
         assert (200, 5000) == (unknown.status_code, unknown.json()["code"])
+
+
+async def test_an_account_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:
+    """An envelope that every SDK shows, before anything goes out; one that lacks a token of its own can be called."""
+    async with scripted(tmp_path, canned(200, [_JSON], b'{"code":0}')) as (gateway, upstream):
+        for name in ("nobody", "x" * 1_000, "\u5317"):
+            header = {b"X-Execution-History-Account": name.encode()}
+            answer = await gateway.client.get("/v1/bots", headers=header)
+            assert (200, 4000) == (answer.status_code, answer.json()["code"])
+            assert "unknown_account" == answer.headers["x-execution-history-error"]
+            assert f"{quoted(name)}: name one of those in the settings ('default', 'other')" in answer.json()["msg"]
+        assert [] == upstream.asked
+
+
+async def test_an_incomplete_account_passes_what_brings_its_own_token(tmp_path: Path) -> None:
+    """The gateway needs no more of an account than its address; its name may be in any script."""
+    async with served(Scripted(canned(200, [_JSON], b'{"code":0}'))) as base:
+        half = AccountSettings(base_url=base, client_id="c")
+        async with gateway_to(tmp_path, base, accounts={"\u5317": half}) as gateway:
+            header = {b"X-Execution-History-Account": "\u5317".encode()}
+            assert 0 == (await gateway.client.get("/v1/bots", headers=header)).json()["code"]

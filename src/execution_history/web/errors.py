@@ -24,6 +24,7 @@ _SHAPE: Final = re.compile(r"(?:list|dict|set|tuple|function-\w+)\[|[A-Z]\w*Chan
 
 # The first that fits is taken, so a kind stands before what it is a kind of.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
+    (errors.UnknownAccount, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_account"),
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
     (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),
