@@ -26,7 +26,8 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
-        near = [zone for zone in available_timezones() if zone.lower() == str(name).lower()]
+        written = str(name).lower()
+        near = [zone for zone in available_timezones() if zone.lower() == written]
         hint = f"perhaps {near[0]} is meant" if near else "write a name such as Asia/Shanghai or UTC"
         raise InvalidQuery(f"There is no time zone {quoted(name)}: {hint}.") from None
 

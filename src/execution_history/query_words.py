@@ -30,7 +30,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Literal
 
 from execution_history.conditions import parse_condition
-from execution_history.errors import InvalidQuery, quoted
+from execution_history.errors import InvalidQuery, quoted, shortened
 from execution_history.query import FILTER_STATUSES, RecordFilter
 
 _MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
@@ -119,7 +119,7 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
 
 def nearest_filter(name: str) -> str | None:
     """The filter that *name* is most likely a slip of; ``None`` where it is nothing like one."""
-    return next(iter(get_close_matches(name, _WORDS, n=1, cutoff=LIKENESS)), None)
+    return next(iter(get_close_matches(shortened(name), _WORDS, n=1, cutoff=LIKENESS)), None)
 
 
 def is_filter_word(name: str) -> bool:
@@ -135,7 +135,7 @@ def _values(word: _Word, given: str | Sequence[str]) -> list[str]:
 
 
 def _nearest(name: str) -> str:
-    near = get_close_matches(name, _WORDS, n=1)
+    near = get_close_matches(shortened(name), _WORDS, n=1)
     return f"perhaps {near[0]} is meant" if near else f"there are {', '.join(sorted(_WORDS))}"
 
 
@@ -145,7 +145,7 @@ def _text(_name: str, value: str, _setting: _Setting) -> str:
 
 def _status(_name: str, value: str, _setting: _Setting) -> str:
     if value not in FILTER_STATUSES:
-        near = get_close_matches(value, FILTER_STATUSES, n=1)
+        near = get_close_matches(shortened(value), FILTER_STATUSES, n=1)
         hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
         raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
     return value

@@ -12,6 +12,7 @@ from execution_history.web.answers import answer, detail_answer, page_answer
 from execution_history.web.api.finding import found
 from execution_history.web.api.questions import HISTORY_WORDS, asks_for_more, documented
 from execution_history.web.api.schemas import (
+    DELETING,
     FINDING,
     FINDING_HISTORY,
     READING,
@@ -90,7 +91,9 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
 def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
     """Add the routes that delete one record, or a workflow's whole history."""
 
-    @router.delete(_RECORD, tags=["history"], summary="Delete one record", response_model=DoneAnswer, responses=FINDING)
+    @router.delete(
+        _RECORD, tags=["history"], summary="Delete one record", response_model=DoneAnswer, responses=DELETING
+    )
     async def delete_execution(
         workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default"
     ) -> Response:
@@ -101,7 +104,7 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         return no_such(workflow_id, execute_id)
 
     @router.delete(
-        _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=FINDING
+        _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=DELETING
     )
     async def clear_history(workflow_id: WorkflowId, account_id: AccountId = "default") -> Response:
         """Remove all records of a workflow."""

@@ -29,7 +29,7 @@ from execution_history.web.answers import answer
 from execution_history.web.api.questions import documented, words_of
 from execution_history.web.api.reports import ImportAnswer
 from execution_history.web.api.route import UploadRoute
-from execution_history.web.api.schemas import FINDING_HISTORY, Responses
+from execution_history.web.api.schemas import FINDING_HISTORY, IMPORTING, Responses
 from execution_history.web.api.streaming import ByteStream
 
 _OTHERS: Final = frozenset({"format", "columns", "excel", "zone", "account_id"})
@@ -133,7 +133,7 @@ def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
         tags=["history"],
         summary="Import records",
         response_model=ImportAnswer,
-        responses=FINDING_HISTORY,
+        responses=IMPORTING,
         route_class_override=UploadRoute,
         openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
     )
