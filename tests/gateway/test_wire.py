@@ -282,6 +282,17 @@ async def test_a_foreign_host_or_origin_gets_nothing(gateway: Gateway) -> None:
     assert [421, 403] == [answer.status_code for answer in answers]
 
 
+async def test_nothing_of_a_foreign_websocket_goes_on(tmp_path: Path) -> None:
+    """It is refused before the upstream hears of it, whatever its path."""
+    async with scripted(tmp_path, canned(200, [_JSON], b"{}")) as (gateway, upstream):
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+            key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+            answer = await gateway.client.get("/v1/audio/speech", headers={**upgrade, **key, **headers})
+            assert answer.status_code in {403, 421}
+        assert [] == upstream.asked
+
+
 async def test_what_is_too_large_to_be_a_run_passes_unrecorded(tmp_path: Path) -> None:
     """Coze takes 20 MB; what it says to more is its own."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":4000,"msg":"too large"}')) as (gateway, upstream):
