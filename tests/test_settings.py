@@ -5,9 +5,11 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
+from execution_history.stores import store_at
 
 SECRET = "pat_0123456789abcdef"
 
@@ -290,7 +292,32 @@ def test_secrets_are_not_in_the_settings_as_text(monkeypatch: pytest.MonkeyPatch
     """Whoever prints or logs the settings shows no token and no key."""
     monkeypatch.setenv("COZE_API_TOKEN", SECRET)
     account = {"client_id": "c", "public_key_id": "p", "private_key": SECRET}
-    settings = load_settings(accounts={"work": account, "home": {"token": SECRET}})
-    assert ["default", "home", "work"] == sorted(settings.accounts)
-    for shown in (repr(settings), str(settings), settings.model_dump_json(), repr(settings.accounts["work"])):
-        assert SECRET not in shown
+    store = f"postgresql://me:{SECRET}@db/history"
+    settings = load_settings(store=store, accounts={"work": account, "home": {"token": SECRET}})
+    assert (["default", "home", "work"], store) == (sorted(settings.accounts), settings.store)
+    shown = (
+        repr(settings), str(settings), f"{settings!r:}", repr(settings.model_dump()), settings.model_dump_json(),
+        repr(settings.accounts["work"]), str(vars(settings.accounts["work"])),
+    )  # fmt: skip
+    for text in shown:
+        assert SECRET not in text
+    assert "postgresql://me:…@db/history" in repr(settings)
+
+
+def test_what_pydantic_says_of_a_wrong_account_does_not_repeat_it() -> None:
+    """Programs make accounts themselves, and may log why that failed."""
+    with pytest.raises(ValidationError) as caught:
+        AccountSettings(base_url=f"https://u:{SECRET}@a.test", token=[SECRET])  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "store",
+    ["postgresql://u:{}@db/h", "postgresql+asyncpg://u:{}@db/h", "mysql://{}@db", "sqlite://u:{}@db", "a.b-c://u:{}@h"],
+)
+def test_a_store_that_there_is_not_is_refused_without_its_password(store: str, folder: Path) -> None:
+    """And is not taken for the name of a folder."""
+    with pytest.raises(SettingsError) as caught:
+        store_at(store.format(SECRET))
+    assert SECRET not in str(caught.value)
+    assert [] == list(folder.iterdir())

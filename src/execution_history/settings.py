@@ -10,13 +10,13 @@ account's parts have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNT
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
+from execution_history.credentials import without_credentials
 from execution_history.errors import SettingsError, UnknownAccount, quoted
 
 PREFIX: Final = "EXECUTION_HISTORY_"
@@ -48,7 +49,7 @@ class AccountSettings(BaseModel):
     configured: it is refused when it is called, and keeps nobody from calling the others.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     base_url: str = COZE_COM
     token: SecretStr | None = None
@@ -125,7 +126,9 @@ _ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
 class Settings(BaseSettings):
     """All settings; build one with :func:`load_settings`, which words what is wrong as one sentence."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
 
     store: str = "data/execution_history"
     """A folder or a store URL."""
@@ -157,6 +160,16 @@ class Settings(BaseSettings):
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a recorder counts as alive after its last sign of life."""
+
+    @field_serializer("store")
+    @staticmethod
+    def _is_shown_without_password(store: str) -> str:
+        return without_credentials(store)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The settings as they may be shown, in a log as well."""
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if name == "store" else value
 
     @classmethod
     def settings_customise_sources(

@@ -16,6 +16,7 @@ import uvicorn
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.histories import place_of
 from execution_history.cli.listing import TRIAL_WORKFLOW
+from execution_history.cli.log_lines import LineFormatter
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
@@ -123,9 +124,9 @@ async def _serve_until_stopped(
 
 
 def _log_to_standard_error() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
 
 
