@@ -15,6 +15,7 @@ from execution_history.coze.answer_reading import LARGEST_RECORDED
 from execution_history.coze.asking import Address
 from execution_history.coze.recordings import CONTEXT, RunContext
 from execution_history.coze.transport import RecordingTransport
+from execution_history.credentials import without_credentials
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recorder import Recorder
 from execution_history.settings import AccountSettings, find_account, missing_settings
@@ -238,6 +239,7 @@ def _read_key(name: str, path: Path | None) -> str:
 
 def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
     """What is to be said where signing for a token, or fetching it, has failed with *error*."""
+    reason = quoted(without_credentials(str(error)))
     if isinstance(error, httpx.HTTPError):
         return UpstreamRefused(
             f"No token could be fetched for the Coze account {quoted(name)} ({type(error).__name__}): "
@@ -245,7 +247,7 @@ def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
         )
     if isinstance(error, ValueError) and not isinstance(error, ValidationError):
         return AccountError(
-            f"The private key of the Coze account {quoted(name)} cannot be used: accounts.{name}.private_key, "
-            "or the file of private_key_file, is the PEM text that Coze gave out."
+            f"The Coze account {quoted(name)} cannot sign for a token ({reason}): check that "
+            f"accounts.{name}.private_key, or the file of private_key_file, is the PEM text that Coze gave out."
         )
-    return UpstreamRefused(f"The upstream gives no token for the Coze account {quoted(name)}: {quoted(str(error))}.")
+    return UpstreamRefused(f"No token could be got for the Coze account {quoted(name)}: {reason}.")
