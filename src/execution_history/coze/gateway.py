@@ -102,7 +102,8 @@ class Gateway:
         except UnknownAccount as error:
             await answer.refuse(_BAD_REQUEST, b"unknown_account", str(error))
         except httpx.InvalidURL as error:
-            await answer.refuse(_BAD_REQUEST, b"bad_request", f"The address cannot be passed on: {error}.")
+            reason = str(error).rstrip(".")
+            await answer.refuse(_BAD_REQUEST, b"bad_request", f"The address cannot be passed on: {reason}.")
         except httpx.TransportError as error:
             sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
             await answer.refuse(_NO_ANSWER, b"upstream_unreachable", sentence)
