@@ -166,7 +166,7 @@ async def test_one_record_that_is_never_taken_does_not_keep_the_others_waiting(
         await outbox.save()
         assert await _record(store, str(number)) is not None
     assert ("3 runs could not be recorded and were given up.",) == outbox.problems()
-    assert any("w/bad 2" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+    assert any("'w'/'bad 2'" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
 
 
 async def test_a_large_record_waits_for_room_while_small_ones_pass(store: FaultyStore) -> None:
@@ -338,7 +338,7 @@ async def test_nothing_is_lost_without_a_word(tmp_path: Path, logged: pytest.Log
     await outbox.write("w", "gone", document("gone"))
     await outbox.aclose()
     assert ("1 runs could not be recorded and were given up.",) == outbox.problems()
-    assert any("w/gone" in message for message in logged.messages)
+    assert any("'w'/'gone'" in message for message in logged.messages)
 
 
 def test_an_outbox_that_nobody_closed_puts_aside_what_waits(

@@ -5,9 +5,11 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
-from execution_history.errors import SettingsError
-from execution_history.settings import AccountSettings, Settings, load_settings
+from execution_history.errors import SettingsError, UnknownAccount
+from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
+from execution_history.stores import store_at
 
 SECRET = "pat_0123456789abcdef"
 
@@ -135,6 +137,35 @@ def test_an_account_that_signs_its_own_tokens_gets_no_other(monkeypatch: pytest.
     assert load_settings().accounts["default"].token is None
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, ("token",)),
+        ({"token": "t"}, ()),
+        ({"client_id": "c"}, ("public_key_id", "private_key")),
+        ({"token": "t", "public_key_id": "p"}, ("client_id", "private_key")),
+        ({"client_id": "c", "public_key_id": "p", "private_key_file": "k"}, ()),
+    ],
+)
+def test_an_incomplete_account_keeps_nobody_from_the_others(given: dict[str, str], missing: tuple[str, ...]) -> None:
+    """It says what it lacks when it is called; the settings can be loaded."""
+    settings = load_settings(accounts={"work": given, "other": {"token": SECRET}})
+    assert missing == settings.accounts["work"].missing
+    assert tuple(f"accounts.work.{part}" for part in missing) == missing_settings(settings.accounts["work"], "work")
+    assert () == find_account(settings.accounts, "other").missing
+
+
+def test_an_account_that_is_not_configured_is_the_callers_fault() -> None:
+    """The sentence lists those that are, some of them where they are many; ``default`` always is."""
+    accounts = {f"account {number:02}": AccountSettings() for number in range(20)}
+    with pytest.raises(UnknownAccount, match=r"'account 00', .* and 11 more\)") as caught:
+        find_account(accounts, "x" * 1_000)
+    assert 400 > len(str(caught.value))
+    assert ("COZE_API_TOKEN",) == missing_settings(find_account(accounts, "default"), "default")
+    with pytest.raises(UnknownAccount, match=r"account 'x': name one of those in the settings \('default'\)"):
+        find_account({}, "x")
+
+
 @pytest.mark.parametrize(("token", "expected"), [(f" {SECRET}\n", SECRET), ("  ", None), ("", None)])
 def test_a_token_is_taken_without_what_surrounds_it(token: str, expected: str | None) -> None:
     """A line's end from a file would make an impossible header; a blank token is none."""
@@ -157,7 +188,11 @@ def test_a_token_is_taken_without_what_surrounds_it(token: str, expected: str | 
         ),
         ("ALLOWED_HOSTS", "[1]", "The setting allowed_hosts.0 (variable EXECUTION_HISTORY_ALLOWED_HOSTS) is wrong"),
         ("ACCOUNTS__WORK__BASE_URL", "api.coze.cn", "it must be an address that begins with http:// or https://."),
-        ("ACCOUNTS__WORK__CLIENT_ID", "c", "The setting accounts.work (variable EXECUTION_HISTORY_ACCOUNTS__WORK)"),
+        ("ACCOUNTS__WORK__BASE_URL", "http://[", "it must be an address that begins with http:// or https://."),
+        ("ACCOUNTS__WORK__BASE_URL", "https://:1", "it must be an address that begins with http:// or https://."),
+        ("ACCOUNTS__WORK__BASE_URL", "https://a.test:x", "it must be an address that begins with http:// or https://."),
+        ("ACCOUNTS__WORK__BASE_URL", "https://u:p@a.test", "it must be an address without a user name, a pass"),
+        ("ACCOUNTS__WORK__OAUTH_BASE_URL", "https://a.test/?key=p", "an address without a user name, a password"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_that_names_the_setting(
@@ -231,11 +266,14 @@ def test_an_unknown_argument_is_one_sentence() -> None:
         ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": "{SECRET}"}}'),
         ("EXECUTION_HISTORY_ACCOUNTS__WORK", SECRET),
         ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": {{"token": ["{SECRET}"]}}}}'),
-        ("EXECUTION_HISTORY_ACCOUNTS", f'{{"work": {{"token": "{SECRET}", "client_id": "c"}}}}'),
         ("EXECUTION_HISTORY_ACCOUNTS__WORK__BASE_URL", SECRET),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__BASE_URL", f"https://u:{SECRET}@a.test"),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__OAUTH_BASE_URL", f"https://a.test?token={SECRET}"),
         ("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKN", SECRET),
         ("EXECUTION_HISTORY_PORT", SECRET),
         ("COZE_API_BASE", SECRET),
+        ("COZE_API_BASE", f"https://u:{SECRET}@a.test"),
+        ("COZE_API_BASE", f"http://[{SECRET}"),
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(
@@ -254,7 +292,32 @@ def test_secrets_are_not_in_the_settings_as_text(monkeypatch: pytest.MonkeyPatch
     """Whoever prints or logs the settings shows no token and no key."""
     monkeypatch.setenv("COZE_API_TOKEN", SECRET)
     account = {"client_id": "c", "public_key_id": "p", "private_key": SECRET}
-    settings = load_settings(accounts={"work": account, "home": {"token": SECRET}})
-    assert ["default", "home", "work"] == sorted(settings.accounts)
-    for shown in (repr(settings), str(settings), settings.model_dump_json(), repr(settings.accounts["work"])):
-        assert SECRET not in shown
+    store = f"postgresql://me:{SECRET}@db/history"
+    settings = load_settings(store=store, accounts={"work": account, "home": {"token": SECRET}})
+    assert (["default", "home", "work"], store) == (sorted(settings.accounts), settings.store)
+    shown = (
+        repr(settings), str(settings), f"{settings!r:}", repr(settings.model_dump()), settings.model_dump_json(),
+        repr(settings.accounts["work"]), str(vars(settings.accounts["work"])),
+    )  # fmt: skip
+    for text in shown:
+        assert SECRET not in text
+    assert "postgresql://me:…@db/history" in repr(settings)
+
+
+def test_what_pydantic_says_of_a_wrong_account_does_not_repeat_it() -> None:
+    """Programs make accounts themselves, and may log why that failed."""
+    with pytest.raises(ValidationError) as caught:
+        AccountSettings(base_url=f"https://u:{SECRET}@a.test", token=[SECRET])  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "store",
+    ["postgresql://u:{}@db/h", "postgresql+asyncpg://u:{}@db/h", "mysql://{}@db", "sqlite://u:{}@db", "a.b-c://u:{}@h"],
+)
+def test_a_store_that_there_is_not_is_refused_without_its_password(store: str, folder: Path) -> None:
+    """And is not taken for the name of a folder."""
+    with pytest.raises(SettingsError) as caught:
+        store_at(store.format(SECRET))
+    assert SECRET not in str(caught.value)
+    assert [] == list(folder.iterdir())

@@ -21,7 +21,7 @@ from typing import Any, Final, cast
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import ExecutionNotFound, InvalidInput, StoreBusy
+from execution_history.errors import ExecutionNotFound, InvalidInput, StoreBusy, quoted
 from execution_history.record import ExecutionRecord, RecordChange, check_identifier
 from execution_history.store import HistoryStore
 
@@ -66,16 +66,16 @@ class Annotation:
                 raise InvalidInput(f"{name} is a list of texts, not {type(tags).__name__}.")
             object.__setattr__(self, name, tuple(dict.fromkeys(_tag(tag) for tag in tags)))
         if both := set(self.add_tags) & set(self.remove_tags):
-            raise InvalidInput(f"The tag {min(both)!r} is to be added and removed at once.")
+            raise InvalidInput(f"The tag {quoted(min(both))} is to be added and removed at once.")
         if self.tags is not None and (self.add_tags or self.remove_tags):
             raise InvalidInput("Tags are either set as a whole, or added and removed.")
         if (most := max(len(self.add_tags), len(self.tags or ()))) > MOST_TAGS:
             raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; these are {most}.")
         _check_note(self.note)
         if self.rating is not None and (type(self.rating) is not int or self.rating not in (0, *RATINGS)):
-            raise InvalidInput(f"A rating is a whole number from 1 to 5, or 0 to remove it, not {self.rating!r}.")
+            raise InvalidInput(f"A rating is a whole number from 1 to 5, or 0 to remove it, not {quoted(self.rating)}.")
         if self.pinned is not None and not isinstance(self.pinned, bool):
-            raise InvalidInput(f"pinned is true or false, not {self.pinned!r}.")
+            raise InvalidInput(f"pinned is true or false, not {quoted(self.pinned)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ async def _annotate(
     for _ in range(_MOST_ATTEMPTS):
         body = await store.get(workflow_id, execute_id)
         if body is None:
-            raise ExecutionNotFound(f"Workflow {workflow_id!r} has no execution {execute_id!r}.")
+            raise ExecutionNotFound(f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}.")
         record = orjson.loads(body)
         kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
         wanted = _wanted(annotation, kept)
@@ -184,7 +184,7 @@ async def _annotate(
         )
         if changed is not None:
             return cast("ExecutionRecord", orjson.loads(changed)), True
-    raise StoreBusy(f"Execution {execute_id!r} was tagged by others {_MOST_ATTEMPTS} times meanwhile; try again.")
+    raise StoreBusy(f"Execution {quoted(execute_id)} was tagged by others {_MOST_ATTEMPTS} times meanwhile; try again.")
 
 
 def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
@@ -224,9 +224,9 @@ def _kept_tags(tags: object) -> list[str]:
 def _tag(tag: object) -> str:
     text = tag.strip() if isinstance(tag, str) else ""
     if not 1 <= len(text) <= LONGEST_TAG:
-        raise InvalidInput(f"A tag is a text of 1 to {LONGEST_TAG} characters, not {str(tag)[:80]!r}.")
+        raise InvalidInput(f"A tag is a text of 1 to {LONGEST_TAG} characters, not {quoted(tag)}.")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
-        raise InvalidInput(f"The tag {text!r} holds a control character or half of a surrogate pair.")
+        raise InvalidInput(f"The tag {quoted(text)} holds a control character or half of a surrogate pair.")
     return text
 
 

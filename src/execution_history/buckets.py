@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.query import BucketSize
 
 MOST_BUCKETS: Final = 5_000
@@ -26,9 +26,10 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
-        near = [zone for zone in available_timezones() if zone.lower() == str(name).lower()]
+        written = str(name).lower()
+        near = [zone for zone in available_timezones() if zone.lower() == written]
         hint = f"perhaps {near[0]} is meant" if near else "write a name such as Asia/Shanghai or UTC"
-        raise InvalidQuery(f"There is no time zone {str(name)[:80]!r}: {hint}.") from None
+        raise InvalidQuery(f"There is no time zone {quoted(name)}: {hint}.") from None
 
 
 def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo) -> list[int]:

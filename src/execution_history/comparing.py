@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.compare import Comparison, compare_records
-from execution_history.errors import ExecutionNotFound, InvalidInput
+from execution_history.errors import ExecutionNotFound, InvalidInput, listed, quoted
 from execution_history.query import RecordFilter
 from execution_history.record import check_identifier
 from execution_history.selecting import selected
@@ -61,12 +61,12 @@ async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
     else:
         found = await store.find(run.execute_id)
     if not found:
-        where = "There" if run.workflow_id is None else f"In workflow {run.workflow_id!r} there"
-        raise ExecutionNotFound(f"{where} is no execution {run.execute_id!r}.")
+        where = "There" if run.workflow_id is None else f"In workflow {quoted(run.workflow_id)} there"
+        raise ExecutionNotFound(f"{where} is no execution {quoted(run.execute_id)}.")
     records: list[dict[str, Any]] = [orjson.loads(body) for body in found]
     if len(records) > 1:
-        workflows = ", ".join(repr(record["workflow_id"]) for record in records)
-        raise InvalidInput(f"Several workflows have an execution {run.execute_id!r}: name one of {workflows}.")
+        workflows = listed(record["workflow_id"] for record in records)
+        raise InvalidInput(f"Several workflows have an execution {quoted(run.execute_id)}: name one of {workflows}.")
     return records[0]
 
 
@@ -84,7 +84,7 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
     async for candidate in _records(store, before):
         return candidate
     raise ExecutionNotFound(
-        f"Workflow {record['workflow_id']!r} has no successful execution before {record['execute_id']!r}: "
+        f"Workflow {quoted(record['workflow_id'])} has no successful execution before {quoted(record['execute_id'])}: "
         "compare with a run of your choice instead."
     )
 

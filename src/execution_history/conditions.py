@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.query import PARTS, Operator, Part, PathCondition
 
 _LONGEST: Final = 10_000
@@ -44,7 +44,7 @@ def parse_condition(text: str) -> PathCondition:
     if name not in PARTS:
         near = get_close_matches(name, PARTS, n=1)
         hint = f"perhaps {near[0]} is meant" if near else _EXAMPLE
-        raise InvalidQuery(f"The condition {text[:80]!r} does not begin with input, output or metadata: {hint}.")
+        raise InvalidQuery(f"The condition {quoted(text)} does not begin with input, output or metadata: {hint}.")
     path: list[str | int] = []
     while step := _STEP.match(text, at):
         path.append(_step(text, step))
@@ -54,7 +54,8 @@ def parse_condition(text: str) -> PathCondition:
     operator = _OPERATOR.match(text, at)
     if operator is None:
         raise InvalidQuery(
-            f"The condition {text[:80]!r} has no comparison after its path, near {text[at : at + 20]!r}: {_EXAMPLE}."
+            f"The condition {quoted(text)} has no comparison after its path, near {quoted(text[at : at + 20])}: "
+            f"{_EXAMPLE}."
         )
     if operator[1] is None:
         return PathCondition(cast("Part", name), tuple(path), "exists")
@@ -72,26 +73,28 @@ def _step(text: str, step: "re.Match[str]") -> str | int:
         try:
             return str(orjson.loads(step[1]))
         except ValueError:
-            raise InvalidQuery(f"The key {step[1][:80]} in {text[:80]!r} is not a valid JSON string.") from None
+            raise InvalidQuery(f"The key {quoted(step[1])} in {quoted(text)} is not a valid JSON string.") from None
     if step[2] is not None:
         return str(step[2])
     index = int(step[3])
     if index >= _LARGEST_INDEX:
-        raise InvalidQuery(f"The index {index} in {text[:80]!r} is larger than any list.")
+        raise InvalidQuery(f"The index {index} in {quoted(text)} is larger than any list.")
     return index
 
 
 def _value(text: str, written: str) -> object:
     if not written:
-        raise InvalidQuery(f"The condition {text[:80]!r} has no value after its comparison: {_EXAMPLE}.")
+        raise InvalidQuery(f"The condition {quoted(text)} has no value after its comparison: {_EXAMPLE}.")
     if written[0] in "[{" and written.count("[") + written.count("{") > _DEEPEST:
-        raise InvalidQuery(f"The value in {text[:80]!r} has more than {_DEEPEST} lists and objects: compare its parts.")
+        raise InvalidQuery(
+            f"The value in {quoted(text)} has more than {_DEEPEST} lists and objects: compare its parts."
+        )
     try:
         return orjson.loads(written)
     except ValueError:
         if written[0] in '"[{':
             raise InvalidQuery(
-                f"The value {written[:80]} in {text[:80]!r} is not valid JSON: "
+                f"The value {quoted(written)} in {quoted(text)} is not valid JSON: "
                 "close its quotes and brackets, or leave them out for a plain text."
             ) from None
         return written

@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from execution_history.errors import InvalidCursor
+from execution_history.errors import InvalidCursor, quoted
 from execution_history.matching import Position
 from execution_history.query import RecordQuery
 
@@ -38,7 +38,7 @@ def position_at(query: RecordQuery) -> Position | None:
     if cursor is None:
         return None
     broken = InvalidCursor(
-        f"The cursor {cursor[:80]!r} is broken: pass on the next of the page before as it is, or begin without one."
+        f"The cursor {quoted(cursor)} is broken: pass on the next of the page before as it is, or begin without one."
     )
     if len(cursor) > _LONGEST or not cursor.isascii():
         raise broken

@@ -7,13 +7,14 @@
     │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
     │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
     │   ├── InvalidStatus              a status that is none of the four
+    │   ├── UnknownAccount             a Coze account that is not configured; also an AccountError
     │   └── ImportFailed               what was to be imported cannot be read
     ├── ExecutionNotFound (LookupError) there is no such execution, or none that fits
     ├── ExportFailed                   what was to be exported cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
-    ├── AccountError                   no such Coze account, or it has no token
+    ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
     ├── UpstreamRefused                Coze could not be asked, or would not tell
     └── StoreError                     the disk or the database, not the caller
@@ -24,8 +25,43 @@
         ├── StoreTooNew                written by a newer version of this package
         └── StoreClosed                used after ``aclose``
 
-Each message is one sentence for a person; the facts in it are attributes too.
+Each message is one sentence for a person; the facts in it are attributes too. What callers sent stands in it as
+:func:`quoted` returns it.
 """
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Final
+
+_LONGEST_QUOTED: Final = 80
+_LONGEST_PATH: Final = 400
+_MOST_LISTED: Final = 10
+
+
+def quoted(value: object) -> str:
+    """Return *value* as it can stand in a sentence, in a log line and on a terminal.
+
+    Text and paths are put in quotes, anything else is written as Python writes it. Control characters, marks that turn
+    the direction of text round and halves of surrogate pairs become escapes. The middle of what has more than 80
+    characters, or of a path with more than 400, is left out.
+    """
+    if isinstance(value, PurePath):
+        return repr(shortened(str(value), _LONGEST_PATH))
+    if isinstance(value, str):
+        return repr(shortened(value))
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shortened(repr(value)))
+
+
+def listed(values: Iterable[object]) -> str:
+    """Return *values*, quoted, one behind the other; of more than ten only how many more there are."""
+    shown = [quoted(value) for value in values]
+    more = len(shown) - _MOST_LISTED
+    return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:_MOST_LISTED])} and {more} more"
+
+
+def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
+    """Return *text* with ``…`` for its middle where it has more than *most* characters."""
+    return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[len(text) - most // 3 :]}"
 
 
 class ExecutionHistoryError(Exception):
@@ -57,9 +93,7 @@ class InvalidStatus(InvalidInput):
 
     def __init__(self, status: object) -> None:
         self.status = status
-        super().__init__(
-            f"{str(status)[:80]!r} is not an execution status; use running, success, failed or interrupted."
-        )
+        super().__init__(f"{quoted(status)} is not an execution status; use running, success, failed or interrupted.")
 
 
 class ImportFailed(InvalidInput):
@@ -81,7 +115,7 @@ class ExecutionExists(ExecutionHistoryError):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            f"Workflow {workflow_id!r} already has an execution {execute_id!r}: "
+            f"Workflow {quoted(workflow_id)} already has an execution {quoted(execute_id)}: "
             "update it, or leave the id out to get a new one."
         )
 
@@ -94,7 +128,7 @@ class IllegalTransition(ExecutionHistoryError):
         self.current = current
         self.wanted = wanted
         super().__init__(
-            f"Execution {execute_id!r} is {current!r} and cannot become {wanted!r}: "
+            f"Execution {quoted(execute_id)} is {quoted(current)} and cannot become {quoted(wanted)}: "
             "only a running or interrupted execution changes its status."
         )
 
@@ -104,7 +138,18 @@ class SettingsError(ExecutionHistoryError):
 
 
 class AccountError(ExecutionHistoryError):
-    """The named Coze account is not configured, or has no token."""
+    """A Coze account cannot be used as it is configured; the message says what to set."""
+
+
+class UnknownAccount(AccountError, InvalidInput):
+    """The caller named a Coze account that is not configured."""
+
+    def __init__(self, account_id: str, known: Iterable[str]) -> None:
+        self.account_id = account_id
+        super().__init__(
+            f"There is no Coze account {quoted(account_id)}: name one of those in the settings ({listed(known)}), "
+            "or add it to them."
+        )
 
 
 class NotInterrupted(ExecutionHistoryError):

@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict, cast
 
 import orjson
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.query import RecordFilter, Selection
 from execution_history.query_words import filter_of
 from execution_history.record import ExecutionRecord
@@ -65,7 +65,9 @@ def _texts(name: str, value: FilterValue) -> list[str]:
         return [_text(name, value)]
     if isinstance(value, Iterable):
         return [_text(name, each) for each in value]
-    raise InvalidQuery(f"The filter {name!r} takes text, a number, true or false, or a list, not {value!r}.")
+    raise InvalidQuery(
+        f"The filter {quoted(name)} takes text, a number, true or false, or a list, not {quoted(value)}."
+    )
 
 
 def _text(name: str, value: object) -> str:
@@ -75,4 +77,4 @@ def _text(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    raise InvalidQuery(f"The filter {name!r} takes text or whole numbers, not {str(value)[:80]!r}.")
+    raise InvalidQuery(f"The filter {quoted(name)} takes text or whole numbers, not {quoted(value)}.")

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError
+from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError, quoted
 from execution_history.record import Document
 from execution_history.spool import Spool, put_aside, spool_of
 from execution_history.store import HistoryStore
@@ -250,7 +250,7 @@ class Outbox:
         if queue.refusals >= _MOST_REFUSALS and not queue.under_way:
             self._waiting.take(key)
             self._lost += 1
-            _log.error("The store takes other runs, but not %s/%s, which is given up: %s", *key, error)
+            _log.error("The store takes other runs, but not %s/%s, which is given up: %s", *map(quoted, key), error)
 
     async def _save_record(self, key: Key) -> bool:
         """Write what waits of one record; whether the store has taken any of it.

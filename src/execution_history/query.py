@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.record import STATUSES
 
 Part = Literal["input", "output", "metadata"]
@@ -90,7 +90,7 @@ class RecordFilter:
             _check(name, getattr(self, name))
         for status in self.statuses:
             if status not in FILTER_STATUSES:
-                raise InvalidQuery(f"{status!r} is not a status; there are {', '.join(FILTER_STATUSES)}.")
+                raise InvalidQuery(f"{quoted(status)} is not a status; there are {', '.join(FILTER_STATUSES)}.")
 
     def given(self) -> frozenset[str]:
         """The names of what is asked for."""
@@ -126,11 +126,11 @@ class RecordQuery:
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:
-            raise InvalidQuery(f"{str(self.sort)[:80]!r} is not a sort order; there are {', '.join(SORTS)}.")
+            raise InvalidQuery(f"{quoted(self.sort)} is not a sort order; there are {', '.join(SORTS)}.")
         if not _is_integer(self.size) or not 1 <= self.size <= MAX_SIZE:
-            raise InvalidQuery(f"A page has 1 to {MAX_SIZE} records, not {str(self.size)[:80]}.")
+            raise InvalidQuery(f"A page has 1 to {MAX_SIZE} records, not {quoted(self.size)}.")
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
-            raise InvalidQuery(f"Pages are numbered from 1 on; there is no page {str(self.index)[:80]}.")
+            raise InvalidQuery(f"Pages are numbered from 1 on; there is no page {quoted(self.index)}.")
         if self.index is not None and self.after is not None:
             raise InvalidQuery("A page is asked for by its number or by a cursor, not by both.")
 
@@ -190,7 +190,7 @@ class StatisticsQuery:
 
     def __post_init__(self) -> None:
         if self.bucket is not None and self.bucket not in BUCKETS:
-            raise InvalidQuery(f"{str(self.bucket)[:80]!r} is not a bucket; there are {', '.join(BUCKETS)}.")
+            raise InvalidQuery(f"{quoted(self.bucket)} is not a bucket; there are {', '.join(BUCKETS)}.")
         _check("new_since", self.new_since)
 
 
@@ -283,10 +283,10 @@ def _check(name: str, value: object) -> None:
         return
     if name in _NUMBERS:
         if not _is_integer(value):
-            raise InvalidQuery(f"{name} is a whole number, not {str(value)[:80]!r}.")
+            raise InvalidQuery(f"{name} is a whole number, not {quoted(value)}.")
     elif name in _FLAGS:
         if not isinstance(value, bool):
-            raise InvalidQuery(f"{name} is true or false, not {str(value)[:80]!r}.")
+            raise InvalidQuery(f"{name} is true or false, not {quoted(value)}.")
     elif name in _TEXTS:
         _check_text(name, value, _LONGEST_TEXT)
     elif not isinstance(value, tuple):
@@ -302,17 +302,17 @@ def _check_values(name: str, values: tuple[object, ...]) -> None:
     for value in values:
         if name == "conditions":
             if not isinstance(value, PathCondition) or value.operator not in OPERATORS or value.part not in PARTS:
-                raise InvalidQuery(f"A condition is a PathCondition, not {str(value)[:80]!r}.")
+                raise InvalidQuery(f"A condition is a PathCondition, not {quoted(value)}.")
         elif name == "run_modes":
             if not _is_integer(value):
-                raise InvalidQuery(f"A run mode is a whole number, not {str(value)[:80]!r}.")
+                raise InvalidQuery(f"A run mode is a whole number, not {quoted(value)}.")
         else:
             _check_text(name, value, _LONGEST_VALUE)
 
 
 def _check_text(name: str, value: object, longest: int) -> None:
     if not isinstance(value, str):
-        raise InvalidQuery(f"{name} takes text, not {str(value)[:80]!r}.")
+        raise InvalidQuery(f"{name} takes text, not {quoted(value)}.")
     if len(value) > longest:
         raise InvalidQuery(f"{name} takes text of at most {longest} characters; this one has {len(value)}.")
     try:

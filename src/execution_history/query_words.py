@@ -30,7 +30,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Literal
 
 from execution_history.conditions import parse_condition
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted, shortened
 from execution_history.query import FILTER_STATUSES, RecordFilter
 
 _MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
@@ -97,12 +97,12 @@ def filter_of(
     for name, given in words.items():
         word = _WORDS.get(name)
         if word is None:
-            raise InvalidQuery(f"There is no filter {name[:80]!r}: {_nearest(name)}.")
+            raise InvalidQuery(f"There is no filter {quoted(name)}: {_nearest(name)}.")
         values = _values(word, given)
         if not values:
             continue
         if word.several == "no" and len(values) > 1:
-            raise InvalidQuery(f"The filter {name!r} takes one value, not {len(values)}.")
+            raise InvalidQuery(f"The filter {quoted(name)} takes one value, not {len(values)}.")
         read = tuple(word.read(name, value, setting) for value in values)
         fields[word.field] = read[0] if word.several == "no" else fields.get(word.field, ()) + read
     return RecordFilter(**fields)
@@ -119,7 +119,7 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
 
 def nearest_filter(name: str) -> str | None:
     """The filter that *name* is most likely a slip of; ``None`` where it is nothing like one."""
-    return next(iter(get_close_matches(name, _WORDS, n=1, cutoff=LIKENESS)), None)
+    return next(iter(get_close_matches(shortened(name), _WORDS, n=1, cutoff=LIKENESS)), None)
 
 
 def is_filter_word(name: str) -> bool:
@@ -135,7 +135,7 @@ def _values(word: _Word, given: str | Sequence[str]) -> list[str]:
 
 
 def _nearest(name: str) -> str:
-    near = get_close_matches(name, _WORDS, n=1)
+    near = get_close_matches(shortened(name), _WORDS, n=1)
     return f"perhaps {near[0]} is meant" if near else f"there are {', '.join(sorted(_WORDS))}"
 
 
@@ -145,34 +145,36 @@ def _text(_name: str, value: str, _setting: _Setting) -> str:
 
 def _status(_name: str, value: str, _setting: _Setting) -> str:
     if value not in FILTER_STATUSES:
-        near = get_close_matches(value, FILTER_STATUSES, n=1)
+        near = get_close_matches(shortened(value), FILTER_STATUSES, n=1)
         hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
-        raise InvalidQuery(f"{value[:80]!r} is not a status: {hint}.")
+        raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
     return value
 
 
 def _mode(_name: str, value: str, _setting: _Setting) -> int:
     if value not in _MODES:
-        raise InvalidQuery(f"{value[:80]!r} is not a run mode: write sync, stream or async (0, 1 or 2).")
+        raise InvalidQuery(f"{quoted(value)} is not a run mode: write sync, stream or async (0, 1 or 2).")
     return _MODES[value]
 
 
 def _flag(name: str, value: str, _setting: _Setting) -> bool:
     if value.lower() not in _FLAGS:
-        raise InvalidQuery(f"The filter {name!r} is true or false, not {value[:80]!r}.")
+        raise InvalidQuery(f"The filter {quoted(name)} is true or false, not {quoted(value)}.")
     return _FLAGS[value.lower()]
 
 
 def _integer(name: str, value: str, _setting: _Setting) -> int:
     if not _INTEGER.fullmatch(value):
-        raise InvalidQuery(f"The filter {name!r} takes a whole number, not {value[:80]!r}.")
+        raise InvalidQuery(f"The filter {quoted(name)} takes a whole number, not {quoted(value)}.")
     return int(value)
 
 
 def _duration(name: str, value: str, _setting: _Setting) -> int:
     found = _DURATION.fullmatch(value)
     if found is None:
-        raise InvalidQuery(f"The filter {name!r} takes a duration such as 200ms, 1.5s, 2m or 1h, not {value[:80]!r}.")
+        raise InvalidQuery(
+            f"The filter {quoted(name)} takes a duration such as 200ms, 1.5s, 2m or 1h, not {quoted(value)}."
+        )
     return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
 
 
@@ -192,7 +194,7 @@ def _time(name: str, value: str, setting: _Setting, of_day: time | None) -> int:
         number = int(value[: _DATE_LENGTH + 10])
         if not _MILLISECONDS_BEGIN <= number <= _LAST_TIME:
             raise InvalidQuery(
-                f"The filter {name!r} takes milliseconds since 1970 (13 digits today), not {value[:80]!r}."
+                f"The filter {quoted(name)} takes milliseconds since 1970 (13 digits today), not {quoted(value)}."
             )
         return number
     try:
@@ -203,8 +205,8 @@ def _time(name: str, value: str, setting: _Setting, of_day: time | None) -> int:
         return max(0, round(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise InvalidQuery(
-            f"The filter {name!r} takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or milliseconds, "
-            f"not {value[:80]!r}."
+            f"The filter {quoted(name)} takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or milliseconds, "
+            f"not {quoted(value)}."
         ) from None
 
 

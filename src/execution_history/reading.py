@@ -10,7 +10,7 @@ from typing import Final, cast
 
 import orjson
 
-from execution_history.errors import InvalidInput, InvalidPage
+from execution_history.errors import InvalidInput, InvalidPage, quoted
 from execution_history.finding import FilterValue, HistoryPage, keyword_filter, page_of, with_workflow
 from execution_history.hits import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query import (
@@ -243,6 +243,6 @@ def could_exist(identifier: object) -> bool:
 
 def _check_page(page_size: object, page_index: object) -> None:
     if not isinstance(page_size, int) or not 1 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidPage(f"page_size is a whole number from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.")
+        raise InvalidPage(f"page_size is a whole number from 1 to {MAX_PAGE_SIZE}, not {quoted(page_size)}.")
     if not isinstance(page_index, int) or page_index < 1:
-        raise InvalidPage(f"page_index is a whole number from 1 on, not {page_index!r}.")
+        raise InvalidPage(f"page_index is a whole number from 1 on, not {quoted(page_index)}.")

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
 
 import orjson
 
-from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus
+from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
 from execution_history.jsonvalue import encode
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
@@ -120,13 +120,13 @@ def check_identifier(what: str, value: object) -> str:
         InvalidIdentifier: it is not; the message names *what* it should have been.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidIdentifier(f"The {what} is a string of at least one character, not {str(value)[:80]!r}.")
+        raise InvalidIdentifier(f"The {what} is a string of at least one character, not {quoted(value)}.")
     if len(value) > _MAX_ID_CHARACTERS:
         raise InvalidIdentifier(f"The {what} has at most 1000 characters; this one has {len(value)}.")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidIdentifier(f"The {what} {value[:80]!r} holds half of a surrogate pair.") from None
+        raise InvalidIdentifier(f"The {what} {quoted(value)} holds half of a surrogate pair.") from None
     return str(value)
 
 

@@ -10,12 +10,14 @@ account's parts have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNT
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,13 +28,16 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
-from execution_history.errors import SettingsError
+from execution_history.credentials import without_credentials
+from execution_history.errors import SettingsError, UnknownAccount, quoted
 
 PREFIX: Final = "EXECUTION_HISTORY_"
 CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
 DEFAULT_CONFIG: Final = "execution-history.toml"
 COZE_COM: Final = "https://api.coze.com"
+DEFAULT_ACCOUNT: Final = "default"
 
+_NO_TOKEN: Final = ("token",)
 _FIELD: Final = re.compile(r'field "(\w+)"')
 
 
@@ -40,10 +45,11 @@ class AccountSettings(BaseModel):
     """One Coze account: where it is called and how it proves itself.
 
     Either ``token`` (a personal or service token), or ``client_id``, ``public_key_id`` and one of
-    ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5).
+    ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An account that is incomplete can be
+    configured: it is refused when it is called, and keeps nobody from calling the others.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     base_url: str = COZE_COM
     token: SecretStr | None = None
@@ -64,16 +70,54 @@ class AccountSettings(BaseModel):
     @field_validator("base_url", "oauth_base_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
+        if value is None:
+            return None
+        if not _names_a_host(value):
             raise ValueError("must be an address that begins with http:// or https://")
-        return value if value is None else value.rstrip("/")
+        if "@" in urlsplit(value).netloc or "?" in value or "#" in value:
+            raise ValueError(
+                "must be an address without a user name, a password or a query: a token has a setting of its own"
+            )
+        return value.rstrip("/")
 
-    @model_validator(mode="after")
-    def _jwt_is_whole(self) -> "AccountSettings":
-        parts = (self.client_id, self.public_key_id, self.private_key or self.private_key_file)
-        if any(parts) and not all(parts):
-            raise ValueError("needs client_id, public_key_id and private_key (or private_key_file) together")
-        return self
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the settings without which no call of its own can be proved; none where it is complete."""
+        parts = {
+            "client_id": self.client_id,
+            "public_key_id": self.public_key_id,
+            "private_key": self.private_key or self.private_key_file,
+        }
+        missing = tuple(name for name, value in parts.items() if not value)
+        if len(missing) < len(parts):
+            return missing
+        return () if self.token else _NO_TOKEN
+
+
+def _names_a_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in address
+    except ValueError:
+        return False
+
+
+def find_account(accounts: Mapping[str, AccountSettings], name: str) -> AccountSettings:
+    """Return the account *name*; ``default`` is there without being configured, and has no token then.
+
+    Raises:
+        UnknownAccount: there is no account of that name.
+    """
+    if name not in accounts and name != DEFAULT_ACCOUNT:
+        raise UnknownAccount(name, sorted({DEFAULT_ACCOUNT, *accounts}))
+    return accounts.get(name) or AccountSettings()
+
+
+def missing_settings(account: AccountSettings, name: str) -> tuple[str, ...]:
+    """Return what has to be set, under the names that it is set by, before *account* can prove its calls."""
+    if name == DEFAULT_ACCOUNT and account.missing == _NO_TOKEN:
+        return ("COZE_API_TOKEN",)
+    return tuple(f"accounts.{name}.{part}" for part in account.missing)
 
 
 _ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
@@ -82,7 +126,9 @@ _ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
 class Settings(BaseSettings):
     """All settings; build one with :func:`load_settings`, which words what is wrong as one sentence."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
 
     store: str = "data/execution_history"
     """A folder or a store URL."""
@@ -114,6 +160,16 @@ class Settings(BaseSettings):
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a recorder counts as alive after its last sign of life."""
+
+    @field_serializer("store")
+    @staticmethod
+    def _is_shown_without_password(store: str) -> str:
+        return without_credentials(store)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The settings as they may be shown, in a log as well."""
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if name == "store" else value
 
     @classmethod
     def settings_customise_sources(
@@ -158,7 +214,7 @@ def _config_file() -> Path:
 def _refuse_unknown_variables() -> None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():
-        raise SettingsError(f"{CONFIG_VARIABLE} names {named!r}, which is not a file.")
+        raise SettingsError(f"{CONFIG_VARIABLE} names {quoted(Path(named))}, which is not a file.")
     for variable in os.environ:
         name, separator, _ = variable.lower().partition("__")
         if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
@@ -180,7 +236,7 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
 def _add_default_account(settings: Settings) -> None:
     """Fill in what the settings leave open about the account ``default`` from Coze's own variables."""
     token, base = os.environ.get("COZE_API_TOKEN", "").strip(), os.environ.get("COZE_API_BASE", "").strip()
-    account = settings.accounts.get("default")
+    account = settings.accounts.get(DEFAULT_ACCOUNT)
     given = {} if account is None else account.model_dump(exclude_unset=True)
     if base and "base_url" not in given:
         given["base_url"] = base
@@ -189,12 +245,10 @@ def _add_default_account(settings: Settings) -> None:
     if not given:
         return
     try:
-        settings.accounts["default"] = AccountSettings(**given)
-    except ValidationError:
+        settings.accounts[DEFAULT_ACCOUNT] = AccountSettings(**given)
+    except ValidationError as error:
         # Its value is not shown: whoever mixes the two variables up has put the token there.
-        raise SettingsError(
-            "COZE_API_BASE is wrong: it must be an address that begins with http:// or https://."
-        ) from None
+        raise SettingsError(f"COZE_API_BASE is wrong: it {_problem(_first(error))}.") from None
 
 
 def _source_sentence(error: SourceError) -> str:
@@ -206,13 +260,20 @@ def _source_sentence(error: SourceError) -> str:
 
 def _sentence(error: ValidationError) -> str:
     """The first fault of *error*, with the names under which the setting can be given; never its value."""
-    fault = error.errors(include_url=False, include_input=False)[0]
+    fault = _first(error)
     path = [str(part) for part in fault["loc"]]
     # An element of a list has no variable of its own.
     named = [str(part) for part in fault["loc"] if isinstance(part, str)]
     variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
         hint = _hint(path[0]) if len(path) == 1 else f"an account has {_ACCOUNT_KEYS}"
-        return f"There is no setting {'.'.join(path)!r}: {hint}."
-    problem = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"The setting {'.'.join(path) or 'settings'} (variable {variable}) is wrong: it {problem}."
+        return f"There is no setting {quoted('.'.join(path))}: {hint}."
+    return f"The setting {'.'.join(path) or 'settings'} (variable {variable}) is wrong: it {_problem(fault)}."
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_url=False, include_input=False)[0]
+
+
+def _problem(fault: ErrorDetails) -> str:
+    return fault["msg"].removeprefix("Value error, ").removeprefix("Input ")

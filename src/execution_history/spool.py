@@ -17,6 +17,7 @@ import orjson
 from platformdirs import user_state_path
 
 from execution_history.clock import new_execute_id
+from execution_history.errors import quoted
 from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange
 from execution_history.store import HistoryStore, Located
 from execution_history.waiting import Key, Step
@@ -115,7 +116,7 @@ def put_aside(spool: Spool | None, records: Iterable[tuple[Key, list[Step]]], re
             raise OSError("this store lives in this process only")  # noqa: TRY301 - one place says what is lost
         path = spool.put((key, step) for key, steps in batch for step in steps)
     except OSError as error:
-        named = ", ".join(f"{workflow_id}/{execute_id}" for (workflow_id, execute_id), _ in batch[:_MOST_NAMED])
+        named = ", ".join("/".join(map(quoted, key)) for key, _ in batch[:_MOST_NAMED])
         _log.error(
             "%d runs could not be recorded (%s) and are lost, because they cannot be put aside (%s): %s",
             len(batch), reason, error, named,

@@ -31,6 +31,7 @@ _FAULTS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (errors.InvalidQuery, "query"),
     (errors.InvalidIdentifier, "identifier"),
     (errors.ImportFailed, "import"),
+    (errors.UnknownAccount, "unknown_account"),
     (errors.InvalidInput, "input"),
     (errors.ExecutionNotFound, "not_found"),
     (errors.ExportFailed, "export"),

@@ -165,11 +165,35 @@ def test_without_a_token_the_sentence_says_what_to_set(call: Call) -> None:
     assert "set COZE_API_TOKEN" in said.err
 
 
+@pytest.mark.parametrize(
+    ("locale", "sentence"),
+    [
+        (
+            "C",
+            "Error: The Coze account 'work' is incomplete: set accounts.work.public_key_id, accounts.work.private_key.",
+        ),
+        (
+            "zh_CN.UTF-8",
+            "错误：Coze 账号“work”的设置不完整：请设置 accounts.work.public_key_id, accounts.work.private_key。",
+        ),
+    ],
+)
+def test_what_an_account_lacks_is_named(
+    call: Call, monkeypatch: pytest.MonkeyPatch, locale: str, sentence: str
+) -> None:
+    """When it is called; nothing else is kept from working."""
+    monkeypatch.setenv("LC_ALL", locale)
+    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__WORK__CLIENT_ID", "c")
+    said = call("run", "123", "--account", "work")
+    assert (2, f"{sentence}\n") == (said.code, said.err)
+    assert 0 == call("list").code
+
+
 @pytest.mark.parametrize("command", [["run", "123"], ["fetch", "123", "456"]])
 def test_an_account_that_is_not_there_is_named(call: Call, command: list[str]) -> None:
-    """And nothing is opened or recorded for it."""
+    """Beside those that are; nothing is opened or recorded for it."""
     said = call(*command, "--account", "work")
-    sentence = "There is no Coze account 'work': add it to the settings as accounts.work, or leave --account out."
+    sentence = "There is no Coze account 'work': name one of those in the settings ('default'), or add it to them."
     assert (2, f"Error: {sentence}\n") == (said.code, said.err)
     assert not Path("data").exists()
 

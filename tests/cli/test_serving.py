@@ -1,6 +1,7 @@
 """``serve`` and ``sandbox`` as processes: what they announce, answer, and how they stop."""
 
 import http.client
+import logging
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from execution_history.cli.log_lines import LineFormatter
 from tests.cli.conftest import Call, History
 from tests.cli.processes import read_document, started
 
@@ -130,6 +132,17 @@ def test_people_get_lines_that_they_can_copy(tmp_path: Path) -> None:
     assert "  execution-history list --store history" == lines[7]
 
 
+def test_a_server_says_which_account_is_incomplete(tmp_path: Path) -> None:
+    """And serves the others; one that has only an address lets those through who bring their own token."""
+    (tmp_path / "execution-history.toml").write_text('[accounts.half]\nclient_id = "c"\n[accounts.bare]\n')
+    with started("serve", *FREE, "--json", folder=tmp_path) as process:
+        assert "ok" == get(read_document(process.stdout)["url"] + "/healthz")["status"]
+        process.terminate()
+        _, err = process.communicate()
+    sentence = b"The Coze account 'half' is incomplete: set accounts.half.public_key_id, accounts.half.private_key."
+    assert [sentence, b"Stopped."] == err.splitlines()
+
+
 def test_a_sandbox_serves_alone(tmp_path: Path) -> None:
     """It announces its address, its token and its workflows, asks for the token, and stops with 0."""
     with started("sandbox", *FREE, "--token", "mine", "--json", folder=tmp_path) as process:
@@ -158,10 +171,35 @@ def test_a_sandbox_can_stand_for_coze_studio(tmp_path: Path) -> None:
 def test_requests_are_logged_only_when_asked_for(tmp_path: Path) -> None:
     """--access-log writes a line for each to the standard error."""
     with started("serve", *FREE, "--access-log", "--json", folder=tmp_path) as process:
-        get(read_document(process.stdout)["url"] + "/healthz")
+        url = read_document(process.stdout)["url"]
+        get(url + "/healthz")
+        get(url + "/healthz?token=s3cret&access_token=s3cret&a=" + "x" * 100_000)
+        get(url + "/healthz?to=http://me:s3cret@host/%1b[2J")
         process.terminate()
         _, err = process.communicate()
-    assert b'"GET /healthz HTTP/1.1" 200' in err
+    lines = err.splitlines()
+    assert b'"GET /healthz HTTP/1.1" 200' in lines[0]
+    assert b"/healthz?token=[redacted]&access_token=[redacted]&a=x" in lines[1]
+    assert (True, True) == (lines[1].endswith(b'x HTTP/1.1" 200'), len(lines[1]) < 5_000)
+    assert b"http://me:\xe2\x80\xa6@host/%1b[2J" in lines[2]
+    assert b"s3cret" not in err
+
+
+def test_a_line_of_the_log_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Without credentials, and without anything that a terminal obeys; a traceback stands below it."""
+    error = ValueError("\x1b[2J Bearer s3cret\nnext")
+    logging.getLogger("test").error("A run %s of %%s\n%s", "\u202e\x1b", "token=s3cret", exc_info=error)
+    written = LineFormatter().format(caplog.records[0])
+    first, *rest = written.splitlines()
+    assert first.endswith("ERROR test: A run \\u202e\u241b of %s\u240atoken=[redacted]")
+    assert ["ValueError: \u241b[2J Bearer [redacted]", "next"] == rest[-2:]
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "list", "--store", "postgresql://me:s3cret@db/h"]])
+def test_no_way_of_failing_shows_a_password(call: Call, arguments: list[str]) -> None:
+    """Nor does the traceback that --debug adds."""
+    said = call(*arguments)
+    assert (2, True, False) == (said.code, "no store for 'postgresql'" in said.err, "s3cret" in said.err)
 
 
 def test_a_server_ends_what_follows_its_history(

@@ -10,19 +10,18 @@ import pytest
 import uvicorn
 from cozepy import AsyncCoze, AsyncTokenAuth, CozeAPIError
 from cozepy.request import AsyncHTTPClient
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from execution_history.coze import CozeRunner, RecordingTransport, Upstream
-from execution_history.errors import SettingsError
+from execution_history.errors import AccountError
 from execution_history.recorder import Recorder
 from execution_history.sandbox import serve_sandbox
 from execution_history.service import ExecutionHistoryService
 from execution_history.settings import AccountSettings
+from tests.web.conftest import private_key
 
 pytestmark = pytest.mark.anyio
 
@@ -89,9 +88,7 @@ async def _serving(service: _TokenService) -> AsyncIterator[str]:
 
 async def test_an_account_with_a_key_fetches_its_token_and_keeps_it(tmp_path: Path) -> None:
     """JWT OAuth: one token for many runs, and nothing of it in the history."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (tmp_path / "key.pem").write_bytes(pem)
+    (tmp_path / "key.pem").write_text(private_key())
     service = _TokenService()
     async with _serving(service) as base, ExecutionHistoryService(tmp_path / "h") as history:
         account = AccountSettings(
@@ -112,6 +109,6 @@ async def test_a_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
     async with ExecutionHistoryService("memory:") as history:
         recorder = Recorder(history.store)
         runner = CozeRunner(recorder, Upstream({"default": account}, recorder))
-        with pytest.raises(SettingsError, match=r"accounts\.default\.private_key_file"):
+        with pytest.raises(AccountError, match=r"accounts\.default\.private_key_file"):
             await runner.execute_workflow("7")
         assert [] == await history.get_all_workflows()

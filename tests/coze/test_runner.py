@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, RecordingTransport, Upstream
-from execution_history.errors import AccountError
+from execution_history.errors import AccountError, UnknownAccount
 from execution_history.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
 from execution_history.service import ExecutionHistoryService
@@ -177,8 +177,8 @@ async def test_half_a_surrogate_pair_never_breaks_a_run(house: _House) -> None:
 
 
 async def test_an_unknown_account_is_an_error_before_anything_is_recorded(house: _House) -> None:
-    """The sentence says what to set."""
-    with pytest.raises(AccountError, match=r"accounts\.nobody\.token"):
+    """The sentence says which there are."""
+    with pytest.raises(UnknownAccount, match=r"'nobody': name one of those in the settings \('default', 'wrong'\)"):
         await house.runner.execute_workflow("7", account_id="nobody")
     assert [] == await house.service.get_all_workflows()
 

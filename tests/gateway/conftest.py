@@ -46,10 +46,17 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway_to(folder: Path, upstream_url: str, token: str = TOKEN, **settings: Any) -> AsyncIterator[Gateway]:
-    """A gateway in front of *upstream_url*, which is also the account ``other``'s."""
+async def gateway_to(
+    folder: Path,
+    upstream_url: str,
+    token: str = TOKEN,
+    accounts: dict[str, AccountSettings] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Gateway]:
+    """A gateway in front of *upstream_url*, which is also the account ``other``'s; *accounts* are there besides."""
     account = AccountSettings(base_url=upstream_url, token=SecretStr(token))
-    found = load_settings(store=str(folder / "history"), accounts={"default": account, "other": account}, **settings)
+    known = {"default": account, "other": account, **(accounts or {})}
+    found = load_settings(store=str(folder / "history"), accounts=known, **settings)
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         open_application(found) as application,

@@ -169,7 +169,7 @@ async def test_a_run_that_happened_elsewhere_is_fetched_once(tmp_path: Path) -> 
         assert ("success", 0) == (first["execute_status"], first["run_mode"])
         assert 1 == len(await gateway.records(_IDS["short_answer"]))
         unknown = await gateway.client.post(path.replace(run["execute_id"], "123"))
-        assert (502, "upstream_refused") == (unknown.status_code, unknown.json()["error"]["code"])
+        assert (404, "not_found") == (unknown.status_code, unknown.json()["error"]["code"])
 
 
 async def test_coze_studio_is_understood(tmp_path: Path) -> None:

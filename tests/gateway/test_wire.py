@@ -11,7 +11,10 @@ import orjson
 import pytest
 from starlette.types import Scope, Send
 
-from tests.gateway.conftest import Gateway, canned, gateway_to, nobody, scripted
+from execution_history.errors import quoted
+from execution_history.settings import AccountSettings
+from tests.gateway.conftest import Gateway, Scripted, canned, gateway_to, nobody, scripted
+from tests.web.conftest import served
 
 pytestmark = pytest.mark.anyio
 
@@ -279,6 +282,17 @@ async def test_a_foreign_host_or_origin_gets_nothing(gateway: Gateway) -> None:
     assert [421, 403] == [answer.status_code for answer in answers]
 
 
+async def test_nothing_of_a_foreign_websocket_goes_on(tmp_path: Path) -> None:
+    """It is refused before the upstream hears of it, whatever its path."""
+    async with scripted(tmp_path, canned(200, [_JSON], b"{}")) as (gateway, upstream):
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+            key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+            answer = await gateway.client.get("/v1/audio/speech", headers={**upgrade, **key, **headers})
+            assert answer.status_code in {403, 421}
+        assert [] == upstream.asked
+
+
 async def test_what_is_too_large_to_be_a_run_passes_unrecorded(tmp_path: Path) -> None:
     """Coze takes 20 MB; what it says to more is its own."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":4000,"msg":"too large"}')) as (gateway, upstream):
@@ -314,3 +328,24 @@ async def test_a_history_is_told_when_the_upstream_cannot_be_reached(tmp_path: P
             assert {"Output": '{"answer":1}'} == orjson.loads(entry["output"])
         unknown = await gateway.client.get("/v1/workflows/7/run_histories/222")
         assert (200, 5000) == (unknown.status_code, unknown.json()["code"])
+
+
+async def test_an_account_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:
+    """An envelope that every SDK shows, before anything goes out; one that lacks a token of its own can be called."""
+    async with scripted(tmp_path, canned(200, [_JSON], b'{"code":0}')) as (gateway, upstream):
+        for name in ("nobody", "x" * 1_000, "\u5317"):
+            header = {b"X-Execution-History-Account": name.encode()}
+            answer = await gateway.client.get("/v1/bots", headers=header)
+            assert (200, 4000) == (answer.status_code, answer.json()["code"])
+            assert "unknown_account" == answer.headers["x-execution-history-error"]
+            assert f"{quoted(name)}: name one of those in the settings ('default', 'other')" in answer.json()["msg"]
+        assert [] == upstream.asked
+
+
+async def test_an_incomplete_account_passes_what_brings_its_own_token(tmp_path: Path) -> None:
+    """The gateway needs no more of an account than its address; its name may be in any script."""
+    async with served(Scripted(canned(200, [_JSON], b'{"code":0}'))) as base:
+        half = AccountSettings(base_url=base, client_id="c")
+        async with gateway_to(tmp_path, base, accounts={"\u5317": half}) as gateway:
+            header = {b"X-Execution-History-Account": "\u5317".encode()}
+            assert 0 == (await gateway.client.get("/v1/bots", headers=header)).json()["code"]

@@ -15,6 +15,7 @@ import pytest
 
 from execution_history.errors import ExportFailed, InvalidInput
 from execution_history.query import RecordFilter
+from execution_history.record import KEYS
 from execution_history.store import HistoryStore
 from execution_history.upkeep import Export, Progress, export_chunks, export_to_path, export_to_stream
 from tests.records import document, ids
@@ -155,6 +156,21 @@ async def test_a_table_has_the_columns_that_are_asked_for(filled: HistoryStore) 
         ("'@sum", "@sum"),
         ("'\t=1", "\t=1"),
         ("'\r=1", "\r=1"),
+        ("'＝1+1", "＝1+1"),
+        ("'＋1", "＋1"),
+        ("'－1", "－1"),
+        ("'＠sum", "＠sum"),
+        ("'﹦1", "﹦1"),
+        ("'−1", "−1"),
+        ("'  =1", "  =1"),
+        ("'\u3000＝1", "\u3000＝1"),
+        ("'\n=1", "\n=1"),
+        ("'\x00\x1f=1", "\x00\x1f=1"),
+        ("'\ufeff=1", "\ufeff=1"),
+        ("'\u200b\u2060\u202e=1", "\u200b\u2060\u202e=1"),
+        ("'\u3164\ufe0f@x", "\u3164\ufe0f@x"),
+        ("  text", "  text"),
+        ("\ufefftext", "\ufefftext"),
         ("a=1", "a=1"),
         ("-5", -5),
         ("", ""),
@@ -170,6 +186,33 @@ async def test_formulas_are_defused(store: HistoryStore, expected: str, value: A
     data = await exported(store, Export(format="csv", columns=("output",)))
 
     assert ["output", expected] == [row[0] if row else "" for row in csv.reader(io.StringIO(data.decode(), newline=""))]
+
+
+async def test_no_column_of_a_table_holds_a_formula(store: HistoryStore) -> None:
+    """Ids, names, tags and what the upstream said are texts as well as an output is."""
+    metadata = {"tags": ["=1"], "account": "=a", "=key": "＝v"}
+    fields: dict[str, Any] = {
+        "bot_id": "=b",
+        "conversation_id": "+c",
+        "connector_id": "-d",
+        "error_code": "@e",
+        "error_message": " =f",
+    }
+    await store.create(document("=e", "＝w", metadata=metadata, parameters={"=k": "=v"}, **fields))
+    columns = (*KEYS, "account", "caller", "tags", 'metadata."=key"', 'input."=k"', "fingerprint")
+
+    data = await exported(store, Export(format="csv", columns=columns))
+    header, row = csv.reader(io.StringIO(data.decode(), newline=""))
+
+    assert list(columns) == header
+    cells = dict(zip(header, row, strict=True))
+    assert ("'=e", "'＝w", "'=b", "' =f", "'=a", "'＝v", "'=v") == tuple(
+        cells[name]
+        for name in (
+            "execute_id", "workflow_id", "bot_id", "error_message", "account", 'metadata."=key"', 'input."=k"',
+        )
+    )  # fmt: skip
+    assert not [cell for cell in row if cell.lstrip()[:1] in set("=+@＝＋－＠")]
 
 
 async def test_defusing_can_be_switched_off_and_a_mark_put_in_front(store: HistoryStore) -> None:

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.types import ASGIApp
 
 from execution_history.settings import load_settings
@@ -45,23 +48,30 @@ class Served:
 @pytest.fixture
 async def web(tmp_path: Path) -> AsyncIterator[Served]:
     """The application as `serve --sandbox` runs it."""
-    async with _opened(tmp_path) as served_application:
+    async with opened(tmp_path) as served_application:
         yield served_application
 
 
 @pytest.fixture(scope="module")
 async def shared_web(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """One application for all those tests of a module that leave nothing in it."""
-    async with _opened(tmp_path_factory.mktemp("web")) as served_application:
+    async with opened(tmp_path_factory.mktemp("web")) as served_application:
         yield served_application
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Served]:
-    settings = load_settings(store=str(folder / "history"), sandbox_port=0, allowed_hosts=["history.test"])
+async def opened(folder: Path, **more: Any) -> AsyncIterator[Served]:
+    """The application on a history in *folder*, with a sandbox as its account ``default``, and a client of it."""
+    settings = load_settings(store=str(folder / "history"), sandbox_port=0, allowed_hosts=["history.test"], **more)
     async with (
         open_application(settings, sandbox=True) as application,
         served(create_app(application)) as base,
         httpx.AsyncClient(base_url=base, timeout=30) as client,
     ):
         yield Served(application, client)
+
+
+def private_key() -> str:
+    """A key that signs for tokens as Coze gives them out, in PEM."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -1,12 +1,14 @@
 """Errors: one shape, the right status, one sentence, whatever went wrong."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from execution_history import ExecutionHistoryService, errors
 from execution_history.web.errors import fault_of
-from tests.web.conftest import Served
+from tests.web.conftest import Served, opened, private_key, served
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +36,20 @@ _STREAM = "/coze/workflows/stream_run"
         ("POST", _STREAM, b'{"workflow_id": "\\ud800"}', 422, "invalid_input"),
         ("POST", _STREAM, b'{"workflow_id": "w", "conversation_id": "\\ud800"}', 422, "invalid_input"),
         ("POST", _STREAM, b'{"workflow_id": "w", "parameters": [1]}', 422, "invalid_input"),
-        ("POST", f"{_STREAM}?account_id=x", b'{"workflow_id": "w"}', 503, "account_not_usable"),
+        ("POST", f"{_STREAM}?account_id=x", b'{"workflow_id": "w"}', 422, "unknown_account"),
         ("POST", "/coze/workflows/w/run", b'{"bot_id": "\xff"}', 400, "bad_request"),
         ("POST", "/coze/workflows/w/run", b'{"parameters": {"a": ' + b"[" * 200_000 + b"}}", 400, "bad_request"),
         ("POST", "/coze/workflows/w/run", b'{"user_id": "\\udfff"}', 422, "invalid_input"),
-        ("POST", "/coze/workflows/w/run?account_id=x", b"{}", 503, "account_not_usable"),
+        ("POST", "/coze/workflows/w/run?account_id=x", b"{}", 422, "unknown_account"),
+        ("POST", "/coze/workflows/w/history/e/fetch", None, 404, "not_found"),
+        (
+            "GET",
+            "/coze/workflows/w/history?" + "&".join(f"p{number}=1" for number in range(1_001)),
+            None,
+            422,
+            "invalid_input",
+        ),
+        ("POST", "/coze/workflows/w/history/e/fetch?account_id=x", None, 422, "unknown_account"),
         ("POST", "/coze/workflows/w/run", b" " * (21 * 1024 * 1024), 413, "body_too_large"),
     ],
 )
@@ -104,11 +115,43 @@ async def test_a_wrong_method_is_told_the_right_ones(shared_web: Served) -> None
     assert "POST" == (await shared_web.client.get("/coze/workflows/stream_run")).headers["allow"]
 
 
-async def test_an_account_that_cannot_be_used_is_told_what_to_set(shared_web: Served) -> None:
-    """Before the stream begins, as an ordinary answer."""
+async def test_an_account_that_is_not_there_is_the_callers_fault(shared_web: Served) -> None:
+    """Before the stream begins, as an ordinary answer that names those that are."""
     answer = await shared_web.client.post(f"{_STREAM}?account_id=staging", json={"workflow_id": "w"})
-    assert "application/json" == answer.headers["content-type"]
-    assert "accounts.staging.token" in answer.json()["error"]["message"]
+    assert ("application/json", 422) == (answer.headers["content-type"], answer.status_code)
+    assert "no Coze account 'staging': name one of those in the settings ('default')" in answer.text
+
+
+async def test_an_incomplete_account_is_the_operators_fault(tmp_path: Path) -> None:
+    """The answer names the settings that it lacks; the other accounts can be used."""
+    accounts = {"half": {"client_id": "c", "public_key_id": "p"}, "bare": {}, "odd": {"token": "a\u00e4"}}
+    broken = {"client_id": "c", "public_key_id": "p", "private_key": "k"}
+    keyless = {"client_id": "c", "public_key_id": "p", "private_key_file": str(tmp_path / "none")}
+    async with opened(tmp_path, accounts={**accounts, "broken": broken, "keyless": keyless}) as web:
+        said = {}
+        for name in ("half", "bare", "odd", "broken", "keyless"):
+            answer = await web.client.post(f"/coze/workflows/w/run?account_id={name}", json={})
+            assert (503, "account_not_usable") == (answer.status_code, answer.json()["error"]["code"])
+            said[name] = answer.json()["error"]["message"]
+        assert said["half"].endswith("'half' is incomplete: set accounts.half.private_key.")
+        assert said["bare"].endswith("set accounts.bare.token.")
+        assert "accounts.odd.token" in said["odd"]
+        assert "accounts.broken.private_key" in said["broken"]
+        assert "accounts.keyless.private_key_file" in said["keyless"]
+        assert 200 == (await web.client.post("/coze/workflows/7000000000000000001/run", json={})).status_code
+
+
+async def test_a_token_that_cannot_be_fetched_is_the_upstreams_fault(tmp_path: Path) -> None:
+    """Whether nobody answers there or the answer is no token."""
+    async with served(PlainTextResponse("no token")) as refusing:
+        key = {"client_id": "c", "public_key_id": "p", "private_key": private_key()}
+        accounts = {"silent": {**key, "base_url": "http://127.0.0.1:9"}, "refused": {**key, "base_url": refusing}}
+        async with opened(tmp_path, accounts=accounts) as web:
+            for name in accounts:
+                for path in ("/coze/workflows/w/run", "/coze/workflows/w/history/e/fetch"):
+                    answer = await web.client.post(f"{path}?account_id={name}", json={})
+                    assert (502, "upstream_refused") == (answer.status_code, answer.json()["error"]["code"])
+                    assert f"account '{name}'" in answer.json()["error"]["message"]
 
 
 async def test_a_body_without_a_length_is_limited_too(shared_web: Served) -> None:
@@ -151,6 +194,7 @@ async def test_an_unexpected_error_is_a_500_with_a_sentence(
         (errors.ExportFailed("x."), 507, "export_failed"),
         (errors.ExecutionExists("w", "e"), 409, "execution_exists"),
         (errors.IllegalTransition("e", "success", "running"), 409, "illegal_transition"),
+        (errors.UnknownAccount("x", ["default"]), 422, "unknown_account"),
         (errors.AccountError("x."), 503, "account_not_usable"),
         (errors.StoreFull("x."), 507, "store_full"),
         (errors.StoreBusy("x."), 503, "store_busy"),

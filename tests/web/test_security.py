@@ -1,5 +1,8 @@
 """What a page in somebody's browser can and cannot make this server do."""
 
+import asyncio
+from typing import Any
+
 import httpx
 import pytest
 from starlette.responses import PlainTextResponse
@@ -12,9 +15,16 @@ pytestmark = pytest.mark.anyio
 _PATH = "/coze/workflows/w/history"
 
 
-async def _status(web: Served, method: str, **headers: str) -> int:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return (await web.client.request(method, _PATH, headers=named)).status_code
+def _flat(headers: dict[str, str | list[str]]) -> list[tuple[str, str]]:
+    return [
+        (name.replace("_", "-"), value)
+        for name, values in headers.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+
+
+async def _status(web: Served, method: str, **headers: str | list[str]) -> int:
+    return (await web.client.request(method, _PATH, headers=_flat(headers))).status_code
 
 
 @pytest.mark.parametrize(
@@ -58,12 +68,29 @@ async def test_names_can_be_set_in_any_spelling(setting: str, host: str) -> None
         {"host": "localhost:1", "origin": "http://localhost:2"},
         {"host": "localhost:1", "origin": "https://localhost:1"},
         {"host": "localhost:1", "origin": "localhost:1"},
+        {"host": "localhost:1", "origin": ["http://localhost:1", "http://evil.example"]},
+        {"host": "localhost:1", "origin": ["http://evil.example", "http://localhost:1"]},
+        {"host": "localhost:1", "origin": "null", "referer": "http://localhost:1/"},
+        {"host": "localhost:1", "origin": "", "referer": "http://localhost:1/"},
+        {"referer": "http://evil.example/form.html"},
+        {"host": "localhost:1", "referer": "http://localhost:2/"},
+        {"host": "localhost:1", "referer": "http://localhost:1.evil.example/"},
+        {"host": "localhost:1", "referer": "http://localhost:1@evil.example/"},
+        {"host": "localhost:1", "referer": ["http://localhost:1/", "http://evil.example/"]},
+        {"referer": "http://["},
+        {"referer": "/runs"},
+        {"sec_fetch_site": ["none", "cross-site"]},
+        {"sec_fetch_site": "Cross-Site"},
     ],
 )
-async def test_a_change_that_another_origin_asks_for_is_refused(web: Served, headers: dict[str, str]) -> None:
+async def test_a_change_that_another_origin_asks_for_is_refused(
+    web: Served, headers: dict[str, str | list[str]]
+) -> None:
     """Scheme, name and port must be this server's own; nothing is changed."""
     await web.application.service.create_execution_record("w")
-    assert [403, 403] == [await _status(web, method, **headers) for method in ("DELETE", "POST")]
+    assert [403] * 3 == [await _status(web, method, **headers) for method in ("DELETE", "POST", "delete")]
+    form = await web.client.post("/runs/act", content=b"do=delete&run=w/x", headers=_flat(headers))
+    assert 403 == form.status_code
     assert 200 == await _status(web, "GET", **headers)
     assert 1 == (await web.application.service.workflow_summaries())[0].total
 
@@ -75,9 +102,12 @@ async def test_a_change_that_another_origin_asks_for_is_refused(web: Served, hea
         {"host": "localhost:1", "origin": "http://localhost:1", "sec_fetch_site": "same-origin"},
         {"host": "history.test", "origin": "https://history.test", "x_forwarded_proto": "https"},
         {"sec_fetch_site": "none"},
+        {"referer": ""},
+        {"host": "localhost:1", "referer": "http://localhost:1/runs?q=1"},
+        {"host": "history.test", "referer": "https://history.test/", "x_forwarded_proto": "https"},
     ],
 )
-async def test_programs_and_our_own_pages_may_change_things(web: Served, headers: dict[str, str]) -> None:
+async def test_programs_and_our_own_pages_may_change_things(web: Served, headers: dict[str, str | list[str]]) -> None:
     """curl sends no origin, and a proxy that adds TLS says so."""
     await web.application.service.create_execution_record("w")
     assert 200 == await _status(web, "DELETE", **headers)
@@ -98,3 +128,74 @@ async def test_every_answer_says_what_a_browser_may_do_with_it(
     policy = dict(part.strip().split(" ", 1) for part in answer["content-security-policy"].split(";"))
     assert ("'self'", "'none'", "'none'") == (policy["default-src"], policy["frame-ancestors"], policy["object-src"])
     assert "script-src" not in policy
+
+
+async def _upgraded(base: str, path: str, *headers: str) -> tuple[int, str]:
+    """The status and the body that asking for a WebSocket connection is answered with."""
+    host, port = base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    named = {header.partition(":")[0].lower() for header in headers}
+    lines = [
+        f"GET {path} HTTP/1.1",
+        *([] if "host" in named else [f"Host: {host}:{port}"]),
+        *headers,
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1]), answer.decode()
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/speech", "/runs", "/coze/history/live", "/nowhere"])
+@pytest.mark.parametrize(
+    ("header", "status", "code"),
+    [
+        ("Host: evil.example", 421, "host_not_allowed"),
+        ("Origin: http://evil.example", 403, "foreign_origin"),
+        ("Origin: null", 403, "foreign_origin"),
+        ("Referer: http://evil.example/", 403, "foreign_origin"),
+        ("Sec-Fetch-Site: cross-site", 403, "foreign_origin"),
+    ],
+)
+async def test_a_websocket_connection_of_another_origin_is_refused(
+    shared_web: Served, path: str, header: str, status: int, code: str
+) -> None:
+    """Before it is one, with the answer that every request gets, wherever it is addressed to."""
+    found, answer = await _upgraded(str(shared_web.client.base_url), path, header)
+    assert (status, True, True) == (found, code in answer, "x-frame-options" in answer)
+
+
+async def test_a_websocket_connection_of_ours_finds_nothing(shared_web: Served) -> None:
+    """There is none to be had: it is refused too, and not for its origin."""
+    base = str(shared_web.client.base_url)
+    status, answer = await _upgraded(base, "/v1/audio/speech", f"Origin: {base}")
+    assert (403, False) == (status, "foreign_origin" in answer)
+
+
+async def _guarded(scope: dict[str, Any], *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    """What the guard answers first to a request that a server passes to it as *scope*."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read of what is refused")
+
+    whole = {"type": "http", "method": "GET", "path": "/", "scheme": "http", **scope, "headers": list(headers)}
+    await Guard(PlainTextResponse("in"), [])(whole, receive, send)
+    return sent[0]
+
+
+async def test_what_a_server_lets_through_is_refused_all_the_same() -> None:
+    """Of two hosts none is taken, an upgrade is refused as plain HTTP too, and what cannot be answered is closed."""
+    own, foreign = (b"host", b"localhost"), (b"origin", b"http://evil.example")
+    assert 200 == (await _guarded({}, own, foreign))["status"]
+    assert 421 == (await _guarded({}, own, own))["status"]
+    assert 403 == (await _guarded({}, own, foreign, (b"upgrade", b"websocket")))["status"]
+    closed = await _guarded({"type": "websocket", "scheme": "ws"}, own, foreign)
+    assert {"type": "websocket.close", "code": 1008} == closed

@@ -1,7 +1,7 @@
 """Which Coze account a command calls: the one it names, or the one that can go on with a run where it waits."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -9,9 +9,7 @@ from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.coze.upstream import origin_of
 from execution_history.sandbox import DEFAULT_TOKEN
-from execution_history.settings import AccountSettings, Settings
-
-_DEFAULT: Final = "default"
+from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
 
 def account_named(
@@ -26,18 +24,19 @@ def account_named(
         sandbox: that ``default`` is the sandbox which ``serve --sandbox`` starts.
 
     Raises:
-        CommandFailed: there is no such account, it has no token, or both a sandbox and an account were named.
+        UnknownAccount: there is no such account.
+        CommandFailed: it is incomplete, or both a sandbox and an account were named.
     """
     if sandbox:
-        if wanted not in (None, _DEFAULT):
+        if wanted not in (None, DEFAULT_ACCOUNT):
             raise CommandFailed(session.say("error.sandbox_account"), ExitCode.WRONG_CALL)
-        return _with_sandbox(settings), _DEFAULT
-    name = wanted or _DEFAULT
-    if name != _DEFAULT and name not in settings.accounts:
-        raise CommandFailed(session.say("error.no_account", account=name[:80]), ExitCode.WRONG_CALL)
-    if not _has_token(settings, name):
-        variable = "COZE_API_TOKEN" if name == _DEFAULT else f"accounts.{name}.token"
-        raise CommandFailed(session.say("error.no_token", account=name, variable=variable), ExitCode.WRONG_CALL)
+        return _with_sandbox(settings), DEFAULT_ACCOUNT
+    name = wanted or DEFAULT_ACCOUNT
+    account = find_account(settings.accounts, name)
+    if account.missing:
+        key = "error.no_token" if account.missing == ("token",) else "error.half_account"
+        lacking = ", ".join(missing_settings(account, name))
+        raise CommandFailed(session.say(key, account=name, settings=lacking), ExitCode.WRONG_CALL)
     return settings, name
 
 
@@ -51,26 +50,23 @@ def account_that_answers(
     to an address that did not ask.
 
     Raises:
+        UnknownAccount: the one that is wanted is not there.
         CommandFailed: none can; the sentence says what to set.
     """
     if sandbox or wanted is not None:
         return account_named(session, settings, wanted, sandbox=sandbox)
     began, waits_at = record["metadata"].get("account"), record["metadata"].get("upstream")
-    name = began if isinstance(began, str) else _DEFAULT
+    name = began if isinstance(began, str) else DEFAULT_ACCOUNT
     if not isinstance(waits_at, str):
         return account_named(session, settings, name)
     for candidate in (name, *sorted(settings.accounts)):
-        if _has_token(settings, candidate) and origin_of(settings.accounts[candidate].base_url) == waits_at:
+        account = settings.accounts.get(candidate)
+        if account is not None and not account.missing and origin_of(account.base_url) == waits_at:
             return settings, candidate
     if waits_at == _sandbox_address(settings):
-        return _with_sandbox(settings), _DEFAULT
+        return _with_sandbox(settings), DEFAULT_ACCOUNT
     sentence = session.say("error.no_account_there", upstream=waits_at, execute_id=record["execute_id"])
     raise CommandFailed(sentence, ExitCode.WRONG_CALL)
-
-
-def _has_token(settings: Settings, name: str) -> bool:
-    account = settings.accounts.get(name)
-    return account is not None and bool(account.token or account.client_id)
 
 
 def _sandbox_address(settings: Settings) -> str:
@@ -80,4 +76,4 @@ def _sandbox_address(settings: Settings) -> str:
 def _with_sandbox(settings: Settings) -> Settings:
     """*settings* in which ``default`` is the sandbox beside a server, under the name that the server gives it too."""
     account = AccountSettings(base_url=_sandbox_address(settings), token=SecretStr(DEFAULT_TOKEN))
-    return settings.model_copy(update={"accounts": {**settings.accounts, _DEFAULT: account}})
+    return settings.model_copy(update={"accounts": {**settings.accounts, DEFAULT_ACCOUNT: account}})

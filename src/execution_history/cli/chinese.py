@@ -257,8 +257,8 @@ CHINESE: Final[dict[str, str]] = {
     "error.several": "“{beginning}”可能指多次执行：{candidates}。请把 id 写得更长一些。",
     "error.beginning_early": "索引还在建立，暂时无法确定哪些执行以“{beginning}”开头：请写完整的 id，或稍等片刻。",
     "error.not_waiting": "执行“{execute_id}”没有在等待回答（状态：{status}）：只有提出了问题的执行才能继续。",
-    "error.no_account": "没有 Coze 账号“{account}”：请在设置中添加 accounts.{account}，或者不用 --account。",
-    "error.no_token": "Coze 账号“{account}”没有令牌：请设置 {variable}（coze.cn 或 Coze Studio 还要设置 "
+    "error.half_account": "Coze 账号“{account}”的设置不完整：请设置 {settings}。",
+    "error.no_token": "Coze 账号“{account}”没有令牌：请设置 {settings}（coze.cn 或 Coze Studio 还要设置 "
     "COZE_API_BASE），或加上 --sandbox，无需账号即可试用。",
     "error.no_account_there": "执行“{execute_id}”在 {upstream} 等待回答，而没有账号使用这个地址："
     "请设置 COZE_API_BASE={upstream} 和 COZE_API_TOKEN（沙箱的是 sandbox-token），或用 --account 指定一个账号。",
@@ -285,7 +285,8 @@ CHINESE: Final[dict[str, str]] = {
     "fault.export": "无法写到那里，也没有留下写了一半的文件：请换一个位置，或腾出空间。（原文：{message}）",
     "fault.transition": "执行已经结束，状态不能再这样改变。（原文：{message}）",
     "fault.settings": "有一处设置不正确：请改正环境变量或设置文件。（原文：{message}）",
-    "fault.account": "这个 Coze 账号没有配置，或没有令牌：请检查设置。（原文：{message}）",
+    "fault.unknown_account": "没有这个 Coze 账号：请使用设置中已有的账号，或先添加它。（原文：{message}）",
+    "fault.account": "这个 Coze 账号的设置不完整或有误：请补全或改正。（原文：{message}）",
     "fault.not_interrupted": "这次执行没有在等待回答。（原文：{message}）",
     "fault.upstream": "Coze 联系不上，或不肯回答：请检查 id、地址和令牌，或稍后再试。（原文：{message}）",
     "fault.store_full": "磁盘已满：请腾出空间后再试。（原文：{message}）",

@@ -264,9 +264,8 @@ Example:
     "'{beginning}': write the whole id, or wait a moment.",
     "error.not_waiting": "Run '{execute_id}' waits for no answer (status: {status}): only a run that asked a question "
     "can be resumed.",
-    "error.no_account": "There is no Coze account '{account}': add it to the settings as accounts.{account}, or leave "
-    "--account out.",
-    "error.no_token": "The Coze account '{account}' has no token: set {variable} (and COZE_API_BASE for coze.cn or "
+    "error.half_account": "The Coze account '{account}' is incomplete: set {settings}.",
+    "error.no_token": "The Coze account '{account}' has no token: set {settings} (and COZE_API_BASE for coze.cn or "
     "Coze Studio), or add --sandbox to try it without an account.",
     "error.no_account_there": "Run '{execute_id}' waits for its answer at {upstream}, and no account calls that "
     "address: set COZE_API_BASE={upstream} and COZE_API_TOKEN (of a sandbox: sandbox-token), or name an account "

@@ -1,6 +1,5 @@
 """Opening a history to read it or take from it, with or without a server running on the same folder."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import orjson
 
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
+from execution_history.credentials import without_credentials
 from execution_history.query import RecordFilter, RecordQuery
 from execution_history.reading import could_exist
 from execution_history.record import ExecutionRecord
@@ -57,7 +57,7 @@ def _store(settings: Settings) -> HistoryStore:
 
 def place_of(store: str) -> str:
     """A store as it may be shown: a URL without its password."""
-    return re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1…@", store)
+    return without_credentials(store)
 
 
 async def the_run(

@@ -25,7 +25,7 @@ def read_parameters(say: Speech, file: str | None, assignments: Iterable[str]) -
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not (separator and name):
-            raise CommandFailed(say("error.parameter", text=assignment[:80]), ExitCode.WRONG_CALL)
+            raise CommandFailed(say("error.parameter", text=assignment), ExitCode.WRONG_CALL)
         parameters[name] = _value(value)
     return parameters
 

@@ -16,11 +16,12 @@ import uvicorn
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.histories import place_of
 from execution_history.cli.listing import TRIAL_WORKFLOW
+from execution_history.cli.log_lines import LineFormatter
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.sandbox import WORKFLOWS, AddressError, Flavour, Sandbox, serve_sandbox
-from execution_history.settings import Settings
+from execution_history.settings import Settings, missing_settings
 from execution_history.web import create_app
 from execution_history.wiring import Application, open_application
 
@@ -123,9 +124,9 @@ async def _serve_until_stopped(
 
 
 def _log_to_standard_error() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
 
 
@@ -172,6 +173,11 @@ def _unusable(session: Session, settings: Settings, error: OSError) -> CommandFa
 
 def _announce(session: Session, application: Application) -> None:
     settings, sandbox = application.settings, application.sandbox
+    for name, account in settings.accounts.items():
+        # One without a token lets those through who bring their own.
+        if account.missing not in ((), ("token",)):
+            lacking = ", ".join(missing_settings(account, name))
+            session.output.remark(session.say("error.half_account", account=name, settings=lacking), style="yellow")
     url = _address(settings.host, settings.port)
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}

@@ -17,6 +17,7 @@ from execution_history.cli.exits import CommandFailed, ExitCode, code_of
 from execution_history.cli.faults import sentence_of
 from execution_history.cli.output import Output
 from execution_history.cli.speech import Speech
+from execution_history.credentials import without_credentials
 from execution_history.errors import ExecutionHistoryError
 from execution_history.settings import Settings, load_settings
 
@@ -94,7 +95,7 @@ class Session:
 
     def _explain(self, error: Exception) -> ExitCode:
         if self.debug:
-            traceback.print_exception(error)
+            sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
         match error:
             case CommandFailed():
                 code, sentence = error.code, str(error)

@@ -1,13 +1,18 @@
 """In which language the command line speaks, and how a sentence gets its facts. Pure."""
 
+import sys
 from collections.abc import Mapping
 from typing import Final
 
 from execution_history.cli.chinese import CHINESE
 from execution_history.cli.english import ENGLISH
 from execution_history.cli.wording import visible
+from execution_history.errors import shortened
 
 LANGUAGES: Final = {"en": ENGLISH, "zh": CHINESE}
+
+_LONGEST_IN_ERRORS: Final = 400
+"""Characters of a fact in an error: an id may have a thousand, and several may be named."""
 
 
 class Speech:
@@ -22,13 +27,16 @@ class Speech:
         self._sentences = LANGUAGES[language]
 
     def __call__(self, key: str, /, **facts: object) -> str:
-        """The sentence with this *key*; text among the *facts* is made harmless for a terminal.
+        """The sentence with this *key*; text among the *facts* is made harmless for a terminal, and cut in an error.
 
         Where ``count`` is one, the sentence under ``key.one`` is meant, if there is one.
         """
         if str(facts.get("count")) == "1" and self.knows(f"{key}.one"):
             key = f"{key}.one"
-        shown = {name: visible(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+        most = _LONGEST_IN_ERRORS if key.startswith("error.") else sys.maxsize
+        shown = {
+            name: shortened(visible(fact), most) if isinstance(fact, str) else fact for name, fact in facts.items()
+        }
         return self._sentences[key].format_map(shown)
 
     def text(self, key: str) -> str:

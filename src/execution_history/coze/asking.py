@@ -7,6 +7,7 @@ import httpx
 
 from execution_history.coze.decoding import BodyCopy
 from execution_history.coze.histories import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
+from execution_history.errors import ExecutionHistoryError
 
 Authorise = Callable[[], Awaitable[Mapping[str, str]]]
 """Gives the headers that prove who asks, fresh for every question; they are kept nowhere."""
@@ -59,6 +60,8 @@ class Asker:
             )
             response = await self._transport.handle_async_request(request)
             return response.status_code, await _read(response)
+        except ExecutionHistoryError as error:
+            return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             return HistoryRefusal("unavailable", f"The upstream could not be asked ({type(error).__name__}).")
 

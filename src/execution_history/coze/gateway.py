@@ -25,7 +25,7 @@ from execution_history.coze.recordings import CONTEXT, RunContext
 from execution_history.coze.retelling import refusal
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import recognise
-from execution_history.errors import AccountError, ExecutionHistoryError
+from execution_history.errors import ExecutionHistoryError, UnknownAccount
 from execution_history.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
@@ -99,8 +99,11 @@ class Gateway:
                 await answer.relay(await self._upstream.transport().handle_async_request(request))
         except _CallerLeftError:
             return
-        except (AccountError, httpx.InvalidURL) as error:
-            await answer.refuse(_BAD_REQUEST, b"bad_request", str(error))
+        except UnknownAccount as error:
+            await answer.refuse(_BAD_REQUEST, b"unknown_account", str(error))
+        except httpx.InvalidURL as error:
+            reason = str(error).rstrip(".")
+            await answer.refuse(_BAD_REQUEST, b"bad_request", f"The address cannot be passed on: {reason}.")
         except httpx.TransportError as error:
             sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
             await answer.refuse(_NO_ANSWER, b"upstream_unreachable", sentence)
@@ -114,11 +117,11 @@ class Gateway:
         """The request as it goes on.
 
         Raises:
-            AccountError: there is no such account.
+            UnknownAccount: there is no such account.
             InvalidURL: the path cannot be one.
         """
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        account = dict(headers).get(ACCOUNT_HEADER, b"default").decode("latin-1")
+        account = dict(headers).get(ACCOUNT_HEADER, b"default").decode("utf-8", "replace")
         base = httpx.URL(self._upstream.base_url(account))
         query = scope["query_string"]
         context = RunContext(account)

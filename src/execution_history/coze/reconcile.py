@@ -9,7 +9,7 @@ from execution_history.coze.histories import HistoryCall, HistoryRefusal, RunHis
 from execution_history.coze.learning import change_of, document_of
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Outcome
-from execution_history.errors import UpstreamRefused
+from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
 from execution_history.record import UPSTREAM_KEY, RecordChange, check_identifier
 from execution_history.recorder import RECORDER_DIED, RECORDER_KEY, Recorder
 
@@ -70,8 +70,10 @@ class Reconciler:
 
         Raises:
             InvalidIdentifier: an id cannot be one.
-            AccountError: the account is unknown or has no token.
-            UpstreamRefused: the upstream could not be asked, or does not know the run.
+            UnknownAccount: there is no such account.
+            AccountError: the account is incomplete.
+            ExecutionNotFound: the upstream does not know the run.
+            UpstreamRefused: the upstream could not be asked, or does not tell.
             StoreError: the record cannot be read or written.
         """
         check_identifier("workflow id", workflow_id)
@@ -101,8 +103,9 @@ class Reconciler:
         transport, address = self._upstream.transport(), self._upstream.address(account_id)
         history = await transport.follower.ask_whole(address, call)
         if isinstance(history, HistoryRefusal):
-            raise UpstreamRefused(
-                f"The upstream does not tell of execution {call.execute_id[:200]!r} of workflow "
-                f"{call.workflow_id[:200]!r}: {history.message}"
+            kind = ExecutionNotFound if history.kind == "unknown" else UpstreamRefused
+            raise kind(
+                f"The upstream does not tell of execution {quoted(call.execute_id)} of workflow "
+                f"{quoted(call.workflow_id)}: {shortened(history.message, 300)}"
             )
         return history

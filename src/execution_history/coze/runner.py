@@ -10,7 +10,7 @@ from execution_history.coze.prepared import Frame, PreparedRun, WorkflowResult
 from execution_history.coze.recordings import RunContext, begin_recording
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import MODE_STREAM, Call, CallKind, text
-from execution_history.errors import NotInterrupted
+from execution_history.errors import NotInterrupted, quoted
 from execution_history.jsonvalue import decode, encode
 from execution_history.record import check_identifier
 from execution_history.recorder import Recorder
@@ -48,7 +48,9 @@ class CozeRunner:
         """Run a workflow and wait for its result; an upstream failure is a status, never an exception.
 
         Raises:
-            AccountError: the account is unknown or has no token.
+            UnknownAccount: there is no such account.
+            AccountError: the account is incomplete.
+            UpstreamRefused: no token could be fetched for it.
             InvalidIdentifier: the workflow id cannot be one.
             StoreError: only where recording is required and the record cannot be written.
         """
@@ -71,9 +73,11 @@ class CozeRunner:
         of a run that failed. Leaving early does not stop the recording.
 
         Raises:
-            AccountError: the account is unknown or has no token; before the first frame.
-            InvalidIdentifier: the workflow id cannot be one; before the first frame.
-            StoreError: only where recording is required and the record cannot be written; before the first frame.
+            UnknownAccount: there is no such account; before the first frame, as are the others.
+            AccountError: the account is incomplete.
+            UpstreamRefused: no token could be fetched for it.
+            InvalidIdentifier: the workflow id cannot be one.
+            StoreError: only where recording is required and the record cannot be written.
         """
         prepared = await self._prepare(
             "stream_run", workflow_id, parameters, bot_id, conversation_id, user_id, account_id
@@ -98,7 +102,9 @@ class CozeRunner:
 
         Raises:
             NotInterrupted: the run asks nothing.
-            AccountError: the account is unknown or has no token.
+            UnknownAccount: there is no such account.
+            AccountError: the account is incomplete.
+            UpstreamRefused: no token could be fetched for it.
             StoreError: the record cannot be read.
         """
         prepared = await self._prepare_answer(workflow_id, execute_id, answer, account_id)
@@ -111,7 +117,9 @@ class CozeRunner:
 
         Raises:
             NotInterrupted: the run asks nothing; before the first frame, as are the others.
-            AccountError: the account is unknown or has no token.
+            UnknownAccount: there is no such account.
+            AccountError: the account is incomplete.
+            UpstreamRefused: no token could be fetched for it.
             StoreError: the record cannot be read.
         """
         prepared = await self._prepare_answer(workflow_id, execute_id, answer, account_id)
@@ -154,7 +162,7 @@ class CozeRunner:
         event_id = text(question.get("event_id")) if isinstance(question, dict) else None
         if record["execute_status"] != "interrupted" or event_id is None:
             raise NotInterrupted(
-                f"Execution {execute_id[:200]!r} is {record['execute_status']!r} and waits for no answer: "
+                f"Execution {quoted(execute_id)} is {quoted(record['execute_status'])} and waits for no answer: "
                 "only a run that asked a question can be resumed."
             )
         kind: CallKind = "stream_resume" if record["run_mode"] == MODE_STREAM else "resume"

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+from pydantic import ValidationError
 
 from execution_history.coze.answer_reading import LARGEST_RECORDED
 from execution_history.coze.asking import Address
 from execution_history.coze.recordings import CONTEXT, RunContext
 from execution_history.coze.transport import RecordingTransport
-from execution_history.errors import AccountError, SettingsError
+from execution_history.credentials import without_credentials
+from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recorder import Recorder
-from execution_history.settings import COZE_COM, AccountSettings
+from execution_history.settings import AccountSettings, find_account, missing_settings
 
 
 class Authenticates(Protocol):
@@ -68,16 +70,14 @@ class Upstream:
         """The account of this name, when it can be used.
 
         Raises:
-            AccountError: there is none, or it has no token; the sentence says what to set.
+            UnknownAccount: there is none.
+            AccountError: it has no token, or lacks a part of its key; the sentence says what to set.
         """
-        account = self._accounts.get(account_id)
-        if account is None and account_id != "default":
-            raise AccountError(_no_account(account_id))
-        if account is None or not (account.token or account.client_id):
-            where = "COZE_API_TOKEN" if account_id == "default" else f"accounts.{account_id}.token"
+        account = find_account(self._accounts, account_id)
+        if account.missing:
             raise AccountError(
-                f"The Coze account {account_id!r} has no token: set {where}"
-                " (and COZE_API_BASE for coze.cn or Coze Studio)."
+                f"The Coze account {quoted(account_id)} is incomplete: "
+                f"set {' and '.join(missing_settings(account, account_id))}."
             )
         return account
 
@@ -85,19 +85,16 @@ class Upstream:
         """Where calls of an account go, whether or not it has a token of its own.
 
         Raises:
-            AccountError: there is no such account.
+            UnknownAccount: there is no such account.
         """
-        account = self._accounts.get(account_id)
-        if account is None and account_id != "default":
-            raise AccountError(_no_account(account_id))
-        return COZE_COM if account is None else account.base_url
+        return find_account(self._accounts, account_id).base_url
 
     def account_of(self, record: Mapping[str, Any]) -> str | None:
         """The account that can ask what became of a record's run: its own, with a token and the same address."""
         metadata = record["metadata"]
         name = metadata.get("account")
         account = self._accounts.get(name) if isinstance(name, str) else None
-        if account is None or not (account.token or account.client_id):
+        if account is None or account.missing:
             return None
         return name if metadata.get("upstream") in (None, origin_of(account.base_url)) else None
 
@@ -118,7 +115,9 @@ class Upstream:
         """A POST request to *path* of the account, with its token.
 
         Raises:
+            UnknownAccount: there is no such account.
             AccountError: the account cannot be used.
+            UpstreamRefused: no token could be fetched for it.
         """
         account = self.check(account_id)
         context.authorise = self.address(account_id).authorise
@@ -173,19 +172,25 @@ class Upstream:
         return client
 
     async def _proof(self, name: str, account: AccountSettings) -> dict[str, str]:
+        """The headers that prove a call of the account.
+
+        Raises:
+            AccountError: its token or its key cannot be one.
+            UpstreamRefused: no token could be fetched for it.
+        """
         headers: dict[str, str] = {}
-        await self._auth_of(name, account).aauthentication(headers)
+        try:
+            await self._auth_of(name, account).aauthentication(headers)
+        except AccountError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it signs, calls and parses, each with errors of other libraries
+            raise _no_token(name, error) from None
         return headers
 
     def _auth_of(self, name: str, account: AccountSettings) -> Authenticates:
         if name not in self._auth:
             self._auth[name] = _authentication(name, account)
         return self._auth[name]
-
-
-def _no_account(account_id: str) -> str:
-    shown = account_id[:80]
-    return f"There is no Coze account {shown!r}: set accounts.{shown}.token, or use 'default'."
 
 
 def origin_of(base_url: str) -> str:
@@ -202,7 +207,10 @@ def _authentication(name: str, account: AccountSettings) -> Authenticates:
         from cozepy import AsyncJWTAuth, AsyncTokenAuth  # noqa: PLC0415
 
     if account.token is not None:
-        return AsyncTokenAuth(account.token.get_secret_value())
+        token = account.token.get_secret_value()
+        if not (token.isascii() and token.isprintable()):
+            raise AccountError(f"The setting accounts.{name}.token holds characters that no token of Coze has.")
+        return AsyncTokenAuth(token)
     key = account.private_key.get_secret_value() if account.private_key else _read_key(name, account.private_key_file)
     return AsyncJWTAuth(
         client_id=account.client_id,
@@ -224,6 +232,22 @@ def _read_key(name: str, path: Path | None) -> str:
     try:
         return "" if path is None else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        raise SettingsError(
-            f"The setting accounts.{name}.private_key_file names {str(path)!r}, which cannot be read."
+        raise AccountError(
+            f"The setting accounts.{name}.private_key_file names {quoted(path)}, which cannot be read."
         ) from None
+
+
+def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
+    """What is to be said where signing for a token, or fetching it, has failed with *error*."""
+    reason = quoted(without_credentials(str(error)))
+    if isinstance(error, httpx.HTTPError):
+        return UpstreamRefused(
+            f"No token could be fetched for the Coze account {quoted(name)} ({type(error).__name__}): "
+            "check its address and the network."
+        )
+    if isinstance(error, ValueError) and not isinstance(error, ValidationError):
+        return AccountError(
+            f"The Coze account {quoted(name)} cannot sign for a token ({reason}): check that "
+            f"accounts.{name}.private_key, or the file of private_key_file, is the PEM text that Coze gave out."
+        )
+    return UpstreamRefused(f"No token could be got for the Coze account {quoted(name)}: {reason}.")

@@ -10,21 +10,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from execution_history.credentials import REDACTED, is_secret_name, plain_name
+from execution_history.errors import quoted
 from execution_history.jsonvalue import decode, encode
-
-REDACTED: Final = "[redacted]"
 
 LARGEST_VALUE: Final = 64 * 1024 * 1024
 """Bytes of JSON beyond which a value is only described."""
 
 _LARGEST_BUFFER: Final = 16 * 1024 * 1024
 _SHORTEST_SECRET: Final = 6
-_SECRET: Final = re.compile(
-    r"(?:^|_)(?:token|password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
-    r"|authorization|credentials?|cookies?)$"
-)
 _HINT: Final = re.compile(rb"token|passw|pwd|passphrase|secret|key|authorization|credential|cookie", re.IGNORECASE)
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class Redaction:
@@ -71,13 +66,7 @@ class Redaction:
         return REDACTED
 
     def _is_secret(self, name: str) -> bool:
-        plain = plain_name(name)
-        return plain in self._names or _SECRET.search(plain) is not None
-
-
-def plain_name(name: str) -> str:
-    """*name* in small letters, its words joined by underscores: ``apiKey`` and ``Api-Key`` are one name."""
-    return _HUMP.sub("_", name).replace("-", "_").lower()
+        return plain_name(name) in self._names or is_secret_name(name)
 
 
 def names(given: Iterable[str]) -> frozenset[str]:
@@ -87,7 +76,7 @@ def names(given: Iterable[str]) -> frozenset[str]:
         TypeError: a single text was given, whose letters are hardly meant.
     """
     if isinstance(given, str):
-        raise TypeError(f"Names of arguments are a list such as [{given!r}], not a text.")
+        raise TypeError(f"Names of arguments are a list such as [{quoted(given)}], not a text.")
     return frozenset(map(plain_name, given))
 
 

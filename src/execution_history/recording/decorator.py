@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast, overload
 
+from execution_history.errors import quoted
 from execution_history.recorder import Recorder
 from execution_history.recording.capture import Arguments, names
 from execution_history.recording.generators import async_generator, generator
@@ -88,7 +89,7 @@ def recorded(
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(decorate(function.__func__))
         if not callable(function) or isinstance(function, type):
-            raise TypeError(f"@recorded records functions, not {function!r}.")
+            raise TypeError(f"@recorded records functions, not {quoted(function)}.")
         plan = plan_for(
             workflow_of(function) if workflow_id is None else workflow_id,
             service,

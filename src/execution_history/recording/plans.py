@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from execution_history.errors import quoted
 from execution_history.record import check_identifier
 from execution_history.recorder import Recorder
 from execution_history.recording.process import RecordingProcess
@@ -29,7 +30,7 @@ def plan_for(
         TypeError: the tags are one text, or the metadata is no mapping.
     """
     if isinstance(tags, str):
-        raise TypeError(f"Tags are a list such as [{tags!r}], not a text.")
+        raise TypeError(f"Tags are a list such as [{quoted(tags)}], not a text.")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"Metadata is a mapping of keys to values, not {type(metadata).__name__}.")
     return Plan(

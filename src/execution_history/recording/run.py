@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import StoreError
+from execution_history.errors import StoreError, quoted
 from execution_history.record import ExecutionStatus
 from execution_history.recorder import Recorder, Recording
 from execution_history.recording.capture import Redaction
@@ -280,7 +280,8 @@ class Run:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - recording never breaks the run
-            _log.error("The run %s could not be recorded: %s", self.workflow_id, str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason)
 
 
 @contextlib.contextmanager

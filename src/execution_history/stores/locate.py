@@ -3,7 +3,8 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from execution_history.errors import SettingsError
+from execution_history.credentials import without_credentials
+from execution_history.errors import SettingsError, quoted
 from execution_history.store import HistoryStore
 from execution_history.stores.memory import MemoryStore
 from execution_history.stores.sqlite import SQLiteStore
@@ -23,7 +24,8 @@ def store_at(location: str | Path, *, json_files: bool = True, search: bool = Tr
     if isinstance(location, Path):
         return SQLiteStore(location, json_files=json_files, search=search)
     scheme, separator, rest = location.partition(":")
-    if not separator or len(scheme) < 2 or not scheme.isalnum():  # noqa: PLR2004 - one letter is a Windows drive
+    is_url = separator and (scheme.isalnum() or rest.startswith("//"))
+    if not is_url or len(scheme) < 2:  # noqa: PLR2004 - one letter is a Windows drive
         if not location:
             raise SettingsError("The store is an empty string; name a folder or a URL such as sqlite:data/history.")
         return SQLiteStore(Path(location), json_files=json_files, search=search)
@@ -33,7 +35,8 @@ def store_at(location: str | Path, *, json_files: bool = True, search: bool = Tr
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:
             raise SettingsError(
-                f"The store {location!r} names no folder; write sqlite:///absolute/folder or sqlite:folder."
+                f"The store {quoted(without_credentials(location))} names no folder; "
+                "write sqlite:///absolute/folder or sqlite:folder."
             )
         return SQLiteStore(Path(path), json_files=json_files, search=search)
-    raise SettingsError(f"There is no store for {scheme!r}; use a folder, sqlite:folder or memory:.")
+    raise SettingsError(f"There is no store for {quoted(scheme)}; use a folder, sqlite:folder or memory:.")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.text.characters import patterns
 from execution_history.text.folding import fold
 
@@ -114,7 +114,7 @@ def parse_search(text: str) -> Search:
     if not wanted and unwanted:
         raise InvalidQuery("A search says what a record has, not only what it has not: add a word without a minus.")
     if not wanted:
-        raise InvalidQuery(f"There is no word to look for in the search text {shown(text)}.")
+        raise InvalidQuery(f"There is no word to look for in the search text {quoted(text)}.")
     if len(wanted) + len(unwanted) > MOST_TERMS:
         raise InvalidQuery(
             f"A search text has at most {MOST_TERMS} terms; this one has {len(wanted) + len(unwanted)}: "
@@ -127,17 +127,12 @@ def _check_end(text: str) -> None:
     """Refuse a text that breaks off: what would have followed might have turned its meaning round."""
     if text.count('"') % 2:
         behind = text.rpartition('"')[2].strip()
-        where = f"before {shown(behind)}" if behind else "at the end"
+        where = f"before {quoted(behind)}" if behind else "at the end"
         raise InvalidQuery(f"The quote {where} of the search text is left open: close it, or leave it out.")
     if _OPEN_MINUS.search(text):
         raise InvalidQuery(
             "The search text ends with a minus: put the word behind it that a record must not have, or leave it out."
         )
-
-
-def shown(text: str) -> str:
-    """The beginning of *text*, quoted, in a form that can be printed anywhere."""
-    return ascii(text[:40]) if not text.isprintable() else repr(text[:40])
 
 
 def _phrase(text: str, is_open: str) -> Term | None:

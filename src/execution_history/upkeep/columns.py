@@ -19,7 +19,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.conditions import MISSING, parse_condition, value_at
-from execution_history.errors import InvalidInput, InvalidQuery
+from execution_history.errors import InvalidInput, InvalidQuery, quoted
 from execution_history.facts import Facts
 from execution_history.record import KEYS
 
@@ -68,7 +68,7 @@ def _column(name: str) -> Column:
     if root not in _ROOTS:
         near = get_close_matches(root, sorted({*_FACTS, *_ROOTS}), n=1)
         hint = f"perhaps {near[0]} is meant" if near else "use a key of the record, or a path such as output.score"
-        raise InvalidInput(f"There is no column {name[:80]!r}: {hint}.")
+        raise InvalidInput(f"There is no column {quoted(name)}: {hint}.")
     key, path = _ROOTS[root], _path(name, len(root))
     return Column(name, lambda record, _: _value(record[key], path))
 
@@ -81,7 +81,8 @@ def _path(name: str, at: int) -> tuple[str | int, ...]:
         condition = None
     if condition is None or condition.operator != "exists":
         raise InvalidInput(
-            f"The column {name[:80]!r} cannot be read behind {name[:at]!r}: write a path such as output.items[0].name."
+            f"The column {quoted(name)} cannot be read behind {quoted(name[:at])}: "
+            "write a path such as output.items[0].name."
         )
     return condition.path
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from execution_history.errors import ExportFailed
+from execution_history.errors import ExportFailed, quoted
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SUFFIX: Final = ".partial"
@@ -47,7 +47,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     with export_faults(str(path)):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise ExportFailed(
-                f"There is something at {str(path)!r} already: name a folder that is empty or not there."
+                f"There is something at {quoted(path)} already: name a folder that is empty or not there."
             )
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:30]}.", suffix=_SUFFIX, dir=path.parent))
         try:
@@ -73,11 +73,11 @@ def export_faults(where: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise ExportFailed(
-                f"The export to {where!r} found no space left, and nothing of it was kept: "
+                f"The export to {quoted(Path(where))} found no space left, and nothing of it was kept: "
                 "free some, or choose another place."
             ) from error
         raise ExportFailed(
-            f"The export to {where!r} cannot be written ({error.strerror or error}): "
+            f"The export to {quoted(Path(where))} cannot be written ({error.strerror or error}): "
             "check that the place exists and is writable."
         ) from error
 

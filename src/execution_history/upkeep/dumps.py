@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from execution_history.errors import ImportFailed
+from execution_history.errors import ImportFailed, quoted
 from execution_history.jsonvalue import decode
 from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
 from execution_history.upkeep.items import LONGEST_LINE
@@ -66,7 +66,7 @@ class Dump:
             self._is_json = self._start.lstrip().startswith(b"{")
             self.columns = frozenset(self._first_object() if self._is_json else self._header())
         except OSError as error:
-            raise ImportFailed(f"{str(path)!r} cannot be imported: {error.strerror or error}.") from error
+            raise ImportFailed(f"{quoted(path)} cannot be imported: {error.strerror or error}.") from error
 
     def require(self, needed: frozenset[str], table: str) -> None:
         """See that this can be a dump of *table*, which has all *needed* columns.
@@ -76,18 +76,18 @@ class Dump:
         """
         if _SQL.match(self._start):
             raise ImportFailed(
-                f"{str(self.path)!r} is SQL, which is not read: dump {table} with mysqldump --tab, as CSV or JSON "
+                f"{quoted(self.path)} is SQL, which is not read: dump {table} with mysqldump --tab, as CSV or JSON "
                 "Lines."
             )
         if not self._start.strip():
-            raise ImportFailed(f"{str(self.path)!r} is empty: a dump of {table} names the columns in its first line.")
+            raise ImportFailed(f"{quoted(self.path)} is empty: a dump of {table} names the columns in its first line.")
         if missing := ", ".join(sorted(needed - self.columns)):
             reason = f"its first line does not name {missing}"
             if self._named_beside:
-                reason = f"{str(self._beside)!r} does not name {missing}"
+                reason = f"{quoted(self._beside)} does not name {missing}"
             elif self._is_headless:
-                reason += f", nor is there {self._beside.name!r} beside it, as mysqldump --tab writes one"
-            raise ImportFailed(f"{str(self.path)!r} is not a dump of {table}: {reason}.")
+                reason += f", nor is there {quoted(self._beside.name)} beside it, as mysqldump --tab writes one"
+            raise ImportFailed(f"{quoted(self.path)} is not a dump of {table}: {reason}.")
 
     def rows(self) -> Iterator[Row]:
         """Every row; what cannot be read is given with its fault.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, cast, get_args
 
-from execution_history.errors import InvalidInput
+from execution_history.errors import InvalidInput, quoted
 from execution_history.query import RecordFilter
 from execution_history.selecting import selected
 from execution_history.store import HistoryStore
@@ -59,9 +59,7 @@ class Export:
 
     def __post_init__(self) -> None:
         if self.format not in EXPORT_FORMATS:
-            raise InvalidInput(
-                f"{str(self.format)[:80]!r} is not an export format; there are {', '.join(EXPORT_FORMATS)}."
-            )
+            raise InvalidInput(f"{quoted(self.format)} is not an export format; there are {', '.join(EXPORT_FORMATS)}.")
         parse_columns(self.columns)
 
 

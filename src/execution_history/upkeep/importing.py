@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import ImportFailed
+from execution_history.errors import ImportFailed, quoted
 from execution_history.record import Document
 from execution_history.store import HistoryStore
 from execution_history.upkeep.items import Item, Refused
@@ -164,7 +164,9 @@ class _Reading:
             try:
                 yield from source.items(_time_of(source, clock))
             except OSError as error:
-                raise ImportFailed(f"{source.name!r} cannot be read on: {error.strerror or error}.") from error
+                raise ImportFailed(
+                    f"{quoted(Path(source.name))} cannot be read on: {error.strerror or error}."
+                ) from error
 
 
 def _time_of(source: Source, clock: Callable[[], int]) -> Callable[[], int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from execution_history.errors import ImportFailed
+from execution_history.errors import ImportFailed, quoted
 from execution_history.upkeep.items import LONGEST_LINE
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -31,7 +31,7 @@ def check_is_file(path: Path) -> None:
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ImportFailed(
-            f"{str(path)!r} is a device, a pipe or a socket, which may never end: put what it gives into a file and "
+            f"{quoted(path)} is a device, a pipe or a socket, which may never end: put what it gives into a file and "
             "import that."
         )
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 import orjson
 
-from execution_history.errors import ImportFailed, StoreError
+from execution_history.errors import ImportFailed, StoreError, quoted
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.upkeep.items import LONGEST_LINE, Item, Refused, record_of, record_of_line
 from execution_history.upkeep.lines import LineReader, check_is_file
@@ -243,7 +243,7 @@ def sources_at(path: Path) -> list[Source]:
             return [DatabaseSource(path.parent)]
         return [_file(path)]
     except OSError as error:
-        raise ImportFailed(f"{str(path)!r} cannot be imported: {error.strerror or error}.") from error
+        raise ImportFailed(f"{quoted(path)} cannot be imported: {error.strerror or error}.") from error
 
 
 def _in_folder(path: Path) -> list[Source]:
@@ -255,7 +255,7 @@ def _in_folder(path: Path) -> list[Source]:
     )  # fmt: skip
     if not found:
         raise ImportFailed(
-            f"The folder {str(path)!r} holds nothing to import: neither {DATABASE} nor JSON, JSON Lines or zip files."
+            f"The folder {quoted(path)} holds nothing to import: neither {DATABASE} nor JSON, JSON Lines or zip files."
         )
     return [_file(each) for each in found]
 
@@ -282,7 +282,7 @@ def _source_of(path: Path) -> Source:
         return ZipSource(path)
     if path.suffix.lower() == ".csv":
         raise ImportFailed(
-            f"{str(path)!r} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
+            f"{quoted(path)} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
             "or a dump of Coze Studio as such (--coze-studio on the command line)."
         )
     if _is_lines(start, path.suffix.lower()):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -13,7 +14,13 @@ from execution_history.upkeep.buffer import Buffer
 from execution_history.upkeep.columns import Column, as_text
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+# White space, control characters and those that draw nothing (Unicode's Default_Ignorable_Code_Point): spreadsheets
+# pass over them. Behind them stand the signs that begin a formula, also as wide, small and typographic forms.
+_FORMULA: Final = re.compile(
+    r"[\t\r]|[\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff]*[=+\-@＝＋－＠﹦﹢﹣﹫−]"
+)
 
 
 class RecordWriter(Protocol):
@@ -77,9 +84,10 @@ class CSVWriter:
     Args:
         buffer: where it is written to.
         columns: what stands in the cells.
-        defuse: put an apostrophe before a text that begins with ``= + - @``, a tab or a carriage return, which
-            spreadsheets would run as a formula. Numbers are left alone. It changes such texts: whoever reads the table
-            with a program switches it off.
+        defuse: put an apostrophe before a text that a spreadsheet would run as a formula: one that begins with
+            ``= + - @``, in any of their widths and also behind white space and invisible characters, with a tab or a
+            carriage return. Numbers are left alone. It changes such texts: whoever reads the table with a program
+            switches it off.
         mark: begin with a byte order mark, without which Excel does not read UTF-8.
     """
 
@@ -106,7 +114,7 @@ class CSVWriter:
 
     def _cell(self, value: object) -> str:
         text = as_text(value)
-        return f"'{text}" if self._defuse and isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text
+        return f"'{text}" if self._defuse and isinstance(value, str) and _FORMULA.match(text) else text
 
     def _write_rows(self, rows: list[list[str]]) -> None:
         text = io.StringIO(newline="")

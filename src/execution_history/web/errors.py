@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from execution_history import errors
+from execution_history.errors import quoted
 from execution_history.web.answers import answer
 
 _log = logging.getLogger("execution_history.web")
@@ -23,6 +24,7 @@ _SHAPE: Final = re.compile(r"(?:list|dict|set|tuple|function-\w+)\[|[A-Z]\w*Chan
 
 # The first that fits is taken, so a kind stands before what it is a kind of.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
+    (errors.UnknownAccount, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_account"),
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
     (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),
@@ -74,7 +76,7 @@ def fault_of(error: Exception, place: str) -> Fault:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
             return Fault(status, code, str(error))
-    _log.error("An unexpected error in %s", place, exc_info=error)
+    _log.error("An unexpected error in %s", quoted(place), exc_info=error)
     return Fault(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this server; its log says what."
     )
@@ -134,7 +136,8 @@ def _validation_sentence(error: RequestValidationError) -> str:
         return "The request body is not valid JSON."
     if where == ["body"]:
         return "The request needs a JSON object as its body, sent with Content-Type: application/json."
-    name = ".".join(where[1:]) or where[0]
+    # A name may be a key of the caller's, of any length.
+    name = quoted(".".join(where[1:]) or where[0])[1:-1]
     if fault["type"] == "missing":
         return f"{name} is missing."
     if fault["type"] == "extra_forbidden":

@@ -1,7 +1,15 @@
 """What stands before every request: whose host and origin it names, and what a browser may do with the answer.
 
-A page in a browser can make it send requests to 127.0.0.1. A ``Host`` that is not ours is therefore refused,
-which stops a foreign name that resolves here (DNS rebinding), and so is a change that another origin asks for.
+A page in a browser can make it send requests to 127.0.0.1, and open WebSocket connections. The rule for both:
+
+1. There is one ``Host``, and it is a name of this server, with any port. This stops a foreign name that resolves here
+   (DNS rebinding).
+2. What may change something, which is every method but GET, HEAD, OPTIONS and TRACE, and every WebSocket connection,
+   comes from a page of this server or from a program: ``Sec-Fetch-Site`` says neither ``cross-site`` nor
+   ``same-site``; each ``Origin`` is this server's own, which ``null`` is not; where there is no ``Origin``, the
+   ``Referer`` is an address of this server. A browser sends at least one of the three, and a program need not send any.
+
+What breaks the rule is refused before it is read, passed on or upgraded: 1 with 421, 2 with 403.
 """
 
 import re
@@ -9,14 +17,20 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
+from starlette import status
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from execution_history.errors import quoted
 from execution_history.web.errors import Fault
 
 _OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
-_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
+_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
 # uri-host [ ":" port ] (RFC 9110, section 7.2), an IPv6 address in brackets.
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d{0,5})?")
 _POLICY: Final = (
@@ -48,7 +62,7 @@ class SecurityHeaders:
         """Pass the request on, and add the headers to its answer."""
 
         async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 date = (b"date", formatdate(usegmt=True).encode())
                 # What an answer says of itself, as the pages do, goes before what is said for all.
                 said = list(message.get("headers", ()))
@@ -56,7 +70,7 @@ class SecurityHeaders:
                 message["headers"] = [*said, *(header for header in (*_HEADERS, date) if header[0] not in names)]
             await send(message)
 
-        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
+        await self._app(scope, receive, guarded)
 
 
 class Guard:
@@ -75,25 +89,27 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
-        if scope["type"] != "http":
+        fault = self._fault(scope) if scope["type"] in {"http", "websocket"} else None
+        if fault is None:
             await self._app(scope, receive, send)
-            return
-        fault = self._fault(scope)
-        await (self._app if fault is None else SecurityHeaders(fault.answer()))(scope, receive, send)
+        elif scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
+            await SecurityHeaders(fault.answer())(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": status.WS_1008_POLICY_VIOLATION})
 
     def _fault(self, scope: Scope) -> Fault | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "").strip().lower()
+        hosts = headers.getlist("host")
+        host = hosts[0].strip().lower() if len(hosts) == 1 else ""
         if not self._allows_every_name and _name(host) not in self._names:
             return Fault(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "host_not_allowed",
-                f"This server does not answer to the name {host[:100]!r}: add it to the setting allowed_hosts "
+                f"This server does not answer to the name {quoted(host)}: add it to the setting allowed_hosts "
                 "(EXECUTION_HISTORY_ALLOWED_HOSTS) if it should.",
             )
-        if scope["method"] in _CHANGING and not _is_own_origin(headers, f"{scope['scheme']}://{host}"):
-            return _FOREIGN
-        return None
+        own = f"{_SCHEMES.get(scope['scheme'], scope['scheme'])}://{host}"
+        return None if _is_harmless(scope, headers) or _is_own(headers, own) else _FOREIGN
 
 
 def _as_name(host: str) -> str:
@@ -109,9 +125,24 @@ def _name(host: str) -> str:
     return "" if found is None else found[1]
 
 
-def _is_own_origin(headers: Headers, own: str) -> bool:
-    """Whether the request comes from a program, or from a page of this very server (Fetch, section 3.1)."""
-    if headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+def _is_harmless(scope: Scope, headers: Headers) -> bool:
+    """Whether a request can change nothing, and can become no connection over which more is sent."""
+    return scope["type"] == "http" and scope["method"] in _SAFE and "upgrade" not in headers
+
+
+def _is_own(headers: Headers, own: str) -> bool:
+    """Whether the request comes from a program, or from a page of the origin *own* (Fetch, section 3.1)."""
+    if not {site.strip().lower() for site in headers.getlist("sec-fetch-site")} <= _OWN_SITE:
         return False
-    origin = headers.get("origin")
-    return origin is None or origin.strip().lower() == own
+    origins = headers.getlist("origin")
+    named = origins or [_origin(address) for address in headers.getlist("referer") if address.strip()]
+    return {origin.strip().lower() for origin in named} <= {own}
+
+
+def _origin(address: str) -> str:
+    """The origin of an address; empty where it has none."""
+    try:
+        parts = urlsplit(address.strip())
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"

@@ -10,7 +10,7 @@ import apsw
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import StoreTooNew, StoreUnwritable
+from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
 from execution_history.record import UPSTREAM_KEY, Document
 from execution_history.stores.sqlite import packing
 from execution_history.stores.sqlite.queries import migrations, query
@@ -37,7 +37,7 @@ def prepare_folder(folder: Path) -> None:
     except FileExistsError:
         if not folder.is_dir():
             raise StoreUnwritable(
-                f"The history cannot be kept in {str(folder)!r}: that is a file, not a folder."
+                f"The history cannot be kept in {quoted(folder)}: that is a file, not a folder."
             ) from None
         _check_owner(folder)
         if _only_ours(folder) and stat.S_IMODE(folder.stat().st_mode) & 0o077:
@@ -50,7 +50,7 @@ def _check_owner(folder: Path) -> None:
     owner = folder.stat().st_uid
     if owner != os.geteuid():
         raise StoreUnwritable(
-            f"The history folder {str(folder)!r} belongs to user {owner} and this program runs as user "
+            f"The history folder {quoted(folder)} belongs to user {owner} and this program runs as user "
             f"{os.geteuid()}: run it as that user, or choose another folder."
         )
 
@@ -71,7 +71,7 @@ def open_writer(folder: Path) -> apsw.Connection:
     """
     path = folder / DATABASE
     if path.is_dir():
-        raise StoreUnwritable(f"{str(path)!r} is a folder, where the database should be a file: move it away.")
+        raise StoreUnwritable(f"{quoted(path)} is a folder, where the database should be a file: move it away.")
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = apsw.Connection(str(path))
@@ -119,7 +119,8 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
         applied = _applied(connection)
         if applied > len(known):
             raise StoreTooNew(  # noqa: TRY301 - inside the transaction that it must undo
-                f"The history in {str(folder)!r} was written by a newer version of execution-history: upgrade this one."
+                f"The history in {quoted(folder)} was written by a newer version of execution-history: "
+                "upgrade this one."
             )
         for number, name, script in known[applied:]:
             connection.execute(script)

@@ -15,6 +15,7 @@ from execution_history.errors import (
     StoreError,
     StoreFull,
     StoreUnwritable,
+    quoted,
 )
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -43,7 +44,7 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
 
     One that nobody has foreseen is a fault of this program: it goes to the log with its traceback.
     """
-    place = f"The history in {str(folder)!r}"
+    place = f"The history in {quoted(folder)}"
     if isinstance(error, StoreError):
         return error
     if is_full(error):

@@ -6,7 +6,7 @@ SQLite would go on writing into files that have no name any more.
 import os
 from pathlib import Path
 
-from execution_history.errors import StoreUnwritable
+from execution_history.errors import StoreUnwritable, quoted
 from execution_history.stores.sqlite.database import DATABASE
 
 
@@ -37,7 +37,7 @@ class Presence:
             found = None
         if found != self._identity:
             raise StoreUnwritable(
-                f"The history in {str(self._folder)!r} is not there any more: its folder or its history.db was moved, "
+                f"The history in {quoted(self._folder)} is not there any more: its folder or its history.db was moved, "
                 "removed or replaced while this program had it open. Put it back, or restart the program."
             )
 

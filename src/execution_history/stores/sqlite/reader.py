@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import apsw
 import zstandard
 
-from execution_history.errors import StoreClosed, StoreDamaged
+from execution_history.errors import StoreClosed, StoreDamaged, quoted
 from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import load_dictionaries, open_reader
@@ -278,7 +278,7 @@ class Reader:
             return self._unpacker.unpack(packing, document)
         except zstandard.ZstdError as error:
             raise StoreDamaged(
-                f"A record in {str(self._folder)!r} cannot be unpacked: its database is damaged ({error})."
+                f"A record in {quoted(self._folder)} cannot be unpacked: its database is damaged ({error})."
             ) from error
 
 

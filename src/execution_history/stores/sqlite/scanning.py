@@ -9,7 +9,7 @@ from urllib.parse import quote
 import apsw
 import zstandard
 
-from execution_history.errors import StoreDamaged
+from execution_history.errors import StoreDamaged, quoted
 from execution_history.store import Batch
 from execution_history.stores.sqlite.database import BUSY_MS, DATABASE, load_dictionaries
 from execution_history.stores.sqlite.faults import faults
@@ -49,7 +49,7 @@ def stored_elsewhere(folder: Path) -> Iterator[list[bytes]]:
                 batch = scan_batch(connection, unpacker.unpack, after, _AT_ONCE)
             except (KeyError, zstandard.ZstdError) as error:
                 raise StoreDamaged(
-                    f"A record of the history in {str(folder)!r} cannot be unpacked: its database is damaged."
+                    f"A record of the history in {quoted(folder)} cannot be unpacked: its database is damaged."
                 ) from error
             yield list(batch.documents)
             after = batch.next

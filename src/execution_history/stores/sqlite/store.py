@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import StoreClosed, StoreError
+from execution_history.errors import StoreClosed, StoreError, quoted
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
@@ -220,7 +220,7 @@ class SQLiteStore:
                 await self._writer.submit(lambda t: t.check())
         except TimeoutError:
             return StoreHealth(
-                (f"The history in {str(self._folder)!r} has not answered for {_ANSWER_SECONDS} seconds.",)
+                (f"The history in {quoted(self._folder)} has not answered for {_ANSWER_SECONDS} seconds.",)
             )
         except StoreError as error:
             return StoreHealth((str(error),))

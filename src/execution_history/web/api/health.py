@@ -8,14 +8,14 @@ from starlette.responses import Response
 from execution_history.recorder import Recorder
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
-from execution_history.web.api.schemas import AliveAnswer, NotReadyAnswer, ReadyAnswer
+from execution_history.web.api.schemas import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
 
 
 def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRouter:
     """``/healthz`` and ``/readyz``."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer)
+    @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=GUARDED)
     async def healthz() -> Response:
         """Always the same answer, at no cost."""
         return answer({"status": "ok"})
@@ -24,7 +24,10 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
         "/readyz",
         summary="Whether runs can be recorded and read now",
         response_model=ReadyAnswer,
-        responses={503: {"model": NotReadyAnswer, "description": "Something is wrong; each problem has a sentence."}},
+        responses={
+            **GUARDED,
+            503: {"model": NotReadyAnswer, "description": "Something is wrong; each problem has a sentence."},
+        },
     )
     async def readyz() -> Response:
         """Reads and writes the store, and asks the recorder what it could not write."""

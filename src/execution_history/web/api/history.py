@@ -6,11 +6,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import quoted
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer, detail_answer, page_answer
 from execution_history.web.api.finding import found
 from execution_history.web.api.questions import HISTORY_WORDS, asks_for_more, documented
 from execution_history.web.api.schemas import (
+    DELETING,
     FINDING,
     FINDING_HISTORY,
     READING,
@@ -89,7 +91,9 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
 def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
     """Add the routes that delete one record, or a workflow's whole history."""
 
-    @router.delete(_RECORD, tags=["history"], summary="Delete one record", response_model=DoneAnswer, responses=FINDING)
+    @router.delete(
+        _RECORD, tags=["history"], summary="Delete one record", response_model=DoneAnswer, responses=DELETING
+    )
     async def delete_execution(
         workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default"
     ) -> Response:
@@ -100,17 +104,17 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         return no_such(workflow_id, execute_id)
 
     @router.delete(
-        _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=FINDING
+        _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=DELETING
     )
     async def clear_history(workflow_id: WorkflowId, account_id: AccountId = "default") -> Response:
         """Remove all records of a workflow."""
         del account_id
         if await service.clear_workflow_history(workflow_id):
             return answer({"success": True})
-        return Fault(HTTPStatus.NOT_FOUND, "not_found", f"Workflow {workflow_id[:200]!r} has no history.").answer()
+        return Fault(HTTPStatus.NOT_FOUND, "not_found", f"Workflow {quoted(workflow_id)} has no history.").answer()
 
 
 def no_such(workflow_id: str, execute_id: str) -> Response:
     """The answer to a question for a record that is not there."""
-    sentence = f"Workflow {workflow_id[:200]!r} has no execution {execute_id[:200]!r}."
+    sentence = f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}."
     return Fault(HTTPStatus.NOT_FOUND, "not_found", sentence).answer()

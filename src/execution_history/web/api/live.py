@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import InvalidInput
+from execution_history.errors import InvalidInput, quoted
 from execution_history.followers import Following, LiveEvent, LiveFeed
 from execution_history.web.api.questions import words_of
 from execution_history.web.api.schemas import READING, Responses
@@ -75,5 +75,5 @@ def _revision(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and int(text[:20]) < 2**63):
-        raise InvalidInput(f"A place in the feed is the id of an event, a whole number, not {text[:80]!r}.")
+        raise InvalidInput(f"A place in the feed is the id of an event, a whole number, not {quoted(text)}.")
     return int(text[:20])

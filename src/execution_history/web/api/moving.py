@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
-from execution_history.errors import ImportFailed, InvalidInput, StoreFull
+from execution_history.errors import ImportFailed, InvalidInput, StoreFull, quoted
 from execution_history.service import ExecutionHistoryService
 from execution_history.upkeep import (
     DEFAULT_COLUMNS,
@@ -29,7 +29,7 @@ from execution_history.web.answers import answer
 from execution_history.web.api.questions import documented, words_of
 from execution_history.web.api.reports import ImportAnswer
 from execution_history.web.api.route import UploadRoute
-from execution_history.web.api.schemas import FINDING_HISTORY, Responses
+from execution_history.web.api.schemas import FINDING_HISTORY, IMPORTING, Responses
 from execution_history.web.api.streaming import ByteStream
 
 _OTHERS: Final = frozenset({"format", "columns", "excel", "zone", "account_id"})
@@ -77,7 +77,10 @@ def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         columns: Columns = None,
         excel: ForExcel = False,
     ) -> Response:
-        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet."""
+        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet.
+
+        In CSV an apostrophe stands before a text that a spreadsheet would run as a formula.
+        """
         words = words_of(request.query_params.multi_items(), _OTHERS, None)
         wanted = words.record_filter(now_ms())
         chosen = (
@@ -112,7 +115,7 @@ def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
         What is there already stays, unless the other version is newer. Sending it again goes on where it was cut off.
         """
         if kind not in _IMPORTED:
-            raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {kind[:80]!r}.")
+            raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {quoted(kind)}.")
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise InvalidInput(
                 "The file is the body itself, not a part of a form: send it as curl --data-binary @FILE does."
@@ -130,7 +133,7 @@ def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
         tags=["history"],
         summary="Import records",
         response_model=ImportAnswer,
-        responses=FINDING_HISTORY,
+        responses=IMPORTING,
         route_class_override=UploadRoute,
         openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
     )

@@ -11,7 +11,6 @@ from execution_history.annotations import Annotation, annotate_execution, annota
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
 from execution_history.web.api.reports import (
-    CHANGING,
     AnnotateRequest,
     AnnotationReportAnswer,
     AnnotationRequest,
@@ -20,7 +19,7 @@ from execution_history.web.api.reports import (
     ExecutionName,
     TagChange,
 )
-from execution_history.web.api.schemas import AccountId, ExecuteId, ExecutionAnswer, WorkflowId
+from execution_history.web.api.schemas import ANNOTATING, CHANGING, AccountId, ExecuteId, ExecutionAnswer, WorkflowId
 
 _AT_ONCE: Final = 64
 
@@ -37,7 +36,7 @@ def _add_one(router: APIRouter, service: ExecutionHistoryService) -> None:
         tags=["history"],
         summary="Tag, rate, pin or annotate a run",
         response_model=ExecutionAnswer,
-        responses=CHANGING,
+        responses=ANNOTATING,
     )
     async def annotate(
         workflow_id: WorkflowId, execute_id: ExecuteId, request: AnnotationRequest, account_id: AccountId = "default"

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from execution_history.buckets import zone_of
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted, shortened
 from execution_history.query import SORTS, RecordFilter, RecordQuery, Sort
 from execution_history.query_words import FILTER_WORDS, LIKENESS, filter_of, is_filter_word, nearest_filter, read_time
 from execution_history.web.api.schemas import Parameters
@@ -73,7 +73,7 @@ def asks_for_more(pairs: Pairs) -> bool:
 
 
 def _is_like_one_of_ours(name: str) -> bool:
-    return bool(get_close_matches(name, _NEW, n=1, cutoff=LIKENESS))
+    return bool(get_close_matches(shortened(name), _NEW, n=1, cutoff=LIKENESS))
 
 
 def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None) -> HistoryQuestion:
@@ -123,7 +123,7 @@ class Words:
         """
         values = self.others.get(name, [])
         if len(values) > 1:
-            raise InvalidQuery(f"The parameter {name!r} takes one value, not {len(values)}.")
+            raise InvalidQuery(f"The parameter {quoted(name)} takes one value, not {len(values)}.")
         return (values[0].strip() or None) if values else None
 
     def zone(self) -> str:
@@ -175,9 +175,9 @@ def words_of(
 
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     known = sorted({*others, *(word.name for word in FILTER_WORDS if filters)} - {"account_id"})
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(shortened(name), known, n=1)
     hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
-    return f"There is no parameter {name[:80]!r}: {hint}."
+    return f"There is no parameter {quoted(name)}: {hint}."
 
 
 def _sort(value: str | None) -> tuple[Sort, bool]:
@@ -186,10 +186,10 @@ def _sort(value: str | None) -> tuple[Sort, bool]:
     for sort in SORTS:
         if value == sort:
             return sort, False
-    raise InvalidQuery(f"{value[:80]!r} is not a sort order; there are {', '.join((*SORTS, RELEVANCE))}.")
+    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join((*SORTS, RELEVANCE))}.")
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:
     if value not in meanings:
-        raise InvalidQuery(f"The parameter {name!r} is {' or '.join(meanings)}, not {value[:80]!r}.")
+        raise InvalidQuery(f"The parameter {quoted(name)} is {' or '.join(meanings)}, not {quoted(value)}.")
     return meanings[value]

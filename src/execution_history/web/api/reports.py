@@ -1,10 +1,10 @@
 """What requests to note something, and answers that report, compare and count, look like."""
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas import FINDING, Responses, Text
+from execution_history.web.api.schemas import Text
 
 
 class TagChange(BaseModel):
@@ -135,6 +135,3 @@ class ImportAnswer(BaseModel):
     refused_count: int
     refused: list[dict[str, str]] = Field(description="source, place and reason of the first thousand.")
     size: int
-
-
-CHANGING: Final[Responses] = FINDING

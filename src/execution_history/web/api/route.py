@@ -16,10 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Message, Scope
 
+from execution_history.errors import InvalidInput
 from execution_history.web.errors import answer_error
 
 LARGEST_BODY: Final = 20 * 1024 * 1024
 """Bytes of a request body: what Coze takes (coze-protocol 4.6)."""
+
+MOST_PARAMETERS: Final = 1_000
+"""Of a query: each is compared with the names that it may be a slip of."""
 
 _TOO_LARGE: Final = f"The request body is larger than the {LARGEST_BODY // 1024 // 1024} MB that Coze takes."
 _KEPT: Final = re.compile(rb"%(2[Ff5])")
@@ -47,6 +51,8 @@ class HistoryRoute(APIRoute):
 
         async def answered(request: Request) -> Response:
             try:
+                if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
+                    raise InvalidInput(f"An address has at most {MOST_PARAMETERS:,} parameters in its query.")  # noqa: TRY301 - answered as all others are
                 return await handle(_bounded(request) if takes_body else request)
             except Exception as error:  # noqa: BLE001 - each has its answer, the unexpected one is logged there
                 return self.error_answer(request, error)

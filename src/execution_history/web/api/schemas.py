@@ -195,35 +195,39 @@ def _errors(descriptions: dict[int, str]) -> Responses:
     return {status: {"model": ErrorAnswer, "description": text} for status, text in descriptions.items()}
 
 
-READING: Final = _errors(
+GUARDED: Final = _errors({421: "The Host of the request is not one of this server's names."})
+_CHANGES: Final = _errors(
+    {403: "A page of another origin asks for the change.", 507: "There is no space left on the store's disk."}
+)
+_TAKES_BODY: Final = _errors({400: "The body cannot be read.", 413: "The body is larger than Coze takes."})
+_MISSING: Final = _errors({404: "There is no such record."})
+
+READING: Final = GUARDED | _errors(
     {
         422: "A parameter is wrong; the message names it.",
         503: "The store cannot be used now; the message says why.",
     }
 )
-FINDING_HISTORY: Final = _errors(
+FINDING_HISTORY: Final = READING | _errors(
+    {422: "A filter, the order, the cursor or another parameter is wrong; the message names it."}
+)
+FINDING: Final = READING | _MISSING
+IMPORTING: Final = READING | _CHANGES
+DELETING: Final = FINDING | _CHANGES
+CHANGING: Final = IMPORTING | _TAKES_BODY | _errors({422: "The body or a parameter is wrong; the message names what."})
+ANNOTATING: Final = CHANGING | _MISSING
+RUNNING: Final = CHANGING | _errors(
     {
-        422: "A filter, the order, the cursor or another parameter is wrong; the message names it.",
-        503: "The store cannot be used now; the message says why.",
+        422: "The body or a parameter is wrong, or there is no such Coze account; the message names what.",
+        502: "The upstream gives no token for the account.",
+        503: "The Coze account is incomplete, or the run cannot be recorded; the message says what to set.",
     }
 )
-FINDING: Final = {**READING, **_errors({404: "There is no such record."})}
-RUNNING: Final = _errors(
+RESUMING: Final = RUNNING | _MISSING | _errors({409: "The run waits for no answer; the message says why."})
+ASKING: Final = RUNNING | _errors(
     {
-        400: "The body cannot be read.",
-        413: "The body is larger than Coze takes.",
-        422: "The body or a parameter is wrong; the message names what.",
-        503: "The Coze account cannot be used, or the run cannot be recorded; the message says what to set.",
-    }
-)
-RESUMING: Final = {
-    **RUNNING,
-    **_errors({404: "There is no such record.", 409: "The run waits for no answer; the message says why."}),
-}
-ASKING: Final = _errors(
-    {
-        422: "A parameter is wrong; the message names it.",
-        502: "The upstream cannot be reached, or does not know the run.",
-        503: "The Coze account or the store cannot be used; the message says why.",
+        404: "The upstream does not know the run.",
+        502: "The upstream cannot be reached, or does not tell.",
+        503: "The Coze account is incomplete, or the store cannot be used; the message says which.",
     }
 )

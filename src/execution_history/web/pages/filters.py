@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.query import SORTS, RecordFilter, Sort
 from execution_history.query_words import filter_of, is_filter_word
 from execution_history.web.pages.reader import Reader
@@ -141,4 +141,4 @@ def _sort(value: str) -> Sort:
     for sort in SORTS:
         if value == sort:
             return sort
-    raise InvalidQuery(f"{value[:80]!r} is not a sort order; there are {', '.join(SORTS)}.")
+    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join(SORTS)}.")

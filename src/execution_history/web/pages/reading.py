@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import quoted
 from execution_history.outlines import outline_of
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
@@ -170,7 +171,7 @@ class RunPages:
         """
         body = await self.service.detail_bytes(workflow_id, execute_id)
         if body is None:
-            sentence = f"Workflow {workflow_id[:200]!r} has no execution {execute_id[:200]!r}."
+            sentence = f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}."
             raise HTTPException(HTTPStatus.NOT_FOUND, sentence)
         return body
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import StoreError
+from execution_history.errors import StoreError, quoted
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
@@ -39,7 +39,6 @@ _NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
 _MOST_SYNCED: Final = 500
-_MOST_SHOWN: Final = 80
 
 
 class Faces:
@@ -344,8 +343,9 @@ class Faces:
         self._forget(workflow_id)
         self._stale.add(workflow_id)
         reason = str(as_store_error(error, self._folder))
-        shown = workflow_id if len(workflow_id) <= _MOST_SHOWN else workflow_id[:_MOST_SHOWN] + "…"
-        sentence = f"The JSON file of workflow {shown!r} is behind its database until its next change. {reason}"
+        sentence = (
+            f"The JSON file of workflow {quoted(workflow_id)} is behind its database until its next change. {reason}"
+        )
         if self._problems.get(workflow_id) != sentence:
             _log.warning("%s", sentence)
         self._problems[workflow_id] = sentence

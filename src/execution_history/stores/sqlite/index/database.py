@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.errors import StoreUnwritable
+from execution_history.errors import StoreUnwritable, quoted
 from execution_history.stores.sqlite.database import BUSY_MS, INDEX_DATABASE
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.index.parts import Part
@@ -139,7 +139,7 @@ class IndexDatabase:
 
     def _open(self) -> apsw.Connection:
         if self._path.is_dir():
-            raise StoreUnwritable(f"{str(self._path)!r} is a folder, where the index should be a file: move it away.")
+            raise StoreUnwritable(f"{quoted(self._path)} is a folder, where the index should be a file: move it away.")
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)

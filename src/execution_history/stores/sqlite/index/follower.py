@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import apsw
 
-from execution_history.errors import StoreClosed, StoreDamaged, StoreError
+from execution_history.errors import StoreClosed, StoreDamaged, StoreError, quoted
 from execution_history.query import IndexReach
 from execution_history.stores.sqlite.index.database import IndexDatabase, IndexUnfit, rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
@@ -79,7 +79,7 @@ class Follower:
                     return ask(index, history, reach)
             except IndexUnfit as error:
                 self._replace(error, is_last=attempt + 1 == _TRIES)
-        raise StoreError(f"The index of {str(self._folder)!r} could not be made.")
+        raise StoreError(f"The index of {quoted(self._folder)} could not be made.")
 
     def reach(self) -> IndexReach:
         """How far the index is, now.
@@ -188,7 +188,7 @@ class Follower:
     def _replace(self, error: IndexUnfit, *, is_last: bool) -> None:
         if is_last:
             raise StoreDamaged(
-                f"The index of {str(self._folder)!r} was made anew and fails again ({error}): check that disk."
+                f"The index of {quoted(self._folder)} was made anew and fails again ({error}): check that disk."
             ) from error
         _log.warning("The index of %s is made anew: %s", self._folder, error)
         self._forget_file()

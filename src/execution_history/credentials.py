@@ -1,0 +1,55 @@
+"""Which names stand for secrets, and text without the credentials in it. Pure."""
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+REDACTED: Final = "[redacted]"
+
+_SECRET: Final = re.compile(
+    r"(?:^|_)(?:token|password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
+    r"|authorization|credentials?|cookies?)$"
+)
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_OF_QUERIES: Final = frozenset({"key", "sig", "sign", "signature", "jwt", "auth"})
+
+# Repetitions are bounded, for lines that almost match in many places.
+_USER: Final = re.compile(
+    r"""(://)(?:([^/?#\s@:"',]{0,200}:)(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{0,200}@(?:[^\s/@]{1,200}@)*|[^/?#\s@"']{0,200}@)"""
+)
+_PARAMETER: Final = re.compile(r"""(?<![\w.%-])([\w.%\[\]-]{1,100})=([^&;\s"',)]+)""")
+_ENTRY: Final = re.compile(r"""(["'])([\w.-]{1,100})(\1\s{0,9}:\s{0,9}b?)(["'])[^"']{0,4000}\4""")
+_SCHEME: Final = re.compile(r"""\b(Bearer|Basic)\s+[^\s"',)]+""", re.IGNORECASE)
+_COZE: Final = re.compile(r"\b(pat|sat|cztei)_[A-Za-z0-9]{16,}")
+
+
+def plain_name(name: str) -> str:
+    """Return *name* in small letters, its words joined by underscores: ``apiKey`` and ``Api-Key`` are one name."""
+    return _HUMP.sub("_", name).replace("-", "_").lower()
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether what stands under *name* is a secret: it ends in ``token``, ``password``, ``api_key`` …"""
+    return _SECRET.search(plain_name(name)) is not None
+
+
+def without_credentials(text: str) -> str:
+    """Return *text* without what proves who somebody is.
+
+    That is the password in a URL, or a user name that stands there alone; what has a secret name, in a query or as an
+    entry of an object; what follows ``Bearer`` or ``Basic``; and a token of Coze's, wherever it stands.
+    """
+    text = _USER.sub(r"\1\2…@", text)
+    text = _PARAMETER.sub(lambda found: f"{found[1]}={REDACTED}" if _hides(found[1]) else found[0], text)
+    text = _ENTRY.sub(_entry, text)
+    text = _SCHEME.sub(rf"\1 {REDACTED}", text)
+    return _COZE.sub(rf"\1_{REDACTED}", text)
+
+
+def _hides(name: str) -> bool:
+    name = unquote(name)
+    return is_secret_name(name) or plain_name(name) in _OF_QUERIES
+
+
+def _entry(found: "re.Match[str]") -> str:
+    return f"{found[1]}{found[2]}{found[3]}{found[4]}{REDACTED}{found[4]}" if is_secret_name(found[2]) else found[0]

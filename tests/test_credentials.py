@@ -1,0 +1,50 @@
+"""What is shown of a text that has credentials in it."""
+
+import pytest
+
+from execution_history.credentials import without_credentials
+
+_SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:s3cret@db/history", "postgresql://me:…@db/history"),
+        ("postgresql+psycopg://me:s3cret/@x@db/history", "postgresql+psycopg://me:…@db/history"),
+        ("https://s3cret@host/x", "https://…@host/x"),
+        ("http://me:80s3cret@host:80/x@y", "http://me:…@host:80/x@y"),
+        ("two: http://a:s3cret@b http://:s3cret@c.", "two: http://a:…@b http://:…@c."),
+        ("GET /v1/x?a=1&token=s3cret&b=2 HTTP/1.1", "GET /v1/x?a=1&token=[redacted]&b=2 HTTP/1.1"),
+        ("/x?access_token=s3cret", "/x?access_token=[redacted]"),
+        ("/x?X-Api-Key=s3cret;apiKey=s3cret", "/x?X-Api-Key=[redacted];apiKey=[redacted]"),
+        ("/x?%74oken=s3cret&sig=s3cret", "/x?%74oken=[redacted]&sig=[redacted]"),
+        ("token=s3cret", "token=[redacted]"),
+        ("{'Authorization': 'Bearer s3cret'}", "{'Authorization': '[redacted]'}"),
+        ('{"private_key": "s3cret", "a": "b"}', '{"private_key": "[redacted]", "a": "b"}'),
+        ("[(b'authorization', b'Bearer s3cret')]", "[(b'authorization', b'Bearer [redacted]')]"),
+        ("basic s3cret", "basic [redacted]"),
+        ("the token pat_s3cret0123456789abcdef is wrong", "the token pat_[redacted] is wrong"),
+    ],
+)
+def test_credentials_are_taken_out(text: str, shown: str) -> None:
+    """Wherever they stand in a line."""
+    assert shown == without_credentials(text)
+    assert _SECRET not in without_credentials(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8765/runs?q=a@b.test",
+        "http://host:8080/mail@x",
+        "The run 'w' of me@example.test could not be recorded: token",
+        "/runs?status=failed&since=2h&tag=a",
+        "max_tokens=5 tokens=7 page_size=20",
+        '{"url":"http://a.test","mail":"me@b.test"}',
+        "",
+    ],
+)
+def test_everything_else_stays(text: str) -> None:
+    """Addresses, ports, mail addresses, counts of tokens."""
+    assert text == without_credentials(text)
