@@ -326,7 +326,7 @@ async def test_a_part_follows_with_the_index_and_answers_for_texts(tmp_path: Pat
         await store.create(document("b", now=2, parameters={"city": "北京"}))
         await store.select(_ALL)
         reader = Reader(tmp_path, {})
-        reader._unpacker = store._parts.reader._unpacker
+        reader.stored = store._parts.reader.stored
         wanted = RecordQuery(filter=RecordFilter(text="北京", statuses=("running",)), explain=True)
         for version in ("1", "2"):
             index = RecordIndex(tmp_path, reader, [_Words(version)])

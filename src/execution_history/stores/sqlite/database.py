@@ -22,7 +22,6 @@ BUSY_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _READER_CACHE_KIB: Final = 4 * 1024
 _UPSTREAM_IDS: Final = 2
-_SOME_DOCUMENTS: Final = "SELECT seq, packing, document FROM executions WHERE seq > ? ORDER BY seq LIMIT 500"
 
 
 def prepare_folder(folder: Path) -> None:
@@ -138,15 +137,16 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
     unpacker = packing.Unpacker(load_dictionaries(connection))
     key = orjson.dumps(UPSTREAM_KEY)
     last: Any = 0
-    while rows := connection.execute(_SOME_DOCUMENTS, (last,)).fetchall():
+    while rows := connection.execute(query("scan_documents"), (last, 500)).fetchall():
         row: tuple[Any, ...]
         for row in rows:
-            seq, packed_with, document = row
-            last, body = seq, unpacker.unpack(packed_with, document)
-            if key in body:
-                record = orjson.loads(body)
-                found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id
-                connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, seq))
+            last = row[0]
+            with contextlib.suppress(packing.Unreadable):  # whoever asks for it is told
+                body = unpacker.unpack(packing.StoredRecord(*row[1:]))
+                if key in body:
+                    record = orjson.loads(body)
+                    found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id
+                    connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, last))
 
 
 def _applied(connection: apsw.Connection) -> int:
