@@ -102,20 +102,18 @@ class Unpacker:
         Raises:
             Unreadable: its document is not what was stored, or there is not what it was packed with.
         """
-        packed = stored.document or b""
-        body, has_checksum = packed, False
-        if not self.knows(stored.packing):
-            raise Unreadable
-        if stored.packing:
+        _, _, _, _, _, size, packing, document = stored
+        body, has_checksum = document or b"", False
+        if packing:
             try:
-                frame = zstandard.get_frame_parameters(packed)
-                has_checksum = frame.has_checksum
-                if frame.content_size != stored.size:  # before so much memory is taken
+                frame = zstandard.get_frame_parameters(body)
+                if frame.content_size != size:  # before so much memory is taken
                     raise Unreadable
-                body = self._decompressor(stored.packing).decompress(packed, allow_extra_data=False)
-            except zstandard.ZstdError as error:
+                has_checksum = frame.has_checksum
+                body = self._decompressor(packing).decompress(body, allow_extra_data=False)
+            except (KeyError, zstandard.ZstdError) as error:
                 raise Unreadable from error
-        if len(body) != stored.size or not (has_checksum or stored.is_of(body)):
+        if len(body) != size or not (has_checksum or stored.is_of(body)):
             raise Unreadable
         return body
 
