@@ -213,7 +213,7 @@ class SQLiteStore:
             await self._parts.reader.check()
             await self._writer.submit(lambda t: t.check())
             parts = self._parts
-            return StoreHealth((*parts.faces.problems(), *await parts.reader.problems()))
+            return StoreHealth((*parts.faces.problems(), *await parts.reader.problems(), *parts.index.problems()))
         except StoreError as error:
             return StoreHealth((str(error),))
 
