@@ -18,7 +18,7 @@ smaller one can still appear. Of a record that changed several times only the la
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
 
 **Damage.** A record whose stored bytes are not what was stored is never given. Asked for by its id, it raises
-:class:`~execution_history.errors.RecordDamaged`; everything that gives several records steps over it and names it in
+:class:`~execution_history.errors.RecordDamaged`; whatever gives many records steps over it and names it in
 ``damaged``. It is counted as before, it can be deleted, and a merge replaces it.
 """
 
@@ -144,14 +144,14 @@ class HistoryStore(Protocol):
         """The records with this execute id in any workflow, newest first; most often one or none.
 
         Raises:
-            RecordDamaged: there are some, and none of them can be read.
+            RecordDamaged: one of them cannot be read.
         """
 
     async def find_upstream(self, upstream_id: str) -> list[bytes]:
         """The records whose run has this id upstream (``metadata["coze_execute_id"]``), newest first.
 
         Raises:
-            RecordDamaged: there are some, and none of them can be read.
+            RecordDamaged: one of them cannot be read.
         """
 
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:

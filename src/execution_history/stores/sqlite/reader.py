@@ -85,7 +85,7 @@ class Reader:
 
         def ask(connection: apsw.Connection, limit: int) -> bytes | None:
             row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
-            return None if row is None else self._only(connection, [row], limit)[0]
+            return None if row is None else self._exactly(connection, [row], limit)[0]
 
         return await self._bounded(ask)
 
@@ -94,7 +94,7 @@ class Reader:
 
         def ask(connection: apsw.Connection) -> list[bytes]:
             rows = connection.execute(query(named), (identifier,)).fetchall()
-            return self._only(connection, rows) if rows else []
+            return self._exactly(connection, rows)
 
         return await self.in_thread(ask)
 
@@ -300,15 +300,17 @@ class Reader:
                 return self.stored.unpack(connection, stored)
         raise _TakesLong
 
-    def _only(self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], limit: int = NO_LIMIT) -> list[bytes]:
-        """The same, where nothing else was asked for: it is an error that none of them can be read.
+    def _exactly(
+        self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], limit: int = NO_LIMIT
+    ) -> list[bytes]:
+        """The same, where these very records were asked for.
 
         Raises:
-            RecordDamaged: none can be read.
+            RecordDamaged: one of them cannot be read.
             _TakesLong: as above.
         """
         bodies, damaged = self.read(connection, rows, limit)
-        if not bodies:
+        if damaged:
             raise self.stored.damage(damaged[0])
         return bodies
 

@@ -79,6 +79,13 @@ class Execution(BaseModel):
     node_execute_status: Any = Field(description="The nodes that gave messages, with their complete content.")
 
 
+class DamagedRecord(BaseModel):
+    """A record that cannot be read."""
+
+    workflow_id: str
+    execute_id: str
+
+
 class HistoryAnswer(BaseModel):
     """A page of a workflow's history."""
 
@@ -86,6 +93,9 @@ class HistoryAnswer(BaseModel):
     histories: list[Execution] = Field(description="The records, newest first.")
     total: int = Field(description="How many records the workflow has.")
     has_more: bool = Field(description="Whether records follow this page.")
+    damaged: list[DamagedRecord] | None = Field(
+        None, description="There only when records that belong here are damaged and cannot be read: these."
+    )
 
 
 class SnippetAnswer(BaseModel):
@@ -207,7 +217,10 @@ FINDING_HISTORY: Final = _errors(
         503: "The store cannot be used now; the message says why.",
     }
 )
-FINDING: Final = {**READING, **_errors({404: "There is no such record."})}
+FINDING: Final = {
+    **READING,
+    **_errors({404: "There is no such record.", 500: "The record is damaged; the message says what to do."}),
+}
 RUNNING: Final = _errors(
     {
         400: "The body cannot be read.",
