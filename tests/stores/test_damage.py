@@ -1,5 +1,6 @@
 """Damaged documents: noticed, taken from the JSON file, stepped over, counted, named and replaced."""
 
+import asyncio
 import logging
 import os
 import random
@@ -126,6 +127,37 @@ async def test_a_row_that_does_not_fit_its_document_is_damaged(tmp_path: Path, c
             await store.get("w", "e0")
         assert ("w", "e0") == (caught.value.workflow_id, caught.value.execute_id)
         assert ["e1"] == ids((await store.page("w", 10, 1)).documents)
+
+
+async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path) -> None:
+    """The program has it too."""
+    async with _opened(tmp_path, json_files=False) as store:
+        right = await _fill(store)
+    connection = apsw.Connection(str(tmp_path / "history.db"))
+    connection.execute("UPDATE dictionaries SET content = randomblob(length(content))")
+    connection.close()
+    async with _opened(tmp_path, json_files=False) as store:
+        assert list(right.values())[::-1] == list((await store.page("w", 10, 1)).documents)
+
+
+async def test_a_damaged_record_is_read_from_a_file_that_is_being_written(tmp_path: Path) -> None:
+    """However its place moves meanwhile, it is never half of the one and half of another."""
+    async with _opened(tmp_path) as store:
+        right = await _fill(store)
+        damage(tmp_path, "e2")
+
+        async def write(name: str) -> None:
+            for number in range(40):
+                await store.create(document(f"{name}{number}", now=2_000 + number))
+                await store.update("w", f"{name}{number}", change(9_000, "success", output="done " * number))
+
+        writing = asyncio.gather(*(write(name) for name in "xyz"))
+        found = 0
+        while not writing.done():
+            assert right["e2"] == await store.get("w", "e2")
+            found += 1
+        await writing
+        assert found
 
 
 async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tmp_path: Path) -> None:

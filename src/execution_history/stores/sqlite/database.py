@@ -108,7 +108,11 @@ def _plan_once(connection: apsw.Connection) -> None:
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
     """The dictionaries that the store's documents were packed with, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
-    return dict(rows)
+    found: dict[int, bytes] = dict(rows)
+    if packing.CURRENT in found:
+        # The store's copy is for other versions: were it damaged, every record would be with it.
+        found[packing.CURRENT] = packing.shipped_dictionary()
+    return found
 
 
 def _migrate(connection: apsw.Connection, folder: Path) -> None:

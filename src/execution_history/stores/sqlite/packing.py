@@ -9,6 +9,7 @@ record of the length and with the ids, times and status that its row says.
 """
 
 import threading
+from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -61,6 +62,7 @@ class StoredRecord(NamedTuple):
             return False
 
 
+@cache
 def shipped_dictionary() -> bytes:
     """The content of the current dictionary, made by ``scripts/make_dictionary.py``."""
     return files("execution_history.stores.sqlite").joinpath("dictionaries", f"{CURRENT}.zdict").read_bytes()

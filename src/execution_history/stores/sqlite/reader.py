@@ -71,6 +71,8 @@ class Reader:
             yield connection
         except apsw.Error as error:
             raise as_store_error(error, self._folder) from error
+        except UnicodeDecodeError as error:  # a text of a row is none: SQLite does not look
+            raise as_store_error(apsw.CorruptError(str(error)), self._folder) from error
         finally:
             self._give_back(connection)
 
