@@ -340,11 +340,17 @@ async def test_changing_a_record_that_cannot_be_read_is_an_error_for_that_call_a
     async with _opened(tmp_path, json_files=False) as store:
         await _fill(store)
         damage(tmp_path, "e0", "e1")
-        with pytest.raises(RecordDamaged, match="e0"):
-            await store.update("w", "e0", change(metadata={"note": "seen"}))
-        assert await store.update("w", "e2", change(metadata={"note": "seen"})) is not None
+        outcomes = await asyncio.gather(
+            store.update("w", "e2", change(metadata={"note": "seen"})),
+            store.update("w", "e0", change(metadata={"note": "seen"})),
+            store.update("w", "e3", change(metadata={"note": "seen"})),
+            return_exceptions=True,
+        )
+        assert [bytes, RecordDamaged, bytes] == [type(outcome) for outcome in outcomes]
         assert [True, False] == [await store.delete("w", "e0"), await store.delete("w", "e0")]
         assert 4 == (await store.page("w", 10, 1)).total
+        with pytest.raises(RecordDamaged, match="'e1' of workflow 'w'"):
+            await store.update("w", "e1", change(status="success"))
         assert await store.clear("w")
         assert ([], 0) == (await store.workflows(), (await store.select(_ALL)).total)
 

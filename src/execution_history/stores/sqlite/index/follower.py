@@ -97,6 +97,7 @@ class Follower:
             self._replace(error, is_last=False)
         except IndexUnusable as error:
             self._note(error)
+            self._start()  # it notices when that has passed
         return IndexReach(0, newest)
 
     def problems(self) -> tuple[str, ...]:
