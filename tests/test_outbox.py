@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.errors import ExecutionExists, IllegalTransition, StoreFull
+from execution_history.errors import ExecutionExists, IllegalTransition, RecordDamaged, StoreFull
 from execution_history.outbox import Outbox
 from execution_history.spool import Spool
 from execution_history.store import HistoryStore
@@ -167,6 +167,20 @@ async def test_one_record_that_is_never_taken_does_not_keep_the_others_waiting(
         assert await _record(store, str(number)) is not None
     assert ("3 runs could not be recorded and were given up.",) == outbox.problems()
     assert any("'w'/'bad 2'" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_change_of_a_damaged_record_is_given_up_at_once(
+    store: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would never be possible, and the store is not in trouble: nobody else waits."""
+    outbox = Outbox(store)
+    await outbox.write("w", "bad", document("bad"))
+    store.poison, store.poisoned = "bad", RecordDamaged("here", "w", "bad")
+    await outbox.write("w", "bad", change(status="success"))
+    await outbox.write("w", "good", document("good"))
+    assert ["bad running", "good running"] == store.written
+    assert ("1 runs could not be recorded and were given up.",) == outbox.problems()
+    assert any("'bad'" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
 
 
 async def test_a_large_record_waits_for_room_while_small_ones_pass(store: FaultyStore) -> None:

@@ -17,7 +17,8 @@ from execution_history.record import Document, RecordChange
 from execution_history.recorder import RECORDER_KEY, Recorder
 from execution_history.service import ExecutionHistoryService
 from execution_history.signs_of_life import is_dead, sign_of_life
-from execution_history.stores import MemoryStore
+from execution_history.stores import MemoryStore, SQLiteStore
+from tests.stores.damage import damage
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +119,22 @@ async def test_the_runs_of_a_dead_recorder_are_ended_and_live_ones_are_not() -> 
     )  # fmt: skip
     assert orphan["metadata"]["ended_at"] == orphan["metadata"]["transition"]["last_sign_of_life"] == 1_000_000
     assert ["running", "success"] == [(await _record(store, name))["execute_status"] for name in ("live", "done")]
+
+
+async def test_a_damaged_record_does_not_keep_others_from_being_ended(tmp_path: Path) -> None:
+    """Whatever comes first."""
+    store = SQLiteStore(tmp_path, json_files=False)
+    await store.open()
+    dead = Recorder(store, clock=lambda: 1_000)
+    dead.owner = "somebody-on-another-machine"
+    for name in ("a", "b"):
+        await dead.open("w", execute_id=name)
+    damage(tmp_path, "a")
+    assert 1 == await Recorder(store, clock=lambda: 10**13).end_orphans()
+    body = await store.get("w", "b")
+    assert body is not None
+    assert "interrupted" == orjson.loads(body)["execute_status"]
+    await store.aclose()
 
 
 async def test_records_that_no_recorder_keeps_are_left_alone() -> None:

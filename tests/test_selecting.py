@@ -40,7 +40,9 @@ async def test_an_index_that_is_behind_is_waited_for() -> None:
     await store.merge([document(f"e{number}") for number in range(5)])
 
     found = [
-        body async for page in selected(store, RecordFilter(statuses=("running",)), descending=False) for body in page
+        body
+        async for page in selected(store, RecordFilter(statuses=("running",)), descending=False)
+        for body in page.documents
     ]
 
     assert ["e0", "e1", "e2", "e3", "e4"] == ids(found)

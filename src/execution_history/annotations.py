@@ -21,7 +21,13 @@ from typing import Any, Final, cast
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import ExecutionNotFound, InvalidInput, StoreBusy, quoted
+from execution_history.errors import (
+    ExecutionNotFound,
+    InvalidInput,
+    RecordDamaged,
+    StoreBusy,
+    quoted,
+)
 from execution_history.record import ExecutionRecord, RecordChange, check_identifier
 from execution_history.store import HistoryStore
 
@@ -157,7 +163,7 @@ async def _try_annotate(
 ) -> bool | Refusal:
     try:
         return (await _annotate(store, workflow_id, execute_id, annotation, clock))[1]
-    except (ExecutionNotFound, InvalidInput) as error:
+    except (ExecutionNotFound, InvalidInput, RecordDamaged) as error:
         return Refusal(workflow_id, execute_id, str(error))
 
 

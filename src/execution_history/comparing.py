@@ -91,6 +91,6 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
 
 async def _records(store: HistoryStore, wanted: RecordFilter) -> AsyncIterator[dict[str, Any]]:
     """The records that *wanted* means, newest first."""
-    async for documents in selected(store, wanted, descending=True, size=_AT_ONCE):
-        for body in documents:
+    async for batch in selected(store, wanted, descending=True, size=_AT_ONCE):
+        for body in batch.documents:
             yield orjson.loads(body)

@@ -22,6 +22,7 @@
         ├── StoreFull                  no space left
         ├── StoreUnwritable            read-only, or somebody else's folder
         ├── StoreDamaged               the database file is not what it should be
+        │   └── RecordDamaged          one record of it cannot be read, everything else can
         ├── StoreTooNew                written by a newer version of this package
         └── StoreClosed                used after ``aclose``
 
@@ -178,6 +179,18 @@ class StoreUnwritable(StoreError):
 
 class StoreDamaged(StoreError):
     """The database is not a database, or fails its integrity check."""
+
+
+class RecordDamaged(StoreDamaged):
+    """What the database holds of one record cannot be read; every other record can."""
+
+    def __init__(self, folder: str, workflow_id: str, execute_id: str) -> None:
+        self.workflow_id = workflow_id
+        self.execute_id = execute_id
+        super().__init__(
+            f"Execution {execute_id[:80]!r} of workflow {workflow_id[:80]!r} cannot be read, because the history.db in "
+            f"{folder!r} is damaged there: import the execution from a backup or an export, or delete it."
+        )
 
 
 class StoreTooNew(StoreError):

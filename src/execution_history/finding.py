@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict, cast
 import orjson
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query import RecordFilter, Selection
+from execution_history.query import RecordFilter, RecordKey, Selection
 from execution_history.query_words import filter_of
 from execution_history.record import ExecutionRecord
 
@@ -19,7 +19,8 @@ class HistoryPage(TypedDict):
     """One page of records; ``total`` counts all that were asked for, in the order asked for, newest first by default.
 
     The last two keys are there when a filter, an order or a cursor was given: without ``total_is_exact`` there are at
-    least ``total``, and ``next_cursor`` leads to the page behind this one.
+    least ``total``, and ``next_cursor`` leads to the page behind this one. ``damaged`` is there when records that
+    belong on the page cannot be read: their ``workflow_id`` and ``execute_id``.
     """
 
     histories: list[ExecutionRecord]
@@ -27,6 +28,7 @@ class HistoryPage(TypedDict):
     has_more: bool
     next_cursor: NotRequired[str | None]
     total_is_exact: NotRequired[bool]
+    damaged: NotRequired[list[dict[str, str]]]
 
 
 def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None, now: int) -> RecordFilter:
@@ -49,15 +51,28 @@ def with_workflow(wanted: RecordFilter, workflow_id: str | None) -> RecordFilter
     return wanted if workflow_id is None else replace(wanted, workflow_ids=(workflow_id,))
 
 
+def damaged_of(keys: Sequence[RecordKey]) -> dict[str, list[dict[str, str]]]:
+    """What an answer says of records that cannot be read: nothing when there are none."""
+    return {"damaged": [key._asdict() for key in keys]} if keys else {}
+
+
+def with_damaged(page: HistoryPage, keys: Sequence[RecordKey]) -> HistoryPage:
+    """*page*, saying which records that belong on it cannot be read."""
+    if keys:
+        page["damaged"] = damaged_of(keys)["damaged"]
+    return page
+
+
 def page_of(selection: Selection) -> HistoryPage:
     """An answer with its records parsed."""
-    return {
+    page: HistoryPage = {
         "histories": [cast("ExecutionRecord", orjson.loads(body)) for body in selection.documents],
         "total": selection.total,
         "has_more": selection.has_more,
         "next_cursor": selection.next,
         "total_is_exact": selection.total_is_exact,
     }
+    return with_damaged(page, selection.damaged)
 
 
 def _texts(name: str, value: FilterValue) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from execution_history.outlines import outline_of
-from execution_history.query import IndexReach, Selection
+from execution_history.query import IndexReach, RecordKey, Selection
 from execution_history.text import Search, Snippet, rank, snippets
 
 RANKED: Final = 100
@@ -22,7 +22,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """One page of hits; ``total``, ``next``, ``has_more`` and ``reach`` are those of :class:`Selection`."""
+    """One page of hits; what stands beside these is as in :class:`Selection`."""
 
     hits: Sequence[Hit]
     total: int
@@ -30,6 +30,7 @@ class SearchPage:
     next: str | None
     has_more: bool
     reach: IndexReach
+    damaged: tuple[RecordKey, ...] = ()
 
 
 def page_of_hits(selection: Selection, search: Search) -> SearchPage:
@@ -55,4 +56,5 @@ def _page(selection: Selection, search: Search, bodies: Sequence[bytes], followi
         next=following,
         has_more=following is not None,
         reach=selection.reach,
+        damaged=selection.damaged,
     )

@@ -14,7 +14,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError, quoted
+from execution_history.errors import (
+    ExecutionExists,
+    ExecutionHistoryError,
+    IllegalTransition,
+    RecordDamaged,
+    StoreError,
+    quoted,
+)
 from execution_history.record import Document
 from execution_history.spool import Spool, put_aside, spool_of
 from execution_history.store import HistoryStore
@@ -142,6 +149,9 @@ class Outbox:
                 await self._store.update(*key, step)
             except IllegalTransition as error:
                 _log.warning("A run was ended twice; the first ending stands: %s", error)
+            except RecordDamaged as error:  # the record's fault, not the store's: waiting does not help
+                self._lost += 1
+                _log.error("What became of a run could not be recorded: %s", error)
         elif is_unsure:
             await self._store.merge([step])
         else:

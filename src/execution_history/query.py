@@ -7,7 +7,7 @@ record must have all of them. What a record's duration, tokens, account and so o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.record import STATUSES
@@ -148,6 +148,13 @@ class IndexReach:
         return self.revision >= self.newest
 
 
+class RecordKey(NamedTuple):
+    """Which record: its workflow and its own id."""
+
+    workflow_id: str
+    execute_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """One page of an answer.
@@ -160,6 +167,8 @@ class Selection:
             even empty, with ``has_more``, and ``next`` goes on where it stopped.
         explain: how it was found, one sentence each; empty unless asked for.
         reach: how much of the history has been looked at.
+        damaged: the records that belong, or may belong, on this page and cannot be read; ``total`` counts those that
+            are known to match.
     """
 
     documents: Sequence[bytes]
@@ -169,6 +178,7 @@ class Selection:
     has_more: bool
     reach: IndexReach
     explain: tuple[str, ...] = ()
+    damaged: tuple[RecordKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +259,8 @@ class Statistics:
     """The answer to a :class:`StatisticsQuery`.
 
     ``buckets`` follow each other without a gap from the first that has a run to the last; ``error_codes`` and
-    ``failures`` are the most frequent first, at most 100 of each.
+    ``failures`` are the most frequent first, at most 100 of each. ``damaged`` are the records that had to be looked
+    into and cannot be read, which are not counted; where nothing has to be looked into, they are counted like others.
     """
 
     totals: Figures
@@ -257,6 +268,7 @@ class Statistics:
     error_codes: dict[str, int]
     failures: Sequence[FailureGroup]
     reach: IndexReach
+    damaged: tuple[RecordKey, ...] = ()
 
 
 def _names(kind: type) -> tuple[str, ...]:

@@ -11,7 +11,14 @@ from typing import Final, cast
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
-from execution_history.finding import FilterValue, HistoryPage, keyword_filter, page_of, with_workflow
+from execution_history.finding import (
+    FilterValue,
+    HistoryPage,
+    keyword_filter,
+    page_of,
+    with_damaged,
+    with_workflow,
+)
 from execution_history.hits import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query import (
     IndexReach,
@@ -87,11 +94,12 @@ class HistoryReading:
             )
             return page_of(await self.select(query))
         page = await self.page_bytes(workflow_id, page_size, page_index)
-        return {
+        found: HistoryPage = {
             "histories": [parsed(body) for body in page.documents],
             "total": page.total,
             "has_more": page.has_more,
         }
+        return with_damaged(found, page.damaged)
 
     async def select(self, query: RecordQuery) -> Selection:
         """One page of the records that *query* asks for, as stored bytes or summaries; see its fields.
@@ -178,6 +186,7 @@ class HistoryReading:
         """One record, or ``None``.
 
         Raises:
+            RecordDamaged: it cannot be read.
             StoreError: the store could not be read.
         """
         body = await self.detail_bytes(workflow_id, execute_id)
@@ -187,6 +196,7 @@ class HistoryReading:
         """One record as stored bytes, or ``None``.
 
         Raises:
+            RecordDamaged: it cannot be read.
             StoreError: the store could not be read.
         """
         if not (could_exist(workflow_id) and could_exist(execute_id)):
@@ -198,6 +208,7 @@ class HistoryReading:
         """The records with this id in any workflow, newest first; most often one or none.
 
         Raises:
+            RecordDamaged: one of them cannot be read.
             StoreError: the store could not be read.
         """
         if not could_exist(execute_id):

@@ -1,19 +1,19 @@
 """Every record that a filter means, page after page, and none left out because an index is behind."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from execution_history.errors import StoreBusy
 from execution_history.query import MAX_SIZE, RecordFilter, RecordQuery
-from execution_history.store import HistoryStore
+from execution_history.store import Batch, HistoryStore
 
 _MOST_STANDSTILLS: Final = 10
 
 
 async def selected(
     store: HistoryStore, wanted: RecordFilter, *, descending: bool, size: int = MAX_SIZE
-) -> AsyncGenerator[Sequence[bytes]]:
-    """The stored bytes of the records that *wanted* means, by ``create_time``, in pages of at most *size*.
+) -> AsyncGenerator[Batch]:
+    """The records that *wanted* means, by ``create_time``, in batches of at most *size*.
 
     Every record that was there at the beginning is given, however long what answers has to catch up for it. One that
     comes or changes meanwhile may be in the answer or not; each is whole.
@@ -28,7 +28,7 @@ async def selected(
     while True:
         query = RecordQuery(filter=wanted, size=size, after=after, descending=descending)
         selection = await store.select(query)
-        yield selection.documents
+        yield Batch(selection.documents, None, selection.damaged)
         after = selection.next
         if after is None:
             return

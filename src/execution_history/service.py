@@ -133,6 +133,7 @@ class ExecutionHistoryService(HistoryReading):
             IllegalTransition: the record has ended with another status.
             InvalidStatus: *execute_status* is none of the four.
             InvalidInput: *metadata* is not a mapping.
+            RecordDamaged: the record cannot be read.
             StoreError: the change could not be written.
         """
         change = RecordChange.of(

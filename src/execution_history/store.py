@@ -16,13 +16,17 @@ smaller one can still appear. Of a record that changed several times only the la
 
 **Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
+
+**Damage.** A record whose stored bytes are not what was stored is never given. Asked for by its id, it raises
+:class:`~execution_history.errors.RecordDamaged`; whatever gives many records steps over it and names it in
+``damaged``. It is counted as before, it can be deleted, and a merge replaces it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 
 
@@ -31,20 +35,25 @@ class Page:
     """One page of records as stored bytes, newest first.
 
     ``total`` counts all records of what was asked for, in the same snapshot; ``has_more`` says whether
-    records follow this page.
+    records follow this page. ``damaged`` are those that belong on it and cannot be read.
     """
 
     documents: Sequence[bytes]
     total: int
     has_more: bool
+    damaged: tuple[RecordKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records as stored bytes, and the place from which the next batch goes on; ``None`` at the end."""
+    """Some records as stored bytes, and the place from which the next batch goes on; ``None`` at the end.
+
+    ``damaged`` are those that belong in it and cannot be read.
+    """
 
     documents: Sequence[bytes]
     next: int | None
+    damaged: tuple[RecordKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +123,36 @@ class HistoryStore(Protocol):
 
         Raises:
             IllegalTransition: the record has ended and the change asks for another status.
+            RecordDamaged: the stored record cannot be read.
         """
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """Bring records from elsewhere in; idempotent.
 
-        A record that is there already is replaced when the other's ``update_time`` is newer. With *settle* the call
-        flushes too; whoever merges many times in a row does that once, at the end.
+        A record that is there already is replaced when the other's ``update_time`` is newer, or when it cannot be read.
+        With *settle* the call flushes too; whoever merges many times in a row does that once, at the end.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
-        """The stored bytes of one record, or ``None``."""
+        """The stored bytes of one record, or ``None``.
+
+        Raises:
+            RecordDamaged: it cannot be read.
+        """
 
     async def find(self, execute_id: str) -> list[bytes]:
-        """The records with this execute id in any workflow, newest first; most often one or none."""
+        """The records with this execute id in any workflow, newest first; most often one or none.
+
+        Raises:
+            RecordDamaged: one of them cannot be read.
+        """
 
     async def find_upstream(self, upstream_id: str) -> list[bytes]:
-        """The records whose run has this id upstream (``metadata["coze_execute_id"]``), newest first."""
+        """The records whose run has this id upstream (``metadata["coze_execute_id"]``), newest first.
+
+        Raises:
+            RecordDamaged: one of them cannot be read.
+        """
 
     async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
         """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
@@ -168,7 +190,7 @@ class HistoryStore(Protocol):
         """Make what answers ``select`` and ``statistics`` anew from the records, and return when it is whole."""
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
-        """At most *limit* records in one of *statuses*, oldest first."""
+        """At most *limit* records in one of *statuses* that can be read, oldest first."""
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one."""

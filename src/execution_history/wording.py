@@ -43,6 +43,7 @@ _FAULTS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (errors.StoreFull, "store_full"),
     (errors.StoreBusy, "store_busy"),
     (errors.StoreUnwritable, "store_unwritable"),
+    (errors.RecordDamaged, "record_damaged"),
     (errors.StoreDamaged, "store_damaged"),
     (errors.StoreTooNew, "store_too_new"),
     (errors.StoreError, "store"),

@@ -13,6 +13,7 @@ from execution_history.followers import Following, LiveEvent, LiveFeed
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
 from tests.records import change, document
+from tests.stores.damage import damage
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +58,22 @@ async def test_what_this_process_writes_is_heard_at_once(store: HistoryStore) ->
             await taken(following, 1)
         assert 5 == following.revision
     await feed.aclose()
+
+
+async def test_a_damaged_record_is_passed_over(tmp_path: Path) -> None:
+    """A listener hears of all others; the store says which it is."""
+    store = SQLiteStore(tmp_path, json_files=False)
+    await store.open()
+    for name in ("a", "b", "c"):
+        await store.create(document(name))
+    damage(tmp_path, "b")
+    feed = LiveFeed(store)
+    async with feed.follow(since=0) as following:
+        assert ["a", "c"] == [event.execute_id for event in await taken(following, 2)]
+        assert 3 == following.revision
+    await feed.aclose()
+    assert "w/b" in (await store.health()).problems[0]
+    await store.aclose()
 
 
 async def test_an_event_tells_the_record_as_a_list_shows_it(store: HistoryStore) -> None:

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
+from execution_history.query import RecordQuery, StatisticsQuery
 from execution_history.store import Batch, HistoryStore, MergeReport
 from tests.records import change, document, ids
 
@@ -379,3 +380,18 @@ async def test_merging_without_settling_is_as_safe(store: HistoryStore) -> None:
     assert MergeReport(1, 0, 0) == await store.merge([document("a")], settle=False)
     assert ["a"] == ids((await store.page("w", 10, 1)).documents)
     await store.flush()
+
+
+async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> None:
+    """Answers about whole records name none."""
+    for number in range(3):
+        await store.create(document(f"e{number}"))
+    answers = (
+        await store.page("w", 10, 1),
+        await store.page(None, 10, 1),
+        await store.scan(0, 10),
+        await store.select(RecordQuery()),
+    )
+    assert [((), 3)] * 4 == [(answer.damaged, len(answer.documents)) for answer in answers]
+    assert () == (await store.statistics(StatisticsQuery())).damaged
+    assert () == (await store.health()).problems

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -290,20 +289,6 @@ async def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> N
     (tmp_path / "h").write_text("x")
     with pytest.raises(StoreUnwritable, match="a file, not a folder"):
         await ExecutionHistoryService(tmp_path / "h").create_execution_record("w")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a small file system can only be mounted by root")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 async def test_a_full_disk_is_an_error_and_works_again(small_disk: Path) -> None:

@@ -1,24 +1,28 @@
 """The index that follows: crashes, damage, several processes, another history in its place."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
-from execution_history.errors import StoreClosed, StoreUnwritable
+from execution_history.errors import StoreClosed, StoreError, StoreUnwritable
 from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
+from execution_history.stores.sqlite.index.plain import select_plainly
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.text import Search
 from tests.records import change, document, ids
@@ -78,14 +82,143 @@ async def test_what_is_remembered_of_an_index_ends_with_it(tmp_path: Path, repla
 
 
 async def test_a_folder_in_the_place_of_the_index_is_named(tmp_path: Path) -> None:
-    """Whoever put it there can move it away; then everything works."""
+    """Whoever put it there can move it away; then everything works. Until then, lists without filters do."""
     (tmp_path / "index.db").mkdir()
     async with _opened(tmp_path) as store:
         await _fill(store, 3)
         with pytest.raises(StoreUnwritable, match=r"index\.db' is a folder"):
-            await store.select(_ALL)
+            await store.select(RecordQuery(filter=RecordFilter(statuses=("running",))))
+        assert ["e0002", "e0001", "e0000"] == ids((await store.select(_ALL)).documents)
+        assert "index.db' is a folder" in (await store.health()).problems[0]
         (tmp_path / "index.db").rmdir()
         assert (3, 3) == await _totals(store)
+        assert () == (await store.health()).problems
+
+
+def _fill_up(disk: Path) -> Path:
+    """Take all the room that there is; the file that takes it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 512):
+            pass
+    return ballast
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_on_a_full_disk_questions_are_answered_with_what_the_index_has(small_disk: Path, is_open: bool) -> None:
+    """Lists, filters and statistics, which say how far they go; where no index can be opened, lists without filters."""
+    folder = small_disk / "h"
+    running = RecordQuery(filter=RecordFilter(statuses=("running",)), size=100)
+    async with _opened(folder) as store:
+        await _fill(store, 50)
+        await store.select(_ALL)
+    async with _opened(folder) as store:
+        if is_open:
+            await store.select(_ALL)
+            store._parts.index._follower._closing.set()  # the thread rests, so that the index is behind
+            await asyncio.to_thread(store._parts.index._follower._thread.join)  # type: ignore[union-attr]
+            store._parts.index._follower._closing.clear()
+        await store.merge(
+            [document(f"later{number}", now=9_000, parameters={"t": "x" * 3_000}) for number in range(40)]
+        )
+        ballast = _fill_up(small_disk)
+        found = await store.select(_ALL)
+        if is_open:
+            assert (50, False) == (len(found.documents), found.reach.is_complete)
+            assert ["e0049", "e0048"] == ids((await store.select(running)).documents)[:2]
+            assert 50 == (await store.statistics(StatisticsQuery())).totals.runs
+        else:
+            assert (90, True) == (len(found.documents), found.reach.is_complete)
+        assert 90 == (await store.page("w", 1, 1)).total
+        assert "no space left" in " ".join((await store.health()).problems) or not is_open
+        assert 90 == (await store.index_reach()).newest
+        with pytest.raises(StoreError):
+            await store.rebuild_index()
+        ballast.unlink()
+        assert (90, 90) == await _totals(store)
+
+
+async def test_an_index_that_may_not_be_written_answers_with_what_it_has(tmp_path: Path) -> None:
+    """Somebody else's, say."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 5)
+        await store.select(_ALL)
+    index = str(tmp_path / "index.db")
+    if subprocess.run(["mount", "--bind", index, index], capture_output=True, check=False).returncode:
+        pytest.skip("a file can only be bound by root")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", index], check=True)
+        async with _opened(tmp_path) as store:
+            await store.create(document("new", now=5_000))
+            found = await store.select(RecordQuery(filter=RecordFilter(statuses=("running",))))
+            assert (5, 5, 6) == (len(found.documents), found.reach.revision, found.reach.newest)
+            assert "cannot be written" in " ".join((await store.health()).problems)
+    finally:
+        subprocess.run(["umount", "-l", index], check=True)
+    async with _opened(tmp_path) as store:
+        assert (6, 6) == await _totals(store)
+
+
+class _Failing(Reader):
+    """A reader that fails in a way that nobody has thought of, as long as it is ``broken``."""
+
+    def __init__(self, folder: Path, other: Reader) -> None:
+        super().__init__(folder, {})
+        self.stored = other.stored
+        self.broken = False
+        self.failed = threading.Event()
+
+    @contextmanager
+    def connection(self) -> Iterator[apsw.Connection]:
+        """A connection, or the fault."""
+        if self.broken:
+            self.failed.set()
+            raise ZeroDivisionError
+        with super().connection() as connection:
+            yield connection
+
+
+async def test_the_thread_that_follows_survives_whatever_happens(tmp_path: Path) -> None:
+    """And follows the next change; the log has it once, and the health as long as it lasts."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, 3)
+        reader = _Failing(tmp_path, store._parts.reader)
+        index = RecordIndex(tmp_path, reader)
+        assert 3 == (await index.select(_ALL)).total
+        reader.broken = True
+        assert await asyncio.to_thread(reader.failed.wait, 30)
+        assert "ZeroDivisionError" in " ".join(index.problems())
+        reader.broken = False
+        await store.create(document("new"))
+        async with asyncio.timeout(30):
+            while not (await index.reach()).is_complete:
+                await asyncio.sleep(0.01)
+        assert () == index.problems()
+        index.close()
+        reader.close()
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("workflow_ids", [(), ("w",), ("none",)])
+async def test_a_list_without_an_index_is_the_one_with_it(
+    tmp_path: Path, workflow_ids: tuple[str, ...], descending: bool
+) -> None:
+    """The same pages, totals and cursors, so that a list goes on from the one to the other."""
+    async with _opened(tmp_path) as store:
+        for workflow_id in ("w", "v"):
+            await store.merge([document(f"e{n}", workflow_id, 1_000 + n // 3) for n in range(9)])
+        queries = [
+            RecordQuery(filter=RecordFilter(workflow_ids=workflow_ids), descending=descending, size=4, **more)
+            for more in ({}, {"index": 2}, {"index": 9}, {"summaries": True})
+        ]
+        right = [await store.select(query) for query in queries]
+        if right[0].next is not None:
+            queries.append(replace(queries[0], after=right[0].next))
+            right.append(await store.select(queries[-1]))
+        reader = store._parts.reader
+        for query, selection in zip(queries, right, strict=True):
+            with reader.connection() as connection:
+                assert selection == select_plainly(connection, reader, query, "reason")
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100, None, "half", "page"])
@@ -326,7 +459,7 @@ async def test_a_part_follows_with_the_index_and_answers_for_texts(tmp_path: Pat
         await store.create(document("b", now=2, parameters={"city": "北京"}))
         await store.select(_ALL)
         reader = Reader(tmp_path, {})
-        reader._unpacker = store._parts.reader._unpacker
+        reader.stored = store._parts.reader.stored
         wanted = RecordQuery(filter=RecordFilter(text="北京", statuses=("running",)), explain=True)
         for version in ("1", "2"):
             index = RecordIndex(tmp_path, reader, [_Words(version)])

@@ -24,6 +24,7 @@ from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.upkeep import Export, ImportReport, Progress, export_to_path, import_history
 from execution_history.upkeep.lines import LineReader
 from tests.records import change, document
+from tests.stores.damage import damage
 from tests.upkeep.histories import everything, fill
 
 pytestmark = pytest.mark.anyio
@@ -152,6 +153,24 @@ async def test_a_damaged_database_says_so(tmp_path: Path) -> None:
 
     assert ["behind record 0"] == [each.place for each in report.refused]
     assert "damaged" in report.refused[0].reason
+
+
+@pytest.mark.parametrize("json_files", [True, False])
+async def test_a_damaged_record_of_another_history_is_one_refusal(tmp_path: Path, json_files: bool) -> None:
+    """Unless the JSON file beside it still has it; the others come in."""
+    source = SQLiteStore(tmp_path / "source", json_files=json_files)
+    await source.open()
+    for name in ("a", "b", "c"):
+        await source.create(document(name))
+    await source.aclose()
+    damage(tmp_path / "source", "b")
+
+    store = MemoryStore()
+    report = await import_history(store, [tmp_path / "source"])
+
+    assert (3 if json_files else 2) == report.added
+    assert ([] if json_files else ["execution b of workflow w"]) == [each.place for each in report.refused]
+    assert await store.get("w", "c") is not None
 
 
 async def test_the_folder_of_a_deployment_is_taken_in(store: HistoryStore, tmp_path: Path) -> None:

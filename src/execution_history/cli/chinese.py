@@ -292,6 +292,8 @@ CHINESE: Final[dict[str, str]] = {
     "fault.store_full": "磁盘已满：请腾出空间后再试。（原文：{message}）",
     "fault.store_busy": "另一个进程占用存储太久：请稍后再试，或找出那个进程。（原文：{message}）",
     "fault.store_unwritable": "存储无法写入：请检查目录是否存在、是否属于你、是否可写。（原文：{message}）",
+    "fault.record_damaged": "这次执行在 history.db 中的数据已损坏，无法读取："
+    "请从备份或导出文件中重新导入，或将它删除。（原文：{message}）",
     "fault.store_damaged": "history.db 已损坏："
     "请停下使用这个目录的程序，在目录里输入 `mkdir damaged && mv history.db* damaged/`，"
     "下一条命令会从旁边的 JSON 文件读回记录。（原文：{message}）",

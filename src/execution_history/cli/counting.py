@@ -12,11 +12,13 @@ from execution_history.buckets import bucket_size, zone_of
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, read_filters
 from execution_history.cli.histories import open_history
+from execution_history.cli.listing import say_damaged
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, one_line
 from execution_history.cli.zones import local_zone_name
 from execution_history.clock import now_ms
+from execution_history.finding import damaged_of
 from execution_history.query import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query_words import read_time
 from execution_history.wording import duration
@@ -59,6 +61,7 @@ async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
     )
     async with open_history(session) as (service, place):
         found = await service.statistics(query)
+    say_damaged(session, found.damaged)
     if session.as_json:
         session.output.document(_as_json(found, zone))
         return ExitCode.SUCCESS
@@ -78,9 +81,9 @@ async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
 def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
     """What HTTP answers, with the zone that was taken."""
     content = asdict(found)
-    del content["reach"]
+    del content["reach"], content["damaged"]
     reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return {"zone": zone.key, **content, **reach}
+    return {"zone": zone.key, **content, **reach, **damaged_of(found.damaged)}
 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:

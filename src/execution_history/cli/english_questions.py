@@ -119,6 +119,10 @@ Examples:
     "found.at_least": "Found: at least {total}.",
     "found.nothing": "No run in {store} is like that.",
     "found.reach": "The index is still being made: the answer knows {done} of {newest} changes.",
+    "found.damaged": "Left out are {count} runs that cannot be read, because history.db is damaged there: {runs}. "
+    "Import them from a backup or an export, or delete them.",
+    "found.damaged.one": "Left out is 1 run that cannot be read, because history.db is damaged there: {runs}. "
+    "Import it from a backup or an export, or delete it.",
     "follow.waiting": "There is no history in {store} yet; waiting for its first run. Ctrl-C stops.",
     "follow.begun": "Following {store}; Ctrl-C stops.",
     "follow.deleted": "deleted",

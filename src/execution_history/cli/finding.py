@@ -10,10 +10,11 @@ from rich.text import Text
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, as_options, read_filters
 from execution_history.cli.histories import open_history
-from execution_history.cli.listing import DEFAULT_PAGE_SIZE, run_lines, status_cell
+from execution_history.cli.listing import DEFAULT_PAGE_SIZE, run_lines, say_damaged, status_cell
 from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, local_time, one_line, visible
+from execution_history.finding import damaged_of
 from execution_history.hits import Hit, SearchPage
 from execution_history.outlines import outline_of
 from execution_history.query import RecordQuery, Selection, Sort
@@ -70,6 +71,7 @@ async def list_found(session: Session, request: ListRequest) -> ExitCode:
             **({"explain": list(found.explain)} if request.explain else {}),
         }
         session.output.document(orjson.dumps(answer))
+        say_damaged(session, found.damaged)
         return ExitCode.SUCCESS
     if found.documents:
         for line in run_lines(session, found.documents, of_all=request.workflow_id is None):
@@ -112,6 +114,7 @@ async def search_runs(session: Session, request: SearchRequest) -> ExitCode:
             **_how_many(page),
         }
         session.output.document(orjson.dumps(answer))
+        say_damaged(session, page.damaged)
         return ExitCode.SUCCESS
     _show_hits(session, page.hits)
     _say_how_many(session, page, place, None if page.next is None else request.words_behind(page.next), request.text)
@@ -169,6 +172,7 @@ def _how_many(found: Selection | SearchPage) -> dict[str, Any]:
         "total_is_exact": found.total_is_exact and found.reach.is_complete,
         "has_more": found.has_more,
         "next_cursor": found.next,
+        **damaged_of(found.damaged),
     }
     reach = found.reach
     return answer if reach.is_complete else answer | {"reach": {"revision": reach.revision, "newest": reach.newest}}
@@ -179,6 +183,7 @@ def _say_how_many(
 ) -> None:
     """How many there are, as far as that is known, and the call for the page behind this one."""
     say, reach = session.say, found.reach
+    say_damaged(session, found.damaged)
     if not reach.is_complete:
         known = say("found.reach", done=grouped(reach.revision), newest=grouped(reach.newest))
         session.output.remark(known, style="yellow")

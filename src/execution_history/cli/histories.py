@@ -10,7 +10,8 @@ import orjson
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.credentials import without_credentials
-from execution_history.query import RecordFilter, RecordQuery
+from execution_history.errors import RecordDamaged
+from execution_history.query import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
 from execution_history.reading import could_exist
 from execution_history.record import ExecutionRecord
 from execution_history.service import ExecutionHistoryService
@@ -82,14 +83,29 @@ async def the_run(
     else:
         found = await service.find_execution(execute_id)
     if len(found) > 1:
-        workflows = ", ".join(record["workflow_id"] for record in found)
-        raise CommandFailed(
-            session.say("error.ambiguous", execute_id=execute_id, workflows=workflows), ExitCode.WRONG_CALL
-        )
+        raise _ambiguous(session, execute_id, [record["workflow_id"] for record in found])
     record = found[0] if found else await _meant(session, service, execute_id, workflow_id)
     if record is None:
         raise _not_there(session, place, execute_id, workflow_id)
     return record
+
+
+async def ids_of_run(
+    session: Session, service: ExecutionHistoryService, place: str, execute_id: str, workflow_id: str | None
+) -> RecordKey:
+    """The ids of the one record that is meant, also where it cannot be read; see :func:`the_run`."""
+    try:
+        record = await the_run(session, service, place, execute_id, workflow_id)
+        return _key_of(record)
+    except RecordDamaged as error:
+        key = RecordKey(error.workflow_id, error.execute_id)
+    if workflow_id is None:
+        alike = await service.select(RecordQuery(filter=RecordFilter(execute_id_prefix=key.execute_id), size=MAX_SIZE))
+        keys = [*alike.damaged, *(_key_of(orjson.loads(body)) for body in alike.documents)]
+        workflows = [each.workflow_id for each in keys if each.execute_id == key.execute_id]
+        if len(workflows) > 1:
+            raise _ambiguous(session, key.execute_id, workflows)
+    return key
 
 
 async def _meant(
@@ -99,6 +115,7 @@ async def _meant(
 
     Raises:
         CommandFailed: several may be meant.
+        RecordDamaged: the one that is meant cannot be read.
     """
     if len(given) < SHORTEST_PREFIX or not could_exist(given):
         return None
@@ -111,14 +128,26 @@ async def _meant(
         if found.documents and not found.reach.is_complete:
             raise CommandFailed(session.say("error.beginning_early", beginning=given), ExitCode.WRONG_CALL)
         records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
-        if len(records) > 1:
-            candidates = [f"{record['execute_id']} ({record['workflow_id']})" for record in records]
+        keys = [*(_key_of(record) for record in records), *found.damaged]
+        if len(keys) > 1:
+            candidates = [f"{key.execute_id} ({key.workflow_id})" for key in keys]
             candidates += ["…"] if found.has_more else []
             facts = {"beginning": given, "candidates": ", ".join(candidates)}
             raise CommandFailed(session.say("error.several", **facts), ExitCode.WRONG_CALL)
         if records:
             return records[0]
+        if found.damaged:
+            return await service.get_execution_detail(*found.damaged[0])  # says what is the matter with it
     return None
+
+
+def _key_of(record: ExecutionRecord) -> RecordKey:
+    return RecordKey(record["workflow_id"], record["execute_id"])
+
+
+def _ambiguous(session: Session, execute_id: str, workflows: list[str]) -> CommandFailed:
+    sentence = session.say("error.ambiguous", execute_id=execute_id, workflows=", ".join(workflows))
+    return CommandFailed(sentence, ExitCode.WRONG_CALL)
 
 
 def _not_there(session: Session, place: str, execute_id: str, workflow_id: str | None) -> CommandFailed:

@@ -22,7 +22,10 @@ from execution_history.cli.wording import (
     tokens,
 )
 from execution_history.clock import now_ms
+from execution_history.finding import damaged_of
+from execution_history.jsonvalue import encode
 from execution_history.outlines import outline_of
+from execution_history.query import RecordKey
 from execution_history.record import STATUSES
 from execution_history.store import Page, WorkflowSummary
 
@@ -31,6 +34,7 @@ TRIAL_WORKFLOW: Final = "7000000000000000002"
 _LONGEST_GIST: Final = 200
 _LEAST_GIST: Final = 24
 _LONGEST_ID: Final = 60
+_MOST_NAMED: Final = 10
 
 
 def status_cell(say: Speech, status: str) -> Cell:
@@ -45,17 +49,18 @@ async def list_runs(session: Session, workflow_id: str | None, page_index: int, 
     async with open_history(session) as (service, place):
         page = await service.page_bytes(workflow_id, page_size, page_index)
     if session.as_json:
-        end = b'],"total":%d,"has_more":%s}' % (page.total, b"true" if page.has_more else b"false")
-        session.output.document(b'{"histories":[' + b",".join(page.documents) + end)
+        more = encode({"total": page.total, "has_more": page.has_more, **damaged_of(page.damaged)})
+        session.output.document(b'{"histories":[' + b",".join(page.documents) + b"]," + more[1:])
     elif page.total == 0:
         _say_empty(session, workflow_id, place)
-    elif not page.documents:
+    elif not page.documents and not page.damaged:
         pages = -(-page.total // page_size)
         session.output.remark(session.say("list.past_end", page=page_index, pages=grouped(pages)))
     else:
         for line in run_lines(session, page.documents, of_all=workflow_id is None):
             session.output.answer(line)
         _say_where(session, workflow_id, page, page_index, page_size)
+    say_damaged(session, page.damaged)
     return ExitCode.SUCCESS
 
 
@@ -70,6 +75,15 @@ async def list_workflows(session: Session) -> ExitCode:
     else:
         _show_workflows(session, summaries)
     return ExitCode.SUCCESS
+
+
+def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
+    """Which runs are left out because they cannot be read, *count* of them where not all are known by name."""
+    if damaged:
+        named = [f"{key.workflow_id}/{key.execute_id}" for key in damaged[:_MOST_NAMED]]
+        runs = ", ".join(named + (["…"] if len(damaged) > _MOST_NAMED else []))
+        sentence = session.say("found.damaged", count=grouped(count or len(damaged)), runs=runs)
+        session.output.remark(sentence, style="yellow")
 
 
 def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
@@ -157,7 +171,7 @@ def _say_where(session: Session, workflow_id: str | None, page: Page, page_index
     counted = session.say(
         "list.counted",
         first=grouped(first),
-        last=grouped(first + len(page.documents) - 1),
+        last=grouped(first + len(page.documents) + len(page.damaged) - 1),
         total=grouped(page.total),
         page=page_index,
         pages=grouped(pages),

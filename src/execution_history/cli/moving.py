@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.filters import Filters, read_filters
 from execution_history.cli.histories import open_history, place_of
+from execution_history.cli.listing import say_damaged
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, visible
 from execution_history.service import ExecutionHistoryService
@@ -63,10 +64,14 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
     async with open_history(session) as (service, _):
         if request.target == "-":
             with _bar(session, beside=sys.stdout.isatty()) as tell:
-                await export_to_stream(service.store, sys.stdout.buffer, export, tell)
-            return ExitCode.SUCCESS
-        with _bar(session) as tell:
-            report = await export_to_path(service.store, Path(request.target), export, tell)
+                report = await export_to_stream(service.store, sys.stdout.buffer, export, tell)
+        else:
+            with _bar(session) as tell:
+                report = await export_to_path(service.store, Path(request.target), export, tell)
+    say_damaged(session, report.damaged, report.damaged_count)
+    code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
+    if request.target == "-":
+        return code
     if session.as_json:
         session.output.document({"target": request.target, "format": kind, **report.to_json()})
     else:
@@ -74,7 +79,7 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
             "export.done", count=grouped(report.records), size=decimal(report.size), target=visible(request.target)
         )
         session.output.remark(done)
-    return ExitCode.SUCCESS
+    return code
 
 
 def _format_of(session: Session, target: str) -> ExportFormat:

@@ -5,15 +5,14 @@ import sys
 import typer
 
 from execution_history.cli.exits import CommandFailed, ExitCode
-from execution_history.cli.histories import open_history, the_run
+from execution_history.cli.histories import ids_of_run, open_history
 from execution_history.cli.session import Session
 
 
 async def delete_run(session: Session, execute_id: str, workflow_id: str | None) -> ExitCode:
     """Delete one record."""
     async with open_history(session) as (service, place):
-        record = await the_run(session, service, place, execute_id, workflow_id)
-        workflow_id, execute_id = record["workflow_id"], record["execute_id"]
+        workflow_id, execute_id = await ids_of_run(session, service, place, execute_id, workflow_id)
         is_deleted = await service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
         deleted = 1 if is_deleted else 0

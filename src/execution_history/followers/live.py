@@ -22,7 +22,7 @@ from typing import Final, Literal, Self
 
 import orjson
 
-from execution_history.errors import InvalidInput, StoreClosed, StoreError
+from execution_history.errors import InvalidInput, RecordDamaged, StoreClosed, StoreError
 from execution_history.facts import facts_of
 from execution_history.outlines import outline_of
 from execution_history.store import Change, HistoryStore, Watched
@@ -63,15 +63,9 @@ class LiveEvent:
 
     def to_json(self) -> bytes:
         """``{"event", "revision", "workflow_id", "execute_id", "summary"}``."""
-        return orjson.dumps(
-            {
-                "event": self.kind,
-                "revision": self.revision,
-                "workflow_id": self.workflow_id,
-                "execute_id": self.execute_id,
-                "summary": None if self.summary is None else orjson.Fragment(self.summary),
-            }
-        )
+        summary = None if self.summary is None else orjson.Fragment(self.summary)
+        about = {"workflow_id": self.workflow_id, "execute_id": self.execute_id, "summary": summary}
+        return orjson.dumps({"event": self.kind, "revision": self.revision, **about})
 
 
 class LiveFeed:
@@ -223,17 +217,21 @@ class LiveFeed:
         return len(changes) == _READ_AT_ONCE
 
     async def _with_summaries(self, events: Sequence[LiveEvent]) -> list[LiveEvent]:
-        """*events* with the summaries that they lack, without those whose record is gone: its deletion follows."""
+        """*events* with the summaries that they lack, without those whose record is gone or cannot be read."""
         bare = [event for event in events if event.kind == "put" and event.summary is None]
         told: dict[int, LiveEvent] = {}
         for start in range(0, len(bare), _BODIES_AT_ONCE):
             group = bare[start : start + _BODIES_AT_ONCE]
-            bodies = await asyncio.gather(
-                *(self.store.get(event.workflow_id or "", event.execute_id or "") for event in group)
-            )
+            bodies = await asyncio.gather(*map(self._body, group))
             told |= await asyncio.to_thread(_summed_up, group, bodies)
         whole = (told.get(event.revision, event) for event in events)
         return [event for event in whole if event.kind != "put" or event.summary is not None]
+
+    async def _body(self, event: LiveEvent) -> bytes | None:
+        """The record that an event is about; one that cannot be read, which the store says, is passed over."""
+        with contextlib.suppress(RecordDamaged):
+            return await self.store.get(event.workflow_id or "", event.execute_id or "")
+        return None
 
 
 class Following:

@@ -1,17 +1,17 @@
 """Records in batches: the whole store in the order of arrival, or those that a filter means."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from execution_history.query import RecordFilter
 from execution_history.selecting import selected
-from execution_history.store import HistoryStore
+from execution_history.store import Batch, HistoryStore
 
 _AT_ONCE: Final = 2_000
 
 
-async def batches(store: HistoryStore, wanted: RecordFilter) -> AsyncGenerator[Sequence[bytes]]:
-    """The stored bytes of the records that *wanted* means, in batches, oldest first.
+async def batches(store: HistoryStore, wanted: RecordFilter) -> AsyncGenerator[Batch]:
+    """The records that *wanted* means, in batches, oldest first.
 
     Without a filter the order is that of arrival, and the store is read from its beginning to its end, which is
     several times as fast as asking for pages. A record that comes or changes meanwhile may be in the answer or not;
@@ -22,16 +22,16 @@ async def batches(store: HistoryStore, wanted: RecordFilter) -> AsyncGenerator[S
         StoreError: the store could not be read.
     """
     if not wanted.given():
-        async for documents in _everything(store):
-            yield documents
+        async for batch in _everything(store):
+            yield batch
     else:
-        async for documents in selected(store, wanted, descending=False):
-            yield documents
+        async for batch in selected(store, wanted, descending=False):
+            yield batch
 
 
-async def _everything(store: HistoryStore) -> AsyncGenerator[Sequence[bytes]]:
+async def _everything(store: HistoryStore) -> AsyncGenerator[Batch]:
     after: int | None = 0
     while after is not None:
         batch = await store.scan(after, _AT_ONCE)
-        yield batch.documents
+        yield batch
         after = batch.next

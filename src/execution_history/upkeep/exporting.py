@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, cast, get_args
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.query import RecordFilter
+from execution_history.finding import damaged_of
+from execution_history.query import RecordFilter, RecordKey
 from execution_history.selecting import selected
-from execution_history.store import HistoryStore
+from execution_history.store import Batch, HistoryStore
 from execution_history.stores import file_name
 from execution_history.upkeep.batches import batches
 from execution_history.upkeep.buffer import Buffer
@@ -32,6 +33,7 @@ ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
 
 _ZIP_LEVEL: Final = 3
+_MOST_NAMED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +67,20 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export has written; ``size`` is in bytes."""
+    """What an export has written; ``size`` is in bytes.
+
+    ``damaged_count`` records are not in it, because they cannot be read; ``damaged`` are the first thousand of them.
+    """
 
     records: int
     size: int
+    damaged_count: int = 0
+    damaged: tuple[RecordKey, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """``{"records", "size"}``."""
-        return {"records": self.records, "size": self.size}
+        """``{"records", "size"}``, and ``"damaged_count"`` and ``"damaged"`` where there are any."""
+        lost = {"damaged_count": self.damaged_count, **damaged_of(self.damaged)} if self.damaged_count else {}
+        return {"records": self.records, "size": self.size, **lost}
 
 
 async def export_to_path(store: HistoryStore, path: Path, export: Export, tell: Tell = no_progress) -> ExportReport:
@@ -115,40 +123,68 @@ async def export_to_stream(
 async def export_chunks(store: HistoryStore, export: Export, tell: Tell = no_progress) -> AsyncGenerator[bytes]:
     """An export as bytes, piece by piece, for an HTTP answer, say; each piece is some megabytes at most.
 
+    A record that cannot be read is left out; :func:`check_whole` says beforehand whether there is one.
+
     Raises:
         InvalidInput: the filter, the columns or the number of workflows do not fit; before the first piece.
         StoreError: the store could not be read.
     """
+    async with contextlib.aclosing(_chunks(store, export, _Count(tell))) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+async def _chunks(store: HistoryStore, export: Export, count: "_Count") -> AsyncGenerator[bytes]:
     await store.open()
     buffer = Buffer()
     if export.format == "json" and export.zipped:
-        pieces = _zip(store, export.wanted, buffer, _Count(tell))
+        pieces = _zip(store, export.wanted, buffer, count)
     elif export.format == "json":
         workflow_id = await _only_workflow(store, export.wanted)
-        pieces = _history(store, workflow_id, export.wanted, _Count(tell), even_empty=True)
+        pieces = _history(store, workflow_id, export.wanted, count, even_empty=True)
     else:
-        total = None if export.wanted.given() else sum(each.total for each in await store.workflows())
-        pieces = _written(_writer(buffer, export), buffer, batches(store, export.wanted), _Count(tell, total))
+        count.total = None if export.wanted.given() else sum(each.total for each in await store.workflows())
+        pieces = _written(_writer(buffer, export), buffer, batches(store, export.wanted), count)
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             if piece:
                 yield piece
 
 
+async def check_whole(store: HistoryStore, wanted: RecordFilter) -> None:
+    """Read everything that an export would hold, and see that nothing would be left out.
+
+    Raises:
+        RecordDamaged: a record cannot be read.
+        InvalidInput, StoreError: as :func:`export_chunks`.
+    """
+    await store.open()
+    async with contextlib.aclosing(batches(store, wanted)) as source:
+        async for batch in source:
+            for key in batch.damaged:
+                await store.get(*key)  # raises, unless it has been mended meanwhile
+
+
 class _Count:
-    """Counts what an export has written, and tells it."""
+    """Counts what an export has written and what it had to leave out, and tells how far it is."""
 
-    def __init__(self, tell: Tell, total: int | None = None) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._total = total
-        self.records = 0
-        self.size = 0
+        self.total: int | None = None
+        self.records = self.size = self.damaged_count = 0
+        self.damaged: list[RecordKey] = []
 
-    def add(self, records: int, size: int) -> None:
+    def add(self, records: int, size: int, damaged: tuple[RecordKey, ...] = ()) -> None:
         """Count some more."""
         self.records += records
         self.size += size
-        self._tell(Progress(self.records, self.size, self._total))
+        self.damaged_count += len(damaged)
+        self.damaged += damaged[: _MOST_NAMED - len(self.damaged)]
+        self._tell(Progress(self.records, self.size, self.total))
+
+    def report(self, size: int) -> ExportReport:
+        """What an export of *size* bytes has come to."""
+        return ExportReport(self.records, size, self.damaged_count, tuple(self.damaged))
 
 
 def _writer(buffer: Buffer, export: Export) -> RecordWriter:
@@ -160,7 +196,7 @@ def _writer(buffer: Buffer, export: Export) -> RecordWriter:
 
 
 async def _written(
-    writer: RecordWriter, buffer: Buffer, source: AsyncGenerator[Sequence[bytes]], count: _Count
+    writer: RecordWriter, buffer: Buffer, source: AsyncGenerator[Batch], count: _Count
 ) -> AsyncGenerator[bytes]:
     """What *writer* makes of the records of *source*."""
 
@@ -173,9 +209,9 @@ async def _written(
         return buffer.take()
 
     async with contextlib.aclosing(source):
-        async for documents in source:
-            piece = await in_thread(write, documents)
-            count.add(len(documents), len(piece))
+        async for batch in source:
+            piece = await in_thread(write, batch.documents)
+            count.add(len(batch.documents), len(piece), batch.damaged)
             yield piece
     piece = await in_thread(finish)
     count.add(0, len(piece))
@@ -189,8 +225,9 @@ async def _history(
     source = selected(store, replace(wanted, workflow_ids=(workflow_id,)), descending=True)
     async with contextlib.aclosing(source):
         async for first in source:
-            if first or even_empty:
+            if first.documents or even_empty:
                 break
+            count.add(0, 0, first.damaged)
         else:
             return
         buffer = Buffer()
@@ -198,10 +235,10 @@ async def _history(
             yield piece
 
 
-async def _behind(first: Sequence[bytes], others: AsyncIterator[Sequence[bytes]]) -> AsyncGenerator[Sequence[bytes]]:
+async def _behind(first: Batch, others: AsyncIterator[Batch]) -> AsyncGenerator[Batch]:
     yield first
-    async for documents in others:
-        yield documents
+    async for batch in others:
+        yield batch
 
 
 async def _zip(store: HistoryStore, wanted: RecordFilter, buffer: Buffer, count: _Count) -> AsyncGenerator[bytes]:
@@ -230,22 +267,16 @@ async def _to_folder(store: HistoryStore, path: Path, export: Export, tell: Tell
                 async for piece in _history(store, workflow_id, export.wanted, count):
                     stream = stream or opened.enter_context((folder / _name(workflow_id)).open("wb"))
                     await in_thread(_write_all, stream, piece)
-    return ExportReport(count.records, count.size)
+    return count.report(count.size)
 
 
 async def _to_stream(store: HistoryStore, stream: BinaryIO, export: Export, tell: Tell) -> ExportReport:
-    records = size = 0
-
-    def note(progress: Progress) -> None:
-        nonlocal records
-        records = progress.records
-        tell(progress)
-
-    async with contextlib.aclosing(export_chunks(store, export, note)) as pieces:
+    count, size = _Count(tell), 0
+    async with contextlib.aclosing(_chunks(store, export, count)) as pieces:
         async for piece in pieces:
             await in_thread(_write_all, stream, piece)
             size += len(piece)
-    return ExportReport(records, size)
+    return count.report(size)
 
 
 def _write_all(stream: BinaryIO, piece: bytes) -> None:

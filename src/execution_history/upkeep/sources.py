@@ -28,6 +28,8 @@ _PIECE: Final = 1024 * 1024
 _ENCRYPTED: Final = 1
 _OF_WHAT_IS_IN_IT: Final = (None, errno.EINVAL)  # a place before the beginning; any other number is the disk's
 
+_LOST: Final = "It is damaged in the database, and no JSON file beside it has it."
+
 LONGEST_FILE_LINE: Final = 256 * 1024 * 1024
 """A JSON file with a line of more bytes is not read: it would be in memory whole, several times."""
 
@@ -158,11 +160,13 @@ class DatabaseSource(Source):
         self._folder = folder
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Its records in the order in which they came; the end where it is damaged."""
+        """Its records in the order in which they came, without damaged ones; the end where it is damaged as a whole."""
         number = 0
         try:
             for batch in stored_elsewhere(self._folder):
-                for body in batch:
+                for key in batch.damaged:
+                    yield self.refused(f"execution {key.execute_id} of workflow {key.workflow_id}", _LOST)
+                for body in batch.documents:
                     number += 1
                     self.size += len(body)
                     found = record_of_line(body, clock())

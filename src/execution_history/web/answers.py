@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from execution_history.finding import damaged_of
 from execution_history.jsonvalue import encode
 from execution_history.store import Page
 
@@ -22,8 +23,8 @@ def answer(content: dict[str, Any], status: int = HTTPStatus.OK, headers: Mappin
 
 def page_answer(page: Page) -> Response:
     """A page of history, its records the very bytes that are stored."""
-    end = b'],"total":%d,"has_more":%s}' % (page.total, b"true" if page.has_more else b"false")
-    return json_answer(b'{"success":true,"histories":[' + b",".join(page.documents) + end)
+    more = encode({"total": page.total, "has_more": page.has_more, **damaged_of(page.damaged)})
+    return json_answer(b'{"success":true,"histories":[' + b",".join(page.documents) + b"]," + more[1:])
 
 
 def detail_answer(document: bytes) -> Response:

@@ -37,6 +37,7 @@ _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.StoreFull, HTTPStatus.INSUFFICIENT_STORAGE, "store_full"),
     (errors.StoreBusy, HTTPStatus.SERVICE_UNAVAILABLE, "store_busy"),
     (errors.StoreUnwritable, HTTPStatus.SERVICE_UNAVAILABLE, "store_unwritable"),
+    (errors.RecordDamaged, HTTPStatus.INTERNAL_SERVER_ERROR, "record_damaged"),
     (errors.StoreDamaged, HTTPStatus.SERVICE_UNAVAILABLE, "store_damaged"),
     (errors.StoreTooNew, HTTPStatus.SERVICE_UNAVAILABLE, "store_too_new"),
     (errors.StoreClosed, HTTPStatus.SERVICE_UNAVAILABLE, "store_closed"),

@@ -22,7 +22,6 @@ BUSY_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _READER_CACHE_KIB: Final = 4 * 1024
 _UPSTREAM_IDS: Final = 2
-_SOME_DOCUMENTS: Final = "SELECT seq, packing, document FROM executions WHERE seq > ? ORDER BY seq LIMIT 500"
 
 
 def prepare_folder(folder: Path) -> None:
@@ -75,6 +74,7 @@ def open_writer(folder: Path) -> apsw.Connection:
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = apsw.Connection(str(path))
+    _plan_once(connection)
     connection.set_busy_timeout(BUSY_MS)
     # Only an empty database takes this; it lets deleted records give their space back in small steps.
     connection.pragma("auto_vacuum", 2)
@@ -93,16 +93,26 @@ def open_reader(folder: Path) -> apsw.Connection:
         apsw.Error: SQLite could not open the database.
     """
     connection = apsw.Connection(str(folder / DATABASE), flags=apsw.SQLITE_OPEN_READWRITE)
+    _plan_once(connection)
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("query_only", 1)
     connection.pragma("cache_size", -_READER_CACHE_KIB)
     return connection
 
 
+def _plan_once(connection: apsw.Connection) -> None:
+    """Keep SQLite from planning a statement anew for every value, which for the sake of partial indexes it would."""
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+
+
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
     """The dictionaries that the store's documents were packed with, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
-    return dict(rows)
+    found: dict[int, bytes] = dict(rows)
+    if packing.CURRENT in found:
+        # The store's copy is for other versions: were it damaged, every record would be with it.
+        found[packing.CURRENT] = packing.shipped_dictionary()
+    return found
 
 
 def _migrate(connection: apsw.Connection, folder: Path) -> None:
@@ -139,15 +149,16 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
     unpacker = packing.Unpacker(load_dictionaries(connection))
     key = orjson.dumps(UPSTREAM_KEY)
     last: Any = 0
-    while rows := connection.execute(_SOME_DOCUMENTS, (last,)).fetchall():
+    while rows := connection.execute(query("scan_documents"), (last, 500)).fetchall():
         row: tuple[Any, ...]
         for row in rows:
-            seq, packed_with, document = row
-            last, body = seq, unpacker.unpack(packed_with, document)
-            if key in body:
-                record = orjson.loads(body)
-                found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id
-                connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, seq))
+            last = row[0]
+            with contextlib.suppress(packing.Unreadable):  # whoever asks for it is told
+                body = unpacker.unpack(packing.StoredRecord(*row[1:]))
+                if key in body:
+                    record = orjson.loads(body)
+                    found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id
+                    connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, last))
 
 
 def _applied(connection: apsw.Connection) -> int:

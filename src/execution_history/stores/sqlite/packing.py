@@ -1,22 +1,68 @@
-"""Documents packed with zstandard and a dictionary of typical records.
+"""Documents packed with zstandard, a checksum and a dictionary of typical records.
 
 The dictionary is shipped with the package and copied into every database that uses it, so that older
 and newer versions of the package read each other's stores: what unpacks a document stands beside it.
+
+A document is unpacked to exactly what was packed, or not at all: its frame ends with a checksum of the content
+(RFC 8878, section 3.1.1). Earlier versions wrote frames without one, and plain JSON; such a document has to be a
+record of the length and with the ids, times and status that its row says.
 """
 
 import threading
+from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 import zstandard
 
+from execution_history.outlines import outline_of
+from execution_history.query import RecordKey
+from execution_history.record import KEYS
+from execution_history.stores.sqlite.changes import STATUS_NUMBERS
+
 CURRENT: Final = 1
-"""The dictionary that new documents are packed with; 0 stands for plain JSON."""
+"""The dictionary that documents are packed with; 0 stands for the plain JSON that earlier versions kept."""
 
 _LEVEL: Final = 1
-_SMALLEST: Final = 64
 
 
+class Unreadable(Exception):  # noqa: N818 - a finding, which whoever knows more makes an error of
+    """A stored document is not what was stored."""
+
+
+class StoredRecord(NamedTuple):
+    """What a row of ``history.db`` says of a record.
+
+    ``status`` is its number, ``size`` the bytes of JSON in ``document``, which is ``None`` where it was not read.
+    """
+
+    workflow_id: str
+    execute_id: str
+    create_time: int
+    update_time: int
+    status: int
+    size: int
+    packing: int
+    document: bytes | None
+
+    @property
+    def key(self) -> RecordKey:
+        """Which record it is."""
+        return RecordKey(self.workflow_id, self.execute_id)
+
+    def is_of(self, body: bytes) -> bool:
+        """Whether *body* is a record with the ids, the times and the status of this row."""
+        try:
+            record = outline_of(body)
+            body.decode()  # the outline of a large record steps over most of it
+            status = STATUS_NUMBERS.get(record["execute_status"], STATUS_NUMBERS["other"])
+            said = *(record[key] for key in ("workflow_id", "execute_id", "create_time", "update_time")), status
+            return tuple(record) == KEYS and said == self[:5]
+        except Exception:  # noqa: BLE001 - whatever a parser raises, it is no record
+            return False
+
+
+@cache
 def shipped_dictionary() -> bytes:
     """The content of the current dictionary, made by ``scripts/make_dictionary.py``."""
     return files("execution_history.stores.sqlite").joinpath("dictionaries", f"{CURRENT}.zdict").read_bytes()
@@ -28,14 +74,11 @@ class Packer:
     def __init__(self, dictionary: bytes) -> None:
         data = zstandard.ZstdCompressionDict(dictionary)
         data.precompute_compress(level=_LEVEL)
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=data)
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=data, write_checksum=True)
 
     def pack(self, body: bytes) -> tuple[int, bytes]:
-        """The packing number and the packed form of *body*, plain where packing would not make it smaller."""
-        if len(body) < _SMALLEST:
-            return 0, body
-        packed = self._compressor.compress(body)
-        return (CURRENT, packed) if len(packed) < len(body) else (0, body)
+        """The packing number and the packed form of *body*."""
+        return CURRENT, self._compressor.compress(body)
 
 
 class Unpacker:
@@ -51,19 +94,36 @@ class Unpacker:
         }
         self._local = threading.local()
 
-    def unpack(self, packing: int, document: bytes) -> bytes:
-        """The JSON bytes of a stored document.
+    def knows(self, packing: int) -> bool:
+        """Whether there is what a document of this *packing* needs."""
+        return packing == 0 or packing in self._dictionaries
+
+    def unpack(self, stored: StoredRecord) -> bytes:
+        """The JSON bytes of a stored record.
 
         Raises:
-            KeyError: the store has no such dictionary.
-            zstandard.ZstdError: the document is damaged.
+            Unreadable: its document is not what was stored, or there is not what it was packed with.
         """
-        if packing == 0:
-            return document
+        _, _, _, _, _, size, packing, document = stored
+        body, has_checksum = document or b"", False
+        if packing:
+            try:
+                frame = zstandard.get_frame_parameters(body)
+                if frame.content_size != size:  # before so much memory is taken
+                    raise Unreadable
+                has_checksum = frame.has_checksum
+                body = self._decompressor(packing).decompress(body, allow_extra_data=False)
+            except (KeyError, zstandard.ZstdError) as error:
+                raise Unreadable from error
+        if len(body) != size or not (has_checksum or stored.is_of(body)):
+            raise Unreadable
+        return body
+
+    def _decompressor(self, packing: int) -> zstandard.ZstdDecompressor:
         ready: dict[int, zstandard.ZstdDecompressor] | None = getattr(self._local, "ready", None)
         if ready is None:
             ready = self._local.ready = {}
         decompressor = ready.get(packing)
         if decompressor is None:
             decompressor = ready[packing] = zstandard.ZstdDecompressor(dict_data=self._dictionaries[packing])
-        return decompressor.decompress(document)
+        return decompressor

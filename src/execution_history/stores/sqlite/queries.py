@@ -7,13 +7,15 @@ from typing import Final
 
 _NAMED: Final = re.compile(r"^-- name: (\w+)\n((?:--[^\n]*\n)*)(.*?;)\s*$", re.MULTILINE | re.DOTALL)
 _HERE: Final = "execution_history.stores.sqlite"
+RECORD_COLUMNS: Final = "w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing"
+"""What, with a document behind it, makes a StoredRecord."""
 
 
 @cache
 def statements(package: str) -> dict[str, str]:
     """The named statements of the ``queries.sql`` in *package*."""
     text = files(package).joinpath("queries.sql").read_text("utf-8")
-    return {match[1]: match[3].rstrip(";") for match in _NAMED.finditer(text)}
+    return {match[1]: match[3].rstrip(";").replace("{record}", RECORD_COLUMNS) for match in _NAMED.finditer(text)}
 
 
 @cache

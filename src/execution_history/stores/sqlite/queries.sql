@@ -1,4 +1,5 @@
 -- Every statement of the embedded store, by name. The first comment line names it, the second says what it answers.
+-- {record} stands for what, with a document behind it, makes a StoredRecord: w are workflows, e are executions.
 
 -- name: workflow_by_id
 -- The counters and the revision of a workflow.
@@ -40,8 +41,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: execution_for_update
 -- What an update has to know of the stored record.
-SELECT seq, create_time, status, update_time, packing, document
-FROM executions WHERE execute_id = ? AND workflow = ?;
+SELECT e.seq, {record}, e.document
+FROM executions e JOIN workflows w ON w.id = e.workflow WHERE e.execute_id = ? AND e.workflow = ?;
 
 -- name: save_execution
 -- Replaces a record's document.
@@ -75,27 +76,27 @@ UPDATE feed SET boot = ?, safe_revision = ?;
 
 -- name: document
 -- One record, its document only where it is not larger than a limit.
-SELECT e.packing, CASE WHEN e.size <= ? THEN e.document END
+SELECT {record}, CASE WHEN e.size <= ? THEN e.document END
 FROM workflows w JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id = ? AND e.execute_id = ?;
 
 -- name: documents_by_execute_id
 -- The records with one execute id in any workflow, newest first.
-SELECT e.packing, e.document
+SELECT {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.execute_id = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: documents_by_upstream_id
 -- The records whose run has one id upstream, newest first.
-SELECT e.packing, e.document
+SELECT {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.upstream_id = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: page_newest_first
 -- A page counted from the newest record, with the workflow's total in the same snapshot.
-SELECT w.running + w.success + w.failed + w.interrupted + w.other, e.packing,
+SELECT w.running + w.success + w.failed + w.interrupted + w.other, {record},
     CASE WHEN e.size <= ? THEN e.document END
 FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id = ?
@@ -103,7 +104,7 @@ ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
 
 -- name: page_oldest_first
 -- A page counted from the oldest record, with the workflow's total in the same snapshot.
-SELECT w.running + w.success + w.failed + w.interrupted + w.other, e.packing,
+SELECT w.running + w.success + w.failed + w.interrupted + w.other, {record},
     CASE WHEN e.size <= ? THEN e.document END
 FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id = ?
@@ -116,14 +117,14 @@ SELECT running + success + failed + interrupted + other FROM workflows WHERE wor
 -- name: page_of_all
 -- A page over all workflows, newest first.
 SELECT (SELECT sum(running + success + failed + interrupted + other) FROM workflows WHERE workflow_id IS NOT NULL),
-    e.packing, CASE WHEN e.size <= ? THEN e.document END
+    {record}, CASE WHEN e.size <= ? THEN e.document END
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
 
 -- name: scan_documents
 -- Records in the order in which they came, after a place; the cross join keeps that order without sorting.
-SELECT e.seq, e.packing, e.document
+SELECT e.seq, {record}, e.document
 FROM executions e CROSS JOIN workflows w ON w.id = e.workflow
 WHERE e.seq > ? AND w.workflow_id IS NOT NULL
 ORDER BY e.seq LIMIT ?;
@@ -135,7 +136,7 @@ FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: documents_changed
 -- The records changed after a revision, in the order of their last changes.
-SELECT e.revision, e.seq, e.packing, e.document
+SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 
@@ -147,7 +148,7 @@ WHERE e.seq = ? AND w.workflow_id IS NOT NULL;
 
 -- name: document_by_seq
 -- One record by its place in the order of arrival.
-SELECT e.revision, e.packing, e.document
+SELECT e.revision, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.seq = ? AND w.workflow_id IS NOT NULL;
 
@@ -157,17 +158,17 @@ SELECT store FROM identity;
 
 -- name: open_documents
 -- Records that have not ended, of one status, oldest first.
-SELECT e.create_time, e.seq, e.packing, e.document
+SELECT e.create_time, e.seq, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.status = ? AND e.status IN (0, 3) AND w.workflow_id IS NOT NULL
-ORDER BY e.create_time, e.seq LIMIT ?;
+ORDER BY e.create_time, e.seq;
 
 -- name: ended_documents
 -- Records of one ended status, oldest first; walks the index over time.
-SELECT e.create_time, e.seq, e.packing, e.document
+SELECT e.create_time, e.seq, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.status = ? AND w.workflow_id IS NOT NULL
-ORDER BY e.create_time, e.seq LIMIT ?;
+ORDER BY e.create_time, e.seq;
 
 -- name: counts_of_all
 -- How many records of each status there are.
@@ -225,14 +226,14 @@ FROM workflows WHERE workflow_id = ?;
 
 -- name: workflow_documents
 -- All records of a workflow, newest first.
-SELECT e.packing, e.document
+SELECT {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE w.workflow_id = ?
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: changed_in_workflow
 -- The records of a workflow changed after a revision, in the order they came; the plus signs keep to the index over revisions.
-SELECT e.execute_id, e.create_time, e.packing, e.document
+SELECT {record}, e.document
 FROM executions e JOIN workflows w ON w.id = +e.workflow
 WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY +e.seq;
 

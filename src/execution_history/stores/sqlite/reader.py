@@ -6,34 +6,35 @@ runs where it is asked for; documents beyond ``_INLINE_BYTES`` are fetched and u
 
 import asyncio
 import contextlib
+import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
-import zstandard
 
-from execution_history.errors import StoreClosed, StoreDamaged, quoted
+from execution_history.errors import StoreClosed
+from execution_history.query import RecordKey
 from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
-from execution_history.stores.sqlite.database import load_dictionaries, open_reader
+from execution_history.stores.sqlite.database import open_reader
+from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.faults import as_store_error, faults
-from execution_history.stores.sqlite.packing import Unpacker
+from execution_history.stores.sqlite.packing import StoredRecord, Unreadable
 from execution_history.stores.sqlite.presence import Presence
 from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.scanning import scan_batch
 
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024
-_NO_LIMIT: Final = 1 << 62
 _MOST_IDLE: Final = 4
 _OPEN: Final = frozenset({STATUS_NUMBERS["running"], STATUS_NUMBERS["interrupted"]})
 
 
-class _TooLarge(Exception):  # noqa: N818 - a signal between two methods, never an error
-    """A document is too large for the caller's thread."""
+class _TakesLong(Exception):  # noqa: N818 - a signal between two methods, never an error
+    """A document is too large for the caller's thread, or has to be looked for elsewhere."""
 
 
 class Reader:
@@ -42,12 +43,13 @@ class Reader:
     Args:
         folder: the store's folder.
         dictionaries: its dictionaries by number.
+        recover: where a damaged record is looked for.
     """
 
-    def __init__(self, folder: Path, dictionaries: dict[int, bytes]) -> None:
+    def __init__(self, folder: Path, dictionaries: dict[int, bytes], recover: Recover = nowhere) -> None:
         self._folder = folder
         self._presence = Presence(folder)
-        self._unpacker = Unpacker(dictionaries)
+        self.stored = Documents(folder, dictionaries, recover)
         self._idle: deque[apsw.Connection] = deque()
         self._closed = False
 
@@ -72,6 +74,8 @@ class Reader:
             yield connection
         except apsw.Error as error:
             raise as_store_error(error, self._folder) from error
+        except UnicodeDecodeError as error:  # a text of a row is none: SQLite does not look
+            raise as_store_error(apsw.CorruptError(str(error)), self._folder) from error
         finally:
             self._give_back(connection)
 
@@ -86,7 +90,7 @@ class Reader:
 
         def ask(connection: apsw.Connection, limit: int) -> bytes | None:
             row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
-            return None if row is None else self.unpack(connection, *row)
+            return None if row is None else self._exactly(connection, [row], limit)[0]
 
         return await self._bounded(ask)
 
@@ -94,8 +98,8 @@ class Reader:
         """The records with one id in any workflow; *named* is the query that knows which id is meant."""
 
         def ask(connection: apsw.Connection) -> list[bytes]:
-            rows = connection.execute(query(named), (identifier,))
-            return [self.unpack(connection, *row) for row in rows]
+            rows = connection.execute(query(named), (identifier,)).fetchall()
+            return self._exactly(connection, rows)
 
         return await self.in_thread(ask)
 
@@ -111,20 +115,20 @@ class Reader:
     async def scan(self, after: int, limit: int) -> Batch:
         """A batch of all records in the order in which they came."""
 
-        def ask(connection: apsw.Connection) -> Batch:
-            return scan_batch(connection, lambda *row: self.unpack(connection, *row), after, limit)
-
-        return await self.in_thread(ask)
+        return await self.in_thread(lambda connection: self.stored.scan(connection, after, limit))
 
     async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:
-        """Records in some statuses, oldest first."""
+        """Records in some statuses, oldest first; damaged ones do not stand in the way of others."""
 
         def ask(connection: apsw.Connection) -> list[bytes]:
-            rows: list[tuple[Any, ...]] = []
-            for number in {STATUS_NUMBERS.get(status, 4) for status in statuses}:
-                name = "open_documents" if number in _OPEN else "ended_documents"
-                rows += connection.execute(query(name), (number, most)).fetchall()
-            return [self.unpack(connection, *row[2:]) for row in sorted(rows, key=lambda r: r[:2])[:most]]
+            with contextlib.ExitStack() as opened:
+                walks = []
+                for number in {STATUS_NUMBERS.get(status, 4) for status in statuses}:
+                    name = "open_documents" if number in _OPEN else "ended_documents"
+                    # Closed when left early, or the connection would keep looking at this moment.
+                    walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))
+                rows = heapq.merge(*walks, key=lambda row: row[:2])
+                return list(islice(self._readable(connection, (row[2:] for row in rows)), most))
 
         return await self.in_thread(ask)
 
@@ -168,10 +172,17 @@ class Reader:
         """Raise a :class:`StoreError` when the database cannot be read."""
         await self.in_thread(lambda connection: connection.execute(query("feed_revision")).fetchall())
 
+    async def problems(self) -> tuple[str, ...]:
+        """What there is to say of damaged records that have been met, as long as they are damaged.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return await self.in_thread(self.stored.problems)
+
     def documents(self, connection: apsw.Connection, workflow_id: str) -> Iterator[bytes]:
-        """All records of a workflow, newest first, one at a time."""
-        for row in connection.execute(query("workflow_documents"), (workflow_id,)):
-            yield self.unpack(connection, *row)
+        """All records of a workflow that can be read, newest first, one at a time."""
+        return self._readable(connection, connection.execute(query("workflow_documents"), (workflow_id,)))
 
     def is_small(self, connection: apsw.Connection, workflow_id: str, rows: int, size: int) -> bool:
         """Whether a workflow has at most *rows* records of together at most *size* bytes."""
@@ -188,7 +199,7 @@ class Reader:
         return None if row is None else FaceState(*row[1:])
 
     def snapshot(self, connection: apsw.Connection, workflow_id: str) -> tuple[FaceState, list[bytes]] | None:
-        """A small workflow's state and all its records, newest first, from one moment."""
+        """A small workflow's state and all its records that can be read, newest first, from one moment."""
         with self.frozen(connection):
             state = self.face_state(connection, workflow_id)
             return None if state is None else (state, list(self.documents(connection, workflow_id)))
@@ -204,10 +215,9 @@ class Reader:
             for row in _rows(connection, "deleted_in_workflow", since, workflow_id)
             if row[0] is not None
         ]
-        return gone + [
-            FaceChange(row[0], row[1], self.unpack(connection, row[2], row[3]))
-            for row in _rows(connection, "changed_in_workflow", since, workflow_id)
-        ]
+        changed = [StoredRecord(*row) for row in _rows(connection, "changed_in_workflow", since, workflow_id)]
+        found = [(stored, self.stored.find(connection, stored)) for stored in changed]
+        return gone + [FaceChange(s.execute_id, s.create_time, body) for s, body in found if body is not None]
 
     def safety(self, connection: apsw.Connection) -> tuple[str, int]:
         """During which start of the machine the store was last open, and up to which revision its files are safe."""
@@ -231,17 +241,16 @@ class Reader:
 
     async def _bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
         """The answer of *ask*, here when its documents are small, in a thread otherwise."""
-        with contextlib.suppress(_TooLarge), self.connection() as connection:
+        with contextlib.suppress(_TakesLong), self.connection() as connection:
             return ask(connection, _INLINE_BYTES)
-        return await self.in_thread(lambda connection: ask(connection, _NO_LIMIT))
+        return await self.in_thread(lambda connection: ask(connection, NO_LIMIT))
 
     def _near_page(self, connection: apsw.Connection, limit: int, workflow_id: str, size: int, first: int) -> Page:
         rows = _rows(connection, "page_newest_first", limit, workflow_id, size, first)
         if not rows:
             return Page([], 0, has_more=False)
-        total = int(rows[0][0])
-        documents = [self.unpack(connection, row[1], row[2]) for row in rows if row[1] is not None]
-        return Page(documents, total, first + len(documents) < total)
+        # A workflow without records has a row without one.
+        return self._page(connection, int(rows[0][0]), first, [row[1:] for row in rows if row[2] is not None], limit)
 
     def _far_page(self, connection: apsw.Connection, workflow_id: str, size: int, first: int) -> Page:
         with _snapshot(connection):
@@ -250,36 +259,71 @@ class Reader:
             if first >= total:
                 return Page([], total, has_more=False)
             if first <= total // 2:
-                return self._near_page(connection, _NO_LIMIT, workflow_id, size, first)
+                return self._near_page(connection, NO_LIMIT, workflow_id, size, first)
             most = min(size, total - first)
-            rows = _rows(connection, "page_oldest_first", _NO_LIMIT, workflow_id, most, total - first - most)
-        documents = [self.unpack(connection, row[1], row[2]) for row in reversed(rows)]
-        return Page(documents, total, first + most < total)
+            rows = _rows(connection, "page_oldest_first", NO_LIMIT, workflow_id, most, total - first - most)
+        return self._page(connection, total, first, [row[1:] for row in reversed(rows)])
 
     def _page_of_all(self, connection: apsw.Connection, limit: int, size: int, first: int) -> Page:
         rows = _rows(connection, "page_of_all", limit, size, first)
         total = int(rows[0][0] if rows else _rows(connection, "total_of_all")[0][0])
-        documents = [self.unpack(connection, row[1], row[2]) for row in rows]
-        return Page(documents, total, first + len(documents) < total)
+        return self._page(connection, total, first, [row[1:] for row in rows], limit)
 
-    def unpack(self, connection: apsw.Connection, packing: int, document: bytes | None) -> bytes:
-        """The JSON bytes of a stored document that *connection* has read.
+    def _page(
+        self,
+        connection: apsw.Connection,
+        total: int,
+        first: int,
+        rows: Sequence[tuple[Any, ...]],
+        limit: int = NO_LIMIT,
+    ) -> Page:
+        bodies, damaged = self.read(connection, rows, limit)
+        return Page(bodies, total, first + len(rows) < total, tuple(damaged))
+
+    def read(
+        self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]], limit: int = NO_LIMIT
+    ) -> tuple[list[bytes], list[RecordKey]]:
+        """The records of *rows* that can be read, and the ids of the others.
 
         Raises:
-            StoreDamaged: they cannot be unpacked.
+            _TakesLong: there is a *limit*, and one of them is larger or has to be looked for elsewhere.
         """
-        if document is None:
-            raise _TooLarge
-        try:
-            return self._unpacker.unpack(packing, document)
-        except KeyError:
-            # Another process, of a newer version, has brought a dictionary since we opened.
-            self._unpacker = Unpacker(load_dictionaries(connection))
-            return self._unpacker.unpack(packing, document)
-        except zstandard.ZstdError as error:
-            raise StoreDamaged(
-                f"A record in {quoted(self._folder)} cannot be unpacked: its database is damaged ({error})."
-            ) from error
+        find = self.stored.find if limit == NO_LIMIT else self._find_quickly
+        bodies, damaged = [], []
+        for row in rows:
+            stored = StoredRecord(*row)
+            body = find(connection, stored)
+            if body is None:
+                damaged.append(stored.key)
+            else:
+                bodies.append(body)
+        return bodies, damaged
+
+    def _find_quickly(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:
+        with contextlib.suppress(Unreadable):
+            if stored.document is not None:
+                return self.stored.unpack(connection, stored)
+        raise _TakesLong
+
+    def _exactly(
+        self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], limit: int = NO_LIMIT
+    ) -> list[bytes]:
+        """The same, where these very records were asked for.
+
+        Raises:
+            RecordDamaged: one of them cannot be read.
+            _TakesLong: as above.
+        """
+        bodies, damaged = self.read(connection, rows, limit)
+        if damaged:
+            raise self.stored.damage(damaged[0])
+        return bodies
+
+    def _readable(self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+        for row in rows:
+            body = self.stored.find(connection, StoredRecord(*row))
+            if body is not None:
+                yield body
 
 
 def _rows(connection: apsw.Connection, name: str, *values: int | str) -> list[tuple[Any, ...]]:

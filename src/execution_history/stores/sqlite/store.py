@@ -17,11 +17,13 @@ from execution_history.store import Batch, Change, MergeReport, Page, StoreHealt
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
+from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.face import Faces, FacesOff
+from execution_history.stores.sqlite.face.recovery import recovered_from
 from execution_history.stores.sqlite.faults import faults
 from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.packing import CURRENT, Packer, Unpacker, shipped_dictionary
+from execution_history.stores.sqlite.packing import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
@@ -218,13 +220,14 @@ class SQLiteStore:
                 await self.open()
                 await self._parts.reader.check()
                 await self._writer.submit(lambda t: t.check())
+                parts = self._parts
+                return StoreHealth((*parts.faces.problems(), *await parts.reader.problems(), *parts.index.problems()))
         except TimeoutError:
             return StoreHealth(
                 (f"The history in {quoted(self._folder)} has not answered for {_ANSWER_SECONDS} seconds.",)
             )
         except StoreError as error:
             return StoreHealth((str(error),))
-        return StoreHealth(self._parts.faces.problems())
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """See :class:`~execution_history.store.Watched`."""
@@ -292,8 +295,8 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
         if CURRENT not in dictionaries:
             connection.execute(query("add_dictionary"), (CURRENT, shipped_dictionary()))
             dictionaries = load_dictionaries(connection)
-        transaction = WriteTransaction(connection, Unpacker(dictionaries), Packer(dictionaries[CURRENT]))
-        reader = Reader(folder, dictionaries)
+        reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
+        transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
         faces = Faces(folder, reader) if json_files else FacesOff()
         turn = threading.Lock()
         turn.acquire()

@@ -18,7 +18,8 @@ from execution_history.stores.sqlite.changes import (
     FaceChange,
     WorkflowRow,
 )
-from execution_history.stores.sqlite.packing import Packer, Unpacker
+from execution_history.stores.sqlite.documents import Documents
+from execution_history.stores.sqlite.packing import Packer, StoredRecord, Unreadable
 from execution_history.stores.sqlite.queries import query
 
 _OTHER: Final = STATUS_NUMBERS["other"]
@@ -32,14 +33,15 @@ _OPEN: Final = frozenset({STATUS_NUMBERS["running"], STATUS_NUMBERS["interrupted
 
 @dataclass(slots=True)
 class _Stored:
-    """A record's row as an update needs it."""
+    """A record's row as a change needs it; without a ``body`` its document, ``packed``, has not been read yet."""
 
     seq: int
     create_time: int
     update_time: int
     status: int
-    body: bytes
+    body: bytes | None = None
     parts: dict[str, Any] | None = None
+    packed: StoredRecord | None = None
 
 
 class WriteTransaction:
@@ -48,10 +50,10 @@ class WriteTransaction:
     ``begin`` and ``finish`` stand at the two ends of every transaction; ``forget`` follows a rollback.
     """
 
-    def __init__(self, connection: apsw.Connection, unpacker: Unpacker, packer: Packer) -> None:
+    def __init__(self, connection: apsw.Connection, stored: Documents, packer: Packer) -> None:
         self._run = connection.execute
         self._connection = connection
-        self._unpacker = unpacker
+        self._stored_documents = stored
         self._packer = packer
         self._workflows: dict[str, WorkflowRow] = {}
         self._documents: dict[tuple[int, str], _Stored] = {}
@@ -117,7 +119,9 @@ class WriteTransaction:
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
             return None
-        document = change.apply(stored.body, stored.parts)
+        if stored.packed is not None:
+            stored.body = self._stored_documents.body(self._connection, stored.packed)
+        document = change.apply(stored.body or b"", stored.parts)
         if document is None:
             return None
         self._replace(row, stored, document)
@@ -232,8 +236,8 @@ class WriteTransaction:
             found = self._run(query("execution_for_update"), (execute_id, row.id)).fetchone()
             if found is None:
                 return None
-            seq, create_time, status, update_time, packing, document = found
-            stored = _Stored(seq, create_time, update_time, status, self._unpacker.unpack(packing, document))
+            packed = StoredRecord(*found[1:])
+            stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, packed=packed)
         return stored
 
     def _insert(self, row: WorkflowRow, document: Document) -> None:
@@ -305,10 +309,19 @@ class WriteTransaction:
         row.updated_at = max(row.updated_at, updated_at)
         return self._revision
 
-    @staticmethod
-    def _gives_way(stored: _Stored, document: Document, *, ties: bool) -> bool:
+    def _gives_way(self, stored: _Stored, document: Document, *, ties: bool) -> bool:
+        is_damaged = False
+        if stored.packed is not None:
+            try:
+                stored.body = self._stored_documents.unpack(self._connection, stored.packed)
+            except Unreadable:
+                is_damaged, stored.body = True, self._stored_documents.find(self._connection, stored.packed)
+        if stored.body is None:
+            return True  # any version is better than none
         if stored.update_time != document.update_time:
             return stored.update_time < document.update_time
+        if is_damaged:
+            return True
         if not ties or stored.body == document.body:
             return False
         ended = stored.status in {STATUS_NUMBERS["success"], STATUS_NUMBERS["failed"]}

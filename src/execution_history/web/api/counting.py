@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.figures import statistics_of
+from execution_history.finding import damaged_of
 from execution_history.query import BUCKETS, BucketSize, IndexReach, Statistics, StatisticsQuery
 from execution_history.reading import could_exist
 from execution_history.service import ExecutionHistoryService
@@ -94,5 +95,5 @@ def bucket_of(value: str | None) -> BucketSize | None:
 def statistics_content(statistics: Statistics) -> dict[str, object]:
     """Statistics as programs get them."""
     content = asdict(statistics)
-    del content["reach"]
-    return {"success": True, **content, **reach_of(statistics.reach)}
+    del content["reach"], content["damaged"]
+    return {"success": True, **content, **reach_of(statistics.reach), **damaged_of(statistics.damaged)}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.facts import facts_of
+from execution_history.finding import damaged_of
 from execution_history.hits import RANKED, best_first
 from execution_history.jsonvalue import encode
 from execution_history.outlines import outline_of
@@ -106,7 +107,7 @@ def _answer(selection: Selection, pieces: list[list[Snippet]] | None, *, explain
         more["snippets"] = [[{"field": p.field, "text": p.text, "hits": p.hits} for p in each] for each in pieces]
     if explain:
         more["explain"] = selection.explain
-    more |= reach_of(selection.reach)
+    more |= reach_of(selection.reach) | damaged_of(selection.damaged)
     begin = b'{"success":true,"histories":[' + b",".join(selection.documents)
     return json_answer(begin + b"]," + encode(more)[1:])
 

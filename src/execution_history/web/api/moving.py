@@ -22,6 +22,7 @@ from execution_history.upkeep import (
     Export,
     ExportFormat,
     ImportReport,
+    check_whole,
     export_chunks,
     import_history,
 )
@@ -32,7 +33,7 @@ from execution_history.web.api.route import UploadRoute
 from execution_history.web.api.schemas import FINDING_HISTORY, IMPORTING, Responses
 from execution_history.web.api.streaming import ByteStream
 
-_OTHERS: Final = frozenset({"format", "columns", "excel", "zone", "account_id"})
+_OTHERS: Final = frozenset({"format", "columns", "excel", "strict", "zone", "account_id"})
 _NAMES: Final = {
     "jsonl": ("runs.jsonl", "application/x-ndjson"),
     "json": ("runs.json", "application/json"),
@@ -52,6 +53,7 @@ Format = Annotated[
 ]
 Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
 ForExcel = Annotated[bool, Query(description="Of CSV: begin with the mark by which Excel knows UTF-8.")]
+Strict = Annotated[bool, Query(description="Answer with an error rather than leave out a record that is damaged.")]
 Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
 
 
@@ -76,10 +78,13 @@ def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         kind: Format = "jsonl",
         columns: Columns = None,
         excel: ForExcel = False,
+        strict: Strict = False,
     ) -> Response:
         """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet.
 
         In CSV an apostrophe stands before a text that a spreadsheet would run as a formula.
+        Records that cannot be read are left out, and `/readyz` names them then. With `strict=true` everything is read
+        once before the first byte, and the answer is the error of the first that cannot be read.
         """
         words = words_of(request.query_params.multi_items(), _OTHERS, None)
         wanted = words.record_filter(now_ms())
@@ -88,6 +93,8 @@ def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         )
         zipped = kind == "json" and len(wanted.workflow_ids) != 1
         export = Export(format=cast("ExportFormat", kind), wanted=wanted, columns=chosen, mark=excel, zipped=zipped)
+        if strict:
+            await check_whole(service.store, wanted)
         pieces = export_chunks(service.store, export)
         # What is wrong before the first piece is an ordinary error answer, not a stream.
         first = await anext(pieces, b"")

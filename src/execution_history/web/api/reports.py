@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas import Text
+from execution_history.web.api.schemas import DamagedRecord, Text
 
 
 class TagChange(BaseModel):
@@ -123,6 +123,9 @@ class StatisticsAnswer(BaseModel):
     buckets: list[BucketAnswer]
     error_codes: dict[str, int]
     failures: list[FailureAnswer]
+    damaged: list[DamagedRecord] | None = Field(
+        None, description="There only when records had to be looked into and are damaged: these, which are not counted."
+    )
 
 
 class ImportAnswer(BaseModel):

@@ -79,6 +79,13 @@ class Execution(BaseModel):
     node_execute_status: Any = Field(description="The nodes that gave messages, with their complete content.")
 
 
+class DamagedRecord(BaseModel):
+    """A record that cannot be read."""
+
+    workflow_id: str
+    execute_id: str
+
+
 class HistoryAnswer(BaseModel):
     """A page of a workflow's history."""
 
@@ -86,6 +93,9 @@ class HistoryAnswer(BaseModel):
     histories: list[Execution] = Field(description="The records, newest first.")
     total: int = Field(description="How many records the workflow has.")
     has_more: bool = Field(description="Whether records follow this page.")
+    damaged: list[DamagedRecord] | None = Field(
+        None, description="There only when records that belong here are damaged and cannot be read: these."
+    )
 
 
 class SnippetAnswer(BaseModel):
@@ -211,7 +221,7 @@ READING: Final = GUARDED | _errors(
 FINDING_HISTORY: Final = READING | _errors(
     {422: "A filter, the order, the cursor or another parameter is wrong; the message names it."}
 )
-FINDING: Final = READING | _MISSING
+FINDING: Final = READING | _MISSING | _errors({500: "The record is damaged; the message says what to do."})
 IMPORTING: Final = READING | _CHANGES
 DELETING: Final = FINDING | _CHANGES
 CHANGING: Final = IMPORTING | _TAKES_BODY | _errors({422: "The body or a parameter is wrong; the message names what."})

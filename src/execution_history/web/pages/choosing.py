@@ -1,6 +1,7 @@
 """What can be done to several chosen runs at once, and what people note about one."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.annotations import Annotation, annotate_execution, annotate_executions
-from execution_history.errors import InvalidInput
+from execution_history.errors import InvalidInput, RecordDamaged
 from execution_history.record import UPSTREAM_KEY, Document
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
@@ -95,8 +96,10 @@ class RunChoices:
     async def _delete(self, keys: Keys, back: str) -> Response:
         bodies: list[bytes] = []
         for workflow_id, execute_id in keys:
-            body = await self.service.detail_bytes(workflow_id, execute_id)
-            if body is not None and await self.service.delete_execution_record(workflow_id, execute_id):
+            body = None
+            with suppress(RecordDamaged):  # it goes too, and cannot be brought back
+                body = await self.service.detail_bytes(workflow_id, execute_id)
+            if await self.service.delete_execution_record(workflow_id, execute_id) and body is not None:
                 bodies.append(body)
         word = self.trash.put(bodies)
         return RedirectResponse(addresses.and_query(back, "undo", word or ""), HTTPStatus.SEE_OTHER)

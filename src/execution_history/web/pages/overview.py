@@ -1,6 +1,7 @@
 """The first page: what needs a person, what runs now, and every workflow on a line of its own."""
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import RecordDamaged
 from execution_history.outlines import outline_of
 from execution_history.query import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.recorder import Recorder
@@ -165,7 +167,9 @@ class OverviewPages:
         )
 
     async def _waiting(self, line: RunLine) -> Waiting:
-        body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
+        body = None
+        with suppress(RecordDamaged):
+            body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
         return Waiting(line, "" if body is None else gist(outline_of(body), _LONGEST_GIST))
 
     async def _some(self, wanted: RecordFilter, now: int) -> tuple[tuple[RunLine, ...], int]:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from execution_history.errors import StoreError
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.sqlite.index.plain import is_plain, select_plainly
 from execution_history.stores.sqlite.index.selecting import select
 from execution_history.stores.sqlite.index.statistics import statistics
 from execution_history.stores.sqlite.reader import Reader
@@ -22,6 +24,7 @@ class RecordIndex:
     """
 
     def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = ()) -> None:
+        self._reader = reader
         self._follower = Follower(folder, reader, parts)
 
     def close(self) -> None:
@@ -29,11 +32,18 @@ class RecordIndex:
         self._follower.close()
 
     async def select(self, query: RecordQuery) -> Selection:
-        """See :meth:`HistoryStore.select`."""
+        """See :meth:`HistoryStore.select`; a plain list needs no index."""
+        return await asyncio.to_thread(self._select, query)
+
+    def _select(self, query: RecordQuery) -> Selection:
         parts = self._follower.parts
-        return await asyncio.to_thread(
-            self._follower.answer, lambda index, history, reach: select(index, history, query, parts, reach)
-        )
+        try:
+            return self._follower.answer(lambda index, history, reach: select(index, history, query, parts, reach))
+        except StoreError as error:
+            if not is_plain(query):
+                raise
+            with self._reader.connection() as connection:
+                return select_plainly(connection, self._reader, query, str(error))
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
@@ -45,6 +55,10 @@ class RecordIndex:
     async def reach(self) -> IndexReach:
         """See :meth:`HistoryStore.index_reach`."""
         return await asyncio.to_thread(self._follower.reach)
+
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the index from following, in one sentence; empty when nothing does."""
+        return self._follower.problems()
 
     async def rebuild(self) -> None:
         """See :meth:`HistoryStore.rebuild_index`."""

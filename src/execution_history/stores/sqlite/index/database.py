@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.errors import StoreUnwritable, quoted
+from execution_history.errors import StoreError, StoreUnwritable, quoted
 from execution_history.stores.sqlite.database import BUSY_MS, INDEX_DATABASE
 from execution_history.stores.sqlite.faults import as_store_error, faults
 from execution_history.stores.sqlite.index.parts import Part
@@ -28,11 +28,20 @@ _MOST_IDLE: Final = 4
 _LOCK_FILE: Final = ".index-lock"
 
 _BROKEN: Final = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SchemaChangeError)
+_ONLY_WRITING: Final = (apsw.FullError, apsw.ReadOnlyError)
 _NOT_OUR_TABLES: Final = ("no such table", "no such column", "no such index", "malformed")
 
 
 class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be made anew
     """This ``index.db`` is damaged, another version's, or follows another store."""
+
+
+class IndexUnusable(Exception):  # noqa: N818 - a signal within this room
+    """``index.db`` cannot be opened, or not be written, for the reason that ``error`` says: a full disk, say."""
+
+    def __init__(self, error: StoreError) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 def statement(name: str) -> str:
@@ -75,7 +84,8 @@ class IndexDatabase:
 
         Raises:
             IndexUnfit: the file has to be replaced.
-            StoreError: it cannot be used for another reason, such as a full disk.
+            IndexUnusable: it cannot be used for another reason, such as a full disk.
+            StoreError: whatever else is used in the block has failed.
         """
         connection: apsw.Connection | None = None
         try:
@@ -83,13 +93,19 @@ class IndexDatabase:
             yield connection
         except BaseException as error:
             if connection is not None:
-                connection.close()
+                # One that cannot write reads on; a new one would need room on the disk too.
+                self._give_back(identity, connection, is_usable=isinstance(error, _ONLY_WRITING))
             if isinstance(error, _BROKEN) or (isinstance(error, apsw.SQLError) and _names_tables(error)):
                 raise IndexUnfit(str(error)) from error
             if isinstance(error, (apsw.Error, OSError)):
-                raise as_store_error(error, self._path.parent) from error
+                raise IndexUnusable(as_store_error(error, self._path.parent)) from error
+            if isinstance(error, StoreError) and connection is None:
+                raise IndexUnusable(error) from error
             raise
-        if self._closed or len(self._idle) >= _MOST_IDLE:
+        self._give_back(identity, connection, is_usable=True)
+
+    def _give_back(self, identity: tuple[int, int], connection: apsw.Connection, *, is_usable: bool) -> None:
+        if self._closed or not is_usable or connection.in_transaction or len(self._idle) >= _MOST_IDLE:
             connection.close()
         else:
             self._idle.append((identity, connection))

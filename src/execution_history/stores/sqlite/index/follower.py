@@ -12,7 +12,7 @@ import apsw
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError, quoted
 from execution_history.query import IndexReach
-from execution_history.stores.sqlite.index.database import IndexDatabase, IndexUnfit, rows, statement
+from execution_history.stores.sqlite.index.database import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer
 from execution_history.stores.sqlite.index.parts import Part
@@ -52,6 +52,7 @@ class Follower:
         self._thread: threading.Thread | None = None
         self._is_verified = False
         self._replacements = 0
+        self._trouble = ""
 
     def close(self) -> None:
         """End the thread and close the file."""
@@ -68,18 +69,19 @@ class Follower:
     def answer(self, ask: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
         """What *ask* makes of an index that has caught up, as far as that was possible in two seconds.
 
+        An index that cannot be written, because the disk is full, say, answers with what it has.
+
         Raises:
-            StoreError: the history could not be read, or the index not be written.
+            StoreError: the history could not be read, or there is no index and none can be made.
             InvalidQuery: whatever *ask* raises.
         """
-        for attempt in range(_TRIES):
-            try:
-                reach = self._catch_up(time.monotonic() + _LONGEST_WAIT)
-                with self._history() as history, self._index().connection() as index:
-                    return ask(index, history, reach)
-            except IndexUnfit as error:
-                self._replace(error, is_last=attempt + 1 == _TRIES)
-        raise StoreError(f"The index of {quoted(self._folder)} could not be made.")
+
+        def answered() -> _Result:
+            reach = self._catch_up(time.monotonic() + _LONGEST_WAIT)
+            with self._history() as history, self._index().connection() as index:
+                return ask(index, history, reach)
+
+        return self._tried(answered)
 
     def reach(self) -> IndexReach:
         """How far the index is, now.
@@ -93,7 +95,14 @@ class Follower:
             return IndexReach(min(self._revision(), newest), newest)
         except IndexUnfit as error:
             self._replace(error, is_last=False)
-            return IndexReach(0, newest)
+        except IndexUnusable as error:
+            self._note(error)
+            self._start()  # it notices when that has passed
+        return IndexReach(0, newest)
+
+    def problems(self) -> tuple[str, ...]:
+        """Why the index does not go on, if it does not."""
+        return (f"The index of {str(self._folder)!r} does not go on: {self._trouble}",) if self._trouble else ()
 
     def rebuild(self) -> None:
         """Throw the index away and make it anew; returns when it is whole.
@@ -104,30 +113,55 @@ class Follower:
         self._forget_file()
         with self._history() as history:
             newest = history.newest()
-        while self.answer(lambda _index, _history, reach: reach.revision) < newest:
+        while self._tried(lambda: self._follow_up_to(newest, time.monotonic() + _LONGEST_WAIT)) < newest:
             pass
 
+    def _tried(self, work: Callable[[], _Result]) -> _Result:
+        """The result of *work*, with an index made anew where the one that is there is unfit.
+
+        Raises:
+            StoreError: none can be made.
+        """
+        for attempt in range(_TRIES):
+            try:
+                return work()
+            except IndexUnfit as error:
+                self._replace(error, is_last=attempt + 1 == _TRIES)
+            except IndexUnusable as error:
+                raise error.error from error
+        raise StoreError(f"The index of {str(self._folder)!r} could not be made.")
+
     def _catch_up(self, deadline: float) -> IndexReach:
-        """Follow the feed to where it stands now, or until *deadline*."""
+        """Follow the feed to where it stands now, or until *deadline*, or as far as there is room for it."""
+        self._start()
         with self._history() as history:
             newest = history.newest()
+        try:
+            revision = self._follow_up_to(newest, deadline)
+        except IndexUnusable as error:
+            self._note(error)
+            revision = self._revision()
+        if revision < newest:
+            self._behind.set()
+        elif not self._is_verified:
+            self._verify()
+        return IndexReach(min(revision, newest), newest)
+
+    def _follow_up_to(self, newest: int, deadline: float) -> int:
+        """Follow the feed to *newest*, or until *deadline*; how far that is."""
         while (revision := self._revision()) < newest and (remaining := deadline - time.monotonic()) > 0:
             if self._working.acquire(timeout=remaining):
                 try:
                     self._step()
                 finally:
                     self._working.release()
-        if revision < newest:
-            self._behind.set()
-        elif not self._is_verified:
-            self._verify()
-        self._start()
-        return IndexReach(min(revision, newest), newest)
+        return revision
 
     def _step(self) -> bool:
         """Take some changes in, with the lock held; whether everything is in."""
         with self._history() as history, self._index().connection() as index:
             reached, newest = self._indexer.step(index, history)
+        self._trouble = ""
         return reached >= newest
 
     def _revision(self) -> int:
@@ -152,7 +186,7 @@ class Follower:
                 self._thread.start()
 
     def _follow(self) -> None:
-        """The thread: follow whatever is new, and rest a second when nothing is."""
+        """The thread: follow whatever is new, and rest a second when nothing is, or when that fails in any way."""
         while not self._closing.is_set():
             is_current = True
             try:
@@ -160,16 +194,26 @@ class Follower:
                     is_current = self._step()
             except IndexUnfit as error:
                 _log.warning("The index of %s will be made anew: %s", self._folder, error)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next change is followed again
                 if self._closing.is_set():
                     return
-                _log.warning("The index of %s will follow later: %s", self._folder, error)
+                self._note(error)
             if is_current:
                 self._behind.clear()
                 if not self._closing.is_set():
                     self._behind.wait(_PAUSE)
             else:
                 time.sleep(_BREATH)  # whoever waits for the lock to do one step gets it
+
+    def _note(self, error: Exception) -> None:
+        """Have the log say once why the index does not go on, with the traceback of what nobody has thought of."""
+        is_known = isinstance(error, (IndexUnusable, StoreError))
+        sentence = str(error) if is_known else f"{type(error).__name__}: {error}"
+        if sentence != self._trouble:
+            self._trouble = sentence
+            _log.warning(
+                "The index of %s will follow later: %s", self._folder, sentence, exc_info=None if is_known else error
+            )
 
     @contextmanager
     def _history(self) -> Iterator[HistoryView]:

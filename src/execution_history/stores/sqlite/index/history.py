@@ -1,20 +1,30 @@
 """What the index reads of the history; every fault of ``history.db`` leaves here as a :class:`StoreError`."""
 
-import contextlib
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
-from execution_history.errors import StoreDamaged
+from execution_history.query import RecordKey
 from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.packing import StoredRecord
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 
-_log = logging.getLogger("execution_history.stores.sqlite")
+
+class ChangedRecord(NamedTuple):
+    """A record that is new or has changed, with its places in the feed and in the order of arrival.
+
+    ``body`` is ``None`` where the record is damaged: then its columns are all there is.
+    """
+
+    revision: int
+    seq: int
+    upstream_id: str | None
+    stored: StoredRecord
+    body: bytes | None
 
 
 class HistoryView:
@@ -55,14 +65,13 @@ class HistoryView:
         with faults(self._folder):
             return str(self._connection.execute(query("store_identity")).get)
 
-    def changed(self, since: int, most: int) -> Iterator[tuple[int, int, bytes | None]]:
-        """The revision, the place and the bytes of records changed after *since*, in order.
-
-        A record that cannot be unpacked has no bytes: one damaged record does not end the finding of all others.
-        """
+    def changed(self, since: int, most: int) -> Iterator[ChangedRecord]:
+        """The records changed after *since*, in the order of their last changes."""
         with faults(self._folder):
-            for revision, seq, packing, document in self._connection.execute(query("documents_changed"), (since, most)):
-                yield int(revision), int(seq), self._unpacked(packing, document)
+            rows = self._connection.execute(query("documents_changed"), (since, most))
+            for revision, seq, upstream_id, *row in rows:
+                stored = StoredRecord(*row)
+                yield ChangedRecord(revision, seq, upstream_id, stored, self._found(stored))
 
     def deleted(self, since: int, most: int) -> list[tuple[int, str, str | None]]:
         """Deletions after *since*, in order: revision, workflow, and execution unless all of a workflow are gone."""
@@ -75,16 +84,16 @@ class HistoryView:
             found = self._connection.execute(query("revision_by_seq"), (seq,)).fetchone()
         return None if found is None else int(found[0])
 
-    def documents(self, seqs: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
-        """Place, revision and bytes of the records at *seqs* that are still there."""
+    def documents(self, seqs: Iterable[int]) -> Iterator[tuple[int, int, RecordKey, bytes | None]]:
+        """Place, revision, ids and bytes of the records at *seqs* that are still there; a damaged one has no bytes."""
         for seq in seqs:
             with faults(self._folder):
                 row = self._connection.execute(query("document_by_seq"), (seq,)).fetchone()
                 if row is None:
                     continue
-                revision, packing, document = row
-                body = self._reader.unpack(self._connection, packing, document)
-            yield seq, int(revision), body
+                stored = StoredRecord(*row[1:])
+                body = self._found(stored)
+            yield seq, int(row[0]), stored.key, body
 
     def counts(self, workflow_id: str) -> tuple[int, ...]:
         """How many records of each status a workflow has, in the order of the status numbers; none: empty."""
@@ -102,8 +111,5 @@ class HistoryView:
         with faults(self._folder):
             return int(self._connection.execute(query(name)).get)
 
-    def _unpacked(self, packing: int, document: bytes) -> bytes | None:
-        with contextlib.suppress(StoreDamaged):
-            return self._reader.unpack(self._connection, packing, document)
-        _log.warning("A record in %s cannot be unpacked and is not in the index.", self._folder)
-        return None
+    def _found(self, stored: StoredRecord) -> bytes | None:
+        return self._reader.stored.find(self._connection, stored)

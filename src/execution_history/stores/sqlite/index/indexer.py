@@ -1,18 +1,23 @@
 """One step of following the change feed: some changes, taken into ``index.db`` in one transaction."""
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import apsw
 
 from execution_history.facts import Facts, facts_of
 from execution_history.outlines import LARGE, outline_of
+from execution_history.query import RecordKey
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.database import rows, statement
-from execution_history.stores.sqlite.index.history import HistoryView
+from execution_history.stores.sqlite.index.history import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.parts import Part
 from execution_history.summaries import summary_of
+
+_log = logging.getLogger("execution_history.stores.sqlite")
 
 _MOST_CHANGES: Final = 1_000
 _MOST_SECONDS: Final = 0.25
@@ -20,6 +25,8 @@ _CLEARED_AT_ONCE: Final = 2_000
 _MOST_TEXTS: Final = 100_000
 _OTHER: Final = STATUS_NUMBERS["other"]
 _HALF: Final = 2**63
+_OF_ONE_RECORD: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
+"""What SQLite raises for a value rather than for the file."""
 
 
 def fingerprint_number(fingerprint: str) -> int | None:
@@ -47,7 +54,7 @@ class Indexer:
         self._parts = parts
         self._file = ""
         self._texts: dict[str, int] = {}
-        self._prepared: dict[int, list[str]] = {}
+        self._prepared: dict[int, tuple[RecordKey, list[str]]] = {}
 
     def forget(self) -> None:
         """Remember nothing: the file is another one, or a transaction was undone."""
@@ -92,18 +99,15 @@ class Indexer:
         was_full = len(gone) == _MOST_CHANGES
         gone.reverse()
         reached = since
-        for number, (revision, seq, body) in enumerate(history.changed(since, _MOST_CHANGES), 1):
-            while gone and gone[-1][0] < revision:
+        for number, change in enumerate(history.changed(since, _MOST_CHANGES), 1):
+            while gone and gone[-1][0] < change.revision:
                 if not self._remove(index, gone[-1]):
                     return reached
                 reached = gone.pop()[0]
             if was_full and not gone:
                 return reached  # deletions before this change may not have been read
-            if body is None:
-                self._forget_row(index, seq)
-            else:
-                self._put(index, seq, revision, body)
-            reached = revision
+            self._put(index, change)
+            reached = change.revision
             if number == _MOST_CHANGES or time.monotonic() > until:
                 return reached
         while gone:
@@ -112,10 +116,36 @@ class Indexer:
             reached = gone.pop()[0]
         return reached if was_full else newest
 
-    def _put(self, index: apsw.Connection, seq: int, revision: int, body: bytes) -> None:
+    def _put(self, index: apsw.Connection, change: ChangedRecord) -> None:
+        """Take a record in; one that cannot be read, or fails in any way, gets a row of what its columns say."""
+        body = change.body
+        if body is None or not self._survives(change.stored.key, lambda: self._put_record(index, change, body)):
+            self._put_columns(index, change)
+
+    @staticmethod
+    def _survives(key: RecordKey, work: Callable[[], None]) -> bool:
+        """Do *work* for the record *key*; whether nothing went wrong that comes of the record.
+
+        Raises:
+            apsw.Error: the index failed.
+        """
+        try:
+            work()
+        except Exception as error:
+            if isinstance(error, apsw.Error) and not isinstance(error, _OF_ONE_RECORD):
+                raise
+            _log.warning(
+                "Execution %r of workflow %r cannot be taken into the index, which knows little of it: %s: %s",
+                key.execute_id, key.workflow_id, type(error).__name__, error,
+            )  # fmt: skip
+            return False
+        return True
+
+    def _put_record(self, index: apsw.Connection, change: ChangedRecord, body: bytes) -> None:
+        seq = change.seq
         record = outline_of(body)
         facts = facts_of(record)
-        index.execute(statement("put_facets"), self._row(index, seq, revision, record, facts))
+        index.execute(statement("put_facets"), self._row(index, seq, change.revision, record, facts))
         index.execute(statement("drop_tags"), (seq,))
         for tag in facts.tags:
             index.execute(statement("add_tag"), (self._number(index, tag), facts.create_time, seq))
@@ -125,7 +155,18 @@ class Indexer:
         index.execute(statement("drop_summary"), (seq,))
         if len(body) > LARGE:
             index.execute(statement("put_summary"), (seq, summary_of(record, facts)))
-        self._prepared[seq] = [part.prepare(record) for part in self._parts]
+        self._prepared[seq] = change.stored.key, [part.prepare(record) for part in self._parts]
+
+    def _put_columns(self, index: apsw.Connection, change: ChangedRecord) -> None:
+        """What ``history.db`` knows of a record without its document: enough to count it and to name it."""
+        self._forget_row(index, change.seq)
+        stored = change.stored
+        row = (change.seq, self._number(index, stored.workflow_id), stored.create_time, stored.status)
+        ends = (change.upstream_id, None, change.revision, stored.execute_id)
+        index.execute(
+            statement("put_facets"),
+            (*row, None, None, None, None, None, False, False, None, None, None, None, None, *ends),
+        )
 
     def _put_parts(self, index: apsw.Connection) -> None:
         """Give the parts what was prepared for them, when nothing else of the transaction is to come.
@@ -133,9 +174,10 @@ class Indexer:
         A full-text table writes what it has gathered with every savepoint, and SQLite makes one for each statement on
         a table with several indexes: a segment for every record, all to be merged, costs twice as much.
         """
-        for seq, prepared in self._prepared.items():
+        for seq, (key, prepared) in self._prepared.items():
             for part, text in zip(self._parts, prepared, strict=True):
-                part.put(index, seq, text)
+                if not self._survives(key, partial(part.put, index, seq, text)):
+                    part.remove(index, seq)
         self._prepared.clear()
 
     def _row(

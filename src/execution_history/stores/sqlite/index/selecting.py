@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from execution_history.errors import InvalidQuery
 from execution_history.facts import Facts, facts_of
 from execution_history.matching import NO_TEXT_SEARCH, Position, matches
 from execution_history.outlines import outline_of
-from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection
+from execution_history.query import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, conditions_of
@@ -75,7 +75,10 @@ class Found:
 
 @dataclass(slots=True)
 class Question:
-    """A question while it is answered, on one connection to the index and one to the history."""
+    """A question while it is answered, on one connection to the index and one to the history.
+
+    ``damaged`` gathers the records that would have had to be read for the answer and cannot be.
+    """
 
     index: apsw.Connection
     history: HistoryView
@@ -84,6 +87,7 @@ class Question:
     driver: Driver
     walk: Walk
     text: Candidates | None
+    damaged: list[RecordKey] = field(default_factory=list)
 
     @classmethod
     def of(cls, index: apsw.Connection, history: HistoryView, query: RecordQuery, parts: Sequence[Part]) -> "Question":
@@ -117,7 +121,10 @@ class Question:
     def records(self, rows: Sequence[Row]) -> Iterator[Found]:
         """The records of *rows* that are still there and are what is asked for, with what stands in documents."""
         by_seq = {row.seq: row for row in rows}
-        for seq, revision, body in self.history.documents(by_seq):
+        for seq, revision, key, body in self.history.documents(by_seq):
+            if body is None:
+                self.damaged.append(key)
+                continue
             row = by_seq[seq]
             found = Found(row, body, bool(self.wanted.conditions))
             if self._is_meant(found, is_current=revision == row.revision):
@@ -229,14 +236,16 @@ def select(
         else:
             total, is_exact = _total(question, skip + len(rows) if page else 0)
         explain = tuple(_explained(question)) if query.explain else ()
+    documents = list(question.page(page, as_summaries=query.summaries))
     return Selection(
-        documents=list(question.page(page, as_summaries=query.summaries)),
+        documents=documents,
         total=total,
         total_is_exact=is_exact,
         next=cursor_at(query, page[-1].position) if has_more else None,
         has_more=has_more,
         reach=reach,
         explain=explain,
+        damaged=tuple(question.damaged),
     )
 
 
@@ -260,6 +269,7 @@ def _searched(question: Question, query: RecordQuery, after: Position | None, re
         has_more=end is not None,
         reach=reach,
         explain=tuple(_explained(question)) if query.explain else (),
+        damaged=tuple(question.damaged),
     )
 
 

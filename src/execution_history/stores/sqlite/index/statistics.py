@@ -1,6 +1,7 @@
 """Statistics: SQLite counts one bucket after the other over a range of one index."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -221,4 +222,4 @@ def _of_documents(
         for fingerprint in fingerprints
         if query.new_since is not None and _was_seen(index, query, fingerprint)
     }
-    return statistics_of(query, runs, frozenset(seen), reach)
+    return replace(statistics_of(query, runs, frozenset(seen), reach), damaged=tuple(question.damaged))

@@ -70,6 +70,8 @@ FAILURES: Final[dict[str, str]] = {
     "fault.store_full": "磁盘已满：请腾出空间后再试。（原文：{message}）",
     "fault.store_busy": "另一个进程占用存储太久：请稍后再试。（原文：{message}）",
     "fault.store_unwritable": "存储的目录无法使用或写入：请检查它是否存在、是否属于你、是否可写。（原文：{message}）",
+    "fault.record_damaged": "这次执行的数据已损坏，无法读取："
+    "请从备份或导出文件中重新导入，或将它删除。（原文：{message}）",
     "fault.store_damaged": "存储有损坏：请按原文处理。（原文：{message}）",
     "fault.store_too_new": "这个存储由更新的版本写成：请升级本程序。（原文：{message}）",
     "fault.store": "存储现在无法完成这个操作，原有的内容没有变。（原文：{message}）",

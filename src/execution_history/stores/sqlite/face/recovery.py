@@ -1,0 +1,67 @@
+"""A record whose document in the database is damaged, read from the JSON file of its workflow."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from execution_history.record import whole_record
+from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
+from execution_history.stores.sqlite.face.names import file_name
+from execution_history.stores.sqlite.face.search import find
+from execution_history.stores.sqlite.packing import StoredRecord
+
+_ATTEMPTS: Final = 5
+_PAUSE: Final = 0.01
+_LONGEST_EDIT: Final = 2.0
+
+
+def recovered_from(folder: Path) -> Callable[[StoredRecord], bytes | None]:
+    """What gives the stored bytes of a record from the JSON files in *folder*, ``None`` where they do not have it."""
+
+    def recovered(stored: StoredRecord) -> bytes | None:
+        # Which of the two names it has depends on the file system; a file says itself whose it is.
+        names = dict.fromkeys(file_name(stored.workflow_id, case_sensitive=is_told) for is_told in (True, False))
+        return next(filter(None, (_shown_in(folder / name, stored) for name in names)), None)
+
+    return recovered
+
+
+def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
+    """The record as the file *path* shows it, when that is the very version that was stored."""
+    for attempt in range(_ATTEMPTS):
+        time.sleep(_PAUSE * attempt)
+        try:
+            modified = path.stat().st_mtime_ns
+            with closing(FaceFile(path)) as file:
+                body = _found_in(file, stored)
+                if _was_at_rest(file, modified):
+                    return body
+        except (OSError, NotOurs):
+            return None
+    return None
+
+
+def _was_at_rest(file: FaceFile, modified: int) -> bool:
+    """Whether nobody edited the file while it was read: it would be half of the one and half of the other text.
+
+    An edit sets the time of the file to the present when it begins, and to that of its revision when it has ended.
+    """
+    if file.is_untouched(file.header.updated_at, file.header.revision):
+        return True
+    return file.path.stat().st_mtime_ns == modified and abs(time.time() - modified / 1e9) > _LONGEST_EDIT
+
+
+def _found_in(file: FaceFile, stored: StoredRecord) -> bytes | None:
+    if file.header.workflow_id != stored.workflow_id:
+        return None
+    try:
+        span, window, base = find(file, stored.execute_id, stored.create_time)
+        record = {} if span is None else orjson.loads(window[span.start - base : span.end - base])
+        body = orjson.dumps(record)
+    except (ValueError, TypeError):  # this part of it is damaged too, or nested beyond what is written
+        return None
+    return body if whole_record(record, body) is not None and stored.is_of(body) else None

@@ -1,0 +1,98 @@
+"""Damaged runs on the command line: an error for the one, a remark beside many, exports and deletions."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.cli.conftest import Call, History
+from tests.stores.damage import damage
+
+_STORE = ("--store", "history")
+_LOST = [{"workflow_id": "w", "execute_id": "run-00002"}]
+
+
+@pytest.fixture
+def holed(history: History, monkeypatch: pytest.MonkeyPatch) -> History:
+    """Three runs of ``w``, the second of which is damaged, without JSON files."""
+    monkeypatch.setenv("EXECUTION_HISTORY_JSON_FILES", "false")
+    for name in ("run-00001", "run-00002", "run-00003"):
+        history.keep(name, "w", parameters={"city": "Paris"}, execute_status="success", output="done")
+        history.now += 1
+    for file in history.folder.glob("*.json"):
+        file.unlink()
+    damage(history.folder, "run-00002")
+    return history
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("C.UTF-8", "cannot be read, because the history.db"), ("zh_CN.UTF-8", "数据已损坏，无法读取")],
+)
+@pytest.mark.parametrize(
+    "words", [["show", "run-00002"], ["show", "run-00002", "--workflow", "w"], ["tag", "run-00002", "checked"]]
+)
+@pytest.mark.usefixtures("holed")
+def test_a_damaged_run_that_is_asked_for_is_one_sentence(
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str], language: str, said: str
+) -> None:
+    """And exit code 4, in both languages."""
+    monkeypatch.setenv("LANG", language)
+    answer = call(*words, *_STORE)
+    assert (4, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
+    assert said in answer.err
+    assert "mkdir damaged" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("C.UTF-8", "Left out is 1 run that cannot be read, because history.db is damaged there: w/run-00002."),
+        ("zh_CN.UTF-8", "略去了 1 次无法读取的执行"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [["list"], ["list", "w"], ["list", "--status", "success"], ["stats", "--where", "input.city = Paris"]]
+)
+@pytest.mark.usefixtures("holed")
+def test_lists_go_on_without_it_and_say_so(
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str], language: str, said: str
+) -> None:
+    """On the standard error; programs find it in the document too."""
+    monkeypatch.setenv("LANG", language)
+    answer = call(*words, *_STORE)
+    assert (0, True) == (answer.code, said in answer.err)
+    assert "run-00002" not in answer.out
+    told = call(*words, "--json", *_STORE)
+    assert (0, _LOST, True) == (told.code, told.json()["damaged"], said in told.err)
+
+
+@pytest.mark.parametrize("target", ["-", "runs.jsonl", "runs.json", "runs.csv", "runs.zip", "folder"])
+@pytest.mark.usefixtures("holed")
+def test_an_export_that_lacks_a_run_ends_with_1(call: Call, tmp_path: Path, target: str) -> None:
+    """What could be read is written whole, and the end says what is missing."""
+    more = ("--format", "json") if target == "folder" else ()
+    answer = call("export", "-o", target, *more, *_STORE)
+    assert (1, True) == (answer.code, "w/run-00002" in answer.err)
+    if target in {"-", "runs.jsonl"}:
+        lines = answer.out if target == "-" else (tmp_path / target).read_text()
+        assert ["run-00001", "run-00003"] == [orjson.loads(line)["execute_id"] for line in lines.splitlines()]
+        return
+    told = call("export", "-o", f"again-{target}", "--json", *more, *_STORE)
+    assert (1, 2, 1, _LOST) == (told.code, told.json()["records"], told.json()["damaged_count"], told.json()["damaged"])
+
+
+@pytest.mark.parametrize("word", ["run-00002", "run-0000"])
+def test_a_damaged_run_is_deleted_by_its_id(call: Call, holed: History, word: str) -> None:
+    """Unless another may be meant: by a beginning, or in another workflow."""
+    if word == "run-0000":
+        answer = call("delete", word, *_STORE)
+        assert (2, True) == (answer.code, "run-00002 (w)" in answer.err)
+        return
+    holed.keep("run-00002", "v")
+    answer = call("delete", word, *_STORE)
+    assert (2, True) == (answer.code, "v" in answer.err)
+    assert 0 == call("delete", word, "--workflow", "v", *_STORE).code
+    assert 0 == call("delete", word, *_STORE).code
+    left = call("list", *_STORE)
+    assert (True, False) == ("run-00003" in left.out, "Left out" in left.err)
