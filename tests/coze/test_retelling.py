@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from execution_history.adopted import adopt_record
 from execution_history.coze.callers import caller_of
 from execution_history.coze.decoding import BodyCopy
 from execution_history.coze.histories import (
@@ -18,7 +19,7 @@ from execution_history.coze.histories import (
 )
 from execution_history.coze.learning import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.coze.retelling import envelope, refusal, tell, tell_node, translate_studio
-from execution_history.record import RecordChange, adopt_record, new_document
+from execution_history.record import RecordChange, new_document
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

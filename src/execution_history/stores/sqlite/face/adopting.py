@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from execution_history.adopted import adopt_record
 from execution_history.clock import now_ms
-from execution_history.record import Document, adopt_record
+from execution_history.record import Document
 from execution_history.stores.sqlite.changes import FaceState, FaceWork
 from execution_history.stores.sqlite.face.adoption import FoundFile
 from execution_history.stores.sqlite.face.layout import stamp
