@@ -207,6 +207,8 @@ async def test_what_an_earlier_version_kept_is_read_shown_and_changed(
             compare_records(
                 {**found}, {**found, "output": nested(levels, "other"), "input_parameters": [found["output"]]}
             )
+        summaries = (await service.select(RecordQuery(summaries=True, size=100))).documents
+        assert len(FIELDS) == len([orjson.loads(summary) for summary in summaries])
         chosen = RecordFilter(workflow_ids=("w",), text="needle", conditions=(parse_condition("output[0][0] exists"),))
         assert 1 == len((await service.select(RecordQuery(filter=chosen))).documents)
         for kind in ("jsonl", "json", "csv"):
