@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from execution_history.jsonvalue import decode, encode, indent
+from tests.test_nesting import depth_of, nested
 
 
 @dataclass
@@ -112,17 +113,50 @@ def test_the_same_value_twice_is_written_twice() -> None:
     assert [[1], [1]] == json.loads(encode([shared, shared]))
 
 
-@pytest.mark.parametrize("depth", [99, 150, 10_000, 200_000])
-@pytest.mark.parametrize("kind", ["list", "dict"])
-def test_deep_nesting_is_kept_in_a_form_that_every_parser_reads(depth: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("core", "shown"), [("core", "core"), ({"s": {1}}, '"s"'), (b"\xff", "$base64"), (float("nan"), "NaN")]
+)
+@pytest.mark.parametrize("kind", ["list", "dict", "tuple"])
+@pytest.mark.parametrize("depth", [99, 127, 128, 249, 250, 251, 252, 253, 254, 255, 256, 1_000, 10_000])
+def test_deep_nesting_is_kept_in_a_form_that_every_parser_reads(
+    depth: int, kind: str, core: object, shown: str
+) -> None:
     """What lies too deep becomes its own JSON text, so that no reader runs out of stack."""
-    value: Any = "core"
-    for _ in range(depth):
-        value = [value] if kind == "list" else {"k": value}
-    document = encode(value)
-    json.loads(document)
-    orjson.loads(document)
-    assert b"core" in document
+    value = nested(depth, core, kind)
+    for levels in (126, 254):
+        document = encode(value, levels=levels)
+        assert levels >= depth_of(json.loads(document))
+        assert document == encode(orjson.loads(document), levels=levels)
+        assert shown in document.decode().replace("\\", "")
+
+
+def test_a_hundred_thousand_levels_are_kept() -> None:
+    """Without the stack: of lists, and of tuples, which the writer does not count."""
+    for kind in ("list", "tuple"):
+        document = encode(nested(100_000, "core", kind))
+        assert (100_000, 254) == (document.count(b"["), depth_of(json.loads(document)))
+
+
+def test_what_is_too_deep_is_its_json() -> None:
+    """Whether orjson could have written it or not."""
+    for depth in (128, 255):
+        for core, written in (('"', b'"\\""'), ({"a": [], "b": None}, b'{"a":[],"b":null}')):
+            inner: Any = orjson.loads(encode(nested(depth, core), levels=127))
+            for _ in range(127):
+                [inner] = inner
+            assert b"[" * (depth - 127) + written + b"]" * (depth - 127) == inner.encode()
+
+
+def test_a_value_is_kept_where_little_of_the_stack_is_left() -> None:
+    """A recorded function may be called amid a deep recursion."""
+
+    def descended(value: Any) -> bytes:
+        try:
+            return descended(value)
+        except RecursionError:
+            return encode(value)
+
+    assert "core" in json.dumps(json.loads(descended(nested(300, "core"))))
 
 
 def test_a_doubling_structure_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +180,20 @@ def test_large_integers_of_foreign_documents_stay_exact() -> None:
     assert {"a": 123456789012345678901234567890} == decode(b'{"a": 123456789012345678901234567890}')
 
 
+@pytest.mark.parametrize("levels", [1_024, 1_025, 100_000])
+@pytest.mark.parametrize("core", [b"1", b"123456789012345678901234567890"])
+def test_a_document_of_any_depth_is_read(levels: int, core: bytes) -> None:
+    """What no parser takes as it is comes with the deep part as a string, large integers and all."""
+    found = decode(b'{"a": ' + b"[" * levels + core + b"]" * levels + b"}")
+    assert core in encode(found)
+    assert core in encode(orjson.loads(encode(found, levels=127)))
+
+
 def test_invalid_json_is_refused_with_a_sentence() -> None:
     """The error says what is wrong."""
-    with pytest.raises(ValueError, match=r"^This is not valid JSON: .*\.$"):
-        decode(b"{")
+    for document in (b"{", b"[" * 100_000, b"[" * 2_000 + b"1,,2" + b"]" * 1_999):
+        with pytest.raises(ValueError, match=r"^This is not valid JSON: .*\.$"):
+            decode(document)
 
 
 _anything = st.recursive(
@@ -171,12 +215,12 @@ _anything = st.recursive(
 
 
 @settings(max_examples=300, deadline=None)
-@given(_anything)
-def test_encode_never_raises_and_what_it_writes_is_stable(value: object) -> None:
-    """Whatever goes in, valid JSON comes out, and encoding that again changes nothing."""
-    document = encode(value)
-    json.loads(document)
-    assert document == encode(decode(document))
+@given(_anything, st.sampled_from([0, 1, 2, 126, 127, 128, 254]), st.integers(0, 400))
+def test_encode_never_raises_and_what_it_writes_is_stable(value: object, levels: int, deeper: int) -> None:
+    """Whatever goes in, everybody reads what comes out, and encoding that again changes nothing."""
+    document = encode(nested(deeper, value), levels=levels)
+    assert levels >= depth_of(json.loads(document))
+    assert document == encode(orjson.loads(document), levels=levels) == encode(decode(document), levels=levels)
 
 
 @settings(max_examples=100, deadline=None)

@@ -18,7 +18,7 @@
 | an object with ``tolist`` (NumPy arrays and scalars) | what that returns |
 | any other object | an object of its public attributes; without any, its ``str`` |
 | a value inside itself | ``"[circular]"`` |
-| what lies deeper than 100 levels | its JSON as a string, cut after a hundred million characters |
+| what lies deeper than it may (254 levels; 128 in a record) | its JSON as a string, cut after 100 million characters |
 | what comes after five million values | ``"[too large]"`` |
 
 Iterators, generators and coroutines are not consumed: reading history must not have effects.
@@ -40,50 +40,67 @@ from uuid import UUID
 
 import orjson
 
+from execution_history.nesting import LEAVES, LEVELS, WRITABLE, cut, kinds_within
+
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1
-_DEEPEST: Final = 100
 _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
 _DIGITS_OF_64_BITS: Final = 19
-_PLAIN: Final = (str, bool, int, float, type(None), orjson.Fragment)
-_LEAVES: Final = frozenset({str, bool, int, type(None)})
 
 
-def encode(value: object) -> bytes:
-    """*value* as compact UTF-8 JSON, in the form the table above gives.
+def encode(value: object, *, levels: int = WRITABLE) -> bytes:
+    """*value* as compact UTF-8 JSON of at most *levels* levels of lists and objects, in the form of the table above.
 
     Values that JSON holds as they are take a fast path; everything else costs a walk over the value.
     """
-    try:
-        document = orjson.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        return orjson.dumps(_Walk().plain(value, 0))
-    if type(value) is not str and b"null" in document and _holds_non_finite(value):
-        return orjson.dumps(_Walk().plain(value, 0))
-    return document
+    kind = type(value)
+    kinds = (kind,) if kind in LEAVES else kinds_within(value, levels)
+    if kinds:
+        try:
+            document = orjson.dumps(value)
+        except (TypeError, ValueError):
+            pass  # a key that is no string, an integer of more than 64 bits, half of a surrogate pair
+        else:
+            if float not in kinds or b"null" not in document or not _holds_non_finite(value):
+                return document
+    return orjson.dumps(_Walk(levels).plain(value, 0))
 
 
-def decode(document: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
+def decode(document: bytes, *, levels: int = LEVELS) -> Any:  # noqa: ANN401 - JSON is any of six things
     """The value of a JSON document; integers stay exact whatever their size.
 
+    Of one that is nested too deeply to be read, what lies below *levels* levels is a string: its JSON as it is written.
+
     Raises:
-        ValueError: it is not valid JSON, or it is nested too deeply to read.
+        ValueError: it is not valid JSON.
     """
     try:
-        if not _may_hold_large_integer(document):
-            return orjson.loads(document)
-        return json.loads(document)
-    except RecursionError:
-        raise ValueError("The JSON is nested too deeply to be read.") from None
-    except ValueError as error:
+        return _read(document)
+    except (ValueError, RecursionError) as error:
+        shallow = cut(document, levels)
+        with contextlib.suppress(ValueError):
+            if shallow is not document:
+                return _read(shallow)
         raise ValueError(f"This is not valid JSON: {error}.") from None
+
+
+def _read(document: bytes) -> Any:  # noqa: ANN401
+    return json.loads(document) if _may_hold_large_integer(document) else orjson.loads(document)
 
 
 def indent(document: bytes) -> bytes:
     """A JSON document of ours, indented by two spaces, for people."""
-    return orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2)
+    try:
+        return orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2)
+    except (ValueError, TypeError):  # an older one may be nested more deeply than is written today
+        return orjson.dumps(orjson.loads(encode(decode(document))), option=orjson.OPT_INDENT_2)
+
+
+def as_text(value: object) -> str:
+    """*value* where a text is kept or sent: itself if it is one, nothing for null, and the JSON of everything else."""
+    return value if isinstance(value, str) else "" if value is None else encode(value).decode()
 
 
 def _may_hold_large_integer(document: bytes) -> bool:
@@ -95,12 +112,10 @@ _DIGIT_MAP: Final = bytes(byte if byte in b"0123456789" else 0x20 for byte in ra
 
 
 def _holds_non_finite(value: object) -> bool:
-    """Whether a float that JSON cannot hold is in *value*; orjson would have written null."""
+    """Whether a float that JSON cannot hold is in the plain *value*; orjson would have written null."""
     stack = [value]
     while stack:
         item = stack.pop()
-        if type(item) in _LEAVES:
-            continue
         if isinstance(item, float):
             if not math.isfinite(item):
                 return True
@@ -108,15 +123,14 @@ def _holds_non_finite(value: object) -> bool:
             stack.extend(item.values())
         elif isinstance(item, (list, tuple)):
             stack.extend(item)
-        elif not isinstance(item, _PLAIN):
-            return True  # a dataclass, say: the careful walk sees inside
     return False
 
 
 class _Walk:
     """One careful walk over a value, which remembers where it is and how much it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: int) -> None:
+        self._levels = levels
         self._inside: set[int] = set()
         self._seen = 0
 
@@ -128,17 +142,18 @@ class _Walk:
         if value is None or value is True or value is False:
             return value
         scalar = _scalar(value)
+        is_too_deep = depth >= self._levels
         if scalar is not _NOT_SCALAR:
-            return scalar
+            return orjson.dumps(scalar).decode() if is_too_deep and isinstance(scalar, dict) else scalar
         if id(value) in self._inside:
             return "[circular]"
-        if depth >= _DEEPEST:
+        if is_too_deep:
             return _tail(value)
         self._inside.add(id(value))
         try:
             return self._compound(value, depth + 1)
-        except RecursionError:
-            return "[nested too deeply]"
+        except RecursionError:  # the caller has left little of the stack
+            return _tail(value)
         finally:
             self._inside.discard(id(value))
 

@@ -57,7 +57,16 @@ def outline_of(body: bytes) -> dict[str, Any]:
     if len(body) <= LARGE:
         record: dict[str, Any] = orjson.loads(body)
         return record
-    return {key: _outlined(value, _DEEPER.get(key, 0)) for key, value in _objects().decode(body).items()}
+    return {key: _outlined(value, _DEEPER.get(key, 0)) for key, value in members_of(body).items()}
+
+
+def members_of(json: "bytes | memoryview") -> "dict[str, msgspec.Raw]":
+    """The members of a JSON object, their values unread.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _objects().decode(json)
 
 
 @cache
@@ -76,6 +85,6 @@ def _outlined(raw: "msgspec.Raw", depth: int) -> Any:  # noqa: ANN401 - any JSON
     if first == b"{" and depth:
         return {
             key: orjson.loads(bytes(memoryview(value))) if key in ALWAYS_READ else _outlined(value, depth - 1)
-            for key, value in _objects().decode(json).items()
+            for key, value in members_of(json).items()
         }
     return Unread(json)

@@ -6,13 +6,15 @@ ids are passed in.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
 
 import orjson
 
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
 from execution_history.jsonvalue import encode
+from execution_history.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
+from execution_history.oversize import CUT_KEY, fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
 
@@ -57,7 +59,7 @@ class ExecutionRecord(TypedDict):
 
 
 KEYS: Final = tuple(ExecutionRecord.__annotations__)
-_DEFAULTS: Final[dict[str, Any]] = {
+DEFAULTS: Final[dict[str, Any]] = {
     **dict.fromkeys(KEYS),
     "execute_status": "running",
     "input_parameters": {},
@@ -65,10 +67,9 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "metadata": {},
     "is_output_trimmed": False,
 }
+"""What the keys of a record are when nobody says it."""
 
 _MAX_ID_CHARACTERS: Final = 1_000
-_MAX_MILLISECONDS: Final = 253_402_300_799_999  # the end of the year 9999
-_MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class Document:
             record["update_time"],
             record["execute_status"],
             body,
-            upstream_id if upstream_id is not None and _is_identifier(upstream_id) else None,
+            upstream_id if upstream_id is not None and is_identifier(upstream_id) else None,
         )
 
     def plain(self) -> dict[str, Any]:
@@ -111,6 +112,12 @@ class Document:
         if self._plain is None:
             self._plain = orjson.loads(self.body)
         return self._plain
+
+    def fitted(self, largest: int | None) -> "Document":
+        """The record as one of at most *largest* bytes (:func:`~execution_history.oversize.fit`); None is no limit."""
+        if largest is None or len(self.body) <= largest:
+            return self
+        return replace(self, body=fit(self.body, largest), parts=None, _plain=None)
 
 
 def check_identifier(what: str, value: object) -> str:
@@ -130,7 +137,8 @@ def check_identifier(what: str, value: object) -> str:
     return str(value)
 
 
-def _is_identifier(value: object) -> TypeGuard[str]:
+def is_identifier(value: object) -> TypeGuard[str]:
+    """Whether :func:`check_identifier` takes *value*."""
     try:
         check_identifier("id", value)
     except InvalidIdentifier:
@@ -156,6 +164,7 @@ def new_document(
     now: int,
     parameters: object = None,
     metadata: object = None,
+    largest: int | None = None,
     **fields: object,
 ) -> Document:
     """The document a new execution begins with, status ``running``.
@@ -166,25 +175,33 @@ def new_document(
         now: milliseconds since the epoch, for both times.
         parameters: the input, any value; nothing becomes ``{}``.
         metadata: a mapping of any values; nothing becomes ``{}``.
+        largest: how many bytes the document has at most (:mod:`execution_history.oversize`); None is no limit.
         fields: any other of the 19 keys, with any value.
     """
-    record = {
-        **_DEFAULTS,
+    record: dict[str, Any] = {
+        **DEFAULTS,
         "execute_id": execute_id,
         "workflow_id": workflow_id,
         "create_time": now,
         "update_time": now,
-        "metadata": {} if metadata is None else orjson.loads(encode(metadata)),
     }
-    if parameters is not None:
-        record["input_parameters"] = orjson.Fragment(encode(parameters))
-    for key, value in fields.items():
+    cuts: dict[str, int] = {}
+    for key, value in {"input_parameters": parameters, **fields}.items():
         if value is not None:
-            record[key] = orjson.Fragment(encode(value))
+            record[key] = orjson.Fragment(shortened(key, encode(value, levels=IN_VALUE), largest, cuts))
+    record["metadata"] = kept = {} if metadata is None else _read_metadata(encode(metadata, levels=IN_VALUE), largest)
+    if cuts:
+        kept[CUT_KEY] = restated(kept.get(CUT_KEY), (), cuts)
     upstream_id = metadata.get(UPSTREAM_KEY) if isinstance(metadata, Mapping) else None
     document = Document.of(record, orjson.dumps(record), upstream_id)
     document.parts = record
-    return document
+    return document.fitted(largest)
+
+
+def _read_metadata(document: bytes, largest: int | None) -> dict[str, Any]:
+    if largest is not None and len(document) > largest:
+        document = fit(b'{"metadata":' + document + b"}", largest)[len(b'{"metadata":') : -1]
+    return cast("dict[str, Any]", orjson.loads(document))
 
 
 @dataclass(slots=True)
@@ -194,6 +211,7 @@ class RecordChange:
     ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes.
     ``only_from``, when given, names the statuses in which the change applies at all, and ``only_while`` maps
     metadata keys to the values that they must have: any other record is left as it is (compare-and-set).
+    ``largest`` is how many bytes a record has at most when it was no larger before; None is no limit.
     ``made`` is the document that came of it when it was applied last.
     """
 
@@ -203,6 +221,7 @@ class RecordChange:
     metadata: dict[str, bytes]
     only_from: frozenset[str] | None = None
     only_while: Mapping[str, object] | None = None
+    largest: int | None = None
     made: Document | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -215,6 +234,7 @@ class RecordChange:
         fields: Mapping[str, object] | None = None,
         only_while: Mapping[str, object] | None = None,
         cleared: Iterable[str] = (),
+        largest: int | None = None,
     ) -> "RecordChange":
         """A change at *now* (milliseconds) from plain Python values; ``None`` means unchanged.
 
@@ -225,17 +245,17 @@ class RecordChange:
             InvalidStatus: *status* is none of the four.
         """
         changed = dict.fromkeys(cleared, b"null") if cleared else {}
+        merged: dict[str, bytes] = {}
+        cuts: dict[str, int] = {}
         for key, value in fields.items() if fields else ():
             if value is not None:
-                changed[key] = encode(value)
-        return cls(
-            now,
-            None if status is None else check_status(status),
-            changed,
-            {str(key): encode(value) for key, value in metadata.items()} if metadata else {},
-            only_from,
-            only_while,
-        )
+                changed[key] = shortened(key, encode(value, levels=IN_VALUE), largest, cuts)
+        for key, value in metadata.items() if metadata else ():
+            merged[str(key)] = shortened(named(str(key)), encode(value, levels=IN_METADATA), largest, cuts)
+        if cuts:
+            merged[CUT_KEY] = encode(restated((metadata or {}).get(CUT_KEY), (), cuts))
+        checked = None if status is None else check_status(status)
+        return cls(now, checked, changed, merged, only_from, only_while, largest)
 
     def size(self) -> int:
         """How many bytes the change brings, roughly."""
@@ -270,83 +290,39 @@ class RecordChange:
             kept = record["metadata"] = {**kept, ENDED_KEY: record["update_time"]}
         for key, value in self.fields.items():
             record[key] = orjson.Fragment(value)
-        if self.metadata:
-            record["metadata"] = kept = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
+        if self.metadata or CUT_KEY in kept:
+            record["metadata"] = kept = self._merged(kept)
         record["update_time"] = max(self.now, record["update_time"] + 1)
-        self.made = Document.of(record, orjson.dumps(record), kept.get(UPSTREAM_KEY))
+        written = self._written(record, body, is_ours=parts is not None)
+        self.made = Document.of(record, written, kept.get(UPSTREAM_KEY))
         self.made.parts = record
+        if self.largest is not None and len(written) > self.largest >= len(body):
+            self.made = self.made.fitted(self.largest)
         return self.made
 
+    def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
+        """The metadata with what the change brings; what is replaced is not said to be cut any more."""
+        merged = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
+        if CUT_KEY in kept:
+            replaced = {*self.fields, *map(named, self.metadata)}
+            merged[CUT_KEY] = restated(kept[CUT_KEY], replaced, merged[CUT_KEY] if CUT_KEY in self.metadata else None)
+            if merged[CUT_KEY] is None:
+                del merged[CUT_KEY]
+        return merged
 
-def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
-    """The document of a record that is exactly as we write it, with *body* as its bytes; ``None`` when it is not.
+    def _written(self, record: dict[str, Any], body: bytes, *, is_ours: bool) -> bytes:
+        """The JSON of *record*, made of what *body* says.
 
-    *record* is what *body* says. Nothing is mended here: :func:`adopt_record` does that.
-    """
-    if (
-        tuple(record) != KEYS
-        or not isinstance(record["metadata"], dict)
-        or not isinstance(record["execute_status"], str)
-    ):
-        return None
-    if not _is_identifier(record["workflow_id"]) or not _is_identifier(record["execute_id"]):
-        return None
-    times = record["create_time"], record["update_time"]
-    if not all(type(time) is int and 0 <= time <= _MAX_MILLISECONDS for time in times) or times[0] > times[1]:
-        return None
-    if record["input_parameters"] is None or record["run_mode"] is None or record["is_output_trimmed"] is None:
-        return None
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if _is_written_so(record, body) else None
-
-
-def _is_written_so(record: dict[str, Any], body: bytes) -> bool:
-    try:
-        return orjson.dumps(record) == body
-    except TypeError:  # it is nested more deeply than orjson writes, though not than it reads
-        return False
-
-
-def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:
-    """A record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
-
-    What is missing gets its default, times that are not milliseconds are mended, and keys that are not
-    ours move to ``metadata["adopted_fields"]``: nothing is dropped. The workflow is the one whose file
-    held the record, whatever the record says of itself.
-    """
-    execute_id = found.get("execute_id")
-    if isinstance(execute_id, int) and not isinstance(execute_id, bool):
-        execute_id = str(execute_id)
-    try:
-        execute_id = check_identifier("execute id", execute_id)
-    except InvalidIdentifier:
-        return None
-    record: dict[str, Any] = {key: found.get(key, default) for key, default in _DEFAULTS.items()}
-    record["execute_id"], record["workflow_id"] = execute_id, workflow_id
-    created = _milliseconds(found.get("create_time"))
-    updated = _milliseconds(found.get("update_time"))
-    record["create_time"] = created if created is not None else updated if updated is not None else now
-    record["update_time"] = max(record["create_time"], updated or 0)
-    for key in ("execute_status", "input_parameters", "run_mode", "metadata", "is_output_trimmed"):
-        if record[key] is None:
-            record[key] = _DEFAULTS[key]
-    extra = {key: value for key, value in found.items() if key not in _DEFAULTS}
-    if not isinstance(record["metadata"], dict):
-        extra["metadata"], record["metadata"] = record["metadata"], {}
-    if not isinstance(record["execute_status"], str):
-        extra["execute_status"], record["execute_status"] = record["execute_status"], "interrupted"
-    if extra:
-        record["metadata"] = {**record["metadata"], "adopted_fields": extra}
-    body = encode(record)
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY))
-
-
-def _milliseconds(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = int(float(value)) if not isinstance(value, int) else value
-    except (ValueError, OverflowError):
-        return None
-    if 0 < number < _MILLISECONDS_BEGIN:
-        number *= 1000
-    return number if 0 <= number <= _MAX_MILLISECONDS else None
+        One that an earlier version wrote may be nested more deeply than any today, and is changed with it.
+        """
+        try:
+            document = orjson.dumps(record)
+            if is_ours or (shallow := cut(document, LEVELS)) is document:
+                return document
+            document = shallow
+        except TypeError:
+            plain = {key: value for key, value in record.items() if not isinstance(value, orjson.Fragment)}
+            brought = {key: orjson.loads(value) for key, value in self.fields.items()}
+            document = encode({**orjson.loads(body), **plain, **brought}, levels=LEVELS)
+        record |= orjson.loads(document)
+        return document

@@ -29,12 +29,13 @@ from execution_history.record import (
     new_document,
 )
 from execution_history.signs_of_life import is_dead, sign_of_life
-from execution_history.store import HistoryStore
+from execution_history.store import HistoryStore, record_limit_of
 
 _log = logging.getLogger("execution_history.recorder")
 RECORDER_KEY: Final = "recorder"
 """The key in a record's ``metadata`` that names the recorder that is, or was, recording it."""
 
+_RUNNING: Final = frozenset({"running"})
 _RETRY_SECONDS: Final = 1.0
 _AT_ONCE: Final = 500
 _MODE_ASYNC: Final = 2
@@ -78,6 +79,7 @@ class Recorder:
         self.progress_interval_ms = progress_interval_ms
         self._lease_ms = int(lease_seconds * 1000)
         self._require_recording = require_recording
+        self.record_limit = record_limit_of(store)
         self.owner = sign_of_life(new_id())
         self.outbox = Outbox(store)
         self._tending: asyncio.Task[None] | None = None
@@ -132,6 +134,7 @@ class Recorder:
             now=self.clock(),
             parameters=parameters,
             metadata={**(metadata or {}), RECORDER_KEY: self.owner},
+            largest=self.record_limit,
             **fields,
         )
         if self._require_recording:
@@ -164,6 +167,7 @@ class Recorder:
             metadata={**(metadata or {}), RECORDER_KEY: self.owner},
             only_from=OPEN_STATUSES,
             cleared=("error_code", "error_message"),
+            largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
         if self._require_recording:
@@ -197,7 +201,7 @@ class Recorder:
         """
         now, ended = self.clock(), 0
         leases = await self.store.leases()
-        for body in await self.store.open_records(frozenset({"running"}), _AT_ONCE):
+        for body in await self.store.open_records(_RUNNING, _AT_ONCE):
             record = orjson.loads(body)
             owner = record["metadata"].get(RECORDER_KEY)
             if not isinstance(owner, str) or owner == self.owner:
@@ -225,7 +229,7 @@ class Recorder:
                 ENDED_KEY: max(record["create_time"], last_sign),
                 "transition": {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
             },
-            only_from=frozenset({"running"}),
+            only_from=_RUNNING,
         )
         body = await self.store.update(record["workflow_id"], record["execute_id"], change)
         return 0 if body is None else 1
@@ -281,7 +285,8 @@ class Recording:
         self._closed = True
         if self._saving is not None:
             self._saving.cancel()
-        change = RecordChange.of(self._recorder.clock(), status=status, metadata=metadata, fields=fields)
+        limit = self._recorder.record_limit
+        change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
 
     async def _save_progress(self) -> None:
@@ -292,7 +297,8 @@ class Recording:
                 continue
             self._dirty = False
             began = self._recorder.clock()
-            change = RecordChange.of(began, only_from=frozenset({"running"}), fields=self._snapshot())
+            limit = self._recorder.record_limit
+            change = RecordChange.of(began, only_from=_RUNNING, fields=self._snapshot(), largest=limit)
             await asyncio.shield(self._recorder.outbox.write(self.workflow_id, self.execute_id, change))
             # Saving a very large run must not become the main work.
             pause = max(self._recorder.progress_interval_ms, 20 * (self._recorder.clock() - began)) / 1000

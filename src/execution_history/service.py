@@ -15,10 +15,11 @@ from typing import Any, Self, cast
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.finding import HistoryPage
+from execution_history.oversize import LARGEST_RECORD
 from execution_history.reading import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
 from execution_history.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.settings import load_settings
-from execution_history.store import HistoryStore
+from execution_history.store import HistoryStore, record_limit_of
 from execution_history.stores import store_at
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
@@ -34,6 +35,8 @@ class ExecutionHistoryService(HistoryReading):
         storage_dir: a folder, a store URL (``sqlite:folder``, ``memory:``) or a store of your own.
         json_files: whether ``{workflow_id}.json`` files are kept beside the embedded database.
         search: whether an embedded store can be searched for texts.
+        record_limit_bytes: how many bytes of JSON a record has at most; the largest values of a larger one are cut
+            (:mod:`execution_history.oversize`). A store of your own may say it itself.
         clock: where times come from, in milliseconds since the epoch.
         new_id: where execute ids come from.
     """
@@ -44,12 +47,13 @@ class ExecutionHistoryService(HistoryReading):
         *,
         json_files: bool = True,
         search: bool = True,
+        record_limit_bytes: int = LARGEST_RECORD,
         clock: Callable[[], int] = now_ms,
         new_id: Callable[[], str] = new_execute_id,
     ) -> None:
         if isinstance(storage_dir, (str, PathLike)):
             place = storage_dir if isinstance(storage_dir, str) else Path(fspath(storage_dir))
-            storage_dir = store_at(place, json_files=json_files, search=search)
+            storage_dir = store_at(place, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
 
@@ -106,6 +110,7 @@ class ExecutionHistoryService(HistoryReading):
             bot_id=bot_id,
             conversation_id=conversation_id,
             metadata=_mapping(metadata),
+            largest=record_limit_of(self.store),
         )
         await self.store.open()
         await self.store.create(document)
@@ -148,6 +153,7 @@ class ExecutionHistoryService(HistoryReading):
                 "usage": usage,
                 "node_execute_status": node_execute_status,
             },
+            largest=record_limit_of(self.store),
         )
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
@@ -195,7 +201,12 @@ def get_execution_history_service() -> ExecutionHistoryService:
     with _shared_lock:
         if _shared is None:
             settings = load_settings()
-            _shared = ExecutionHistoryService(settings.store, json_files=settings.json_files, search=settings.search)
+            _shared = ExecutionHistoryService(
+                settings.store,
+                json_files=settings.json_files,
+                search=settings.search,
+                record_limit_bytes=settings.record_limit_bytes,
+            )
         return _shared
 
 

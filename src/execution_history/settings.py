@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from execution_history.credentials import without_credentials
 from execution_history.errors import SettingsError, UnknownAccount, quoted
+from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 
 PREFIX: Final = "EXECUTION_HISTORY_"
 CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
@@ -154,6 +155,8 @@ class Settings(BaseSettings):
     """How long an upstream is still read after its caller has hung up."""
     largest_recorded_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
     """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
+    record_limit_bytes: int = Field(default=LARGEST_RECORD, ge=LEAST_LIMIT)
+    """How many bytes of JSON a record has at most; the largest values of a larger one are cut, and it says which."""
     progress_interval_ms: int = Field(default=1000, ge=50)
     """How often the progress of a stream is saved."""
     require_recording: bool = False

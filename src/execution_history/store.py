@@ -26,7 +26,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from execution_history.query import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.oversize import LARGEST_RECORD
+from execution_history.query import (
+    IndexReach,
+    RecordKey,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
 from execution_history.record import Document, RecordChange
 
 
@@ -232,3 +240,17 @@ class Watched(Protocol):
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have *call* called after each change, soon, from any thread; it must be quick. The result ends that."""
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A store that says how many bytes a record has at most that is made for it."""
+
+    @property
+    def record_limit_bytes(self) -> int:
+        """The number, at least 1 MiB."""
+
+
+def record_limit_of(store: HistoryStore) -> int:
+    """How many bytes a record has at most that is made for *store*; see :mod:`execution_history.oversize`."""
+    return store.record_limit_bytes if isinstance(store, Limited) else LARGEST_RECORD

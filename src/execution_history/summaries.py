@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.facts import Facts
+from execution_history.jsonvalue import encode
 from execution_history.outlines import ALWAYS_READ, LARGE, Unread
 from execution_history.record import UPSTREAM_KEY
 
@@ -42,7 +43,7 @@ def summary_of(record: Mapping[str, Any], facts: Facts) -> bytes:
     summary["tokens"] = facts.tokens
     summary["input_line"] = line_of(record["input_parameters"])
     summary["output_line"] = line_of(record["output"])
-    return orjson.dumps(summary)
+    return encode(summary)
 
 
 def line_of(value: object) -> str:

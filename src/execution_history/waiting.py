@@ -134,5 +134,6 @@ def _fold(first: Step, second: Step) -> Step | None:
             first.metadata | second.metadata,
             second.only_from,
             second.only_while,
+            second.largest,
         )
     return None

@@ -47,7 +47,12 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         if sandbox:
             running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
-        store = store_at(settings.store, json_files=settings.json_files, search=settings.search)
+        store = store_at(
+            settings.store,
+            json_files=settings.json_files,
+            search=settings.search,
+            record_limit_bytes=settings.record_limit_bytes,
+        )
         service = ExecutionHistoryService(store)
         stack.push_async_callback(service.aclose)
         await service.store.open()

@@ -1,11 +1,13 @@
 """Our histories in Coze's shape, and Coze's and Studio's histories in ours."""
 
+import json
 import warnings
 from typing import Any
 
 import orjson
 import pytest
 
+from execution_history.adopted import adopt_record
 from execution_history.coze.callers import caller_of
 from execution_history.coze.decoding import BodyCopy
 from execution_history.coze.histories import (
@@ -18,7 +20,8 @@ from execution_history.coze.histories import (
 )
 from execution_history.coze.learning import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.coze.retelling import envelope, refusal, tell, tell_node, translate_studio
-from execution_history.record import RecordChange, adopt_record, new_document
+from execution_history.record import RecordChange, new_document
+from tests.test_nesting import depth_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -204,6 +207,26 @@ def test_studio_s_history_becomes_the_official_one() -> None:
     WorkflowRunHistory.model_validate(told)
     assert ("7531293268223459329", "L", 12) == (told["execute_id"], told["logid"], told["usage"]["token_count"])
     assert translate_studio(b'{"code":4200}') is None
+
+
+@pytest.mark.parametrize("levels", [200, 255, 1_000, 100_000])
+def test_a_history_that_is_nested_however_deeply_is_told_and_kept(levels: int) -> None:
+    """What Studio says in every shape becomes an answer, and a record."""
+    deep = "[" * levels + '"needle"' + "]" * levels
+    for output in (deep, json.dumps(deep), json.dumps(json.dumps({"Output": deep}))):
+        said = f'"output":{output},"usage":{deep},"interrupt_data":{{"a":{deep}}}'
+        body = f'{{"code":0,"data":[{{"execute_id":"1","execute_status":"Success",{said}}}]}}'.encode()
+        told = translate_studio(body)
+        assert told is not None
+        assert b"needle" in told
+        history = read_history(200, body)
+        assert isinstance(history, RunHistory)
+        kept = document_of("7", "e", history, "1", 9_000, "default").body
+        assert b"needle" in kept
+        assert depth_of(orjson.loads(kept)) <= 128
+        change = change_of(_record(), history, 5_000)
+        assert change is not None
+        assert b"needle" in change.fields["output"]
 
 
 def test_what_the_upstream_says_changes_an_open_record_once() -> None:

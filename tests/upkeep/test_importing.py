@@ -248,7 +248,7 @@ async def test_hostile_lines_are_refused_one_by_one(store: HistoryStore, tmp_pat
         b'{"execute_id": "\\ud800", "workflow_id": "w"}',
         b'{"execute_id": "' + b"x" * 1_001 + b'", "workflow_id": "w"}',
         b"[" * 100_000,
-        b'{"execute_id": "deep", "workflow_id": "w", "output": ' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+        b'{"execute_id": "deep", "workflow_id": "w", "output": ' + b"[" * 2_000 + b"}" * 2_000 + b"}",
         good.replace(b"good", b"crlf"),
     ]
     (tmp_path / "in.jsonl").write_bytes(b"\r\n".join(hostile) + b"\r\n")

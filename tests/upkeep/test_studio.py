@@ -234,6 +234,19 @@ async def test_a_json_column_may_hold_values(tmp_path: Path) -> None:
     assert ({"a": 1}, [1]) == (found["output"], found["input_parameters"])
 
 
+@pytest.mark.parametrize("levels", [200, 255, 1_000, 100_000])
+async def test_cells_nested_however_deeply_come_in(tmp_path: Path, levels: int) -> None:
+    """As text or as values, in every column that is kept."""
+    deep = "[" * levels + '"needle"' + "]" * levels
+    for cell in (deep, json.dumps(deep)):
+        row = as_json(
+            [EXECUTION | {"input": "@", "output": "@", "fail_reason": "@", "connector_uid": "@", "version": "@"}]
+        )
+        _, [found] = await taken(tmp_path, row.replace('"@"', cell))
+        for key in ("input_parameters", "output", "error_message", "connector_uid"):
+            assert "needle" in json.dumps(found[key])
+
+
 async def test_nodes_are_a_timeline(tmp_path: Path) -> None:
     """With what Studio knows of each: kind, state, usage, errors, loops and runs of workflows inside."""
     loop = NODE | {

@@ -67,6 +67,35 @@ async def test_errors_have_one_shape_and_the_right_status(
     assert {"code", "message"} == set(error["error"])
 
 
+_RUN = "7000000000000000001"
+
+
+@pytest.mark.parametrize("levels", [200, 254, 255, 1_000, 100_000])
+async def test_a_body_nested_however_deeply_is_no_fault_of_ours(shared_web: Served, levels: int) -> None:
+    """It is taken, or refused with a sentence; and the next request is answered."""
+    deep = "[" * levels + "1" + "]" * levels
+    line = f'{{"execute_id":"deep-{levels}","workflow_id":"imported","output":{deep}}}\n'
+    for method, path, body in (
+        ("POST", _STREAM, f'{{"workflow_id":"{_RUN}","parameters":{{"a":{deep}}}}}'),
+        ("POST", _STREAM, f'{{"workflow_id":{deep}}}'),
+        ("POST", f"/coze/workflows/{_RUN}/run", f'{{"parameters":{{"a":{deep}}}}}'),
+        ("POST", f"/coze/workflows/{_RUN}/history/none/resume", f'{{"data":{deep}}}'),
+        ("PATCH", f"/coze/workflows/{_RUN}/history/none", f'{{"note":{deep}}}'),
+        ("POST", "/coze/history/annotate", f'{{"executions":{deep},"note":"n"}}'),
+        ("POST", "/coze/import", line),
+        ("POST", "/coze/import?format=json", f'{{"workflow_id":"imported","histories":[{line}]}}'),
+    ):
+        answer = await shared_web.client.request(
+            method, path, content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code < 500
+        if answer.status_code >= 400:
+            assert answer.json()["error"]["message"].endswith(".")
+    kept = await shared_web.client.get(f"/coze/workflows/imported/history/deep-{levels}")
+    assert 200 == kept.status_code
+    assert [] == (await shared_web.client.get("/readyz")).json()["problems"]
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [

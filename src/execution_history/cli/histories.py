@@ -53,7 +53,12 @@ def is_there(settings: Settings) -> bool:
 
 
 def _store(settings: Settings) -> HistoryStore:
-    return store_at(settings.store, json_files=settings.json_files, search=settings.search)
+    return store_at(
+        settings.store,
+        json_files=settings.json_files,
+        search=settings.search,
+        record_limit_bytes=settings.record_limit_bytes,
+    )
 
 
 def place_of(store: str) -> str:

@@ -109,7 +109,12 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
     if request.from_studio and len(request.paths) != 1:
         raise CommandFailed(session.say("error.studio"), ExitCode.WRONG_CALL)
     settings = session.settings()
-    store = store_at(settings.store, json_files=settings.json_files, search=settings.search)
+    store = store_at(
+        settings.store,
+        json_files=settings.json_files,
+        search=settings.search,
+        record_limit_bytes=settings.record_limit_bytes,
+    )
     async with ExecutionHistoryService(store) as service:
         with _bar(session) as tell:
             if request.from_studio:

@@ -155,6 +155,7 @@ class RunFollower:
     async def _write(self, record: dict[str, object], history: RunHistory) -> None:
         change = change_of(record, history, self._recorder.clock())
         if change is not None:
+            change.largest = self._recorder.record_limit
             await self._recorder.outbox.write(str(record["workflow_id"]), str(record["execute_id"]), change)
 
     async def _give_up(self, run: FollowedRun, refusal: HistoryRefusal) -> None:

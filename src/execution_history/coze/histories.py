@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-import orjson
-
 from execution_history.coze.wire import Outcome, parse_json, read_output, text
+from execution_history.jsonvalue import as_text
 
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
 """Where Coze Studio tells a run's history, by the query ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
@@ -193,7 +192,7 @@ def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
         "node_execute_uuid": text(node.get("node_execute_uuid")),
         "is_finish": node.get("is_finish") is True,
         "update_time": _milliseconds(node.get("update_time")),
-        "content": said if isinstance(said, str) else "" if said is None else orjson.dumps(said).decode(),
+        "content": as_text(said),
         "loop_index": node.get("loop_index"),
         "batch_index": node.get("batch_index"),
     }

@@ -86,6 +86,7 @@ class Reconciler:
         now = self._recorder.clock()
         if known is None:
             document = document_of(workflow_id, self._recorder.new_id(), history, upstream_id, now, account_id)
+            document = document.fitted(self._recorder.record_limit)
             await store.create(document)
             return dict(orjson.loads(document.body))
         change = change_of(known, history, now)

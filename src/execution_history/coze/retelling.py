@@ -11,6 +11,8 @@ import orjson
 
 from execution_history.coze.histories import HistoryRefusal, read_history
 from execution_history.coze.wire import execute_id_of_event, text
+from execution_history.jsonvalue import as_text, encode
+from execution_history.nesting import LEVELS
 from execution_history.record import UPSTREAM_KEY
 
 _END: Final = "Output"
@@ -52,7 +54,7 @@ def tell_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, An
     """What an output node of a record of ours put out, as ``execute_nodes`` answers it (coze-protocol 1.8)."""
     for node in _output_nodes(record).values():
         if node.get("node_execute_uuid") == node_execute_uuid:
-            return {"is_finish": node.get("is_finish") is True, "node_output": str(node.get("content") or "")}
+            return {"is_finish": node.get("is_finish") is True, "node_output": as_text(node.get("content"))}
     return None
 
 
@@ -69,8 +71,8 @@ def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _told_output(record: Mapping[str, Any]) -> str:
-    outputs = {_END: _as_text(record["output"])}
-    outputs |= {title: str(node.get("content") or "") for title, node in _output_nodes(record).items()}
+    outputs = {_END: as_text(record["output"])}
+    outputs |= {title: as_text(node.get("content")) for title, node in _output_nodes(record).items()}
     return orjson.dumps(outputs).decode()
 
 
@@ -79,10 +81,6 @@ def _told_error(code: object, message: object) -> tuple[str, str]:
     said = "" if code is None else str(code)
     sentence = message if isinstance(message, str) else ""
     return (said, sentence) if said.isdecimal() or not said else ("", f"{said}: {sentence}")
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
 
 
 def _told_node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,4 +147,8 @@ def refusal(code: int, message: str) -> bytes:
 
 def _ascii(content: object) -> bytes:
     # orjson cannot escape.
-    return json.dumps(content, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(content, separators=(",", ":"))
+    except RecursionError:
+        text = json.dumps(orjson.loads(encode(content, levels=LEVELS)), separators=(",", ":"))
+    return text.encode()

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from execution_history.coze.sse import LARGEST_EVENT, EventParser, ServerSentEvent
 from execution_history.coze.wire import Outcome, execute_id_of, execute_id_of_event, parse_json, read_output, text
+from execution_history.jsonvalue import as_text
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
 _MOST_PACKETS: Final = 2_000
@@ -158,8 +159,7 @@ class StreamReading:
 
     def _message(self, content: dict[str, Any], now: int) -> None:
         node = self._node(content, now)
-        said = content.get("content")
-        words = said if isinstance(said, str) else "" if said is None else str(said)
+        words = as_text(content.get("content"))
         self._keep(node, words)
         node.last = now
         node.finished = node.finished or content.get("node_is_finish") is True
@@ -223,7 +223,7 @@ class StreamReading:
 
     def _answer(self, content: dict[str, Any], now: int) -> None:
         node = self._node({"node_title": "answer"}, now)
-        node.content, node.finished, node.last = [str(content.get("content") or "")], True, now
+        node.content, node.finished, node.last = [as_text(content.get("content"))], True, now
 
 
 def _known_nodes(timeline: object) -> list[_Node]:
@@ -238,7 +238,7 @@ def _known_nodes(timeline: object) -> list[_Node]:
         node = _Node(name, uuid or node_id or name or str(title), node_id, text(said.get("node_type")), uuid)
         node.finished = said.get("is_finish") is True
         node.first, node.last = _number(said.get("start_time")), _number(said.get("update_time"))
-        node.content = [str(said.get("content") or "")]
+        node.content = [as_text(said.get("content"))]
         node.packets = [list(each) for each in packets] if isinstance(packets, list) else []
         node.count, node.usage = _number(said.get("packet_count")), said.get("usage")
         nodes.append(node)

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from execution_history.nesting import LEVELS, cut
+
 CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
 RESUMES: Final = frozenset({"stream_resume", "resume"})
@@ -221,9 +223,13 @@ def execute_id_of_event(event_id: object) -> str | None:
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The value of *data*, or ``None`` when it is not JSON."""
+    """The value of *data*, or ``None`` when it is not JSON; what is too deep to be read is a string, as in a record."""
     try:
         return orjson.loads(data)
+    except ValueError:
+        shallow = cut(data, LEVELS)
+    try:
+        return None if shallow is data else orjson.loads(shallow)
     except ValueError:
         return None
 

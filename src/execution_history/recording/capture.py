@@ -13,9 +13,8 @@ from typing import Any, Final
 from execution_history.credentials import REDACTED, is_secret_name, plain_name
 from execution_history.errors import quoted
 from execution_history.jsonvalue import decode, encode
-
-LARGEST_VALUE: Final = 64 * 1024 * 1024
-"""Bytes of JSON beyond which a value is only described."""
+from execution_history.nesting import IN_VALUE
+from execution_history.oversize import CUT_KEY, LARGEST_RECORD, shortened
 
 _LARGEST_BUFFER: Final = 16 * 1024 * 1024
 _SHORTEST_SECRET: Final = 6
@@ -27,20 +26,32 @@ class Redaction:
 
     Args:
         names: names whose values are secret, besides the usual ones; case and hyphens do not matter.
+        largest: bytes of JSON beyond which a value gives way to its beginning, or, where that may hold secrets, to a
+            sentence.
+
+    Attributes:
+        cuts: how many bytes the values had of which this is so, by their names.
     """
 
-    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+    def __init__(self, names: frozenset[str] = frozenset(), largest: int = LARGEST_RECORD) -> None:
         self._names = names
+        self.largest = largest
         self._secrets: set[str] = set()
+        self.cuts: dict[str, int] = {}
 
-    def document(self, value: object) -> bytes:
-        """*value* as JSON without secrets; one that is too large becomes a sentence that says so."""
-        document = encode(_light(value))
-        if len(document) > LARGEST_VALUE:
-            return encode(f"[too large: {len(document)} bytes of JSON]")
+    def document(self, name: str, value: object, levels: int = IN_VALUE) -> bytes:
+        """*value*, in the record's key *name*, as JSON of at most *levels* levels without secrets."""
+        document = encode(_light(value), levels=levels)
         if not self._names and _HINT.search(document) is None:
-            return document
-        return encode(self._walk(decode(document)))
+            return shortened(name, document, self.largest, self.cuts)
+        if len(document) > self.largest:
+            self.cuts[name] = len(document)
+            return encode(f"[too large: {len(document)} bytes of JSON]")
+        return encode(self._without_secrets(decode(document)), levels=levels)
+
+    def said_of_cuts(self) -> dict[str, object]:
+        """What the record's ``metadata`` say of values that were too large."""
+        return {CUT_KEY: dict(self.cuts)} if self.cuts else {}
 
     def text(self, text: str) -> str:
         """*text* without the secrets that were seen so far."""
@@ -48,13 +59,18 @@ class Redaction:
             text = text.replace(secret, REDACTED)
         return text
 
-    def _walk(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                key: self._hidden(item) if self._is_secret(key) else self._walk(item) for key, item in value.items()
-            }
-        if isinstance(value, list):
-            return [self._walk(item) for item in value]
+    def _without_secrets(self, value: Any) -> Any:
+        stack = [value]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, list):
+                stack += item
+            elif isinstance(item, dict):
+                for key, inner in item.items():
+                    if self._is_secret(key):
+                        item[key] = self._hidden(inner)
+                    else:
+                        stack.append(inner)
         return value
 
     def _hidden(self, value: Any) -> Any:

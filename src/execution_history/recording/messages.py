@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.recording.capture import LARGEST_VALUE
+from execution_history.oversize import LARGEST_RECORD
 
 _MOST_PACKETS: Final = 2_000
 
@@ -17,6 +17,10 @@ class Messages:
         kind: what that is.
         began: when the run began, in milliseconds.
         keeps_content: whether what is said is kept, or only when and how much.
+
+    Attributes:
+        size: the bytes of all messages.
+        is_cut: whether some are left out, as they would be more than a record may have.
     """
 
     def __init__(self, title: str, kind: str, began: int, *, keeps_content: bool = True) -> None:
@@ -27,8 +31,9 @@ class Messages:
         self._pieces: list[str | bytes] = []
         self._packets: list[list[int]] = []
         self._count = 0
-        self._room = LARGEST_VALUE
+        self._room = LARGEST_RECORD
         self._first = self._last = 0
+        self.size = 0
         self.is_cut = False
         self.is_finished = False
 
@@ -40,6 +45,7 @@ class Messages:
         piece = orjson.loads(document) if document.startswith(b'"') else document
         self._first, self._last = self._first or now, now
         self._count += 1
+        self.size += len(document)
         if len(self._packets) < _MOST_PACKETS:
             self._packets.append([self._count, now - self._began, len(piece)])
         else:

@@ -21,6 +21,7 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError, quoted
+from execution_history.nesting import IN_VALUE
 from execution_history.record import ExecutionStatus
 from execution_history.recorder import Recorder, Recording
 from execution_history.recording.capture import Redaction
@@ -111,13 +112,14 @@ class Run:
         plan = self._plan
         self._here = this_process()
         self._recorder = plan.recorder(self._here)
+        self._redaction.largest = self._recorder.record_limit
         self.execute_id = self._recorder.new_id()
         if plan.capture_input:
-            self._parameters = self._document(parameters)
+            self._parameters = self._document("input_parameters", parameters)
         if plan.tags:
             self._opening["tags"] = list(plan.tags)
         if plan.metadata:
-            self._opening |= orjson.loads(self._document(plan.metadata))
+            self._opening |= self._noted(plan.metadata)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -127,8 +129,10 @@ class Run:
     def message(self, value: object) -> None:
         """Note something that the run says before it ends; all of it is the output, unless that is set."""
         with self._unseen():
-            document = self._document(value)
+            document = self._document("output", value, IN_VALUE - 1)  # they may become a list
             self._messages.add(document, now_ms())
+            if self._messages.is_cut:
+                self._redaction.cuts["output"] = self._messages.size
             if self._recording is not None:
                 self._recording.touched()
 
@@ -211,13 +215,13 @@ class Run:
             self.workflow_id,
             execute_id=self.execute_id,
             parameters=orjson.Fragment(self._parameters),
-            metadata=self._opening,
+            metadata=self._opening | self._redaction.said_of_cuts(),
             bot_id=plan.bot_id,
             conversation_id=plan.conversation_id,
             run_mode=plan.run_mode,
         )
         if plan.run_mode == MODE_STREAM:
-            self._recording.follow(self._progress)
+            self._recording.follow(lambda: {"node_execute_status": self._messages.timeline()})
 
     def _end(self, error: BaseException | None) -> "Future[None] | None":
         # A forked child leaves the run to its parent.
@@ -232,7 +236,7 @@ class Run:
             status, said, proof = _ending(error, self._redaction)
             metadata |= proof
             fields |= said | self._result()
-            metadata |= orjson.loads(self._document(self.metadata)) if self.metadata else {}
+            metadata |= self._noted(self.metadata) | self._redaction.said_of_cuts()
         with self._unseen():
             return self._here.bridge.submit(self._close(status, fields, metadata))
         return None
@@ -249,30 +253,26 @@ class Run:
 
     def _result(self) -> dict[str, object]:
         """The record's keys that say what came out."""
-        found: dict[str, object] = {}
-        if len(self._messages):
-            found = {
-                "node_execute_status": self._messages.timeline(),
-                "is_output_trimmed": self._messages.is_cut or None,
-            }
+        found: dict[str, object] = {"node_execute_status": self._messages.timeline()}
         if self.usage is not None:
-            found["usage"] = orjson.Fragment(self._document(self.usage))
+            found["usage"] = orjson.Fragment(self._document("usage", self.usage))
         if self._plan.capture_output:
             if self.output is not _UNSET:
-                found["output"] = orjson.Fragment(self._document(self.output))
+                found["output"] = orjson.Fragment(self._document("output", self.output))
             elif len(self._messages) or self._plan.run_mode == MODE_STREAM:
                 found["output"] = orjson.Fragment(self._messages.output())
         return found
 
-    def _progress(self) -> dict[str, object]:
-        return {"node_execute_status": self._messages.timeline()}
-
-    def _document(self, value: object) -> bytes:
+    def _document(self, name: str, value: object, levels: int = IN_VALUE) -> bytes:
         token = _capturing.set(True)
         try:
-            return self._redaction.document(value)
+            return self._redaction.document(name, value, levels)
         finally:
             _capturing.reset(token)
+
+    def _noted(self, metadata: Mapping[str, object]) -> dict[str, object]:
+        noted = orjson.loads(self._document("metadata", metadata))
+        return noted if isinstance(noted, dict) else {"metadata": noted}
 
     @contextlib.contextmanager
     def _unseen(self) -> Iterator[None]:

@@ -5,32 +5,44 @@ from urllib.parse import unquote, urlsplit
 
 from execution_history.credentials import without_credentials
 from execution_history.errors import SettingsError, quoted
+from execution_history.oversize import LARGEST_RECORD
 from execution_history.store import HistoryStore
 from execution_history.stores.memory import MemoryStore
 from execution_history.stores.sqlite import SQLiteStore
 
 
-def store_at(location: str | Path, *, json_files: bool = True, search: bool = True) -> HistoryStore:
+def store_at(
+    location: str | Path,
+    *,
+    json_files: bool = True,
+    search: bool = True,
+    record_limit_bytes: int = LARGEST_RECORD,
+) -> HistoryStore:
     """The store at *location*, not yet opened.
 
     Args:
         location: a folder, or ``sqlite:///absolute/folder``, ``sqlite:relative/folder`` or ``memory:``.
         json_files: whether an embedded store keeps its JSON files beside the database.
         search: whether an embedded store can be searched for texts.
+        record_limit_bytes: how many bytes a record has at most that is made for the store.
 
     Raises:
         SettingsError: no store answers to that name.
     """
+
+    def embedded(folder: Path) -> SQLiteStore:
+        return SQLiteStore(folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
+
     if isinstance(location, Path):
-        return SQLiteStore(location, json_files=json_files, search=search)
+        return embedded(location)
     scheme, separator, rest = location.partition(":")
     is_url = separator and (scheme.isalnum() or rest.startswith("//"))
     if not is_url or len(scheme) < 2:  # noqa: PLR2004 - one letter is a Windows drive
         if not location:
             raise SettingsError("The store is an empty string; name a folder or a URL such as sqlite:data/history.")
-        return SQLiteStore(Path(location), json_files=json_files, search=search)
+        return embedded(Path(location))
     if scheme == "memory":
-        return MemoryStore()
+        return MemoryStore(record_limit_bytes)
     if scheme == "sqlite":
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:
@@ -38,5 +50,5 @@ def store_at(location: str | Path, *, json_files: bool = True, search: bool = Tr
                 f"The store {quoted(without_credentials(location))} names no folder; "
                 "write sqlite:///absolute/folder or sqlite:folder."
             )
-        return SQLiteStore(Path(path), json_files=json_files, search=search)
+        return embedded(Path(path))
     raise SettingsError(f"There is no store for {quoted(scheme)}; use a folder, sqlite:folder or memory:.")

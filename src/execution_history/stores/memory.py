@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
+from execution_history.oversize import LARGEST_RECORD
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import STATUSES, Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
@@ -44,9 +45,14 @@ class _Workflow:
 
 
 class MemoryStore:
-    """Keeps everything in this process's memory and forgets it on ``aclose``."""
+    """Keeps everything in this process's memory and forgets it on ``aclose``.
 
-    def __init__(self) -> None:
+    Args:
+        record_limit_bytes: how large a record may be that is made for it.
+    """
+
+    def __init__(self, record_limit_bytes: int = LARGEST_RECORD) -> None:
+        self.record_limit_bytes = record_limit_bytes
         self._lock = threading.RLock()
         self._workflows: dict[str, _Workflow] = {}
         self._deleted: list[Change] = []

@@ -14,7 +14,7 @@ from typing import Any, Final
 from execution_history.clock import now_ms
 from execution_history.errors import ImportFailed, quoted
 from execution_history.record import Document
-from execution_history.store import HistoryStore
+from execution_history.store import HistoryStore, record_limit_of
 from execution_history.upkeep.items import Item, Refused
 from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress, to_its_end
 from execution_history.upkeep.sources import Source, sources_at
@@ -88,14 +88,14 @@ async def merge_sources(
     """Merge everything that *sources* hold; see :func:`import_history`."""
     await store.open()
     total = _sum(source.total for source in sources)
-    tally = _Tally()
+    tally, limit = _Tally(), record_limit_of(store)
     reading = _Reading(sources, clock)
     ahead = asyncio.create_task(in_thread(reading.group))
     try:
         # The next group is read while this one is written.
         while group := await ahead:
             ahead = asyncio.create_task(in_thread(reading.group))
-            documents = [item for item in group if isinstance(item, Document)]
+            documents = [item.fitted(limit) for item in group if isinstance(item, Document)]
             merged = await to_its_end(store.merge(documents, settle=False))
             tally.added += merged.added
             tally.replaced += merged.replaced

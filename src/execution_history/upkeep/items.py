@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.adopted import adopt_record, whole_record
 from execution_history.jsonvalue import decode, encode
-from execution_history.record import KEYS, Document, adopt_record, check_identifier, whole_record
+from execution_history.nesting import LEVELS
+from execution_history.record import KEYS, Document, check_identifier
 
 LONGEST_LINE: Final = 100 * 1024 * 1024
 """A record of more bytes in one line is refused without being read into memory."""
@@ -67,7 +69,7 @@ def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document 
         return "It has no workflow_id." if workflow_id is None else str(error)
     document = None
     if tuple(found) == KEYS and found["workflow_id"] == workflow:
-        body = encode(found)
+        body = encode(found, levels=LEVELS)
         document = whole_record(orjson.loads(body), body)
     document = document or adopt_record(found, workflow, now)
     if document is None:

@@ -20,7 +20,7 @@ a list, and ``"123"`` stays the text it was.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from execution_history.jsonvalue import decode
+from execution_history.jsonvalue import as_text, decode
 from execution_history.record import ENDED_KEY, UPSTREAM_KEY
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
@@ -184,7 +184,7 @@ def identifier(value: object) -> str | None:
 def _text(value: object) -> str | None:
     if value is None or value == "":
         return None
-    return value if isinstance(value, str) else str(value)
+    return as_text(value)
 
 
 def _error_code(value: object) -> int | str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreClosed, StoreError, quoted
+from execution_history.oversize import LARGEST_RECORD
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
@@ -74,9 +75,18 @@ class SQLiteStore:
         folder: made, for its owner only, when it is missing.
         json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
         search: whether the index of the records has their texts too.
+        record_limit_bytes: how large a record may be that is made for it, or that is found in the folder.
     """
 
-    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        json_files: bool = True,
+        search: bool = True,
+        record_limit_bytes: int = LARGEST_RECORD,
+    ) -> None:
+        self.record_limit_bytes = record_limit_bytes
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
@@ -254,7 +264,12 @@ class SQLiteStore:
                 raise StoreClosed("This history was closed; make a new service.")
             if self._opened is None:
                 with faults(self._folder):
-                    self._opened = _open_parts(self._folder, json_files=self._json_files, search=self._search)
+                    self._opened = _open_parts(
+                        self._folder,
+                        json_files=self._json_files,
+                        search=self._search,
+                        record_limit_bytes=self.record_limit_bytes,
+                    )
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
@@ -285,7 +300,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
+def _open_parts(folder: Path, *, json_files: bool, search: bool, record_limit_bytes: int) -> _Opened:
     prepare_folder(folder)
     lock = ProcessLock(folder / _LOCK_FILE)
     try:
@@ -297,7 +312,7 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool) -> _Opened:
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
         transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
-        faces = Faces(folder, reader) if json_files else FacesOff()
+        faces = Faces(folder, reader, record_limit_bytes) if json_files else FacesOff()
         turn = threading.Lock()
         turn.acquire()
         commits = Commits(folder, connection, transaction, lock, faces)

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from execution_history.adopted import adopt_record
 from execution_history.clock import now_ms
-from execution_history.record import Document, adopt_record
+from execution_history.record import Document
 from execution_history.stores.sqlite.changes import FaceState, FaceWork
 from execution_history.stores.sqlite.face.adoption import FoundFile
 from execution_history.stores.sqlite.face.layout import stamp
@@ -38,9 +39,13 @@ class Adopter:
         folder: where the files are.
         writer: what runs the merges.
         path_of: the file of a workflow.
+        record_limit_bytes: how large a record may be.
     """
 
-    def __init__(self, folder: Path, writer: RunsTransactions, path_of: Callable[[str], Path]) -> None:
+    def __init__(
+        self, folder: Path, writer: RunsTransactions, path_of: Callable[[str], Path], record_limit_bytes: int
+    ) -> None:
+        self._record_limit_bytes = record_limit_bytes
         self._folder = folder
         self._writer = writer
         self._path_of = path_of
@@ -105,7 +110,7 @@ class Adopter:
             if document is None:
                 found.is_damaged = True
             else:
-                yield document
+                yield document.fitted(self._record_limit_bytes)
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:

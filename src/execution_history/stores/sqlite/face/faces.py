@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreError, quoted
+from execution_history.oversize import LARGEST_RECORD
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
@@ -47,9 +48,11 @@ class Faces:
     Args:
         folder: the store's folder.
         reader: where records are read when a file is made anew.
+        record_limit_bytes: how large a record may be that is found in a file.
     """
 
-    def __init__(self, folder: Path, reader: Reader) -> None:
+    def __init__(self, folder: Path, reader: Reader, record_limit_bytes: int = LARGEST_RECORD) -> None:
+        self._record_limit_bytes = record_limit_bytes
         self._folder = folder
         self._reader = reader
         self._case_sensitive = tells_case(folder)
@@ -67,7 +70,7 @@ class Faces:
         """
         self._writer = writer
         self._builder.begin(writer)
-        self._adopter = Adopter(self._folder, writer, self._path)
+        self._adopter = Adopter(self._folder, writer, self._path, self._record_limit_bytes)
         deadline = time.monotonic() + _OPENING_SECONDS
         for workflow_id in self._adopter.reconcile(self._reader):
             try:

@@ -31,6 +31,9 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.jsonvalue import encode
+from execution_history.nesting import LEVELS
+
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"
 RECORD_START: Final = b'    {\n      "execute_id": '
@@ -87,7 +90,12 @@ def render(body: bytes) -> bytes:
 def render_record(record: dict[str, Any]) -> bytes:
     """The same of a record that has been read already."""
     # Inside two lists it is indented as it has to be; what stands around it goes.
-    return orjson.dumps([[record]], option=orjson.OPT_INDENT_2)[len("[\n  [\n") : -len("\n  ]\n]")]
+    try:
+        text = orjson.dumps([[record]], option=orjson.OPT_INDENT_2)
+    except TypeError:  # an earlier version kept it, nested more deeply than any record today
+        shallow = orjson.loads(encode(record, levels=LEVELS))
+        text = orjson.dumps([[shallow]], option=orjson.OPT_INDENT_2)
+    return text[len("[\n  [\n") : -len("\n  ]\n]")]
 
 
 def record_key(execute_id: str) -> bytes:
