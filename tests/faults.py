@@ -12,14 +12,16 @@ from execution_history.stores import MemoryStore
 class FaultyStore(MemoryStore):
     """The memory store, which raises ``fault`` while there is one, and stands still while it is not ``running``.
 
-    ``asked`` counts the writing calls; the execution that ``poison`` names is always refused, with ``poisoned``.
+    ``asked`` counts the writing calls; the execution that ``poison`` names is always refused, with ``poisoned``, and
+    those in ``held`` wait for their event.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.fault: StoreError | None = None
+        self.fault: BaseException | None = None
         self.poison: str | None = None
-        self.poisoned = StoreError("This record is too large.")
+        self.poisoned: BaseException = StoreError("This record is too large.")
+        self.held: dict[str, asyncio.Event] = {}
         self.running = asyncio.Event()
         self.running.set()
         self.asked = 0
@@ -52,6 +54,8 @@ class FaultyStore(MemoryStore):
     async def _check(self, execute_id: str) -> None:
         self.asked += 1
         await self.running.wait()
+        if execute_id in self.held:
+            await self.held[execute_id].wait()
         if self.fault is not None:
             raise self.fault
         if execute_id == self.poison:

@@ -276,6 +276,33 @@ def test_progress_that_waits_takes_the_room_of_one() -> None:
     assert 0 == waiting.bytes
 
 
+async def test_large_steps_behind_a_store_that_hangs_do_not_fill_the_memory(spool: Spool) -> None:
+    """Nor does a single one that is larger than all that may wait; in the end each run is recorded, in order."""
+    store = SharedFaultyStore()
+    outbox = Outbox(store, most_bytes=1_000_000, spool=spool)
+    store.running.clear()
+    names = [str(number) for number in range(20)]
+    writing = [asyncio.create_task(outbox.write("w", name, document(name))) for name in names]
+    async with asyncio.timeout(10):
+        while store.asked < len(names):
+            await asyncio.sleep(0)
+    for task in writing:
+        task.cancel()
+    await asyncio.gather(*writing, return_exceptions=True)
+    for name in names:
+        await outbox.write("w", name, change(2_000, "success", output="x" * 400_000))
+        assert outbox._waiting.bytes <= 1_000_000
+    await outbox.write("w", "huge", document("huge", parameters="x" * 5_000_000))
+    assert outbox._waiting.bytes <= 1_000_000
+    store.running.set()
+    await _emptied(outbox)
+    for name in names:
+        found = await _record(store, name)
+        assert found is not None
+        assert ("success", 400_000) == (found["execute_status"], len(found["output"]))
+    assert await _record(store, "huge") is not None
+
+
 async def test_what_waits_at_the_end_is_written_by_the_next_program(spool: Spool, tmp_path: Path) -> None:
     """A store that is still gone when the recorder closes: a file keeps the runs, and the next start writes them."""
     store = SharedFaultyStore()

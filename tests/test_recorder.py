@@ -1,23 +1,29 @@
 """Recording never breaks the workflow, and a status is a claim that somebody can stand behind."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
 
-from execution_history.errors import StoreFull
+from execution_history.clock import new_execute_id
+from execution_history.errors import StoreError, StoreFull
+from execution_history.orphans import RECORDER_KEY
 from execution_history.record import Document, RecordChange
-from execution_history.recorder import RECORDER_KEY, Recorder
+from execution_history.recorder import Recorder
 from execution_history.service import ExecutionHistoryService
 from execution_history.signs_of_life import is_dead, sign_of_life
+from execution_history.spool import Spool
 from execution_history.stores import MemoryStore, SQLiteStore
+from tests.faults import FaultyStore, SharedFaultyStore
+from tests.records import change, document
 from tests.stores.damage import damage
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +98,15 @@ async def test_a_run_is_refused_where_recording_is_required() -> None:
     """For people who prefer no run to an unrecorded one."""
     recorder = Recorder(_FullStore(), require_recording=True)
     with pytest.raises(StoreFull):
+        await recorder.open("w")
+
+
+async def test_a_required_recording_that_fails_in_an_unknown_way_refuses_the_run() -> None:
+    """With an error of ours, which every caller knows."""
+    store = FaultyStore()
+    recorder = Recorder(store, require_recording=True)
+    store.fault = _Odd("A fault.")
+    with pytest.raises(StoreError, match="A fault"):
         await recorder.open("w")
 
 
@@ -195,3 +210,152 @@ async def test_a_killed_program_leaves_the_truth(tmp_path: Path) -> None:
     assert orjson.loads((folder / "w.json").read_bytes())["histories"] == [record]
     await recorder.aclose()
     await service.aclose()
+
+
+class _TroubledStore(SharedFaultyStore):
+    """A store that raises something else at each sign of life, and does not take the ending of one run."""
+
+    def __init__(self) -> None:
+        super().__init__(f"troubled {new_execute_id()}")
+        self.raised = [RuntimeError("A fault."), asyncio.CancelledError(), _Odd("Odd."), StoreFull("Full."), OSError(5)]
+        self.renewed = asyncio.Event()
+        self.poison = "untouchable"
+
+    async def renew_lease(self, owner: str, expires: int) -> None:
+        """Raise what is left to be raised."""
+        if self.raised:
+            raise self.raised.pop()
+        await super().renew_lease(owner, expires)
+        self.renewed.set()
+
+
+class _Odd(BaseException):
+    """What no store should raise."""
+
+
+async def test_whatever_a_store_raises_the_recorder_goes_on() -> None:
+    """It gives signs of life again as soon as that works."""
+    store = _TroubledStore()
+    recorder = Recorder(store, lease_seconds=0.03)
+    await recorder.start()
+    async with asyncio.timeout(20):
+        await store.renewed.wait()
+    assert not store.raised
+    await recorder.aclose()
+    assert 0 == (await store.leases()).get(recorder.owner, 0)
+
+
+def _running(execute_id: str, body: bytes | None = None, **metadata: object) -> Document:
+    made = document(execute_id, metadata={RECORDER_KEY: "dead", **metadata})
+    return made if body is None else Document("w", execute_id, 1_000, 1_000, "running", body)
+
+
+async def test_an_odd_record_keeps_no_other_from_being_ended(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it is; the log names it once."""
+    store = _TroubledStore()
+    whole = _running("x").body
+    odd = [
+        b"no JSON",
+        b"[]",
+        whole.replace(b'{"recorder":"dead"}', b'["recorder"]'),
+        whole.replace(b'"update_time":1000', b'"update_time":null'),
+        whole.replace(b'"create_time":1000', b'"create_time":"x"'),
+        whole.replace(b'"workflow_id"', b'"workflow"'),
+    ]
+    await store.merge([_running(f"odd {number}", body) for number, body in enumerate(odd)])
+    store.poison = None
+    await store.merge([_running("untouchable"), _running("upstream", coze_execute_id="7"), _running("orphan")])
+    store.poison = "untouchable"
+    recorder = Recorder(store)
+
+    async def take_over(record: dict[str, Any]) -> bool:
+        raise LookupError(record["execute_id"])
+
+    recorder.takes_over = take_over
+    assert [2, 0, 0] == [await recorder.end_orphans() for _ in range(3)]
+    for execute_id in ("upstream", "orphan"):
+        assert "interrupted" == (await _record(store, execute_id))["execute_status"]
+    told = [message for message in caplog.messages if "is left as it is" in message]
+    assert len(set(told)) == len(told) == 6  # a record that names no recorder is none of ours
+
+
+async def test_a_run_whose_ending_is_in_the_spool_is_no_orphan() -> None:
+    """Its program put the ending aside and ended; the next one starts at once, and the spool has the last word."""
+    store = SharedFaultyStore(f"spooled {new_execute_id()}")
+    await store.create(_running("ended"))
+    await store.create(_running("orphan"))
+    Spool(store.location).put([(("w", "ended"), change(2_000, "success", output="x"))])
+    store.held["ended"] = asyncio.Event()
+    recorder = Recorder(store, lease_seconds=0.03)
+    await recorder.start()
+    recording = await recorder.open("w", execute_id="new")
+    await recording.close("success")
+    assert "success" == (await _record(store, "new"))["execute_status"]
+    async with asyncio.timeout(20):
+        while "interrupted" != (await _record(store, "orphan"))["execute_status"]:
+            await asyncio.sleep(0.01)
+    store.held["ended"].set()
+    async with asyncio.timeout(20):
+        while recorder.outbox:
+            await asyncio.sleep(0.01)
+    await recorder.end_orphans()
+    record = await _record(store, "ended")
+    assert ("success", "x", None) == (record["execute_status"], record["output"], record["error_message"])
+    await recorder.aclose()
+
+
+async def test_a_snapshot_that_fails_is_told_once_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Later progress is saved, and so is the ending."""
+    store = MemoryStore()
+    recording = await Recorder(store, progress_interval_ms=1).open("w")
+    failures: list[BaseException] = [RuntimeError("No snapshot."), _Odd("Nor now."), asyncio.CancelledError()]
+
+    def snapshot() -> dict[str, object]:
+        if failures:
+            raise failures.pop()
+        return {"usage": {"token_count": 1}}
+
+    recording.follow(snapshot)
+    async with asyncio.timeout(20):
+        while (await _record(store, recording.execute_id))["usage"] is None:
+            recording.touched()
+            await asyncio.sleep(0.001)
+    await recording.close("success")
+    assert "success" == (await _record(store, recording.execute_id))["execute_status"]
+    assert 1 == sum("cannot be saved" in message for message in caplog.messages)
+
+
+async def test_closing_ends_whatever_the_store_does() -> None:
+    """Even where it neither answers nor lets itself be cancelled; what it did not take is in the spool."""
+
+    class Stubborn(SharedFaultyStore):
+        """Waits for its event, whoever cancels it."""
+
+        entered: ClassVar[set[str]] = set()
+
+        async def _check(self, execute_id: str) -> None:
+            self.entered.add(execute_id)
+            while not self.running.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self.running.wait()
+            await super()._check(execute_id)
+
+        async def renew_lease(self, owner: str, expires: int) -> None:
+            await self._check("")
+            await super().renew_lease(owner, expires)
+
+    store = Stubborn(f"stubborn {new_execute_id()}")
+    recorder = Recorder(store, lease_seconds=0.03)
+    await recorder.start()
+    store.running.clear()
+    opening = asyncio.create_task(recorder.open("w", execute_id="1"))
+    try:
+        async with asyncio.timeout(20):
+            while "1" not in store.entered:
+                await asyncio.sleep(0)
+            opening.cancel()
+            await recorder.aclose(0.4)
+        [path] = Spool(store.location).batches()
+        assert b'"execute_id":"1"' in path.read_bytes()
+    finally:
+        store.running.set()

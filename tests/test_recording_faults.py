@@ -1,5 +1,6 @@
 """If recording fails, the run does not: real stores in real processes that are locked, gone and full."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -145,3 +146,150 @@ async def test_a_run_is_refused_where_recording_is_required(tmp_path: Path) -> N
         EXECUTION_HISTORY_REQUIRE_RECORDING="true",
     )
     assert out.startswith("refused: The history cannot be kept in")
+
+
+_KILLED = """
+import asyncio, itertools, os, signal, sys
+from pathlib import Path
+import orjson
+from execution_history.errors import InvalidInput, StoreFull
+from execution_history.outbox import Outbox
+from execution_history.record import RecordChange, new_document
+from execution_history.spool import Spool
+from execution_history.stores.sqlite import SQLiteStore
+
+NAMES = ("first", "bad", "last")
+until_killed, watched, is_full = 0, "", False
+
+def step():
+    global until_killed
+    until_killed -= 1
+    if until_killed == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def audit(event, arguments):
+    if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.scandir", "os.listdir"):
+        if watched and watched in str(arguments[0]):
+            step()
+
+class Store(SQLiteStore):
+    async def create(self, document):
+        step()
+        if is_full:
+            raise StoreFull("The disk is full.")
+        if document.execute_id == "bad":
+            raise InvalidInput("This cannot be.")
+        await super().create(document)
+        step()
+
+    async def update(self, *arguments):
+        step()
+        await super().update(*arguments)
+        step()
+
+async def write(home):
+    global is_full
+    is_full = True
+    store = Store(home / "history", json_files=False, search=False)
+    outbox = Outbox(store, spool=spool_of(home))
+    for name in NAMES:
+        await outbox.write("w", name, new_document(workflow_id="w", execute_id=name, now=1, parameters="x" * 9999))
+        await outbox.write("w", name, RecordChange.of(2, "success", fields={"output": name}))
+    await outbox.aclose()
+
+async def recover(home):
+    store = Store(home / "history", json_files=False, search=False)
+    outbox = Outbox(store, spool=spool_of(home))
+    await outbox.save()
+    await outbox.aclose()
+    await store.aclose()
+
+async def check(home, has_all):
+    await recover(home)
+    store = Store(home / "history", json_files=False, search=False)
+    await store.open()
+    for name in ("first", "last"):
+        body = await store.get("w", name)
+        assert body or not has_all, name
+        if body:
+            record = orjson.loads(body)
+            assert record["execute_status"] == "success" and record["output"] == name, record
+    left = {path.suffix: path for path in (home / "waiting").glob("*")}
+    assert {".refused", ".damaged"}.issuperset(left), left
+    assert ".refused" in left or not has_all
+    if ".refused" in left:
+        assert [line["execute_id"] for line in map(orjson.loads, left[".refused"].open("rb"))] == ["bad"]
+    await store.aclose()
+
+def spool_of(home):
+    return Spool("here", home / "waiting", abandoned_seconds=0)
+
+def is_killed(work, home, steps, *more):
+    child = os.fork()
+    if child == 0:
+        global until_killed, watched
+        until_killed, watched = steps, str(home / "waiting")
+        sys.addaudithook(audit)
+        try:
+            asyncio.run(work(home, *more))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), f"{work.__name__} at step {steps}: {status}"
+    return status != 0
+
+def all_steps(work, prepare):
+    for steps in itertools.count(1):
+        home = Path(work.__name__, str(steps)).absolute()
+        home.mkdir(parents=True)
+        prepare(home)
+        was_killed = is_killed(work, home, steps)
+        waiting = list((home / "waiting").glob("*.*"))
+        has_all = work is recover or any(path.suffix == ".jsonl" for path in waiting)
+        is_killed(check, home, 0, has_all)
+        if not was_killed:
+            return steps
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("work", ["write", "recover"])
+def test_a_program_that_is_killed_at_any_step_of_the_spool(tmp_path: Path, work: str) -> None:
+    """kill -9 before each thing that it does with a file or with the store: the next one brings all to its end."""
+    out, _ = run(
+        tmp_path,
+        _KILLED
+        + f"""
+def prepare(home):
+    if {work!r} == "recover":
+        is_killed(write, home, 0)
+        path, = spool_of(home).batches()
+        path.write_bytes(path.read_bytes() + b"no JSON")
+
+print(all_steps({work}, prepare))
+""",
+    )
+    assert 8 < int(out)
+
+
+async def test_programs_that_find_the_same_spool_at_once(tmp_path: Path) -> None:
+    """However short they are, each goes on where another has ended; all is written in order, and nothing is left."""
+    tmp_path.joinpath("history").write_text("in the way")
+    run(tmp_path, _RUNS.replace("range(5)", "range(300)"))
+    assert 300 == len(spooled(tmp_path))
+    tmp_path.joinpath("history").unlink()
+    after = "from execution_history import recorded\nrecorded('after')(lambda: 0)()"
+    for _ in range(20):
+        if not spooled(tmp_path):
+            break
+        programs = [begin(tmp_path, after) for _ in range(3)]
+        for program in programs:
+            with program:
+                _, complaints = program.communicate(timeout=120)
+                assert 0 == program.returncode, complaints
+    assert [] == spooled(tmp_path)
+    found = await histories(tmp_path)
+    assert list(range(200, 300)) == [each["output"] for each in found["call"]]
+    assert {"success"} == {each["execute_status"] for each in found["after"]}

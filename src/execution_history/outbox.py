@@ -2,29 +2,30 @@
 
 A step that is refused, or that takes longer than its caller may wait, is kept in memory, counted, told by
 ``problems`` and written when that is possible again. Once the store is known to be in trouble nobody waits for it any
-more, until it has taken everything. What is too much for the memory, or still waits at the end, goes to the
-:mod:`spool <execution_history.spool>`.
+more, until it takes something again. What is too much for the memory, or still waits at the end, goes to the
+:mod:`spool <execution_history.spool>`; a step that the store will never take is set aside beside it, and nothing waits
+for it.
 """
 
 import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
+from execution_history.attempts import attempt, error_of
+from execution_history.backlog import Backlog
+from execution_history.clock import now_ms
+from execution_history.delivery import Delivery
 from execution_history.errors import (
-    ExecutionExists,
     ExecutionHistoryError,
-    IllegalTransition,
-    RecordDamaged,
     StoreError,
-    quoted,
 )
 from execution_history.record import Document
 from execution_history.spool import Spool, put_aside, spool_of
 from execution_history.store import HistoryStore
+from execution_history.trouble import Hung
 from execution_history.waiting import Entry, Key, Step, Waiting
 
 _log = logging.getLogger("execution_history.recorder")
@@ -32,12 +33,14 @@ _log = logging.getLogger("execution_history.recorder")
 PATIENCE_SECONDS: Final = 2.0
 """How long a caller waits at most for a store that is not known to be in trouble."""
 
+CLOSING_SECONDS: Final = 10.0
+"""How long closing takes at most, whatever the store does: what is not written by then is for the next program."""
+
+_ANSWER_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 1.0
+_PAUSE_FOR_EACH: Final = 0.001
 _MOST_WAITING: Final = 10_000
 _MOST_BYTES: Final = 64 * 1024 * 1024
-_MOST_REFUSALS: Final = 20
-_FAILURES_TO_STOP: Final = 2
-_SILENT: Final = "the store does not answer"
 
 
 class Outbox:
@@ -48,6 +51,9 @@ class Outbox:
         patience_seconds: how long a caller waits for the store before it goes on without it.
         most_bytes: how much may wait in memory; what is beyond goes to the spool.
         spool: where that is; the store's own when not given.
+        most_refusals: how often a step is tried that the store does not take while it takes others.
+        answer_seconds: how long an attempt in the background may take before the others are tried without it.
+        clock: milliseconds since the epoch.
     """
 
     def __init__(
@@ -57,35 +63,62 @@ class Outbox:
         patience_seconds: float = PATIENCE_SECONDS,
         most_bytes: int = _MOST_BYTES,
         spool: Spool | None = None,
+        most_refusals: int = 20,
+        answer_seconds: float = _ANSWER_SECONDS,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._store = store
         self._patience = patience_seconds
         self._most_bytes = most_bytes
         self._spool = spool or spool_of(store)
         self._lock = threading.RLock()
         self._waiting = Waiting()
-        self._spooled: set[Key] = set()
-        self._may_have_spooled = self._spool is not None
+        self._backlog = Backlog(self._spool)
+        self._delivery = Delivery(
+            store,
+            self._waiting,
+            self._backlog,
+            self._lock,
+            most_refusals=most_refusals,
+            answer_seconds=answer_seconds,
+            clock=clock,
+        )
+        self._trouble = self._delivery.trouble
         self._lost = 0
-        self._trouble: str | None = None
-        self._saving = False
+        self._saving: asyncio.Task[int] | None = None
         self._retrying: asyncio.Task[None] | None = None
         # A program that ends without aclose does not lose what waits without a word.
         weakref.finalize(self, _leave, self._waiting, self._spool)
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
-        return bool(self._waiting) or bool(self._spooled)
+        return bool(self._waiting) or bool(self._backlog)
 
     def problems(self) -> tuple[str, ...]:
         """One sentence each for what could not be recorded; none when all is well."""
         found = []
-        if self:
-            count = len(self._spooled.union(key for key in self._waiting.keys))
-            found.append(f"{count} runs wait to be recorded: {self._trouble or _SILENT}")
-        if self._lost:
-            found.append(f"{self._lost} runs could not be recorded and were given up.")
-        return tuple(found)
+        if self and self._trouble.sentence is not None:
+            count = self._backlog.count(self._waiting.keys)
+            found.append(f"{count} runs wait to be recorded: {self._trouble.sentence}")
+        if lost := self._lost + self._delivery.lost:
+            found.append(f"{lost} runs could not be recorded and were given up.")
+        return (*found, *self._backlog.problems())
+
+    async def look(self) -> bool:
+        """Find what other programs have left in the spool; whether it is known of which records that is.
+
+        This waits for a listing of the spool at most. What is in it is written in the background.
+        """
+        if self._spool is None:
+            return True
+        _, error = await attempt(asyncio.to_thread(self._backlog.look), self._patience)
+        if self._backlog:
+            self._retry_soon(0)
+        return error is None and self._backlog.is_known
+
+    def holds(self, workflow_id: str, execute_id: str) -> bool:
+        """Whether steps of a record wait here."""
+        key = (workflow_id, execute_id)
+        return key in self._waiting or self._backlog.holds(key)
 
     async def write(self, workflow_id: str, execute_id: str, step: Step) -> None:
         """Have one step written, now or, when the store cannot, later and in order.
@@ -95,76 +128,67 @@ class Outbox:
             InvalidInput: the step cannot be what it says.
         """
         key = (workflow_id, execute_id)
+        is_given_up = hash(key) in self._delivery.given_up
+        if isinstance(step, Document):
+            self._backlog.begins(key)
+        elif is_given_up and step.status is None:
+            return  # the progress of a run whose beginning was refused; its ending is kept with that
+        elif not self._backlog.was_known and self.holds(*key):
+            await self.look()
         with self._lock:
-            must_wait = self._trouble is not None or key in self._waiting
+            must_wait = self._trouble.is_down or is_given_up or self.holds(*key)
             if must_wait:
                 self._keep(key, step)
         if must_wait:
-            self._retry_soon()
+            self._retry_soon(_RETRY_SECONDS if self._trouble.is_down else 0)
             return
-        task = asyncio.ensure_future(self._apply(key, step))
+        task = self._delivery.begin(key, step)
         try:
             await asyncio.wait({task}, timeout=self._patience)
         except asyncio.CancelledError:
             self._overtaken(key, step, task)
             raise
-        if not task.done():
-            self._in_trouble(_SILENT)
+        if task.done():
+            self._settle(key, step, task)
+        else:
+            self._trouble.stop(Hung())
             self._overtaken(key, step, task)
-            return
-        self._settle(key, step, task)
 
-    async def save(self) -> None:
-        """Write what waits, oldest first, until the store refuses again."""
+    async def save(self) -> int:
+        """Write what waits, in memory and in the spool; how many records have a step that the store does not take."""
         with self._lock:
-            if self._saving:
-                return
-            self._saving = True
-        try:
-            await self._save_spool()
-            await self._save_memory()
-        except StoreError as error:
-            self._in_trouble(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a store does, the next attempt comes
-            self._fault(error)
-        finally:
-            self._saving = False
-        self._see_whether_all_is_well()
+            saving = self._saving
+            if saving is None or saving.done() or saving.get_loop().is_closed():
+                saving = self._saving = asyncio.ensure_future(self._delivery.save())
+                saving.add_done_callback(_tell_fault)
+            elif saving.get_loop() is not asyncio.get_running_loop():
+                return 0  # another event loop is at it
+        await asyncio.wait({saving})
+        return 0 if error_of(saving) else saving.result()
 
-    async def aclose(self) -> None:
-        """Write what waits, once more; what the store still refuses goes to the spool, or the log says what is lost."""
-        if self._retrying is not None and not self._retrying.get_loop().is_closed():
-            self._retrying.cancel()
+    async def aclose(self, seconds: float = CLOSING_SECONDS) -> None:
+        """Write what waits, for so long; what is left goes to the spool, or the log says what is lost."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
         try:
+            await self._stop_retrying(seconds / 8)
             if self:
-                await self.save()
+                await self._delivery.come_back(seconds / 8)
+                await self._save_once_more(seconds / 2)
+                await attempt(asyncio.to_thread(self._backlog.shorten), end - loop.time())
         finally:
             with self._lock:
                 self._put_aside([(key, self._waiting.take(key)) for key in self._waiting.keys])
 
-    async def _apply(self, key: Key, step: Step, *, is_unsure: bool = False) -> None:
-        await self._store.open()
-        if not isinstance(step, Document):
-            try:
-                await self._store.update(*key, step)
-            except IllegalTransition as error:
-                _log.warning("A run was ended twice; the first ending stands: %s", error)
-            except RecordDamaged as error:  # the record's fault, not the store's: waiting does not help
-                self._lost += 1
-                _log.error("What became of a run could not be recorded: %s", error)
-        elif is_unsure:
-            await self._store.merge([step])
-        else:
-            await self._store.create(step)
-
     def _settle(self, key: Key, step: Step, task: "asyncio.Task[None]") -> None:
         """A write that was waited for has ended."""
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        error = error_of(task)
         if error is None:
+            self._delivery.took(key)
             return
         if isinstance(error, ExecutionHistoryError) and not isinstance(error, StoreError):
             raise error
-        self._fault(error)
+        self._trouble.stop(error)
         with self._lock:
             self._keep(key, step).is_unsure = not isinstance(error, StoreError)
         self._retry_soon()
@@ -173,153 +197,69 @@ class Outbox:
         """A write is not waited for any more: it goes on, and what follows waits for it."""
         with self._lock:
             entry = self._keep(key, step, under_way=True)
-        task.add_done_callback(lambda _: self._came_back(key, entry, task))
+        self._delivery.follow(key, entry, task)
         self._retry_soon()
-
-    def _came_back(self, key: Key, entry: Entry, task: "asyncio.Task[None]") -> None:
-        """A write that nobody waited for has ended; a refused one waits at the place that it has kept."""
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        with self._lock:
-            entry.under_way = False
-            if error is not None and (isinstance(error, StoreError) or not isinstance(error, ExecutionHistoryError)):
-                entry.is_unsure = not isinstance(error, StoreError)
-                self._fault(error)
-                return
-            if error is not None:
-                _log.warning("A step of a record was refused and is left out: %s", error)
-            self._waiting.done(key, entry)
-        self._see_whether_all_is_well()
 
     def _keep(self, key: Key, step: Step, *, under_way: bool = False) -> Entry:
         entry = self._waiting.add(key, step, under_way=under_way)
         if self._waiting.bytes > self._most_bytes or len(self._waiting) > _MOST_WAITING:
-            self._put_aside(self._waiting.take_oldest(max(self._waiting.bytes // 2, 1)))
+            self._put_aside(list(self._waiting.take_oldest(max(self._waiting.bytes // 2, 1))))
         return entry
 
-    def _put_aside(self, records: Iterable[tuple[Key, list[Step]]]) -> None:
+    def _put_aside(self, records: list[tuple[Key, list[Step]]]) -> None:
         """Give records to the spool; where there is none, or it fails, they are lost and the log says which."""
-        batch = list(records)
-        if put_aside(self._spool, batch, self._trouble or _SILENT):
-            self._may_have_spooled = True
-            self._spooled.update(key for key, _ in batch)
+        if not records:
+            return
+        path = put_aside(self._spool, records, self._trouble.reason)
+        if path is None:
+            self._lost += len(records)
         else:
-            self._lost += len(batch)
+            self._backlog.add(path, (key for key, steps in records for _ in steps))
 
-    async def _save_spool(self) -> None:
-        """Write the batches of this store that lie on the disk, whoever left them there."""
-        if not self._may_have_spooled or self._spool is None:
-            return
-        # Before looking: what is put aside meanwhile must be looked for again.
-        self._may_have_spooled, taken, self._spooled = False, self._spooled, set()
-        try:
-            for path in await asyncio.to_thread(self._spool.paths):
-                await self._save_batch(self._spool, path)
-        except BaseException:
-            self._may_have_spooled, self._spooled = True, self._spooled | taken
-            raise
-
-    async def _save_batch(self, spool: Spool, path: Path) -> None:
-        try:
-            batch = await asyncio.to_thread(spool.read, path)
-        except FileNotFoundError:
-            return  # another process has written it
-        except OSError as error:
-            _log.error("What waits in %s cannot be read: %s", path, error)
-            return
-        for key, step in batch:
-            await self._apply(key, step, is_unsure=True)
-        await asyncio.to_thread(spool.remove, path)
-        _log.warning("%d steps of records that had waited in %s are written.", len(batch), path)
-
-    async def _save_memory(self) -> None:
-        refused: dict[Key, StoreError] = {}
-        has_taken = False
-        for key in self._waiting.keys:
-            if key in self._spooled:
-                continue
-            try:
-                has_taken = await self._save_record(key) or has_taken
-            except StoreError as error:
-                refused[key] = error
-                if len(refused) == _FAILURES_TO_STOP and not has_taken:
-                    break
-        with self._lock:
-            for key, reason in refused.items():
-                # A disk that is full, or a lock, will pass; other faults may be the record's own.
-                if type(reason) is StoreError:
-                    self._refused(key, reason, by_a_store_that_takes_others=has_taken)
-        if refused:
-            raise next(reversed(refused.values()))
-
-    def _refused(self, key: Key, error: StoreError, *, by_a_store_that_takes_others: bool) -> None:
-        """The next time others come first; what the store refuses again and again, it will never take."""
-        queue = self._waiting.to_the_end(key)
-        if queue is None or not by_a_store_that_takes_others:
-            return
-        queue.refusals += 1
-        if queue.refusals >= _MOST_REFUSALS and not queue.under_way:
-            self._waiting.take(key)
-            self._lost += 1
-            _log.error("The store takes other runs, but not %s/%s, which is given up: %s", *map(quoted, key), error)
-
-    async def _save_record(self, key: Key) -> bool:
-        """Write what waits of one record; whether the store has taken any of it.
-
-        Raises:
-            StoreError: the store has refused it.
-        """
-        has_taken = False
-        while (queue := self._waiting.get(key)) is not None and not queue.under_way:
-            entry = queue.entries[0]
-            entry.under_way = True
-            try:
-                await self._apply(key, entry.step, is_unsure=entry.is_unsure)
-                has_taken = True
-            except StoreError:
-                raise
-            except ExecutionHistoryError as error:
-                _log.warning("A step of a record was refused and is left out: %s", error)
-                if isinstance(error, ExecutionExists):
-                    # What follows was meant for the record that could not be made, not for the one that is there.
-                    self._waiting.take(key)
-            except BaseException:
-                entry.is_unsure = True
-                raise
-            finally:
-                entry.under_way = False
-            with self._lock:
-                self._waiting.done(key, entry)
-        return has_taken
-
-    def _fault(self, error: BaseException) -> None:
-        sentence = str(error) or _SILENT
-        if self._trouble != sentence and not isinstance(error, StoreError | asyncio.CancelledError):
-            _log.error("A store failed in a way that it does not promise", exc_info=error)
-        self._in_trouble(sentence)
-
-    def _in_trouble(self, sentence: str) -> None:
-        if self._trouble != sentence:
-            _log.error("A run could not be recorded and waits: %s", sentence)
-        self._trouble = sentence
-
-    def _see_whether_all_is_well(self) -> None:
-        with self._lock:
-            if not self and self._trouble is not None:
-                self._trouble = None
-                _log.warning("The store takes records again; everything that waited is written.")
-
-    def _retry_soon(self) -> None:
+    def _retry_soon(self, pause: float = _RETRY_SECONDS) -> None:
         """See to it that somebody tries again while anything waits."""
         with self._lock:
             trying = self._retrying
             if trying is None or trying.done() or trying.get_loop().is_closed():
-                self._retrying = asyncio.create_task(self._retry())
+                self._retrying = asyncio.create_task(self._retry(pause))
 
-    async def _retry(self) -> None:
+    async def _retry(self, pause: float) -> None:
+        await asyncio.sleep(pause)
         while self:
-            await asyncio.sleep(_RETRY_SECONDS)
+            failures = await self.save()
+            # Trying in vain must not become the main work.
+            await asyncio.sleep(max(_RETRY_SECONDS, failures * _PAUSE_FOR_EACH))
+
+    async def _save_once_more(self, seconds: float) -> None:
+        """Have what is being written come to its end, and what has come since written too, within so much time."""
+
+        async def save() -> None:
             await self.save()
+            await self.save()
+
+        _, error = await attempt(save(), seconds)
+        if error is not None and self._saving is not None and self._saving.get_loop() is asyncio.get_running_loop():
+            self._saving.cancel()
+            await asyncio.wait({self._saving}, timeout=seconds / 8)
+
+    async def _stop_retrying(self, seconds: float) -> None:
+        task = self._retrying
+        if task is None or task.get_loop().is_closed():
+            return
+        if task.get_loop() is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.wait({task}, timeout=seconds)
+        else:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+def _tell_fault(saving: "asyncio.Task[int]") -> None:
+    error = error_of(saving)
+    if error is not None and not isinstance(error, asyncio.CancelledError):
+        _log.error("What waits to be recorded could not be looked through: %s", error, exc_info=error)
 
 
 def _leave(waiting: Waiting, spool: Spool | None) -> None:
-    put_aside(spool, [(key, waiting.take(key)) for key in waiting.keys], "the program has ended")
+    left = [(key, waiting.take(key)) for key in waiting.keys]
+    if left:
+        put_aside(spool, left, "the program has ended")

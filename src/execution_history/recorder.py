@@ -5,50 +5,31 @@ lease in the store that it is alive; the runs of one that is not are ended truth
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-import orjson
-
+from execution_history.attempts import attempt, error_of
 from execution_history.clock import new_execute_id, now_ms
-from execution_history.errors import (
-    ExecutionHistoryError,
-    StoreClosed,
-    StoreError,
-)
-from execution_history.outbox import Outbox
+from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, quoted
+from execution_history.orphans import RECORDER_KEY, Orphans, TakesOver
+from execution_history.outbox import CLOSING_SECONDS, Outbox
 from execution_history.record import (
-    ENDED_KEY,
     OPEN_STATUSES,
-    UPSTREAM_KEY,
     ExecutionStatus,
     RecordChange,
     check_identifier,
     new_document,
 )
-from execution_history.signs_of_life import is_dead, sign_of_life
+from execution_history.signs_of_life import sign_of_life
 from execution_history.store import HistoryStore, record_limit_of
 
 _log = logging.getLogger("execution_history.recorder")
-RECORDER_KEY: Final = "recorder"
-"""The key in a record's ``metadata`` that names the recorder that is, or was, recording it."""
-
 _RUNNING: Final = frozenset({"running"})
 _RETRY_SECONDS: Final = 1.0
-_AT_ONCE: Final = 500
-_MODE_ASYNC: Final = 2
-_LONGEST_ASYNC_MS: Final = 26 * 3600 * 1000  # Coze ends an asynchronous run after 24 hours (coze-protocol 1.2)
-
-RECORDER_DIED: Final = (
-    "The program that recorded this run ended before the run did; what became of the run is not known."
-)
+_LONGEST_TENDING: Final = 60.0
 
 Snapshot = Callable[[], dict[str, object]]
-
-TakesOver = Callable[[dict[str, Any]], Awaitable[bool]]
-"""Takes the record of a dead recorder over when it can ask the upstream what became of the run; whether it does."""
 
 
 class Recorder:
@@ -81,25 +62,32 @@ class Recorder:
         self._require_recording = require_recording
         self.record_limit = record_limit_of(store)
         self.owner = sign_of_life(new_id())
-        self.outbox = Outbox(store)
+        self.outbox = Outbox(store, clock=clock)
         self._tending: asyncio.Task[None] | None = None
+        self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None
 
     async def start(self) -> None:
-        """Say that this recorder is alive, end the runs of dead ones, and go on doing both."""
+        """Say that this recorder is alive, end the runs of dead ones, and go on doing both.
+
+        What other programs have left in the spool is written in the background.
+        """
         await self._tend_once()
         self._tending = asyncio.create_task(self._tend())
 
-    async def aclose(self) -> None:
-        """Write what can be written, put the rest aside, and give the lease up. The store stays open."""
-        if self._tending is not None:
-            self._tending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._tending
-        await self.outbox.aclose()
-        with contextlib.suppress(ExecutionHistoryError):
-            await self.store.open()
-            await self.store.renew_lease(self.owner, 0)
+    async def aclose(self, seconds: float = CLOSING_SECONDS) -> None:
+        """Write what can be written, put the rest aside, and give the lease up. The store stays open.
+
+        Args:
+            seconds: how long all of this takes at most, whatever the store does.
+        """
+        try:
+            if self._tending is not None:
+                self._tending.cancel()
+                await asyncio.wait({self._tending}, timeout=seconds / 8)
+        finally:
+            await self.outbox.aclose(seconds * 3 / 4)
+        await attempt(self._renew_lease(0), seconds / 8)
 
     def problems(self) -> tuple[str, ...]:
         """One sentence each for what could not be recorded; none when all is well."""
@@ -138,8 +126,8 @@ class Recorder:
             **fields,
         )
         if self._require_recording:
-            await self.store.open()
-            await self.store.create(document)
+            await _required(self.store.open())
+            await _required(self.store.create(document))
         else:
             await self.outbox.write(document.workflow_id, document.execute_id, document)
         return Recording(self, document.workflow_id, document.execute_id, document.create_time)
@@ -171,68 +159,63 @@ class Recorder:
         )
         key = (record["workflow_id"], record["execute_id"])
         if self._require_recording:
-            await self.store.update(*key, change)
+            await _required(self.store.update(*key, change))
         else:
             await self.outbox.write(*key, change)
         return Recording(self, *key, record["create_time"], record["node_execute_status"], question)
 
     async def _tend(self) -> None:
         interval = self._lease_ms / 3000
-        while True:
+        is_of_use = True
+        while is_of_use:
             await asyncio.sleep(min(interval, _RETRY_SECONDS) if self.outbox else interval)
-            await self._tend_once()
+            is_of_use = await self._tend_once()
 
-    async def _tend_once(self) -> None:
-        try:
-            await self.store.open()
-            await self.store.renew_lease(self.owner, self.clock() + self._lease_ms)
-            await self.outbox.save()
-            await self.end_orphans()
-        except StoreClosed:
-            raise
-        except StoreError as error:
-            _log.warning("The recorder could not give a sign of life: %s", error)
+    async def _tend_once(self) -> bool:
+        """Do what is to be done now; whether there is any use in doing it again."""
+        for tend in (self._give_sign_of_life, self.outbox.look, self.end_orphans):
+            _, error = await attempt(tend(), _LONGEST_TENDING)
+            if isinstance(error, StoreClosed):
+                return False
+            if error is not None:
+                is_promised = isinstance(error, ExecutionHistoryError | TimeoutError | asyncio.CancelledError)
+                _log.warning(
+                    "The recorder could not look after its history: %s",
+                    str(error) or type(error).__name__,
+                    exc_info=None if is_promised else error,
+                )
+
+        return True
+
+    async def _give_sign_of_life(self) -> None:
+        await self._renew_lease(self.clock() + self._lease_ms)
+
+    async def _renew_lease(self, expires: int) -> None:
+        await self.store.open()
+        await self.store.renew_lease(self.owner, expires)
 
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.
 
-        A run whose id upstream is known is offered to :attr:`takes_over` first. Where nobody takes it over, one that
-        was accepted asynchronously is left alone for as long as it may go on upstream without a recorder.
-        """
-        now, ended = self.clock(), 0
-        leases = await self.store.leases()
-        for body in await self.store.open_records(_RUNNING, _AT_ONCE):
-            record = orjson.loads(body)
-            owner = record["metadata"].get(RECORDER_KEY)
-            if not isinstance(owner, str) or owner == self.owner:
-                continue
-            expires = leases.get(owner, record["update_time"] + self._lease_ms)
-            if expires >= now and not is_dead(owner):
-                continue
-            if isinstance(record["metadata"].get(UPSTREAM_KEY), str):
-                if self.takes_over is not None and await self.takes_over(record):
-                    continue
-                if record["run_mode"] == _MODE_ASYNC and record["create_time"] > now - _LONGEST_ASYNC_MS:
-                    continue
-            ended += await self._end_orphan(record, min(expires - self._lease_ms, now), now)
-        return ended
+        See :class:`~execution_history.orphans.Orphans`.
 
-    async def _end_orphan(self, record: dict[str, Any], last_sign: int, now: int) -> int:
-        # What was saved of its progress is a sign of life too. Nobody knows that it went on after the last one.
-        last_sign = min(now, max(last_sign, record["update_time"]))
-        change = RecordChange.of(
-            now,
-            status="interrupted",
-            fields={"error_message": RECORDER_DIED},
-            metadata={
-                "proof": "recorder_died",
-                ENDED_KEY: max(record["create_time"], last_sign),
-                "transition": {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
-            },
-            only_from=_RUNNING,
-        )
-        body = await self.store.update(record["workflow_id"], record["execute_id"], change)
-        return 0 if body is None else 1
+        Raises:
+            StoreError: the store cannot be used now.
+        """
+        return await self._orphans.end(self.owner, self.clock(), self.takes_over)
+
+
+async def _required(work: Coroutine[Any, Any, object]) -> None:
+    """Do what must succeed before a run may leave.
+
+    Raises:
+        ExecutionHistoryError: it did not, whatever was raised.
+    """
+    _, error = await attempt(work)
+    if isinstance(error, ExecutionHistoryError):
+        raise error
+    if error is not None:
+        raise StoreError(f"The run cannot be recorded: {str(error) or type(error).__name__}.") from error
 
 
 class Recording:
@@ -291,14 +274,26 @@ class Recording:
 
     async def _save_progress(self) -> None:
         pause = self._recorder.progress_interval_ms / 1000
+        has_failed = False
         while not self._closed:
             await asyncio.sleep(pause)
             if not self._dirty or self._snapshot is None:
                 continue
             self._dirty = False
             began = self._recorder.clock()
-            limit = self._recorder.record_limit
-            change = RecordChange.of(began, only_from=_RUNNING, fields=self._snapshot(), largest=limit)
-            await asyncio.shield(self._recorder.outbox.write(self.workflow_id, self.execute_id, change))
+            saving = asyncio.ensure_future(self._save_snapshot(self._snapshot, began))
+            saving.add_done_callback(error_of)
+            # What is under way goes on when the record is closed meanwhile: the ending comes after it.
+            await asyncio.wait({saving})
+            error = error_of(saving)
+            if error is not None and not has_failed:
+                has_failed = True
+                _log.error("The progress of %s/%s cannot be saved; the run goes on, and its ending is recorded: %s",
+                           quoted(self.workflow_id), quoted(self.execute_id), error, exc_info=error)  # fmt: skip
             # Saving a very large run must not become the main work.
             pause = max(self._recorder.progress_interval_ms, 20 * (self._recorder.clock() - began)) / 1000
+
+    async def _save_snapshot(self, snapshot: Snapshot, now: int) -> None:
+        limit = self._recorder.record_limit
+        change = RecordChange.of(now, only_from=_RUNNING, fields=snapshot(), largest=limit)
+        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)

@@ -1,32 +1,56 @@
 """Steps of records on the disk beside the store, for when that cannot take them and the memory cannot keep them.
 
-A file holds one batch, as JSON lines, and is never changed: it appears whole and goes away whole. It lies in the
-user's state folder, readable only by the user, and is read by the next program that opens the same store.
-Writing a batch into a store twice does no harm.
+A file holds one batch, as JSON lines: it appears whole, is written into the store step by step, and goes away. It lies
+in the user's state folder, readable only by the user, and is read by any program that opens the same store. Writing a
+batch into a store twice does no harm.
 """
 
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+import stat
+import sys
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Final
 
-import orjson
 from platformdirs import user_state_path
 
 from execution_history.clock import new_execute_id
 from execution_history.errors import quoted
-from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange
+from execution_history.step_lines import line_of
 from execution_history.store import HistoryStore, Located
 from execution_history.waiting import Key, Step
 
 _log = logging.getLogger("execution_history.recorder")
-_SUFFIX: Final = ".jsonl"
-_DAMAGED: Final = ".damaged"
+_BATCH: Final = ".jsonl"
+_UNFINISHED: Final = ".unfinished"
+DAMAGED: Final = ".damaged"
+_REFUSED: Final = "steps.refused"
 _DIGEST_CHARACTERS: Final = 16
 _MOST_NAMED: Final = 20
+_ABANDONED_SECONDS: Final = 60.0
+
+if sys.platform == "win32":
+
+    def lock(descriptor: int) -> bool:  # noqa: ARG001 - the parameter of the other one
+        """Return true: a file that is locked there cannot be read, and what two processes do twice does no harm."""
+        return True
+
+else:
+    import fcntl
+
+    def lock(descriptor: int) -> bool:
+        """Lock an open file for this process, until it is closed; whether no other process has it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks: what two processes do twice does no harm
+            return True
+        return True
 
 
 class Spool:
@@ -35,13 +59,23 @@ class Spool:
     Args:
         location: the store, as every process that opens it names it.
         folder: where batches lie; made when it is needed.
+        abandoned_seconds: the age at which a batch that is not finished, and that nobody has open, is taken for one
+            whose writer has died.
     """
 
-    def __init__(self, location: str, folder: Path | None = None) -> None:
-        self._location = location
-        self._folder = folder or user_state_path("execution-history") / "waiting"
+    def __init__(
+        self, location: str, folder: Path | None = None, *, abandoned_seconds: float = _ABANDONED_SECONDS
+    ) -> None:
+        self.location = location
+        self.folder = folder or user_state_path("execution-history") / "waiting"
+        self._abandoned_seconds = abandoned_seconds
         digest = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()
         self._prefix = digest[:_DIGEST_CHARACTERS] + "-"
+
+    @property
+    def refused(self) -> Path:
+        """The file of the steps that the store has refused for good; with another ending it is a batch like others."""
+        return self.folder / f"{self._prefix}{_REFUSED}"
 
     def put(self, batch: Iterable[tuple[Key, Step]]) -> Path:
         """Write a batch; it is on the disk when this returns.
@@ -52,47 +86,45 @@ class Spool:
         Raises:
             OSError: it could not be written; no part of it is there.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / f"{self._prefix}{new_execute_id()}{_SUFFIX}"
-        unfinished = path.with_suffix(".unfinished")
-        try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(_line(self._location, key, step) for key, step in batch)
-                file.flush()
-                os.fsync(descriptor)
-            unfinished.rename(path)
-        except OSError:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            raise
+        make_private(self.folder)
+        path = self.folder / f"{self._prefix}{new_execute_id()}{_BATCH}"
+        write_whole(path, (line_of(self.location, key, step) for key, step in batch))
         return path
 
-    def paths(self) -> list[Path]:
-        """The batches that are there, oldest first."""
-        with suppress(OSError):
-            return sorted(self._folder.glob(f"{self._prefix}*{_SUFFIX}"))
-        return []
-
-    def read(self, path: Path) -> list[tuple[Key, Step]]:
-        """The steps of a batch; a file that was damaged gives what can be read, and stays beside the others.
+    def batches(self) -> list[Path]:
+        """The batches that are there, oldest first.
 
         Raises:
-            OSError: it cannot be read; it is not there any more when another process has written it.
+            OSError: the folder cannot be read.
         """
-        lines = path.read_bytes().splitlines()
-        steps = list(_steps(lines))
-        if len(steps) < len(lines):
-            kept = path.with_suffix(_DAMAGED)
-            _log.error("%d of %d lines of %s cannot be read; it is kept as %s.",
-                       len(lines) - len(steps), len(lines), path, kept.name)  # fmt: skip
-            os.link(path, kept)
-        return steps
+        found = self._named(_BATCH, _UNFINISHED)
+        unfinished = [path for path in found if path.suffix == _UNFINISHED and self._is_abandoned(path)]
+        return sorted({path.with_suffix(_BATCH) for path in unfinished} | {p for p in found if p.suffix == _BATCH})
 
-    def remove(self, path: Path) -> None:
-        """A batch has been written into the store."""
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+    def damaged(self) -> list[Path]:
+        """The batches of which something could not be read; they are kept for whoever can read it.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        return sorted(self._named(DAMAGED))
+
+    def _named(self, *suffixes: str) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [p for p in self.folder.iterdir() if p.name.startswith(self._prefix) and p.suffix in suffixes]
+
+    def _is_abandoned(self, path: Path) -> bool:
+        """Whether the program that was writing a batch has died; what it has written is a batch then."""
+        with suppress(OSError), open_regular(path) as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime < self._abandoned_seconds or not lock(file.fileno()):
+                return False
+            if path.with_suffix(_BATCH).exists():
+                path.unlink()  # the copy of what was left of that batch: all of it still stands there
+                return False
+            path.rename(path.with_suffix(_BATCH))
+            return True
+        return False
 
 
 def spool_of(store: HistoryStore) -> Spool | None:
@@ -100,70 +132,98 @@ def spool_of(store: HistoryStore) -> Spool | None:
     return Spool(store.location) if isinstance(store, Located) else None
 
 
-def put_aside(spool: Spool | None, records: Iterable[tuple[Key, list[Step]]], reason: str) -> bool:
-    """Give records that could not be recorded to *spool*; whether it has them. The log names the file, or what is lost.
+def put_aside(spool: Spool | None, records: list[tuple[Key, list[Step]]], reason: str) -> Path | None:
+    """Give records that could not be recorded to *spool*; the log names the file, or what is lost.
 
     Args:
         spool: where to; without one everything is lost.
         records: the steps of each.
         reason: why they could not be recorded.
+
+    Returns:
+        the file; ``None`` when they are lost.
     """
-    batch = list(records)
-    if not batch:
-        return True
     try:
         if spool is None:
             raise OSError("this store lives in this process only")  # noqa: TRY301 - one place says what is lost
-        path = spool.put((key, step) for key, steps in batch for step in steps)
-    except OSError as error:
-        named = ", ".join("/".join(map(quoted, key)) for key, _ in batch[:_MOST_NAMED])
+        path = spool.put((key, step) for key, steps in records for step in steps)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the log names what is lost
+        named = ", ".join("/".join(map(quoted, key)) for key, _ in records[:_MOST_NAMED])
         _log.error(
             "%d runs could not be recorded (%s) and are lost, because they cannot be put aside (%s): %s",
-            len(batch), reason, error, named,
+            len(records), reason, error, named,
         )  # fmt: skip
-        return False
+        return None
     _log.error(
         "%d runs could not be recorded (%s); they wait in %s and are written when this history is used again.",
-        len(batch), reason, path,
+        len(records), reason, path,
     )  # fmt: skip
-    return True
+    return path
 
 
-def _line(location: str, key: Key, step: Step) -> bytes:
-    head = {"store": location, "workflow_id": key[0], "execute_id": key[1]}
-    if isinstance(step, Document):
-        return orjson.dumps({**head, "record": orjson.Fragment(step.body)}, option=orjson.OPT_APPEND_NEWLINE)
-    change = {
-        "now": step.now,
-        "status": step.status,
-        "fields": {name: orjson.Fragment(value) for name, value in step.fields.items()},
-        "metadata": {name: orjson.Fragment(value) for name, value in step.metadata.items()},
-        "only_from": sorted(OPEN_STATUSES if step.only_from is None else step.only_from),
-        "only_while": None if step.only_while is None else dict(step.only_while),
-    }
-    return orjson.dumps({**head, "change": change}, option=orjson.OPT_APPEND_NEWLINE)
+def make_private(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for its owner only; those that exist stay as they are.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    for missing in [each for each in reversed([folder, *folder.parents]) if not each.is_dir()]:
+        with suppress(FileExistsError):  # another program has made it meanwhile
+            missing.mkdir(mode=0o700)
+            missing.chmod(0o700)  # whatever the umask leaves of it
 
 
-def _steps(lines: Iterable[bytes]) -> Iterator[tuple[Key, Step]]:
-    for line in lines:
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading, unless it is a folder, a pipe or a device.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{str(path)!r} is no file")
+    return os.fdopen(descriptor, "rb")
+
+
+def create_private(path: Path, flags: int = 0) -> IO[bytes]:
+    """Open a file for writing at its end, for its owner only under any umask; made when it is missing.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | flags, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "ab")
+
+
+def write_whole(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a file that is there with all *lines*, on the disk, or as it was before.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    unfinished = path.with_suffix(_UNFINISHED)
+    try:
+        with create_private(unfinished, os.O_TRUNC) as file:
+            lock(file.fileno())
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that the names in a folder are on the disk, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            said = orjson.loads(line)
-            key = (said["workflow_id"], said["execute_id"])
-            yield key, _document(said["record"]) if "record" in said else _change(said["change"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # ``read`` counts what is missing
-
-
-def _document(record: dict[str, Any]) -> Document:
-    return Document.of(record, orjson.dumps(record), record["metadata"].get(UPSTREAM_KEY))
-
-
-def _change(said: dict[str, Any]) -> RecordChange:
-    return RecordChange(
-        said["now"],
-        said["status"],
-        {name: orjson.dumps(value) for name, value in said["fields"].items()},
-        {name: orjson.dumps(value) for name, value in said["metadata"].items()},
-        frozenset(said["only_from"]),
-        said["only_while"],
-    )
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

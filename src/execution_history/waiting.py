@@ -1,7 +1,7 @@
 """The steps of records that a store has not taken yet: in order, folded together, and of a known size. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from execution_history.errors import IllegalTransition
@@ -14,9 +14,10 @@ Key = tuple[str, str]
 """A workflow's and an execution's id."""
 
 _OVERHEAD: Final = 512
+_LARGEST_FOLDED: Final = 1024 * 1024  # folding into a record reads and writes all of it
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """One step that waits.
 
@@ -34,10 +35,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Queue:
-    """What waits of one record, oldest first, and how often the store has refused its head while it took others."""
+    """What waits of one record, oldest first."""
 
     entries: list[Entry] = field(default_factory=list)
-    refusals: int = 0
 
     @property
     def under_way(self) -> bool:
@@ -75,10 +75,10 @@ class Waiting:
             folded = _fold(last.step, step)
             if folded is not None:
                 self.bytes -= last.size()
-                last.step = folded
+                last.step = _light(folded)
                 self.bytes += last.size()
                 return last
-        entry = Entry(step, under_way)
+        entry = Entry(_light(step), under_way)
         queue.entries.append(entry)
         self.bytes += entry.size()
         return entry
@@ -89,17 +89,9 @@ class Waiting:
         if queue is None or entry not in queue.entries:
             return
         queue.entries.remove(entry)
-        queue.refusals = 0
         self.bytes -= entry.size()
         if not queue.entries:
             del self._queues[key]
-
-    def to_the_end(self, key: Key) -> Queue | None:
-        """Let others come before what waits of one record."""
-        queue = self._queues.pop(key, None)
-        if queue is not None:
-            self._queues[key] = queue
-        return queue
 
     def take(self, key: Key) -> list[Step]:
         """Let nothing of this record wait; what did."""
@@ -108,13 +100,20 @@ class Waiting:
         return [entry.step for entry in queue.entries]
 
     def take_oldest(self, bytes_to_free: int) -> Iterator[tuple[Key, list[Step]]]:
-        """Take records out, those that have waited longest first, until so much is free; none that is under way."""
+        """Take records out, those that have waited longest first, until so much is free.
+
+        Also what the store is working on: nobody knows how that ends, and writing it twice does no harm.
+        """
         wanted = self.bytes - bytes_to_free
-        for key, queue in list(self._queues.items()):
+        for key in list(self._queues):
             if self.bytes <= wanted:
                 return
-            if not queue.under_way:
-                yield key, self.take(key)
+            yield key, self.take(key)
+
+
+def _light(step: Step) -> Step:
+    """The same step without what it only carries to be written faster: that would double what waits."""
+    return replace(step, parts=None, _plain=None) if isinstance(step, Document) else replace(step, made=None)
 
 
 def _fold(first: Step, second: Step) -> Step | None:
@@ -122,10 +121,14 @@ def _fold(first: Step, second: Step) -> Step | None:
     if isinstance(second, Document):
         return None
     if isinstance(first, Document):
+        if len(first.body) + second.size() > _LARGEST_FOLDED:
+            return None
         try:
             return second.apply(first.body) or first
         except IllegalTransition:
             return first  # it has ended: the first ending stands, as it would in the store
+        except Exception:  # noqa: BLE001 - what the store makes of the two, it says itself
+            return None
     if first.status is None and (first.only_from, first.only_while) == (second.only_from, second.only_while):
         return RecordChange(
             second.now,

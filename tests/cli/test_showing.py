@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from execution_history.recorder import RECORDER_KEY
+from execution_history.orphans import RECORDER_KEY
 from execution_history.signs_of_life import sign_of_life
 from tests.cli.conftest import BEGAN, Call, History
 

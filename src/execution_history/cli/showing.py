@@ -26,8 +26,8 @@ from execution_history.cli.wording import (
     visible,
 )
 from execution_history.clock import now_ms
+from execution_history.orphans import RECORDER_KEY
 from execution_history.record import ENDED_KEY
-from execution_history.recorder import RECORDER_KEY
 from execution_history.signs_of_life import is_dead
 
 _MOST_CHARACTERS: Final = 8_000

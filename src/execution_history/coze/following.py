@@ -99,11 +99,15 @@ class RunFollower:
         for pause in self._pauses():
             await asyncio.sleep(pause)
             await self._await_turn()
-            found = await self.ask_whole(run.address, HistoryCall(run.workflow_id, run.upstream_id))
+            try:
+                found = await self.ask_whole(run.address, HistoryCall(run.workflow_id, run.upstream_id))
+                if not isinstance(found, HistoryRefusal) and await self._settle(run, found):
+                    return
+            except Exception as error:  # noqa: BLE001 - a run that is not followed any more never ends here
+                _log.warning("The run %s is asked for again: %s", run.execute_id, error, exc_info=error)
+                found = HistoryRefusal("unavailable", f"The run could not be asked for ({type(error).__name__}).")
             if not isinstance(found, HistoryRefusal):
                 refusals = 0
-                if await self._settle(run, found):
-                    return
             elif found.kind == "limited":
                 await asyncio.sleep(_AGAINST_LIMITS)
             else:

@@ -10,7 +10,6 @@ import threading
 from typing import Final, Protocol
 
 from execution_history.bridge import END_SECONDS, Bridge, the_bridge
-from execution_history.errors import ExecutionHistoryError
 from execution_history.recorder import Recorder
 from execution_history.service import ExecutionHistoryService, get_execution_history_service
 from execution_history.settings import load_settings
@@ -19,7 +18,7 @@ from execution_history.store import HistoryStore
 _log = logging.getLogger("execution_history.recorder")
 
 _RUNS_SECONDS: Final = END_SECONDS / 10
-_SAVE_SECONDS: Final = END_SECONDS / 4
+_SAVE_SECONDS: Final = END_SECONDS * 0.4
 
 
 class OpenRun(Protocol):
@@ -66,15 +65,9 @@ class RecordingProcess:
         runs = [run.end_with_the_program() for run in list(self.open_runs)]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), _RUNS_SECONDS)
-        recorders = [self._close(recorder) for recorder in self._recorders.values()]
-        await asyncio.gather(*recorders, return_exceptions=True)
-
-    async def _close(self, recorder: Recorder) -> None:
         # A store that is held by another process may take half a minute to say so, which is too long for an exit.
-        with contextlib.suppress(TimeoutError, ExecutionHistoryError):
-            await asyncio.wait_for(recorder.aclose(), _SAVE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(recorder.outbox.aclose(), _SAVE_SECONDS)
+        closings = [recorder.aclose(_SAVE_SECONDS) for recorder in self._recorders.values()]
+        await asyncio.gather(*closings, return_exceptions=True)
 
 
 def this_process() -> RecordingProcess:

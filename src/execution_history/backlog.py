@@ -1,0 +1,239 @@
+"""What the spool of a store still has to give to it, whichever program has left it there.
+
+Each batch is looked through for whose steps it has before any of it is written: the later steps of those records, and
+of no others, wait behind them.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Container, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from execution_history.batch import Batch, Line
+from execution_history.refused import RefusedSteps
+from execution_history.spool import Spool
+from execution_history.waiting import Key
+
+_log = logging.getLogger("execution_history.recorder")
+_MOST_NAMED: Final = 3
+
+
+class Backlog:
+    """The batches of one store, for any number of threads.
+
+    Args:
+        spool: where they are; a store without one has no backlog.
+    """
+
+    def __init__(self, spool: Spool | None) -> None:
+        self._spool = spool
+        self.refused = None if spool is None else RefusedSteps(spool)
+        self._lock = threading.RLock()
+        self._batches: dict[Path, Batch] = {}
+        self._left: Counter[int] = Counter()
+        self._left_alone: dict[Path, tuple[int, ...] | None] = {}
+        self._begun: set[int] = set()
+        self._is_listed = self._was_known = spool is None
+        self._faults: dict[Path, str] = {}
+        self._damaged: list[Path] = []
+
+    def __bool__(self) -> bool:
+        """Whether any step may be left."""
+        return bool(self._batches)
+
+    def count(self, others: Iterable[Key]) -> int:
+        """How many records have steps here that are not done, or are among *others*."""
+        with self._lock:
+            return len(self._left) + sum(hash(key) not in self._left for key in others)
+
+    @property
+    def was_known(self) -> bool:
+        """Whether all batches have been looked through once: of others, programs that died have left nothing."""
+        return self._was_known
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known of every batch that was there at the last look whose steps it has."""
+        with self._lock:
+            return self._is_listed and all(batch.is_scanned for batch in self._batches.values())
+
+    @property
+    def batches(self) -> list[Batch]:
+        """The batches that can be written, oldest first."""
+        with self._lock:
+            return [batch for _, batch in sorted(self._batches.items()) if batch.is_scanned]
+
+    def begins(self, key: Key) -> None:
+        """Note a record that this program begins: no other program has left anything of it."""
+        with self._lock:
+            if not self._was_known:
+                self._begun.add(hash(key))
+
+    def holds(self, key: Key) -> bool:
+        """Whether steps of a record are left here, or may be: what comes later waits."""
+        with self._lock:
+            record = hash(key)
+            return record in self._left or not (self._was_known or record in self._begun)
+
+    def add(self, path: Path, keys: Iterable[Key]) -> None:
+        """Note a batch that this program has put aside, with the records of its steps."""
+        with self._lock:
+            self._forget(path)
+            batch = self._batches[path] = Batch(path, map(hash, keys))
+            self._left.update(batch.left)
+
+    def look(self) -> bool:
+        """Find the batches that are there now; whether there is one whose steps are not known. Blocks."""
+        if self._spool is None or self.refused is None:
+            return False
+        with self._lock:
+            before = set(self._batches)
+        try:
+            found, damaged = self._spool.batches(), self._spool.damaged()
+            self.refused.look()
+        except OSError as error:
+            self._fault(self._spool.folder, f"The runs that may wait in {self._spool.folder} cannot be seen: {error}.")
+            found, damaged = [*before, *self._left_alone], self._damaged
+        else:
+            with self._lock:
+                self._faults.pop(self._spool.folder, None)
+        with self._lock:
+            for path in before.difference(found):
+                self._forget(path)
+            for path in set(self._left_alone).difference(found):
+                self._faults.pop(path, None)
+                del self._left_alone[path]
+            for path in set(found).difference(self._batches):
+                if path not in self._left_alone or self._left_alone[path] != _state(path):
+                    self._batches[path] = Batch(path)
+            self._is_listed, self._damaged = True, damaged
+            return not self._learned()
+
+    def scan(self) -> None:
+        """Find out whose steps the batches have that were found. Blocks."""
+        with self._lock:
+            found = [batch for batch in self._batches.values() if not batch.is_scanned]
+        for batch in found:
+            try:
+                self._scan(batch)
+            except OSError as error:
+                self._leave_alone(batch, f"What waits in {batch.path} cannot be read: {error}.")
+        with self._lock:
+            self._learned()
+
+    def claim(self, batch: Batch) -> bool:
+        """Take a batch for this program until it is released; whether it could have it. Blocks."""
+        try:
+            return batch.claim()
+        except FileNotFoundError:
+            self._forget(batch.path)  # another program has written it
+        except OSError as error:
+            self._leave_alone(batch, f"What waits in {batch.path} cannot be read: {error}.")
+        return False
+
+    def read(self, batch: Batch, begin: int, skipped: Container[int]) -> list[Line]:
+        """See :meth:`Batch.read <execution_history.batch.Batch.read>`. Blocks."""
+        try:
+            return batch.read(begin, skipped)
+        except OSError as error:
+            self._leave_alone(batch, f"What waits in {batch.path} cannot be read: {error}.")
+            return []
+
+    def settle(self, batch: Batch, line: Line) -> None:
+        """Note that a step need not be written any more."""
+        with self._lock:
+            self._discount((batch.settle(line),))
+
+    def finish(self, batch: Batch) -> None:
+        """Take a batch away when it is done, and let others have it when it is not. Blocks."""
+        try:
+            if batch.is_done:
+                batch.finish()
+                self._forget(batch.path)
+        except OSError as error:
+            self._leave_alone(batch, f"What waited in {batch.path} is written and cannot be removed: {error}.")
+        finally:
+            batch.release()
+
+    def shorten(self) -> None:
+        """Leave on the disk only what is not done, for the next program. Blocks."""
+        for batch in self.batches:
+            with suppress(OSError):
+                if batch.shorten():
+                    with self._lock:
+                        self._batches[batch.path] = Batch(batch.path, batch.left)
+
+    def problems(self) -> list[str]:
+        """One sentence each for what cannot be read, was damaged or was refused."""
+        with self._lock:
+            found, damaged = sorted(self._faults.values()), self._damaged
+        if damaged:
+            named = ", ".join(str(path) for path in damaged[:_MOST_NAMED])
+            found.append(
+                f"Damaged files of waiting runs: {len(damaged)}. What could be read of them is recorded; look at the "
+                f"rest, then move them away: {named}."
+            )
+        if self._spool is not None and self.refused:
+            found.append(
+                f"Steps of runs that the store has refused for good: {len(self.refused)}. They are kept, with the "
+                f"reasons, in {self._spool.refused}: move it away, or let its name end in .jsonl to try them again."
+            )
+        return found
+
+    def _scan(self, batch: Batch) -> None:
+        assert self._spool is not None  # noqa: S101 - a batch comes from a spool
+        try:
+            scanned = Batch.scanned(batch.path, self._spool.location)
+        except FileNotFoundError:
+            self._forget(batch.path)
+            return
+        with self._lock:
+            self._forget(batch.path)
+            self._batches[batch.path] = scanned
+            self._left.update(scanned.left)
+        if scanned.is_foreign:
+            self._leave_alone(scanned, None)
+
+    def _learned(self) -> bool:
+        if self.is_known:
+            self._was_known = True
+            self._begun.clear()
+        return self.is_known
+
+    def _leave_alone(self, batch: Batch, sentence: str | None) -> None:
+        """Do not look at a file again, unless it changes."""
+        with self._lock:
+            self._forget(batch.path)
+            self._left_alone[batch.path] = _state(batch.path)
+        if sentence is not None:
+            self._fault(batch.path, sentence)
+
+    def _fault(self, path: Path, sentence: str) -> None:
+        with self._lock:
+            is_new = self._faults.get(path) != sentence
+            self._faults[path] = sentence
+        if is_new:
+            _log.error("%s", sentence)
+
+    def _forget(self, path: Path) -> None:
+        with self._lock:
+            batch = self._batches.pop(path, None)
+            if batch is not None:
+                self._discount(batch.left)
+
+    def _discount(self, records: Iterable[int]) -> None:
+        for record in records:
+            self._left[record] -= 1
+            if self._left[record] <= 0:
+                del self._left[record]
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_ctime_ns

@@ -1,0 +1,248 @@
+"""The way of what waits into the store: each step in its place, tried again, and set aside when it is never taken."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from execution_history.attempts import error_of
+from execution_history.backlog import Backlog
+from execution_history.batch import Batch, Line
+from execution_history.errors import ExecutionExists, IllegalTransition, StoreError, quoted
+from execution_history.record import Document
+from execution_history.refusals import Refusal, Refusals, Round
+from execution_history.store import HistoryStore
+from execution_history.trouble import Hung, Trouble
+from execution_history.waiting import Entry, Key, Step, Waiting
+
+_log = logging.getLogger("execution_history.recorder")
+_MOST_GIVEN_UP: Final = 10_000
+_NOWHERE: Final = "What the store does not take cannot be set aside either."
+
+
+class Delivery:
+    """Writes what waits in memory and in the spool.
+
+    ``given_up`` has the records whose beginning the store has refused for good, by their number, with the reason:
+    nothing of them is tried any more. ``lost`` counts those that could not be kept anywhere.
+
+    Args:
+        store: opened when needed.
+        waiting: what waits in memory; guarded by *lock*.
+        backlog: what waits in the spool.
+        lock: for whatever several threads may change.
+        most_refusals: how often a step is tried that the store does not take while it takes others.
+        answer_seconds: how long an attempt may take before the others are tried without it.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: HistoryStore,
+        waiting: Waiting,
+        backlog: Backlog,
+        lock: threading.RLock,
+        *,
+        most_refusals: int,
+        answer_seconds: float,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._waiting = waiting
+        self._backlog = backlog
+        self._lock = lock
+        self._answer_seconds = answer_seconds
+        self._clock = clock
+        self.trouble = Trouble()
+        self.given_up: dict[int, Refusal] = {}
+        self.lost = 0
+        self._refusals = Refusals(most_refusals)
+        self._hung: dict[int, Entry] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, key: Key, step: Step, *, is_unsure: bool = False) -> "asyncio.Task[None]":
+        """Have the store write a step; *is_unsure* says that it may have it already."""
+        task = asyncio.ensure_future(self._apply(key, step, is_unsure=is_unsure))
+        self._tasks.add(task)  # an event loop does not keep its tasks
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def took(self, key: Key) -> None:
+        """Note that the store has taken a step of a record."""
+        self._refusals.took(hash(key))
+
+    def follow(self, key: Key, entry: Entry, task: "asyncio.Task[None]") -> None:
+        """Let a write go on that nobody waits for; a step that is not taken waits at the place that it has kept."""
+        task.add_done_callback(lambda _: self._came_back(key, entry, task))
+
+    async def come_back(self, seconds: float) -> None:
+        """Wait, for so long, until the store has answered whatever is under way here."""
+        here = asyncio.get_running_loop()
+        if tasks := [task for task in self._tasks.copy() if task.get_loop() is here]:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def save(self) -> int:
+        """Write what waits; how many records have a step that the store does not take."""
+        await asyncio.to_thread(self._backlog.look)
+        await asyncio.to_thread(self._backlog.scan)
+        attempts = self._refusals.round()
+        await self._save_memory(attempts)
+        for batch in self._backlog.batches:
+            if not attempts.is_hopeless and await asyncio.to_thread(self._backlog.claim, batch):
+                try:
+                    await self._save_batch(batch, attempts)
+                finally:
+                    batch.release()
+        await self._save_memory(attempts)
+        with self._lock:
+            if not attempts.blocked and all(self._backlog.holds(key) for key in self._waiting.keys):
+                had_trouble = self.trouble.end()
+                if had_trouble and not self._waiting and not self._backlog:
+                    _log.warning("The store takes records again; everything that waited is written.")
+        return len(attempts.blocked)
+
+    async def _save_batch(self, batch: Batch, attempts: Round) -> None:
+        begin = 0
+        while lines := await asyncio.to_thread(self._backlog.read, batch, begin, attempts.blocked):
+            for line in lines:
+                await self._save_line(batch, line, attempts)
+                if attempts.is_hopeless:
+                    return
+            begin = lines[-1].number + 1
+            # A caller's write may have failed meanwhile: it does not wait for thousands of others.
+            await self._save_memory(attempts)
+        await asyncio.to_thread(self._backlog.finish, batch)
+
+    async def _save_line(self, batch: Batch, line: Line, attempts: Round) -> None:
+        record = batch.records[line.number]
+        hung = self._hung.get(record)
+        if hung is not None and hung.under_way:
+            attempts.blocked[record] = Hung()
+        if record in attempts.blocked:
+            return
+        if line.step is not None:
+            entry = self._hung[record] = Entry(line.step, under_way=True, is_unsure=True)
+            is_done = await self._deliver(line.key, entry, attempts)
+            if not entry.under_way:
+                del self._hung[record]
+            if not is_done:
+                return
+        self._backlog.settle(batch, line)
+
+    async def _save_memory(self, attempts: Round) -> None:
+        for key in self._waiting.keys:
+            if not attempts.is_hopeless:
+                await self._save_record(key, attempts)
+        takes = attempts.takes()
+        with self._lock:
+            if attempts.blocked:
+                self.trouble.note(next(reversed(attempts.blocked.values())))
+            if takes is not None:
+                self.trouble.is_down = not takes
+
+    async def _save_record(self, key: Key, attempts: Round) -> None:
+        while (entry := self._next(key, attempts)) is not None:
+            if not await self._deliver(key, entry, attempts):
+                return
+            with self._lock:
+                self._waiting.done(key, entry)
+        refusal = self.given_up.get(hash(key))
+        if refusal is not None and refusal.kind is ExecutionExists:
+            # What waited was meant for the record that could not be made; what comes now, for the one that is there.
+            del self.given_up[hash(key)]
+
+    def _next(self, key: Key, attempts: Round) -> Entry | None:
+        """The step of a record that is to be written now."""
+        with self._lock:
+            queue = self._waiting.get(key)
+            if queue is None or hash(key) in attempts.blocked or self._backlog.holds(key):
+                return None
+            if queue.under_way:
+                attempts.blocked[hash(key)] = Hung()
+                return None
+            queue.entries[0].under_way = True
+            return queue.entries[0]
+
+    async def _deliver(self, key: Key, entry: Entry, attempts: Round) -> bool:
+        """Have the store take a step, or set aside what it never will; whether the step need not wait any more."""
+        record = hash(key)
+        refusal = None if isinstance(entry.step, Document) else self.given_up.get(record)
+        error = None if refusal is not None else await self._attempt(key, entry)
+        if isinstance(error, Hung):
+            attempts.failed(record, error, is_its_own=False)
+            return False
+        try:
+            if refusal is None and error is None:
+                self._refusals.took(record)
+                self.given_up.pop(record, None)
+                attempts.took()
+                return True
+            if error is not None:
+                entry.is_unsure |= not isinstance(error, StoreError)
+                if self._refusals.is_final(record, error, attempts.taken_before):
+                    refusal = Refusal.of(error)
+            if refusal is not None and await self._refuse(key, entry.step, refusal):
+                return True
+            attempts.failed(record, error or StoreError(_NOWHERE), is_its_own=self._refusals.is_suspect(record))
+            return False
+        finally:
+            entry.under_way = False
+
+    async def _attempt(self, key: Key, entry: Entry) -> BaseException | None:
+        task = self.begin(key, entry.step, is_unsure=entry.is_unsure)
+        try:
+            await asyncio.wait({task}, timeout=self._answer_seconds)
+        except BaseException:
+            self.follow(key, entry, task)
+            raise
+        if task.done():
+            return error_of(task)
+        self.follow(key, entry, task)
+        return Hung()
+
+    async def _refuse(self, key: Key, step: Step, refusal: Refusal) -> bool:
+        """Keep a step that the store will never take where nothing waits for it; whether that could be done."""
+        if isinstance(step, Document):
+            self.given_up[hash(key)] = refusal
+            if len(self.given_up) > _MOST_GIVEN_UP:
+                del self.given_up[next(iter(self.given_up))]
+            self.lost += self._backlog.refused is None
+        if self._backlog.refused is None:
+            _log.error(
+                "The store does not take a step of %s/%s, which is given up: %s", *map(quoted, key), refusal.reason
+            )
+            return True
+        try:
+            await asyncio.to_thread(self._backlog.refused.add, key, step, refusal, self._clock())
+        except OSError as fault:
+            _log.error("What the store does not take of %s/%s cannot be set aside: %s", *map(quoted, key), fault)
+            return False
+        _log.error("The store does not take a step of %s/%s, which is set aside: %s", *map(quoted, key), refusal.reason)
+        return True
+
+    async def _apply(self, key: Key, step: Step, *, is_unsure: bool) -> None:
+        await self._store.open()
+        if isinstance(step, Document):
+            try:
+                await self._store.create(step)
+            except ExecutionExists:
+                if not is_unsure:
+                    raise
+                await self._store.merge([step], settle=False)
+            return
+        try:
+            await self._store.update(*key, step)
+        except IllegalTransition as error:
+            _log.warning("A run was ended twice; the first ending stands: %s", error)
+
+    def _came_back(self, key: Key, entry: Entry, task: "asyncio.Task[None]") -> None:
+        error = error_of(task)
+        with self._lock:
+            entry.under_way = False
+            if error is None:
+                self._refusals.took(hash(key))
+                self._waiting.done(key, entry)
+            else:
+                entry.is_unsure |= not isinstance(error, StoreError)
+                self.trouble.stop(error)

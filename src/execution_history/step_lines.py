@@ -1,0 +1,133 @@
+"""One step of a record as one line of JSON, and back. Pure.
+
+What a step holds stays as its bytes: a record of 100 MB is neither built as objects nor written anew.
+"""
+
+import codecs
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from execution_history.jsonvalue import encode
+from execution_history.outlines import outline_of
+from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange, check_identifier, check_status
+from execution_history.waiting import Key, Step
+
+if TYPE_CHECKING:
+    import msgspec
+
+_PIECE: Final = 1024 * 1024
+
+
+class BadLineError(ValueError):
+    """A line that holds no step."""
+
+
+def line_of(location: str, key: Key, step: Step, **more: object) -> bytes:
+    """Return the line of one step; *more* comes first in it, and is skipped by whoever reads the step."""
+    head = {**more, "store": location, "workflow_id": key[0], "execute_id": key[1]}
+    if isinstance(step, Document):
+        return encode({**head, "record": orjson.Fragment(step.body)}) + b"\n"
+    change = {
+        "now": step.now,
+        "status": step.status,
+        "fields": {name: orjson.Fragment(value) for name, value in step.fields.items()},
+        "metadata": {name: orjson.Fragment(value) for name, value in step.metadata.items()},
+        "only_from": sorted(OPEN_STATUSES if step.only_from is None else step.only_from),
+        "only_while": None if step.only_while is None else dict(step.only_while),
+    }
+    return encode({**head, "change": change}) + b"\n"
+
+
+def key_in(line: bytes) -> tuple[str, Key]:
+    """Return the store and the record that a line is for, without reading its step.
+
+    Raises:
+        BadLineError: it is for none.
+    """
+    try:
+        parts = _parts(line)
+        workflow_id = check_identifier("workflow id", _value(parts["workflow_id"]))
+        return str(_value(parts["store"])), (workflow_id, check_identifier("execute id", _value(parts["execute_id"])))
+    except Exception as error:
+        raise BadLineError(str(error)) from error
+
+
+def text_in(line: bytes, name: str) -> str:
+    """Return one text of those that came first in a line.
+
+    Raises:
+        BadLineError: it has none.
+    """
+    try:
+        return str(_value(_parts(line)[name]))
+    except Exception as error:
+        raise BadLineError(str(error)) from error
+
+
+def step_in(line: bytes) -> Step:
+    """Return the step that a line holds.
+
+    Raises:
+        BadLineError: it holds none that a store could take.
+    """
+    try:
+        _check_text(line)
+        parts = _parts(line)
+        if "record" in parts:
+            return _document(parts)
+        return _change(_parts(parts["change"]))
+    except Exception as error:
+        raise BadLineError(str(error)) from error
+
+
+def _document(parts: "dict[str, msgspec.Raw]") -> Document:
+    body = bytes(memoryview(parts["record"]))
+    record = outline_of(body)
+    if any(record[name] != _value(parts[name]) for name in ("workflow_id", "execute_id")):
+        raise ValueError("the line and the record in it name different runs")
+    check_status(record["execute_status"])
+    if not (type(record["create_time"]) is type(record["update_time"]) is int):
+        raise TypeError("a time is no integer")
+    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY))
+
+
+def _change(parts: "dict[str, msgspec.Raw]") -> RecordChange:
+    now, status, only_while = (_value(parts[name]) for name in ("now", "status", "only_while"))
+    if type(now) is not int or not (only_while is None or isinstance(only_while, dict)):
+        raise TypeError("a value has the wrong type")
+    fields, metadata = (
+        {name: bytes(memoryview(value)) for name, value in _parts(parts[what]).items()}
+        for what in ("fields", "metadata")
+    )
+    return RecordChange(
+        now,
+        None if status is None else check_status(status),
+        fields,
+        metadata,
+        frozenset(map(check_status, _value(parts["only_from"]))),
+        only_while,
+    )
+
+
+def _check_text(line: bytes) -> None:
+    """See that the line is UTF-8, piece by piece: as one string it could take four times its size."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for begin in range(0, len(line), _PIECE):
+        decoder.decode(line[begin : begin + _PIECE], final=begin + _PIECE >= len(line))
+
+
+def _value(raw: "msgspec.Raw") -> Any:  # noqa: ANN401 - any JSON value
+    return orjson.loads(bytes(memoryview(raw)))
+
+
+def _parts(json: "bytes | msgspec.Raw") -> "dict[str, msgspec.Raw]":
+    return _objects().decode(json)
+
+
+@cache
+def _objects() -> "msgspec.json.Decoder[dict[str, msgspec.Raw]]":
+    import msgspec  # noqa: PLC0415 - 20 ms that a program without a spool need not wait for
+
+    return msgspec.json.Decoder(dict[str, msgspec.Raw])
