@@ -9,7 +9,7 @@ from typing import Final
 from execution_history.attempts import error_of
 from execution_history.backlog import Backlog
 from execution_history.batch import Batch, Line
-from execution_history.errors import ExecutionExists, IllegalTransition, StoreError, quoted
+from execution_history.errors import ExecutionExists, IllegalTransition, RecordDamaged, StoreError, quoted
 from execution_history.record import Document
 from execution_history.refusals import Refusal, Refusals, Round
 from execution_history.store import HistoryStore
@@ -182,7 +182,7 @@ class Delivery:
                 entry.is_unsure |= not isinstance(error, StoreError)
                 if self._refusals.is_final(record, error, attempts.taken_before):
                     refusal = Refusal.of(error)
-            if refusal is not None and await self._refuse(key, entry.step, refusal):
+            if refusal is not None and await self.refuse(key, entry.step, refusal):
                 return True
             attempts.failed(record, error or StoreError(_NOWHERE), is_its_own=self._refusals.is_suspect(record))
             return False
@@ -201,14 +201,14 @@ class Delivery:
         self.follow(key, entry, task)
         return Hung()
 
-    async def _refuse(self, key: Key, step: Step, refusal: Refusal) -> bool:
+    async def refuse(self, key: Key, step: Step, refusal: Refusal) -> bool:
         """Keep a step that the store will never take where nothing waits for it; whether that could be done."""
         if isinstance(step, Document):
             self.given_up[hash(key)] = refusal
             if len(self.given_up) > _MOST_GIVEN_UP:
                 del self.given_up[next(iter(self.given_up))]
-            self.lost += self._backlog.refused is None
         if self._backlog.refused is None:
+            self.lost += isinstance(step, Document) or issubclass(refusal.kind, RecordDamaged)
             _log.error(
                 "The store does not take a step of %s/%s, which is given up: %s", *map(quoted, key), refusal.reason
             )

@@ -20,9 +20,11 @@ from execution_history.clock import now_ms
 from execution_history.delivery import Delivery
 from execution_history.errors import (
     ExecutionHistoryError,
+    RecordDamaged,
     StoreError,
 )
 from execution_history.record import Document
+from execution_history.refusals import Refusal
 from execution_history.spool import Spool, put_aside, spool_of
 from execution_history.store import HistoryStore
 from execution_history.trouble import Hung
@@ -149,6 +151,9 @@ class Outbox:
             self._overtaken(key, step, task)
             raise
         if task.done():
+            if isinstance(error := error_of(task), RecordDamaged):
+                await self._delivery.refuse(key, step, Refusal.of(error))  # the store is well, and goes on
+                return
             self._settle(key, step, task)
         else:
             self._trouble.stop(Hung())
