@@ -203,12 +203,13 @@ class Delivery:
 
     async def _refuse(self, key: Key, step: Step, refusal: Refusal) -> bool:
         """Keep a step that the store will never take where nothing waits for it; whether that could be done."""
+        is_known = hash(key) in self.given_up
         if isinstance(step, Document):
             self.given_up[hash(key)] = refusal
             if len(self.given_up) > _MOST_GIVEN_UP:
                 del self.given_up[next(iter(self.given_up))]
-            self.lost += self._backlog.refused is None
         if self._backlog.refused is None:
+            self.lost += not is_known
             _log.error("The store does not take a step of %s/%s, which is given up: %s", *key, refusal.reason)
             return True
         try:

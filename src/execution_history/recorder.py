@@ -58,7 +58,7 @@ class Recorder:
         self.new_id = new_id
         self.progress_interval_ms = progress_interval_ms
         self._lease_ms = int(lease_seconds * 1000)
-        self._require_recording = require_recording
+        self.requires_recording = require_recording
         self.owner = sign_of_life(new_id())
         self.outbox = Outbox(store, clock=clock)
         self._tending: asyncio.Task[None] | None = None
@@ -122,7 +122,7 @@ class Recorder:
             metadata={**(metadata or {}), RECORDER_KEY: self.owner},
             **fields,
         )
-        if self._require_recording:
+        if self.requires_recording:
             await _required(self.store.open())
             await _required(self.store.create(document))
         else:
@@ -154,7 +154,7 @@ class Recorder:
             cleared=("error_code", "error_message"),
         )
         key = (record["workflow_id"], record["execute_id"])
-        if self._require_recording:
+        if self.requires_recording:
             await _required(self.store.update(*key, change))
         else:
             await self.outbox.write(*key, change)
