@@ -9,7 +9,7 @@ from typing import Final
 from execution_history.attempts import error_of
 from execution_history.backlog import Backlog
 from execution_history.batch import Batch, Line
-from execution_history.errors import ExecutionExists, IllegalTransition, RecordDamaged, StoreError, quoted
+from execution_history.errors import ExecutionExists, IllegalTransition, StoreError, quoted
 from execution_history.record import Document
 from execution_history.refusals import Refusal, Refusals, Round
 from execution_history.store import HistoryStore
@@ -203,12 +203,13 @@ class Delivery:
 
     async def refuse(self, key: Key, step: Step, refusal: Refusal) -> bool:
         """Keep a step that the store will never take where nothing waits for it; whether that could be done."""
+        is_known = hash(key) in self.given_up
         if isinstance(step, Document):
             self.given_up[hash(key)] = refusal
             if len(self.given_up) > _MOST_GIVEN_UP:
                 del self.given_up[next(iter(self.given_up))]
         if self._backlog.refused is None:
-            self.lost += isinstance(step, Document) or issubclass(refusal.kind, RecordDamaged)
+            self.lost += not is_known
             _log.error(
                 "The store does not take a step of %s/%s, which is given up: %s", *map(quoted, key), refusal.reason
             )

@@ -59,7 +59,7 @@ class Recorder:
         self.new_id = new_id
         self.progress_interval_ms = progress_interval_ms
         self._lease_ms = int(lease_seconds * 1000)
-        self._require_recording = require_recording
+        self.requires_recording = require_recording
         self.record_limit = record_limit_of(store)
         self.owner = sign_of_life(new_id())
         self.outbox = Outbox(store, clock=clock)
@@ -125,7 +125,7 @@ class Recorder:
             largest=self.record_limit,
             **fields,
         )
-        if self._require_recording:
+        if self.requires_recording:
             await _required(self.store.open())
             await _required(self.store.create(document))
         else:
@@ -158,7 +158,7 @@ class Recorder:
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        if self._require_recording:
+        if self.requires_recording:
             await _required(self.store.update(*key, change))
         else:
             await self.outbox.write(*key, change)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 
@@ -62,7 +62,9 @@ class Exchange:
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
         self._caller_left = False
+        self._recording: Recording | None = None
         self._reading = AnswerReading(call, 0)
+        self._is_faulty = False
         self._held = b""
         self._answer: httpx.Response | None = None
 
@@ -77,35 +79,35 @@ class Exchange:
         return httpx.Response(head.status_code, headers=head.headers, stream=body, extensions=head.extensions)
 
     async def run(self) -> None:
-        """Open the record, read the upstream to its end, whoever still listens, and close the record."""
+        """Open the record, read the upstream to its end, whoever still listens, and close the record.
+
+        A fault of ours costs the record at most, and the call only where recording is required.
+        """
         try:
             opened = self._context.recording or await begin_recording(
                 self._recorder, self._call, self._context, self._request
             )
-        except ExecutionHistoryError as error:
-            self._head.set_exception(error)
-            return
-        self._recording = self._context.recording = opened
-        self._reading = AnswerReading(self._call, opened.create_time, opened.timeline, self._largest)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the caller waiting for ever
+            if isinstance(error, ExecutionHistoryError) or self._recorder.requires_recording:
+                self._head.set_exception(error)
+                return
+            _log.exception("A run could not be recorded")
+        else:
+            self._recording = self._context.recording = opened
+            self._reading = AnswerReading(self._call, opened.create_time, opened.timeline, self._largest)
         await self._run()
 
     async def _run(self) -> None:
         ending: BaseException | None = None
-        outcome: Outcome
+        failure: Outcome | None = None
         try:
-            outcome = await self._read()
+            await self._read()
         except asyncio.CancelledError as error:
-            ending = error
-            outcome = self._reading.cut(STOPPED, self._clock())
-        except (httpx.TransportError, httpx.StreamError, OSError) as error:
-            ending = error
-            outcome = self._reading.cut(failure_of(error, self._request), self._clock())
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the caller waiting for ever
-            _log.exception("Recording a run failed")
-            ending = error
-            outcome = self._reading.cut(STOPPED, self._clock())
+            ending, failure = error, STOPPED
+        except Exception as error:  # noqa: BLE001 - the caller gets whatever the transport raised
+            ending, failure = error, failure_of(error, self._request)
         try:
-            await self._close(outcome)
+            await self._close(failure)
         finally:
             await self._release()
         if not self._head.done():
@@ -114,24 +116,38 @@ class Exchange:
         await self._hand_on(self._held)
         await self._hand_on(ending)
 
-    async def _read(self) -> Outcome:
+    async def _read(self) -> None:
         response = self._answer = await self._inner.handle_async_request(self._request)
-        self._reading.begin(response.status_code, response.headers)
-        if self._reading.stream is not None:
-            self._recording.follow(self._reading.progress)
+        with self._guarded():
+            self._reading.begin(response.status_code, response.headers)
+            if self._reading.stream is not None and self._recording is not None:
+                self._recording.follow(self._reading.progress)
         if not self._head.done():
             self._head.set_result(response)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
         async for chunk in response.stream:
-            self._reading.take(chunk, self._clock())
+            self._take(chunk)
             going = chunk
             if self._reading.stream is None:
                 # The end of a whole answer comes after its record: who has read it finds the record closed.
                 going, self._held = self._held, chunk
-            else:
-                self._recording.touched()
             await self._hand_on(going)
-        return self._reading.end(self._clock())
+
+    def _take(self, chunk: bytes) -> None:
+        if self._recording is not None and not self._is_faulty:
+            with self._guarded():
+                self._reading.take(chunk, self._clock())
+                if self._reading.stream is not None:
+                    self._recording.touched()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Let the answer pass whatever goes wrong in here."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - a fault of ours must not keep the bytes from the caller
+            self._is_faulty = True
+            _log.exception("Recording a run failed")
 
     async def _release(self) -> None:
         """Give the connection back. Every idle one is looked at for each request: the record is closed before that."""
@@ -139,11 +155,18 @@ class Exchange:
             with contextlib.suppress(httpx.TransportError):
                 await self._answer.aclose()
 
-    async def _close(self, outcome: Outcome) -> None:
-        outcome = self._finish(self._recording, outcome)
-        self._context.outcome = settled(self._recording, outcome)
-        with contextlib.suppress(ExecutionHistoryError):
+    async def _close(self, failure: Outcome | None) -> None:
+        """Write down how the run ended: by *failure*, or as its answer says."""
+        if self._recording is None:
+            return
+        if failure is None and self._is_faulty:
+            failure = STOPPED
+        with self._guarded(), contextlib.suppress(ExecutionHistoryError):
             # The recorder has logged and counted what it could not write: the caller still gets its answer.
+            now = self._clock()
+            outcome = self._reading.end(now) if failure is None else self._reading.cut(failure, now)
+            outcome = self._finish(self._recording, outcome)
+            self._context.outcome = settled(self._recording, outcome)
             await end_recording(self._recording, outcome, self._reading.stream)
 
     async def _hand_on(self, item: bytes | BaseException | None) -> None:

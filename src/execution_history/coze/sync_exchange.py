@@ -59,18 +59,18 @@ class SyncExchange:
         self._drain_limit = drain_limit
         self._largest = largest
         self._follower: RunFollower | None = follower
-        self._reading = AnswerReading(call, recorder.clock())
+        self._reading = AnswerReading(call, 0)
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         # The snapshot of the progress is taken in the bridge's thread.
         self._lock = threading.RLock()
         self._opening: Future[Recording] | None = None
-        self._has_left = self._is_cut = self._is_over = False
+        self._has_left = self._is_cut = self._is_over = self._is_faulty = False
         self._draining: threading.Thread | None = None
         self.ended: Future[None] = Future()
 
     def begin(self) -> None:
-        """Open the record.
+        """Open the record. A fault of ours costs the record, and the call only where recording is required.
 
         Raises:
             ExecutionHistoryError: it cannot be opened.
@@ -81,19 +81,23 @@ class SyncExchange:
         try:
             opened = self._opening.result(LONGEST_WAIT)
             self._reading = AnswerReading(self._call, opened.create_time, opened.timeline, self._largest)
-        except BaseException:
-            self._over(NEVER_SENT, waits=False)
-            raise
+        except BaseException as error:
+            is_ours = isinstance(error, Exception) and not isinstance(error, ExecutionHistoryError | TimeoutError)
+            if not is_ours or self._recorder.requires_recording:
+                self._over(NEVER_SENT, waits=False)
+                raise
+            _log.exception("A run could not be recorded")
 
     def answer(self, inner: httpx.BaseTransport) -> httpx.Response:
         """The upstream's answer, its body read through this exchange."""
         try:
             response = inner.handle_request(self._request)
-            self._reading.begin(response.status_code, response.headers)
-            self._follow()
         except BaseException as error:
             self._over(failure_of(error, self._request), waits=isinstance(error, Exception))
             raise
+        with self._guarded():
+            self._reading.begin(response.status_code, response.headers)
+            self._follow()
         self._response = response
         assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - httpx gives a transport no other
         self._chunks = iter(response.stream)
@@ -151,17 +155,25 @@ class SyncExchange:
             if self._is_over:
                 return
             self._is_over = True
-            outcome = self._reading.cut(STOPPED, self._recorder.clock())
+            outcome = self._outcome(STOPPED)
         await self._closed(outcome)
 
     def _take(self, chunk: bytes) -> None:
+        if self._context.recording is not None and not self._is_faulty:
+            with self._guarded():
+                with self._lock:
+                    self._reading.take(chunk, self._recorder.clock())
+                if self._reading.stream is not None:
+                    self._context.recording.touched()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Let the answer pass whatever goes wrong in here."""
         try:
-            with self._lock:
-                self._reading.take(chunk, self._recorder.clock())
+            yield
         except Exception:  # noqa: BLE001 - a fault of ours must not keep the bytes from the caller
+            self._is_faulty = True
             _log.exception("Recording a run failed")
-        if self._reading.stream is not None and self._opening is not None:
-            self._opening.result().touched()
 
     def _drain(self) -> None:
         timer = threading.Timer(self._drain_limit, self._cut)
@@ -194,8 +206,7 @@ class SyncExchange:
             if self._is_over:
                 return
             self._is_over = True
-            now = self._recorder.clock()
-            outcome = self._reading.end(now) if failure is None else self._reading.cut(failure, now)
+            outcome = self._outcome(failure)
         if self._response is not None:
             with contextlib.suppress(httpx.TransportError, OSError):
                 self._response.close()
@@ -207,8 +218,8 @@ class SyncExchange:
             _log.error("A run could not be recorded to its end: %s", error)
 
     def _follow(self) -> None:
-        if self._reading.stream is not None and self._opening is not None:
-            self._bridge.submit(self._following(self._opening.result()))
+        if self._reading.stream is not None and self._context.recording is not None:
+            self._bridge.submit(self._following(self._context.recording))
 
     async def _following(self, recording: Recording) -> None:
         recording.follow(self._progress)
@@ -224,15 +235,25 @@ class SyncExchange:
         )
         return context.recording
 
+    def _outcome(self, failure: Outcome | None) -> Outcome:
+        """How the run has ended: by *failure*, or as its answer says, as far as that could be read."""
+        if failure is None and self._is_faulty:
+            failure = STOPPED
+        with self._guarded():
+            now = self._recorder.clock()
+            return self._reading.end(now) if failure is None else self._reading.cut(failure, now)
+        return failure or STOPPED
+
     async def _closed(self, outcome: Outcome) -> None:
         context = self._context
         try:
             if self._opening is not None:
                 await asyncio.wait([asyncio.wrap_future(self._opening)])
             if context.recording is not None:
-                outcome = leave_open(self._follower, self._request, self._call, context, context.recording, outcome)
-                outcome = settled(context.recording, outcome)
-                await end_recording(context.recording, outcome, self._reading.stream)
+                with self._guarded():
+                    outcome = leave_open(self._follower, self._request, self._call, context, context.recording, outcome)
+                    outcome = settled(context.recording, outcome)
+                    await end_recording(context.recording, outcome, self._reading.stream)
             context.outcome = outcome
         finally:
             self.ended.set_result(None)
