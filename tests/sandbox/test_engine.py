@@ -1,5 +1,8 @@
 """Playing executions without a socket: time, memory, and callers who leave."""
 
+import gc
+import tracemalloc
+
 import anyio
 import anyio.lowlevel
 import orjson
@@ -197,6 +200,27 @@ async def test_what_a_run_puts_out_is_weighed() -> None:
     assert engine.find(IDS["large_output"], large.execute_id) is large
     with pytest.raises(RefusedError, match="no such execution"):
         engine.find(IDS["short_answer"], older.execute_id)
+
+
+async def test_an_execution_weighs_what_it_takes() -> None:
+    """A sandbox that is full takes the memory that it may, not several times that."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+
+    async def ended(number: int) -> Execution:
+        execution, outlet = engine.start(request("long_stream", n=number), RunMode.STREAM, "log")
+        while await outlet.get() is not None:
+            pass
+        return execution
+
+    await ended(0)
+    tracemalloc.start()
+    try:
+        executions = [await ended(number) for number in range(100)]
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= sum(execution.weight() for execution in executions) <= 2 * taken
 
 
 async def test_a_forgotten_execution_stays_forgotten() -> None:

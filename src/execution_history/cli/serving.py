@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from execution_history.cli.allocator import return_freed_memory
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.histories import place_of
 from execution_history.cli.listing import TRIAL_WORKFLOW
@@ -45,6 +46,7 @@ async def serve(
     access_log: bool,
 ) -> ExitCode:
     """Serve the HTTP application until Ctrl-C or SIGTERM."""
+    return_freed_memory()
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
     with closing(_listen(session, settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})

@@ -169,7 +169,7 @@ class Execution:
 
     def weight(self) -> int:
         """Return about how many bytes of memory this execution holds."""
-        return 1_000 + self.request_size + sum(kept.size for kept in self._outputs())
+        return 4_000 + self.request_size + sum(kept.size for kept in self._outputs())
 
     def _outputs(self) -> Iterator[Kept]:
         yield self.output
@@ -189,7 +189,7 @@ class Execution:
 class Executions:
     """The newest executions: at most ``most`` of them, and at most ``most_bytes`` in all."""
 
-    def __init__(self, most: int = 10_000, most_bytes: int = 256 * 1024 * 1024) -> None:
+    def __init__(self, most: int = 2_000, most_bytes: int = 64 * 1024 * 1024) -> None:
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0

@@ -88,6 +88,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # longer than clients keep idle connections: httpx does so for 5 seconds
     )
     config.load()
     server = uvicorn.Server(config)

@@ -19,8 +19,7 @@ DATABASE: Final = "history.db"
 INDEX_DATABASE: Final = "index.db"
 BUSY_MS: Final = 30_000
 
-_WRITER_CACHE_KIB: Final = 16 * 1024
-_READER_CACHE_KIB: Final = 4 * 1024
+_CACHE_KIB: Final = 4 * 1024  # a connection keeps that much for as long as it is open
 _UPSTREAM_IDS: Final = 2
 
 
@@ -80,7 +79,7 @@ def open_writer(folder: Path) -> apsw.Connection:
     connection.pragma("auto_vacuum", 2)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", 2)
-    connection.pragma("cache_size", -_WRITER_CACHE_KIB)
+    connection.pragma("cache_size", -_CACHE_KIB)
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     _migrate(connection, folder)
     return connection
@@ -96,7 +95,7 @@ def open_reader(folder: Path) -> apsw.Connection:
     _plan_once(connection)
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("query_only", 1)
-    connection.pragma("cache_size", -_READER_CACHE_KIB)
+    connection.pragma("cache_size", -_CACHE_KIB)
     return connection
 
 

@@ -22,7 +22,7 @@ from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _VERSION: Final = "4"
-_CACHE_KIB: Final = 16 * 1024
+_CACHE_KIB: Final = 8 * 1024  # a connection keeps that much for as long as it is open
 _CHECKPOINT_PAGES: Final = 4_000  # rows land all over the indexes: a page is written less often
 _MOST_IDLE: Final = 4
 _LOCK_FILE: Final = ".index-lock"
