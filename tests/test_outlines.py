@@ -1,12 +1,14 @@
 """Records that are too large to be read for a list: what is left unread changes nothing of what is found and shown."""
 
+import gc
 from typing import Any
 
 import orjson
 import pytest
 
+from execution_history.adopted import adopt_record
 from execution_history.facts import facts_of
-from execution_history.outlines import LARGE, Unread, outline_of
+from execution_history.outlines import HUGE, LARGE, Unread, outline_of, read_record
 from execution_history.record import KEYS
 from execution_history.summaries import summary_of
 from execution_history.text import texts_of
@@ -92,3 +94,42 @@ def test_a_record_with_everything_large_has_a_small_summary() -> None:
     record = orjson.loads(_body({"metadata": dict.fromkeys(("tags", "note", "caller", "proof", "account"), deep)}))
     record |= dict.fromkeys(set(KEYS) - {"create_time", "update_time", "metadata", "execute_status"}, deep)
     assert len(summary_of(record, facts_of(record))) < 64_000
+
+
+def adopted(found: dict[str, Any]) -> bytes:
+    """The body of a record with these keys."""
+    made = adopt_record(found, "w", 1)
+    assert made is not None
+    return made.body
+
+
+@pytest.mark.parametrize("huge", ["input_parameters", "node_execute_status", "metadata", "output"])
+def test_a_huge_record_is_changed_as_a_small_one_is(huge: str) -> None:
+    """Values that a change does not look at are not read for it; what comes of it is the same, to the byte."""
+    value = {"many": _MANY * 30, "text": "“quoted”\n"}
+    fields = {"metadata" if huge == "metadata" else huge: value}
+    body = adopted({"execute_id": "e", "execute_status": "interrupted", "update_time": 5, **fields})
+    assert len(body) > HUGE
+    assert orjson.loads(body) == read_record(body)
+    for asked in (change(status="success", output=1), change(usage={"a": 1}, metadata={"k": [1], "ended_at": 3})):
+        from_parts = asked.apply(body)
+        from_values = asked.apply(body, orjson.loads(body))
+        assert from_parts is not None
+        assert from_values is not None
+        assert from_values.body == from_parts.body
+        assert from_parts.parts is not None
+        assert asked.apply(from_parts.body, from_parts.parts) == asked.apply(from_parts.body)
+
+
+def test_the_garbage_collector_is_as_it_was() -> None:
+    """It rests only while a huge record is read."""
+    body = adopted({"execute_id": "e", "output": _MANY * 30})
+    for is_enabled in (True, False):
+        (gc.enable if is_enabled else gc.disable)()
+        try:
+            read_record(body)
+            with pytest.raises(ValueError, match="unexpected end"):
+                read_record(body[:-1])
+            assert is_enabled is gc.isenabled()
+        finally:
+            gc.enable()

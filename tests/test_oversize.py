@@ -1,15 +1,21 @@
 """A record that would be too large keeps the beginnings of its largest values, and says what was cut."""
 
 import json
-from typing import Any
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from execution_history.oversize import CUT_KEY, LEAST_LIMIT, fit
+from execution_history import ExecutionHistoryService, record, recorded
+from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.record import KEYS, RecordChange, new_document
+from execution_history.store import HistoryStore, record_limit_of
+from execution_history.stores import store_at
+from execution_history.upkeep import import_history
 from tests.records import document
 
 MOST = LEAST_LIMIT
@@ -107,8 +113,9 @@ _sizes = st.lists(st.sampled_from([0, 10, 70_000, 300_000, 900_000, 2_000_000]),
 @given(_sizes, _sizes)
 def test_whatever_comes_a_record_fits_and_is_cut_once(first: list[int], then: list[int]) -> None:
     """However large its values are, and whether they come at once or later; to fit it again changes nothing."""
-    names = ("parameters", "output", "usage")
-    values: dict[str, Any] = {name: "x" * size for name, size in zip(names, first, strict=False)}
+    values: dict[str, Any] = {
+        name: "x" * size for name, size in zip(("parameters", "output", "usage"), first, strict=False)
+    }
     made = document("e", metadata={"m": "é" * first[3]}, largest=MOST, **values)
     change = RecordChange.of(
         9,
@@ -127,3 +134,83 @@ def test_a_new_record_is_made_without_its_large_value_twice() -> None:
     made = new_document(workflow_id="w", execute_id="e", now=1, output="x" * 5_000_000, largest=MOST)
     assert made.plain() == orjson.loads(made.body)
     assert made.body == orjson.dumps(made.parts)
+
+
+@pytest.fixture(params=["memory", "folder"])
+async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
+    """A service whose records have at most one megabyte."""
+    place = "memory:" if request.param == "memory" else tmp_path / "history"
+    async with ExecutionHistoryService(place, record_limit_bytes=MOST) as opened:
+        yield opened
+
+
+async def _stored(service: ExecutionHistoryService, workflow_id: str = "w") -> dict[str, Any]:
+    [body] = (await service.page_bytes(workflow_id)).documents
+    return _read(body)
+
+
+@pytest.mark.anyio
+async def test_no_record_of_a_service_is_larger_than_its_setting(service: ExecutionHistoryService) -> None:
+    """At the beginning, after each change, and in what the calls return."""
+    made = await service.create_execution_record("w", "e", parameters={"a": "x" * 700_000}, metadata={"m": 1})
+    assert made == await _stored(service)
+    changed = await service.update_execution_record("w", "e", "success", output="y" * 5_000_000)
+    assert changed == await _stored(service)
+    assert changed is not None
+    assert {"output": 5_000_002} == changed["metadata"][CUT_KEY]
+    assert 700_000 == len(changed["input_parameters"]["a"])
+    changed = await service.update_execution_record("w", "e", usage="u" * 600_000)
+    assert changed is not None
+    assert {"output", "input_parameters"} == set(changed["metadata"][CUT_KEY])
+
+
+@pytest.mark.anyio
+async def test_recorded_runs_are_no_larger(service: ExecutionHistoryService) -> None:
+    """Arguments, results, messages and metadata; where secrets may be in what is too large, nothing of it is kept."""
+    text = "x" * 3_000_000
+    recorded("w", service=service)(lambda given: given)(text)
+    found = await _stored(service)
+    assert {"input_parameters": 3_000_012, "output": 3_000_002} == found["metadata"][CUT_KEY]
+    assert "success" == found["execute_status"]
+    with record("secret", {"password": "p", "t": text}, service=service, metadata={"m": text, "k": "kept"}) as run:
+        run.metadata["trace"] = text
+        run.message(text)
+    found = await _stored(service, "secret")
+    assert "[too large: 3000023 bytes of JSON]" == found["input_parameters"]
+    assert {"input_parameters", "output", "metadata.m", "metadata.trace"} == set(found["metadata"][CUT_KEY])
+    assert ("kept", "x") == (found["metadata"]["k"], found["metadata"]["m"][0])
+    assert found["output"].endswith("x…")
+
+
+@pytest.mark.anyio
+async def test_what_is_imported_is_no_larger(service: ExecutionHistoryService, tmp_path: Path) -> None:
+    """Whole records and such that are mended."""
+    whole = document("whole", output="x" * 2_000_000).body
+    (tmp_path / "in.jsonl").write_bytes(
+        whole + b'\n{"execute_id":"m","workflow_id":"v","output":"%b"}\n' % (b"y" * 2_000_000)
+    )
+    report = await import_history(service.store, [tmp_path / "in.jsonl"])
+    assert (2, 0) == (report.added, report.refused_count)
+    for workflow_id in ("w", "v"):
+        assert {"output": 2_000_002} == (await _stored(service, workflow_id))["metadata"][CUT_KEY]
+
+
+@pytest.mark.anyio
+async def test_what_is_found_in_a_folder_is_no_larger(tmp_path: Path) -> None:
+    """It is taken in when the folder is opened."""
+    (tmp_path / "history").mkdir()
+    found = {"workflow_id": "w", "histories": [{"execute_id": "e", "output": "z" * 3_000_000}]}
+    (tmp_path / "history" / "w.json").write_text(json.dumps(found))
+    async with ExecutionHistoryService(tmp_path / "history", record_limit_bytes=MOST) as service:
+        assert {"output": 3_000_002} == (await _stored(service))["metadata"][CUT_KEY]
+        await service.flush()
+    kept = json.loads((tmp_path / "history" / "w.json").read_bytes())
+    assert {"output": 3_000_002} == kept["histories"][0]["metadata"][CUT_KEY]
+
+
+def test_the_setting_reaches_every_store() -> None:
+    """A store of one's own that says nothing has the usual limit."""
+    assert MOST == record_limit_of(store_at("memory:", record_limit_bytes=MOST))
+    assert MOST == record_limit_of(store_at(Path("h"), record_limit_bytes=MOST))
+    assert LARGEST_RECORD == record_limit_of(store_at("sqlite:h"))
+    assert LARGEST_RECORD == record_limit_of(cast("HistoryStore", object()))

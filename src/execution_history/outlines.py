@@ -4,6 +4,7 @@ A record of 70 MB can hold millions of small objects: parsing it takes seconds a
 120 characters of it. :mod:`msgspec` steps over a value without building it at about a gigabyte per second.
 """
 
+import gc
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import orjson
 
 if TYPE_CHECKING:
     import msgspec
+
+HUGE: Final = 1024 * 1024
+"""Bytes of JSON that take long enough to be read for others to notice."""
 
 LARGE: Final = 64 * 1024
 """Lists and objects of more bytes of JSON are left unread, in documents of more bytes."""
@@ -67,6 +71,30 @@ def members_of(json: "bytes | memoryview") -> "dict[str, msgspec.Raw]":
         ValueError: it is none.
     """
     return _objects().decode(json)
+
+
+def read_record(body: bytes) -> dict[str, Any]:
+    """A record as plain values, however many."""
+    is_watched = len(body) > HUGE and gc.isenabled()
+    if is_watched:
+        gc.disable()  # it would look at millions of new objects again and again; no other thread runs meanwhile
+    try:
+        record: dict[str, Any] = orjson.loads(body)
+        return record
+    finally:
+        if is_watched:
+            gc.enable()
+
+
+def parts_of(body: bytes) -> dict[str, Any]:
+    """A record as a change of it is written from: of a huge one, huge values but its metadata stay JSON."""
+    if len(body) <= HUGE:
+        return read_record(body)
+    documents = {key: bytes(memoryview(value)) for key, value in members_of(body).items()}
+    return {
+        key: orjson.Fragment(json) if len(json) > HUGE and key != "metadata" else orjson.loads(json)
+        for key, json in documents.items()
+    }
 
 
 @cache

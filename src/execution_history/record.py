@@ -14,6 +14,7 @@ import orjson
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
 from execution_history.jsonvalue import encode
 from execution_history.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
+from execution_history.outlines import parts_of, read_record
 from execution_history.oversize import CUT_KEY, fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
@@ -110,7 +111,7 @@ class Document:
         Whoever began or changed the record gets this very dict once the call is over; until then it is for looking at.
         """
         if self._plain is None:
-            self._plain = orjson.loads(self.body)
+            self._plain = read_record(self.body)
         return self._plain
 
     def fitted(self, largest: int | None) -> "Document":
@@ -273,7 +274,7 @@ class RecordChange:
         Raises:
             IllegalTransition: the record has ended and another status was asked for.
         """
-        record: dict[str, Any] = orjson.loads(body) if parts is None else {**parts}
+        record = parts_of(body) if parts is None else {**parts}
         current = record["execute_status"]
         if self.only_from is not None and current not in self.only_from:
             return None

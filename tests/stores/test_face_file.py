@@ -12,12 +12,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from execution_history.outlines import HUGE, LARGE
 from execution_history.stores.sqlite.face import file as file_module
 from execution_history.stores.sqlite.face import fresh as fresh_module
 from execution_history.stores.sqlite.face import search as search_module
 from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
 from execution_history.stores.sqlite.face.fresh import regrow, write_new
-from execution_history.stores.sqlite.face.layout import Header, parse_header, stamp
+from execution_history.stores.sqlite.face.layout import (
+    CLOSING,
+    Header,
+    create_time_at,
+    parse_header,
+    record_key,
+    render,
+    render_record,
+    stamp,
+)
 from tests.records import document
 
 
@@ -185,3 +195,21 @@ def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None
 def test_the_stamp_lies_within_the_millisecond_it_stands_for() -> None:
     """People who sort the folder by time see the truth."""
     assert 1_761_901_941_290 == stamp(1_761_901_941_290, 12_345) // 1_000_000
+
+
+def test_a_huge_record_is_laid_out_like_others_but_for_its_large_values() -> None:
+    """They stand in one line each; every line is one of the record, and it is read back as what it was."""
+    value = [{"n": number, "t": '\n    }"', "l": []} for number in range(60_000)]
+    for fields in ({"output": value, "usage": {"a": [1, {}]}}, {"metadata": {"m": value}}, {"bot_id": "x" * 2_000_000}):
+        body = document("e", now=5, **fields).body
+        assert len(body) > HUGE
+        lines = render(body)
+        record = orjson.loads(body)
+        assert record == orjson.loads(lines)
+        assert lines.startswith(record_key("e"))
+        assert lines.endswith(CLOSING)
+        assert all(line.startswith(b"      ") for line in lines.split(b"\n")[1:-1])
+        assert 5 == create_time_at(lines, 0)
+        small = {key: None if len(orjson.dumps(kept)) > LARGE else kept for key, kept in record.items()}
+        indented = [line for line in render_record(small).split(b"\n") if not line.endswith((b": null,", b": null"))]
+        assert set(indented) <= set(lines.split(b"\n"))

@@ -8,17 +8,28 @@ taken out of error messages and tracebacks too.
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
+
+import orjson
 
 from execution_history.credentials import REDACTED, is_secret_name, plain_name
 from execution_history.errors import quoted
 from execution_history.jsonvalue import decode, encode
-from execution_history.nesting import IN_VALUE
-from execution_history.oversize import CUT_KEY, LARGEST_RECORD, shortened
+from execution_history.nesting import IN_METADATA, IN_VALUE
+from execution_history.oversize import CUT_KEY, LARGEST_RECORD, named, shortened
 
 _LARGEST_BUFFER: Final = 16 * 1024 * 1024
 _SHORTEST_SECRET: Final = 6
 _HINT: Final = re.compile(rb"token|passw|pwd|passphrase|secret|key|authorization|credential|cookie", re.IGNORECASE)
+
+
+_capturing: ContextVar[bool] = ContextVar("execution_history_capturing", default=False)
+
+
+def is_recording_possible() -> bool:
+    """Whether a run that begins here can be recorded: not while a value is captured, which may call such a function."""
+    return not _capturing.get()
 
 
 class Redaction:
@@ -41,13 +52,26 @@ class Redaction:
 
     def document(self, name: str, value: object, levels: int = IN_VALUE) -> bytes:
         """*value*, in the record's key *name*, as JSON of at most *levels* levels without secrets."""
-        document = encode(_light(value), levels=levels)
+        token = _capturing.set(True)
+        try:
+            document = encode(_light(value), levels=levels)
+        finally:
+            _capturing.reset(token)
         if not self._names and _HINT.search(document) is None:
             return shortened(name, document, self.largest, self.cuts)
         if len(document) > self.largest:
             self.cuts[name] = len(document)
             return encode(f"[too large: {len(document)} bytes of JSON]")
         return encode(self._without_secrets(decode(document)), levels=levels)
+
+    def metadata(self, given: Mapping[str, object]) -> dict[str, object]:
+        """*given* as plain values without secrets; each value is cut by itself."""
+        found: dict[str, object] = {}
+        for key, value in given.items():
+            name = str(key)
+            document = b"" if self._is_secret(name) else self.document(named(name), value, IN_METADATA)
+            found[name] = orjson.loads(document) if document else self._hidden(value)
+        return found
 
     def said_of_cuts(self) -> dict[str, object]:
         """What the record's ``metadata`` say of values that were too large."""

@@ -38,7 +38,6 @@ _LONGEST_TRACEBACK: Final = 100_000
 _UNSET: Final = object()
 
 _current: "ContextVar[Run | None]" = ContextVar("execution_history_run", default=None)
-_capturing: ContextVar[bool] = ContextVar("execution_history_capturing", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +71,6 @@ def parentage() -> dict[str, object]:
     """What ``metadata`` says of a run that begins here: ``parent`` and ``root``, when it begins inside another one."""
     run = current_run()
     return {} if run is None else {"parent": run.identity, "root": run.root}
-
-
-def is_recording_possible() -> bool:
-    """Whether a run that begins here can be recorded: not while a value is captured, which may call such a function."""
-    return not _capturing.get()
 
 
 class Run:
@@ -115,11 +109,11 @@ class Run:
         self._redaction.largest = self._recorder.record_limit
         self.execute_id = self._recorder.new_id()
         if plan.capture_input:
-            self._parameters = self._document("input_parameters", parameters)
+            self._parameters = self._redaction.document("input_parameters", parameters)
         if plan.tags:
             self._opening["tags"] = list(plan.tags)
         if plan.metadata:
-            self._opening |= self._noted(plan.metadata)
+            self._opening |= self._redaction.metadata(plan.metadata)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -129,7 +123,7 @@ class Run:
     def message(self, value: object) -> None:
         """Note something that the run says before it ends; all of it is the output, unless that is set."""
         with self._unseen():
-            document = self._document("output", value, IN_VALUE - 1)  # they may become a list
+            document = self._redaction.document("output", value, IN_VALUE - 1)  # they may become a list
             self._messages.add(document, now_ms())
             if self._messages.is_cut:
                 self._redaction.cuts["output"] = self._messages.size
@@ -236,7 +230,7 @@ class Run:
             status, said, proof = _ending(error, self._redaction)
             metadata |= proof
             fields |= said | self._result()
-            metadata |= self._noted(self.metadata) | self._redaction.said_of_cuts()
+            metadata |= self._redaction.metadata(self.metadata) | self._redaction.said_of_cuts()
         with self._unseen():
             return self._here.bridge.submit(self._close(status, fields, metadata))
         return None
@@ -255,24 +249,13 @@ class Run:
         """The record's keys that say what came out."""
         found: dict[str, object] = {"node_execute_status": self._messages.timeline()}
         if self.usage is not None:
-            found["usage"] = orjson.Fragment(self._document("usage", self.usage))
+            found["usage"] = orjson.Fragment(self._redaction.document("usage", self.usage))
         if self._plan.capture_output:
             if self.output is not _UNSET:
-                found["output"] = orjson.Fragment(self._document("output", self.output))
+                found["output"] = orjson.Fragment(self._redaction.document("output", self.output))
             elif len(self._messages) or self._plan.run_mode == MODE_STREAM:
                 found["output"] = orjson.Fragment(self._messages.output())
         return found
-
-    def _document(self, name: str, value: object, levels: int = IN_VALUE) -> bytes:
-        token = _capturing.set(True)
-        try:
-            return self._redaction.document(name, value, levels)
-        finally:
-            _capturing.reset(token)
-
-    def _noted(self, metadata: Mapping[str, object]) -> dict[str, object]:
-        noted = orjson.loads(self._document("metadata", metadata))
-        return noted if isinstance(noted, dict) else {"metadata": noted}
 
     @contextlib.contextmanager
     def _unseen(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreError, quoted
+from execution_history.outlines import HUGE
 from execution_history.oversize import LARGEST_RECORD
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
@@ -365,6 +366,6 @@ class Faces:
 
 def _lines(change: FaceChange) -> bytes:
     """The lines of a record in the file; its document has often been read, or will be by the caller."""
-    if change.document is not None:
+    if change.document is not None and len(change.document.body) <= HUGE:
         return render_record(change.document.plain())
     return b"" if change.body is None else render(change.body)

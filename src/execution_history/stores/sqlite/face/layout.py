@@ -31,8 +31,9 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.jsonvalue import encode
+from execution_history.jsonvalue import encode, indent
 from execution_history.nesting import LEVELS
+from execution_history.outlines import HUGE, LARGE, members_of
 
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"
@@ -83,8 +84,18 @@ def parse_header(start: bytes) -> tuple[Header, int] | None:
 
 
 def render(body: bytes) -> bytes:
-    """A record, as its lines stand in the file: indented, without a separator."""
-    return render_record(orjson.loads(body))
+    """A record, as its lines stand in the file: indented, without a separator; of a huge one large values in one line.
+
+    To indent them would take seconds, in which others wait, and nobody reads a megabyte line by line.
+    """
+    if len(body) <= HUGE:
+        return render_record(orjson.loads(body))
+    pieces: list[bytes | memoryview] = []
+    for key, value in members_of(body).items():
+        json = memoryview(value)
+        pieces += (SEPARATOR if pieces else OPENING + b"\n", b"      ", orjson.dumps(key), b": ")
+        pieces.append(indent(bytes(json)).replace(b"\n", b"\n      ") if len(json) <= LARGE else json)
+    return b"".join((*pieces, CLOSING))
 
 
 def render_record(record: dict[str, Any]) -> bytes:
