@@ -1,7 +1,7 @@
 """Run what may raise anything, or never return, without raising or waiting for ever oneself."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 _Result = TypeVar("_Result")
@@ -31,6 +31,17 @@ async def attempt(
         return None, TimeoutError("That took too long.")
     error = error_of(task)
     return (task.result() if error is None else None), error
+
+
+async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:
+    """Run *work* in a thread; a caller who is cancelled goes when it has ended, so that nothing is done behind it."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    task.add_done_callback(error_of)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def error_of(task: "asyncio.Task[Any]") -> BaseException | None:

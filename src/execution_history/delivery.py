@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from execution_history.attempts import error_of
+from execution_history.attempts import error_of, in_thread
 from execution_history.backlog import Backlog
 from execution_history.batch import Batch, Line
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreError, quoted
@@ -84,16 +84,16 @@ class Delivery:
 
     async def save(self) -> int:
         """Write what waits; how many records have a step that the store does not take."""
-        await asyncio.to_thread(self._backlog.look)
-        await asyncio.to_thread(self._backlog.scan)
+        await in_thread(self._backlog.look)
+        await in_thread(self._backlog.scan)
         attempts = self._refusals.round()
         await self._save_memory(attempts)
         for batch in self._backlog.batches:
-            if not attempts.is_hopeless and await asyncio.to_thread(self._backlog.claim, batch):
-                try:
+            try:
+                if not attempts.is_hopeless and await in_thread(self._backlog.claim, batch):
                     await self._save_batch(batch, attempts)
-                finally:
-                    batch.release()
+            finally:
+                batch.release()
         await self._save_memory(attempts)
         with self._lock:
             if not attempts.blocked and all(self._backlog.holds(key) for key in self._waiting.keys):
@@ -104,7 +104,7 @@ class Delivery:
 
     async def _save_batch(self, batch: Batch, attempts: Round) -> None:
         begin = 0
-        while lines := await asyncio.to_thread(self._backlog.read, batch, begin, attempts.blocked):
+        while lines := await in_thread(self._backlog.read, batch, begin, attempts.blocked):
             for line in lines:
                 await self._save_line(batch, line, attempts)
                 if attempts.is_hopeless:
@@ -112,7 +112,7 @@ class Delivery:
             begin = lines[-1].number + 1
             # A caller's write may have failed meanwhile: it does not wait for thousands of others.
             await self._save_memory(attempts)
-        await asyncio.to_thread(self._backlog.finish, batch)
+        await in_thread(self._backlog.finish, batch)
 
     async def _save_line(self, batch: Batch, line: Line, attempts: Round) -> None:
         record = batch.records[line.number]
@@ -215,7 +215,7 @@ class Delivery:
             )
             return True
         try:
-            await asyncio.to_thread(self._backlog.refused.add, key, step, refusal, self._clock())
+            await in_thread(self._backlog.refused.add, key, step, refusal, self._clock())
         except OSError as fault:
             _log.error("What the store does not take of %s/%s cannot be set aside: %s", *map(quoted, key), fault)
             return False
