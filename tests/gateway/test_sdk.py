@@ -243,6 +243,6 @@ async def test_our_own_errors_are_errors_of_the_sdk(tmp_path: Any) -> None:
             _ = [event async for event in coze.workflows.runs.stream(workflow_id="7")]
         answer = await gateway.client.get("/v1/workflows", headers={"x-execution-history-account": "nobody"})
         assert (200, 4000) == (answer.status_code, answer.json()["code"])
-        assert "accounts.nobody.token" in answer.json()["msg"]
+        assert "no Coze account 'nobody': name one of those" in answer.json()["msg"]
         records = await gateway.records("7")
     assert [("failed", "connection_failed")] * 2 == [(r["execute_status"], r["metadata"]["proof"]) for r in records]
