@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from execution_history.errors import quoted
 from execution_history.spool import DAMAGED, lock, open_regular, write_whole
 from execution_history.step_lines import BadLineError, key_in, step_in
 from execution_history.waiting import Key, Step
@@ -104,7 +105,7 @@ class Batch:
                 return False
             now = os.fstat(file.fileno())
             if not os.path.samestat(now, self.path.stat()) or _extent(now) != _extent(self._scanned):
-                raise FileNotFoundError(f"{str(self.path)!r} has changed")
+                raise FileNotFoundError(f"{quoted(self.path)} has changed")
             self._file = file
             stack.pop_all()
         return True
@@ -176,7 +177,7 @@ class Batch:
 
     def _line(self, number: int) -> bytes:
         if self._file is None:
-            raise ValueError(f"{str(self.path)!r} is not open any more")
+            raise ValueError(f"{quoted(self.path)} is not open any more")
         self._file.seek(self._places[number])
         return self._file.readline()
 

@@ -188,8 +188,9 @@ class RecordDamaged(StoreDamaged):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            f"Execution {execute_id[:80]!r} of workflow {workflow_id[:80]!r} cannot be read, because the history.db in "
-            f"{folder!r} is damaged there: import the execution from a backup or an export, or delete it."
+            f"Execution {quoted(execute_id)} of workflow {quoted(workflow_id)} cannot be read, because the "
+            f"history.db in {quoted(folder)} is damaged there: "
+            "import the execution from a backup or an export, or delete it."
         )
 
 

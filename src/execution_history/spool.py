@@ -182,7 +182,7 @@ def open_regular(path: Path) -> IO[bytes]:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{str(path)!r} is no file")
+        raise OSError(f"{quoted(path)} is no file")
     return os.fdopen(descriptor, "rb")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import apsw
 
-from execution_history.errors import RecordDamaged
+from execution_history.errors import RecordDamaged, quoted
 from execution_history.query import RecordKey
 from execution_history.store import Batch
 from execution_history.stores.sqlite.database import load_dictionaries
@@ -117,13 +117,14 @@ class Documents:
         found = []
         if lost:
             found.append(
-                f"{_counted(lost)} in {self._folder!r} cannot be read, because history.db is damaged there: "
+                f"{_counted(lost)} in {quoted(self._folder)} cannot be read, because history.db is damaged there: "
                 f"{_named(lost)}. Import {_them(lost)} from a backup or an export, or delete {_them(lost)}."
             )
         if recovered:
             found.append(
-                f"{_counted(recovered)} in {self._folder!r} can be read from JSON files only, because history.db is "
-                f"damaged there: {_named(recovered)}. Importing these files writes {_them(recovered)} anew."
+                f"{_counted(recovered)} in {quoted(self._folder)} can be read from JSON files only, because "
+                f"history.db is damaged there: {_named(recovered)}. "
+                f"Importing these files writes {_them(recovered)} anew."
             )
         return tuple(found)
 

@@ -102,7 +102,7 @@ class Follower:
 
     def problems(self) -> tuple[str, ...]:
         """Why the index does not go on, if it does not."""
-        return (f"The index of {str(self._folder)!r} does not go on: {self._trouble}",) if self._trouble else ()
+        return (f"The index of {quoted(self._folder)} does not go on: {self._trouble}",) if self._trouble else ()
 
     def rebuild(self) -> None:
         """Throw the index away and make it anew; returns when it is whole.
@@ -129,7 +129,7 @@ class Follower:
                 self._replace(error, is_last=attempt + 1 == _TRIES)
             except IndexUnusable as error:
                 raise error.error from error
-        raise StoreError(f"The index of {str(self._folder)!r} could not be made.")
+        raise StoreError(f"The index of {quoted(self._folder)} could not be made.")
 
     def _catch_up(self, deadline: float) -> IndexReach:
         """Follow the feed to where it stands now, or until *deadline*, or as far as there is room for it."""
