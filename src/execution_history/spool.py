@@ -17,6 +17,8 @@ import orjson
 from platformdirs import user_state_path
 
 from execution_history.clock import new_execute_id
+from execution_history.jsonvalue import encode
+from execution_history.nesting import IN_METADATA, IN_VALUE, LEVELS
 from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange
 from execution_history.store import HistoryStore, Located
 from execution_history.waiting import Key, Step
@@ -154,15 +156,15 @@ def _steps(lines: Iterable[bytes]) -> Iterator[tuple[Key, Step]]:
 
 
 def _document(record: dict[str, Any]) -> Document:
-    return Document.of(record, orjson.dumps(record), record["metadata"].get(UPSTREAM_KEY))
+    return Document.of(record, encode(record, levels=LEVELS), record["metadata"].get(UPSTREAM_KEY))
 
 
 def _change(said: dict[str, Any]) -> RecordChange:
     return RecordChange(
         said["now"],
         said["status"],
-        {name: orjson.dumps(value) for name, value in said["fields"].items()},
-        {name: orjson.dumps(value) for name, value in said["metadata"].items()},
+        {name: encode(value, levels=IN_VALUE) for name, value in said["fields"].items()},
+        {name: encode(value, levels=IN_METADATA) for name, value in said["metadata"].items()},
         frozenset(said["only_from"]),
         said["only_while"],
     )
