@@ -177,7 +177,10 @@ def test_a_generator_is_not_consumed() -> None:
 
 def test_large_integers_of_foreign_documents_stay_exact() -> None:
     """A reader of old files does not round what is in them."""
-    assert {"a": 123456789012345678901234567890} == decode(b'{"a": 123456789012345678901234567890}')
+    number = 123456789012345678901234567890
+    for before in (0, 262_100, 262_110, 262_120, 262_130, 262_140, 600_000):
+        assert {"x": "0" * before, "a": number} == decode(b'{"x": "%b", "a": %d}' % (b"0" * before, number))
+        assert {"x": "-" * before, "a": number} == decode(b'{"x": "%b", "a": %d}' % (b"-" * before, number))
 
 
 @pytest.mark.parametrize("levels", [1_024, 1_025, 100_000])

@@ -48,6 +48,7 @@ _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
 _DIGITS_OF_64_BITS: Final = 19
+_PIECE: Final = 256 * 1024
 
 
 def encode(value: object, *, levels: int = WRITABLE) -> bytes:
@@ -105,7 +106,9 @@ def as_text(value: object) -> str:
 
 def _may_hold_large_integer(document: bytes) -> bool:
     """Whether 19 digits or more follow each other: orjson would read such an integer as a float."""
-    return max(map(len, document.translate(_DIGIT_MAP).split()), default=0) >= _DIGITS_OF_64_BITS
+    pieces = (document[at : at + _PIECE + _DIGITS_OF_64_BITS] for at in range(0, len(document), _PIECE))
+    longest = (max(map(len, piece.translate(_DIGIT_MAP).split()), default=0) for piece in pieces)
+    return any(length >= _DIGITS_OF_64_BITS for length in longest)
 
 
 _DIGIT_MAP: Final = bytes(byte if byte in b"0123456789" else 0x20 for byte in range(256))
@@ -178,11 +181,7 @@ class _Walk:
         return result
 
 
-class _NotScalar:
-    """Says that a value has parts."""
-
-
-_NOT_SCALAR: Final = _NotScalar()
+_NOT_SCALAR: Final = object()  # says that a value has parts
 
 
 def _scalar(value: object) -> object:  # noqa: PLR0911 - one line for each row of the table

@@ -56,6 +56,7 @@ class ExecutionHistoryService(HistoryReading):
             storage_dir = store_at(place, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
+        self._record_limit = record_limit_of(storage_dir)
 
     async def __aenter__(self) -> Self:
         """Open the store now rather than at the first call."""
@@ -110,7 +111,7 @@ class ExecutionHistoryService(HistoryReading):
             bot_id=bot_id,
             conversation_id=conversation_id,
             metadata=_mapping(metadata),
-            largest=record_limit_of(self.store),
+            largest=self._record_limit,
         )
         await self.store.open()
         await self.store.create(document)
@@ -153,7 +154,7 @@ class ExecutionHistoryService(HistoryReading):
                 "usage": usage,
                 "node_execute_status": node_execute_status,
             },
-            largest=record_limit_of(self.store),
+            largest=self._record_limit,
         )
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None

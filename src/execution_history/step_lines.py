@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from execution_history.jsonvalue import encode
+from execution_history.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.outlines import outline_of
 from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange, check_identifier, check_status
 from execution_history.waiting import Key, Step
@@ -83,7 +84,7 @@ def step_in(line: bytes) -> Step:
 
 
 def _document(parts: "dict[str, msgspec.Raw]") -> Document:
-    body = bytes(memoryview(parts["record"]))
+    body = cut(bytes(memoryview(parts["record"])), LEVELS)
     record = outline_of(body)
     if any(record[name] != _value(parts[name]) for name in ("workflow_id", "execute_id")):
         raise ValueError("the line and the record in it name different runs")
@@ -98,8 +99,8 @@ def _change(parts: "dict[str, msgspec.Raw]") -> RecordChange:
     if type(now) is not int or not (only_while is None or isinstance(only_while, dict)):
         raise TypeError("a value has the wrong type")
     fields, metadata = (
-        {name: bytes(memoryview(value)) for name, value in _parts(parts[what]).items()}
-        for what in ("fields", "metadata")
+        {name: cut(bytes(memoryview(value)), levels) for name, value in _parts(parts[what]).items()}
+        for what, levels in (("fields", IN_VALUE), ("metadata", IN_METADATA))
     )
     return RecordChange(
         now,
