@@ -14,7 +14,7 @@ from execution_history.conditions import parse_condition
 from execution_history.facts import facts_of
 from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.record import KEYS, Document, RecordChange, new_document
-from execution_history.spool import Spool
+from execution_history.step_lines import line_of, step_in
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.upkeep import Export, export_to_path, import_history
 from tests.records import document
@@ -230,18 +230,19 @@ async def test_what_an_earlier_version_kept_is_read_shown_and_changed(
 
 
 @pytest.mark.parametrize("levels", [129, 254])
-def test_what_an_earlier_version_put_aside_is_read(tmp_path: Path, levels: int) -> None:
+def test_what_an_earlier_version_put_aside_is_read(levels: int) -> None:
     """The steps of a record in the spool, with values that are nested more deeply than any today."""
-    spool = Spool("somewhere", tmp_path)
     deep = text_of(levels).encode()
     steps: list[Document | RecordChange] = [
         *_older(levels),
         RecordChange(2, "success", {"output": deep, "usage": deep}, {"m": text_of(levels - 1).encode()}),
     ]
-    found = spool.read(spool.put((("w", "e"), step) for step in steps))
-    assert len(steps) == len(found)
-    body = next(step.body for _, step in found if isinstance(step, Document))
-    for _, step in found:
+    found = [
+        step_in(line_of("somewhere", ("w", step.execute_id if isinstance(step, Document) else "e"), step))
+        for step in steps
+    ]
+    body = next(step.body for step in found if isinstance(step, Document))
+    for step in found:
         kept = step if isinstance(step, Document) else step.apply(body)
         assert kept is not None
         assert 128 == depth_of(orjson.loads(kept.body))
