@@ -7,8 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
+from execution_history.adopted import adopt_record, whole_record
 from execution_history.compare import compare_records
 from execution_history.conditions import parse_condition
 from execution_history.facts import facts_of
@@ -16,6 +19,7 @@ from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.record import KEYS, Document, RecordChange, new_document
 from execution_history.step_lines import line_of, step_in
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.sqlite.face.layout import render
 from execution_history.upkeep import Export, export_to_path, import_history
 from tests.records import document
 from tests.test_nesting import depth_of, nested
@@ -23,6 +27,7 @@ from tests.test_nesting import depth_of, nested
 pytestmark = pytest.mark.anyio
 
 LEVELS = (200, 249, 250, 251, 252, 253, 254, 255, 1_000, 100_000)
+_NOW = 1_700_000_000_000
 FIELDS = ("input_parameters", "output", "usage", "node_execute_status", "error_message", "bot_id", "metadata")
 
 
@@ -247,3 +252,30 @@ def test_what_an_earlier_version_put_aside_is_read(levels: int) -> None:
         assert kept is not None
         assert 128 == depth_of(orjson.loads(kept.body))
         assert b"needle" in kept.body
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(FIELDS), st.integers(0, 300), st.sampled_from(["list", "dict", "tuple"])), max_size=4
+    ),
+    st.sampled_from([None, "text", b"\xff", {1, 2}, float("nan"), 2**70, {"k": None}]),
+)
+def test_a_record_comes_back_as_it_went_out(parts: list[tuple[str, int, str]], core: Any) -> None:
+    """Whatever is in it: it is as deep as it may be, and taking its bytes in again gives the same bytes."""
+    given_values: dict[str, Any] = {key: nested(levels, core, kind) for key, levels, kind in parts}
+    metadata = {"m": given_values.pop("metadata", None)}
+    made = document(
+        "e", now=_NOW, metadata=metadata, parameters=given_values.pop("input_parameters", None), **given_values
+    )
+    changed = RecordChange.of(_NOW + 1, "success", metadata, fields=given_values).apply(made.body)
+    assert changed is not None
+    for body in (made.body, changed.body):
+        read = json.loads(body)
+        assert read == orjson.loads(body)
+        assert depth_of(read) <= 128
+        assert whole_record(read, body) is not None
+        again = adopt_record(read, "w", 5)
+        assert again is not None
+        assert body == again.body
+        assert read == orjson.loads(render(body))

@@ -33,6 +33,7 @@ def test_a_record_that_fits_stays_as_it_is() -> None:
     body = document("e", parameters="x" * (MOST - len(document("e", parameters="").body))).body
     assert MOST == len(body)
     assert body is fit(body, MOST)
+    assert body is fit(body, 1)
 
 
 @pytest.mark.parametrize(
@@ -213,4 +214,5 @@ def test_the_setting_reaches_every_store() -> None:
     assert MOST == record_limit_of(store_at("memory:", record_limit_bytes=MOST))
     assert MOST == record_limit_of(store_at(Path("h"), record_limit_bytes=MOST))
     assert LARGEST_RECORD == record_limit_of(store_at("sqlite:h"))
+    assert LEAST_LIMIT == record_limit_of(store_at("memory:", record_limit_bytes=1))
     assert LARGEST_RECORD == record_limit_of(cast("HistoryStore", object()))

@@ -47,7 +47,8 @@ def named(key: str) -> str:
 
 
 def fit(body: bytes, most: int) -> bytes:
-    """The JSON of a record as one of at most *most* bytes (at least :data:`LEAST_LIMIT`)."""
+    """The JSON of a record as one of at most *most* bytes; fewer than :data:`LEAST_LIMIT` count as that."""
+    most = max(most, LEAST_LIMIT)
     if len(body) <= most:
         return body
     record = {key: memoryview(value) for key, value in members_of(body).items()}

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from execution_history.oversize import LARGEST_RECORD
+from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.query import (
     IndexReach,
     RecordKey,
@@ -248,9 +248,9 @@ class Limited(Protocol):
 
     @property
     def record_limit_bytes(self) -> int:
-        """The number, at least 1 MiB."""
+        """The number; fewer than 1 MiB count as that."""
 
 
 def record_limit_of(store: HistoryStore) -> int:
     """How many bytes a record has at most that is made for *store*; see :mod:`execution_history.oversize`."""
-    return store.record_limit_bytes if isinstance(store, Limited) else LARGEST_RECORD
+    return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD

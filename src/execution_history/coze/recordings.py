@@ -12,6 +12,7 @@ from execution_history.coze.callers import caller_of
 from execution_history.coze.stream import StreamReading
 from execution_history.coze.wire import REJECTED, RESUMES, Call, Outcome, execute_id_of_event
 from execution_history.errors import InvalidIdentifier, StoreError
+from execution_history.oversize import CUT_KEY
 from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
 from execution_history.recorder import Recorder, Recording
 
@@ -163,7 +164,7 @@ async def end_recording(recording: Recording, outcome: Outcome, stream: StreamRe
     if outcome.execute_id is not None:
         metadata[UPSTREAM_KEY] = outcome.execute_id
     if stream is not None and stream.is_cut:
-        metadata["recording_is_cut"] = True
+        metadata[CUT_KEY] = True
     await recording.close(
         None if outcome.status == "running" else outcome.status,
         output=outcome.output,
