@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from execution_history.errors import SettingsError
+from execution_history.foreign_files import ReadingLimits
 
 PREFIX: Final = "EXECUTION_HISTORY_"
 CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
@@ -108,12 +109,26 @@ class Settings(BaseSettings):
     """How long an upstream is still read after its caller has hung up."""
     largest_recorded_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
     """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
+    largest_record_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    """How many bytes one record may have; a larger one is not imported."""
+    import_memory_bytes: int = Field(default=256 * 1024 * 1024, ge=16 * 1024 * 1024)
+    """How much memory the values of one record may take, about, while it is imported; one of more is refused."""
+    import_temporary_bytes: int = Field(default=4 * 1024 * 1024 * 1024, ge=1024 * 1024)
+    """How many bytes imports may write beside the history for a while, and what a zip file may unpack to in any case.
+
+    Files that are sent over HTTP share this space; each import on the command line has its own.
+    """
     progress_interval_ms: int = Field(default=1000, ge=50)
     """How often the progress of a stream is saved."""
     require_recording: bool = False
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a recorder counts as alive after its last sign of life."""
+
+    @property
+    def reading_limits(self) -> ReadingLimits:
+        """What reading files of others may take."""
+        return ReadingLimits(self.largest_record_bytes, self.import_memory_bytes, self.import_temporary_bytes)
 
     @classmethod
     def settings_customise_sources(
