@@ -48,7 +48,13 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
             running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
         # This event loop has others to serve while a commit waits for the disk (measured: a third more runs a second).
-        store = store_at(settings.store, json_files=settings.json_files, search=settings.search, on_loops=False)
+        store = store_at(
+            settings.store,
+            json_files=settings.json_files,
+            search=settings.search,
+            on_loops=False,
+            limits=settings.reading_limits,
+        )
         service = ExecutionHistoryService(store)
         stack.push_async_callback(service.aclose)
         await service.store.open()

@@ -52,7 +52,9 @@ def is_there(settings: Settings) -> bool:
 
 
 def _store(settings: Settings) -> HistoryStore:
-    return store_at(settings.store, json_files=settings.json_files, search=settings.search)
+    return store_at(
+        settings.store, json_files=settings.json_files, search=settings.search, limits=settings.reading_limits
+    )
 
 
 def place_of(store: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreClosed, StoreError
+from execution_history.foreign_files import ReadingLimits
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
@@ -71,10 +72,20 @@ class SQLiteStore:
         search: whether the index of the records has their texts too.
         on_loops: whether small writes may be committed on the thread of the event loop that asks for them: quicker
             for one that has nothing else to do, slower for one that serves many.
+        limits: what reading JSON files that others wrote may take.
     """
 
-    def __init__(self, folder: Path, *, json_files: bool = True, search: bool = True, on_loops: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        json_files: bool = True,
+        search: bool = True,
+        on_loops: bool = True,
+        limits: ReadingLimits | None = None,
+    ) -> None:
         self._on_loops = on_loops
+        self._limits = limits
         self._folder = folder
         self._json_files = json_files
         self._search = search
@@ -240,7 +251,11 @@ class SQLiteStore:
             if self._opened is None:
                 with faults(self._folder):
                     self._opened = _open_parts(
-                        self._folder, json_files=self._json_files, search=self._search, on_loops=self._on_loops
+                        self._folder,
+                        json_files=self._json_files,
+                        search=self._search,
+                        on_loops=self._on_loops,
+                        limits=self._limits,
                     )
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
@@ -272,7 +287,9 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool, on_loops: bool) -> _Opened:
+def _open_parts(
+    folder: Path, *, json_files: bool, search: bool, on_loops: bool, limits: ReadingLimits | None
+) -> _Opened:
     prepare_folder(folder)
     lock = ProcessLock(folder / _LOCK_FILE)
     try:
@@ -284,7 +301,7 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool, on_loops: bool)
             dictionaries = load_dictionaries(connection)
         transaction = WriteTransaction(connection, Unpacker(dictionaries), Packer(dictionaries[CURRENT]))
         reader = Reader(folder, dictionaries)
-        faces = Faces(folder, reader) if json_files else FacesOff()
+        faces = Faces(folder, reader, limits) if json_files else FacesOff()
         turn = threading.Lock()
         turn.acquire()
         commits = Commits(folder, connection, transaction, lock, faces, on_loops=on_loops)

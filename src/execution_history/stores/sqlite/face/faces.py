@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreError
+from execution_history.foreign_files import ReadingLimits
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
@@ -55,10 +56,12 @@ class Faces:
     Args:
         folder: the store's folder.
         reader: where records are read when a file is made anew.
+        limits: what reading files of others may take.
     """
 
-    def __init__(self, folder: Path, reader: Reader) -> None:
+    def __init__(self, folder: Path, reader: Reader, limits: ReadingLimits | None = None) -> None:
         self._folder = folder
+        self._limits = limits
         self._reader = reader
         self._case_sensitive = tells_case(folder)
         self._open: OrderedDict[str, FaceFile] = OrderedDict()
@@ -75,7 +78,7 @@ class Faces:
         """
         self._writer = writer
         self._builder.begin(writer)
-        self._adopter = Adopter(self._folder, writer, self._path)
+        self._adopter = Adopter(self._folder, writer, self._path, self._limits)
         deadline = time.monotonic() + _OPENING_SECONDS
         for workflow_id in self._adopter.reconcile(self._reader):
             try:
