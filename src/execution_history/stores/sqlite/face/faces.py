@@ -123,7 +123,7 @@ class Faces:
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for every file that could not be brought up to date."""
-        return tuple(self._problems.values())
+        return (*self._problems.values(), *self._adopter.problems())
 
     def close(self) -> None:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
