@@ -14,6 +14,7 @@ from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
+from tests.records import document
 
 pytestmark = pytest.mark.anyio
 
@@ -191,3 +192,23 @@ async def test_what_is_beyond_the_limits_is_named_and_kept(tmp_path: Path) -> No
         "Not all of 'w.json' could be read (of record 2 it is said: It has more than 1000 bytes (the setting "
         f"largest_record_bytes)); it is kept as {kept.name!r}."
     )
+
+
+async def test_nobody_waits_for_the_file_of_a_workflow_into_which_records_are_brought(tmp_path: Path) -> None:
+    """It is made anew once, at the end, and shows what came meanwhile too; so it is for small files and for large."""
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    for workflow_id, size in (("small", 10), ("large", 10_000)):
+        for number in range(3):
+            made = [document(f"{number}-{n}", workflow_id, output="x" * size) for n in range(400)]
+            await store.merge(made, settle=False)
+            await store.create(document(f"mine-{number}", workflow_id))
+            assert not (tmp_path / "h" / f"{workflow_id}.json").exists()
+    await store.flush()
+    for workflow_id in ("small", "large"):
+        content = json.loads((tmp_path / "h" / f"{workflow_id}.json").read_bytes())
+        shown = {record["execute_id"] for record in content["histories"]}
+        assert (1_203, True) == (len(shown), {"mine-0", "mine-1", "mine-2"} <= shown)
+        await store.create(document("later", workflow_id))
+        assert 1_204 == json.loads((tmp_path / "h" / f"{workflow_id}.json").read_bytes())["total"]
+    await store.aclose()

@@ -66,6 +66,7 @@ class Faces:
         self._case_sensitive = tells_case(folder)
         self._open: OrderedDict[str, FaceFile] = OrderedDict()
         self._stale: set[str] = set()
+        self._brought_in: set[str] = set()  # their files are made anew at the next flush, and nobody waits for that
         self._unsynced: set[str] = set()
         self._problems: dict[str, str] = {}
         self._builder = Builder(folder, reader, self._install)
@@ -154,7 +155,7 @@ class Faces:
         if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and state.total:
             at_work = self._builder.is_at_work(workflow_id)
             if at_work and self._builder.blocks_all(workflow_id):
-                return None
+                return _NOTHING if workflow_id in self._brought_in else None
             face = self._face(workflow_id, before)
             if face is not None:
                 if at_work or (blocked := face.apply(row.changes, _lines)):
@@ -176,7 +177,8 @@ class Faces:
         if row.cleared or state.total == 0:
             self._remove(row.workflow_id)
             return set()
-        if row.bulk:
+        if row.bulk or row.workflow_id in self._brought_in:
+            self._brought_in.add(row.workflow_id)
             self._stale.add(row.workflow_id)
             return set()
         if not row.anew and row.workflow_id not in self._stale and self._path(row.workflow_id).exists():
@@ -272,6 +274,7 @@ class Faces:
                 self._path(workflow_id), Header(workflow_id, state.total, state.updated_at, state.revision, 0), bodies
             )
         self._builder.cancel(workflow_id)
+        self._brought_in.discard(workflow_id)
         self._unsynced.add(workflow_id)
         return True
 
@@ -281,11 +284,13 @@ class Faces:
         self._builder.make_way(self._path(workflow_id))
         built.move(self._path(workflow_id))
         self._open[workflow_id] = built
+        self._brought_in.discard(workflow_id)
         self._problems.pop(workflow_id, None)
 
     def _remove(self, workflow_id: str) -> None:
         self._builder.cancel(workflow_id)
         self._stale.discard(workflow_id)
+        self._brought_in.discard(workflow_id)
         self._forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         self._path(workflow_id).unlink(missing_ok=True)
