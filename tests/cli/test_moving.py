@@ -177,3 +177,12 @@ def test_what_is_beyond_the_limits_is_refused_on_the_command_line_too(
         said.code, said.json()["added"], [each["place"] for each in said.json()["refused"]],
     )  # fmt: skip
     assert "It has more than 1048576 bytes (the setting largest_record_bytes)." == said.json()["refused"][0]["reason"]
+
+
+@pytest.mark.parametrize("words", [["list"], ["search", "x"], ["stats"], ["workflows"], ["import", "in.jsonl"]])
+def test_a_pipe_among_the_files_of_a_folder_holds_nobody_up(tmp_path: Path, call: Call, words: list[str]) -> None:
+    """No command waits for somebody to write into it."""
+    (tmp_path / "history").mkdir()
+    os.mkfifo(tmp_path / "history" / "w.json")
+    (tmp_path / "in.jsonl").write_bytes(b'{"execute_id":"b","workflow_id":"w"}\n')
+    assert call(*words, *_STORE).code in (0, 2)

@@ -10,6 +10,7 @@ import orjson
 
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
+from execution_history.foreign_files import NotAFile, open_regular
 from execution_history.query import RecordFilter, RecordQuery
 from execution_history.reading import could_exist
 from execution_history.record import ExecutionRecord
@@ -148,6 +149,9 @@ def _holds_history(folder: Path) -> bool:
 
 def _is_history(file: Path) -> bool:
     """Whether a JSON file begins like one that we or an older deployment wrote."""
-    with file.open("rb") as content:
-        head = content.read(_HEAD)
+    try:
+        with open_regular(file) as content:
+            head = content.read(_HEAD)
+    except NotAFile:
+        return False
     return any(key in head for key in (b'"histories"', b'"execute_id"'))
