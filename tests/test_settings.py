@@ -31,6 +31,8 @@ EVERY: dict[str, tuple[object, object]] = {
     "drain_limit_seconds": (3.5, 3.5),
     "largest_recorded_bytes": (2_000_000, 2_000_000),
     "record_limit_bytes": (3_000_000, 3_000_000),
+    "import_memory_bytes": (20_000_000, 20_000_000),
+    "import_temporary_bytes": (4_000_000, 4_000_000),
     "progress_interval_ms": (50, 50),
     "require_recording": (True, True),
     "lease_seconds": (1.0, 1.0),

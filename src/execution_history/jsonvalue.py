@@ -106,12 +106,10 @@ def as_text(value: object) -> str:
 
 def _may_hold_large_integer(document: bytes) -> bool:
     """Whether 19 digits or more follow each other: orjson would read such an integer as a float."""
-    pieces = (document[at : at + _PIECE + _DIGITS_OF_64_BITS] for at in range(0, len(document), _PIECE))
-    longest = (max(map(len, piece.translate(_DIGIT_MAP).split()), default=0) for piece in pieces)
-    return any(length >= _DIGITS_OF_64_BITS for length in longest)
+    return b"0" * _DIGITS_OF_64_BITS in document.translate(_DIGIT_MAP)
 
 
-_DIGIT_MAP: Final = bytes(byte if byte in b"0123456789" else 0x20 for byte in range(256))
+_DIGIT_MAP: Final = bytes(ord("0") if byte in b"0123456789" else 0x20 for byte in range(256))
 
 
 def _holds_non_finite(value: object) -> bool:

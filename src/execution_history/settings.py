@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from execution_history.credentials import without_credentials
 from execution_history.errors import SettingsError, UnknownAccount, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 
 PREFIX: Final = "EXECUTION_HISTORY_"
@@ -157,12 +158,24 @@ class Settings(BaseSettings):
     """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
     record_limit_bytes: int = Field(default=LARGEST_RECORD, ge=LEAST_LIMIT)
     """How many bytes of JSON a record has at most; the largest values of a larger one are cut, and it says which."""
+    import_memory_bytes: int = Field(default=256 * 1024 * 1024, ge=16 * 1024 * 1024)
+    """How much memory the values of one record may take, about, while it is imported; one of more is refused."""
+    import_temporary_bytes: int = Field(default=4 * 1024 * 1024 * 1024, ge=1024 * 1024)
+    """How many bytes imports may write beside the history for a while, and what a zip file may unpack to in any case.
+
+    Files that are sent over HTTP share this space; each import on the command line has its own.
+    """
     progress_interval_ms: int = Field(default=1000, ge=50)
     """How often the progress of a stream is saved."""
     require_recording: bool = False
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a recorder counts as alive after its last sign of life."""
+
+    @property
+    def reading_limits(self) -> ReadingLimits:
+        """What reading files of others may take."""
+        return ReadingLimits(self.record_limit_bytes, self.import_memory_bytes, self.import_temporary_bytes)
 
     @field_serializer("store")
     @staticmethod

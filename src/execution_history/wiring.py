@@ -52,6 +52,7 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
             json_files=settings.json_files,
             search=settings.search,
             record_limit_bytes=settings.record_limit_bytes,
+            limits=settings.reading_limits,
         )
         service = ExecutionHistoryService(store)
         stack.push_async_callback(service.aclose)

@@ -163,3 +163,26 @@ def test_shells_can_complete_commands(tmp_path: Path, shell: str) -> None:
     process = subprocess.run(COMMAND, cwd=tmp_path, env=asked, capture_output=True, check=False)
     assert b"search" in process.stdout
     assert b"serve" in process.stdout
+
+
+def test_what_is_beyond_the_limits_is_refused_on_the_command_line_too(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its line and the setting, and the exit code says that something was refused."""
+    monkeypatch.setenv("EXECUTION_HISTORY_LARGEST_RECORD_BYTES", str(1024 * 1024))
+    large = b'{"execute_id":"a","workflow_id":"w","output":"' + b"x" * 1024 * 1024 + b'"}\n'
+    (tmp_path / "in.jsonl").write_bytes(large + b'{"execute_id":"b","workflow_id":"w"}\n')
+    said = call("import", "in.jsonl", *_STORE, "--json")
+    assert (1, 1, ["line 1"]) == (
+        said.code, said.json()["added"], [each["place"] for each in said.json()["refused"]],
+    )  # fmt: skip
+    assert "It has more than 1048576 bytes (the setting record_limit_bytes)." == said.json()["refused"][0]["reason"]
+
+
+@pytest.mark.parametrize("words", [["list"], ["search", "x"], ["stats"], ["workflows"], ["import", "in.jsonl"]])
+def test_a_pipe_among_the_files_of_a_folder_holds_nobody_up(tmp_path: Path, call: Call, words: list[str]) -> None:
+    """No command waits for somebody to write into it."""
+    (tmp_path / "history").mkdir()
+    os.mkfifo(tmp_path / "history" / "w.json")
+    (tmp_path / "in.jsonl").write_bytes(b'{"execute_id":"b","workflow_id":"w"}\n')
+    assert call(*words, *_STORE).code in (0, 2)

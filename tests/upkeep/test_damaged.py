@@ -1,11 +1,10 @@
-"""Files that are damaged, endless or no files at all: a sentence each, and everything around them comes in."""
+"""Files that are damaged or no files at all: a sentence each, and everything around them comes in."""
 
 import hashlib
 import json
 import os
 import random
 import socket
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,27 +122,6 @@ async def test_a_zip_file_with_any_byte_changed_is_imported_or_refused(tmp_path:
         assert all(each.reason.endswith(".") for each in report.refused)
 
 
-async def test_the_members_of_a_zip_file_share_one_temporary_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder each would cost the more, the more there are."""
-    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
-        for number in range(30):
-            archive.writestr(f"{number}.json", json.dumps([{"execute_id": f"e{number}"}]))
-    made: list[str] = []
-    make = tempfile.mkdtemp
-
-    def counted(suffix: str | None = None, prefix: str | None = None, dir: str | None = None) -> str:  # noqa: A002
-        made.append(make(suffix, prefix, dir))
-        return made[-1]
-
-    monkeypatch.setattr(tempfile, "mkdtemp", counted)
-    report, _ = await brought_in(tmp_path / "in.zip")
-
-    assert (30, 1) == (report.added, len(made))
-    assert [] == [each for each in made if Path(each).exists()]
-
-
 @pytest.mark.parametrize("kind", ["device", "pipe", "socket"])
 async def test_what_is_no_file_is_refused_before_it_is_opened(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -167,44 +145,3 @@ async def test_what_is_no_file_is_refused_before_it_is_opened(
     ):
         with pytest.raises(ImportFailed, match=said):
             await importing
-
-
-async def test_a_file_without_line_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be read into memory whole; within a zip file too, and the files beside it come in."""
-    monkeypatch.setattr("execution_history.upkeep.sources.LONGEST_FILE_LINE", 1_000)
-    (tmp_path / "endless").write_bytes(b"\0" * 5_000)
-    (tmp_path / "endless.json").write_bytes(b'[{"execute_id": "x", "output": "' + b"x" * 5_000 + b'"}]')
-    (tmp_path / "long.json").write_text("\n".join(json.dumps([{"execute_id": f"e{n}"} for n in range(200)]).split(" ")))
-    with zipfile.ZipFile(tmp_path / "in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(tmp_path / "endless.json", "endless.json")
-        archive.writestr("a.json", json.dumps([{"execute_id": "a"}]))
-
-    alone, _ = await brought_in(tmp_path / "endless")
-    report, ids = await brought_in(tmp_path)
-
-    sentence = "A line of it has more than 1000 bytes, which is not read: write its records as JSON Lines, one a line."
-    assert [(0, "the file", sentence)] == [(alone.added, each.place, each.reason) for each in alone.refused]
-    assert [(str(tmp_path / "endless.json"), sentence), (f"{tmp_path / 'in.zip'}/endless.json", sentence)] == [
-        (each.source, each.reason) for each in report.refused
-    ]
-    assert (201, True) == (len(ids), "a" in ids)
-
-
-@pytest.mark.parametrize("header", ["id,workflow_id,created_at,status", "id\tworkflow_id\tcreated_at\tstatus"])
-async def test_a_line_without_end_in_a_dump_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str
-) -> None:
-    """It is passed over, not read into memory, and the rows around it come in."""
-    monkeypatch.setattr("execution_history.upkeep.cells.LONGEST_LINE", 1_000)
-    row = header.replace("id", "{}", 1).replace("workflow_id", "2").replace("created_at", "3").replace("status", "2")
-    rows = [header, row.format(1), row.format("9" * 5_000), row.format(2), row.format(3)]
-    (tmp_path / "rows").write_text("\n".join(rows))
-    (tmp_path / "headless").write_bytes(b"\0" * 5_000)
-
-    report = await import_studio(MemoryStore(), tmp_path / "rows")
-
-    assert (3, [("line 3", "It has more than 1000 characters.")]) == (
-        report.added, [(each.place, each.reason) for each in report.refused],
-    )  # fmt: skip
-    with pytest.raises(ImportFailed, match="is not a dump of workflow_execution"):
-        await import_studio(MemoryStore(), tmp_path / "headless")

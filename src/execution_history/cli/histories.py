@@ -11,6 +11,7 @@ from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.credentials import without_credentials
 from execution_history.errors import RecordDamaged
+from execution_history.foreign_files import NotAFile, open_regular
 from execution_history.query import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
 from execution_history.reading import could_exist
 from execution_history.record import ExecutionRecord
@@ -58,6 +59,7 @@ def _store(settings: Settings) -> HistoryStore:
         json_files=settings.json_files,
         search=settings.search,
         record_limit_bytes=settings.record_limit_bytes,
+        limits=settings.reading_limits,
     )
 
 
@@ -180,6 +182,9 @@ def _holds_history(folder: Path) -> bool:
 
 def _is_history(file: Path) -> bool:
     """Whether a JSON file begins like one that we or an older deployment wrote."""
-    with file.open("rb") as content:
-        head = content.read(_HEAD)
+    try:
+        with open_regular(file) as content:
+            head = content.read(_HEAD)
+    except NotAFile:
+        return False
     return any(key in head for key in (b'"histories"', b'"execute_id"'))

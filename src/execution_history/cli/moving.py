@@ -109,19 +109,22 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
     if request.from_studio and len(request.paths) != 1:
         raise CommandFailed(session.say("error.studio"), ExitCode.WRONG_CALL)
     settings = session.settings()
+    limits = settings.reading_limits
     store = store_at(
         settings.store,
         json_files=settings.json_files,
         search=settings.search,
         record_limit_bytes=settings.record_limit_bytes,
+        limits=limits,
     )
     async with ExecutionHistoryService(store) as service:
         with _bar(session) as tell:
             if request.from_studio:
                 nodes = None if request.nodes is None else Path(request.nodes)
-                report = await import_studio(service.store, Path(request.paths[0]), nodes, tell=tell)
+                report = await import_studio(service.store, Path(request.paths[0]), nodes, tell=tell, limits=limits)
             else:
-                report = await import_history(service.store, [Path(path) for path in request.paths], tell=tell)
+                paths = [Path(path) for path in request.paths]
+                report = await import_history(service.store, paths, tell=tell, limits=limits)
     if session.as_json:
         session.output.document(report.to_json())
     else:

@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from execution_history.credentials import without_credentials
 from execution_history.errors import SettingsError, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.oversize import LARGEST_RECORD
 from execution_history.store import HistoryStore
 from execution_history.stores.memory import MemoryStore
@@ -17,6 +18,7 @@ def store_at(
     json_files: bool = True,
     search: bool = True,
     record_limit_bytes: int = LARGEST_RECORD,
+    limits: ReadingLimits | None = None,
 ) -> HistoryStore:
     """The store at *location*, not yet opened.
 
@@ -25,13 +27,16 @@ def store_at(
         json_files: whether an embedded store keeps its JSON files beside the database.
         search: whether an embedded store can be searched for texts.
         record_limit_bytes: how many bytes a record has at most that is made for the store.
+        limits: what an embedded store may take to read JSON files that others wrote.
 
     Raises:
         SettingsError: no store answers to that name.
     """
 
     def embedded(folder: Path) -> SQLiteStore:
-        return SQLiteStore(folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
+        return SQLiteStore(
+            folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes, limits=limits
+        )
 
     if isinstance(location, Path):
         return embedded(location)

@@ -6,17 +6,22 @@ In MySQL's output a backslash stands before what is special. ``mysql --batch`` w
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Final, TextIO
+from itertools import islice
+from typing import Final
 
-from execution_history.upkeep.items import LONGEST_LINE
+from execution_history.foreign_files import ReadingLimits, memory_of
+from execution_history.upkeep.text_lines import TextLines
 
 _BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _NOT_ESCAPED: Final = re.compile(r'(?<!\\)(?:\\\\)*\\["/u]')
-_PIECE: Final = 1024 * 1024
+_CELL: Final = re.compile(r"(?:[^\t\\]++|\\.)*+", re.DOTALL)
+_OF_A_CELL: Final = 64
+_MOST_CELLS: Final = 10_000
+"""No table has so many columns; MySQL's have 4,096 at most."""
 
 NULLS: Final = frozenset({"", "NULL", "\\N"})
 """A cell that says one of these says nothing."""
@@ -25,53 +30,79 @@ Cells = tuple[int, list[str], str | None]
 """The number of the line that a row ends with, its cells, empty where they say nothing, and what is wrong with it."""
 
 
-class _TooLong(csv.Error):
-    """A line that is too long to be read; the next one can be."""
+class _TooLarge(csv.Error):
+    """A row that is too large to be read; the next one can be."""
 
 
-class _Lines:
-    """The lines of *stream*, with their ends; one that is too long is passed over, and raises when its turn comes."""
+class _Row:
+    """The lines of one row after the other, for as long as these are not too large together.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.number = 0
+    Args:
+        lines: the text.
+        limits: what reading it may take.
+        delimiter: what stands between cells.
+        is_escaped: whether a backslash takes its meaning from a quote.
+    """
+
+    def __init__(self, lines: TextLines, limits: ReadingLimits, delimiter: str, *, is_escaped: bool) -> None:
+        self._lines = lines
+        self._limits = limits
+        self._delimiter = delimiter
+        self._is_escaped = is_escaped
+        self._length = self._memory = self._quotes = 0
+        lines.seen = self._count
+
+    def begin(self) -> None:
+        """The next line is the first of a row; those that are blank are passed over."""
+        self._lines.pass_blanks()
+        self._length = self._memory = self._quotes = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._stream.readline(LONGEST_LINE + 2)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        if len(line.rstrip("\r\n")) <= LONGEST_LINE:
-            return line
-        while line and not line.endswith("\n"):
-            line = self._stream.readline(_PIECE)
-        raise _TooLong(f"It has more than {LONGEST_LINE} characters.")
+        line = next(self._lines)
+        self._length += self._lines.length
+        if line is None or self._length > self._limits.record + len("\r\n"):
+            raise _TooLarge(f"It has more than {self._limits.record} characters (the setting record_limit_bytes).")
+        if self._memory > self._limits.memory:
+            raise _TooLarge("Its cells would take too much memory (the setting import_memory_bytes).")
+        return line
+
+    def pass_over(self) -> None:
+        """Step to the end of a row that is too large, as far as its quotes tell that."""
+        while self._quotes % 2 and next(self._lines, "") != "":
+            pass
+
+    def _count(self, part: str) -> None:
+        plain = _ESCAPE.sub("", part) if self._is_escaped else part
+        self._quotes += plain.count('"')
+        self._memory += memory_of(part) + _OF_A_CELL * part.count(self._delimiter)
 
 
-def csv_cells(stream: TextIO, sample: str) -> Iterator[Cells]:
+def csv_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[Cells]:
     """The rows of CSV; *sample* is its beginning, which tells how it is written."""
     header = sample.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     is_escaped = bool(_BACKSLASH_QUOTE.search(sample))
     # Reading would take the backslash away from \N; within a text MySQL writes it doubled.
     null = re.compile(rf"(?<![^{delimiter}])\\N(?=[{delimiter}\r\n]|$)")
-    lines = _Lines(stream)
-    csv.field_size_limit(LONGEST_LINE)
+    rows = _Row(lines, limits, delimiter, is_escaped=is_escaped)
+    csv.field_size_limit(limits.record)
     reader = csv.reader(
-        map(partial(null.sub, ""), lines) if is_escaped else lines,
+        map(partial(null.sub, ""), rows) if is_escaped else rows,
         delimiter=delimiter,
         escapechar="\\" if is_escaped else None,
         strict=True,
     )
     while True:
+        rows.begin()
         try:
             row = next(reader)
         except StopIteration:
             return
-        except _TooLong as error:
+        except _TooLarge as error:
+            rows.pass_over()
             yield lines.number, [], str(error)
             continue
         except csv.Error as error:
@@ -81,37 +112,32 @@ def csv_cells(stream: TextIO, sample: str) -> Iterator[Cells]:
             yield lines.number, ["" if cell in NULLS else cell for cell in row], None
 
 
-def tab_cells(stream: TextIO, sample: str) -> Iterator[Cells]:
+def tab_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[Cells]:
     """The rows of what MySQL writes with tabs between the cells; its lines end as the first one does.
 
     What escapes nothing has a single backslash before a quote somewhere in *sample*, and is taken as it stands.
     """
     end = "\r\n" if sample.split("\n", 1)[0].endswith("\r") else "\n"
     is_escaped = not _NOT_ESCAPED.search(sample)
-    lines = _Lines(stream)
     parts: list[str] = []
     length = 0
     while True:
-        try:
-            line = next(lines)
-        except StopIteration:
+        if not length:
+            lines.pass_blanks()
+        line = next(lines, "")
+        if line == "":
             break
-        except _TooLong as error:
-            parts.clear()
-            length = 0
-            yield lines.number, [], str(error)
-            continue
-        length += len(line)
-        if length <= LONGEST_LINE:
+        length += lines.length
+        if line is not None and length <= limits.record + len(end):
             parts.append(line)
-        if _goes_on(line, end, is_escaped=is_escaped):
+        if line is not None and _goes_on(line, end, is_escaped=is_escaped):
             continue
-        if length > LONGEST_LINE:
-            yield lines.number, [], f"It has more than {LONGEST_LINE} characters."
+        if line is None or length > limits.record + len(end):
+            yield lines.number, [], f"It has more than {limits.record} characters (the setting record_limit_bytes)."
         else:
-            found: Iterable[str] = "".join(parts).removesuffix(end).split("\t")
-            whole = _whole(found) if is_escaped else found
-            yield lines.number, [_cell(each, is_escaped=is_escaped) for each in whole], None
+            cells = list(islice(_split("".join(parts).removesuffix(end), is_escaped=is_escaped), _MOST_CELLS + 1))
+            fault = f"It has more than {_MOST_CELLS} cells." if len(cells) > _MOST_CELLS else None
+            yield lines.number, [] if fault else cells, fault
         parts.clear()
         length = 0
     if length:
@@ -130,24 +156,19 @@ def _is_open(text: str) -> bool:
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
-def _whole(parts: Iterable[str]) -> Iterator[str]:
-    """Cells from what stands between tabs, some of which are escaped and part of a cell."""
-    held = ""
-    for part in parts:
-        held += part
-        if _is_open(part):
-            held += "\t"
-            continue
-        yield held
-        held = ""
-    if held:
-        yield held
-
-
-def _cell(text: str, *, is_escaped: bool) -> str:
-    if text in NULLS:
-        return ""
-    return _ESCAPE.sub(_unescaped, text) if is_escaped else text
+def _split(row: str, *, is_escaped: bool) -> Iterator[str]:
+    """The cells of a row, one after the other: a row of tabs alone would be millions."""
+    at = 0
+    while at <= len(row):
+        found = _CELL.match(row, at) if is_escaped else None
+        end = row.find("\t", at) if found is None else found.end()
+        end = len(row) if end < 0 else end
+        text = row[at:end]
+        if text in NULLS:
+            yield ""
+        else:
+            yield _ESCAPE.sub(_unescaped, text) if is_escaped else text
+        at = end + 1
 
 
 def _unescaped(found: "re.Match[str]") -> str:

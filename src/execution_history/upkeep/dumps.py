@@ -8,19 +8,19 @@ one, unless that cell is quoted.
 """
 
 import contextlib
-import io
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from execution_history.errors import ImportFailed, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.jsonvalue import decode
 from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
-from execution_history.upkeep.items import LONGEST_LINE
-from execution_history.upkeep.lines import LineReader, check_is_file
+from execution_history.upkeep.lines import LineReader, open_file
+from execution_history.upkeep.text_lines import TextLines
 
 _SAMPLE: Final = 256 * 1024
 _LOOKED_AT: Final = 100
@@ -42,6 +42,10 @@ class Row:
 class Dump:
     """A dump in a file.
 
+    Args:
+        path: the file.
+        limits: what reading it may take.
+
     Attributes:
         path: the file.
         columns: their names, in lower case; of JSON Lines those of the first object.
@@ -52,13 +56,13 @@ class Dump:
         ImportFailed: it cannot be read, or is no file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: ReadingLimits) -> None:
         self.path = path
         self.size = 0
+        self._limits = limits
         try:
-            check_is_file(path)
-            self.total = path.stat().st_size
-            with path.open("rb") as stream:
+            with open_file(path) as stream:
+                self.total = path.stat().st_size
                 self._start = stream.read(_SAMPLE).removeprefix(b"\xef\xbb\xbf")
             self._beside = path.with_suffix(".sql")
             self._is_headless = bool(_FIRST_CELL_OF_ROW.match(self._start))
@@ -112,26 +116,23 @@ class Dump:
 
     def _table_rows(self) -> Iterator[Row]:
         names = self._header()
-        with self._opened() as (file, cells):
+        with self._opened() as (lines, cells):
             if not self._named_beside:
                 next(cells, None)
             for number, row, fault in cells:
-                self.size = file.tell()
+                self.size = lines.size
                 yield _row(number, names, row, fault)
             self.size = self.total
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[BinaryIO, Iterator[Cells]]]:
-        """The file and its rows from the header on."""
+    def _opened(self) -> Iterator[tuple[TextLines, Iterator[Cells]]]:
+        """The lines and the rows in them, from the header on."""
         sample = self._start.decode("utf-8", "replace")
         is_tabs = self._is_tabs()
-        # With tabs, a carriage return alone is written as it is, and ends no line.
-        newline = "\n" if is_tabs else ""
-        with (
-            self.path.open("rb") as file,
-            io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=newline) as stream,
-        ):
-            yield file, tab_cells(stream, sample) if is_tabs else csv_cells(stream, sample)
+        with open_file(self.path) as file:
+            # With tabs, a carriage return alone is written as it is, and ends no line.
+            lines = TextLines(file, self._limits.record, only_line_feeds=is_tabs)
+            yield lines, (tab_cells if is_tabs else csv_cells)(lines, sample, self._limits)
 
     def _is_tabs(self) -> bool:
         """Whether MySQL has written this with tabs, and no quotes around anything."""
@@ -149,12 +150,13 @@ class Dump:
 
     def _objects(self) -> Generator[tuple[int, dict[str, Any] | str]]:
         """The number of each line, and the object in it or why there is none."""
-        with self.path.open("rb") as stream:
-            lines = LineReader(stream)
+        with open_file(self.path) as stream:
+            lines = LineReader(stream, self._limits.record)
             for line in lines:
                 self.size = lines.size
-                if line.content is None:
-                    yield line.number, f"It has more than {LONGEST_LINE} bytes."
+                fault = self._limits.too_large if line.content is None else self._limits.fault_of(line.content)
+                if line.content is None or fault:
+                    yield line.number, fault or ""
                     continue
                 try:
                     found = decode(line.content)
@@ -168,7 +170,7 @@ def _named_in(path: Path) -> list[str]:
     """The columns of the table that is made in a file of SQL, in their order; none where there is no such file."""
     if not path.is_file():
         return []
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         text = stream.read(_SAMPLE).decode("utf-8", "replace")
     return [name.lower() for name in _COLUMN.findall(text.partition("CREATE TABLE")[2].partition("(")[2])]
 

@@ -6,24 +6,27 @@ short, by a kill or a full disk, is continued by running it again. A record that
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import ImportFailed, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.record import Document
-from execution_history.store import HistoryStore, record_limit_of
+from execution_history.store import HistoryStore, MergeReport, record_limit_of
+from execution_history.upkeep.folders import source_at
 from execution_history.upkeep.items import Item, Refused
 from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress, to_its_end
-from execution_history.upkeep.sources import Source, sources_at
+from execution_history.upkeep.sources import Source
 
 MOST_REFUSALS: Final = 1_000
 """So many refusals are kept with their reasons; the others are counted."""
 
-_AT_ONCE: Final = 1_000
-_BYTES_AT_ONCE: Final = 16 * 1024 * 1024
+# A group is one transaction, for which everybody else who writes waits.
+_AT_ONCE: Final = 250
+_BYTES_AT_ONCE: Final = 1024 * 1024
+_REFUSALS_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ async def import_history(
     *,
     tell: Tell = no_progress,
     clock: Callable[[], int] = now_ms,
+    limits: ReadingLimits | None = None,
 ) -> ImportReport:
     """Merge the records of files, folders, zip files and databases into *store*.
 
@@ -73,12 +77,14 @@ async def import_history(
             stores (their ``history.db`` is read and not changed).
         tell: is told how far it has come.
         clock: the time, in milliseconds, for records that do not say theirs.
+        limits: what reading them may take; what is beyond is refused.
 
     Raises:
         ImportFailed: one of *paths* is missing or is nothing that can be imported; nothing was imported.
         StoreError: the store failed; what was merged before stays, and running the import again goes on.
     """
-    sources = [source for path in paths for source in sources_at(Path(path))]
+    given = limits or ReadingLimits()
+    sources = await in_thread(lambda: [source_at(Path(path), given) for path in paths])
     return await merge_sources(store, sources, tell=tell, clock=clock)
 
 
@@ -92,24 +98,55 @@ async def merge_sources(
     reading = _Reading(sources, clock)
     ahead = asyncio.create_task(in_thread(reading.group))
     try:
-        # The next group is read while this one is written.
         while group := await ahead:
-            ahead = asyncio.create_task(in_thread(reading.group))
-            documents = [item.fitted(limit) for item in group if isinstance(item, Document)]
-            merged = await to_its_end(store.merge(documents, settle=False))
-            tally.added += merged.added
-            tally.replaced += merged.replaced
-            tally.skipped += merged.unchanged
-            tally.refuse([item for item in group if isinstance(item, Refused)])
+            is_large = group.size > _BYTES_AT_ONCE
+            if not is_large:
+                # The next group is read while this one is written; a large record is enough for the memory.
+                ahead = asyncio.create_task(in_thread(reading.group))
+            if group.documents:
+                documents = [document.fitted(limit) for document in group.documents]
+                tally.add(await to_its_end(store.merge(documents, settle=False)))
+                del documents
+            tally.refuse(group)
             tell(Progress(tally.records(), reading.size(), total_size=total))
+            if is_large:
+                del group
+                ahead = asyncio.create_task(in_thread(reading.group))
     finally:
-        with contextlib.suppress(ImportFailed):
+        with contextlib.suppress(Exception):
             await ahead
         await in_thread(reading.close)
     await store.flush()
     return ImportReport(
         tally.added, tally.replaced, tally.skipped, tally.refused_count, tuple(tally.refused), reading.size()
     )
+
+
+@dataclass(slots=True)
+class _Group:
+    """What is read at once: records of so many bytes, and what was refused between them, the first with reasons."""
+
+    documents: list[Document] = field(default_factory=list)
+    size: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    refused_count: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.documents or self.refused_count)
+
+    def add(self, item: Item) -> None:
+        """Take one more."""
+        if isinstance(item, Document):
+            self.documents.append(item)
+            self.size += len(item.body)
+            return
+        self.refused_count += 1
+        if len(self.refused) < MOST_REFUSALS:
+            self.refused.append(item)
+
+    def is_full(self) -> bool:
+        """Whether it is time to write it, or to say how far it is."""
+        return len(self.documents) >= _AT_ONCE or self.size >= _BYTES_AT_ONCE or self.refused_count >= _REFUSALS_AT_ONCE
 
 
 class _Tally:
@@ -119,10 +156,16 @@ class _Tally:
         self.added = self.replaced = self.skipped = self.refused_count = 0
         self.refused: list[Refused] = []
 
-    def refuse(self, refusals: list[Refused]) -> None:
+    def add(self, merged: MergeReport) -> None:
+        """Count what was merged."""
+        self.added += merged.added
+        self.replaced += merged.replaced
+        self.skipped += merged.unchanged
+
+    def refuse(self, group: _Group) -> None:
         """Count refusals, and keep the first."""
-        self.refused_count += len(refusals)
-        self.refused += refusals[: MOST_REFUSALS - len(self.refused)]
+        self.refused_count += group.refused_count
+        self.refused += group.refused[: MOST_REFUSALS - len(self.refused)]
 
     def records(self) -> int:
         """How many records have been seen."""
@@ -140,18 +183,12 @@ class _Reading:
         """How many bytes have been read."""
         return sum(source.size for source in self._sources)
 
-    def group(self) -> list[Item]:
-        """The next items; none at the end.
-
-        Raises:
-            ImportFailed: a source cannot be read any more.
-        """
-        group: list[Item] = []
-        size = 0
+    def group(self) -> _Group:
+        """The next items; none at the end."""
+        group = _Group()
         for item in self._items:
-            group.append(item)
-            size += len(item.body) if isinstance(item, Document) else 0
-            if len(group) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            group.add(item)
+            if group.is_full():
                 break
         return group
 
@@ -159,19 +196,9 @@ class _Reading:
         """Let go of what is open."""
         self._items.close()
 
-    def _all(self, clock: Callable[[], int]) -> Any:  # noqa: ANN401 - a generator of items
+    def _all(self, clock: Callable[[], int]) -> Generator[Item]:
         for source in self._sources:
-            try:
-                yield from source.items(_time_of(source, clock))
-            except OSError as error:
-                raise ImportFailed(
-                    f"{quoted(Path(source.name))} cannot be read on: {error.strerror or error}."
-                ) from error
-
-
-def _time_of(source: Source, clock: Callable[[], int]) -> Callable[[], int]:
-    written = source.written
-    return clock if written is None else lambda: written
+            yield from source.read(clock)
 
 
 def _sum(totals: Iterator[int | None]) -> int | None:

@@ -1,17 +1,16 @@
 """What reading a source gives, one after the other: a record, or what could not be taken and why. Pure."""
 
+import contextlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from execution_history.adopted import adopt_record, whole_record
+from execution_history.foreign_files import ReadingLimits
 from execution_history.jsonvalue import decode, encode
 from execution_history.nesting import LEVELS
 from execution_history.record import KEYS, Document, check_identifier
-
-LONGEST_LINE: Final = 100 * 1024 * 1024
-"""A record of more bytes in one line is refused without being read into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Refused:
 Item = Document | Refused
 
 
-def record_of_line(line: bytes, now: int) -> Document | str:
+def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | str:
     """The record that a line of JSON Lines holds, or why there is none.
 
     One that is as we write it keeps its bytes; any other is mended as the files of deployments are.
@@ -41,37 +40,42 @@ def record_of_line(line: bytes, now: int) -> Document | str:
     Args:
         line: without its line break.
         now: milliseconds, for a record that does not say when it began.
+        limits: what reading it may take.
     """
-    try:
-        record = orjson.loads(line)
-    except ValueError:
-        record = None
-    if isinstance(record, dict):
-        document = whole_record(record, line)
+    if not line.lstrip().startswith(b"{"):
+        return "This is no JSON object, so it is no record."
+    if fault := limits.fault_of(line):
+        return fault
+    with contextlib.suppress(ValueError):
+        document = whole_record(orjson.loads(line), line)
         if document is not None:
             return document
     try:
         record = decode(line)  # once more: it keeps integers exact that the fast way does not
     except ValueError as error:
         return str(error)
-    if not isinstance(record, dict):
-        return "This is not an object, so it is no record."
     return record_of(record, record.get("workflow_id"), now)
 
 
 def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document | str:
     """The record that *found* is, in the workflow *workflow_id*, or why it is none."""
-    if isinstance(workflow_id, int) and not isinstance(workflow_id, bool):
-        workflow_id = str(workflow_id)
+    if workflow_id is None:
+        return "It has no workflow_id."
+    if not _is_like_an_id(workflow_id):
+        return "Its workflow_id is neither a text nor a number."
+    if not _is_like_an_id(found.get("execute_id")):
+        return "It has no usable execute_id." if "execute_id" in found else "It has no execute_id."
     try:
-        workflow = check_identifier("workflow id", workflow_id)
+        workflow = check_identifier("workflow id", str(workflow_id))
     except ValueError as error:
-        return "It has no workflow_id." if workflow_id is None else str(error)
+        return str(error)
     document = None
     if tuple(found) == KEYS and found["workflow_id"] == workflow:
         body = encode(found, levels=LEVELS)
         document = whole_record(orjson.loads(body), body)
     document = document or adopt_record(found, workflow, now)
-    if document is None:
-        return "It has no usable execute_id." if "execute_id" in found else "It has no execute_id."
-    return document
+    return "It has no usable execute_id." if document is None else document
+
+
+def _is_like_an_id(value: object) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)

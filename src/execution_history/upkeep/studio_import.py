@@ -4,20 +4,23 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from execution_history.clock import now_ms
+from execution_history.errors import ImportFailed, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.jsonvalue import encode
+from execution_history.record import Document
 from execution_history.store import HistoryStore
-from execution_history.upkeep.dumps import Dump
+from execution_history.upkeep.dumps import Dump, Row
+from execution_history.upkeep.folders import modified
 from execution_history.upkeep.importing import ImportReport, merge_sources
 from execution_history.upkeep.items import Item, record_of
-from execution_history.upkeep.progress import Tell, no_progress
-from execution_history.upkeep.sources import Source, modified
+from execution_history.upkeep.progress import Tell, in_thread, no_progress
+from execution_history.upkeep.sources import Source
 from execution_history.upkeep.studio import (
     EXECUTION_COLUMNS,
     MOST_NODES,
@@ -29,7 +32,7 @@ from execution_history.upkeep.studio import (
     record_of_execution,
 )
 
-_NODES_AT_ONCE: Final = 1_000
+_PAGE: Final = 4_096
 
 
 async def import_studio(
@@ -39,6 +42,7 @@ async def import_studio(
     *,
     tell: Tell = no_progress,
     clock: Callable[[], int] = now_ms,
+    limits: ReadingLimits | None = None,
 ) -> ImportReport:
     """Merge Coze Studio's executions into *store*; idempotent, as :func:`~execution_history.upkeep.import_history`.
 
@@ -51,69 +55,88 @@ async def import_studio(
             also be given the other way round: their columns tell which is which.
         tell: is told how far it has come.
         clock: the time, in milliseconds, for rows that do not say theirs.
+        limits: what reading them may take; what is beyond is refused.
 
     Raises:
-        ImportFailed: a dump is missing, or is not one of that table; nothing was imported.
+        ImportFailed: a dump is missing, is not one of that table, or has more nodes than may lie on the disk for a
+            while; nothing was imported.
         StoreError: the store failed; running the import again goes on.
     """
-    first = Dump(Path(executions))
-    second = None if nodes is None else Dump(Path(nodes))
+    source = await in_thread(_source, Path(executions), None if nodes is None else Path(nodes), limits)
+    return await merge_sources(store, [source], tell=tell, clock=clock)
+
+
+def _source(executions: Path, nodes: Path | None, limits: ReadingLimits | None) -> "StudioSource":
+    given = limits or ReadingLimits()
+    first = Dump(executions, given)
+    second = None if nodes is None else Dump(nodes, given)
     if second is not None and first.columns >= NODE_COLUMNS:
         first, second = second, first
     first.require(EXECUTION_COLUMNS, "workflow_execution")
     if second is not None:
         second.require(NODE_COLUMNS, "node_execution")
-    return await merge_sources(store, [StudioSource(first, second)], tell=tell, clock=clock)
+    return StudioSource(first, second, given)
 
 
 class StudioSource(Source):
     """The two tables. The nodes are sorted in a temporary database: a dump has them in any order, at any size."""
 
-    def __init__(self, executions: Dump, nodes: Dump | None) -> None:
+    def __init__(self, executions: Dump, nodes: Dump | None, limits: ReadingLimits) -> None:
         super().__init__(str(executions.path), executions.total + (0 if nodes is None else nodes.total))
         self._executions = executions
         self.written = modified(executions.path)
         self._nodes = nodes
+        self._limits = limits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """First what is wrong with the nodes, then every execution with its nodes."""
-        with tempfile.TemporaryDirectory() as folder, closing(_open_nodes(Path(folder))) as sorted_nodes:
+        """First what is wrong with the nodes, then every execution with its nodes.
+
+        Raises:
+            ImportFailed: there is no room for the nodes.
+        """
+        with tempfile.TemporaryDirectory() as folder, closing(_open_nodes(Path(folder), self._limits)) as sorted_nodes:
             yield from self._sort(sorted_nodes)
             for row in self._executions.rows():
                 self.size = self._executions.size + (0 if self._nodes is None else self._nodes.size)
-                place = f"line {row.number}"
-                if fault := row.fault or fault_of_execution(row.values):
-                    yield self.refused(place, fault)
-                    continue
-                nodes, left_out = _nodes_of(sorted_nodes, identifier(row.values.get("id")))
-                found = record_of_execution(row.values, nodes, left_out)
-                item = record_of(found, identifier(row.values.get("workflow_id")), clock())
-                yield self.refused(place, item) if isinstance(item, str) else item
+                item = self._record(row, sorted_nodes, clock())
+                yield self.refused(f"line {row.number}", item) if isinstance(item, str) else item
+
+    def _record(self, row: Row, sorted_nodes: sqlite3.Connection, now: int) -> Document | str:
+        if fault := row.fault or fault_of_execution(row.values):
+            return fault
+        nodes, left_out = _nodes_of(sorted_nodes, identifier(row.values.get("id")), self._limits.record // 2)
+        found = record_of_execution(row.values, nodes, left_out)
+        item = record_of(found, identifier(row.values.get("workflow_id")), now)
+        return item if isinstance(item, str) else self._limits.fault_of(item.body) or item
 
     def _sort(self, database: sqlite3.Connection) -> Iterator[Item]:
         if self._nodes is None:
             return
-        rows = self._nodes.rows()
-        while group := list(islice(rows, _NODES_AT_ONCE)):
-            self.size = self._nodes.size
-            values = []
-            for row in group:
+        try:
+            for row in self._nodes.rows():
+                self.size = self._nodes.size
                 run = identifier(row.values.get("execute_id"))
                 if row.fault is None and run is not None:
                     began, order = milliseconds(row.values.get("created_at")) or 0, number(row.values.get("id")) or 0
-                    values.append((run, began, str(order).zfill(20), encode(row.values)))
+                    facts = (run, began, str(order).zfill(20), encode(row.values))
+                    database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", facts)
                 else:
                     reason = row.fault or "Its execute_id is not a whole number above 0."
                     yield self.refused(f"line {row.number} of {self._nodes.path}", reason)
-            database.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?)", values)
-        database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
+            database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
+        except sqlite3.Error as error:
+            most = f"{self._limits.temporary} bytes (the setting import_temporary_bytes)"
+            reason = f"sorting its nodes takes more than {most}, or than there is room for: {error}"
+            raise ImportFailed(f"{quoted(self._nodes.path)} cannot be imported: {reason}.") from error
 
 
-def _open_nodes(folder: Path) -> sqlite3.Connection:
+def _open_nodes(folder: Path, limits: ReadingLimits) -> sqlite3.Connection:
     database = sqlite3.connect(folder / "nodes.db", isolation_level=None, check_same_thread=False)
     for statement in (
         "PRAGMA journal_mode = OFF",
         "PRAGMA synchronous = OFF",
+        f"PRAGMA page_size = {_PAGE}",
+        f"PRAGMA max_page_count = {max(1, limits.temporary // _PAGE)}",
         "CREATE TABLE nodes (run TEXT, began INTEGER, number TEXT, facts BLOB)",
         "BEGIN",
     ):
@@ -121,12 +144,19 @@ def _open_nodes(folder: Path) -> sqlite3.Connection:
     return database
 
 
-def _nodes_of(database: sqlite3.Connection, run: str | None) -> tuple[list[dict[str, Any]], int]:
-    """The nodes of a run by time, and how many more there are than are kept."""
+def _nodes_of(database: sqlite3.Connection, run: str | None, most: int) -> tuple[list[dict[str, Any]], int]:
+    """The nodes of a run by time, about *most* bytes of them, and how many more there are than are kept."""
     if run is None:
         return [], 0
-    found = database.execute(
+    found: list[dict[str, Any]] = []
+    size = 0
+    rows = database.execute(
         "SELECT facts FROM nodes WHERE run = ? ORDER BY began, number LIMIT ?", (run, MOST_NODES)
-    ).fetchall()
+    )  # fmt: skip
+    for (facts,) in rows:
+        size += len(facts)
+        if size > most:
+            break
+        found.append(orjson.loads(facts))
     (count,) = database.execute("SELECT count(*) FROM nodes WHERE run = ?", (run,)).fetchone()
-    return [orjson.loads(facts) for (facts,) in found], count - len(found)
+    return found, count - len(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreClosed, StoreError, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.oversize import LARGEST_RECORD
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
@@ -76,6 +77,7 @@ class SQLiteStore:
         json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
         search: whether the index of the records has their texts too.
         record_limit_bytes: how large a record may be that is made for it, or that is found in the folder.
+        limits: what reading JSON files that others wrote may take.
     """
 
     def __init__(
@@ -85,8 +87,10 @@ class SQLiteStore:
         json_files: bool = True,
         search: bool = True,
         record_limit_bytes: int = LARGEST_RECORD,
+        limits: ReadingLimits | None = None,
     ) -> None:
         self.record_limit_bytes = record_limit_bytes
+        self._limits = limits or ReadingLimits(record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
@@ -268,7 +272,7 @@ class SQLiteStore:
                         self._folder,
                         json_files=self._json_files,
                         search=self._search,
-                        record_limit_bytes=self.record_limit_bytes,
+                        limits=self._limits,
                     )
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
@@ -300,7 +304,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool, record_limit_bytes: int) -> _Opened:
+def _open_parts(folder: Path, *, json_files: bool, search: bool, limits: ReadingLimits) -> _Opened:
     prepare_folder(folder)
     lock = ProcessLock(folder / _LOCK_FILE)
     try:
@@ -312,7 +316,7 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool, record_limit_by
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
         transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
-        faces = Faces(folder, reader, record_limit_bytes) if json_files else FacesOff()
+        faces = Faces(folder, reader, limits) if json_files else FacesOff()
         turn = threading.Lock()
         turn.acquire()
         commits = Commits(folder, connection, transaction, lock, faces)

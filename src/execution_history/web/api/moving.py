@@ -1,36 +1,25 @@
-"""Taking records out of a history over HTTP, and bringing records in."""
+"""Taking records out of a history over HTTP."""
 
-import errno
-import tempfile
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Final, cast
 
-import anyio
 from fastapi import APIRouter, Query
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
-from execution_history.errors import ImportFailed, InvalidInput, StoreFull, quoted
 from execution_history.service import ExecutionHistoryService
 from execution_history.upkeep import (
     DEFAULT_COLUMNS,
     EXPORT_FORMATS,
     Export,
     ExportFormat,
-    ImportReport,
     check_whole,
     export_chunks,
-    import_history,
 )
-from execution_history.web.answers import answer
 from execution_history.web.api.questions import documented, words_of
-from execution_history.web.api.reports import ImportAnswer
-from execution_history.web.api.route import UploadRoute
-from execution_history.web.api.schemas import FINDING_HISTORY, IMPORTING, Responses
+from execution_history.web.api.schemas import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import ByteStream
 
 _OTHERS: Final = frozenset({"format", "columns", "excel", "strict", "zone", "account_id"})
@@ -41,8 +30,6 @@ _NAMES: Final = {
     "parquet": ("runs.parquet", "application/vnd.apache.parquet"),
 }
 _ZIP: Final = ("runs.zip", "application/zip")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_IMPORTED: Final = ("jsonl", "json", "zip")
 _CONTENTS: Final = {
     media_type: {"schema": {"type": "string", "format": "binary"}} for _, media_type in (*_NAMES.values(), _ZIP)
 }
@@ -54,16 +41,11 @@ Format = Annotated[
 Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
 ForExcel = Annotated[bool, Query(description="Of CSV: begin with the mark by which Excel knows UTF-8.")]
 Strict = Annotated[bool, Query(description="Answer with an error rather than leave out a record that is damaged.")]
-Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
 
 
-def add_moving(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that export and import."""
-    _add_export(router, service)
-    _add_import(router, service)
+def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the route that exports."""
 
-
-def _add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
     @router.get(
         "/export",
         tags=["history"],
@@ -113,59 +95,3 @@ def _dated(name: str) -> str:
     """``runs-20261101-080000.jsonl`` for ``runs.jsonl``, so that a later export does not take an earlier one's name."""
     stem, _, ending = name.partition(".")
     return f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
-
-
-def _add_import(router: APIRouter, service: ExecutionHistoryService) -> None:
-    async def upload(request: Request, kind: Uploaded = "jsonl") -> Response:
-        """Merge the records of the body, of any size, into the history; what is refused is told with its place.
-
-        What is there already stays, unless the other version is newer. Sending it again goes on where it was cut off.
-        """
-        if kind not in _IMPORTED:
-            raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {quoted(kind)}.")
-        if request.headers.get("content-type", "").startswith("multipart/"):
-            raise InvalidInput(
-                "The file is the body itself, not a part of a form: send it as curl --data-binary @FILE does."
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"upload.{kind}"
-            await _receive(request, path)
-            report = await import_history(service.store, [path])
-        return answer({"success": True, **_as_sent(report, path).to_json()})
-
-    router.add_api_route(
-        "/import",
-        upload,
-        methods=["POST"],
-        tags=["history"],
-        summary="Import records",
-        response_model=ImportAnswer,
-        responses=IMPORTING,
-        route_class_override=UploadRoute,
-        openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
-    )
-
-
-async def _receive(request: Request, path: Path) -> None:
-    """Write the body of *request* to *path*; only a whole one is imported.
-
-    Raises:
-        StoreFull: there is no space for it.
-        ImportFailed: it broke off.
-    """
-    try:
-        async with await anyio.open_file(path, "wb") as file:
-            async for chunk in request.stream():
-                await file.write(chunk)
-    except ClientDisconnect:
-        raise ImportFailed("The file broke off, so nothing of it was imported: send it again.") from None
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StoreFull("There is no space left to receive the file, so nothing of it was imported.") from error
-        raise
-
-
-def _as_sent(report: ImportReport, path: Path) -> ImportReport:
-    """*report* without where the body was put meanwhile."""
-    refused = (replace(each, source=each.source.replace(str(path), path.name)) for each in report.refused)
-    return replace(report, refused=tuple(refused))

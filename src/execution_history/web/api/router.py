@@ -11,17 +11,19 @@ from starlette.responses import Response
 
 from execution_history.coze import CozeRunner, Reconciler
 from execution_history.followers import LiveFeed
+from execution_history.foreign_files import ReadingLimits
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.api.comparing import add_comparing
 from execution_history.web.api.counting import add_counting
 from execution_history.web.api.finding import add_finding
 from execution_history.web.api.history import add_deleting, add_reading
 from execution_history.web.api.live import add_live
-from execution_history.web.api.moving import add_moving
+from execution_history.web.api.moving import add_export
 from execution_history.web.api.noting import add_noting
 from execution_history.web.api.resuming import add_resuming
 from execution_history.web.api.route import HistoryRoute
 from execution_history.web.api.runs import add_running
+from execution_history.web.api.uploads import add_import
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -33,6 +35,7 @@ def history_router(
     prefix: str = "/coze",
     *,
     live: LiveFeed | None = None,
+    limits: ReadingLimits | None = None,
 ) -> APIRouter:
     """The routes of the API: ``app.include_router(history_router(service))``.
 
@@ -44,12 +47,14 @@ def history_router(
         reconciler: what asks the upstream about runs; without one its route says so.
         prefix: what every path begins with.
         live: what tells of changes, where somebody else ends it; one of its own otherwise.
+        limits: what an import may take.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
     add_live(router, live or LiveFeed(service.store))
     add_finding(router, service)
     add_counting(router, service)
-    add_moving(router, service)
+    add_export(router, service)
+    add_import(router, service, limits or ReadingLimits())
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)

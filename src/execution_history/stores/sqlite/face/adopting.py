@@ -1,16 +1,19 @@
 """Taking into the store what others wrote into the folder, and finding which files must be made anew."""
 
+import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from execution_history.adopted import adopt_record
 from execution_history.clock import now_ms
-from execution_history.record import Document
+from execution_history.errors import InvalidIdentifier, StoreError, quoted
+from execution_history.foreign_files import ReadingLimits, in_groups, open_regular
+from execution_history.record import Document, check_identifier
 from execution_history.stores.sqlite.changes import FaceState, FaceWork
 from execution_history.stores.sqlite.face.adoption import FoundFile
 from execution_history.stores.sqlite.face.layout import stamp
@@ -22,6 +25,8 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
 _AT_ONCE: Final = 500
+_BYTES_AT_ONCE: Final = 4 * 1024 * 1024
+_NO_FILE: Final = -1
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -35,20 +40,31 @@ class RunsTransactions(Protocol):
 class Adopter:
     """Merges files into the store by ``execute_id``: the newer ``update_time`` wins.
 
+    Whatever is wrong with a file, it is stepped over, and :meth:`problems` names it.
+
     Args:
         folder: where the files are.
         writer: what runs the merges.
         path_of: the file of a workflow.
-        record_limit_bytes: how large a record may be.
+        limits: what reading a file may take.
     """
 
     def __init__(
-        self, folder: Path, writer: RunsTransactions, path_of: Callable[[str], Path], record_limit_bytes: int
+        self,
+        folder: Path,
+        writer: RunsTransactions,
+        path_of: Callable[[str], Path],
+        limits: ReadingLimits | None = None,
     ) -> None:
-        self._record_limit_bytes = record_limit_bytes
         self._folder = folder
         self._writer = writer
         self._path_of = path_of
+        self._limits = limits or ReadingLimits()
+        self._problems: dict[Path, str] = {}
+
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for everything of which something was not taken, as long as it is still there."""
+        return tuple(sentence for path, sentence in list(self._problems.items()) if os.path.lexists(path))
 
     def reconcile(self, reader: Reader) -> list[str]:
         """Look at every file once and adopt those that are not exactly what we wrote.
@@ -61,15 +77,22 @@ class Adopter:
             states = reader.face_states(connection)
             last_boot, safe_revision = reader.safety(connection)
         doubt_from = safe_revision if last_boot and last_boot != boot else None
-        self._writer.run_now(lambda transaction: transaction.note_safety(boot, safe_revision))
+        try:
+            self._writer.run_now(lambda transaction: transaction.note_safety(boot, safe_revision))
+        except StoreError as error:
+            # The next opening then doubts more files than it has to.
+            _log.warning("Which start of the machine this is could not be noted: %s", error)
         expected = {self._path_of(workflow_id).name: workflow_id for workflow_id in states}
         renew = set(states)
-        for name, modified in list(_json_files(self._folder)):
+        foreign: list[str] = []
+        for name, modified in _json_files(self._folder):
             workflow_id = expected.get(name)
             if workflow_id is not None and _is_exact(states[workflow_id], modified, doubt_from):
                 renew.discard(workflow_id)
             else:
-                renew |= self.adopt(self._folder / name, is_needed=workflow_id is not None)
+                foreign.append(name)
+        for name in foreign:
+            renew |= self.adopt(self._folder / name, is_needed=name in expected)
         return sorted(renew)
 
     def adopt(self, path: Path, *, is_needed: bool) -> set[str]:
@@ -78,14 +101,20 @@ class Adopter:
         A file of which something could not be read is set aside under another name, and so is one that
         is not under the name of its workflow. JSON that is no history at all is left alone, unless the name
         *is_needed* for a file of ours.
-
-        Raises:
-            OSError: the file cannot be read.
         """
-        found = FoundFile(path)
         touched: set[str] = set()
-        documents = self._documents(found)
-        while group := list(islice(documents, _AT_ONCE)):
+        self._problems.pop(path, None)
+        try:
+            self._adopt(path, touched, is_needed=is_needed)
+        except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are adopted
+            self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
+        return touched
+
+    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool) -> None:
+        found = FoundFile(partial(open_regular, path, follow=False), self._limits)
+        faults: list[str] = []
+        documents = self._documents(found, _identifier(workflow_id_of(path.name)), faults)
+        for group in in_groups(documents, _AT_ONCE, _BYTES_AT_ONCE, lambda document: len(document.body)):
             # What was deleted after this file was last brought up to date does not come back.
             self._writer.run_now(lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=True))  # type: ignore[misc]
             touched.update(document.workflow_id for document in group)
@@ -93,32 +122,53 @@ class Adopter:
             if is_needed:
                 _set_aside(path, "foreign")
         elif found.is_damaged:
-            _set_aside(path, "damaged")
-        elif path.name not in {self._path_of(workflow_id).name for workflow_id in touched}:
+            kept = _set_aside(path, "damaged")
+            first = _first(faults)
+            self._problems[kept] = (
+                f"Not all of {quoted(path.name)} could be read{first}; it is kept as {quoted(kept.name)}."
+            )
+        elif path.name not in self._names(touched):
             if touched:
                 _set_aside(path, "adopted")
             elif found.workflow_id is not None and self._path_of(found.workflow_id).name == path.name:
                 path.unlink(missing_ok=True)
-        return touched
 
-    def _documents(self, found: FoundFile) -> Iterator[Document]:
-        by_name = workflow_id_of(found.path.name)
-        for record in found.records():
-            stated = record.get("workflow_id")
-            workflow_id = found.workflow_id or by_name or (stated if isinstance(stated, str) else None)
-            document = None if not workflow_id else adopt_record(record, workflow_id, now_ms())
+    def _documents(self, found: FoundFile, by_name: str | None, faults: list[str]) -> Iterator[Document]:
+        for number, record in enumerate(found.records(), 1):
+            document = None
+            if isinstance(record, str):
+                faults.append(f"of record {number} it is said: {record.rstrip('.')}")
+            else:
+                workflow_id = found.workflow_id or by_name or _identifier(record.get("workflow_id"))
+                document = None if workflow_id is None else adopt_record(record, workflow_id, now_ms())
             if document is None:
                 found.is_damaged = True
             else:
-                yield document.fitted(self._record_limit_bytes)
+                yield document.fitted(self._limits.record)
+
+    def _names(self, workflow_ids: set[str]) -> set[str]:
+        return {self._path_of(workflow_id).name for workflow_id in workflow_ids}
+
+    def _step_over(self, path: Path, error: Exception, *, is_ours: bool) -> None:
+        """Leave a file alone, or put it out of the way of one of ours, which must not be written over it."""
+        kept = path
+        if is_ours and os.path.lexists(path):
+            with contextlib.suppress(OSError):  # then ours cannot be written either, and says so
+                kept = _set_aside(path, "unread")
+        if not isinstance(error, (OSError, StoreError)):
+            _log.warning("Reading %s failed", path, exc_info=error)
+        aside = f" It is kept as {quoted(kept.name)}." if kept != path else ""
+        self._problems[kept] = f"{quoted(path.name)} was not taken in: {_reason(error)}.{aside}"
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
-    """The names and modification times of the files that could be faces."""
+    """The names and modification times of what could be faces, or stands in their place."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.endswith(SUFFIX) and not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                yield entry.name, entry.stat(follow_symlinks=False).st_mtime_ns
+            if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
+                with contextlib.suppress(FileNotFoundError):  # somebody has removed it since
+                    is_file = entry.is_file(follow_symlinks=False)
+                    yield entry.name, entry.stat(follow_symlinks=False).st_mtime_ns if is_file else _NO_FILE
 
 
 def _is_exact(state: FaceState, modified: int, doubt_from: int | None) -> bool:
@@ -127,15 +177,38 @@ def _is_exact(state: FaceState, modified: int, doubt_from: int | None) -> bool:
     return modified == stamp(state.updated_at, state.revision)
 
 
-def _set_aside(path: Path, why: str) -> None:
-    """Rename a file that is not ours to keep, so that it stays and is not read again."""
+def _set_aside(path: Path, why: str) -> Path:
+    """Rename a file that is not ours to keep, so that it stays and is not read again; its new name."""
     kept = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}")
     number = 1
-    while kept.exists():
+    while os.path.lexists(kept):
         number += 1
         kept = kept.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}-{number}")
     path.rename(kept)
     _log.warning("A history file was %s and is kept as %s", why, kept.name)
+    return kept
+
+
+def _identifier(value: object) -> str | None:
+    """*value* when it can be the id of a workflow."""
+    with contextlib.suppress(InvalidIdentifier):
+        return check_identifier("workflow id", value) if isinstance(value, str) else None
+    return None
+
+
+def _first(faults: list[str]) -> str:
+    """The first of *faults*, to be put into a sentence."""
+    return f" ({faults[0]}{', and so on' if len(faults) > 1 else ''})" if faults else ""
+
+
+def _reason(error: Exception) -> str:
+    """What *error* says, without the full stop."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).rstrip(".")
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to read it"
+    said = str(error) if isinstance(error, StoreError) else ""
+    return said.rstrip(".") or f"reading it failed with {type(error).__name__}, see the log"
 
 
 def _boot() -> str:

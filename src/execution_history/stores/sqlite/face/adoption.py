@@ -1,153 +1,270 @@
 """Reading JSON files that somebody else wrote, edited or broke: every record that can still be read.
 
-A file is first read record by record, the way deployments and we lay it out, so that its size does
-not matter. One that is laid out differently is parsed whole, and one that does not parse gives up
-every object in it that looks like a record.
+A file is stepped through from bracket to bracket, and each record in it parsed on its own, so that neither its size
+nor its layout matters. From the first record on that cannot be parsed, whatever looks like a record is tried where it
+begins: what is damaged takes no more time than it has bytes, and what stands behind it is found.
 """
 
-import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 from execution_history.errors import InvalidIdentifier
+from execution_history.foreign_files import Readable, ReadingLimits, pieces_of
 from execution_history.jsonvalue import decode
-from execution_history.record import KEYS, check_identifier
+from execution_history.record import check_identifier
+from execution_history.stores.sqlite.face.brackets import OPENING, BracketReader
 from execution_history.stores.sqlite.face.layout import HEADER_LIMIT, parse_header
+from execution_history.stores.sqlite.face.salvage import Salvage
 
-_END: Final = b"    }"
-_LIKE_A_RECORD: Final = re.compile(rf'\{{\s*"(?:{"|".join(KEYS)})"\s*:')
-_STATED_ID: Final = re.compile(r'"workflow_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+_MARKS: Final = (b'"histories"', b'"execute_id"')
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_OBJECT: Final = ord("{")
+_OBJECT_END: Final = ord("}")
+_LIST_END: Final = ord("]")
+_NAME_LIMIT: Final = 256
+_PARSED_DEPTH: Final = 900
+
+Found = dict[str, Any] | str
+"""An object that may be a record, or a sentence that says why one is not read."""
 
 
-class _LaidOutDifferently(Exception):  # noqa: N818 - a finding, not a failure
-    """The file cannot be read record by record."""
+class _BrokenOff(Exception):  # noqa: N818 - a finding, not a failure
+    """From this offset on the file cannot be stepped through."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
 
 
-@dataclass(slots=True)
 class FoundFile:
     """What a file turned out to be; complete once ``records`` has been exhausted.
 
-    ``revision`` is the store's revision the file says it is up to, 0 when it is not one of ours.
-    ``is_history`` is false for JSON that is something else altogether, which is left alone;
-    ``is_damaged`` says that something in it could not be read. ``is_read_again`` says that the file turned out on the
-    way to be laid out differently, and its records come once more from the first.
+    Attributes:
+        workflow_id: whose history it says it is.
+        revision: the store's revision it says it is up to, 0 when it is not one of ours.
+        is_history: false for JSON that is something else altogether, which is left alone.
+        is_damaged: something in it could not be read.
+        parsed: how many characters have been given to a parser, some of them more than once.
+
+    Args:
+        opened: opens the file, perhaps several times.
+        limits: what reading it may take.
     """
 
-    path: Path
-    workflow_id: str | None = None
-    revision: int = 0
-    is_history: bool = True
-    is_damaged: bool = False
-    is_read_again: bool = False
-    lost: list[str] = field(default_factory=list)
+    def __init__(
+        self, opened: Callable[[], AbstractContextManager[Readable]], limits: ReadingLimits | None = None
+    ) -> None:
+        self.workflow_id: str | None = None
+        self.revision = 0
+        self.is_history = False
+        self.is_damaged = False
+        self.parsed = 0
+        self._opened = opened
+        self._limits = limits or ReadingLimits()
+        self._has_marks = False
+        self._has_list = False
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Every record that can be read, in the file's order.
+    def records(self) -> Iterator[Found]:
+        """Every record that can be read, in the file's order, and why some are not.
 
         Raises:
-            OSError: the file cannot be read at all.
+            OSError: the file cannot be read.
         """
-        try:
-            yield from self._one_by_one()
-        except _LaidOutDifferently:
-            self.is_read_again = True
-            yield from self._whole()
-
-    def _one_by_one(self) -> Iterator[dict[str, Any]]:
-        with self.path.open("rb") as file:
-            header = parse_header(file.read(HEADER_LIMIT))
-            if header is not None:
-                self.workflow_id, self.revision = header[0].workflow_id, header[0].revision
-            file.seek(0)
-            frame: list[bytes] = []
-            for line in file:
-                if line.lstrip(b" ") == b"{\n" and frame:
-                    if self.workflow_id is None and (
-                        stated := _STATED_ID.search(b"".join(frame).decode(errors="replace"))
-                    ):
-                        self._take_id(_text(stated[1]))
-                    yield _object(_record_lines(file))
-                else:
-                    frame.append(line.lstrip(b" "))
-        self._check_frame(b"".join(frame))
-
-    def _check_frame(self, text: bytes) -> None:
-        """Read what surrounds the records, which must be an object with an empty list in it."""
-        frame = _object(text)
-        if frame.get("histories") != []:
-            raise _LaidOutDifferently
-        self._take_id(frame.get("workflow_id"))
-
-    def _whole(self) -> Iterator[dict[str, Any]]:
-        data = self.path.read_bytes()
-        try:
-            text = data.decode("utf-8-sig")
-            content = decode(text.encode())
-        except ValueError:
-            yield from self._salvage(data.decode("utf-8", errors="replace"))
-            return
-        if isinstance(content, dict) and "histories" in content:
-            self._take_id(content.get("workflow_id"))
-            content = content["histories"]
-        elif not isinstance(content, list) or not any(isinstance(e, dict) and "execute_id" in e for e in content):
-            self.is_history = False
-            return
-        for entry in content if isinstance(content, list) else [content]:
-            if isinstance(entry, dict):
-                yield entry
-            elif entry is not None:
-                self.is_damaged = True
-
-    def _salvage(self, text: str) -> Iterator[dict[str, Any]]:
-        # Somebody else's file, a configuration with comments, say, is not ours to call damaged.
-        self.is_damaged = self.is_history = '"histories"' in text or '"execute_id"' in text
-        if stated := _STATED_ID.search(text):
-            self._take_id(_text(stated[1]))
-        decoder, at = json.JSONDecoder(strict=False), 0
-        while candidate := _LIKE_A_RECORD.search(text, at):
+        with self._opened() as stream:
+            pieces = self._noticed(pieces_of(stream))
             try:
-                found, at = decoder.raw_decode(text, candidate.start())
-            except (ValueError, RecursionError):
-                at = candidate.end()
+                yield from self._step_through(BracketReader(pieces, self._limits.record))
+            except _BrokenOff as broken:
+                # Before the list there is nothing that could have been taken.
+                offset = broken.offset if self._has_list else 0
+                for _ in pieces:
+                    pass
+            else:
+                return
+        # Somebody else's file, a configuration with comments, say, is not ours to call damaged.
+        self.is_damaged = self.is_history = self._has_marks
+        if self._has_marks:
+            yield from self._salvage(offset)
+
+    def _noticed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """*pieces*, with what they tell in passing."""
+        tail = b""
+        for piece in pieces:
+            if not tail:
+                header = parse_header(piece[:HEADER_LIMIT])
+                if header is not None:
+                    self.revision = header[0].revision
+            tail += piece
+            self._has_marks = self._has_marks or any(mark in tail for mark in _MARKS)
+            tail = tail[-len(_MARKS[1]) :]
+            yield piece
+
+    def _step_through(self, reader: BracketReader) -> Iterator[Found]:
+        first = reader.step()
+        before = reader.take(leave=1 if first else 0)
+        if before is None or before.removeprefix(_BYTE_ORDER_MARK).strip() or first not in OPENING:
+            raise _BrokenOff(0)
+        reader.take()
+        yield from self._frame(reader) if first == _OBJECT else self._bare_list(reader)
+        if reader.step() or reader.take():
+            raise _BrokenOff(reader.offset)
+
+    def _frame(self, reader: BracketReader, *, is_read: bool = True) -> Iterator[Found]:
+        """What is in the object around the list of records; without *is_read* only the workflow's id is looked for."""
+        frame = _Frame(self._limits)
+        while (bracket := reader.step()) != _OBJECT_END:
+            frame.add(reader.take(leave=1))
+            if bracket not in OPENING or not bracket:
+                raise _BrokenOff(reader.offset)
+            if is_read and frame.is_at_records():
+                self._has_list = self.is_history = True
+                self._take_id(frame.workflow_id() or self._stated_behind())
+                yield from self._entry(reader) if bracket == _OBJECT else self._entries(reader)
+                frame.add(b"[]")
+            elif reader.close():
+                frame.add(reader.take())
+            else:
+                raise _BrokenOff(reader.offset)
+        frame.add(reader.take())
+        found = frame.content()
+        if found is None:
+            self.is_damaged = self.is_history = self._has_marks
+        else:
+            self._take_id(found.get("workflow_id") or self.workflow_id)
+
+    def _stated_behind(self) -> str | None:
+        """The workflow that the file names behind its records: whoever reads them must know it before."""
+        found = FoundFile(self._opened, self._limits)
+        try:
+            with self._opened() as stream:
+                reader = BracketReader(pieces_of(stream), self._limits.record)
+                reader.step()
+                reader.take()
+                for _ in found._frame(reader, is_read=False):
+                    pass
+        except _BrokenOff:
+            return None
+        return found.workflow_id
+
+    def _bare_list(self, reader: BracketReader) -> Iterator[Found]:
+        """A list without anything around it, which is a history when one of its objects has the id of a run."""
+        without_id = 0
+        for entry in self._entries(reader):
+            is_record = self._has_marks if isinstance(entry, str) else "execute_id" in entry
+            if not (self._has_list or is_record):
+                without_id += 1
                 continue
-            if "execute_id" in found:
+            if not self._has_list:
+                self._has_list = self.is_history = True
+                yield from ({} for _ in range(without_id))
+            yield entry
+        self.is_damaged = self.is_damaged and self.is_history
+
+    def _entries(self, reader: BracketReader) -> Iterator[Found]:
+        """What is in the list whose bracket was found last."""
+        reader.take()
+        is_first = True
+        while (bracket := reader.step()) != _LIST_END:
+            between = reader.take(leave=1)
+            if bracket not in OPENING or not bracket:
+                raise _BrokenOff(reader.offset)
+            self._look_between(between, b"" if is_first else b",")
+            is_first = False
+            if bracket == _OBJECT:
+                yield from self._entry(reader)
+            elif reader.close():
+                reader.take()
+                self.is_damaged = True
+            else:
+                raise _BrokenOff(reader.offset)
+        self._look_between(reader.take(leave=1), b"")
+        reader.take()
+
+    def _look_between(self, text: bytes | None, expected: bytes) -> None:
+        """See that there is nothing but *expected* between two records, or perhaps ``null``."""
+        text = text or b""
+        if text.rstrip() != expected and not (b"null" in text and not text.translate(None, b" \t\r\n,nul")):
+            self.is_damaged = True
+
+    def _entry(self, reader: BracketReader) -> Iterator[Found]:
+        """The object whose bracket was found last."""
+        begin = reader.offset - 1
+        depth = reader.close()
+        text = reader.take()
+        if not depth:
+            raise _BrokenOff(begin)
+        fault = self._limits.too_large if text is None else self._limits.fault_of(text)
+        if text is None or fault is not None:
+            yield fault or ""
+            return
+        self.parsed += len(text)
+        try:
+            yield decode(text)
+        except ValueError as error:
+            if depth <= _PARSED_DEPTH:
+                raise _BrokenOff(begin) from None
+            yield str(error)
+
+    def _salvage(self, offset: int) -> Iterator[Found]:
+        """What can still be read of a damaged file from *offset* on."""
+        with self._opened() as stream:
+            salvage = Salvage(_from(offset, pieces_of(stream)), self._limits)
+            for found in salvage.objects():
+                if salvage.workflow_id is not None:
+                    self._take_id(salvage.workflow_id)
                 yield found
-            elif "histories" in found:
-                at = candidate.end()
+            self.parsed += salvage.parsed
 
     def _take_id(self, stated: object) -> None:
-        try:
-            self.workflow_id = check_identifier("workflow id", stated)
-        except InvalidIdentifier:
-            self.workflow_id = None
+        self.workflow_id = None
+        with contextlib.suppress(InvalidIdentifier):
+            self.workflow_id = check_identifier("workflow id", stated) if isinstance(stated, str) else None
 
 
-def _record_lines(file: BinaryIO) -> bytes:
-    """The lines of the record whose opening brace has just been read."""
-    lines = [b"{\n"]
-    for line in file:
-        lines.append(line)
-        if line.startswith(_END):
-            lines[-1] = b"}"
-            return b"".join(lines)
-    raise _LaidOutDifferently
+class _Frame:
+    """What stands around the records of a file."""
+
+    def __init__(self, limits: ReadingLimits) -> None:
+        self._limits = limits
+        self._text: bytearray | None = bytearray(b"{")
+
+    def add(self, text: bytes | None) -> None:
+        """More of it; it is given up where it is too large."""
+        if self._text is None:
+            return
+        text = None if text is None else text.rstrip()
+        if text is None or len(self._text) + len(text) > self._limits.record:
+            self._text = None
+        else:
+            self._text += text
+
+    def is_at_records(self) -> bool:
+        """Whether what has been added ends in the name of the list of records."""
+        end = b"" if self._text is None else bytes(self._text[-_NAME_LIMIT:]).rstrip()
+        return end.endswith(b":") and end[:-1].rstrip().endswith(_MARKS[0])
+
+    def workflow_id(self) -> object:
+        """The workflow it has named so far."""
+        found = _parsed(b"" if self._text is None else bytes(self._text) + b"[]}", self._limits)
+        return None if found is None else found.get("workflow_id")
+
+    def content(self) -> dict[str, Any] | None:
+        """The whole of it; ``None`` when it is no JSON."""
+        return None if self._text is None else _parsed(bytes(self._text), self._limits)
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _parsed(text: bytes, limits: ReadingLimits) -> dict[str, Any] | None:
     try:
-        value = decode(text)
-    except ValueError:
-        raise _LaidOutDifferently from None
-    if not isinstance(value, dict):
-        raise _LaidOutDifferently
-    return value
-
-
-def _text(literal: str) -> object:
-    try:
-        return json.loads(literal)
+        found = None if limits.fault_of(text) else decode(text)
     except ValueError:
         return None
+    return found if isinstance(found, dict) else None
+
+
+def _from(offset: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """*pieces* without their first *offset* bytes."""
+    for piece in pieces:
+        yield piece[offset:]
+        offset = max(0, offset - len(piece))

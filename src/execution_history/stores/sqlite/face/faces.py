@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreError, quoted
+from execution_history.foreign_files import ReadingLimits
 from execution_history.outlines import HUGE
-from execution_history.oversize import LARGEST_RECORD
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder
@@ -49,16 +49,17 @@ class Faces:
     Args:
         folder: the store's folder.
         reader: where records are read when a file is made anew.
-        record_limit_bytes: how large a record may be that is found in a file.
+        limits: what reading files of others may take.
     """
 
-    def __init__(self, folder: Path, reader: Reader, record_limit_bytes: int = LARGEST_RECORD) -> None:
-        self._record_limit_bytes = record_limit_bytes
+    def __init__(self, folder: Path, reader: Reader, limits: ReadingLimits | None = None) -> None:
         self._folder = folder
+        self._limits = limits
         self._reader = reader
         self._case_sensitive = tells_case(folder)
         self._open: OrderedDict[str, FaceFile] = OrderedDict()
         self._stale: set[str] = set()
+        self._brought_in: set[str] = set()  # their files are made anew at the next flush, and nobody waits for that
         self._unsynced: set[str] = set()
         self._problems: dict[str, str] = {}
         self._builder = Builder(folder, reader, self._install, self._trouble)
@@ -71,7 +72,7 @@ class Faces:
         """
         self._writer = writer
         self._builder.begin(writer)
-        self._adopter = Adopter(self._folder, writer, self._path, self._record_limit_bytes)
+        self._adopter = Adopter(self._folder, writer, self._path, self._limits)
         deadline = time.monotonic() + _OPENING_SECONDS
         for workflow_id in self._adopter.reconcile(self._reader):
             try:
@@ -121,7 +122,7 @@ class Faces:
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for every file that could not be brought up to date."""
-        return (*self._problems.values(),)
+        return (*self._problems.values(), *self._adopter.problems())
 
     def close(self) -> None:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
@@ -143,7 +144,7 @@ class Faces:
         self._unsynced.add(workflow_id)
         if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and row.after.total:
             if self._builder.blocks_all(workflow_id):
-                return None
+                return _NOTHING if workflow_id in self._brought_in else None
             try:
                 face = self._face(workflow_id, before)
                 if face is not None:
@@ -175,7 +176,8 @@ class Faces:
         if row.cleared or row.after.total == 0:
             self._remove(workflow_id)
             return set()
-        if row.bulk:
+        if row.bulk or workflow_id in self._brought_in:
+            self._brought_in.add(workflow_id)
             self._stale.add(workflow_id)
             return set()
         if not row.anew and workflow_id not in self._stale and self._is_foreign(workflow_id, row.before):
@@ -278,6 +280,7 @@ class Faces:
                 self._path(workflow_id), Header(workflow_id, state.total, state.updated_at, state.revision, 0), bodies
             )
         self._builder.cancel(workflow_id)
+        self._brought_in.discard(workflow_id)
         self._unsynced.add(workflow_id)
         return True
 
@@ -287,11 +290,13 @@ class Faces:
         self._builder.make_way(self._path(workflow_id))
         built.move(self._path(workflow_id))
         self._open[workflow_id] = built
+        self._brought_in.discard(workflow_id)
         self._problems.pop(workflow_id, None)
 
     def _remove(self, workflow_id: str) -> None:
         self._builder.cancel(workflow_id)
         self._stale.discard(workflow_id)
+        self._brought_in.discard(workflow_id)
         self._forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         self._path(workflow_id).unlink(missing_ok=True)

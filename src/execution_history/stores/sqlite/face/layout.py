@@ -47,8 +47,8 @@ _FORM: Final = (
 )
 _CREATE_TIME: Final = b'\n      "create_time": '
 _HEADER: Final = re.compile(
-    rb'\{\n  "workflow_id": ("(?:[^"\\\n]|\\.)*"),\n  "total": +(\d+),\n  "updated_at": +(\d+),\n'
-    rb'  "revision": +(\d+),\n  "newest_at": +(\d+),\n  "histories": \[\n'
+    rb'\{\n  "workflow_id": ("(?:[^"\\\n]|\\.)*"),\n  "total": +(\d{1,18}),\n  "updated_at": +(\d{1,18}),\n'
+    rb'  "revision": +(\d{1,18}),\n  "newest_at": +(\d{1,18}),\n  "histories": \[\n'
 )
 HEADER_LIMIT: Final = 16_384
 """No header is longer: an id has at most 1 000 characters, each at most six bytes of JSON."""

@@ -1,0 +1,150 @@
+"""Reading files that somebody else wrote: which of them, how much of them, and piece by piece.
+
+A file may be anything: endless, without line breaks, growing while it is read, a pipe under the name of a file, or a
+few bytes of text that take gigabytes once they are parsed.
+"""
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+_Item = TypeVar("_Item")
+
+PIECE: Final = 256 * 1024
+"""So many bytes are read at once: what is done with them in one call keeps other threads waiting for a moment only."""
+
+_MIB: Final = 1024 * 1024
+_SMALL: Final = 64 * 1024
+_NOT_WAITING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
+
+# What the values of a JSON text take once it is parsed, in bytes for each of these characters, measured with CPython.
+_COSTS: Final = (("{", 130), ("[", 64), (":", 56), (",", 64))
+_WIDE: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most *size* bytes, and none at the end."""
+
+
+class NotAFile(OSError):  # noqa: N818 - it is named for what was found
+    """What was to be read is a folder, a link, a device, a pipe or a socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """What reading files of others may take.
+
+    Attributes:
+        record: how many bytes one record, or one line, may have; a larger one is refused without being read into
+            memory.
+        memory: how many bytes of memory the values of one record may take, about; one that would take more is refused
+            before it is parsed. While it is parsed everything else waits, so this bounds the time too.
+        temporary: how many bytes one import may write beside the history for a while.
+    """
+
+    record: int = 64 * _MIB
+    memory: int = 256 * _MIB
+    temporary: int = 4 * 1024 * _MIB
+
+    def fault_of(self, text: bytes | str) -> str | None:
+        """Why the JSON *text* is not parsed, as a sentence; ``None`` when it can be."""
+        if len(text) > self.record:
+            return self.too_large
+        if len(text) > _SMALL and memory_of(text) > self.memory:
+            size = f"{max(1, self.memory // _MIB)} MiB"
+            return f"Its values would take more than {size} of memory (the setting import_memory_bytes)."
+        return None
+
+    @property
+    def too_large(self) -> str:
+        """What is said of a record that has too many bytes."""
+        return f"It has more than {self.record} bytes (the setting record_limit_bytes)."
+
+
+def memory_of(text: bytes | str) -> int:
+    """How many bytes the values of a JSON text take once it is parsed, beside the text: about, and rather too many."""
+    if isinstance(text, str):
+        return 2 * len(text) + sum(cost * text.count(mark) for mark, cost in _COSTS)
+    # One character beyond the first 65,536 makes four bytes of each in its string.
+    copies = 2 if text.isascii() else 6 if any(lead in text for lead in _WIDE) else 3
+    return copies * len(text) + sum(cost * text.count(mark.encode()) for mark, cost in _COSTS)
+
+
+def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
+    """Open a file for reading, and nothing but a file: a pipe would wait for a writer, and a device may never end.
+
+    Args:
+        path: the file.
+        follow: whether a link to a file will do.
+
+    Raises:
+        NotAFile: it is something else.
+        OSError: it cannot be opened.
+    """
+    _check_regular(path.stat() if follow else path.lstat())
+    descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING | (0 if follow else _NO_LINKS))
+    try:
+        # Once more: it may have been put in the file's place just now.
+        _check_regular(os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "link" if stat.S_ISLNK(status.st_mode) else None
+        raise NotAFile(f"it is {f'a {kind}' if kind else 'a device, a pipe or a socket'}, not a file")
+
+
+def pieces_of(stream: Readable, size: int = PIECE) -> Iterator[bytes]:
+    """What *stream* holds, in pieces of at most *size* bytes; of a file no more than it held when this began.
+
+    Raises:
+        OSError: it cannot be read on.
+    """
+    left = _size_of(stream)
+    while left is None or left > 0:
+        piece = stream.read(size if left is None else min(size, left))
+        if not piece:
+            return
+        left = None if left is None else left - len(piece)
+        yield piece
+
+
+def _size_of(stream: Readable) -> int | None:
+    if not isinstance(stream, io.BufferedReader):
+        return None  # it is no file of the system, but within another one
+    return os.fstat(stream.fileno()).st_size
+
+
+def in_groups(
+    items: Iterable[_Item], most: int, largest: int, size_of: Callable[[_Item], int]
+) -> Iterator[list[_Item]]:
+    """*items* in lists of at most *most*, and of about *largest* bytes: one more than fits ends a list.
+
+    Args:
+        items: read no further than the list at hand.
+        most: how many may be in a list.
+        largest: with so many bytes a list is full.
+        size_of: how many bytes an item has.
+    """
+    group: list[_Item] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += size_of(item)
+        if len(group) >= most or size >= largest:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

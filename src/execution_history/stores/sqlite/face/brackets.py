@@ -1,0 +1,110 @@
+"""Stepping through a JSON text from bracket to bracket, outside of its strings, without parsing what stands between.
+
+Every byte is looked at once, in pieces, so that a text of any size and of any kind takes no more than what is kept.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+OPENING: Final = b"{["
+DEEPEST: Final = 1_000_000
+"""What is nested more deeply than this is not followed to its end."""
+
+_QUOTE: Final = ord('"')
+_PLAIN: Final = r'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
+# All stop only at a bracket, at the end, or where a string or an escape goes on in the next piece.
+_TO_BRACKET: Final = re.compile(rf"(?:{_PLAIN})*+".encode(), re.DOTALL)
+_TO_NESTED: Final = re.compile(rf"(?:{_PLAIN}|[{{\[](?:{_PLAIN})*+[}}\]])*+".encode(), re.DOTALL)
+_INSIDE: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_BLANK: Final = re.compile(rb"[ \t\r\n]*+")
+
+
+class BracketReader:
+    """Steps through a text.
+
+    What is stepped over is kept until it is taken; blanks at its beginning are not.
+
+    Args:
+        pieces: the text.
+        most: of what has more bytes nothing is kept.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], most: int) -> None:
+        self._pieces = iter(pieces)
+        self._most = most
+        self._data = bytearray()
+        self._base = self._kept = self._at = 0
+        self._is_inside = False
+        self._is_too_long = False
+
+    @property
+    def offset(self) -> int:
+        """Where in the text the next step begins."""
+        return self._base + self._at
+
+    def step(self) -> int:
+        """Step behind the next bracket and return it; 0 at the end of the text."""
+        return self._step(_TO_BRACKET)
+
+    def close(self) -> int:
+        """Step behind the bracket that closes the one that was found last.
+
+        Returns how deeply brackets stand within each other there, or one less than that; 0 when there is no such
+        bracket: the text ends before, or goes on with brackets within brackets.
+        """
+        depth = deepest = 1
+        while depth:
+            found = self._step(_TO_NESTED)
+            if not found or depth > DEEPEST:
+                return 0
+            depth += 1 if found in OPENING else -1
+            deepest = max(deepest, depth)
+        return deepest
+
+    def _step(self, passed_over: "re.Pattern[bytes]") -> int:
+        data = self._data
+        while True:
+            if self._kept == self._at and not self._is_inside:
+                self._kept = self._at = _end(_BLANK, data, self._at)
+            at = self._at = _end(_INSIDE if self._is_inside else passed_over, data, self._at)
+            found = data[at] if at < len(data) else 0
+            if not found or (self._is_inside and found != _QUOTE):
+                if not self._read_on():
+                    return 0
+                continue
+            self._at = at + 1
+            if found != _QUOTE:
+                return found
+            self._is_inside = not self._is_inside
+
+    def take(self, *, leave: int = 0) -> bytes | None:
+        """Return what has been stepped over since the last time, but for the last *leave* bytes, which stay.
+
+        ``None`` stands for what had more bytes than are kept.
+        """
+        end = self._at - leave
+        text = None if self._is_too_long else bytes(self._data[self._kept : end])
+        self._kept, self._is_too_long = end, False
+        return text
+
+    def _read_on(self) -> bool:
+        """Have the next piece too; whether there is one."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._at = len(self._data)
+            return False
+        if self._at - self._kept > self._most:
+            self._is_too_long, self._kept = True, self._at
+        del self._data[: self._kept]
+        self._base += self._kept
+        self._at -= self._kept
+        self._kept = 0
+        self._data += piece
+        return True
+
+
+def _end(pattern: "re.Pattern[bytes]", data: bytearray, at: int) -> int:
+    """Where what *pattern* takes from *at* on ends; both patterns take nothing at least."""
+    found = pattern.match(data, at)
+    return at if found is None else found.end()

@@ -1,0 +1,159 @@
+"""Reading what is left of records in a damaged text: whatever begins like one is tried where it begins.
+
+Where parsing stops, the search goes on from there. What begins between the two stands within what is broken, so it is
+no record of its own, and trying it would parse the same characters once more, for each of them.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from execution_history.foreign_files import ReadingLimits
+from execution_history.record import KEYS
+
+_LIKE_A_RECORD: Final = re.compile(rf'\{{\s{{0,64}}+"({"|".join(KEYS)})"\s{{0,64}}+:')
+_LONGEST_BEGINNING: Final = 256
+# Where one string has lost its last quote, the first of the next record's ends it.
+_BEGINNING_OF_STRING: Final = re.compile(r'\{\s{0,64}+"\s{0,64}+\Z')
+_HISTORIES: Final = '"histories"'
+_BRACKET: Final = re.compile(r"[{}\[\]]")
+_PLAIN: Final = re.compile(r'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_SHALLOW: Final = 300
+_LONGEST_TOKEN: Final = 64
+_LEAST_TEXT: Final = 256 * 1024
+_LEAST_TRIED: Final = 4 * 1024
+_GROWTH: Final = 8
+_FACTOR: Final = 8
+_FREE: Final = 64 * 1024 * 1024
+
+
+class Salvage:
+    """Looks for records in a text.
+
+    Args:
+        pieces: the text, in UTF-8 or not quite.
+        limits: what reading it may take.
+
+    Attributes:
+        workflow_id: what the last object around a list of records says.
+        parsed: how many characters have been given to the parser, some of them more than once.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], limits: ReadingLimits) -> None:
+        self.workflow_id: object = None
+        self.parsed = 0
+        self._pieces = iter(pieces)
+        self._limits = limits
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._text = ""
+        self._at = 0
+        self._read = 0
+        self._is_all = False
+        self._parser = json.JSONDecoder(strict=False)
+
+    def objects(self) -> Iterator[dict[str, Any] | str]:
+        """Every object that has the id of a run, and why one that begins so is not read."""
+        while True:
+            candidate = _LIKE_A_RECORD.search(self._text, self._at)
+            if candidate is None:
+                self._at = max(self._at, len(self._text) - _LONGEST_BEGINNING)
+                if not self._read_on(_LEAST_TEXT):
+                    return
+                continue
+            self._at = candidate.start()
+            inside = self._list_inside() if candidate[1] == "workflow_id" else 0
+            if inside:
+                self._at += inside
+            else:
+                yield from self._try(candidate.end() - candidate.start())
+
+    def _try(self, beginning: int) -> Iterator[dict[str, Any] | str]:
+        """Parse the object at which we are, of which *beginning* characters are known, and step to where to go on."""
+        length = _LEAST_TRIED
+        while True:
+            # A little at first: an error counts the lines before it.
+            text = self._next(length)
+            fault = self._limits.fault_of(text)
+            if fault is not None:
+                self._at += len(text)
+                yield fault
+                return
+            try:
+                found, end = self._parser.raw_decode(text)
+            except json.JSONDecodeError as error:
+                if len(text) == length and _is_cut(error, length):
+                    length *= _GROWTH
+                    continue
+                between = _BEGINNING_OF_STRING.search(text, max(0, error.pos - _LONGEST_BEGINNING), error.pos)
+                self._give_up(beginning, error.pos, error.pos if between is None else between.start())
+            except (ValueError, RecursionError):
+                # An integer of thousands of digits, or too many levels: neither says where.
+                end = _shallow_end(text)
+                self._give_up(beginning, end, end)
+            else:
+                self.parsed += end
+                if "histories" in found and "execute_id" not in found and self._may_parse_again():
+                    self.workflow_id, end = found.get("workflow_id"), beginning
+                self._at += end
+                if "execute_id" in found:
+                    yield found
+            return
+
+    def _give_up(self, beginning: int, end: int, behind: int) -> None:
+        """Go on *behind* what was parsed, or at its *end* once so much was parsed again that it would be too much."""
+        self.parsed += end
+        self._at += max(beginning, behind if self._may_parse_again() else end)
+
+    def _may_parse_again(self) -> bool:
+        return self.parsed < _FACTOR * self._read + _FREE
+
+    def _list_inside(self) -> int:
+        """How far it is to the list that the object at which we are is around; 0 where it is around none."""
+        text = self._next(_LEAST_TRIED)
+        at = text.find(_HISTORIES)
+        if at < 0 or _BRACKET.search(text, 1, at):
+            return 0
+        try:
+            self.workflow_id = json.loads(text[:at].rstrip().removesuffix(",") + "}").get("workflow_id")
+        except ValueError:
+            self.workflow_id = None
+        return at
+
+    def _next(self, length: int) -> str:
+        """The next *length* characters, fewer at the end."""
+        if len(self._text) - self._at < length:
+            self._read_on(length)
+        return self._text[self._at : self._at + length]
+
+    def _read_on(self, least: int) -> bool:
+        """Have at least so many characters from where we are, if there are; whether there are new ones."""
+        parts = [self._text[self._at :]]
+        known = length = len(parts[0])
+        while length < least + known and not self._is_all:
+            piece = next(self._pieces, None)
+            self._is_all = piece is None
+            parts.append(self._decoder.decode(piece or b"", final=self._is_all))
+            length += len(parts[-1])
+        self._text, self._at = "".join(parts), 0
+        self._read += length - known
+        return length > known
+
+
+def _shallow_end(text: str) -> int:
+    """Where *text* has become so deep that it is not parsed; what begins behind that is less deep."""
+    depth = at = 0
+    while depth < _SHALLOW:
+        found = _PLAIN.match(text, at)
+        at = len(text) if found is None else found.end()
+        if at == len(text) or text[at] == '"':
+            break
+        depth += 1 if text[at] in "{[" else -1
+        at += 1
+    return at
+
+
+def _is_cut(error: json.JSONDecodeError, end: int) -> bool:
+    """Whether parsing failed because the text goes on behind *end*."""
+    return error.pos > end - _LONGEST_TOKEN or error.msg.startswith("Unterminated string")

@@ -1,0 +1,123 @@
+"""From a path to what can be imported from it: a file, told by what is in it, a folder of files, or a database."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from execution_history.errors import ImportFailed, quoted
+from execution_history.foreign_files import ReadingLimits
+from execution_history.stores import DATABASE
+from execution_history.upkeep.items import Item, Refused
+from execution_history.upkeep.lines import open_file
+from execution_history.upkeep.sources import LINES_SUFFIXES, DatabaseSource, HistoryFileSource, LinesSource, Source
+from execution_history.upkeep.zips import ZipSource
+
+_SUFFIXES: Final = (".json", *LINES_SUFFIXES, ".zip")
+_LOOKED_AT: Final = 256 * 1024
+
+
+class FolderSource(Source):
+    """The files of a folder, one after the other, each opened when its turn comes: there may be a million."""
+
+    def __init__(self, folder: Path, names: list[str], total: int, limits: ReadingLimits) -> None:
+        super().__init__(str(folder), total)
+        self._folder = folder
+        self._names = names
+        self._limits = limits
+
+    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+        """What each of them holds; one that cannot be opened is refused."""
+        for name in self._names:
+            path = self._folder / name
+            before = self.size
+            try:
+                source = _file(path, self._limits)
+            except (OSError, ImportFailed) as error:
+                yield Refused(str(path), "the file", f"It cannot be read: {getattr(error, 'strerror', None) or error}.")
+                continue
+            for item in source.read(clock):
+                self.size = before + source.size
+                yield item
+            self.size = before + source.size
+
+
+def source_at(path: Path, limits: ReadingLimits) -> Source:
+    """What *path* holds: one file's records, or those of all files of a folder that could hold some.
+
+    Raises:
+        ImportFailed: there is nothing there, or nothing that could be imported.
+    """
+    try:
+        if path.is_dir():
+            return _in_folder(path, limits)
+        if path.name == DATABASE:
+            open_file(path).close()
+            return DatabaseSource(path.parent, limits)
+        return _file(path, limits)
+    except OSError as error:
+        raise ImportFailed(f"{quoted(path)} cannot be imported: {error.strerror or error}.") from error
+
+
+def _in_folder(path: Path, limits: ReadingLimits) -> Source:
+    if (path / DATABASE).is_file():
+        return DatabaseSource(path, limits)
+    names: list[str] = []
+    total = 0
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".") and entry.is_file():
+                names.append(entry.name)
+                with contextlib.suppress(FileNotFoundError):  # it says so when its turn comes
+                    total += entry.stat().st_size
+    if not names:
+        raise ImportFailed(
+            f"The folder {quoted(path)} holds nothing to import: neither {DATABASE} nor JSON, JSON Lines or zip files."
+        )
+    names.sort()
+    return FolderSource(path, names, total, limits)
+
+
+def modified(path: Path) -> int:
+    """When a file was last written, in milliseconds.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return path.stat().st_mtime_ns // 1_000_000
+
+
+def _file(path: Path, limits: ReadingLimits) -> Source:
+    source = _source_of(path, limits)
+    source.written = modified(path)
+    return source
+
+
+def _source_of(path: Path, limits: ReadingLimits) -> Source:
+    with open_file(path) as stream:
+        start = stream.read(_LOOKED_AT)
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return ZipSource(path, limits)
+    if path.suffix.lower() == ".csv":
+        raise ImportFailed(
+            f"{quoted(path)} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
+            "or a dump of Coze Studio as such (--coze-studio on the command line)."
+        )
+    kind = LinesSource if _is_lines(start, path.suffix.lower()) else HistoryFileSource
+    return kind(str(path), path.stat().st_size, partial(open_file, path), limits)
+
+
+def _is_lines(start: bytes, suffix: str) -> bool:
+    """Whether a file is JSON Lines: its first line says it, and where that is broken its name."""
+    first, line_break, _ = start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    if not line_break and len(start) == _LOOKED_AT:
+        return first.startswith(b'{"execute_id"') or suffix in LINES_SUFFIXES
+    with contextlib.suppress(ValueError):
+        found = orjson.loads(first)
+        if isinstance(found, dict) and "histories" not in found:
+            return "execute_id" in found or suffix in LINES_SUFFIXES
+    return suffix in LINES_SUFFIXES

@@ -1,0 +1,159 @@
+"""Bringing records in over HTTP: one file after the other, as large as its temporary space allows."""
+
+import asyncio
+import errno
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Final
+
+import anyio
+from fastapi import APIRouter, Query
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from execution_history.errors import ImportFailed, InvalidInput, StoreFull, quoted
+from execution_history.foreign_files import ReadingLimits
+from execution_history.service import ExecutionHistoryService
+from execution_history.upkeep import ImportReport, import_history
+from execution_history.web.answers import answer
+from execution_history.web.api.reports import ImportAnswer
+from execution_history.web.api.route import UploadRoute
+from execution_history.web.api.schemas import IMPORTING
+
+_IMPORTED: Final = ("jsonl", "json", "zip")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
+
+
+def add_import(router: APIRouter, service: ExecutionHistoryService, limits: ReadingLimits) -> None:
+    """Add the route that imports."""
+    space = _TemporarySpace(limits.temporary)
+    turn = asyncio.Lock()
+
+    async def upload(request: Request, kind: Uploaded = "jsonl") -> Response:
+        """Merge the records of the body into the history; what is refused is told with its place.
+
+        What is there already stays, unless the other version is newer. Sending it again goes on where it was cut off.
+        Imports follow one another, and others need not wait for them.
+        """
+        _check(request, kind)
+        async with space.received(request, f"upload.{kind}") as path, turn:
+            report = _as_sent(await import_history(service.store, [path], limits=limits), path)
+        return _answer(report)
+
+    router.add_api_route(
+        "/import",
+        upload,
+        methods=["POST"],
+        tags=["history"],
+        summary="Import records",
+        response_model=ImportAnswer,
+        responses=IMPORTING,
+        route_class_override=UploadRoute,
+        openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+    )
+
+
+def _check(request: Request, kind: str) -> None:
+    """See that the body can be what it is said to be.
+
+    Raises:
+        InvalidInput: it cannot.
+    """
+    if kind not in _IMPORTED:
+        raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {quoted(kind)}.")
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise InvalidInput(
+            "The file is the body itself, not a part of a form: send it as curl --data-binary @FILE does."
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise InvalidInput(
+            "A body with a Content-Encoding is not unpacked here: send the file as it is, or a zip file."
+        )
+
+
+class _TemporarySpace:
+    """Where bodies lie until they are imported; all together take *most* bytes at the most."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+
+    @asynccontextmanager
+    async def received(self, request: Request, name: str) -> AsyncIterator[Path]:
+        """A file called *name* with the body of *request*, and only with a whole one; it is removed afterwards.
+
+        Raises:
+            HTTPException: it is too large, or together with others.
+            StoreFull: there is no space for it.
+            ImportFailed: it broke off.
+        """
+        folder = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
+        size = 0
+        try:
+            async with await anyio.open_file(folder / name, "wb") as file:
+                async for chunk in _chunks(request):
+                    self._check(request, size + len(chunk), len(chunk))
+                    self._taken += len(chunk)
+                    size += len(chunk)
+                    await _write(file, chunk)
+            yield folder / name
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(shutil.rmtree, folder)
+            self._taken -= size
+
+    def _check(self, request: Request, size: int, more: int) -> None:
+        """See that a body of *size* bytes so far, *more* of them new, may lie here."""
+        length = request.headers.get("content-length", "")
+        if max(size, int(length) if length.isdecimal() else 0) > self._most:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The file has more than {self._most} bytes (the setting import_temporary_bytes), so nothing of it "
+                "was imported: send it in parts, or import it on the command line.",
+            )
+        if self._taken + more > self._most:
+            raise HTTPException(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Other files that are being imported take the temporary space: send it again later.",
+            )
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise ImportFailed("The file broke off, so nothing of it was imported: send it again.") from None
+
+
+async def _write(file: anyio.AsyncFile[bytes], chunk: bytes) -> None:
+    try:
+        await file.write(chunk)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFull("There is no space left to receive the file, so nothing of it was imported.") from error
+        raise
+
+
+def _as_sent(report: ImportReport, path: Path) -> ImportReport:
+    """*report* without where the body was put meanwhile."""
+    refused = (replace(each, source=each.source.replace(str(path), path.name)) for each in report.refused)
+    return replace(report, refused=tuple(refused))
+
+
+def _answer(report: ImportReport) -> Response:
+    """What was done; a failure where all of it was refused."""
+    if not report.refused_count or report.taken or report.skipped:
+        return answer({"success": True, **report.to_json()})
+    first = report.refused[0]
+    message = f"Nothing could be taken: {first.source}, {first.place}: {first.reason}"
+    error = {"code": "invalid_input", "message": message}
+    return answer({"success": False, "error": error, **report.to_json()}, HTTPStatus.UNPROCESSABLE_ENTITY)
