@@ -307,7 +307,15 @@ async def test_a_run_whose_ending_is_in_the_spool_is_no_orphan() -> None:
 async def test_a_snapshot_that_fails_is_told_once_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     """Later progress is saved, and so is the ending."""
     store = MemoryStore()
-    recording = await Recorder(store, progress_interval_ms=1).open("w")
+    readings = iter([1_000, None])
+
+    def clock() -> int:
+        reading = next(readings, 2_000)
+        if reading is None:
+            raise LookupError("The clock stood still.")
+        return reading
+
+    recording = await Recorder(store, progress_interval_ms=1, clock=clock).open("w")
     failures: list[BaseException] = [RuntimeError("No snapshot."), _Odd("Nor now."), asyncio.CancelledError()]
 
     def snapshot() -> dict[str, object]:

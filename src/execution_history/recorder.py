@@ -272,16 +272,19 @@ class Recording:
         change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
 
+    async def _save(self, snapshot: Snapshot) -> None:
+        await self._save_snapshot(snapshot, self._recorder.clock())
+
     async def _save_progress(self) -> None:
-        pause = self._recorder.progress_interval_ms / 1000
-        has_failed = False
+        shortest = self._recorder.progress_interval_ms / 1000
+        pause, has_failed, loop = shortest, False, asyncio.get_running_loop()
         while not self._closed:
             await asyncio.sleep(pause)
             if not self._dirty or self._snapshot is None:
                 continue
             self._dirty = False
-            began = self._recorder.clock()
-            saving = asyncio.ensure_future(self._save_snapshot(self._snapshot, began))
+            began = loop.time()
+            saving = asyncio.ensure_future(self._save(self._snapshot))
             saving.add_done_callback(error_of)
             # What is under way goes on when the record is closed meanwhile: the ending comes after it.
             await asyncio.wait({saving})
@@ -291,7 +294,7 @@ class Recording:
                 _log.error("The progress of %s/%s cannot be saved; the run goes on, and its ending is recorded: %s",
                            quoted(self.workflow_id), quoted(self.execute_id), error, exc_info=error)  # fmt: skip
             # Saving a very large run must not become the main work.
-            pause = max(self._recorder.progress_interval_ms, 20 * (self._recorder.clock() - began)) / 1000
+            pause = max(shortest, 20 * (loop.time() - began))
 
     async def _save_snapshot(self, snapshot: Snapshot, now: int) -> None:
         limit = self._recorder.record_limit
