@@ -20,6 +20,7 @@ _SHORT, _LONG, _FAILS, _LATER, _CHINESE, _CLEARED = (f"70000000000000000{n:02}" 
 _ALL = (_SHORT, _LONG, _FAILS, _LATER, _CHINESE)
 _KNOWN = 5_000
 _AT_ONCE = 128
+_TIMEOUT = 60.0
 _LONGEST_LISTENING = 20.0
 _EXPORTED = "30s"
 
@@ -62,7 +63,7 @@ class MixedLoad:
         self._end = began + seconds
         kinds, weights = list(self._kinds), list(self._kinds.values())
         limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
-        self._client = httpx.AsyncClient(base_url=self._url, limits=limits, timeout=30)
+        self._client = httpx.AsyncClient(base_url=self._url, limits=limits, timeout=_TIMEOUT)
         async with self._client, asyncio.TaskGroup() as group:
             while clock() < self._end:
                 await asyncio.sleep(max(0.0, began + number / rate - clock()))
@@ -72,7 +73,7 @@ class MixedLoad:
 
     async def records(self) -> int:
         """How many records there are now."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT) as client:
             answer = (await client.get("/coze/workflows")).raise_for_status()
         return sum(each["total"] for each in orjson.loads(answer.content)["workflows"])
 
