@@ -156,13 +156,16 @@ async def test_odd_values_of_a_record_hinder_nobody(tmp_path: Path, fields: dict
 
 @pytest.mark.parametrize("name", [b"\xff.json", b"x" * 250 + b".json", "工作流.json".encode(), b"%.json", b"a\nb.json"])
 @pytest.mark.parametrize("data", [b"", b"[", b'[{"execute_id": "x"}]', b'{"histories": [{"execute_id": "x"}]}'])
-async def test_a_file_of_any_name_hinders_nobody(tmp_path: Path, name: bytes, data: bytes) -> None:
-    """Whether it can be the name of a workflow or not."""
+async def test_a_file_of_any_name_hinders_nobody(
+    tmp_path: Path, name: bytes, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it can be the name of a workflow or not; in the log it is one line that any terminal can show."""
     _put(tmp_path / "h" / "good.json", {"execute_id": "a"})
     (tmp_path / "h" / os.fsdecode(name)).write_bytes(data)
     async with ExecutionHistoryService(tmp_path / "h") as service:
         assert 1 == (await service.get_execution_history("good"))["total"]
         await service.create_execution_record("good")
+    assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
 async def test_a_header_of_thousands_of_digits_hinders_nobody(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 import apsw
 
-from execution_history.errors import ExecutionHistoryError, StoreError
+from execution_history.errors import ExecutionHistoryError, StoreError, quoted
 from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.faults import as_store_error, faults, is_full
@@ -110,7 +110,7 @@ class Commits:
             self._roll_back()
             if is_full(error):
                 self._reserve.release()
-            _log.warning("Tidying %s will be tried again later: %s", self._folder, error)
+            _log.warning("Tidying %s will be tried again later: %s", quoted(self._folder), error)
             return False
         finally:
             self._lock.release()
@@ -199,7 +199,7 @@ class Commits:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except BaseException:  # noqa: BLE001 - the error that led here is the one to tell; the next begin tries again
-            _log.exception("A transaction on %s could not be undone", self._folder)
+            _log.exception("A transaction on %s could not be undone", quoted(self._folder))
 
     def _fail(self, group: list[Operation], error: BaseException) -> None:
         for operation in group:
@@ -209,4 +209,4 @@ class Commits:
         try:
             operation.work(self._transaction)
         except BaseException:  # noqa: BLE001 - whatever befalls one file, the thread serves on
-            _log.exception("Work on the files of %s failed", self._folder)
+            _log.exception("Work on the files of %s failed", quoted(self._folder))

@@ -67,7 +67,7 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
         )
     if isinstance(error, apsw.Error):
         return StoreError(f"{place} failed: {error}.")
-    _log.error("An operation on %s failed in a way that nobody has foreseen", folder, exc_info=error)
+    _log.error("An operation on %s failed in a way that nobody has foreseen", quoted(folder), exc_info=error)
     return StoreError(
         f"{place} could not do this one thing ({type(error).__name__}): everything else goes on. "
         "That is a fault of execution-history; please report it with the program's log."

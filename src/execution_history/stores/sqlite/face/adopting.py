@@ -156,7 +156,7 @@ class Adopter:
             with contextlib.suppress(OSError):  # then ours cannot be written either, and says so
                 kept = _set_aside(path, "unread")
         if not isinstance(error, (OSError, StoreError)):
-            _log.warning("Reading %s failed", path, exc_info=error)
+            _log.warning("Reading %s failed", quoted(path), exc_info=error)
         aside = f" It is kept as {quoted(kept.name)}." if kept != path else ""
         self._problems[kept] = f"{quoted(path.name)} was not taken in: {_reason(error)}.{aside}"
 
@@ -185,7 +185,7 @@ def _set_aside(path: Path, why: str) -> Path:
         number += 1
         kept = kept.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}-{number}")
     path.rename(kept)
-    _log.warning("A history file was %s and is kept as %s", why, kept.name)
+    _log.warning("A history file was %s and is kept as %s", why, quoted(kept.name))
     return kept
 
 
