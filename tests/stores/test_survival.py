@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from execution_history.errors import ExecutionHistoryError, StoreError, StoreUnwritable
+from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
 from execution_history.record import Document, RecordChange
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.records import change, document, ids
 from tests.stores.injection import Injector, injected, install
 
@@ -293,6 +294,7 @@ import asyncio, os, sys
 from pathlib import Path
 from execution_history.errors import StoreFull
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.records import document, ids
 from execution_history.query import RecordFilter, RecordQuery
 
@@ -373,4 +375,50 @@ async def test_a_wrong_digit_in_a_file_with_its_old_time_does_no_harm(tmp_path: 
     page = [json.loads(body) for body in (await store.page("w", 100, 1)).documents]
     assert page == _file(store)["histories"]
     assert {1_700_000_000_000 + number for number in range(10, 50)} < {record["create_time"] for record in page}
+    await store.aclose()
+
+
+async def test_a_folder_that_another_process_holds_for_long_leaves_nobody_waiting(tmp_path: Path) -> None:
+    """Writes and flush are answered with an error, also a flush whose event loop is gone; later all goes on."""
+    store = SQLiteStore(tmp_path / "h", lock_seconds=0.05)
+    await store.open()
+    await store.create(document("first"))
+    other = ProcessLock(tmp_path / "h" / ".lock")
+    other.acquire()
+
+    async def leave() -> None:
+        task = asyncio.ensure_future(store.flush())
+        await asyncio.sleep(0)
+        task.cancel()
+
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(asyncio.run, leave())
+        for call in (store.create(document("second")), store.flush()):
+            with pytest.raises(StoreBusy):
+                await call
+        other.release()
+        await store.create(document("second"))
+        await store.flush()
+        await store.aclose()
+    other.close()
+
+
+async def test_a_file_into_which_much_was_merged_is_current_soon_also_without_a_flush(tmp_path: Path) -> None:
+    """Whoever merged may have failed before its end; a file that cannot be made meanwhile stays a problem."""
+    install()
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    await store.create(document("first"))
+    with injected(Injector(OSError(28, "No space left on device"), files=("open w.json",), times=1_000)):
+        await store.merge([document(f"e{number}", now=2_000 + number) for number in range(5)], settle=False)
+        async with asyncio.timeout(20):
+            while not (await store.health()).problems:
+                await asyncio.sleep(0.05)
+        await store.create(document("more", now=3_000))
+        assert (await store.health()).problems
+    await store.merge([document("last", now=4_000)], settle=False)
+    async with asyncio.timeout(20):
+        while _file(store)["total"] < 8:
+            await asyncio.sleep(0.05)
+    assert () == (await store.health()).problems
     await store.aclose()

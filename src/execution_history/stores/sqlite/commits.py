@@ -37,6 +37,13 @@ class FollowsCommits(Protocol):
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* in the writer thread once the workflow's file is current."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether files wait for idle time."""
+
+    def catch_up(self) -> None:
+        """Use idle time: bring files up to date into which much was merged, once nothing more comes. Never raises."""
+
 
 class Commits:
     """The writing connection and what stands around it.
@@ -115,6 +122,11 @@ class Commits:
         finally:
             self._lock.release()
 
+    @property
+    def has_files_behind(self) -> bool:
+        """Whether there are files for which :meth:`tidy` has something to do."""
+        return self._files.is_behind
+
     def _hold_back(self, operations: list[Operation], later: Later) -> list[Operation]:
         """Return those of *operations* that can be answered now; the others are once their file is current."""
         if not later:
@@ -138,7 +150,8 @@ class Commits:
         if free > _VACUUM_PAGES:
             connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
         self._transaction.forget()
-        is_untidy = more or free > _VACUUM_PAGES
+        self._files.catch_up()
+        is_untidy = more or free > _VACUUM_PAGES or self._files.is_behind
         if not is_untidy:
             self._reserve.make()
         return is_untidy
@@ -204,6 +217,8 @@ class Commits:
     def _fail(self, group: list[Operation], error: BaseException) -> None:
         for operation in group:
             operation.error = as_store_error(error, self._folder)
+            if operation.failed is not None:
+                operation.failed(operation.error)
 
     def _run_outside(self, operation: Operation) -> None:
         try:

@@ -107,7 +107,7 @@ class Documents:
         """A sentence for the damaged records that were read from elsewhere, and one for those that were not."""
         with self._lock:
             known = dict(self._is_recovered)
-        mended = [key for key in known if not self._is_damaged(connection, key)]
+        mended = {key for key in known if not self._is_damaged(connection, key)}
         with self._lock:
             for key in mended:
                 self._is_recovered.pop(key, None)

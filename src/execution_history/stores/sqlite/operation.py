@@ -18,8 +18,8 @@ class Operation:
 
     ``record`` names the workflow and the execution that the caller relies on to be in the file, ``size`` is roughly
     how many bytes will be written, ``makes_room`` says that the work removes something, so that there will be
-    something to tidy, and ``outside`` that it runs outside a transaction. ``is_durable`` is set once the work is
-    committed: an error after that is not the operation's.
+    something to tidy, and ``outside`` that it runs outside a transaction, in which case ``failed`` is called if it
+    could not run. ``is_durable`` is set once the work is committed: an error after that is not the operation's.
     """
 
     work: Callable[[WriteTransaction], Any]
@@ -29,6 +29,7 @@ class Operation:
     size: int = 0
     makes_room: bool = False
     outside: bool = False
+    failed: Callable[[Exception], None] | None = None
     is_durable: bool = False
     result: Any = None
     error: Exception | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from execution_history.errors import StoreUnwritable, quoted
 from execution_history.stores.sqlite.database import DATABASE
+from execution_history.stores.sqlite.faults import as_store_error
 
 
 class Presence:
@@ -29,12 +30,14 @@ class Presence:
         """See that the database is still the file that was opened; costs one system call.
 
         Raises:
-            StoreUnwritable: it was moved, removed or replaced since.
+            StoreUnwritable: it was moved, removed or replaced since, or cannot be looked at.
         """
         try:
             found: tuple[int, int] | None = self._look()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             found = None
+        except OSError as error:
+            raise as_store_error(error, self._folder) from error
         if found != self._identity:
             raise StoreUnwritable(
                 f"The history in {quoted(self._folder)} is not there any more: its folder or its history.db was moved, "

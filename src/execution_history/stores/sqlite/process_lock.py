@@ -52,19 +52,26 @@ class ProcessLock:
 
     Args:
         path: the lock file, made when it is missing, never deleted.
+        wait_seconds: how long :meth:`acquire` waits for other processes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
 
-    def acquire(self, wait_seconds: float = WAIT_SECONDS) -> None:
+    def acquire(self, wait_seconds: float | None = None) -> None:
         """Take the lock.
 
+        Args:
+            wait_seconds: how long to wait for it; as long as the constructor was told when not given.
+
         Raises:
-            StoreBusy: another process held it for *wait_seconds*.
+            StoreBusy: another process held it for that long.
         """
         if self.try_acquire():
             return
+        if wait_seconds is None:
+            wait_seconds = self._wait_seconds
         deadline, pause = time.monotonic() + wait_seconds, _FIRST_PAUSE
         while not self.try_acquire():
             if time.monotonic() > deadline:

@@ -39,7 +39,8 @@ class Reserve:
                 for _ in range(0, self._size, len(_CHUNK)):
                     file.write(_CHUNK)  # a hole would take no space
         except OSError:
-            self.release()
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def release(self) -> bool:
         """Give the space back; return whether there was any."""

@@ -26,7 +26,7 @@ from execution_history.stores.sqlite.faults import faults
 from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, shipped_dictionary
-from execution_history.stores.sqlite.process_lock import ProcessLock
+from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.transaction import WriteTransaction
@@ -78,6 +78,7 @@ class SQLiteStore:
         search: whether the index of the records has their texts too.
         record_limit_bytes: how large a record may be that is made for it, or that is found in the folder.
         limits: what reading JSON files that others wrote may take.
+        lock_seconds: how long a write waits for other processes.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class SQLiteStore:
         search: bool = True,
         record_limit_bytes: int = LARGEST_RECORD,
         limits: ReadingLimits | None = None,
+        lock_seconds: float = WAIT_SECONDS,
     ) -> None:
+        self._lock_seconds = lock_seconds
         self.record_limit_bytes = record_limit_bytes
         self._limits = limits or ReadingLimits(record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
@@ -273,6 +276,7 @@ class SQLiteStore:
                         json_files=self._json_files,
                         search=self._search,
                         limits=self._limits,
+                        lock_seconds=self._lock_seconds,
                     )
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
@@ -304,9 +308,9 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool, limits: ReadingLimits) -> _Opened:
+def _open_parts(folder: Path, *, json_files: bool, search: bool, limits: ReadingLimits, lock_seconds: float) -> _Opened:
     prepare_folder(folder)
-    lock = ProcessLock(folder / _LOCK_FILE)
+    lock = ProcessLock(folder / _LOCK_FILE, lock_seconds)
     try:
         lock.acquire()
         connection = open_writer(folder)

@@ -94,13 +94,15 @@ class Writer:
         self._put(Operation(work, loop, future, record, size, makes_room))
         return await future
 
-    def post(self, work: Callable[[], None]) -> None:
+    def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
         """Run *work* in the writer thread, outside a transaction, holding the lock between processes.
+
+        Where that lock cannot be had, *failed* is called there instead, with the reason.
 
         Raises:
             StoreClosed: the writer has been stopped.
         """
-        self._put(Operation(lambda _: work(), outside=True))
+        self._put(Operation(lambda _: work(), outside=True, failed=failed))
 
     def stop(self) -> None:
         """Finish what has been asked for and end the threads; returns when they have ended."""
@@ -138,6 +140,7 @@ class Writer:
             self._untidy = self._untidy or any(operation.makes_room for operation in group)
             with self._turn:
                 answered = self._commits.run(group)
+                self._untidy = self._untidy or self._commits.has_files_behind
             answer(answered)
             del owner, first, group, answered  # while the thread waits it keeps nobody's documents, and no store, alive
 

@@ -38,8 +38,8 @@ _LEFTOVER_SECONDS: Final = 600
 class PostsToWriter(Protocol):
     """What the builder needs of the writer."""
 
-    def post(self, work: Callable[[], None]) -> None:
-        """Run *work* in the writer thread, outside a transaction."""
+    def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
+        """Run *work* in the writer thread, outside a transaction, or call *failed* there with why it could not run."""
 
 
 class Builder:
@@ -205,12 +205,17 @@ class Builder:
             built = None if job.cancelled else self._make(job)
         except BaseException as error:  # noqa: BLE001 - whoever waits for this file must hear of it, whatever it is
             failure = error
-        self._post(lambda: self._finish(job, built, failure))
+        self._post(job, built, failure)
 
-    def _post(self, work: Callable[[], None]) -> None:
-        """Have *work* done in the writer thread; after that has stopped, the next opening makes the file."""
-        with contextlib.suppress(StoreClosed):
-            self._writer.post(work)
+    def _post(self, job: Job, built: FaceFile | None, failure: BaseException | None) -> None:
+        """Have a job finished in the writer thread; after that has stopped, the next opening makes the file."""
+        try:
+            self._writer.post(
+                lambda: self._finish(job, built, failure), failed=lambda _: self._post(job, built, failure)
+            )
+        except StoreClosed:
+            if built is not None:
+                built.close()
 
     def _path(self, job: Job) -> Path:
         return self._folder / f".{id(job):x}.{os.getpid()}.building"
@@ -239,8 +244,12 @@ class Builder:
             header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
             build_from_store(path, header, self._reader.documents(connection, job.workflow_id))
         built = FaceFile(path)
-        while self._catch_up(job, built, _FEW_CHANGES):
-            pass
+        try:
+            while self._catch_up(job, built, _FEW_CHANGES):
+                pass
+        except BaseException:
+            built.close()
+            raise
         return built
 
     def _catch_up(self, job: Job, face: FaceFile, few: int) -> bool:
@@ -283,9 +292,9 @@ class Builder:
 
     def _drop(self, job: Job, built: FaceFile | None) -> None:
         """Give up what was made, a large file in the background."""
+        for made in {made for made in (built, job.built) if made is not None}:
+            made.close()
         job.built = None
-        if built is not None:
-            built.close()
         self.make_way(self._path(job))
         self._path(job).unlink(missing_ok=True)
 
@@ -336,13 +345,16 @@ class Builder:
         return True
 
     def _answer(self, job: Job) -> None:
-        waiting, job.waiting = job.waiting, []
-        for answer in waiting:
-            answer()
+        waiting: list[Callable[[], object]] = [*job.waiting]
+        job.waiting = []
         if not self._jobs:
-            idle, self._when_idle = self._when_idle, []
-            for done in idle:
-                done()
+            waiting += self._when_idle
+            self._when_idle = []
+        for answer in waiting:
+            try:
+                answer()
+            except Exception:  # noqa: BLE001 - one who cannot be answered must not keep the others waiting
+                _log.exception("Whoever waits for a JSON file could not be answered")
 
 
 def _newest_revision(connection: apsw.Connection) -> int:

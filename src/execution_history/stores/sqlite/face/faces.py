@@ -5,8 +5,8 @@ it is small, in a background thread otherwise, and then only those callers wait 
 """
 
 import asyncio
+import contextlib
 import logging
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from execution_history.stores.sqlite.face.fresh import regrow, write_new
 from execution_history.stores.sqlite.face.layout import Header, render, render_record, stamp
 from execution_history.stores.sqlite.face.names import file_name, tells_case
 from execution_history.stores.sqlite.face.off import CommitsWrites, Later
-from execution_history.stores.sqlite.face.slices import sync_file
+from execution_history.stores.sqlite.face.unsynced import Unsynced
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
 
@@ -40,7 +40,7 @@ _LITTLE_SLACK: Final = 3
 _NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
-_MOST_SYNCED: Final = 500
+_MERGING_SECONDS: Final = 1.0
 
 
 class Faces:
@@ -59,8 +59,9 @@ class Faces:
         self._case_sensitive = tells_case(folder)
         self._open: OrderedDict[str, FaceFile] = OrderedDict()
         self._stale: set[str] = set()
-        self._brought_in: set[str] = set()  # their files are made anew at the next flush, and nobody waits for that
-        self._unsynced: set[str] = set()
+        self._brought_in: set[str] = set()  # their files are made anew at the next flush or in idle time
+        self._merged_at = 0.0
+        self._unsynced = Unsynced(folder, self._path)
         self._problems: dict[str, str] = {}
         self._builder = Builder(folder, reader, self._install, self._trouble)
 
@@ -91,9 +92,19 @@ class Faces:
                 continue
             if lacks is None or lacks:
                 later[row.workflow_id] = lacks
-            elif self._problems:
+            elif self._problems and row.workflow_id not in self._stale:
                 self._problems.pop(row.workflow_id, None)
         return later
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether files into which much was merged wait for idle time."""
+        return bool(self._brought_in)
+
+    def catch_up(self) -> None:
+        """Make these files anew once nothing was merged into them for a second. Never raises."""
+        if self._brought_in and time.monotonic() - self._merged_at > _MERGING_SECONDS:
+            self._renew_all(self._brought_in)
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* in the writer thread once the workflow's file is current."""
@@ -109,15 +120,18 @@ class Faces:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
-        def settle() -> None:
+        def end(error: Exception | None = None) -> None:
             if not done.done():
-                done.set_result(None)
+                done.set_result(None) if error is None else done.set_exception(error)
 
-        self._writer.post(lambda: self._settle(lambda: loop.call_soon_threadsafe(settle)))
+        def tell(error: Exception | None = None) -> None:
+            with contextlib.suppress(RuntimeError):  # a loop that is closed has nobody left who waits
+                loop.call_soon_threadsafe(end, error)
+
+        self._writer.post(lambda: self._settle(tell), tell)
         await done
-        await asyncio.to_thread(self._sync)
-        if self._problems:
-            problems = self.problems()
+        await asyncio.to_thread(self._unsynced.sync)
+        if problems := tuple(self._problems.values()):
             raise StoreError(f"{len(problems)} of the JSON files are behind their database. {problems[0]}")
 
     def problems(self) -> tuple[str, ...]:
@@ -128,12 +142,12 @@ class Faces:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
         self._builder.close()
         deadline = time.monotonic() + _TRIMMING_SECONDS
-        for workflow_id in sorted(self._unsynced):
+        for workflow_id in sorted(self._unsynced.workflow_ids):
             if time.monotonic() > deadline:
                 break  # spaces do no harm, and a program that ends must not wait for them
             self._trim(workflow_id)
         try:
-            self._sync()
+            self._unsynced.sync()
         finally:
             while self._open:
                 self._open.popitem()[1].close()
@@ -177,6 +191,7 @@ class Faces:
             self._remove(workflow_id)
             return set()
         if row.bulk or workflow_id in self._brought_in:
+            self._merged_at = time.monotonic()
             self._brought_in.add(workflow_id)
             self._stale.add(workflow_id)
             return set()
@@ -290,6 +305,7 @@ class Faces:
         self._builder.make_way(self._path(workflow_id))
         built.move(self._path(workflow_id))
         self._open[workflow_id] = built
+        self._unsynced.add(workflow_id)
         self._brought_in.discard(workflow_id)
         self._problems.pop(workflow_id, None)
 
@@ -304,15 +320,19 @@ class Faces:
     def _settle(self, answer: Callable[[], object]) -> None:
         """Renew what is stale or gone, then answer when the background has nothing left to do."""
         try:
-            gone = {workflow_id for workflow_id in list(self._unsynced) if not self._path(workflow_id).exists()}
-            for workflow_id in sorted(self._stale | gone):
-                try:
-                    self._renew(workflow_id)
-                    self._problems.pop(workflow_id, None)
-                except BaseException as error:  # noqa: BLE001 - the others are brought up to date all the same
-                    self._trouble(workflow_id, error)
+            gone = {workflow_id for workflow_id in self._unsynced.workflow_ids if not self._path(workflow_id).exists()}
+            self._renew_all(self._stale | gone)
         finally:
             self._builder.when_idle(answer)
+
+    def _renew_all(self, workflow_ids: set[str]) -> None:
+        for workflow_id in sorted(workflow_ids):
+            try:
+                self._renew(workflow_id)
+                self._brought_in.discard(workflow_id)
+                self._problems.pop(workflow_id, None)
+            except BaseException as error:  # noqa: BLE001 - the others are brought up to date all the same
+                self._trouble(workflow_id, error)
 
     def _trim(self, workflow_id: str) -> None:
         """Give the slack of a small file back."""
@@ -325,32 +345,11 @@ class Faces:
         except (OSError, NotOurs):
             return
 
-    def _sync(self) -> None:
-        """Have the files that changed on the disk.
-
-        Raises:
-            StoreError: some could not be brought there, and are tried again with the next call.
-        """
-        if len(self._unsynced) > _MOST_SYNCED and hasattr(os, "sync"):
-            self._unsynced.clear()
-            os.sync()
-        failure: BaseException | None = None
-        for workflow_id in list(self._unsynced):
-            try:
-                sync_file(self._path(workflow_id))
-            except FileNotFoundError:
-                pass  # its workflow is gone, or the next commit makes it anew
-            except BaseException as error:  # noqa: BLE001 - the others are brought to the disk all the same
-                failure = error
-                continue
-            self._unsynced.discard(workflow_id)
-        if failure is not None:
-            raise as_store_error(failure, self._folder) from failure
-
     def _trouble(self, workflow_id: str, error: BaseException) -> None:
         """A file cannot be written: the record is safe in the database, and the file is tried again."""
         self._forget(workflow_id)
         self._stale.add(workflow_id)
+        self._brought_in.discard(workflow_id)  # it is tried with the next change, not in every idle moment
         reason = str(as_store_error(error, self._folder))
         sentence = (
             f"The JSON file of workflow {quoted(workflow_id)} is behind its database until its next change. {reason}"

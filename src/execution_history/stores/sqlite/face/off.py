@@ -18,8 +18,8 @@ class CommitsWrites(Protocol):
     def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
         """Run *work* in a transaction of its own, in the writer thread."""
 
-    def post(self, work: Callable[[], None]) -> None:
-        """Run *work* in the writer thread, outside a transaction."""
+    def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
+        """Run *work* in the writer thread, outside a transaction, or call *failed* there with why it could not run."""
 
 
 class FacesOff:
@@ -32,6 +32,11 @@ class FacesOff:
         """Nothing to bring up to date."""
         del rows
         return {}
+
+    is_behind = False
+
+    def catch_up(self) -> None:
+        """Nothing to bring up to date."""
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Always."""

@@ -193,7 +193,7 @@ class Follower:
                 with self._working:
                     is_current = self._step()
             except IndexUnfit as error:
-                _log.warning("The index of %s will be made anew: %s", self._folder, error)
+                self._replace_or_note(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next change is followed again
                 if self._closing.is_set():
                     return
@@ -204,6 +204,12 @@ class Follower:
                     self._behind.wait(_PAUSE)
             else:
                 time.sleep(_BREATH)  # whoever waits for the lock to do one step gets it
+
+    def _replace_or_note(self, error: IndexUnfit) -> None:
+        try:
+            self._replace(error, is_last=self._replacements >= _TRIES)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the next change is followed again
+            self._note(failure)
 
     def _note(self, error: Exception) -> None:
         """Have the log say once why the index does not go on, with the traceback of what nobody has thought of."""
