@@ -70,7 +70,7 @@ def page_of(selection: Selection) -> HistoryPage:
         "total": selection.total,
         "has_more": selection.has_more,
         "next_cursor": selection.next,
-        "total_is_exact": selection.total_is_exact,
+        "total_is_exact": selection.total_is_exact and selection.reach.is_complete,
     }
     return with_damaged(page, selection.damaged)
 

@@ -51,6 +51,8 @@ async def _totals(store: SQLiteStore) -> tuple[int, int]:
     found, query = 0, _ALL
     while True:
         page = await store.select(query)
+        if not page.reach.is_complete:
+            continue  # this machine is busy
         found += len(page.documents)
         if page.next is None:
             break

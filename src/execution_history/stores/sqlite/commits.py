@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 import apsw
 
-from execution_history.errors import ExecutionHistoryError, StoreError, quoted
+from execution_history.errors import ExecutionHistoryError, StoreDamaged, StoreError, quoted
 from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.faults import as_store_error, faults, is_full
@@ -70,6 +70,7 @@ class Commits:
         self._lock = lock
         self._files = files
         self._presence = Presence(folder)
+        self.damage: tuple[str, ...] = ()
         self._reserve = Reserve(folder)
 
     def close(self) -> None:
@@ -217,6 +218,8 @@ class Commits:
     def _fail(self, group: list[Operation], error: BaseException) -> None:
         for operation in group:
             operation.error = as_store_error(error, self._folder)
+            if type(operation.error) is StoreDamaged:  # of one record the reader tells
+                self.damage = (str(operation.error),)
             if operation.failed is not None:
                 operation.failed(operation.error)
 

@@ -137,8 +137,10 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
                 _fill_upstream_ids(connection)
             connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, name, now_ms()))
         connection.execute(query("add_dictionary"), (packing.CURRENT, packing.shipped_dictionary()))
-    except BaseException:
+    except BaseException as error:
         connection.execute("ROLLBACK")
+        if isinstance(error, apsw.SQLError):  # the tables are not those that the list of migrations says
+            raise apsw.CorruptError(str(error)) from error
         raise
     connection.execute("COMMIT")
 

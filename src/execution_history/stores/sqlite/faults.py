@@ -36,6 +36,8 @@ def is_full(error: BaseException) -> bool:
     """Return whether *error* says that there is no space left."""
     if isinstance(error, OSError):
         return error.errno in _FULL_ERRNOS
+    if isinstance(error, apsw.IOError):  # SQLite says so where the memory that processes share found no room
+        return bool(getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE)
     return isinstance(error, (apsw.FullError, StoreFull))
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from execution_history.errors import StoreClosed
+from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query import RecordKey
 from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
@@ -49,6 +49,7 @@ class Reader:
     def __init__(self, folder: Path, dictionaries: dict[int, bytes], recover: Recover = nowhere) -> None:
         self._folder = folder
         self._presence = Presence(folder)
+        self._damage: tuple[str, ...] = ()
         self.stored = Documents(folder, dictionaries, recover)
         self._idle: deque[apsw.Connection] = deque()
         self._closed = False
@@ -73,11 +74,16 @@ class Reader:
         try:
             yield connection
         except apsw.Error as error:
-            raise as_store_error(error, self._folder) from error
+            raise self._noted(as_store_error(error, self._folder)) from error
         except UnicodeDecodeError as error:  # a text of a row is none: SQLite does not look
-            raise as_store_error(apsw.CorruptError(str(error)), self._folder) from error
+            raise self._noted(as_store_error(apsw.CorruptError(str(error)), self._folder)) from error
         finally:
             self._give_back(connection)
+
+    def _noted(self, error: StoreError) -> StoreError:
+        if isinstance(error, StoreDamaged):
+            self._damage = (str(error),)
+        return error
 
     def _give_back(self, connection: apsw.Connection) -> None:
         if self._closed or len(self._idle) >= _MOST_IDLE:
@@ -178,7 +184,7 @@ class Reader:
         Raises:
             StoreError: the database cannot be read.
         """
-        return await self.in_thread(self.stored.problems)
+        return (*self._damage, *await self.in_thread(self.stored.problems))
 
     def documents(self, connection: apsw.Connection, workflow_id: str) -> Iterator[bytes]:
         """All records of a workflow that can be read, newest first, one at a time."""
@@ -250,7 +256,8 @@ class Reader:
         if not rows:
             return Page([], 0, has_more=False)
         # A workflow without records has a row without one.
-        return self._page(connection, int(rows[0][0]), first, [row[1:] for row in rows if row[2] is not None], limit)
+        records = [row[1:] for row in rows if row[2] is not None]
+        return self._page(connection, int(rows[0][0]), first, size, records, limit)
 
     def _far_page(self, connection: apsw.Connection, workflow_id: str, size: int, first: int) -> Page:
         with _snapshot(connection):
@@ -262,21 +269,25 @@ class Reader:
                 return self._near_page(connection, NO_LIMIT, workflow_id, size, first)
             most = min(size, total - first)
             rows = _rows(connection, "page_oldest_first", NO_LIMIT, workflow_id, most, total - first - most)
-        return self._page(connection, total, first, [row[1:] for row in reversed(rows)])
+        return self._page(connection, total, first, size, [row[1:] for row in reversed(rows)])
 
     def _page_of_all(self, connection: apsw.Connection, limit: int, size: int, first: int) -> Page:
         rows = _rows(connection, "page_of_all", limit, size, first)
         total = int(rows[0][0] if rows else _rows(connection, "total_of_all")[0][0])
-        return self._page(connection, total, first, [row[1:] for row in rows], limit)
+        return self._page(connection, total, first, size, [row[1:] for row in rows], limit)
 
     def _page(
         self,
         connection: apsw.Connection,
         total: int,
         first: int,
+        size: int,
         rows: Sequence[tuple[Any, ...]],
         limit: int = NO_LIMIT,
     ) -> Page:
+        if len(rows) < min(size, total - first):
+            # The counters know of more: an index of SQLite's is damaged in a way that it does not notice itself.
+            raise apsw.CorruptError("a page has too few records")
         bodies, damaged = self.read(connection, rows, limit)
         return Page(bodies, total, first + len(rows) < total, tuple(damaged))
 

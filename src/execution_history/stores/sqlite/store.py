@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import apsw
+
 from execution_history.errors import StoreClosed, StoreError, quoted
 from execution_history.foreign_files import ReadingLimits
 from execution_history.oversize import LARGEST_RECORD
@@ -22,13 +24,14 @@ from execution_history.stores.sqlite.database import load_dictionaries, open_wri
 from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.face import Faces, FacesOff
 from execution_history.stores.sqlite.face.recovery import recovered_from
-from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.faults import faults, is_full
 from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.packing import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.reserve import Reserve
 from execution_history.stores.sqlite.transaction import WriteTransaction
 from execution_history.stores.sqlite.writer import Writer
 from execution_history.stores.watchers import Watchers
@@ -238,7 +241,14 @@ class SQLiteStore:
                 await self._parts.reader.check()
                 await self._writer.submit(lambda t: t.check())
                 parts = self._parts
-                return StoreHealth((*parts.faces.problems(), *await parts.reader.problems(), *parts.index.problems()))
+                return StoreHealth(
+                    (
+                        *parts.faces.problems(),
+                        *parts.writer.damage,
+                        *await parts.reader.problems(),
+                        *parts.index.problems(),
+                    )
+                )
         except TimeoutError:
             return StoreHealth(
                 (f"The history in {quoted(self._folder)} has not answered for {_ANSWER_SECONDS} seconds.",)
@@ -271,18 +281,26 @@ class SQLiteStore:
                 raise StoreClosed("This history was closed; make a new service.")
             if self._opened is None:
                 with faults(self._folder):
-                    self._opened = _open_parts(
-                        self._folder,
-                        json_files=self._json_files,
-                        search=self._search,
-                        limits=self._limits,
-                        lock_seconds=self._lock_seconds,
-                    )
+                    try:
+                        self._opened = self._open_parts()
+                    except (apsw.Error, OSError) as error:
+                        if not (is_full(error) and Reserve(self._folder).release()):
+                            raise
+                        self._opened = self._open_parts()  # so that there can be deleted
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
                 self._left_for_fork = False
                 watch(self)
+
+    def _open_parts(self) -> _Opened:
+        return _open_parts(
+            self._folder,
+            json_files=self._json_files,
+            search=self._search,
+            limits=self._limits,
+            lock_seconds=self._lock_seconds,
+        )
 
     def before_fork(self) -> None:
         """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""

@@ -114,6 +114,11 @@ class Writer:
         self._checkpointer.stop()
         self._turn.acquire()  # nobody gets it any more
 
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What is damaged in the database, as far as writing has met it."""
+        return self._commits.damage
+
     def close(self) -> None:
         """Close the connection, once stopped."""
         self._commits.close()

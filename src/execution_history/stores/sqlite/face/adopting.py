@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 from execution_history.adopted import adopt_record
 from execution_history.clock import now_ms
-from execution_history.errors import InvalidIdentifier, StoreError, quoted
+from execution_history.errors import InvalidIdentifier, StoreBusy, StoreError, StoreFull, quoted
 from execution_history.foreign_files import ReadingLimits, in_groups, open_regular
 from execution_history.record import Document, check_identifier
 from execution_history.stores.sqlite.changes import FaceState, FaceWork
@@ -92,7 +92,10 @@ class Adopter:
             else:
                 foreign.append(name)
         for name in foreign:
-            renew |= self.adopt(self._folder / name, is_needed=name in expected)
+            try:
+                renew |= self.adopt(self._folder / name, is_needed=name in expected)
+            except (StoreFull, StoreBusy):
+                renew.discard(expected.get(name, ""))  # what it has to give is taken with the next change, or opening
         return sorted(renew)
 
     def adopt(self, path: Path, *, is_needed: bool) -> set[str]:
@@ -101,11 +104,18 @@ class Adopter:
         A file of which something could not be read is set aside under another name, and so is one that
         is not under the name of its workflow. JSON that is no history at all is left alone, unless the name
         *is_needed* for a file of ours.
+
+        Raises:
+            StoreFull: there is no space for what it holds; the file stays as it is.
+            StoreBusy: another process kept the database locked; the file stays as it is.
         """
         touched: set[str] = set()
         self._problems.pop(path, None)
         try:
             self._adopt(path, touched, is_needed=is_needed)
+        except (StoreFull, StoreBusy) as error:
+            self._problems[path] = f"{quoted(path.name)} was not taken in: {_reason(error)}."
+            raise
         except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are adopted
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched

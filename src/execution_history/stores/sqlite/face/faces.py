@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import StoreError, quoted
+from execution_history.errors import StoreBusy, StoreError, StoreFull, quoted
 from execution_history.foreign_files import ReadingLimits
 from execution_history.outlines import HUGE
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
@@ -196,7 +196,10 @@ class Faces:
             self._stale.add(workflow_id)
             return set()
         if not row.anew and workflow_id not in self._stale and self._is_foreign(workflow_id, row.before):
-            self._stale |= self._adopter.adopt(self._path(workflow_id), is_needed=True)
+            try:
+                self._stale |= self._adopter.adopt(self._path(workflow_id), is_needed=True)
+            except (StoreFull, StoreBusy):
+                return set()  # it must not be written over; the adopter tells of it until that is possible
         return set() if self._renew(workflow_id) else None
 
     def _is_foreign(self, workflow_id: str, state: FaceState) -> bool:
