@@ -179,8 +179,44 @@ async def test_a_change_of_a_damaged_record_is_given_up_at_once(
     await outbox.write("w", "bad", change(status="success"))
     await outbox.write("w", "good", document("good"))
     assert ["bad running", "good running"] == store.written
-    assert ("1 runs could not be recorded and were given up.",) == outbox.problems()
+    assert ("1 run could not be recorded and was given up.",) == outbox.problems()
     assert any("'bad'" in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_change_of_a_damaged_record_that_cannot_be_set_aside_waits(tmp_path: Path) -> None:
+    """It is told as one that waits, and set aside when that is possible again."""
+    store = SharedFaultyStore()
+    in_the_way = tmp_path / "waiting"
+    in_the_way.write_text("no folder")
+    outbox = Outbox(store, spool=Spool("shared", in_the_way))
+    await outbox.write("w", "bad", document("bad"))
+    store.poison, store.poisoned = "bad", RecordDamaged("here", "w", "bad")
+    await outbox.write("w", "bad", change(status="success"))
+    assert outbox.holds("w", "bad")
+    assert (f"1 run waits to be recorded: {store.poisoned}",) == outbox.problems()
+    in_the_way.unlink()
+    await _emptied(outbox)
+    [problem] = outbox.problems()
+    assert problem.startswith("Steps of runs that the store has refused for good: 1.")
+
+
+async def test_a_damaged_record_that_was_not_waited_for_stops_nobody_else(store: FaultyStore) -> None:
+    """Its fault is not the store's, also when that answers late: the next write goes to the store at once."""
+    outbox = Outbox(store)
+    await outbox.write("w", "bad", document("bad"))
+    store.poison, store.poisoned = "bad", RecordDamaged("here", "w", "bad")
+    store.held["bad"] = asyncio.Event()
+    writing = asyncio.create_task(outbox.write("w", "bad", change(status="success")))
+    async with asyncio.timeout(20):
+        while store.asked < 2:
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait({writing})
+        store.held["bad"].set()
+        while not outbox.problems():
+            await asyncio.sleep(0)
+    await outbox.write("w", "good", document("good"))
+    assert "good running" == store.written[-1]
 
 
 async def test_a_large_record_waits_for_room_while_small_ones_pass(store: FaultyStore) -> None:
@@ -378,8 +414,9 @@ async def test_nothing_is_lost_without_a_word(tmp_path: Path, logged: pytest.Log
     store.fill()
     await outbox.write("w", "gone", document("gone"))
     await outbox.aclose()
-    assert ("1 runs could not be recorded and were given up.",) == outbox.problems()
-    assert any("'w'/'gone'" in message for message in logged.messages)
+    assert ("1 run could not be recorded and was given up.",) == outbox.problems()
+    [said] = [message for message in logged.messages if "'w'/'gone'" in message]
+    assert said.startswith("1 run could not be recorded (The disk is full.) and is lost, because it cannot be put")
 
 
 def test_an_outbox_that_nobody_closed_puts_aside_what_waits(
@@ -395,4 +432,7 @@ def test_an_outbox_that_nobody_closed_puts_aside_what_waits(
     asyncio.run(forget())
     gc.collect()
     [path] = (tmp_path / "waiting").iterdir()
-    assert any(str(path) in message for message in logged.messages)
+    assert (
+        f"1 run could not be recorded (the program has ended); it waits in {path} and is written when this history is "
+        "used again."
+    ) in logged.messages

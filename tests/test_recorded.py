@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, ExecutionRecord, current_run, record, recorded, run_sync
 from execution_history.errors import InvalidIdentifier, StoreFull
+from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
 from execution_history.recorder import Recorder
 from execution_history.recording import Run
 from execution_history.recording.messages import Messages
@@ -653,7 +654,7 @@ async def test_a_huge_buffer_is_only_described(service: ExecutionHistoryService)
 
 def test_messages_are_bounded() -> None:
     """An endless stream does not fill the memory: packets are counted together, content beyond the limit is cut."""
-    messages = Messages("m", "generator", 0)
+    messages = Messages("m", "generator", 0, largest=LARGEST_RECORD)
     piece = b'"' + b"x" * 1_000_000 + b'"'
     for number in range(100):
         messages.add(piece, number)
@@ -664,6 +665,21 @@ def test_messages_are_bounded() -> None:
     assert (True, 3_100, 2_000) == (messages.is_cut, timeline["m"]["packet_count"], len(timeline["m"]["packets"]))
     assert 64 * 1024 * 1024 >= len(timeline["m"]["content"])
     assert 100_003_000 == sum(size for _, _, size in timeline["m"]["packets"])
+
+
+async def test_what_a_run_says_is_kept_up_to_the_limit_of_its_store() -> None:
+    """Whole messages, as many as fit: more than a record may have is not held in memory."""
+    service = ExecutionHistoryService("memory:", record_limit_bytes=LEAST_LIMIT)
+
+    @recorded("w", service=service)
+    def tell() -> Iterator[str]:
+        for letter in "abcdef":
+            yield letter * 300_000
+
+    assert 6 == len(list(tell()))
+    found = await _one(service)
+    assert "".join(letter * 300_000 for letter in "abc") == found["output"]
+    assert 6 * 300_002 == found["metadata"][CUT_KEY]["output"]
 
 
 async def test_a_run_goes_on_while_the_store_is_full() -> None:

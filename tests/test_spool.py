@@ -124,7 +124,7 @@ async def test_what_will_pass_is_waited_for(store: SharedFaultyStore, spool: Spo
     outbox = Outbox(store, spool=spool, most_refusals=3)
     await _saved(outbox, 30)
     assert [None, "success"] == await _statuses(store, "large", "small")
-    assert (f"1 runs wait to be recorded: {error}",) == outbox.problems()
+    assert (f"1 run waits to be recorded: {error}",) == outbox.problems()
     store.poison = None
     await outbox.save()
     assert ["success"] == await _statuses(store, "large")

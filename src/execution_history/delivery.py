@@ -9,9 +9,9 @@ from typing import Final
 from execution_history.attempts import error_of, in_thread
 from execution_history.backlog import Backlog
 from execution_history.batch import Batch, Line
-from execution_history.errors import ExecutionExists, IllegalTransition, StoreError, quoted
+from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError, quoted
 from execution_history.record import Document
-from execution_history.refusals import Refusal, Refusals, Round
+from execution_history.refusals import PASSING, Refusal, Refusals, Round
 from execution_history.store import HistoryStore
 from execution_history.trouble import Hung, Trouble
 from execution_history.waiting import Entry, Key, Step, Waiting
@@ -246,4 +246,5 @@ class Delivery:
                 self._waiting.done(key, entry)
             else:
                 entry.is_unsure |= not isinstance(error, StoreError)
-                self.trouble.stop(error)
+                is_the_steps = isinstance(error, ExecutionHistoryError) and not isinstance(error, PASSING)
+                (self.trouble.note if is_the_steps else self.trouble.stop)(error)

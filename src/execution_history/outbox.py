@@ -100,9 +100,11 @@ class Outbox:
         found = []
         if self and self._trouble.sentence is not None:
             count = self._backlog.count(self._waiting.keys)
-            found.append(f"{count} runs wait to be recorded: {self._trouble.sentence}")
+            waiting = "1 run waits" if count == 1 else f"{count} runs wait"
+            found.append(f"{waiting} to be recorded: {self._trouble.sentence}")
         if lost := self._lost + self._delivery.lost:
-            found.append(f"{lost} runs could not be recorded and were given up.")
+            were = "1 run could not be recorded and was" if lost == 1 else f"{lost} runs could not be recorded and were"
+            found.append(f"{were} given up.")
         return (*found, *self._backlog.problems())
 
     async def look(self) -> bool:
@@ -152,7 +154,7 @@ class Outbox:
             raise
         if task.done():
             if isinstance(error := error_of(task), RecordDamaged):
-                await self._delivery.refuse(key, step, Refusal.of(error))  # the store is well, and goes on
+                await self._refuse(key, step, error)
                 return
             self._settle(key, step, task)
         else:
@@ -197,6 +199,18 @@ class Outbox:
         with self._lock:
             self._keep(key, step).is_unsure = not isinstance(error, StoreError)
         self._retry_soon()
+
+    async def _refuse(self, key: Key, step: Step, error: RecordDamaged) -> None:
+        """Set a step aside, while the store is well and goes on; where that cannot be done, the step waits."""
+        is_aside = False
+        try:
+            is_aside = await self._delivery.refuse(key, step, Refusal.of(error))
+        finally:
+            if not is_aside:
+                with self._lock:
+                    self._trouble.note(error)
+                    self._keep(key, step)
+                self._retry_soon()
 
     def _overtaken(self, key: Key, step: Step, task: "asyncio.Task[None]") -> None:
         """A write is not waited for any more: it goes on, and what follows waits for it."""

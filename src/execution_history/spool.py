@@ -143,6 +143,8 @@ def put_aside(spool: Spool | None, records: list[tuple[Key, list[Step]]], reason
     Returns:
         the file; ``None`` when they are lost.
     """
+    is_one = len(records) == 1
+    runs = "1 run" if is_one else f"{len(records)} runs"
     try:
         if spool is None:
             raise OSError("this store lives in this process only")  # noqa: TRY301 - one place says what is lost
@@ -150,13 +152,13 @@ def put_aside(spool: Spool | None, records: list[tuple[Key, list[Step]]], reason
     except Exception as error:  # noqa: BLE001 - whatever it is, the log names what is lost
         named = ", ".join("/".join(map(quoted, key)) for key, _ in records[:_MOST_NAMED])
         _log.error(
-            "%d runs could not be recorded (%s) and are lost, because they cannot be put aside (%s): %s",
-            len(records), reason, error, named,
+            "%s could not be recorded (%s) and %s lost, because %s cannot be put aside (%s): %s",
+            runs, reason, "is" if is_one else "are", "it" if is_one else "they", error, named,
         )  # fmt: skip
         return None
     _log.error(
-        "%d runs could not be recorded (%s); they wait in %s and are written when this history is used again.",
-        len(records), reason, path,
+        "%s could not be recorded (%s); %s in %s and %s written when this history is used again.",
+        runs, reason, "it waits" if is_one else "they wait", path, "is" if is_one else "are",
     )  # fmt: skip
     return path
 

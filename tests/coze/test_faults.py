@@ -9,10 +9,17 @@ import anyio.to_thread
 import httpx
 import pytest
 
+from execution_history.bridge import Bridge
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
+from execution_history.coze.asking import Asker
+from execution_history.coze.following import RunFollower
+from execution_history.coze.recordings import RunContext
+from execution_history.coze.sync_exchange import SyncExchange
+from execution_history.coze.wire import read_request, recognise
 from execution_history.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
 from execution_history.stores import MemoryStore
+from tests.faults import FaultyStore
 
 pytestmark = pytest.mark.anyio
 
@@ -61,3 +68,113 @@ async def test_a_recording_that_fails_at_any_step_breaks_no_run(sandbox: Sandbox
     for each in (answer, other):
         assert 200 == each.status_code
         assert expected.count('"') == each.text.count('"')  # ids and times differ from run to run
+
+
+class _Answers(httpx.AsyncByteStream):
+    """Chunks, and an event for when so many have been taken that the buffer is full."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.is_ahead = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for number in range(self._count):
+            if number == 17:
+                self.is_ahead.set()
+            yield f"id: {number}\nevent: Message\ndata: {{}}\n\n".encode()
+
+
+class _Upstream(httpx.AsyncBaseTransport):
+    """An upstream during whose answer the store comes to a standstill."""
+
+    def __init__(self, store: FaultyStore, answer: httpx.Response | Exception) -> None:
+        self._store = store
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - httpx calls it so
+        """Give the answer."""
+        self._store.running.clear()
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def _run(name: str = "short_answer") -> httpx.Request:
+    return httpx.Request("POST", f"http://upstream{_CALLS[name]}", json={"workflow_id": "1", "parameters": {}})
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(200, json={"code": 0}), httpx.ConnectError("Nobody is there.")])
+async def test_a_transport_that_closes_while_a_record_is_closed_leaves_nobody_waiting(
+    answer: httpx.Response | Exception,
+) -> None:
+    """The caller gets the whole answer, or what kept it from coming; the record waits for the store."""
+    store = FaultyStore()
+    recorder = Recorder(store)
+    transport = RecordingTransport(recorder, _Upstream(store, answer))
+    async with asyncio.timeout(30), httpx.AsyncClient(transport=transport) as client:
+        calling = asyncio.create_task(client.send(_run()))
+        while store.asked < 2:
+            await asyncio.sleep(0)
+        await transport.aclose()
+        if isinstance(answer, Exception):
+            with pytest.raises(type(answer)):
+                await calling
+        else:
+            assert {"code": 0} == (await calling).json()
+        assert recorder.outbox
+        store.running.set()
+        await recorder.aclose()
+    assert not recorder.outbox
+
+
+async def test_a_transport_closes_also_while_a_caller_does_not_read() -> None:
+    """What the caller reads then has no gap, and ends with an error."""
+    store = FaultyStore()
+    answers = _Answers(100)
+    headers = {"content-type": "text/event-stream"}
+    upstream = _Upstream(store, httpx.Response(200, headers=headers, stream=answers))
+    transport = RecordingTransport(Recorder(store), upstream)
+    read: list[bytes] = []
+
+    async def read_on(chunks: AsyncIterator[bytes]) -> None:
+        async for chunk in chunks:
+            read.append(chunk)  # noqa: PERF401 - what came before the error counts too
+
+    async with asyncio.timeout(30), httpx.AsyncClient(transport=transport) as client:
+        response = await client.send(_run("long_stream"), stream=True)
+        store.running.set()
+        chunks = response.aiter_raw()
+        read.append(await anext(chunks))
+        await answers.is_ahead.wait()
+        await transport.aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await read_on(chunks)
+    assert [f"id: {number}".encode() for number in range(len(read))] == [chunk.split(b"\n")[0] for chunk in read]
+
+
+async def test_a_bridge_that_ends_while_a_record_is_closed_costs_no_synchronous_answer() -> None:
+    """The caller gets all of it."""
+    store = FaultyStore()
+    recorder = Recorder(store)
+    bridge = Bridge()
+    request = _run()
+    kind = recognise("POST", request.url.path)
+    assert kind is not None
+    call = read_request(kind, request.content)
+    follower = RunFollower(recorder, Asker(httpx.AsyncHTTPTransport()))
+    exchange = SyncExchange(bridge, recorder, request, call, RunContext(), 1.0, 1_000, follower)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        store.running.clear()
+        return httpx.Response(200, content=b'{"code": 0}')
+
+    def read() -> bytes:
+        exchange.begin()
+        return exchange.answer(httpx.MockTransport(answer)).read()
+
+    async with asyncio.timeout(30):
+        reading = asyncio.create_task(anyio.to_thread.run_sync(read))
+        while store.asked < 2:
+            await asyncio.sleep(0.01)
+        await anyio.to_thread.run_sync(bridge.end, 0.1)
+        assert b'{"code": 0}' == await reading

@@ -20,6 +20,7 @@ from execution_history.coze.histories import (
 )
 from execution_history.coze.learning import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.coze.retelling import envelope, refusal, tell, tell_node, translate_studio
+from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
 from execution_history.record import RecordChange, new_document
 from tests.test_nesting import depth_of
 
@@ -224,7 +225,7 @@ def test_a_history_that_is_nested_however_deeply_is_told_and_kept(levels: int) -
         kept = document_of("7", "e", history, "1", 9_000, "default").body
         assert b"needle" in kept
         assert depth_of(orjson.loads(kept)) <= 128
-        change = change_of(_record(), history, 5_000)
+        change = change_of(_record(), history, 5_000, LARGEST_RECORD)
         assert change is not None
         assert b"needle" in change.fields["output"]
 
@@ -233,7 +234,7 @@ def test_what_the_upstream_says_changes_an_open_record_once() -> None:
     """Status, output and how we know; nothing for a record that has ended, or when nothing is new."""
     history = _told(_ENTRY)
     running = _record(metadata={"coze_execute_id": "111"})
-    change = change_of(running, history, 5_000)
+    change = change_of(running, history, 5_000, LARGEST_RECORD)
     assert change is not None
     document = change.apply(orjson.dumps(running))
     assert document is not None
@@ -241,14 +242,26 @@ def test_what_the_upstream_says_changes_an_open_record_once() -> None:
     assert ("success", {"answer": 1}, "run_history") == (
         record["execute_status"], record["output"], record["metadata"]["proof"],
     )  # fmt: skip
-    assert change_of(record, history, 6_000) is None
-    assert change_of(running, _told({**_ENTRY, "execute_status": "Running"}), 5_000) is None
+    assert change_of(record, history, 6_000, LARGEST_RECORD) is None
+    assert change_of(running, _told({**_ENTRY, "execute_status": "Running"}), 5_000, LARGEST_RECORD) is None
+
+
+def test_what_the_upstream_says_makes_no_record_larger_than_the_limit() -> None:
+    """A long output is cut, and the record says how long it was."""
+    running = _record()
+    history = _told({**_ENTRY, "output": json.dumps({"Output": "x" * 2 * LEAST_LIMIT})})
+    change = change_of(running, history, 5_000, LEAST_LIMIT)
+    assert change is not None
+    document = change.apply(orjson.dumps(running))
+    assert document is not None
+    assert LEAST_LIMIT >= len(document.body)
+    assert 2 * LEAST_LIMIT <= orjson.loads(document.body)["metadata"][CUT_KEY]["output"]
 
 
 def test_what_we_saw_of_the_nodes_ourselves_is_kept() -> None:
     """The upstream tells less of them."""
     running = _record(node_execute_status={"Mine": {"content": "all of it"}})
-    change = change_of(running, _told(_ENTRY), 5_000)
+    change = change_of(running, _told(_ENTRY), 5_000, LARGEST_RECORD)
     assert change is not None
     assert {"Mine": {"content": "all of it"}} == orjson.loads(change.fields["node_execute_status"])
 

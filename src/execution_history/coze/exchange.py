@@ -107,14 +107,27 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - the caller gets whatever the transport raised
             ending, failure = error, failure_of(error, self._request)
         try:
-            await self._close(failure)
-        finally:
-            await self._release()
+            try:
+                await self._close(failure)
+            finally:
+                await self._release()
+            if isinstance(ending, asyncio.CancelledError):
+                self._hand_over(ending, ending)
+                return
+            self._fail_head(ending)
+            await self._hand_on(self._held)
+            self._held = b""
+            await self._hand_on(ending)
+        except BaseException as error:
+            # What has come whole stays whole, whatever became of its record.
+            self._hand_over(ending, error)
+            raise
+
+    def _fail_head(self, error: BaseException | None) -> None:
+        """Tell a caller who waits for an answer that there is none."""
         if not self._head.done():
-            self._head.set_exception(ending or httpx.ReadError("The upstream gave no answer.", request=self._request))
+            self._head.set_exception(error or httpx.ReadError("The upstream gave no answer.", request=self._request))
             self._head.exception()
-        await self._hand_on(self._held)
-        await self._hand_on(ending)
 
     async def _read(self) -> None:
         response = self._answer = await self._inner.handle_async_request(self._request)
@@ -173,13 +186,28 @@ class Exchange:
         if not self._caller_left and item != b"":
             await self._chunks.put(item)
 
+    def _hand_over(self, ending: BaseException | None, error: BaseException) -> None:
+        """Hand on the end without waiting for a caller who may not read: where there is no room, *error* is the end."""
+        self._fail_head(ending or error)
+        if self._caller_left:
+            return
+        end = [item for item in (self._held, ending) if item != b""]
+        if self._chunks.qsize() + len(end) > self._chunks.maxsize:
+            self._drop()
+            end = [error]
+        for item in end:
+            self._chunks.put_nowait(item)
+
+    def _drop(self) -> None:
+        while not self._chunks.empty():
+            self._chunks.get_nowait()
+
     def _leave(self, task: "asyncio.Task[None]", drain_limit: float) -> None:
         """The caller has gone: read on without handing on, but not for ever."""
         if self._caller_left:
             return
         self._caller_left = True
-        while not self._chunks.empty():
-            self._chunks.get_nowait()
+        self._drop()
         if not task.done():
             timer = asyncio.get_running_loop().call_later(drain_limit, task.cancel)
             task.add_done_callback(lambda _: timer.cancel())

@@ -157,9 +157,8 @@ class RunFollower:
         return True
 
     async def _write(self, record: dict[str, object], history: RunHistory) -> None:
-        change = change_of(record, history, self._recorder.clock())
+        change = change_of(record, history, self._recorder.clock(), self._recorder.record_limit)
         if change is not None:
-            change.largest = self._recorder.record_limit
             await self._recorder.outbox.write(str(record["workflow_id"]), str(record["execute_id"]), change)
 
     async def _give_up(self, run: FollowedRun, refusal: HistoryRefusal) -> None:
@@ -180,5 +179,6 @@ class RunFollower:
                 "transition": {"from": "running", "to": fallback.status, "at": now, "because": fallback.proof},
             },
             only_from=frozenset({"running"}),
+            largest=self._recorder.record_limit,
         )
         await self._recorder.outbox.write(run.workflow_id, run.execute_id, change)

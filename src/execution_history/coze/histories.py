@@ -29,7 +29,6 @@ _UNAUTHORISED: Final = frozenset({4100, 4101})
 _HTTP_UNAUTHORISED: Final = frozenset({401, 403})
 _HTTP_NOT_FOUND: Final = 404
 _HTTP_LIMITED: Final = 429
-_HTTP_FAILURE: Final = 500
 
 
 _PATH: Final = re.compile(r"/v1/workflows/([^/]+)/run_histories/([^/]+)(?:/execute_nodes/([^/]+))?/?")

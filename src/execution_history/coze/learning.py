@@ -13,13 +13,14 @@ _COMPLETES: Final = ("running", "success")
 _ENDED: Final = ("success", "failed")
 
 
-def change_of(record: Mapping[str, Any], history: RunHistory, now: int) -> RecordChange | None:
+def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest: int) -> RecordChange | None:
     """The change that brings an open record up to what the upstream says; ``None`` when it says nothing new.
 
     Args:
         record: the stored record.
         history: what the upstream tells.
         now: milliseconds.
+        largest: bytes that the record may have.
     """
     outcome, current = history.outcome, record["execute_status"]
     if current not in OPEN_STATUSES or outcome.status == "running":
@@ -35,6 +36,7 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int) -> Recor
         only_from=frozenset({current}),
         fields=_fields(outcome, history, record["node_execute_status"]),
         cleared=("error_code", "error_message"),
+        largest=largest,
     )
 
 

@@ -47,6 +47,7 @@ class Reconciler:
             metadata={RECORDER_KEY: self._recorder.owner, "taken_over": {"from": dead, "at": now}},
             only_from=frozenset({"running"}),
             only_while={RECORDER_KEY: dead},
+            largest=self._recorder.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
         if await self._recorder.store.update(*key, claim) is not None:
@@ -90,7 +91,7 @@ class Reconciler:
             document = document.fitted(self._recorder.record_limit)
             await store.create(document)
             return dict(orjson.loads(document.body))
-        change = change_of(known, history, now)
+        change = change_of(known, history, now, self._recorder.record_limit)
         changed = None if change is None else await store.update(workflow_id, known["execute_id"], change)
         return known if changed is None else dict(orjson.loads(changed))
 

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Final
 
 import httpx
@@ -214,8 +214,8 @@ class SyncExchange:
             closing = self._bridge.submit(self._closed(outcome))
             if waits and not self._bridge.is_here():
                 closing.result(LONGEST_WAIT)
-        except (TimeoutError, RuntimeError, ExecutionHistoryError) as error:
-            _log.error("A run could not be recorded to its end: %s", error)
+        except (TimeoutError, CancelledError, RuntimeError, ExecutionHistoryError) as error:
+            _log.error("A run could not be recorded to its end: %s", str(error) or type(error).__name__)
 
     def _follow(self) -> None:
         if self._reading.stream is not None and self._context.recording is not None:

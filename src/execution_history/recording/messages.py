@@ -4,8 +4,6 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.oversize import LARGEST_RECORD
-
 _MOST_PACKETS: Final = 2_000
 
 
@@ -16,6 +14,7 @@ class Messages:
         title: what the timeline calls the one who speaks.
         kind: what that is.
         began: when the run began, in milliseconds.
+        largest: bytes of messages that are kept; what is beyond is only counted.
         keeps_content: whether what is said is kept, or only when and how much.
 
     Attributes:
@@ -23,7 +22,7 @@ class Messages:
         is_cut: whether some are left out, as they would be more than a record may have.
     """
 
-    def __init__(self, title: str, kind: str, began: int, *, keeps_content: bool = True) -> None:
+    def __init__(self, title: str, kind: str, began: int, *, largest: int, keeps_content: bool = True) -> None:
         self._title = title
         self._kind = kind
         self._began = began
@@ -31,7 +30,7 @@ class Messages:
         self._pieces: list[str | bytes] = []
         self._packets: list[list[int]] = []
         self._count = 0
-        self._room = LARGEST_RECORD
+        self._room = largest
         self._first = self._last = 0
         self.size = 0
         self.is_cut = False

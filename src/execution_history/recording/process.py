@@ -5,7 +5,6 @@ A forked child has its own.
 
 import asyncio
 import contextlib
-import logging
 import threading
 from typing import Final, Protocol
 
@@ -14,8 +13,6 @@ from execution_history.recorder import Recorder
 from execution_history.service import ExecutionHistoryService, get_execution_history_service
 from execution_history.settings import load_settings
 from execution_history.store import HistoryStore
-
-_log = logging.getLogger("execution_history.recorder")
 
 _RUNS_SECONDS: Final = END_SECONDS / 10
 _SAVE_SECONDS: Final = END_SECONDS * 0.4

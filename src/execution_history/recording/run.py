@@ -98,7 +98,9 @@ class Run:
         self.execute_id = ""
         with self._unseen():
             self._prepare(parameters)
-        self._messages = Messages(plan.title, plan.kind, now_ms(), keeps_content=plan.capture_output)
+        self._messages = Messages(
+            plan.title, plan.kind, now_ms(), largest=self._redaction.largest, keeps_content=plan.capture_output
+        )
         self._began = time.perf_counter()
         self.root: object = self._opening.get("root") or self.identity
 
