@@ -270,6 +270,7 @@ CHINESE: Final[dict[str, str]] = {
     "error.file": "参数文件 {path} 无法读取：{reason}。",
     "error.file_json": "参数文件 {path} 不是 JSON。",
     "error.file_object": "参数文件 {path} 中不是由名称和值组成的 JSON 对象。",
+    "error.parameters_deep": "参数嵌套太深，无法发送：列表和对象最多 {most} 层。",
     "error.token": "沙箱需要一个非空的令牌。",
     "error.sandbox_account": "--sandbox 和 --account 不能同时使用：沙箱就是账号 default。",
     "error.machine": "机器拒绝了操作：{reason}。",

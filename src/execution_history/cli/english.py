@@ -279,6 +279,8 @@ Example:
     "error.file": "The parameters file {path} cannot be read: {reason}.",
     "error.file_json": "The parameters file {path} is not JSON.",
     "error.file_object": "The parameters file {path} holds no JSON object of names and values.",
+    "error.parameters_deep": "The parameters are nested too deeply to be sent: at most {most} levels of lists and "
+    "objects.",
     "error.token": "The sandbox needs a token that is not empty.",
     "error.sandbox_account": "--sandbox and --account exclude each other: the sandbox is the account default.",
     "error.machine": "The machine refused: {reason}.",
