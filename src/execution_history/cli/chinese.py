@@ -221,6 +221,7 @@ CHINESE: Final[dict[str, str]] = {
     "run.tokens": "{count} token",
     "run.tokens.one": "1 token",
     "run.unrecorded": "这次执行没能记录下来：{problem}",
+    "run.attention": "历史有问题需要处理：{problem}",
     "run.unrecorded_unknown": "这次执行没能记录下来。",
     "run.stopped": "已停止。执行 {execute_id} 已记录到停止时为止；工作流可能仍在 Coze 上执行。",
     "run.stopped_early": "在执行开始之前已停止。",

@@ -226,6 +226,7 @@ Example:
     "run.tokens": "{count} tokens",
     "run.tokens.one": "1 token",
     "run.unrecorded": "This run could not be recorded: {problem}",
+    "run.attention": "The history needs your attention: {problem}",
     "run.unrecorded_unknown": "This run could not be recorded.",
     "run.stopped": "Stopped. Run {execute_id} is recorded as far as it got; the workflow may still be running at Coze.",
     "run.stopped_early": "Stopped before the run began.",
