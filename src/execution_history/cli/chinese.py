@@ -173,6 +173,8 @@ CHINESE: Final[dict[str, str]] = {
     "show.recorder_gone": "记录这次执行的程序已经不在了；下一次在这个存储上 `serve` 或 `run` 时会给出结论。",
     "show.cut": "… 还有 {count} 个字符；--full 显示全部，--json 原样输出记录。",
     "show.cut.one": "… 还有 1 个字符；--full 显示全部，--json 原样输出记录。",
+    "show.not_whole": "不完整：这个值原有 {size}，只保留了开头，因为整条记录超过了 record_limit_bytes。",
+    "show.not_whole_answer": "不完整：回答超过 largest_recorded_bytes，其余只转发，没有保留。",
     "show.tokens": "{total}（读入 {read}，写出 {written})",
     "show.mode.0": "一次性返回",
     "show.mode.1": "流式",

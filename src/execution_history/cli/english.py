@@ -178,6 +178,10 @@ Example:
     "store settles what the record says.",
     "show.cut": "… {count} more characters; --full shows them, --json writes the record as it is stored.",
     "show.cut.one": "… 1 more character; --full shows it, --json writes the record as it is stored.",
+    "show.not_whole": "Not whole: this value had {size}; its beginning is kept, because the record was larger than "
+    "record_limit_bytes.",
+    "show.not_whole_answer": "Not whole: the answer was larger than largest_recorded_bytes; the rest passed "
+    "unrecorded.",
     "show.tokens": "{total} ({read} read, {written} written)",
     "show.mode.0": "in one answer",
     "show.mode.1": "streamed",
