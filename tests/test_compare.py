@@ -210,6 +210,25 @@ def test_a_timeline_that_only_one_run_has_is_not_a_divergence() -> None:
     assert not found.is_same
 
 
+@pytest.mark.parametrize(
+    ("cut", "parts"),
+    [
+        ({"input_parameters": 9, "output": 9, "usage": 9}, ["input", "output"]),
+        ({"output": 9, "metadata.trace": 9}, ["output", "settings"]),
+        ({"node_execute_status": 9, "metadata.note": 9, "error_message": 9}, ["nodes", "ending"]),
+        (True, ["output"]),
+        (None, []),
+    ],
+)
+def test_runs_of_which_only_beginnings_were_recorded_are_not_called_the_same(cut: Any, parts: list[str]) -> None:
+    """What of either run was cut at recording is named, as what was cut off may differ."""
+    whole, beginning = record("e1"), record("e2", metadata={"recording_is_cut": cut})
+
+    for found in (compare_records(whole, beginning), compare_records(beginning, whole)):
+        assert tuple(f"{part}: only the beginnings were kept and compared." for part in parts) == found.left_out
+        assert found.is_same is not bool(parts)
+
+
 def deep(inner: object) -> object:
     """A value inside ten thousand lists."""
     value = inner

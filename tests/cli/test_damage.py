@@ -47,8 +47,22 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("C.UTF-8", "Left out is 1 run that cannot be read, because history.db is damaged there: w/run-00002."),
-        ("zh_CN.UTF-8", "略去了 1 次无法读取的执行"),
+        (
+            "C.UTF-8",
+            (
+                "Left out is 1 run that cannot be read, because history.db is damaged there: run-00002. Repair it: "
+                "execution-history --store history import BACKUP. Or give it up: "
+                "execution-history --store history delete ID.\n"
+            ),
+        ),
+        (
+            "zh_CN.UTF-8",
+            (
+                "略去了 1 次无法读取的执行，因为它在 history.db 中的数据已损坏：run-00002。"
+                "修复：execution-history --store history import 备份；"
+                "或放弃它：execution-history --store history delete ID。\n"
+            ),
+        ),
     ],
 )
 @pytest.mark.parametrize(
@@ -67,13 +81,31 @@ def test_lists_go_on_without_it_and_say_so(
     assert (0, _LOST, True) == (told.code, told.json()["damaged"], said in told.err)
 
 
+@pytest.mark.usefixtures("holed")
+def test_a_page_counts_the_runs_that_it_shows(call: Call) -> None:
+    """What cannot be read is not among them, and a page of nothing else has no lines at all."""
+    assert "Runs 1 to 2 of 3, page 1 of 1." == call("list", *_STORE).err.splitlines()[0]
+    said = call("list", "--page-size", "1", "--page", "2", *_STORE)
+    assert ("", True) == (said.out, said.err.startswith("Next: execution-history list --page 3"))
+
+
+@pytest.mark.usefixtures("holed")
+def test_a_run_that_is_left_out_is_deleted_as_the_sentence_says(call: Call) -> None:
+    """With the id and the command as they stand there."""
+    sentence = call("list", *_STORE).err
+    execute_id = sentence.split("there: ")[1].split(".")[0]
+    words = sentence.split("give it up: execution-history ")[1].rstrip(".\n").replace("ID", execute_id).split()
+    assert 0 == call(*words).code
+    assert "Left out" not in call("list", *_STORE).err
+
+
 @pytest.mark.parametrize("target", ["-", "runs.jsonl", "runs.json", "runs.csv", "runs.zip", "folder"])
 @pytest.mark.usefixtures("holed")
 def test_an_export_that_lacks_a_run_ends_with_1(call: Call, tmp_path: Path, target: str) -> None:
     """What could be read is written whole, and the end says what is missing."""
     more = ("--format", "json") if target == "folder" else ()
     answer = call("export", "-o", target, *more, *_STORE)
-    assert (1, True) == (answer.code, "w/run-00002" in answer.err)
+    assert (1, True) == (answer.code, "there: run-00002." in answer.err)
     if target in {"-", "runs.jsonl"}:
         lines = answer.out if target == "-" else (tmp_path / target).read_text()
         assert ["run-00001", "run-00003"] == [orjson.loads(line)["execute_id"] for line in lines.splitlines()]

@@ -155,6 +155,21 @@ def test_two_runs_are_compared(call: Call) -> None:
     assert "other" == call("diff", "ok", "other", "--json", *_STORE).json()["new"]["execute_id"]
 
 
+@pytest.mark.parametrize(("language", "same"), [("C.UTF-8", "Nothing else"), ("zh_CN.UTF-8", "其余都相同")])
+def test_runs_that_were_cut_at_recording_are_not_called_the_same(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch, language: str, same: str
+) -> None:
+    """What was not kept cannot be compared, which is said instead."""
+    monkeypatch.setenv("LANG", language)
+    for execute_id in ("first", "second"):
+        cut = {"recording_is_cut": {"output": 523_000_002}}
+        history.keep(execute_id, execute_status="success", output="The beginning…", metadata=cut)
+    said = call("diff", "first", "second", *_STORE)
+    assert (0, "output: only the beginnings were kept and compared.\n") == (said.code, said.err)
+    assert same not in said.out
+    assert call("diff", "first", "second", "--json", *_STORE).json()["is_same"] is False
+
+
 @pytest.mark.parametrize(
     ("colours", "line"), [(False, "    I [-saw-]{+took+} the ferry this morning"), (True, "sawtook")]
 )

@@ -9,12 +9,19 @@ from pathlib import Path
 import orjson
 import pytest
 
+from execution_history.cli.session import Session
+from execution_history.cli.speech import Speech
+from execution_history.cli.telling import Ending, telling_of
+from execution_history.spool import put_aside, spool_of
+from execution_history.stores import SQLiteStore
 from tests.cli.conftest import Call, History
 from tests.cli.processes import COMMAND, environment, started
+from tests.records import document
 
 SHORT, LONG, FAILS, ASKS, TEXT = (f"700000000000000000{number}" for number in (1, 2, 3, 5, 1))
 WANTS_FIELDS, RETURNS_TEXT, LARGE = "7000000000000000016", "7000000000000000013", "7000000000000000010"
 QUICK = ["-p", "pace_ms=0"]
+_NOT, _ATTENTION = "This run could not be recorded", "The history needs your attention: "
 
 
 def test_a_run_is_told_and_recorded(call: Call, history: History) -> None:
@@ -250,3 +257,45 @@ def test_a_reader_who_leaves_does_not_stop_the_recording(history: History, tmp_p
     record = history.read(LARGE)[0]
     assert ("success", 3_000_000) == (record["execute_status"], len(record["output"]["output"]))
     assert b"Error" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("C.UTF-8", "The history needs your attention: "), ("zh_CN.UTF-8", "历史有问题需要处理：")],
+)
+def test_an_old_problem_is_not_told_of_a_run_that_is_recorded(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch, language: str, sentence: str
+) -> None:
+    """A damaged file of waiting runs is a matter of the history, not of the run that has just ended."""
+    monkeypatch.setenv("LANG", language)
+    spool = spool_of(SQLiteStore(history.folder))
+    assert spool is not None
+    put_aside(spool, [(("w", "old"), [document("old", "w")])], "a test")
+    batch = spool.batches()[0]
+    damaged = batch.rename(batch.with_suffix(".damaged"))
+    said = call("run", SHORT, *QUICK, "--sandbox", "--store", "history")
+    assert (0, 1) == (said.code, len(history.read(SHORT)))
+    problem = said.err.splitlines()[-1]
+    assert (True, True) == (problem.startswith(sentence), str(damaged) in problem)
+
+
+@pytest.mark.parametrize(
+    ("waits", "is_recorded", "problems", "told"),
+    [
+        (True, False, ["1 run waits.", "A file."], [f"{_NOT}: 1 run waits.", f"{_ATTENTION}A file."]),
+        (True, True, ["1 run waits."], [f"{_NOT}: 1 run waits."]),
+        (False, True, ["2 runs wait."], [f"{_ATTENTION}2 runs wait."]),
+        (False, False, ["A file."], [f"{_NOT}.", f"{_ATTENTION}A file."]),
+        (False, False, [], [f"{_NOT}."]),
+        (False, True, [], []),
+    ],
+)
+def test_a_run_is_called_unrecorded_when_it_is(
+    capsys: pytest.CaptureFixture[str], waits: bool, is_recorded: bool, problems: list[str], told: list[str]
+) -> None:
+    """It waits, or there is no record of it; whatever else the recorder complains of is told of the history."""
+    session = Session(Speech())
+    session.as_json = True
+    record = orjson.loads(document("run-1").body) if is_recorded else None
+    telling_of(session, embedded=True).ended(Ending("w", "run-1", "success", record=record, waits=waits), problems)
+    assert told == capsys.readouterr().err.splitlines()

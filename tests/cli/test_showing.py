@@ -224,3 +224,52 @@ def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> 
     sentence = "The program that recorded this run is no longer there"
     assert sentence in call("show", "run-1", "--store", "history").out
     assert sentence not in call("show", "run-2", "--store", "history").out
+
+
+_NOT_WHOLE = (
+    "Not whole: this value had {}; its beginning is kept, because the record was larger than record_limit_bytes."
+)
+
+
+def test_a_value_that_was_cut_at_recording_is_said_to_be(call: Call, history: History) -> None:
+    """Below the value, with the size that it had; what has no place of its own is named at the end."""
+    cuts = {"input_parameters": 71_000_000, "output": 523_000_002, "metadata.trace": 80_000, "error_message": 90_000}
+    history.keep(
+        parameters="The question…",
+        execute_status="success",
+        output="The beginning…",
+        metadata={"recording_is_cut": cuts},
+    )
+    lines = shown(call)
+    assert _NOT_WHOLE.format("71 000 000 B") == lines[lines.index("The question…") + 1]
+    assert _NOT_WHOLE.format("523 000 002 B") == lines[lines.index("The beginning…") + 1]
+    assert [
+        f"metadata.trace: {_NOT_WHOLE.format('80 000 B')}",
+        f"error_message: {_NOT_WHOLE.format('90 000 B')}",
+    ] == lines[-2:]
+
+
+@pytest.mark.parametrize(
+    ("language", "cut", "line"),
+    [
+        (
+            "C.UTF-8",
+            True,
+            "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded.",
+        ),
+        ("zh_CN.UTF-8", True, "不完整：回答超过 largest_recorded_bytes，其余只转发，没有保留。"),
+        (
+            "zh_CN.UTF-8",
+            {"output": 90_000},
+            "不完整：这个值原有 90 000 B，只保留了开头，因为整条记录超过了 record_limit_bytes。",
+        ),
+    ],
+)
+def test_an_answer_that_was_cut_is_said_to_be(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch, language: str, cut: object, line: str
+) -> None:
+    """In both languages, below what was kept of it."""
+    monkeypatch.setenv("LANG", language)
+    history.keep(execute_status="success", output="The beginning…", metadata={"recording_is_cut": cut})
+    lines = shown(call)
+    assert line == lines[lines.index("The beginning…") + 1]

@@ -117,9 +117,9 @@ JSON Lines（.jsonl）逐字节保存每条记录；JSON 就是数据库旁边�
     "found.nothing": "{store} 中没有这样的执行。",
     "found.reach": "索引还在建立：这个回答包含 {newest} 个变化中的 {done} 个。",
     "found.damaged": "略去了 {count} 次无法读取的执行，因为它们在 history.db 中的数据已损坏：{runs}。"
-    "请从备份或导出文件中重新导入，或将它们删除。",
+    "修复：{program} import 备份；或放弃它们：{program} delete ID。",
     "found.damaged.one": "略去了 1 次无法读取的执行，因为它在 history.db 中的数据已损坏：{runs}。"
-    "请从备份或导出文件中重新导入，或将它删除。",
+    "修复：{program} import 备份；或放弃它：{program} delete ID。",
     "follow.waiting": "{store} 中还没有历史；正在等待第一次执行。Ctrl-C 停止。",
     "follow.begun": "正在跟随 {store}；Ctrl-C 停止。",
     "follow.deleted": "已删除",

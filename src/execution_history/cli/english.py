@@ -178,6 +178,10 @@ Example:
     "store settles what the record says.",
     "show.cut": "… {count} more characters; --full shows them, --json writes the record as it is stored.",
     "show.cut.one": "… 1 more character; --full shows it, --json writes the record as it is stored.",
+    "show.not_whole": "Not whole: this value had {size}; its beginning is kept, because the record was larger than "
+    "record_limit_bytes.",
+    "show.not_whole_answer": "Not whole: the answer was larger than largest_recorded_bytes; the rest passed "
+    "unrecorded.",
     "show.tokens": "{total} ({read} read, {written} written)",
     "show.mode.0": "in one answer",
     "show.mode.1": "streamed",
@@ -226,6 +230,7 @@ Example:
     "run.tokens": "{count} tokens",
     "run.tokens.one": "1 token",
     "run.unrecorded": "This run could not be recorded: {problem}",
+    "run.attention": "The history needs your attention: {problem}",
     "run.unrecorded_unknown": "This run could not be recorded.",
     "run.stopped": "Stopped. Run {execute_id} is recorded as far as it got; the workflow may still be running at Coze.",
     "run.stopped_early": "Stopped before the run began.",
@@ -279,6 +284,8 @@ Example:
     "error.file": "The parameters file {path} cannot be read: {reason}.",
     "error.file_json": "The parameters file {path} is not JSON.",
     "error.file_object": "The parameters file {path} holds no JSON object of names and values.",
+    "error.parameters_deep": "The parameters are nested too deeply to be sent: at most {most} levels of lists and "
+    "objects.",
     "error.token": "The sandbox needs a token that is not empty.",
     "error.sandbox_account": "--sandbox and --account exclude each other: the sandbox is the account default.",
     "error.machine": "The machine refused: {reason}.",

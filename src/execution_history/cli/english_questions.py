@@ -120,9 +120,9 @@ Examples:
     "found.nothing": "No run in {store} is like that.",
     "found.reach": "The index is still being made: the answer knows {done} of {newest} changes.",
     "found.damaged": "Left out are {count} runs that cannot be read, because history.db is damaged there: {runs}. "
-    "Import them from a backup or an export, or delete them.",
+    "Repair them: {program} import BACKUP. Or give them up: {program} delete ID.",
     "found.damaged.one": "Left out is 1 run that cannot be read, because history.db is damaged there: {runs}. "
-    "Import it from a backup or an export, or delete it.",
+    "Repair it: {program} import BACKUP. Or give it up: {program} delete ID.",
     "follow.waiting": "There is no history in {store} yet; waiting for its first run. Ctrl-C stops.",
     "follow.begun": "Following {store}; Ctrl-C stops.",
     "follow.deleted": "deleted",

@@ -57,8 +57,9 @@ async def list_runs(session: Session, workflow_id: str | None, page_index: int, 
         pages = -(-page.total // page_size)
         session.output.remark(session.say("list.past_end", page=page_index, pages=grouped(pages)))
     else:
-        for line in run_lines(session, page.documents, of_all=workflow_id is None):
-            session.output.answer(line)
+        if page.documents:
+            for line in run_lines(session, page.documents, of_all=workflow_id is None):
+                session.output.answer(line)
         _say_where(session, workflow_id, page, page_index, page_size)
     say_damaged(session, page.damaged)
     return ExitCode.SUCCESS
@@ -80,9 +81,10 @@ async def list_workflows(session: Session) -> ExitCode:
 def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
     """Which runs are left out because they cannot be read, *count* of them where not all are known by name."""
     if damaged:
-        named = [f"{key.workflow_id}/{key.execute_id}" for key in damaged[:_MOST_NAMED]]
+        named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         runs = ", ".join(named + (["…"] if len(damaged) > _MOST_NAMED else []))
-        sentence = session.say("found.damaged", count=grouped(count or len(damaged)), runs=runs)
+        facts = {"count": grouped(count or len(damaged)), "runs": runs, "program": session.command()}
+        sentence = session.say("found.damaged", **facts)
         session.output.remark(sentence, style="yellow")
 
 
@@ -168,15 +170,16 @@ def _say_where(session: Session, workflow_id: str | None, page: Page, page_index
     """How much of it this was, and how to see the rest."""
     pages = -(-page.total // page_size)
     first = (page_index - 1) * page_size + 1
-    counted = session.say(
-        "list.counted",
-        first=grouped(first),
-        last=grouped(first + len(page.documents) + len(page.damaged) - 1),
-        total=grouped(page.total),
-        page=page_index,
-        pages=grouped(pages),
-    )
-    session.output.remark(counted, style="dim")
+    if page.documents:
+        counted = session.say(
+            "list.counted",
+            first=grouped(first),
+            last=grouped(first + len(page.documents) - 1),
+            total=grouped(page.total),
+            page=page_index,
+            pages=grouped(pages),
+        )
+        session.output.remark(counted, style="dim")
     if page.has_more:
         words = ["list", *([] if workflow_id is None else [workflow_id]), "--page", str(page_index + 1)]
         words += [] if page_size == DEFAULT_PAGE_SIZE else ["--page-size", str(page_size)]

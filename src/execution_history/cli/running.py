@@ -21,7 +21,7 @@ from execution_history.sandbox import AddressError
 from execution_history.wiring import Application, open_application
 
 Work = Callable[[Telling], Awaitable[tuple[Ending, Sequence[str]]]]
-"""Something that ends with what became of a run, and with what could not be recorded of it."""
+"""Something that ends with what became of a run, and with what its recorder complains of."""
 
 _CODES: Final = {
     "success": ExitCode.SUCCESS,
@@ -93,7 +93,13 @@ async def _resume(
                 ending.status, ending.error_message = result["status"], result["error_message"]
                 ending.output, ending.streamed = result["output_data"], False
         ending.settle(await application.service.get_execution_detail(*key))
-    return ending, application.recorder.problems()
+    return ending, _problems(application, ending)
+
+
+def _problems(application: Application, ending: Ending) -> Sequence[str]:
+    """What the recorder complains of in the end; the *ending* learns whether its run still waits."""
+    ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
+    return application.recorder.problems()
 
 
 async def fetch_run(
@@ -106,10 +112,9 @@ async def fetch_run(
     if session.as_json:
         session.output.document(record)
     else:
-        telling_of(session, embedded=False).ended(
-            Ending(workflow_id, record["execute_id"], record["execute_status"], record=cast("ExecutionRecord", record)),
-            application.recorder.problems(),
-        )
+        ending = Ending(workflow_id, record["execute_id"], record["execute_status"])
+        ending.record = cast("ExecutionRecord", record)
+        telling_of(session, embedded=False).ended(ending, _problems(application, ending))
         session.output.remark(session.say("fetch.done", command=session.command("show", record["execute_id"])))
     return ExitCode.SUCCESS
 
@@ -143,7 +148,7 @@ async def _told(telling: Telling, work: Work) -> ExitCode:
 async def _run(
     session: Session, request: RunRequest, parameters: dict[str, Any], telling: Telling
 ) -> tuple[Ending, Sequence[str]]:
-    """The ending, and what the recorder could not write even in the end."""
+    """The ending, and what the recorder complains of in the end."""
     # A free port for the sandbox: a server with its own may be running beside this.
     settings = session.settings(sandbox_port=0 if request.sandbox else None)
     if not request.sandbox:
@@ -154,7 +159,7 @@ async def _run(
             ending = await run(application, request, parameters, telling)
     except AddressError as error:
         raise CommandFailed(str(error), ExitCode.WRONG_CALL) from None
-    return ending, application.recorder.problems()
+    return ending, _problems(application, ending)
 
 
 async def _stream(

@@ -27,13 +27,14 @@ from execution_history.cli.wording import (
 )
 from execution_history.clock import now_ms
 from execution_history.orphans import RECORDER_KEY
+from execution_history.oversize import CUT_KEY
 from execution_history.record import ENDED_KEY
 from execution_history.signs_of_life import is_dead
 
 _MOST_CHARACTERS: Final = 8_000
 _SHOWN_METADATA: Final = frozenset(
     {"proof", "coze_execute_id", "log_id", "account", "interrupt", RECORDER_KEY}
-    | {ENDED_KEY, "tags", "note", "rating", "pinned"}
+    | {ENDED_KEY, "tags", "note", "rating", "pinned", CUT_KEY}
 )
 
 Record = dict[str, Any]
@@ -52,11 +53,17 @@ async def show_run(session: Session, execute_id: str, workflow_id: str | None, *
         session.output.answer(line)
     _show_hint(session, record)
     _show_question(session, record)
+    cuts = _cuts(record)
     _show_value(session, "head.input", record["input_parameters"], whole=whole)
+    _show_cut(session, cuts.pop("input_parameters", None))
     _show_value(session, "head.output", record["output"], whole=whole)
+    _show_cut(session, cuts.pop("output", None))
     _show_nodes(session, record, whole=whole)
+    _show_cut(session, cuts.pop("node_execute_status", None))
     others = {key: value for key, value in _metadata(record).items() if key not in _SHOWN_METADATA}
     _show_value(session, "head.metadata", others, whole=whole)
+    for name, size in cuts.items():
+        _show_cut(session, size, f"{one_line(name, 200)}: ")
     return ExitCode.SUCCESS
 
 
@@ -157,6 +164,20 @@ def _show_value(session: Session, head: str, value: object, *, whole: bool) -> N
     session.output.text(shown if shown.endswith("\n") else shown + "\n")
     if len(shown) < len(text):
         session.output.answer(session.say("show.cut", count=grouped(len(text) - len(shown))), style="dim")
+
+
+def _cuts(record: Record) -> dict[str, object]:
+    """What was cut at recording, with the bytes of JSON that it had; true where an answer was too large to be kept."""
+    known = _metadata(record).get(CUT_KEY)
+    return {"output": True} if known is True else dict(known) if isinstance(known, dict) else {}
+
+
+def _show_cut(session: Session, size: object, name: str = "") -> None:
+    """That a value is not whole, where it is not."""
+    if size is not None:
+        key = "show.not_whole_answer" if size is True else "show.not_whole"
+        shown = f"{grouped(size)} B" if isinstance(size, int) else one_line(as_text(size), 40)
+        session.output.answer(name + session.say(key, size=shown), style="yellow")
 
 
 def _show_head(session: Session, key: str) -> None:

@@ -18,7 +18,10 @@ Frame = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Ending:
-    """What is known of a run's end: from its frames, and from its record where there is one."""
+    """What is known of a run's end: from its frames, and from its record where there is one.
+
+    ``waits`` says that steps of the run still wait to be recorded.
+    """
 
     workflow_id: str
     execute_id: str = ""
@@ -28,6 +31,7 @@ class Ending:
     interrupt: Any = None
     record: ExecutionRecord | None = None
     streamed: bool = True
+    waits: bool = False
 
     def take(self, frame: Frame) -> None:
         """Learn from a frame of the stream; the last one that names a status is right."""
@@ -83,7 +87,7 @@ class Telling(Protocol):
         """The run was stopped by a signal; its record is closed."""
 
     def ended(self, ending: Ending, problems: Sequence[str]) -> None:
-        """The run has ended; *problems* are sentences about what could not be recorded."""
+        """The run has ended; *problems* are what the recorder complains of, of this run or of others."""
 
 
 def telling_of(session: Session, *, embedded: bool) -> Telling:
@@ -200,7 +204,10 @@ def _say_stopped(session: Session, execute_id: str) -> None:
 
 
 def _say_problems(session: Session, ending: Ending, problems: Sequence[str]) -> None:
-    for problem in problems:
-        session.output.remark(session.say("run.unrecorded", problem=problem), style="yellow")
-    if not problems and ending.record is None:
+    """Why the run waits comes first among the *problems*; all the others are of the history, whatever the run."""
+    is_explained = ending.waits and bool(problems)
+    if ending.record is None and not is_explained:
         session.output.remark(session.say("run.unrecorded_unknown"), style="yellow")
+    for number, problem in enumerate(problems):
+        key = "run.unrecorded" if is_explained and number == 0 else "run.attention"
+        session.output.remark(session.say(key, problem=problem), style="yellow")

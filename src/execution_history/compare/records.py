@@ -10,6 +10,7 @@ from typing import Any, Final
 from execution_history.compare.nodes import Divergence, first_divergence
 from execution_history.compare.values import Difference, Differences, differences
 from execution_history.facts import facts_of
+from execution_history.oversize import CUT_KEY
 
 SETTINGS: Final = ("workflow_id", "bot_id", "conversation_id", "run_mode", "connector_id", "connector_uid")
 """The keys of a record that say how the run was set up."""
@@ -19,8 +20,15 @@ _ENDING: Final = ("execute_status", "error_code", "error_message", "is_output_tr
 _NOT_SETTINGS: Final = frozenset({
     "coze_execute_id", "log_id", "logid", "recorder", "proof", "transition", "interrupt", "ended_at", "tags", "note",
     "rating", "pinned", "imported_from", "adopted_fields", "parent", "root", "token", "cost", "http_status", "upstream",
-    "answers", "asked_upstream", "taken_over", "fetched_at", "missing_outputs", "recording_is_cut", "caller",
+    "answers", "asked_upstream", "taken_over", "fetched_at", "missing_outputs", CUT_KEY, "caller",
 })  # fmt: skip
+
+
+_PARTS: Final = {
+    "input_parameters": "input", "output": "output", "node_execute_status": "nodes", "metadata": "settings",
+    **dict.fromkeys(SETTINGS, "settings"), **dict.fromkeys(_ENDING, "ending"),
+}  # fmt: skip
+"""In which part of a comparison a key of a record is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,8 @@ class Comparison:
 
     ``input``, ``output``, ``settings`` and ``ending`` (status, error code and message) hold the differences of their
     part. ``duration`` is in milliseconds; ``tokens`` has the measures ``input``, ``output`` and ``total``.
-    ``left_out`` has a sentence for everything that was too large to be compared or is not there to be compared.
+    ``left_out`` has a sentence for everything that was too large to be compared or is not there to be compared, and
+    for every part of which a run recorded only the beginning.
     """
 
     old: RunReference
@@ -120,6 +129,11 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
         "ending": _of_keys({key: old[key] for key in _ENDING}, {key: new[key] for key in _ENDING}),
     }
     left_out = [sentence for part in parts.values() for sentence in part.left_out]
+    left_out += [
+        f"{part}: only the beginnings were kept and compared."
+        for part in dict.fromkeys(_PARTS.values())
+        if part in _cut_parts(old) | _cut_parts(new)
+    ]
     nodes = old["node_execute_status"], new["node_execute_status"]
     if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
         left_out.append("nodes: only one of the two runs has a node timeline.")
@@ -146,6 +160,17 @@ def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
     metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
     others = {key: value for key, value in metadata.items() if key not in _NOT_SETTINGS}
     return {key: record[key] for key in SETTINGS} | ({"metadata": others} if others else {})
+
+
+def _cut_parts(record: Mapping[str, Any]) -> set[str]:
+    """The parts of a comparison of which the record has only the beginning."""
+    known = record["metadata"].get(CUT_KEY) if isinstance(record["metadata"], dict) else None
+    if known is True:  # the answer was larger than is recorded of one
+        return {"output"}
+    if not isinstance(known, dict):
+        return set()
+    keys = [name.partition(".") for name in known]
+    return {_PARTS[key] for key, _, inner in keys if key in _PARTS and inner not in _NOT_SETTINGS}
 
 
 def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
