@@ -120,6 +120,8 @@ RUN: Final[dict[str, str]] = {
     "again.edited": "用修改后的输入执行",
     "again.parameters": "输入，一个 JSON 对象",
     "again.note": "会记录一次新的执行；这一次保持不变。",
+    "again.not_whole": "这次执行的输入太大，没有完整保留，这里只有开头，因此不能在这里再次执行；"
+    "请从你的程序发送完整的输入。",
     "question.title": "工作流在等待回答",
     "question.fields": "它需要这些值：",
     "question.authorise": "一个插件需要授权：请先在 Coze 上授权，再在这里回答已完成。",

@@ -120,6 +120,8 @@ RUN: Final[dict[str, str]] = {
     "again.edited": "Run with the edited input",
     "again.parameters": "Input, a JSON object",
     "again.note": "A new run is recorded; this one stays as it is.",
+    "again.not_whole": "The input of this run was too large to be kept whole, and only its beginning is here. "
+    "It cannot be run again from here; send the whole input from your program.",
     "question.title": "The workflow waits for an answer",
     "question.fields": "It asks for these values:",
     "question.authorise": "A plugin asks to be authorised: do that at Coze, then answer here that it is done.",
