@@ -53,3 +53,12 @@ async def test_a_list_of_nothing_but_damage_is_not_called_empty(client: httpx.As
     assert ENGLISH in page
     assert "No run is like this." not in page
     assert "damaged" not in (await client.get("/workflows/v/runs")).text
+
+
+async def test_problems_of_the_store_need_attention(client: httpx.AsyncClient) -> None:
+    """They are not always about something that was not recorded."""
+    await client.get("/workflows/w/runs")
+    page = (await client.get("/")).text
+    assert "<dt>Needs attention</dt>" in page
+    assert "Not recorded" not in page
+    assert "<dt>需要处理</dt>" in (await client.get("/", headers={"cookie": "language=zh"})).text
