@@ -240,6 +240,40 @@ async def test_an_input_that_is_no_object_is_not_sent_as_none(site: Site) -> Non
     assert (422, True) == (answer.status_code, "The input is a JSON object" in answer.text)
 
 
+async def test_a_value_that_was_cut_is_called_that(site: Site) -> None:
+    """Under each of them how large it was, in both languages; values without a section of their own by their names."""
+    sizes = {"output": 523_000_002, "node_execute_status": 3_100_000, "error_message": 70_000, "debug_url": 90_000,
+             "metadata.<trace>": 71_000_000, "metadata": 1_500, "usage": True, "logid": "long",
+             "bot_id": 10**30}  # fmt: skip
+    record: dict[str, Any] = {
+        **dict.fromkeys(KEYS), "workflow_id": "cut", "execute_id": "some", "execute_status": "failed",
+        "create_time": 1_000, "update_time": 2_000, "input_parameters": {}, "output": "out…",
+        "node_execute_status": "nodes…", "error_message": "no\n" * 20_000, "debug_url": "https…",
+        "metadata": {"recording_is_cut": sizes, "<trace>": "trace…"},
+    }  # fmt: skip
+    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    page = (await site.client.get("/workflows/cut/runs/some")).text
+    output = page[page.index('id="output"') : page.index('id="nodes"')]
+    assert "Not whole: this value had 523.0 MB; its beginning is kept, because the record was larger than" in output
+    assert "this value had 3.1 MB;" in page[page.index('id="nodes"') : page.index('id="facts"')]
+    assert "this value had 70.0 KB;" in page[: page.index('id="input"')]
+    assert "<code><bdi>debug_url</bdi></code> Not whole: this value had 90.0 KB;" in page
+    assert "<code><bdi>metadata.&lt;trace&gt;</bdi></code> Not whole: this value had 71.0 MB;" in page
+    assert "these metadata had 1.5 KB; some are left out" in page
+    assert 6 == page.count("Not whole: ")
+    assert 'href="#again"' in page
+    chinese = (await site.client.get("/workflows/cut/runs/some", headers={"cookie": "language=zh"})).text
+    assert "不完整：这个值原有 523.0 MB，只保留了开头，因为整条记录超过了 record_limit_bytes。" in chinese
+
+
+async def test_an_answer_that_was_too_large_is_not_called_whole(site: Site) -> None:
+    """Its run can be repeated all the same, since its input was kept."""
+    path = await site.record("cut", "answer", execute_status="success", metadata={"recording_is_cut": True})
+    page = (await site.client.get(path)).text
+    assert "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded." in page
+    assert 'href="#again"' in page
+
+
 async def test_a_question_is_answered_from_its_page(site: Site) -> None:
     """In words, or field by field; an answer to what is no longer asked is refused."""
     path = await site.run(5)

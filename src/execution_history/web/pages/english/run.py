@@ -55,6 +55,11 @@ RUN: Final[dict[str, str]] = {
     "run.output": "Output",
     "run.no_output": "There is no output.",
     "run.trimmed": "cut by Coze",
+    "cut.value": "Not whole: this value had {size}; its beginning is kept, because the record was larger than "
+    "record_limit_bytes.",
+    "cut.metadata": "Not whole: these metadata had {size}; some are left out, because the record was larger than "
+    "record_limit_bytes.",
+    "cut.answer": "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded.",
     "run.facts": "Facts",
     "run.metadata": "Metadata",
     "fact.execute_id": "Execution",
