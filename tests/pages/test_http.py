@@ -7,11 +7,15 @@ from typing import Any
 import orjson
 import pytest
 
+from execution_history.jsonvalue import encode
+from execution_history.record import KEYS, Document
 from execution_history.web.pages import addresses
 from execution_history.web.pages.trash import KEPT_FOR, Trash
 from tests.pages.conftest import FIRST, Site
 
 pytestmark = pytest.mark.anyio
+
+NOT_WHOLE = "The input of this run was too large to be kept whole, and only its beginning is here."
 
 
 async def test_an_empty_history_says_what_to_do_first(site: Site) -> None:
@@ -196,6 +200,78 @@ async def test_a_run_can_be_repeated_with_its_input_or_another(site: Site) -> No
     assert 422 == wrong.status_code
     assert "The input is not JSON" in wrong.text
     assert ">{city</textarea>" in wrong.text
+    assert 422 == (await site.client.post(f"{path}/again", data={"which": "edited", "parameters": "null"})).status_code
+
+
+@pytest.mark.parametrize("cut", [{"input_parameters": 71_000_000, "metadata.trace": 70_000}, True])
+async def test_a_run_whose_input_is_not_whole_cannot_be_repeated(site: Site, cut: object) -> None:
+    """Its page says so in the place of every button, and whoever sends one of them starts nothing."""
+    workflow_id, execute_id = str(FIRST + 1), f"cut-{type(cut).__name__}"
+    record: dict[str, Any] = {
+        **dict.fromkeys(KEYS), "workflow_id": workflow_id, "execute_id": execute_id, "execute_status": "success",
+        "create_time": 1_000, "update_time": 2_000, "input_parameters": '{"city":"Par…',
+        "metadata": {"recording_is_cut": cut},
+    }  # fmt: skip
+    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    path = addresses.run(workflow_id, execute_id)
+    for page in (path, f"{path}/live?since=0"):
+        text = (await site.client.get(page)).text
+        assert NOT_WHOLE in text
+        assert "/again" not in text
+        assert "#again" not in text
+    assert 409 == (await site.client.get(f"{path}/again")).status_code
+    before = (await site.application.service.get_execution_history(workflow_id))["total"]
+    for form in ({"which": "same"}, {"which": "edited", "parameters": '{"city": "Par"}'}):
+        answer = await site.client.post(f"{path}/again", data=form)
+        assert (409, True) == (answer.status_code, NOT_WHOLE in answer.text)
+    answer = await site.client.post(f"{path}/again", data={"which": "same"}, headers={"cookie": "language=zh"})
+    assert "这次执行的输入太大，没有完整保留，这里只有开头" in answer.text
+    assert before == (await site.application.service.get_execution_history(workflow_id))["total"]
+
+
+async def test_an_input_that_is_no_object_is_not_sent_as_none(site: Site) -> None:
+    """A run whose record has a list for its input is not started with nothing instead."""
+    record: dict[str, Any] = {
+        **dict.fromkeys(KEYS), "workflow_id": str(FIRST + 1), "execute_id": "listed", "execute_status": "success",
+        "create_time": 1_000, "update_time": 2_000, "input_parameters": ["Paris"], "metadata": {},
+    }  # fmt: skip
+    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    answer = await site.client.post(f"{addresses.run(str(FIRST + 1), 'listed')}/again", data={"which": "same"})
+    assert (422, True) == (answer.status_code, "The input is a JSON object" in answer.text)
+
+
+async def test_a_value_that_was_cut_is_called_that(site: Site) -> None:
+    """Under each of them how large it was, in both languages; values without a section of their own by their names."""
+    sizes = {"output": 523_000_002, "node_execute_status": 3_100_000, "error_message": 70_000, "debug_url": 90_000,
+             "metadata.<trace>": 71_000_000, "metadata": 1_500, "usage": True, "logid": "long",
+             "bot_id": 10**30}  # fmt: skip
+    record: dict[str, Any] = {
+        **dict.fromkeys(KEYS), "workflow_id": "cut", "execute_id": "some", "execute_status": "failed",
+        "create_time": 1_000, "update_time": 2_000, "input_parameters": {}, "output": "out…",
+        "node_execute_status": "nodes…", "error_message": "no\n" * 20_000, "debug_url": "https…",
+        "metadata": {"recording_is_cut": sizes, "<trace>": "trace…"},
+    }  # fmt: skip
+    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    page = (await site.client.get("/workflows/cut/runs/some")).text
+    output = page[page.index('id="output"') : page.index('id="nodes"')]
+    assert "Not whole: this value had 523.0 MB; its beginning is kept, because the record was larger than" in output
+    assert "this value had 3.1 MB;" in page[page.index('id="nodes"') : page.index('id="facts"')]
+    assert "this value had 70.0 KB;" in page[: page.index('id="input"')]
+    assert "<code><bdi>debug_url</bdi></code> Not whole: this value had 90.0 KB;" in page
+    assert "<code><bdi>metadata.&lt;trace&gt;</bdi></code> Not whole: this value had 71.0 MB;" in page
+    assert "these metadata had 1.5 KB; some are left out" in page
+    assert 6 == page.count("Not whole: ")
+    assert 'href="#again"' in page
+    chinese = (await site.client.get("/workflows/cut/runs/some", headers={"cookie": "language=zh"})).text
+    assert "不完整：这个值原有 523.0 MB，只保留了开头，因为整条记录超过了 record_limit_bytes。" in chinese
+
+
+async def test_an_answer_that_was_too_large_is_not_called_whole(site: Site) -> None:
+    """Its run can be repeated all the same, since its input was kept."""
+    path = await site.record("cut", "answer", execute_status="success", metadata={"recording_is_cut": True})
+    page = (await site.client.get(path)).text
+    assert "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded." in page
+    assert 'href="#again"' in page
 
 
 async def test_a_question_is_answered_from_its_page(site: Site) -> None:

@@ -16,6 +16,7 @@ from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import addresses
+from execution_history.web.pages.cuts import is_input_whole
 from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.headline import interrupt_of
 from execution_history.web.pages.questions import answer_to, question_of
@@ -51,14 +52,17 @@ class RunActions:
         """Run the workflow again, with the same input or an edited one, and show the new run."""
         body = await self.pages.body(workflow_id, execute_id)
         record = await aside(len(body), lambda: parsed(body))
+        if not is_input_whole(record):
+            return await self.pages.not_whole(request, workflow_id, execute_id)
         form = await form_of(request)
         text = form.get("parameters", "")
         is_edited = form.get("which") == "edited"
         try:
-            parameters = _object(text) if is_edited else record["input_parameters"]
+            given = record["input_parameters"]
+            parameters = _object(text) if is_edited else None if given is None else _checked(given)
             frames = self.runner.stream_workflow(
                 workflow_id,
-                parameters if isinstance(parameters, dict) else None,
+                parameters,
                 record["bot_id"],
                 record["conversation_id"],
                 user_id=record["connector_uid"],
@@ -126,6 +130,15 @@ def _object(text: str) -> dict[str, Any]:
         found = orjson.loads(text or "{}")
     except ValueError as error:
         raise InvalidInput(f"The input is not JSON: {error}.") from None
+    return _checked(found)
+
+
+def _checked(found: object) -> dict[str, Any]:
+    """*found* as the input that it is.
+
+    Raises:
+        InvalidInput: it is no JSON object.
+    """
     if not isinstance(found, dict):
         raise InvalidInput("The input is a JSON object of names and values.")
     return found

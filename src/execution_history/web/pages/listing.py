@@ -92,6 +92,7 @@ class ListPages:
             "notice": notice,
             "lines": lines,
             "selection": selection,
+            "damaged": selection.damaged if selection else (),
             "news": addresses.with_query(f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news", {}),
             "newest": max((line.create_time for line in lines), default=reader.now) if state.after is None else None,
             "undo": query(request, "undo"),

@@ -15,6 +15,7 @@ from execution_history.errors import quoted
 from execution_history.outlines import outline_of
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
+from execution_history.web.pages.cuts import is_input_whole
 from execution_history.web.pages.part_view import PartView, part_view, raw_part
 from execution_history.web.pages.parts import NoSuchPart
 from execution_history.web.pages.rendering import Renderer, reader_for
@@ -137,13 +138,21 @@ class RunPages:
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """A page to edit a long input on."""
         body = await self.body(workflow_id, execute_id)
-        text = await aside(len(body), lambda: edited(parsed(body), _LARGEST_EDITED))
+        record = await aside(len(body), lambda: parsed(body))
+        if not is_input_whole(record):
+            return await self.not_whole(request, workflow_id, execute_id)
+        text = await aside(len(body), lambda: edited(record, _LARGEST_EDITED))
         if text is None:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "This input is too large for a page: save it from its own page, and send it edited to the API.",
             )
         return self.edit_page(request, workflow_id, execute_id, text)
+
+    async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """A run's page, saying that it cannot be run again because its input is not whole."""
+        said = reader_for(request).say("again.not_whole")
+        return await self.shown(request, workflow_id, execute_id, notice=said, status=HTTPStatus.CONFLICT)
 
     def edit_page(
         self,

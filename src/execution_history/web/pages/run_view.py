@@ -13,6 +13,7 @@ from execution_history.record import KEYS, UPSTREAM_KEY
 from execution_history.web.pages.addresses import part as part_address
 from execution_history.web.pages.addresses import web_link
 from execution_history.web.pages.codes import explanation
+from execution_history.web.pages.cuts import Cuts, cuts_of, is_input_whole
 from execution_history.web.pages.headline import Headline, headline_of, interrupt_of, proof_of
 from execution_history.web.pages.parts import root
 from execution_history.web.pages.questions import Question, question_of
@@ -101,6 +102,8 @@ class RunView:
     facts: tuple[Fact, ...]
     size: int
     edited: str | None
+    is_input_whole: bool
+    cuts: Cuts
     notes: Notes
 
 
@@ -145,6 +148,8 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         facts=_facts(record),
         size=len(body),
         edited=edited(record, _LARGEST_EDITED),
+        is_input_whole=is_input_whole(record),
+        cuts=cuts_of(record),
         notes=_notes(known, _metadata(record).get("note")),
     )
 

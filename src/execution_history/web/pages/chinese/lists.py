@@ -25,6 +25,8 @@ LISTS: Final[dict[str, str]] = {
     "list.next": "下一页",
     "list.previous": "上一页",
     "list.page": "第 {page} 页，共 {pages} 页",
+    "list.damaged": "略去 {count} 次执行：它们在 history.db 中的数据已损坏。",
+    "list.damaged.one": "略去 {count} 次执行：它在 history.db 中的数据已损坏。",
     "list.empty": "没有这样的执行。",
     "list.empty.workflow": "这个工作流在这里没有执行。",
     "list.go_on": "继续在更早的执行中搜索",

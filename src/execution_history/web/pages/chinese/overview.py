@@ -6,7 +6,7 @@ OVERVIEW: Final[dict[str, str]] = {
     # 总览。
     "overview.title": "总览",
     "overview.attention": "需要处理的事",
-    "overview.trouble": "没能记录",
+    "overview.trouble": "需要处理",
     "overview.new_failures": "昨天以来新出现",
     "overview.example": "这样失败的最近一次执行：{id}",
     "overview.no_message": "没有消息的失败",

@@ -55,6 +55,9 @@ RUN: Final[dict[str, str]] = {
     "run.output": "输出",
     "run.no_output": "没有输出。",
     "run.trimmed": "被 Coze 截断",
+    "cut.value": "不完整：这个值原有 {size}，只保留了开头，因为整条记录超过了 record_limit_bytes。",
+    "cut.metadata": "不完整：元数据原有 {size}，略去了其中一些，因为整条记录超过了 record_limit_bytes。",
+    "cut.answer": "不完整：回答超过 largest_recorded_bytes，其余只转发，没有保留。",
     "run.facts": "详情",
     "run.metadata": "元数据",
     "fact.execute_id": "执行",
@@ -120,6 +123,8 @@ RUN: Final[dict[str, str]] = {
     "again.edited": "用修改后的输入执行",
     "again.parameters": "输入，一个 JSON 对象",
     "again.note": "会记录一次新的执行；这一次保持不变。",
+    "again.not_whole": "这次执行的输入太大，没有完整保留，这里只有开头，因此不能在这里再次执行；"
+    "请从你的程序发送完整的输入。",
     "question.title": "工作流在等待回答",
     "question.fields": "它需要这些值：",
     "question.authorise": "一个插件需要授权：请先在 Coze 上授权，再在这里回答已完成。",

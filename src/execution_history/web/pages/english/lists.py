@@ -25,6 +25,8 @@ LISTS: Final[dict[str, str]] = {
     "list.next": "Next page",
     "list.previous": "Previous page",
     "list.page": "Page {page} of {pages}",
+    "list.damaged": "{count} runs are left out: their data in history.db is damaged.",
+    "list.damaged.one": "{count} run is left out: its data in history.db is damaged.",
     "list.empty": "No run is like this.",
     "list.empty.workflow": "This workflow has no runs here.",
     "list.go_on": "Search on in older runs",

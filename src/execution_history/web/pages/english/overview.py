@@ -6,7 +6,7 @@ OVERVIEW: Final[dict[str, str]] = {
     # The overview.
     "overview.title": "Overview",
     "overview.attention": "What needs a person",
-    "overview.trouble": "Not recorded",
+    "overview.trouble": "Needs attention",
     "overview.new_failures": "New since yesterday",
     "overview.example": "The newest run that failed so: {id}",
     "overview.no_message": "a failure without a message",

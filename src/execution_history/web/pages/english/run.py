@@ -55,6 +55,11 @@ RUN: Final[dict[str, str]] = {
     "run.output": "Output",
     "run.no_output": "There is no output.",
     "run.trimmed": "cut by Coze",
+    "cut.value": "Not whole: this value had {size}; its beginning is kept, because the record was larger than "
+    "record_limit_bytes.",
+    "cut.metadata": "Not whole: these metadata had {size}; some are left out, because the record was larger than "
+    "record_limit_bytes.",
+    "cut.answer": "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded.",
     "run.facts": "Facts",
     "run.metadata": "Metadata",
     "fact.execute_id": "Execution",
@@ -120,6 +125,8 @@ RUN: Final[dict[str, str]] = {
     "again.edited": "Run with the edited input",
     "again.parameters": "Input, a JSON object",
     "again.note": "A new run is recorded; this one stays as it is.",
+    "again.not_whole": "The input of this run was too large to be kept whole, and only its beginning is here. "
+    "It cannot be run again from here; send the whole input from your program.",
     "question.title": "The workflow waits for an answer",
     "question.fields": "It asks for these values:",
     "question.authorise": "A plugin asks to be authorised: do that at Coze, then answer here that it is done.",

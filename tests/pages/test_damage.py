@@ -1,0 +1,64 @@
+"""Damaged records on the pages: where they are missing it is said which, and that somebody has to act."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from execution_history.settings import load_settings
+from execution_history.web import create_app
+from execution_history.wiring import open_application
+from tests.stores.damage import damage
+from tests.web.conftest import served
+
+pytestmark = pytest.mark.anyio
+
+LONG = "e1" + "x" * 60
+ENGLISH = "1 run is left out: its data in history.db is damaged."
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A reader of a history without JSON files, in which one of the two runs of ``w`` is damaged."""
+    settings = load_settings(store=str(tmp_path / "history"), json_files=False)
+    async with (
+        open_application(settings) as application,
+        served(create_app(application)) as base,
+        httpx.AsyncClient(base_url=base, timeout=30, headers={"accept": "text/html"}) as client,
+    ):
+        for workflow_id, execute_id in (("w", "e0"), ("w", LONG), ("v", "e0")):
+            await application.service.create_execution_record(workflow_id, execute_id, {"city": "Paris"})
+        await client.get("/coze/history?status=running")
+        damage(tmp_path / "history", LONG)
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/runs", "/workflows/w/runs", "/runs?q=Paris", "/runs?status=running"])
+async def test_a_list_names_what_it_leaves_out(client: httpx.AsyncClient, path: str) -> None:
+    """In both languages, with a link to the page that says more; the id is shortened."""
+    page = (await client.get(path)).text
+    assert ENGLISH in page
+    assert page.index(ENGLISH) < page.index("<table")
+    line = page[page.index(ENGLISH) : page.index("<table")]
+    assert f'href="/workflows/w/runs/{LONG}"' in line
+    assert f">{LONG}<" not in line
+    chinese = (await client.get(path, headers={"cookie": "language=zh"})).text
+    assert "略去 1 次执行：它在 history.db 中的数据已损坏。" in chinese
+
+
+async def test_a_list_of_nothing_but_damage_is_not_called_empty(client: httpx.AsyncClient) -> None:
+    """There are runs, only none that can be shown; where nothing is damaged there is no such line."""
+    page = (await client.get(f"/workflows/w/runs?id={LONG}")).text
+    assert ENGLISH in page
+    assert "No run is like this." not in page
+    assert "damaged" not in (await client.get("/workflows/v/runs")).text
+
+
+async def test_problems_of_the_store_need_attention(client: httpx.AsyncClient) -> None:
+    """They are not always about something that was not recorded."""
+    await client.get("/workflows/w/runs")
+    page = (await client.get("/")).text
+    assert "<dt>Needs attention</dt>" in page
+    assert "Not recorded" not in page
+    assert "<dt>需要处理</dt>" in (await client.get("/", headers={"cookie": "language=zh"})).text
