@@ -51,7 +51,7 @@ class ReadingLimits:
     """
 
     record: int = 64 * _MIB
-    memory: int = 256 * _MIB
+    memory: int = 2048 * _MIB
     temporary: int = 4 * 1024 * _MIB
 
     def fault_of(self, text: bytes | str) -> str | None:

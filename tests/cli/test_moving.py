@@ -169,7 +169,7 @@ def test_what_is_beyond_the_limits_is_refused_on_the_command_line_too(
     tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its line and the setting, and the exit code says that something was refused."""
-    monkeypatch.setenv("EXECUTION_HISTORY_LARGEST_RECORD_BYTES", str(1024 * 1024))
+    monkeypatch.setenv("EXECUTION_HISTORY_RECORD_LIMIT_BYTES", str(1024 * 1024))
     large = b'{"execute_id":"a","workflow_id":"w","output":"' + b"x" * 1024 * 1024 + b'"}\n'
     (tmp_path / "in.jsonl").write_bytes(large + b'{"execute_id":"b","workflow_id":"w"}\n')
     said = call("import", "in.jsonl", *_STORE, "--json")

@@ -96,7 +96,6 @@ class _Raising:
         ValueError("x"),
         KeyError("x"),
         OverflowError(),
-        StoreFull("The disk is full."),
         Exception(),
     ],
 )
@@ -118,6 +117,19 @@ def test_whatever_one_file_raises_it_is_named_and_nothing_is_lost(
     (problem,) = adopter.problems()
     assert problem.startswith("'w.json' was not taken in: ")
     assert problem.endswith(f"It is kept as {kept.name!r}.")
+
+
+def test_a_file_for_which_there_is_no_space_now_stays_as_it_is(tmp_path: Path) -> None:
+    """It is named, and taken in when there is: to keep it under another name would cost the space twice."""
+    path = tmp_path / "w.json"
+    _put(path, *({"execute_id": f"e{n}"} for n in range(1_200)))
+    data = path.read_bytes()
+    adopter = Adopter(tmp_path, _Raising(StoreFull("The disk is full.")), lambda name: tmp_path / f"{name}.json")
+    with pytest.raises(StoreFull):
+        adopter.adopt(path, is_needed=True)
+    assert [data] == [each.read_bytes() for each in tmp_path.iterdir()]
+    (problem,) = adopter.problems()
+    assert problem.startswith("'w.json' was not taken in: ")
 
 
 def test_a_file_of_somebody_else_that_cannot_be_read_stays_where_it_is(tmp_path: Path) -> None:

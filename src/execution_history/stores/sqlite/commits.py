@@ -170,7 +170,7 @@ class Commits:
                 for operation in group:
                     later |= self._run_locked([operation])
                 return later
-            if is_full(error) and group[0].makes_room and self._reserve.release():
+            if is_full(error) and group[0].makes_room and (self._reserve.release() or group[0].has_another_try()):
                 return self._run_locked(group)
             self._fail(group, error)
             return {}

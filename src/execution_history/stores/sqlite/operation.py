@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
+
+_MOST_TRIES: Final = 20
+_PAUSE: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -31,8 +35,21 @@ class Operation:
     outside: bool = False
     failed: Callable[[Exception], None] | None = None
     is_durable: bool = False
+    tries: int = 0
     result: Any = None
     error: Exception | None = None
+
+    def has_another_try(self) -> bool:
+        """Wait a moment for space that others, such as a file that is being made anew, take only for a while.
+
+        Returns:
+            Whether it is worth another try: after a second it is not.
+        """
+        self.tries += 1
+        if self.tries > _MOST_TRIES:
+            return False
+        time.sleep(_PAUSE)
+        return True
 
     def waits_for(self, later: Later) -> bool:
         """Return whether the file of this record's workflow will only show the record later."""
