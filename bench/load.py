@@ -23,10 +23,15 @@ _AT_ONCE = 128
 _TIMEOUT = 60.0
 _LONGEST_LISTENING = 20.0
 _EXPORTED = "30s"
+_FEWEST_CLEARED = 20
 
 
 class FailedRequest(Exception):  # noqa: N818 - what has failed is the request, and that is counted
     """A request that was not answered as it should have been."""
+
+
+class NothingYet(Exception):  # noqa: N818 - nothing has failed: the next request is another one
+    """There is nothing yet that this request could be about."""
 
 
 class MixedLoad:
@@ -82,6 +87,8 @@ class MixedLoad:
         self.sent[name] += 1
         try:
             await send()
+        except NothingYet:
+            self.sent[name] -= 1
         except (FailedRequest, httpx.HTTPError, ValueError, KeyError) as error:
             self.failed[f"{name}: {type(error).__name__} {error}"[:300]] += 1
         finally:
@@ -126,9 +133,19 @@ class MixedLoad:
             more["delay_ms"] = self._chance.randrange(100, 3_000)
         return next(self._inputs) | more
 
-    def _body(self, **more: Any) -> dict[str, Any]:
+    def _body(self) -> dict[str, Any]:
         workflow_id = self._chance.choices((_SHORT, _LONG, _FAILS, _CHINESE), (45, 45, 5, 5))[0]
-        return {"workflow_id": workflow_id, "parameters": self._input(workflow_id), **more}
+        return {"workflow_id": workflow_id, "parameters": self._input(workflow_id)}
+
+    def _known_run(self) -> tuple[str, str]:
+        """Choose a run that is there and stays.
+
+        Raises:
+            NothingYet: no list has told of any.
+        """
+        if not self._known:
+            raise NothingYet
+        return self._chance.choice(self._known)
 
     def _word(self) -> str:
         words = self._chance.choice(self._words)
@@ -159,10 +176,11 @@ class MixedLoad:
         self._cleared += 1
 
     async def _clear(self) -> None:
-        """Delete a workflow's whole history, once there is one."""
-        if self._cleared > 20:
-            self._cleared = 0
-            await self._read("DELETE", f"/coze/workflows/{_CLEARED}/history")
+        """Delete a workflow's whole history, when there is some."""
+        if self._cleared < _FEWEST_CLEARED:
+            raise NothingYet
+        self._cleared = 0
+        await self._read("DELETE", f"/coze/workflows/{_CLEARED}/history")
 
     async def _page_of_history(self) -> None:
         page = 1 + int(self._chance.expovariate(0.5))
@@ -177,8 +195,7 @@ class MixedLoad:
         await self._records_of("/coze/history", q=self._word())
 
     async def _record(self) -> None:
-        if self._known:
-            await self._read("GET", "/coze/workflows/{}/history/{}".format(*self._chance.choice(self._known)))
+        await self._read("GET", "/coze/workflows/{}/history/{}".format(*self._known_run()))
 
     async def _statistics(self) -> None:
         await self._read("GET", f"/coze/workflows/{self._chance.choice(_ALL)}/statistics")
@@ -189,9 +206,8 @@ class MixedLoad:
         await self._read("GET", self._chance.choice(paths), headers={"Accept": "text/html"})
 
     async def _page_of_run(self) -> None:
-        if self._known:
-            path = "/workflows/{}/runs/{}".format(*self._chance.choice(self._known))
-            await self._read("GET", path, headers={"Accept": "text/html"})
+        path = "/workflows/{}/runs/{}".format(*self._known_run())
+        await self._read("GET", path, headers={"Accept": "text/html"})
 
     async def _listen(self) -> None:
         """Follow what happens for some seconds and hang up."""
@@ -206,15 +222,14 @@ class MixedLoad:
         raise FailedRequest("the feed has ended")
 
     async def _delete(self) -> None:
-        if self._doomed:
-            await self._read("DELETE", "/coze/workflows/{}/history/{}".format(*self._doomed.popleft()))
+        if not self._doomed:
+            raise NothingYet
+        await self._read("DELETE", "/coze/workflows/{}/history/{}".format(*self._doomed.popleft()))
 
     async def _annotate(self) -> None:
-        if self._known:
-            note = {"tags": ["seen", self._word()], "note": self._word(), "rating": self._chance.randrange(1, 6)}
-            await self._read(
-                "PATCH", "/coze/workflows/{}/history/{}".format(*self._chance.choice(self._known)), json=note
-            )
+        path = "/coze/workflows/{}/history/{}".format(*self._known_run())
+        note = {"tags": ["seen", self._word()], "note": self._word(), "rating": self._chance.randrange(1, 6)}
+        await self._read("PATCH", path, json=note)
 
     async def _export(self) -> None:
         kind = self._chance.choice(("jsonl", "json", "csv"))
