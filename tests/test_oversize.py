@@ -197,16 +197,18 @@ async def test_what_is_imported_is_no_larger(service: ExecutionHistoryService, t
 
 
 @pytest.mark.anyio
-async def test_what_is_found_in_a_folder_is_no_larger(tmp_path: Path) -> None:
-    """It is taken in when the folder is opened."""
+async def test_a_larger_record_that_is_found_in_a_folder_is_left_in_its_file(tmp_path: Path) -> None:
+    """Nothing of it is lost: the file is kept whole under another name, and health names it."""
     (tmp_path / "history").mkdir()
-    found = {"workflow_id": "w", "histories": [{"execute_id": "e", "output": "z" * 3_000_000}]}
-    (tmp_path / "history" / "w.json").write_text(json.dumps(found))
+    large = {"execute_id": "e", "output": "z" * 3_000_000}
+    found = json.dumps({"workflow_id": "w", "histories": [large, {"execute_id": "small"}]})
+    (tmp_path / "history" / "w.json").write_text(found)
     async with ExecutionHistoryService(tmp_path / "history", record_limit_bytes=MOST) as service:
-        assert {"output": 3_000_002} == (await _stored(service))["metadata"][CUT_KEY]
-        await service.flush()
-    kept = json.loads((tmp_path / "history" / "w.json").read_bytes())
-    assert {"output": 3_000_002} == kept["histories"][0]["metadata"][CUT_KEY]
+        assert "small" == (await _stored(service))["execute_id"]
+        (problem,) = (await service.health()).problems
+    (kept,) = (tmp_path / "history").glob("w.json.*")
+    assert found == kept.read_text()
+    assert repr(kept.name) in problem
 
 
 def test_the_setting_reaches_every_store() -> None:
