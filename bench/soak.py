@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -191,6 +192,7 @@ def main() -> None:
     parser.add_argument("--apart", action="store_true", help="run the sandbox in a process of its own, as Coze is")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder when not given")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends too
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     remarks = folder / "standard-error"
     try:
