@@ -216,8 +216,16 @@ def test_what_is_parsed_grows_with_the_file_and_no_more(unit: bytes, beginning: 
 
 @pytest.mark.parametrize(
     ("beginning", "unit"),
-    [(b"", b"\n"), (b"", b"{"), (b"", b'"'), (b'{"histories":[', b" "), (b'{"histories":[', b","), (b'{"a":', b"[")],
-)  # fmt: skip
+    [
+        (b"", b"\n"),
+        (b"", b"{"),
+        (b'{"histories":[', b" "),
+        (b'{"histories":[', b","),
+        (b'{"histories":[', b"["),
+        (b'["execute_id",', b"{"),
+        (b'{"execute_id":', b'"'),
+    ],
+)
 def test_a_file_of_nothing_takes_no_memory(beginning: bytes, unit: bytes) -> None:
     """Neither for itself nor for what could be made of it."""
     data = beginning + unit * (200_000 // len(unit))

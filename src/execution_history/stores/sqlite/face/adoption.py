@@ -65,7 +65,6 @@ class FoundFile:
         self.parsed = 0
         self._opened = opened
         self._limits = limits or ReadingLimits()
-        self._has_marks = False
         self._has_list = False
 
     def records(self) -> Iterator[Found]:
@@ -74,34 +73,30 @@ class FoundFile:
         Raises:
             OSError: the file cannot be read.
         """
-        with self._opened() as stream:
-            pieces = self._noticed(pieces_of(stream))
-            try:
-                yield from self._step_through(BracketReader(pieces, self._limits.record))
-            except _BrokenOff as broken:
-                # Before the list there is nothing that could have been taken.
-                offset = broken.offset if self._has_list else 0
-                for _ in pieces:
-                    pass
-            else:
-                return
         # Somebody else's file, a configuration with comments, say, is not ours to call damaged.
-        self.is_damaged = self.is_history = self._has_marks
-        if self._has_marks:
-            yield from self._salvage(offset)
+        if not self._is_marked():
+            return
+        try:
+            with self._opened() as stream:
+                yield from self._step_through(BracketReader(pieces_of(stream), self._limits.record))
+        except _BrokenOff as broken:
+            self.is_damaged = self.is_history = True
+            # Before the list there is nothing that could have been taken.
+            yield from self._salvage(broken.offset if self._has_list else 0)
 
-    def _noticed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """*pieces*, with what they tell in passing."""
-        tail = b""
-        for piece in pieces:
-            if not tail:
-                header = parse_header(piece[:HEADER_LIMIT])
+    def _is_marked(self) -> bool:
+        """Whether there is anything in the file that a history has; its beginning tells the revision."""
+        with self._opened() as stream:
+            known = b""
+            for number, piece in enumerate(pieces_of(stream)):
+                header = None if number else parse_header(piece[:HEADER_LIMIT])
                 if header is not None:
                     self.revision = header[0].revision
-            tail += piece
-            self._has_marks = self._has_marks or any(mark in tail for mark in _MARKS)
-            tail = tail[-len(_MARKS[1]) :]
-            yield piece
+                known += piece
+                if any(mark in known for mark in _MARKS):
+                    return True
+                known = known[-len(_MARKS[1]) :]
+        return False
 
     def _step_through(self, reader: BracketReader) -> Iterator[Found]:
         first = reader.step()
@@ -157,8 +152,7 @@ class FoundFile:
         """A list without anything around it, which is a history when one of its objects has the id of a run."""
         without_id = 0
         for entry in self._entries(reader):
-            is_record = self._has_marks if isinstance(entry, str) else "execute_id" in entry
-            if not (self._has_list or is_record):
+            if not (self._has_list or isinstance(entry, str) or "execute_id" in entry):
                 without_id += 1
                 continue
             if not self._has_list:
