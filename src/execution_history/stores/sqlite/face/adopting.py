@@ -153,7 +153,7 @@ class Adopter:
             with contextlib.suppress(OSError):  # then ours cannot be written either, and says so
                 kept = _set_aside(path, "unread")
         if not isinstance(error, (OSError, StoreError)):
-            _log.warning("Reading %s failed", path, exc_info=error)
+            _log.warning("Reading %r failed", path.name, exc_info=error)
         aside = f" It is kept as {kept.name!r}." if kept != path else ""
         self._problems[kept] = f"{path.name!r} was not taken in: {_reason(error)}.{aside}"
 
@@ -182,7 +182,7 @@ def _set_aside(path: Path, why: str) -> Path:
         number += 1
         kept = kept.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}-{number}")
     path.rename(kept)
-    _log.warning("A history file was %s and is kept as %s", why, kept.name)
+    _log.warning("A history file was %s and is kept as %r", why, kept.name)
     return kept
 
 
