@@ -85,6 +85,18 @@ def test_a_long_text_counts_with_its_copies(text: str) -> None:
     assert ReadingLimits().fault_of(encoded) is None
 
 
+@pytest.mark.parametrize("unit", ["a: 1, b: {2}; ", '{\\"a\\":[1,2,3]},', "\\\\", '\\\\\\"{,', "汉,{"])
+@pytest.mark.parametrize("before", ["", "x", '\\"'])
+def test_what_stands_in_texts_takes_no_memory_of_its_own(unit: str, before: str) -> None:
+    """A log, or JSON within JSON, is a text; where pieces end makes no difference."""
+    text = f'{{"a":"{before}{unit * 60_000}","b":[1,2]}}'.encode()
+    assert orjson.loads(text)
+    taken = 6 * len(text) + 1_000
+    assert ReadingLimits(memory=taken).fault_of(text) is None
+    assert ReadingLimits(memory=taken).fault_of(text.decode()) is None
+    assert ReadingLimits(memory=taken).fault_of(text[:-2] + b",{}" * 300_000 + b"]}") is not None
+
+
 def test_the_largest_record_is_a_limit_of_its_own() -> None:
     """One byte more is too much, and the sentence names the setting."""
     limits = ReadingLimits(record=10)

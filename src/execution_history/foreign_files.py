@@ -6,6 +6,7 @@ few bytes of text that take gigabytes once they are parsed.
 
 import io
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ _NOT_WAITING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
 
 # What the values of a JSON text take once it is parsed, in bytes for each of these characters, measured with CPython.
-_COSTS: Final = (("{", 130), ("[", 64), (":", 56), (",", 64))
+_COSTS: Final = ((b"{", 100), (b"[", 64), (b":", 32), (b",", 64))
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_INSIDE: Final = re.compile(rb'(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _WIDE: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 
 
@@ -56,9 +60,13 @@ class ReadingLimits:
 
     def fault_of(self, text: bytes | str) -> str | None:
         """Why the JSON *text* is not parsed, as a sentence; ``None`` when it can be."""
-        if len(text) > self.record:
+        if len(text) <= min(_SMALL, self.record):
+            return None
+        encoded = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        if len(encoded) > self.record:
             return self.too_large
-        if len(text) > _SMALL and memory_of(text) > self.memory:
+        # A long text may have many commas and colons in its strings, which is found out where it matters only.
+        if memory_of(encoded) > self.memory and memory_of(encoded, _outside_of_strings(encoded)) > self.memory:
             size = f"{max(1, self.memory // _MIB)} MiB"
             return f"Its values would take more than {size} of memory (the setting import_memory_bytes)."
         return None
@@ -69,13 +77,29 @@ class ReadingLimits:
         return f"It has more than {self.record} bytes (the setting record_limit_bytes)."
 
 
-def memory_of(text: bytes | str) -> int:
-    """How many bytes the values of a JSON text take once it is parsed, beside the text: about, and rather too many."""
-    if isinstance(text, str):
-        return 2 * len(text) + sum(cost * text.count(mark) for mark, cost in _COSTS)
+def memory_of(text: bytes, parts: Iterable[bytes] | None = None) -> int:
+    """How many bytes the values of a JSON text take once it is parsed, beside the text: about, and rather too many.
+
+    Args:
+        text: all of it.
+        parts: what stands outside of its strings, where that is known.
+    """
     # One character beyond the first 65,536 makes four bytes of each in its string.
     copies = 2 if text.isascii() else 6 if any(lead in text for lead in _WIDE) else 3
-    return copies * len(text) + sum(cost * text.count(mark.encode()) for mark, cost in _COSTS)
+    return copies * len(text) + sum(cost * part.count(mark) for part in parts or (text,) for mark, cost in _COSTS)
+
+
+def _outside_of_strings(text: bytes) -> Iterator[bytes]:
+    """What stands outside of the strings of a JSON text, piece by piece, so that no other thread waits for it."""
+    at = 0
+    is_inside = False
+    while at < len(text):
+        piece = text[at : at + PIECE]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # what a backslash escapes stays with it
+            piece = text[at : at + PIECE + 1]
+        yield _STRING.sub(b"", _INSIDE.sub(b"", piece, count=1) if is_inside else piece)
+        is_inside ^= _ESCAPE.sub(b"", piece).count(b'"') % 2 == 1
+        at += len(piece)
 
 
 def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:

@@ -127,10 +127,15 @@ def _damaged(what: Callable[[bytes], bytes]) -> bytes:
         (lambda record: record.replace(b'"text"', b"text", 1), 1),
         (lambda record: record.replace(b"x", b"\xff", 1), 0),
         (lambda record: record.replace(b"x", b"\n", 1), 0),
-        (lambda record: record.replace(b'"text": ', b'"text": NaN, "more": ', 1), 0),
         (lambda record: b"\0" * len(record), 2),
         (lambda record: record[:20], 2),
         (lambda record: record + b"<<<<<<< mine\n", 1),
+        (lambda record: record.replace(b"    },", b"    },,", 1), 0),
+        (lambda record: record.replace(b"    },", b'    },"', 1), 0),
+        (lambda record: record.replace(b"    },", b"    }],", 1), 0),
+        (lambda record: record.replace(b"    },", b"    }}", 1), 0),
+        (lambda record: record.replace(b"    },", b"    },[", 1), 0),
+        (lambda record: record.replace(b'"text": ', b'"text": [[{', 1), 1),
     ],
 )
 def test_damage_costs_the_record_that_it_is_in(what: Callable[[bytes], bytes], lost: int) -> None:
@@ -141,11 +146,36 @@ def test_damage_costs_the_record_that_it_is_in(what: Callable[[bytes], bytes], l
     assert (30 - lost, [], True, "w") == (len(read), refused, found.is_damaged, found.workflow_id)
 
 
+def test_a_piece_that_is_lost_costs_the_records_it_was_cut_from() -> None:
+    """Also where what comes next could stand within what is broken, because of its place in its line."""
+    records = [{"execute_id": f"e{n}", "output": [{"text": "x" * 50}] * 9} for n in range(30)]
+    data = _file(records, indent=2)
+    for begin in range(data.index(b'"e10"'), data.index(b'"e11"'), 37):
+        found, read, _ = _looked_at(data[:begin] + data[begin + 800 :])
+        kept = {record["execute_id"] for record in read}
+        assert {f"e{n}" for n in range(30) if n not in (10, 11)} <= kept <= {f"e{n}" for n in range(30)}
+        assert found.workflow_id == "w"
+
+
 def test_what_stands_within_a_broken_record_is_no_record() -> None:
     """The run of a workflow that works on histories has records in its input."""
     inner = b'{"execute_id": "inner", "output": 1}'
     data = b'{"workflow_id": "w", "histories": [{"execute_id": "a", "input_parameters": ' + inner + b', "output": tru'
     assert [] == _looked_at(data)[1]
+
+
+def test_what_python_writes_and_json_does_not_know_is_no_damage() -> None:
+    """NaN, the infinities and halves of surrogate pairs; the record that holds them may begin with any key."""
+    records = [{"execute_id": "a"}, {"colour": "red", "execute_id": "b", "output": [float("inf"), "\ud800"]}]
+    found, read, _ = _looked_at(json.dumps({"workflow_id": "w", "histories": records}).encode())
+    assert (records, False) == (read, found.is_damaged)
+
+
+def test_records_behind_a_broken_beginning_are_found() -> None:
+    """Their list is not recognised as such then."""
+    data = _file([{"execute_id": "a"}, {"execute_id": "b"}]).replace(b'"histories": [', b'"histories":%[')
+    found, read, _ = _looked_at(data)
+    assert (["a", "b"], "w", True) == ([each["execute_id"] for each in read], found.workflow_id, found.is_damaged)
 
 
 def test_two_files_in_one_are_both_read() -> None:
@@ -186,8 +216,16 @@ def test_what_is_parsed_grows_with_the_file_and_no_more(unit: bytes, beginning: 
 
 @pytest.mark.parametrize(
     ("beginning", "unit"),
-    [(b"", b"\n"), (b"", b"{"), (b"", b'"'), (b'{"histories":[', b" "), (b'{"histories":[', b","), (b'{"a":', b"[")],
-)  # fmt: skip
+    [
+        (b"", b"\n"),
+        (b"", b"{"),
+        (b'{"histories":[', b" "),
+        (b'{"histories":[', b","),
+        (b'{"histories":[', b"["),
+        (b'["execute_id",', b"{"),
+        (b'{"execute_id":', b'"'),
+    ],
+)
 def test_a_file_of_nothing_takes_no_memory(beginning: bytes, unit: bytes) -> None:
     """Neither for itself nor for what could be made of it."""
     data = beginning + unit * (200_000 // len(unit))
@@ -242,6 +280,10 @@ def test_a_record_that_is_nested_deeply_is_read_too() -> None:
         ('{"histories": []}', True, False),
         ('{"histories": [null]}', True, False),
         ('{"histories": [1]}', True, True),
+        ('{"histories": [null, {"execute_id": "a"}, null, null, {"execute_id": "b"}, null]}', True, False),
+        ('{"histories": [{"execute_id": "a"}, 1]}', True, True),
+        ('{"histories": [{"execute_id": "a"},]}', True, True),
+        ('{"histories": [,{"execute_id": "a"}]}', True, True),
         ('{"histories": [[]]}', True, True),
         ('{"histories": [{"execute_id": "a"} {"execute_id": "b"}]}', True, True),
         ('{"histories": {"execute_id": "a"}}', True, False),

@@ -418,7 +418,7 @@ async def test_an_import_that_is_killed_is_continued_by_running_it_again(tmp_pat
 
 
 async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: Path) -> None:
-    """What had been merged stays, nothing is half there, and the next run takes the rest."""
+    """What had been merged stays and is in its file, nothing is half there, and the next run takes the rest."""
     made = [document(f"e{n}", now=1_000 + n).body for n in range(5_000)]
     (tmp_path / "in.jsonl").write_bytes(b"".join(body + b"\n" for body in made))
     store = SQLiteStore(tmp_path / "history")
@@ -430,8 +430,10 @@ async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: P
     with pytest.raises(asyncio.CancelledError):
         await task
     survived = await everything(store)
+    shown = json.loads((tmp_path / "history" / "w.json").read_bytes())["total"]
     report = await import_history(store, [tmp_path / "in.jsonl"])
 
+    assert len(survived) == shown
     assert made[: len(survived)] == survived
     assert (5_000 - len(survived), len(survived)) == (report.added, report.skipped)
     assert made == await everything(store)

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from execution_history.foreign_files import ReadingLimits, memory_of
+from execution_history.foreign_files import PIECE, ReadingLimits
 from execution_history.upkeep.text_lines import TextLines
 
 _BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
@@ -20,6 +20,9 @@ _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _NOT_ESCAPED: Final = re.compile(r'(?<!\\)(?:\\\\)*\\["/u]')
 _CELL: Final = re.compile(r"(?:[^\t\\]++|\\.)*+", re.DOTALL)
 _OF_A_CELL: Final = 64
+_OF_A_CHARACTER: Final = 6
+"""So many bytes of memory the csv module takes for each cell, and for each character of the longest cell."""
+_TOGETHER: Final = 4_096
 _MOST_CELLS: Final = 10_000
 """No table has so many columns; MySQL's have 4,096 at most."""
 
@@ -49,13 +52,13 @@ class _Row:
         self._limits = limits
         self._delimiter = delimiter
         self._is_escaped = is_escaped
-        self._length = self._memory = self._quotes = 0
+        self._length = self._cells = self._quotes = 0
         lines.seen = self._count
 
     def begin(self) -> None:
         """The next line is the first of a row; those that are blank are passed over."""
         self._lines.pass_blanks()
-        self._length = self._memory = self._quotes = 0
+        self._length = self._cells = self._quotes = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -65,7 +68,7 @@ class _Row:
         self._length += self._lines.length
         if line is None or self._length > self._limits.record + len("\r\n"):
             raise _TooLarge(f"It has more than {self._limits.record} characters (the setting record_limit_bytes).")
-        if self._memory > self._limits.memory:
+        if _OF_A_CELL * self._cells + _OF_A_CHARACTER * self._length > self._limits.memory:
             raise _TooLarge("Its cells would take too much memory (the setting import_memory_bytes).")
         return line
 
@@ -77,7 +80,7 @@ class _Row:
     def _count(self, part: str) -> None:
         plain = _ESCAPE.sub("", part) if self._is_escaped else part
         self._quotes += plain.count('"')
-        self._memory += memory_of(part) + _OF_A_CELL * part.count(self._delimiter)
+        self._cells += part.count(self._delimiter)
 
 
 def csv_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[Cells]:
@@ -119,29 +122,47 @@ def tab_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[
     """
     end = "\r\n" if sample.split("\n", 1)[0].endswith("\r") else "\n"
     is_escaped = not _NOT_ESCAPED.search(sample)
-    parts: list[str] = []
-    length = 0
+    row = _Parts()
     while True:
-        if not length:
+        if not row.length:
             lines.pass_blanks()
         line = next(lines, "")
         if line == "":
             break
-        length += lines.length
-        if line is not None and length <= limits.record + len(end):
-            parts.append(line)
+        row.add(line or "", lines.length, limits.record + len(end))
         if line is not None and _goes_on(line, end, is_escaped=is_escaped):
             continue
-        if line is None or length > limits.record + len(end):
+        if line is None or row.length > limits.record + len(end):
             yield lines.number, [], f"It has more than {limits.record} characters (the setting record_limit_bytes)."
         else:
-            cells = list(islice(_split("".join(parts).removesuffix(end), is_escaped=is_escaped), _MOST_CELLS + 1))
+            cells = list(islice(_split(row.text().removesuffix(end), is_escaped=is_escaped), _MOST_CELLS + 1))
             fault = f"It has more than {_MOST_CELLS} cells." if len(cells) > _MOST_CELLS else None
             yield lines.number, [] if fault else cells, fault
-        parts.clear()
-        length = 0
-    if length:
+        row = _Parts()
+    if row.length:
         yield lines.number, [], "The file ends here, in the middle of a row."
+
+
+class _Parts:
+    """A text that is put together from any number of lines, of any length."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._lines: list[str] = []
+        self._joined: list[str] = []
+
+    def add(self, line: str, length: int, most: int) -> None:
+        """Add a *line* of this *length*, unless there are more than *most* characters then."""
+        self.length += length
+        if self.length <= most:
+            self._lines.append(line)
+            if len(self._lines) == _TOGETHER:  # each alone would take more than its few characters
+                self._joined.append("".join(self._lines))
+                self._lines.clear()
+
+    def text(self) -> str:
+        """All of it."""
+        return "".join((*self._joined, *self._lines))
 
 
 def _goes_on(line: str, end: str, *, is_escaped: bool) -> bool:
@@ -167,8 +188,20 @@ def _split(row: str, *, is_escaped: bool) -> Iterator[str]:
         if text in NULLS:
             yield ""
         else:
-            yield _ESCAPE.sub(_unescaped, text) if is_escaped else text
+            yield _plain(text) if is_escaped else text
         at = end + 1
+
+
+def _plain(text: str) -> str:
+    """*text* without what escapes; in pieces, as millions of escapes would be remembered at once."""
+    parts: list[str] = []
+    at = 0
+    while at < len(text):
+        end = at + PIECE
+        end += _is_open(text[at:end])
+        parts.append(_ESCAPE.sub(_unescaped, text[at:end]))
+        at = end
+    return "".join(parts)
 
 
 def _unescaped(found: "re.Match[str]") -> str:

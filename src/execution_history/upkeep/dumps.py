@@ -121,7 +121,7 @@ class Dump:
                 next(cells, None)
             for number, row, fault in cells:
                 self.size = lines.size
-                yield _row(number, names, row, fault)
+                yield _row(number, names, row, fault or _fault_of(row, self._limits))
             self.size = self.total
 
     @contextlib.contextmanager
@@ -173,6 +173,11 @@ def _named_in(path: Path) -> list[str]:
     with open_file(path) as stream:
         text = stream.read(_SAMPLE).decode("utf-8", "replace")
     return [name.lower() for name in _COLUMN.findall(text.partition("CREATE TABLE")[2].partition("(")[2])]
+
+
+def _fault_of(cells: list[str], limits: ReadingLimits) -> str | None:
+    """Why not all of *cells* can be parsed, as a sentence, as one of them may be JSON."""
+    return next(filter(None, map(limits.fault_of, cells)), None)
 
 
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:

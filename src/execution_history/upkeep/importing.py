@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.clock import now_ms
+from execution_history.errors import StoreError
 from execution_history.foreign_files import ReadingLimits
 from execution_history.record import Document
 from execution_history.store import HistoryStore, MergeReport, record_limit_of
@@ -112,6 +113,11 @@ async def merge_sources(
             if is_large:
                 del group
                 ahead = asyncio.create_task(in_thread(reading.group))
+    except BaseException:
+        # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
+        with contextlib.suppress(StoreError):
+            await to_its_end(store.flush())
+        raise
     finally:
         with contextlib.suppress(Exception):
             await ahead

@@ -6,6 +6,7 @@ begins: what is damaged takes no more time than it has bytes, and what stands be
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -22,6 +23,7 @@ _MARKS: Final = (b'"histories"', b'"execute_id"')
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _OBJECT: Final = ord("{")
 _OBJECT_END: Final = ord("}")
+_LIST: Final = ord("[")
 _LIST_END: Final = ord("]")
 _NAME_LIMIT: Final = 256
 _PARSED_DEPTH: Final = 900
@@ -63,7 +65,6 @@ class FoundFile:
         self.parsed = 0
         self._opened = opened
         self._limits = limits or ReadingLimits()
-        self._has_marks = False
         self._has_list = False
 
     def records(self) -> Iterator[Found]:
@@ -72,34 +73,30 @@ class FoundFile:
         Raises:
             OSError: the file cannot be read.
         """
-        with self._opened() as stream:
-            pieces = self._noticed(pieces_of(stream))
-            try:
-                yield from self._step_through(BracketReader(pieces, self._limits.record))
-            except _BrokenOff as broken:
-                # Before the list there is nothing that could have been taken.
-                offset = broken.offset if self._has_list else 0
-                for _ in pieces:
-                    pass
-            else:
-                return
         # Somebody else's file, a configuration with comments, say, is not ours to call damaged.
-        self.is_damaged = self.is_history = self._has_marks
-        if self._has_marks:
-            yield from self._salvage(offset)
+        if not self._is_marked():
+            return
+        try:
+            with self._opened() as stream:
+                yield from self._step_through(BracketReader(pieces_of(stream), self._limits.record))
+        except _BrokenOff as broken:
+            self.is_damaged = self.is_history = True
+            # Before the list there is nothing that could have been taken.
+            yield from self._salvage(broken.offset if self._has_list else 0)
 
-    def _noticed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """*pieces*, with what they tell in passing."""
-        tail = b""
-        for piece in pieces:
-            if not tail:
-                header = parse_header(piece[:HEADER_LIMIT])
+    def _is_marked(self) -> bool:
+        """Whether there is anything in the file that a history has; its beginning tells the revision."""
+        with self._opened() as stream:
+            known = b""
+            for number, piece in enumerate(pieces_of(stream)):
+                header = None if number else parse_header(piece[:HEADER_LIMIT])
                 if header is not None:
                     self.revision = header[0].revision
-            tail += piece
-            self._has_marks = self._has_marks or any(mark in tail for mark in _MARKS)
-            tail = tail[-len(_MARKS[1]) :]
-            yield piece
+                known += piece
+                if any(mark in known for mark in _MARKS):
+                    return True
+                known = known[-len(_MARKS[1]) :]
+        return False
 
     def _step_through(self, reader: BracketReader) -> Iterator[Found]:
         first = reader.step()
@@ -108,31 +105,34 @@ class FoundFile:
             raise _BrokenOff(0)
         reader.take()
         yield from self._frame(reader) if first == _OBJECT else self._bare_list(reader)
+        end = reader.offset
         if reader.step() or reader.take():
-            raise _BrokenOff(reader.offset)
+            raise _BrokenOff(end)
 
     def _frame(self, reader: BracketReader, *, is_read: bool = True) -> Iterator[Found]:
         """What is in the object around the list of records; without *is_read* only the workflow's id is looked for."""
         frame = _Frame(self._limits)
+        behind = 0
         while (bracket := reader.step()) != _OBJECT_END:
             frame.add(reader.take(leave=1))
             if bracket not in OPENING or not bracket:
-                raise _BrokenOff(reader.offset)
+                raise _BrokenOff(behind)
             if is_read and frame.is_at_records():
                 self._has_list = self.is_history = True
                 self._take_id(frame.workflow_id() or self._stated_behind())
                 yield from self._entry(reader) if bracket == _OBJECT else self._entries(reader)
                 frame.add(b"[]")
+                behind = reader.offset
             elif reader.close():
                 frame.add(reader.take())
             else:
-                raise _BrokenOff(reader.offset)
+                raise _BrokenOff(behind)
         frame.add(reader.take())
         found = frame.content()
-        if found is None:
-            self.is_damaged = self.is_history = self._has_marks
-        else:
+        if found is not None:
             self._take_id(found.get("workflow_id") or self.workflow_id)
+        else:
+            raise _BrokenOff(behind)
 
     def _stated_behind(self) -> str | None:
         """The workflow that the file names behind its records: whoever reads them must know it before."""
@@ -152,8 +152,7 @@ class FoundFile:
         """A list without anything around it, which is a history when one of its objects has the id of a run."""
         without_id = 0
         for entry in self._entries(reader):
-            is_record = self._has_marks if isinstance(entry, str) else "execute_id" in entry
-            if not (self._has_list or is_record):
+            if not (self._has_list or isinstance(entry, str) or "execute_id" in entry):
                 without_id += 1
                 continue
             if not self._has_list:
@@ -166,27 +165,33 @@ class FoundFile:
         """What is in the list whose bracket was found last."""
         reader.take()
         is_first = True
-        while (bracket := reader.step()) != _LIST_END:
-            between = reader.take(leave=1)
-            if bracket not in OPENING or not bracket:
-                raise _BrokenOff(reader.offset)
-            self._look_between(between, b"" if is_first else b",")
+        while True:
+            begin = reader.offset
+            bracket = reader.step()
+            between = reader.take(leave=1 if bracket else 0)
+            self._look_between(between, begin, is_first=is_first, is_last=bracket == _LIST_END)
             is_first = False
             if bracket == _OBJECT:
                 yield from self._entry(reader)
-            elif reader.close():
-                reader.take()
+            elif bracket == _LIST and reader.close() and _MARKS[1] not in (reader.take() or _MARKS[1]):
                 self.is_damaged = True
+            elif bracket == _LIST_END:
+                reader.take()
+                return
             else:
-                raise _BrokenOff(reader.offset)
-        self._look_between(reader.take(leave=1), b"")
-        reader.take()
+                raise _BrokenOff(begin)
 
-    def _look_between(self, text: bytes | None, expected: bytes) -> None:
-        """See that there is nothing but *expected* between two records, or perhaps ``null``."""
-        text = text or b""
-        if text.rstrip() != expected and not (b"null" in text and not text.translate(None, b" \t\r\n,nul")):
-            self.is_damaged = True
+    def _look_between(self, text: bytes | None, begin: int, *, is_first: bool, is_last: bool) -> None:
+        """See that there is but a comma between two records, or perhaps other values that are no records."""
+        if text is not None and text.rstrip() == (b"" if is_first or is_last else b","):
+            return
+        values = _parsed(
+            b'{"":[%b%b%b]}' % (b"" if is_first else b"0", text or b"x", b"" if is_last else b"0"), self._limits
+        )
+        if values is None:
+            raise _BrokenOff(begin)
+        others = sum(value is not None for value in values[""]) - (not is_first) - (not is_last)
+        self.is_damaged = self.is_damaged or others > 0
 
     def _entry(self, reader: BracketReader) -> Iterator[Found]:
         """The object whose bracket was found last."""
@@ -201,7 +206,7 @@ class FoundFile:
             return
         self.parsed += len(text)
         try:
-            yield decode(text)
+            yield _decoded(text)
         except ValueError as error:
             if depth <= _PARSED_DEPTH:
                 raise _BrokenOff(begin) from None
@@ -255,9 +260,23 @@ class _Frame:
         return None if self._text is None else _parsed(bytes(self._text), self._limits)
 
 
+def _decoded(text: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """The value of *text*, JSON or what Python writes instead: NaN, the infinities, halves of surrogate pairs.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return decode(text)
+    except ValueError:
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text)
+        raise
+
+
 def _parsed(text: bytes, limits: ReadingLimits) -> dict[str, Any] | None:
     try:
-        found = None if limits.fault_of(text) else decode(text)
+        found = None if limits.fault_of(text) else _decoded(text)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -1,7 +1,8 @@
 """Reading what is left of records in a damaged text: whatever begins like one is tried where it begins.
 
 Where parsing stops, the search goes on from there. What begins between the two stands within what is broken, so it is
-no record of its own, and trying it would parse the same characters once more, for each of them.
+no record of its own, and trying it would parse the same characters once more, for each of them. What begins as far from
+the beginning of its line as what is broken is one of its own: a piece has been lost between the two.
 """
 
 import codecs
@@ -13,7 +14,9 @@ from typing import Any, Final
 from execution_history.foreign_files import ReadingLimits
 from execution_history.record import KEYS
 
-_LIKE_A_RECORD: Final = re.compile(rf'\{{\s{{0,64}}+"({"|".join(KEYS)})"\s{{0,64}}+:')
+_LIKE_A_RECORD: Final = re.compile(
+    rf'(?:\n(?P<indent> {{0,64}}))?\{{\s{{0,64}}+"(?P<key>{"|".join(KEYS)})"\s{{0,64}}+:'
+)
 _LONGEST_BEGINNING: Final = 256
 # Where one string has lost its last quote, the first of the next record's ends it.
 _BEGINNING_OF_STRING: Final = re.compile(r'\{\s{0,64}+"\s{0,64}+\Z')
@@ -52,6 +55,7 @@ class Salvage:
         self._read = 0
         self._is_all = False
         self._parser = json.JSONDecoder(strict=False)
+        self._sibling: str | None = None
 
     def objects(self) -> Iterator[dict[str, Any] | str]:
         """Every object that has the id of a run, and why one that begins so is not read."""
@@ -62,12 +66,15 @@ class Salvage:
                 if not self._read_on(_LEAST_TEXT):
                     return
                 continue
-            self._at = candidate.start()
-            inside = self._list_inside() if candidate[1] == "workflow_id" else 0
+            indent = candidate["indent"]
+            self._sibling = None if indent is None else f"\n{indent}{{"
+            self._at = candidate.start() if indent is None else candidate.end("indent")
+            beginning = candidate.end() - self._at
+            inside = self._list_inside() if candidate["key"] == "workflow_id" else 0
             if inside:
                 self._at += inside
             else:
-                yield from self._try(candidate.end() - candidate.start())
+                yield from self._try(beginning)
 
     def _try(self, beginning: int) -> Iterator[dict[str, Any] | str]:
         """Parse the object at which we are, of which *beginning* characters are known, and step to where to go on."""
@@ -77,7 +84,7 @@ class Salvage:
             text = self._next(length)
             fault = self._limits.fault_of(text)
             if fault is not None:
-                self._at += len(text)
+                self._give_up(text, beginning, len(text))
                 yield fault
                 return
             try:
@@ -87,11 +94,10 @@ class Salvage:
                     length *= _GROWTH
                     continue
                 between = _BEGINNING_OF_STRING.search(text, max(0, error.pos - _LONGEST_BEGINNING), error.pos)
-                self._give_up(beginning, error.pos, error.pos if between is None else between.start())
+                self._give_up(text, beginning, error.pos, None if between is None else between.start())
             except (ValueError, RecursionError):
                 # An integer of thousands of digits, or too many levels: neither says where.
-                end = _shallow_end(text)
-                self._give_up(beginning, end, end)
+                self._give_up(text, beginning, _shallow_end(text))
             else:
                 self.parsed += end
                 if "histories" in found and "execute_id" not in found and self._may_parse_again():
@@ -101,10 +107,16 @@ class Salvage:
                     yield found
             return
 
-    def _give_up(self, beginning: int, end: int, behind: int) -> None:
-        """Go on *behind* what was parsed, or at its *end* once so much was parsed again that it would be too much."""
+    def _give_up(self, text: str, beginning: int, end: int, before: int | None = None) -> None:
+        """Step to the *end* of what was parsed, or *before* it, or to the next that stands where this one does.
+
+        Once so much has been parsed again that it would be too much, it is the end.
+        """
         self.parsed += end
-        self._at += max(beginning, behind if self._may_parse_again() else end)
+        if self._may_parse_again():
+            sibling = text.find(self._sibling, beginning, end) if self._sibling else -1
+            end = sibling if sibling >= 0 else end if before is None else before
+        self._at += max(beginning, end)
 
     def _may_parse_again(self) -> bool:
         return self.parsed < _FACTOR * self._read + _FREE
