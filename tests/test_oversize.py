@@ -14,7 +14,7 @@ from execution_history import ExecutionHistoryService, record, recorded
 from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.record import KEYS, RecordChange, new_document
 from execution_history.store import HistoryStore, record_limit_of
-from execution_history.stores import store_at
+from execution_history.stores import SQLiteStore, store_at
 from execution_history.upkeep import import_history
 from tests.records import document
 
@@ -216,3 +216,16 @@ def test_the_setting_reaches_every_store() -> None:
     assert LARGEST_RECORD == record_limit_of(store_at("sqlite:h"))
     assert LEAST_LIMIT == record_limit_of(store_at("memory:", record_limit_bytes=1))
     assert LARGEST_RECORD == record_limit_of(cast("HistoryStore", object()))
+    assert LEAST_LIMIT == record_limit_of(store_at("sqlite:h", record_limit_bytes=1_000))
+
+
+async def test_a_store_reads_back_what_it_records_under_a_small_limit(tmp_path: Path) -> None:
+    """Recording and reading have the same least limit."""
+    async with ExecutionHistoryService(SQLiteStore(tmp_path / "h", record_limit_bytes=1_000)) as service:
+        await service.store.create(document("e", output="x" * 5_000))
+        await service.flush()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "h" / "w.json").rename(tmp_path / "again" / "w.json")
+    again = SQLiteStore(tmp_path / "again", record_limit_bytes=1_000)
+    async with ExecutionHistoryService(again):
+        assert document("e", output="x" * 5_000).body == await again.get("w", "e")

@@ -12,7 +12,7 @@ from typing import Final
 
 from execution_history.errors import StoreClosed, StoreError, quoted
 from execution_history.foreign_files import ReadingLimits
-from execution_history.oversize import LARGEST_RECORD
+from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
@@ -89,8 +89,8 @@ class SQLiteStore:
         record_limit_bytes: int = LARGEST_RECORD,
         limits: ReadingLimits | None = None,
     ) -> None:
-        self.record_limit_bytes = record_limit_bytes
-        self._limits = limits or ReadingLimits(record_limit_bytes)
+        self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
+        self._limits = limits or ReadingLimits(self.record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
