@@ -219,6 +219,7 @@ def test_the_setting_reaches_every_store() -> None:
     assert LEAST_LIMIT == record_limit_of(store_at("sqlite:h", record_limit_bytes=1_000))
 
 
+@pytest.mark.anyio
 async def test_a_store_reads_back_what_it_records_under_a_small_limit(tmp_path: Path) -> None:
     """Recording and reading have the same least limit."""
     async with ExecutionHistoryService(SQLiteStore(tmp_path / "h", record_limit_bytes=1_000)) as service:

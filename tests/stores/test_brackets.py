@@ -44,7 +44,7 @@ def test_blanks_do_not_count(value: list[object], at_once: int, indent: int) -> 
 @pytest.mark.parametrize("at_once", [1, 2, 5, 100])
 def test_two_tokens_stay_two(at_once: int) -> None:
     """What is no JSON does not become JSON."""
-    found, _ = _first(b"[1    2]", at_once, 6)
+    found, _ = _first(b"[1    2]", at_once, 8)
     assert found is not None
     assert b"12" not in found
     with pytest.raises(ValueError, match="delimiter"):

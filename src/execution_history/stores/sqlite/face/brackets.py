@@ -26,7 +26,7 @@ _MARKS: Final = b'{}[],:"'
 # Blanks beside a mark or a quote mean nothing; those between two other tokens stay, so that 1 2 does not become 12.
 _SPACED: Final = re.compile(
     rb'((?:"(?:[^"\\]++|\\.)*+(?:"|\Z)|[^" \t\r\n]++)++)'
-    rb'(?:(?<=[{}\[\],:"])[ \t\r\n]++|[ \t\r\n]++(?=[{}\[\],:"]))?+|[ \t\r\n]++(?=[{}\[\],:"])',
+    rb'(?:(?<=[{}\[\],:"])[ \t\r\n]++|[ \t\r\n]++(?=[{}\[\],:"]))?+|(?<![ \t\r\n])[ \t\r\n]++(?=[{}\[\],:"])',
     re.DOTALL,
 )
 
