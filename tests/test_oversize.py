@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
+from execution_history.foreign_files import ReadingLimits
 from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.record import KEYS, RecordChange, new_document
 from execution_history.store import HistoryStore, record_limit_of
-from execution_history.stores import store_at
+from execution_history.stores import SQLiteStore, store_at
 from execution_history.upkeep import import_history
 from tests.records import document
 
@@ -190,7 +191,7 @@ async def test_what_is_imported_is_no_larger(service: ExecutionHistoryService, t
     (tmp_path / "in.jsonl").write_bytes(
         whole + b'\n{"execute_id":"m","workflow_id":"v","output":"%b"}\n' % (b"y" * 2_000_000)
     )
-    report = await import_history(service.store, [tmp_path / "in.jsonl"])
+    report = await import_history(service.store, [tmp_path / "in.jsonl"], limits=ReadingLimits())
     assert (2, 0) == (report.added, report.refused_count)
     for workflow_id in ("w", "v"):
         assert {"output": 2_000_002} == (await _stored(service, workflow_id))["metadata"][CUT_KEY]
@@ -218,3 +219,17 @@ def test_the_setting_reaches_every_store() -> None:
     assert LARGEST_RECORD == record_limit_of(store_at("sqlite:h"))
     assert LEAST_LIMIT == record_limit_of(store_at("memory:", record_limit_bytes=1))
     assert LARGEST_RECORD == record_limit_of(cast("HistoryStore", object()))
+    assert LEAST_LIMIT == record_limit_of(store_at("sqlite:h", record_limit_bytes=1_000))
+
+
+@pytest.mark.anyio
+async def test_a_store_reads_back_what_it_records_under_a_small_limit(tmp_path: Path) -> None:
+    """Recording and reading have the same least limit."""
+    async with ExecutionHistoryService(SQLiteStore(tmp_path / "h", record_limit_bytes=1_000)) as service:
+        await service.store.create(document("e", now=1_700_000_000_000, output="x" * 5_000))
+        await service.flush()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "h" / "w.json").rename(tmp_path / "again" / "w.json")
+    again = SQLiteStore(tmp_path / "again", record_limit_bytes=1_000)
+    async with ExecutionHistoryService(again):
+        assert document("e", now=1_700_000_000_000, output="x" * 5_000).body == await again.get("w", "e")

@@ -30,9 +30,13 @@ Each message is one sentence for a person; the facts in it are attributes too. W
 :func:`quoted` returns it.
 """
 
+import errno
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final
+
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the operating system says where there is no space left."""
 
 _LONGEST_QUOTED: Final = 80
 _LONGEST_PATH: Final = 400

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from execution_history.oversize import LARGEST_RECORD
+
 _Item = TypeVar("_Item")
 
 PIECE: Final = 256 * 1024
@@ -47,29 +49,36 @@ class ReadingLimits:
     """What reading files of others may take.
 
     Attributes:
-        record: how many bytes one record, or one line, may have; a larger one is refused without being read into
-            memory.
-        memory: how many bytes of memory the values of one record may take, about; one that would take more is refused
-            before it is parsed. While it is parsed everything else waits, so this bounds the time too.
+        record: how many bytes of compact JSON one record, or how many one line, may have; a larger one is refused
+            without being read into memory. What was recorded under this limit is read back, whatever it consists of.
+        memory: how many bytes of memory may be taken, about, by the values of anything that is no record yet: a row of
+            a dump, what stands around records, the list of a zip file's members. While it is parsed everything else
+            waits, so this bounds the time too.
         temporary: how many bytes one import may write beside the history for a while.
     """
 
-    record: int = 64 * _MIB
-    memory: int = 2048 * _MIB
+    record: int = LARGEST_RECORD
+    memory: int = 256 * _MIB
     temporary: int = 4 * 1024 * _MIB
 
     def fault_of(self, text: bytes | str) -> str | None:
-        """Why the JSON *text* is not parsed, as a sentence; ``None`` when it can be."""
-        if len(text) <= min(_SMALL, self.record):
+        """Why the JSON *text*, which is no record, is not parsed, as a sentence; ``None`` when it can be."""
+        if fault := self.fault_of_record(text):
+            return fault
+        if len(text) <= _SMALL:
             return None
         encoded = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-        if len(encoded) > self.record:
-            return self.too_large
         # A long text may have many commas and colons in its strings, which is found out where it matters only.
         if memory_of(encoded) > self.memory and memory_of(encoded, _outside_of_strings(encoded)) > self.memory:
             size = f"{max(1, self.memory // _MIB)} MiB"
             return f"Its values would take more than {size} of memory (the setting import_memory_bytes)."
         return None
+
+    def fault_of_record(self, text: bytes | str) -> str | None:
+        """Why the record with this compact JSON is not read, as a sentence; ``None`` when it can be."""
+        if len(text) <= self.record // 4 or isinstance(text, bytes):
+            return self.too_large if len(text) > self.record else None
+        return self.too_large if len(text.encode("utf-8", "surrogatepass")) > self.record else None
 
     @property
     def too_large(self) -> str:

@@ -48,7 +48,6 @@ _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
 _DIGITS_OF_64_BITS: Final = 19
-_PIECE: Final = 256 * 1024
 
 
 def encode(value: object, *, levels: int = WRITABLE) -> bytes:

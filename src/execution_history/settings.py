@@ -158,9 +158,9 @@ class Settings(BaseSettings):
     """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
     record_limit_bytes: int = Field(default=LARGEST_RECORD, ge=LEAST_LIMIT)
     """How many bytes of JSON a record has at most; the largest values of a larger one are cut, and it says which."""
-    import_memory_bytes: int = Field(default=2 * 1024 * 1024 * 1024, ge=16 * 1024 * 1024)
-    """How much memory the values of one record may take, about, while it is imported; one of more is refused."""
-    import_temporary_bytes: int = Field(default=4 * 1024 * 1024 * 1024, ge=1024 * 1024)
+    import_memory_bytes: int = Field(default=ReadingLimits().memory, ge=16 * 1024 * 1024)
+    """How much memory a row of a dump, or what stands around records, may take, about, while it is imported."""
+    import_temporary_bytes: int = Field(default=ReadingLimits().temporary, ge=1024 * 1024)
     """How many bytes imports may write beside the history for a while, and what a zip file may unpack to in any case.
 
     Files that are sent over HTTP share this space; each import on the command line has its own.

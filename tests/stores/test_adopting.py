@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from execution_history.errors import StoreFull
 from execution_history.foreign_files import ReadingLimits
+from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.service import ExecutionHistoryService
-from execution_history.stores import SQLiteStore
+from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
+from execution_history.upkeep import import_history
 from tests.records import document
 
 pytestmark = pytest.mark.anyio
@@ -227,3 +230,30 @@ async def test_nobody_waits_for_the_file_of_a_workflow_into_which_records_are_br
         await store.create(document("later", workflow_id))
         assert 1_204 == json.loads((tmp_path / "h" / f"{workflow_id}.json").read_bytes())["total"]
     await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "output",
+    [list(range(1_200_000)), "{" * 2_500_000, [[0, 1]] * 60_000],
+    ids=["numbers", "a text of brackets", "lines of blanks"],
+)
+async def test_what_was_recorded_is_read_back_under_the_same_settings(tmp_path: Path, output: object) -> None:
+    """From its JSON file when the database is gone, and from its own exports, whatever it consists of."""
+    limit = LEAST_LIMIT if isinstance(output, list) and len(output) < 100_000 else LARGEST_RECORD
+    made = document("e", now=1_700_000_000_000, output=output)
+    store = SQLiteStore(tmp_path / "h", record_limit_bytes=limit)
+    async with ExecutionHistoryService(store):
+        await store.create(made)
+        await store.flush()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "h" / "w.json").rename(tmp_path / "again" / "w.json")
+    shown = SQLiteStore(tmp_path / "again", record_limit_bytes=limit)
+    async with ExecutionHistoryService(shown):
+        assert made.body == await shown.get("w", "e")
+        assert () == (await shown.health()).problems
+    (tmp_path / "in.jsonl").write_bytes(made.body + b"\n")
+    (tmp_path / "in.json").write_bytes(b"[" + orjson.dumps(made.plain(), option=orjson.OPT_INDENT_2) + b"]")
+    for name in ("in.jsonl", "in.json"):
+        other = MemoryStore(record_limit_bytes=limit)
+        assert 0 == (await import_history(other, [tmp_path / name])).refused_count
+        assert made.body == await other.get("w", "e")

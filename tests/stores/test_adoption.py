@@ -249,15 +249,19 @@ def test_a_record_that_is_too_large_is_passed_over_with_its_number() -> None:
     assert not found.is_damaged
 
 
-def test_a_record_that_would_take_too_much_memory_is_passed_over() -> None:
-    """In a file that is whole, and in one that is not."""
-    dense = {"execute_id": "b", "output": [{}] * 30_000}
-    data = _file([{"execute_id": "a"}, dense, {"execute_id": "c"}])
-    for text in (data, b"// broken\n" + data):
-        _, read, refused = _looked_at(text, limits=ReadingLimits(memory=1_000_000))
-        assert "a" == read[0]["execute_id"]
-        assert 1 == len(refused)
-        assert "import_memory_bytes" in refused[0]
+def test_what_stands_around_records_takes_little_memory() -> None:
+    """It is not parsed where its values would take too much; the records are read all the same."""
+    around = b'{"histories": [{"execute_id": "a"}], "more": [' + b"{}," * 30_000 + b"{}]}"
+    _, read, refused = _looked_at(around, limits=ReadingLimits(memory=1_000_000))
+    assert (["a"], []) == ([record["execute_id"] for record in read], refused)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"// broken\n"])
+def test_a_record_is_read_up_to_the_largest_in_damaged_files_too(beginning: bytes) -> None:
+    """However much stands behind it."""
+    data = beginning + _file([{"execute_id": "a", "output": "x" * 40_000}, {"execute_id": "b", "output": "y" * 60_000}])
+    _, read, refused = _looked_at(data, limits=ReadingLimits(record=50_000))
+    assert (["a"], 1) == ([record["execute_id"] for record in read], len(refused))
 
 
 def test_a_record_that_is_nested_deeply_is_read_too() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from execution_history.query import RecordFilter, RecordKey, RecordQuery, Statis
 from execution_history.query_words import filter_of
 from execution_history.record import Document
 from execution_history.store import MergeReport
-from execution_history.stores import SQLiteStore
+from execution_history.stores import SQLiteStore, stored_elsewhere
 from execution_history.stores.sqlite.index import Match, RecordIndex
 from execution_history.text import Search
 from tests.records import change, document, ids
@@ -429,3 +430,22 @@ async def test_a_large_file_is_searched_not_read(tmp_path: Path) -> None:
 
 def _document_of(body: bytes) -> Document:
     return Document.of(orjson.loads(body), body)
+
+
+async def test_a_damaged_record_is_read_from_a_file_that_may_only_be_read(tmp_path: Path) -> None:
+    """As one in a backup may be: its file is not opened for writing."""
+    async with _opened(tmp_path) as store:
+        right = await _fill(store)
+    damage(tmp_path, "e0")
+    flags: list[int] = []
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and str(arguments[0]) == str(tmp_path / "w.json"):
+            flags.append(arguments[2])
+
+    sys.addaudithook(note)
+    bodies = [body for batch in stored_elsewhere(tmp_path) for body in batch.documents]
+
+    assert right["e0"] in bodies
+    assert flags
+    assert all(each & os.O_ACCMODE == os.O_RDONLY for each in flags)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
 from execution_history.foreign_files import ReadingLimits
+from execution_history.oversize import CUT_KEY, LEAST_LIMIT
 from execution_history.record import Document
 from execution_history.store import MergeReport
 from execution_history.stores import MemoryStore
@@ -78,20 +80,14 @@ async def test_a_record_of_a_json_file_that_is_too_large_is_refused_with_its_num
     assert [("v.json", "record 2", _LARGE), ("w.json", "record 2", _LARGE)] == places(report)
 
 
-async def test_a_record_whose_values_would_take_too_much_memory_is_refused(tmp_path: Path) -> None:
-    """It is never parsed, in whichever kind of file; with a higher limit it comes in, byte for byte."""
+async def test_a_record_may_consist_of_anything_within_the_largest(tmp_path: Path) -> None:
+    """What takes much memory for its bytes could be recorded, so it is read; its bytes bound what it takes."""
     dense = document("dense", output=[{}] * 40_000)
     (tmp_path / "a.jsonl").write_bytes(dense.body + b"\n" + document("a").body)
     (tmp_path / "b.json").write_bytes(b'{"workflow_id": "w", "histories": [' + dense.body + b"]}")
-
-    report, found = await brought_in(tmp_path, ReadingLimits(memory=2 * _MB))
-    store = MemoryStore()
-    await import_history(store, [tmp_path / "a.jsonl"], limits=ReadingLimits(memory=20 * _MB))
-
-    assert ["a"] == found
-    reason = "Its values would take more than 1 MiB of memory (the setting import_memory_bytes)."
-    assert [("a.jsonl", "line 1", reason), ("b.json", "record 1", reason)] == places(report)
-    assert dense.body == await store.get("w", "dense")
+    for name, found in (("a.jsonl", ["a", "dense"]), ("b.json", ["dense"])):
+        assert found == (await brought_in(tmp_path / name, ReadingLimits(len(dense.body), memory=_MB)))[1]
+        assert found[:-1] == (await brought_in(tmp_path / name, ReadingLimits(len(dense.body) - 1)))[1]
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.json", "in"])
@@ -356,3 +352,30 @@ async def test_nodes_that_need_too_much_temporary_space_are_refused(tmp_path: Pa
     with pytest.raises(ImportFailed, match="import_temporary_bytes"):
         await import_studio(store, tmp_path / "runs", tmp_path / "nodes", limits=ReadingLimits(temporary=_MB))
     assert [] == await everything(store)
+
+
+@pytest.mark.parametrize("kind", ["executions", "lines"])
+async def test_without_limits_a_record_may_have_what_the_stores_may(tmp_path: Path, kind: str) -> None:
+    """Imports and the dumps of Studio follow the store into which they go."""
+    store = MemoryStore(record_limit_bytes=LEAST_LIMIT)
+    large = "x" * (LEAST_LIMIT + 1)
+    if kind == "lines":
+        (tmp_path / "in.jsonl").write_bytes(document("a", output=large).body)
+        report = await import_history(store, [tmp_path / "in.jsonl"])
+    else:
+        (tmp_path / "rows").write_text("\n".join([_HEADER, _row(1, large)]))
+        report = await import_studio(store, tmp_path / "rows")
+    assert 1 == report.refused_count
+    assert f"more than {LEAST_LIMIT}" in report.refused[0].reason
+
+
+async def test_records_of_a_database_that_are_too_large_are_cut(tmp_path: Path) -> None:
+    """As the setting says: they are records already, and say what was cut."""
+    async with ExecutionHistoryService(tmp_path / "h") as service:
+        await service.store.create(document("a", output="x" * 3_000_000))
+    store = MemoryStore(record_limit_bytes=LEAST_LIMIT)
+    report = await import_history(store, [tmp_path / "h"])
+    assert (1, 0) == (report.added, report.refused_count)
+    body = await store.get("w", "a")
+    assert body is not None
+    assert {"output": 3_000_002} == json.loads(body)["metadata"][CUT_KEY]

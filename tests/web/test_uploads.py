@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import shutil
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Iterable
@@ -151,3 +152,20 @@ async def test_bodies_share_the_temporary_space() -> None:
         again = await client.post("/coze/import", content=data)
     assert (503, 200) == (answer.status_code, again.status_code)
     assert "send it again later" in answer.json()["error"]["message"]
+
+
+async def test_a_folder_that_cannot_be_removed_takes_no_space_from_others(temporary: Path) -> None:
+    """The upload is done, and those after it find the space that it had."""
+
+    class Removing(MemoryStore):
+        """A store that takes the folder of the upload away."""
+
+        async def flush(self) -> None:
+            """See :meth:`HistoryStore.flush`."""
+            for folder in temporary.iterdir():
+                shutil.rmtree(folder)
+
+    async with _client(Removing()) as client:
+        for _ in range(3):
+            answer = await client.post("/coze/import", content=document("a").body + b"\n" * 6_000)
+            assert 200 == answer.status_code

@@ -1,7 +1,6 @@
 """Where an export goes: a file or folder that appears whole at the end or not at all, or a stream."""
 
 import contextlib
-import errno
 import os
 import shutil
 import tempfile
@@ -9,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from execution_history.errors import ExportFailed, quoted
+from execution_history.errors import NO_SPACE, ExportFailed, quoted
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SUFFIX: Final = ".partial"
 
 
@@ -71,7 +69,7 @@ def export_faults(where: str) -> Iterator[None]:
     except BrokenPipeError:
         raise  # whoever reads has seen enough, which is no fault
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in NO_SPACE:
             raise ExportFailed(
                 f"The export to {quoted(Path(where))} found no space left, and nothing of it was kept: "
                 "free some, or choose another place."

@@ -78,13 +78,14 @@ async def import_history(
             stores (their ``history.db`` is read and not changed).
         tell: is told how far it has come.
         clock: the time, in milliseconds, for records that do not say theirs.
-        limits: what reading them may take; what is beyond is refused.
+        limits: what reading them may take; what is beyond is refused. Unless given, a record
+            may be as large as in the store.
 
     Raises:
         ImportFailed: one of *paths* is missing or is nothing that can be imported; nothing was imported.
         StoreError: the store failed; what was merged before stays, and running the import again goes on.
     """
-    given = limits or ReadingLimits()
+    given = limits or ReadingLimits(record_limit_of(store))
     sources = await in_thread(lambda: [source_at(Path(path), given) for path in paths])
     return await merge_sources(store, sources, tell=tell, clock=clock)
 

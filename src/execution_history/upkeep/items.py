@@ -44,8 +44,11 @@ def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | s
     """
     if not line.lstrip().startswith(b"{"):
         return "This is no JSON object, so it is no record."
-    if fault := limits.fault_of(line):
-        return fault
+    return limits.fault_of_record(line) or record_of_text(line, now)
+
+
+def record_of_text(line: bytes, now: int) -> Document | str:
+    """The same of a JSON object of any size."""
     with contextlib.suppress(ValueError):
         document = whole_record(orjson.loads(line), line)
         if document is not None:

@@ -9,7 +9,7 @@ from typing import Final
 from execution_history.errors import StoreError
 from execution_history.foreign_files import Readable, ReadingLimits
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
-from execution_history.upkeep.items import Item, Refused, record_of, record_of_line
+from execution_history.upkeep.items import Item, Refused, record_of, record_of_line, record_of_text
 from execution_history.upkeep.lines import LineReader
 
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
@@ -130,7 +130,11 @@ class DatabaseSource(Source):
                 for body in batch.documents:
                     number += 1
                     self.size += len(body)
-                    found = record_of_line(body, clock(), self._limits)
-                    yield self.refused(f"record {number}", found) if isinstance(found, str) else found
+                    found = record_of_text(body, clock())
+                    yield (
+                        self.refused(f"record {number}", found)
+                        if isinstance(found, str)
+                        else found.fitted(self._limits.record)
+                    )
         except StoreError as error:
             yield self.refused(f"behind record {number}", str(error))

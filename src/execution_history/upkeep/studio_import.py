@@ -14,7 +14,7 @@ from execution_history.errors import ImportFailed, quoted
 from execution_history.foreign_files import ReadingLimits
 from execution_history.jsonvalue import encode
 from execution_history.record import Document
-from execution_history.store import HistoryStore
+from execution_history.store import HistoryStore, record_limit_of
 from execution_history.upkeep.dumps import Dump, Row
 from execution_history.upkeep.folders import modified
 from execution_history.upkeep.importing import ImportReport, merge_sources
@@ -55,19 +55,24 @@ async def import_studio(
             also be given the other way round: their columns tell which is which.
         tell: is told how far it has come.
         clock: the time, in milliseconds, for rows that do not say theirs.
-        limits: what reading them may take; what is beyond is refused.
+        limits: what reading them may take; what is beyond is refused. Unless given, a record
+            may be as large as in the store.
 
     Raises:
         ImportFailed: a dump is missing, is not one of that table, or has more nodes than may lie on the disk for a
             while; nothing was imported.
         StoreError: the store failed; running the import again goes on.
     """
-    source = await in_thread(_source, Path(executions), None if nodes is None else Path(nodes), limits)
+    source = await in_thread(
+        _source,
+        Path(executions),
+        None if nodes is None else Path(nodes),
+        limits or ReadingLimits(record_limit_of(store)),
+    )
     return await merge_sources(store, [source], tell=tell, clock=clock)
 
 
-def _source(executions: Path, nodes: Path | None, limits: ReadingLimits | None) -> "StudioSource":
-    given = limits or ReadingLimits()
+def _source(executions: Path, nodes: Path | None, given: ReadingLimits) -> "StudioSource":
     first = Dump(executions, given)
     second = None if nodes is None else Dump(nodes, given)
     if second is not None and first.columns >= NODE_COLUMNS:

@@ -1,15 +1,14 @@
 """SQLite's and the operating system's errors in our own words, in one place."""
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import apsw
 
 from execution_history.errors import (
+    NO_SPACE,
     StoreBusy,
     StoreDamaged,
     StoreError,
@@ -19,8 +18,6 @@ from execution_history.errors import (
 )
 
 _log = logging.getLogger("execution_history.stores.sqlite")
-
-_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
@@ -35,7 +32,7 @@ def faults(folder: Path) -> Iterator[None]:
 def is_full(error: BaseException) -> bool:
     """Return whether *error* says that there is no space left."""
     if isinstance(error, OSError):
-        return error.errno in _FULL_ERRNOS
+        return error.errno in NO_SPACE
     if isinstance(error, apsw.IOError):  # SQLite says so where the memory that processes share found no room
         return bool(getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE)
     return isinstance(error, (apsw.FullError, StoreFull))

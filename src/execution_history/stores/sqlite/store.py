@@ -14,7 +14,7 @@ import apsw
 
 from execution_history.errors import StoreClosed, StoreError, quoted
 from execution_history.foreign_files import ReadingLimits
-from execution_history.oversize import LARGEST_RECORD
+from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.record import Document, RecordChange
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
@@ -95,8 +95,8 @@ class SQLiteStore:
         lock_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._lock_seconds = lock_seconds
-        self.record_limit_bytes = record_limit_bytes
-        self._limits = limits or ReadingLimits(record_limit_bytes)
+        self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
+        self._limits = limits or ReadingLimits(self.record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search

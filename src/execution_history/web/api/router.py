@@ -13,6 +13,7 @@ from execution_history.coze import CozeRunner, Reconciler
 from execution_history.followers import LiveFeed
 from execution_history.foreign_files import ReadingLimits
 from execution_history.service import ExecutionHistoryService
+from execution_history.store import record_limit_of
 from execution_history.web.api.comparing import add_comparing
 from execution_history.web.api.counting import add_counting
 from execution_history.web.api.finding import add_finding
@@ -54,7 +55,7 @@ def history_router(
     add_finding(router, service)
     add_counting(router, service)
     add_export(router, service)
-    add_import(router, service, limits or ReadingLimits())
+    add_import(router, service, limits or ReadingLimits(record_limit_of(service.store)))
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)

@@ -1,12 +1,12 @@
 """Bringing records in over HTTP: one file after the other, as large as its temporary space allows."""
 
 import asyncio
-import errno
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from execution_history.errors import ImportFailed, InvalidInput, StoreFull, quoted
+from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, StoreFull, quoted
 from execution_history.foreign_files import ReadingLimits
 from execution_history.service import ExecutionHistoryService
 from execution_history.upkeep import ImportReport, import_history
@@ -27,7 +27,6 @@ from execution_history.web.api.route import UploadRoute
 from execution_history.web.api.schemas import IMPORTING
 
 _IMPORTED: Final = ("jsonl", "json", "zip")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
 
@@ -106,9 +105,9 @@ class _TemporarySpace:
                     await _write(file, chunk)
             yield folder / name
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(shutil.rmtree, folder)
             self._taken -= size
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
 
     def _check(self, request: Request, size: int, more: int) -> None:
         """See that a body of *size* bytes so far, *more* of them new, may lie here."""
@@ -138,7 +137,7 @@ async def _write(file: anyio.AsyncFile[bytes], chunk: bytes) -> None:
     try:
         await file.write(chunk)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in NO_SPACE:
             raise StoreFull("There is no space left to receive the file, so nothing of it was imported.") from error
         raise
 

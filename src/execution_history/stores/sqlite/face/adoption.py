@@ -200,9 +200,8 @@ class FoundFile:
         text = reader.take()
         if not depth:
             raise _BrokenOff(begin)
-        fault = self._limits.too_large if text is None else self._limits.fault_of(text)
-        if text is None or fault is not None:
-            yield fault or ""
+        if text is None:
+            yield self._limits.too_large
             return
         self.parsed += len(text)
         try:

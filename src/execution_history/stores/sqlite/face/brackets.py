@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from execution_history.foreign_files import PIECE
+
 OPENING: Final = b"{["
 DEEPEST: Final = 1_000_000
 """What is nested more deeply than this is not followed to its end."""
@@ -17,25 +19,38 @@ _PLAIN: Final = r'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
 _TO_BRACKET: Final = re.compile(rf"(?:{_PLAIN})*+".encode(), re.DOTALL)
 _TO_NESTED: Final = re.compile(rf"(?:{_PLAIN}|[{{\[](?:{_PLAIN})*+[}}\]])*+".encode(), re.DOTALL)
 _INSIDE: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_BLANKS: Final = b" \t\r\n"
+_BLANK_ENDS: Final = (b" ", b"\t", b"\r", b"\n")
 _BLANK: Final = re.compile(rb"[ \t\r\n]*+")
+_MARKS: Final = b'{}[],:"'
+# Blanks beside a mark or a quote mean nothing; those between two other tokens stay, so that 1 2 does not become 12.
+_SPACED: Final = re.compile(
+    rb'((?:"(?:[^"\\]++|\\.)*+(?:"|\Z)|[^" \t\r\n]++)++)'
+    rb'(?:(?<=[{}\[\],:"])[ \t\r\n]++|[ \t\r\n]++(?=[{}\[\],:"]))?+|(?<![ \t\r\n])[ \t\r\n]++(?=[{}\[\],:"])',
+    re.DOTALL,
+)
 
 
 class BracketReader:
     """Steps through a text.
 
-    What is stepped over is kept until it is taken; blanks at its beginning are not.
+    What is stepped over is kept until it is taken; blanks at its beginning are not, nor those outside of strings where
+    it is long: an indented text may have a hundred times the bytes that it has without them.
 
     Args:
         pieces: the text.
-        most: of what has more bytes nothing is kept.
+        most: of what has more bytes, blanks outside of strings not counted, nothing is kept.
+        long: blanks are taken out of what has so many more bytes.
     """
 
-    def __init__(self, pieces: Iterable[bytes], most: int) -> None:
+    def __init__(self, pieces: Iterable[bytes], most: int, long: int = PIECE) -> None:
         self._pieces = iter(pieces)
         self._most = most
+        self._long = long
         self._data = bytearray()
         self._base = self._kept = self._at = 0
-        self._is_inside = False
+        self._is_inside = self._was_inside = False
+        self._dense = 0  # so far the blanks are out of what is kept
         self._is_too_long = False
 
     @property
@@ -66,7 +81,7 @@ class BracketReader:
         data = self._data
         while True:
             if self._kept == self._at and not self._is_inside:
-                self._kept = self._at = _end(_BLANK, data, self._at)
+                self._kept = self._at = self._dense = _end(_BLANK, data, self._at)
             at = self._at = _end(_INSIDE if self._is_inside else passed_over, data, self._at)
             found = data[at] if at < len(data) else 0
             if not found or (self._is_inside and found != _QUOTE):
@@ -83,9 +98,13 @@ class BracketReader:
 
         ``None`` stands for what had more bytes than are kept.
         """
+        if self._at - self._kept - leave > self._most:
+            self._take_out_blanks(self._at - leave)
         end = self._at - leave
-        text = None if self._is_too_long else bytes(self._data[self._kept : end])
-        self._kept, self._is_too_long = end, False
+        is_too_long = self._is_too_long or end - self._kept > self._most
+        text = None if is_too_long else bytes(self._data[self._kept : end])
+        self._kept = self._dense = end
+        self._is_too_long = self._was_inside = False
         return text
 
     def _read_on(self) -> bool:
@@ -94,14 +113,41 @@ class BracketReader:
         if piece is None:
             self._at = len(self._data)
             return False
+        if self._at - self._dense > self._long:
+            self._take_out_blanks(self._at)
         if self._at - self._kept > self._most:
-            self._is_too_long, self._kept = True, self._at
+            self._is_too_long, self._kept, self._dense = True, self._at, self._at
+            self._was_inside = self._is_inside
         del self._data[: self._kept]
         self._base += self._kept
         self._at -= self._kept
+        self._dense -= self._kept
         self._kept = 0
         self._data += piece
         return True
+
+    def _take_out_blanks(self, end: int) -> None:
+        """Take the blanks outside of strings out of what is kept before *end*, where that has not been done."""
+        begin = self._dense
+        text = bytes(self._data[begin:end])
+        inside = b""
+        if self._was_inside:
+            found = _INSIDE.match(text)
+            at = 1 + (0 if found is None else found.end())
+            inside, text = text[:at], text[at:]
+        elif begin > self._kept and self._data[begin - 1] in _MARKS:
+            text = text.lstrip(_BLANKS)
+        text = _SPACED.sub(rb"\1", text)
+        blank = b""
+        if not self._is_inside and text.endswith(_BLANK_ENDS):
+            text, blank = text.rstrip(_BLANKS), b" "
+        dense = inside + text
+        self._data[begin:end] = dense + blank
+        removed = end - begin - len(dense) - len(blank)
+        self._base += removed
+        self._at -= removed
+        self._dense = begin + len(dense)
+        self._was_inside = self._is_inside
 
 
 def _end(pattern: "re.Pattern[bytes]", data: bytearray, at: int) -> int:

@@ -31,7 +31,7 @@ SMALL: Final = 8 * 1024 * 1024
 _NEAR: Final = 64 * 1024
 _WINDOW: Final = 4 * 1024 * 1024
 _MOST_PLACES: Final = 1024
-_OPEN_FLAGS: Final = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Shown(Protocol):
@@ -66,13 +66,14 @@ class FaceFile:
 
     Args:
         path: the file.
+        is_edited: whether it is opened for writing too.
 
     Raises:
         NotOurs: it does not begin like a face file.
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_edited: bool = True) -> None:
         self.path, self._name = path, str(path)
         self.deepest_edit = 0
         self._front: Front | None = None
@@ -80,7 +81,7 @@ class FaceFile:
         self._is_complete = True
         self._has_all = False
         self._places: dict[str, tuple[int, int]] = {}
-        self._fd = os.open(path, _OPEN_FLAGS)
+        self._fd = os.open(path, _OPEN_FLAGS | (os.O_RDWR if is_edited else os.O_RDONLY))
         try:
             self._inode = os.fstat(self._fd).st_ino
             self.read_header()
@@ -184,10 +185,6 @@ class FaceFile:
         self._front = None
         self._write(edits.Edit(self.header.newest_at - len(front), front, 0))
         return True
-
-    def sync(self) -> None:
-        """Have the file on the disk."""
-        os.fsync(self._fd)
 
     def read(self, begin: int, end: int) -> bytes:
         """The bytes from offset *begin* to *end*, fewer where the file ends before."""

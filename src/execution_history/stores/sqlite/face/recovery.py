@@ -36,7 +36,7 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
         time.sleep(_PAUSE * attempt)
         try:
             modified = path.stat().st_mtime_ns
-            with closing(FaceFile(path)) as file:
+            with closing(FaceFile(path, is_edited=False)) as file:
                 body = _found_in(file, stored)
                 if _was_at_rest(file, modified):
                     return body

@@ -82,7 +82,7 @@ class Salvage:
         while True:
             # A little at first: an error counts the lines before it.
             text = self._next(length)
-            fault = self._limits.fault_of(text)
+            fault = self._limits.fault_of_record(text)
             if fault is not None:
                 self._give_up(text, beginning, len(text))
                 yield fault
@@ -91,7 +91,7 @@ class Salvage:
                 found, end = self._parser.raw_decode(text)
             except json.JSONDecodeError as error:
                 if len(text) == length and _is_cut(error, length):
-                    length *= _GROWTH
+                    length = min(length * _GROWTH, max(length, self._limits.record) + 1)
                     continue
                 between = _BEGINNING_OF_STRING.search(text, max(0, error.pos - _LONGEST_BEGINNING), error.pos)
                 self._give_up(text, beginning, error.pos, None if between is None else between.start())

@@ -28,7 +28,6 @@ _FEW_WITH_TEXT: Final = 6_000
 
 _MOST_WALKS: Final = 128
 _FROM_TAGS: Final = "tags t CROSS JOIN facets f ON f.seq = t.seq"
-_SORT_COLUMNS: Final[dict[Sort, str]] = {"create_time": "create_time", "duration": "duration", "tokens": "tokens"}
 
 # In this order the first of equals is taken. The indexes have create_time behind these columns.
 _BY_COLUMNS: Final = (
