@@ -82,29 +82,29 @@ class Salvage:
         while True:
             # A little at first: an error counts the lines before it.
             text = self._next(length)
-            fault = self._limits.fault_of_record(text)
-            if fault is not None:
-                self._give_up(text, beginning, len(text))
-                yield fault
-                return
             try:
                 found, end = self._parser.raw_decode(text)
             except json.JSONDecodeError as error:
                 if len(text) == length and _is_cut(error, length):
-                    length = min(length * _GROWTH, max(length, self._limits.record) + 1)
-                    continue
+                    if length <= self._limits.record:
+                        length = min(length * _GROWTH, self._limits.record + 1)
+                        continue
+                    self._give_up(text, beginning, len(text))
+                    yield self._limits.too_large
+                    return
                 between = _BEGINNING_OF_STRING.search(text, max(0, error.pos - _LONGEST_BEGINNING), error.pos)
                 self._give_up(text, beginning, error.pos, None if between is None else between.start())
             except (ValueError, RecursionError):
                 # An integer of thousands of digits, or too many levels: neither says where.
                 self._give_up(text, beginning, _shallow_end(text))
             else:
+                size = end
                 self.parsed += end
                 if "histories" in found and "execute_id" not in found and self._may_parse_again():
                     self.workflow_id, end = found.get("workflow_id"), beginning
                 self._at += end
                 if "execute_id" in found:
-                    yield found
+                    yield self._limits.fault_of_record(text[:size]) or found
             return
 
     def _give_up(self, text: str, beginning: int, end: int, before: int | None = None) -> None:
