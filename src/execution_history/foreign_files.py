@@ -103,9 +103,9 @@ def _outside_of_strings(text: bytes) -> Iterator[bytes]:
     at = 0
     is_inside = False
     while at < len(text):
-        piece = text[at : at + PIECE]
+        piece = text[at : at + _SMALL]
         if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # what a backslash escapes stays with it
-            piece = text[at : at + PIECE + 1]
+            piece = text[at : at + _SMALL + 1]
         yield _STRING.sub(b"", _INSIDE.sub(b"", piece, count=1) if is_inside else piece)
         is_inside ^= _ESCAPE.sub(b"", piece).count(b'"') % 2 == 1
         at += len(piece)
