@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from bench.records import Run
-from execution_history.record import new_document
+from execution_history.records.record import new_document
 
 
 def _begun(run: Run) -> bytes:

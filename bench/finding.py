@@ -26,7 +26,7 @@ from bench.records import runs
 from execution_history import ExecutionHistoryService
 from execution_history.conditions import parse_condition
 from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
-from execution_history.record import Document
+from execution_history.records.record import Document
 
 _START = 1_761_900_000_000
 _DAYS = 30 * 86_400_000

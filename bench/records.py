@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.record import Document
+from execution_history.records.record import Document
 
 _START_MS: Final = 1_761_900_000_000
 

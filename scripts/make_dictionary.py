@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.records import runs  # noqa: E402 - the checkout's root has to be on the path first
 
-from execution_history.record import new_document  # noqa: E402
+from execution_history.records.record import new_document  # noqa: E402
 
 NUMBER = 1
 SIZE = 64 * 1024

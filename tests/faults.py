@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from execution_history.errors import StoreError, StoreFull
-from execution_history.record import Document, RecordChange
+from execution_history.records.record import Document, RecordChange
 from execution_history.store import MergeReport
 from execution_history.stores import MemoryStore
 

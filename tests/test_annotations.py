@@ -12,7 +12,7 @@ from execution_history.annotations import Annotation, annotate_execution, annota
 from execution_history.errors import ExecutionNotFound, InvalidInput
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
-from tests.records import change, document
+from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from execution_history.comparing import Run, compare_executions, compare_with_la
 from execution_history.errors import ExecutionNotFound, InvalidIdentifier, InvalidInput
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
-from tests.records import change, document
+from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from execution_history.spool import Spool
 from execution_history.store import HistoryStore
 from execution_history.waiting import Waiting
 from tests.faults import FaultyStore, SharedFaultyStore
-from tests.records import change, document
+from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from execution_history.errors import InvalidQuery
 from execution_history.finding import keyword_filter
 from execution_history.query import PathCondition, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query_words import filter_of
-from execution_history.summaries import line_of
+from execution_history.records.summary import line_of
 
 _NOW = 1_761_900_000_000
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, ExecutionRecord, current_run, record, recorded, run_sync
 from execution_history.errors import InvalidIdentifier, StoreFull
-from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
 from execution_history.recorder import Recorder
 from execution_history.recording import Run
 from execution_history.recording.messages import Messages
+from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
 from tests.faults import FaultyStore
 
 pytestmark = pytest.mark.anyio

@@ -16,14 +16,14 @@ import pytest
 from execution_history.clock import new_execute_id
 from execution_history.errors import StoreError, StoreFull
 from execution_history.orphans import RECORDER_KEY
-from execution_history.record import Document, RecordChange
 from execution_history.recorder import Recorder
+from execution_history.records.record import Document, RecordChange
 from execution_history.service import ExecutionHistoryService
 from execution_history.signs_of_life import is_dead, sign_of_life
 from execution_history.spool import Spool
 from execution_history.stores import MemoryStore, SQLiteStore
 from tests.faults import FaultyStore, SharedFaultyStore
-from tests.records import change, document
+from tests.sample_records import change, document
 from tests.stores.damage import damage
 
 pytestmark = pytest.mark.anyio

@@ -154,7 +154,7 @@ from pathlib import Path
 import orjson
 from execution_history.errors import InvalidInput, StoreFull
 from execution_history.outbox import Outbox
-from execution_history.record import RecordChange, new_document
+from execution_history.records.record import RecordChange, new_document
 from execution_history.spool import Spool
 from execution_history.stores.sqlite import SQLiteStore
 

@@ -7,7 +7,7 @@ from execution_history.errors import StoreBusy
 from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection
 from execution_history.selecting import selected
 from execution_history.stores import MemoryStore
-from tests.records import change, document, ids
+from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
 

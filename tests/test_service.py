@@ -20,7 +20,7 @@ from execution_history.errors import (
     SettingsError,
     StoreClosed,
 )
-from execution_history.record import KEYS
+from execution_history.records.record import KEYS
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
 
 pytestmark = pytest.mark.anyio

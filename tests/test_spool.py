@@ -14,7 +14,7 @@ from execution_history.errors import InvalidInput, StoreClosed, StoreError, Stor
 from execution_history.outbox import Outbox
 from execution_history.spool import Spool
 from tests.faults import SharedFaultyStore
-from tests.records import change, document
+from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ from execution_history.errors import (
     StoreBusy,
     quoted,
 )
-from execution_history.record import ExecutionRecord, RecordChange, check_identifier
+from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier
 from execution_history.store import HistoryStore
 
 MOST_TAGS: Final = 50

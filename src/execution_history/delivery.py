@@ -10,7 +10,7 @@ from execution_history.attempts import error_of, in_thread
 from execution_history.backlog import Backlog
 from execution_history.batch import Batch, Line
 from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError, quoted
-from execution_history.record import Document
+from execution_history.records.record import Document
 from execution_history.refusals import PASSING, Refusal, Refusals, Round
 from execution_history.store import HistoryStore
 from execution_history.trouble import Hung, Trouble

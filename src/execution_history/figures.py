@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from execution_history.buckets import bucket_edges, bucket_number, zone_of
-from execution_history.facts import Facts
 from execution_history.query import (
     Bucket,
     FailureGroup,
@@ -15,7 +14,8 @@ from execution_history.query import (
     Statistics,
     StatisticsQuery,
 )
-from execution_history.record import STATUSES
+from execution_history.records.attributes import Facts
+from execution_history.records.record import STATUSES
 
 MOST_GROUPS: Final = 100
 ENDED: Final = frozenset({"success", "failed"})

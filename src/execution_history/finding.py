@@ -9,7 +9,7 @@ import orjson
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query import RecordFilter, RecordKey, Selection
 from execution_history.query_words import filter_of
-from execution_history.record import ExecutionRecord
+from execution_history.records.record import ExecutionRecord
 
 FilterValue = str | int | float | bool | Sequence[str | int] | None
 """What a keyword filter may be: the text that HTTP and the command line take, or the plain value it stands for."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from execution_history.oversize import LARGEST_RECORD
+from execution_history.records.size_limit import LARGEST_RECORD
 
 _Item = TypeVar("_Item")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from execution_history.outlines import outline_of
 from execution_history.query import IndexReach, RecordKey, Selection
+from execution_history.records.partial import outline_of
 from execution_history.text import Search, Snippet, rank, snippets
 
 RANKED: Final = 100

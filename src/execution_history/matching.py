@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from execution_history.conditions import all_hold
-from execution_history.facts import Facts
 from execution_history.query import RecordFilter, RecordQuery
-from execution_history.record import STATUSES
+from execution_history.records.attributes import Facts
+from execution_history.records.record import STATUSES
 
 NO_TEXT_SEARCH: Final = (
     "Text search is switched off for this history: set the setting search (variable EXECUTION_HISTORY_SEARCH) to true, "

@@ -9,7 +9,7 @@ import orjson
 from execution_history.attempts import attempt
 from execution_history.errors import StoreError
 from execution_history.outbox import Outbox
-from execution_history.record import ENDED_KEY, UPSTREAM_KEY, RecordChange
+from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY, RecordChange
 from execution_history.refusals import PASSING
 from execution_history.signs_of_life import is_dead
 from execution_history.store import HistoryStore

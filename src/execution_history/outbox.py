@@ -23,7 +23,7 @@ from execution_history.errors import (
     RecordDamaged,
     StoreError,
 )
-from execution_history.record import Document
+from execution_history.records.record import Document
 from execution_history.refusals import Refusal
 from execution_history.spool import Spool, put_aside, spool_of
 from execution_history.store import HistoryStore

@@ -2,7 +2,7 @@
 
 Everything in a :class:`RecordFilter` is combined with *and*; the values of one tuple with *or*, but for ``tags``: a
 record must have all of them. What a record's duration, tokens, account and so on are, is said in
-:mod:`execution_history.facts`.
+:mod:`execution_history.records.attributes`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.record import STATUSES
+from execution_history.records.record import STATUSES
 
 Part = Literal["input", "output", "metadata"]
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
@@ -108,7 +108,7 @@ class RecordQuery:
         size: how many records a page has, 1 to 100.
         after: the ``next`` of the page before, for the page behind it; opaque.
         index: a numbered page instead, from 1.
-        summaries: give summaries (:func:`execution_history.summaries.summary_of`) rather than records.
+        summaries: give summaries (:func:`execution_history.records.summary.summary_of`) rather than records.
         explain: say in the answer how it was found.
 
     Raises:

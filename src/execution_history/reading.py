@@ -29,7 +29,7 @@ from execution_history.query import (
     Statistics,
     StatisticsQuery,
 )
-from execution_history.record import ExecutionRecord, check_identifier
+from execution_history.records.record import ExecutionRecord, check_identifier
 from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
 from execution_history.text import parse_search
 

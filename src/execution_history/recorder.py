@@ -14,7 +14,7 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, quoted
 from execution_history.orphans import RECORDER_KEY, Orphans, TakesOver
 from execution_history.outbox import CLOSING_SECONDS, Outbox
-from execution_history.record import (
+from execution_history.records.record import (
     OPEN_STATUSES,
     ExecutionStatus,
     RecordChange,

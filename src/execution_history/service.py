@@ -2,7 +2,7 @@
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
 :mod:`execution_history.reading`. Records are plain dicts of the 19 keys of
-:class:`~execution_history.record.ExecutionRecord`.
+:class:`~execution_history.records.record.ExecutionRecord`.
 """
 
 import threading
@@ -15,9 +15,9 @@ from typing import Any, Self, cast
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.finding import HistoryPage
-from execution_history.oversize import LARGEST_RECORD
 from execution_history.reading import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
-from execution_history.record import ExecutionRecord, RecordChange, check_identifier, new_document
+from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
+from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
 from execution_history.store import HistoryStore, record_limit_of
 from execution_history.stores import store_at
@@ -36,7 +36,7 @@ class ExecutionHistoryService(HistoryReading):
         json_files: whether ``{workflow_id}.json`` files are kept beside the embedded database.
         search: whether an embedded store can be searched for texts.
         record_limit_bytes: how many bytes of JSON a record has at most; the largest values of a larger one are cut
-            (:mod:`execution_history.oversize`). A store of your own may say it itself.
+            (:mod:`execution_history.records.size_limit`). A store of your own may say it itself.
         clock: where times come from, in milliseconds since the epoch.
         new_id: where execute ids come from.
     """
@@ -91,7 +91,7 @@ class ExecutionHistoryService(HistoryReading):
         Args:
             workflow_id: which workflow; any non-empty string.
             execute_id: the record's id within the workflow; a UUIDv7 is made when none is given.
-            parameters: the input; any value, see :mod:`execution_history.jsonvalue` for its JSON form.
+            parameters: the input; any value, see :mod:`execution_history.records.encoding` for its JSON form.
             bot_id: the bot it ran for.
             conversation_id: the conversation it belongs to.
             metadata: whatever else is worth keeping; a mapping.

@@ -28,10 +28,10 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
-from execution_history.credentials import without_credentials
 from execution_history.errors import SettingsError, UnknownAccount, quoted
 from execution_history.foreign_files import ReadingLimits
-from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.records.redaction import without_credentials
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 
 PREFIX: Final = "EXECUTION_HISTORY_"
 CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from execution_history.jsonvalue import encode
-from execution_history.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
-from execution_history.outlines import outline_of
-from execution_history.record import OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange, check_identifier, check_status
+from execution_history.records.encoding import encode
+from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
+from execution_history.records.partial import outline_of
+from execution_history.records.record import (
+    OPEN_STATUSES,
+    UPSTREAM_KEY,
+    Document,
+    RecordChange,
+    check_identifier,
+    check_status,
+)
 from execution_history.waiting import Key, Step
 
 if TYPE_CHECKING:

@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.query import (
     IndexReach,
     RecordKey,
@@ -35,7 +34,8 @@ from execution_history.query import (
     Statistics,
     StatisticsQuery,
 )
-from execution_history.record import Document, RecordChange
+from execution_history.records.record import Document, RecordChange
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,5 +252,5 @@ class Limited(Protocol):
 
 
 def record_limit_of(store: HistoryStore) -> int:
-    """How many bytes a record has at most that is made for *store*; see :mod:`execution_history.oversize`."""
+    """How many bytes a record has at most that is made for *store*; see :mod:`execution_history.records.size_limit`."""
     return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD

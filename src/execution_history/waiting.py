@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from execution_history.errors import IllegalTransition
-from execution_history.record import Document, RecordChange
+from execution_history.records.record import Document, RecordChange
 
 Step = Document | RecordChange
 """The beginning of a record, or a change of one."""

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from execution_history import errors
-from execution_history.outlines import Unread
-from execution_history.record import ENDED_KEY
+from execution_history.records.partial import Unread
+from execution_history.records.record import ENDED_KEY
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60_000

@@ -10,7 +10,7 @@ import pytest
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.parameters import read_parameters
 from execution_history.cli.speech import Speech
-from execution_history.jsonvalue import decode, encode
+from execution_history.records.encoding import decode, encode
 from tests.cli.conftest import Call, History
 
 SHORT = "7000000000000000001"

@@ -16,7 +16,7 @@ from execution_history.spool import put_aside, spool_of
 from execution_history.stores import SQLiteStore
 from tests.cli.conftest import Call, History
 from tests.cli.processes import COMMAND, environment, started
-from tests.records import document
+from tests.sample_records import document
 
 SHORT, LONG, FAILS, ASKS, TEXT = (f"700000000000000000{number}" for number in (1, 2, 3, 5, 1))
 WANTS_FIELDS, RETURNS_TEXT, LARGE = "7000000000000000016", "7000000000000000013", "7000000000000000010"

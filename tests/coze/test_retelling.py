@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.adopted import adopt_record
 from execution_history.coze.callers import caller_of
 from execution_history.coze.decoding import BodyCopy
 from execution_history.coze.histories import (
@@ -20,9 +19,10 @@ from execution_history.coze.histories import (
 )
 from execution_history.coze.learning import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.coze.retelling import envelope, refusal, tell, tell_node, translate_studio
-from execution_history.oversize import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
-from execution_history.record import RecordChange, new_document
-from tests.test_nesting import depth_of
+from execution_history.records.adoption import adopt_record
+from execution_history.records.record import RecordChange, new_document
+from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
+from tests.records.test_nesting import depth_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -12,7 +12,7 @@ from execution_history.errors import InvalidInput
 from execution_history.followers import Following, LiveEvent, LiveFeed
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
-from tests.records import change, document
+from tests.sample_records import change, document
 from tests.stores.damage import damage
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from execution_history import ExecutionHistoryService
 from execution_history.coze.histories import HistoryCall, read_history
-from execution_history.record import RecordChange
+from execution_history.records.record import RecordChange
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
 from tests.cli.processes import COMMAND, environment, read_document
 from tests.gateway.conftest import TOKEN, Gateway, gateway_to, scripted

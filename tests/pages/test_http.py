@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.jsonvalue import encode
-from execution_history.record import KEYS, Document
+from execution_history.records.encoding import encode
+from execution_history.records.record import KEYS, Document
 from execution_history.web.pages import addresses
 from execution_history.web.pages.trash import KEPT_FOR, Trash
 from tests.pages.conftest import FIRST, Site

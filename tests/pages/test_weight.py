@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from execution_history.clock import now_ms
-from execution_history.jsonvalue import encode
-from execution_history.record import KEYS, Document
+from execution_history.records.encoding import encode
+from execution_history.records.record import KEYS, Document
 from execution_history.web.pages import addresses
 from tests.pages.conftest import Site
 

@@ -11,13 +11,13 @@ import pytest
 
 from execution_history.errors import StoreFull
 from execution_history.foreign_files import ReadingLimits
-from execution_history.oversize import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.changes import FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.upkeep import import_history
-from tests.records import document
+from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio
 

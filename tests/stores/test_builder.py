@@ -21,7 +21,7 @@ from execution_history.stores.sqlite.face.fresh import write_new
 from execution_history.stores.sqlite.face.job import copy_before
 from execution_history.stores.sqlite.face.layout import Header
 from execution_history.stores.sqlite.queries import migrations, query
-from tests.records import change, document
+from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
 from execution_history.query import RecordQuery, StatisticsQuery
 from execution_history.store import Batch, HistoryStore, MergeReport
-from tests.records import change, document, ids
+from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
 

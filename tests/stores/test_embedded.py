@@ -17,7 +17,7 @@ from execution_history.errors import StoreDamaged, StoreFull, StoreTooNew, Store
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.face.names import file_name, workflow_id_of
-from tests.records import change, document, ids
+from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
 

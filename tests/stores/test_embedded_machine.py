@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from execution_history.errors import ExecutionHistoryError
 from execution_history.query import RecordFilter, RecordQuery
-from execution_history.record import Document
+from execution_history.records.record import Document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.face import (
     builder as builder_module,
@@ -33,7 +33,7 @@ from execution_history.stores.sqlite.face import (
 from execution_history.stores.sqlite.face import (
     search as search_module,
 )
-from tests.records import change, document
+from tests.sample_records import change, document
 
 _WORKFLOWS = st.sampled_from(["w", "a/b", "W"])
 _IDS = st.sampled_from([f"e{number}" for number in range(6)])

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from execution_history.outlines import HUGE, LARGE
+from execution_history.records.partial import HUGE, LARGE
 from execution_history.stores.sqlite.face import file as file_module
 from execution_history.stores.sqlite.face import fresh as fresh_module
 from execution_history.stores.sqlite.face import search as search_module
@@ -28,7 +28,7 @@ from execution_history.stores.sqlite.face.layout import (
     render_record,
     stamp,
 )
-from tests.records import document
+from tests.sample_records import document
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from execution_history.stores.sqlite.index import Match, RecordIndex, follower, 
 from execution_history.stores.sqlite.index.plain import select_plainly
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.text import Search
-from tests.records import change, document, ids
+from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from execution_history.errors import InvalidCursor, InvalidQuery
 from execution_history.query import RecordFilter, RecordQuery, Selection, StatisticsQuery
-from execution_history.record import Document
+from execution_history.records.record import Document
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
-from tests.facets import BASE, HOUR, documents, filters
-from tests.records import change, document, ids
+from tests.sample_filters import BASE, HOUR, documents, filters
+from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
-from execution_history.record import Document, RecordChange
+from execution_history.records.record import Document, RecordChange
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.records import change, document, ids
+from tests.sample_records import change, document, ids
 from tests.stores.injection import Injector, injected, install
 
 pytestmark = pytest.mark.anyio
@@ -295,7 +295,7 @@ from pathlib import Path
 from execution_history.errors import StoreFull
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.records import document, ids
+from tests.sample_records import document, ids
 from execution_history.query import RecordFilter, RecordQuery
 
 async def main(folder):

@@ -17,7 +17,7 @@ from execution_history.stores.sqlite.index import TextIndex, plan, selecting
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.grams import Tokens
 from execution_history.text import matches, parse_search
-from tests.records import change, document
+from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from execution_history.errors import StoreClosed
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite import checkpoint as checkpoint_module
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.records import change, document, ids
+from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
 

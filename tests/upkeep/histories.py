@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from execution_history.store import HistoryStore
-from tests.records import change, document
+from tests.sample_records import change, document
 
 
 async def fill(store: HistoryStore, count: int = 10) -> None:

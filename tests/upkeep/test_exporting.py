@@ -15,10 +15,10 @@ import pytest
 
 from execution_history.errors import ExportFailed, InvalidInput
 from execution_history.query import RecordFilter
-from execution_history.record import KEYS
+from execution_history.records.record import KEYS
 from execution_history.store import HistoryStore
 from execution_history.upkeep import Export, Progress, export_chunks, export_to_path, export_to_stream
-from tests.records import document, ids
+from tests.sample_records import document, ids
 from tests.upkeep.histories import everything, lines
 
 pytestmark = pytest.mark.anyio
@@ -350,7 +350,7 @@ from pathlib import Path
 from execution_history.errors import ExportFailed
 from execution_history.stores import MemoryStore
 from execution_history.upkeep import Export, export_to_path
-from tests.records import document
+from tests.sample_records import document
 
 async def main():
     store = MemoryStore()

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ImportFailed
-from execution_history.facts import facts_of
+from execution_history.records.attributes import facts_of
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore
 from execution_history.upkeep import ImportReport, Progress, import_studio

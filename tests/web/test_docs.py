@@ -5,7 +5,7 @@ import re
 import pytest
 
 from execution_history.query_words import FILTER_WORDS
-from execution_history.record import KEYS
+from execution_history.records.record import KEYS
 from execution_history.web.api.questions import HISTORY_WORDS
 from execution_history.web.api.schemas import Execution
 from tests.web.conftest import Served

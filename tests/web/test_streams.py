@@ -15,7 +15,7 @@ from execution_history.store import Batch
 from execution_history.stores import MemoryStore
 from execution_history.web import history_router
 from execution_history.web.api.live import events
-from tests.records import document
+from tests.sample_records import document
 from tests.web.conftest import Served, served
 
 pytestmark = pytest.mark.anyio

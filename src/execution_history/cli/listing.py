@@ -23,10 +23,10 @@ from execution_history.cli.wording import (
 )
 from execution_history.clock import now_ms
 from execution_history.finding import damaged_of
-from execution_history.jsonvalue import encode
-from execution_history.outlines import outline_of
 from execution_history.query import RecordKey
-from execution_history.record import STATUSES
+from execution_history.records.encoding import encode
+from execution_history.records.partial import outline_of
+from execution_history.records.record import STATUSES
 from execution_history.store import Page, WorkflowSummary
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"

@@ -4,8 +4,8 @@ import logging
 from typing import Final
 
 from execution_history.cli.wording import visible
-from execution_history.credentials import without_credentials
 from execution_history.errors import shortened
+from execution_history.records.redaction import without_credentials
 
 _LONGEST: Final = 4_000
 """Characters of a line; an address that was asked for may have millions."""

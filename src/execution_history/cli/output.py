@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from execution_history.cli.wording import visible
-from execution_history.jsonvalue import encode, indent
+from execution_history.records.encoding import encode, indent
 
 _GAP: Final = "  "
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.speech import Speech
-from execution_history.jsonvalue import decode
-from execution_history.nesting import WRITABLE, cut
+from execution_history.records.encoding import decode
+from execution_history.records.nesting import WRITABLE, cut
 
 STANDARD_INPUT = "-"
 

@@ -17,8 +17,8 @@ from execution_history.cli.exits import CommandFailed, ExitCode, code_of
 from execution_history.cli.faults import sentence_of
 from execution_history.cli.output import Output
 from execution_history.cli.speech import Speech
-from execution_history.credentials import without_credentials
 from execution_history.errors import ExecutionHistoryError
+from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings, load_settings
 
 PROGRAM: Final = "execution-history"

@@ -27,8 +27,8 @@ from execution_history.cli.wording import (
 )
 from execution_history.clock import now_ms
 from execution_history.orphans import RECORDER_KEY
-from execution_history.oversize import CUT_KEY
-from execution_history.record import ENDED_KEY
+from execution_history.records.record import ENDED_KEY
+from execution_history.records.size_limit import CUT_KEY
 from execution_history.signs_of_life import is_dead
 
 _MOST_CHARACTERS: Final = 8_000

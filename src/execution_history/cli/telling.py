@@ -11,7 +11,7 @@ from execution_history.cli.listing import status_cell
 from execution_history.cli.session import Session
 from execution_history.cli.wording import as_text, duration, duration_ms, error_text, grouped, one_line, tokens, visible
 from execution_history.clock import now_ms
-from execution_history.record import ExecutionRecord
+from execution_history.records.record import ExecutionRecord
 
 Frame = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from execution_history.compare.nodes import Divergence, first_divergence
 from execution_history.compare.values import Difference, Differences, differences
-from execution_history.facts import facts_of
-from execution_history.oversize import CUT_KEY
+from execution_history.records.attributes import facts_of
+from execution_history.records.size_limit import CUT_KEY
 
 SETTINGS: Final = ("workflow_id", "bot_id", "conversation_id", "run_mode", "connector_id", "connector_uid")
 """The keys of a record that say how the run was set up."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from execution_history.coze.wire import Outcome, parse_json, read_output, text
-from execution_history.jsonvalue import as_text
+from execution_history.records.encoding import as_text
 
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
 """Where Coze Studio tells a run's history, by the query ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from execution_history.adopted import adopt_record
 from execution_history.coze.histories import RunHistory
 from execution_history.coze.wire import Outcome
-from execution_history.record import ENDED_KEY, OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange
+from execution_history.records.adoption import adopt_record
+from execution_history.records.record import ENDED_KEY, OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange
 
 _COMPLETES: Final = ("running", "success")
 _ENDED: Final = ("success", "failed")

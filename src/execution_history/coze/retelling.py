@@ -11,9 +11,9 @@ import orjson
 
 from execution_history.coze.histories import HistoryRefusal, read_history
 from execution_history.coze.wire import execute_id_of_event, text
-from execution_history.jsonvalue import as_text, encode
-from execution_history.nesting import LEVELS
-from execution_history.record import UPSTREAM_KEY
+from execution_history.records.encoding import as_text, encode
+from execution_history.records.nesting import LEVELS
+from execution_history.records.record import UPSTREAM_KEY
 
 _END: Final = "Output"
 

@@ -11,9 +11,9 @@ from execution_history.coze.recordings import RunContext, begin_recording
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import MODE_STREAM, Call, CallKind, text
 from execution_history.errors import NotInterrupted, quoted
-from execution_history.jsonvalue import decode, encode
-from execution_history.record import check_identifier
 from execution_history.recorder import Recorder
+from execution_history.records.encoding import decode, encode
+from execution_history.records.record import check_identifier
 
 _PATHS: Final[dict[CallKind, str]] = {
     "run": "/v1/workflow/run",

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from execution_history.coze.sse import LARGEST_EVENT, EventParser, ServerSentEvent
 from execution_history.coze.wire import Outcome, execute_id_of, execute_id_of_event, parse_json, read_output, text
-from execution_history.jsonvalue import as_text
+from execution_history.records.encoding import as_text
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
 _MOST_PACKETS: Final = 2_000

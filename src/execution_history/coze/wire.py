@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from execution_history.nesting import LEVELS, cut
+from execution_history.records.nesting import LEVELS, cut
 
 CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 

@@ -23,10 +23,10 @@ from typing import Final, Literal, Self
 import orjson
 
 from execution_history.errors import InvalidInput, RecordDamaged, StoreClosed, StoreError
-from execution_history.facts import facts_of
-from execution_history.outlines import outline_of
+from execution_history.records.attributes import facts_of
+from execution_history.records.partial import outline_of
+from execution_history.records.summary import summary_of
 from execution_history.store import Change, HistoryStore, Watched
-from execution_history.summaries import summary_of
 
 _log = logging.getLogger("execution_history.followers")
 
@@ -51,8 +51,8 @@ class LiveEvent:
         revision: the place in the feed; whoever passes it as ``since`` later gets what follows.
         workflow_id: whose record; ``None`` for a reset.
         execute_id: which record; ``None`` for a reset, and when all records of the workflow are gone.
-        summary: of a ``put`` the JSON of :func:`~execution_history.summaries.summary_of`, as the record is when the
-            event is told.
+        summary: of a ``put`` the JSON of :func:`~execution_history.records.summary.summary_of`, as the record is when
+            the event is told.
     """
 
     kind: Literal["put", "delete", "reset"]

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.credentials import REDACTED, is_secret_name, plain_name
 from execution_history.errors import quoted
-from execution_history.jsonvalue import decode, encode
-from execution_history.nesting import IN_METADATA, IN_VALUE
-from execution_history.oversize import CUT_KEY, LARGEST_RECORD, named, shortened
+from execution_history.records.encoding import decode, encode
+from execution_history.records.nesting import IN_METADATA, IN_VALUE
+from execution_history.records.redaction import REDACTED, is_secret_name, plain_name
+from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, named, shortened
 
 _LARGEST_BUFFER: Final = 16 * 1024 * 1024
 _SHORTEST_SECRET: Final = 6

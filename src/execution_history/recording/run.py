@@ -21,12 +21,12 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError, quoted
-from execution_history.nesting import IN_VALUE
-from execution_history.record import ExecutionStatus
 from execution_history.recorder import Recorder, Recording
 from execution_history.recording.capture import Redaction
 from execution_history.recording.messages import Messages
 from execution_history.recording.process import RecordingProcess, this_process
+from execution_history.records.nesting import IN_VALUE
+from execution_history.records.record import ExecutionStatus
 
 _log = logging.getLogger("execution_history.recorder")
 

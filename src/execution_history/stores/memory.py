@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
-from execution_history.oversize import LARGEST_RECORD
 from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
-from execution_history.record import STATUSES, Document, RecordChange
+from execution_history.records.record import STATUSES, Document, RecordChange
+from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores import memory_selection
 from execution_history.stores.watchers import Watchers

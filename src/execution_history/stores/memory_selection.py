@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from execution_history.cursors import cursor_at, position_at
-from execution_history.facts import Facts, facts_of
 from execution_history.figures import Counted, statistics_of
 from execution_history.matching import Position, matches, position_of
 from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
-from execution_history.summaries import summary_of
+from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.summary import summary_of
 from execution_history.text import matches as has_text
 from execution_history.text import parse_search
 

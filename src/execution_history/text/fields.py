@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from execution_history.jsonvalue import encode
-from execution_history.outlines import Unread
+from execution_history.records.encoding import encode
+from execution_history.records.partial import Unread
 
 MOST_CHARACTERS: Final = 10_000_000
 """So much of a record is searched; what comes later, in the order of :func:`texts_of`, is not."""

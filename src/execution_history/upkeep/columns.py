@@ -20,8 +20,8 @@ import orjson
 
 from execution_history.conditions import MISSING, parse_condition, value_at
 from execution_history.errors import InvalidInput, InvalidQuery, quoted
-from execution_history.facts import Facts
-from execution_history.record import KEYS
+from execution_history.records.attributes import Facts
+from execution_history.records.record import KEYS
 
 DEFAULT_COLUMNS: Final = (
     "execute_id", "workflow_id", "create_time", "execute_status", "duration_ms", "tokens", "error_code",

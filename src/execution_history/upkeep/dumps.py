@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from execution_history.errors import ImportFailed, quoted
 from execution_history.foreign_files import ReadingLimits
-from execution_history.jsonvalue import decode
+from execution_history.records.encoding import decode
 from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
 from execution_history.upkeep.lines import LineReader, open_file
 from execution_history.upkeep.text_lines import TextLines

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from execution_history.adopted import adopt_record, whole_record
 from execution_history.foreign_files import ReadingLimits
-from execution_history.jsonvalue import decode, encode
-from execution_history.nesting import LEVELS
-from execution_history.record import KEYS, Document, check_identifier
+from execution_history.records.adoption import adopt_record, whole_record
+from execution_history.records.encoding import decode, encode
+from execution_history.records.nesting import LEVELS
+from execution_history.records.record import KEYS, Document, check_identifier
 
 
 @dataclass(frozen=True, slots=True)

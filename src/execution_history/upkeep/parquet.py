@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import InvalidInput
-from execution_history.facts import Facts, facts_of
+from execution_history.records.attributes import Facts, facts_of
 from execution_history.upkeep.buffer import Buffer
 
 _ROWS: Final = 20_000

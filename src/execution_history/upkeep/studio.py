@@ -20,8 +20,8 @@ a list, and ``"123"`` stays the text it was.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from execution_history.jsonvalue import as_text, decode
-from execution_history.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.encoding import as_text, decode
+from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
 """Without these it is not the table ``workflow_execution``."""

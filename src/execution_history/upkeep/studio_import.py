@@ -12,8 +12,8 @@ import orjson
 from execution_history.clock import now_ms
 from execution_history.errors import ImportFailed, quoted
 from execution_history.foreign_files import ReadingLimits
-from execution_history.jsonvalue import encode
-from execution_history.record import Document
+from execution_history.records.encoding import encode
+from execution_history.records.record import Document
 from execution_history.store import HistoryStore, record_limit_of
 from execution_history.upkeep.dumps import Dump, Row
 from execution_history.upkeep.folders import modified

@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 import orjson
 
-from execution_history.facts import facts_of
-from execution_history.jsonvalue import indent
+from execution_history.records.attributes import facts_of
+from execution_history.records.encoding import indent
 from execution_history.upkeep.buffer import Buffer
 from execution_history.upkeep.columns import Column, as_text
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from execution_history.finding import damaged_of
-from execution_history.jsonvalue import encode
+from execution_history.records.encoding import encode
 from execution_history.store import Page
 
 
@@ -17,7 +17,7 @@ def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[st
 
 
 def answer(content: dict[str, Any], status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer of any values, in the JSON form of :mod:`execution_history.jsonvalue`."""
+    """An answer of any values, in the JSON form of :mod:`execution_history.records.encoding`."""
     return json_answer(encode(content), status, headers)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from execution_history.record import Document
+from execution_history.records.record import Document
 
 STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
 STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES)}

@@ -11,7 +11,7 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
-from execution_history.record import UPSTREAM_KEY, Document
+from execution_history.records.record import UPSTREAM_KEY, Document
 from execution_history.stores.sqlite import packing
 from execution_history.stores.sqlite.queries import migrations, query
 

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 import zstandard
 
-from execution_history.outlines import outline_of
 from execution_history.query import RecordKey
-from execution_history.record import KEYS
+from execution_history.records.partial import outline_of
+from execution_history.records.record import KEYS
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 
 CURRENT: Final = 1

@@ -10,7 +10,7 @@ from typing import Any, Final
 import apsw
 
 from execution_history.errors import ExecutionExists
-from execution_history.record import Document, RecordChange
+from execution_history.records.record import Document, RecordChange
 from execution_history.store import MergeReport
 from execution_history.stores.sqlite.changes import (
     STATUS_NAMES,

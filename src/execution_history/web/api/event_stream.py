@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from execution_history.clock import now_ms
-from execution_history.jsonvalue import encode
+from execution_history.records.encoding import encode
 from execution_history.web.api.streaming import ByteStream
 from execution_history.web.errors import fault_of
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.errors import InvalidInput, RecordDamaged
-from execution_history.record import UPSTREAM_KEY, Document
+from execution_history.records.record import UPSTREAM_KEY, Document
 from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
 from execution_history.web.pages.reading import RUN

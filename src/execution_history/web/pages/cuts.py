@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.oversize import CUT_KEY
+from execution_history.records.size_limit import CUT_KEY
 
 _MOST: Final = 20
 _MOST_BYTES: Final = 2**63

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.facts import facts_of
-from execution_history.outlines import outline_of
-from execution_history.summaries import summary_of
+from execution_history.records.attributes import facts_of
+from execution_history.records.partial import outline_of
+from execution_history.records.summary import summary_of
 from execution_history.text import Search, Snippet, snippets
 from execution_history.wording import error_text, one_line
 
@@ -50,7 +50,7 @@ class RunLine:
 
 
 def line_of_run(summary: bytes, now: int) -> RunLine:
-    """The line of the run whose *summary* this is (see :mod:`execution_history.summaries`)."""
+    """The line of the run whose *summary* this is (see :mod:`execution_history.records.summary`)."""
     facts: dict[str, Any] = orjson.loads(summary)
     metadata = facts["metadata"]
     error = error_text(facts)

@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from execution_history.jsonvalue import encode
+from execution_history.records.encoding import encode
 from execution_history.web.pages.parts import Part, embedded_json, find_part
 from execution_history.web.pages.run_view import parsed
 from execution_history.web.pages.tree import Limits, Matches, Node, matches, scalar, tree_of

@@ -6,7 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from execution_history.record import STATUSES
+from execution_history.records.record import STATUSES
 from execution_history.web.pages import addresses
 from execution_history.web.pages.formatting import clock
 from execution_history.web.pages.lines import RunLine

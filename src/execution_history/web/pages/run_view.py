@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import orjson
 
 from execution_history.annotations import RATINGS
-from execution_history.facts import Facts, facts_of
-from execution_history.jsonvalue import decode, encode
-from execution_history.record import KEYS, UPSTREAM_KEY
+from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.encoding import decode, encode
+from execution_history.records.record import KEYS, UPSTREAM_KEY
 from execution_history.web.pages.addresses import part as part_address
 from execution_history.web.pages.addresses import web_link
 from execution_history.web.pages.codes import explanation

@@ -31,9 +31,9 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.jsonvalue import encode, indent
-from execution_history.nesting import LEVELS
-from execution_history.outlines import HUGE, LARGE, members_of
+from execution_history.records.encoding import encode, indent
+from execution_history.records.nesting import LEVELS
+from execution_history.records.partial import HUGE, LARGE, members_of
 
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"

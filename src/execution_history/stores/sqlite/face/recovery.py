@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from execution_history.adopted import whole_record
+from execution_history.records.adoption import whole_record
 from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
 from execution_history.stores.sqlite.face.names import file_name
 from execution_history.stores.sqlite.face.search import find

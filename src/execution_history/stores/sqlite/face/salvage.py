@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from execution_history.foreign_files import ReadingLimits
-from execution_history.record import KEYS
+from execution_history.records.record import KEYS
 
 _LIKE_A_RECORD: Final = re.compile(
     rf'(?:\n(?P<indent> {{0,64}}))?\{{\s{{0,64}}+"(?P<key>{"|".join(KEYS)})"\s{{0,64}}+:'

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.facts import Facts, facts_of
-from execution_history.outlines import LARGE, outline_of
 from execution_history.query import RecordKey
+from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.partial import LARGE, outline_of
+from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.history import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.parts import Part
-from execution_history.summaries import summary_of
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 

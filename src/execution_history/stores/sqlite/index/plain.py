@@ -5,14 +5,14 @@ from typing import Any, Final
 import apsw
 
 from execution_history.cursors import cursor_at, position_at
-from execution_history.facts import facts_of
 from execution_history.matching import Position
-from execution_history.outlines import outline_of
 from execution_history.query import IndexReach, RecordQuery, Selection
+from execution_history.records.attributes import facts_of
+from execution_history.records.partial import outline_of
+from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.queries import RECORD_COLUMNS
 from execution_history.stores.sqlite.queries import query as statement
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.summaries import summary_of
 
 _FARTHEST: Final = 2**62
 

@@ -13,10 +13,11 @@ import orjson
 from execution_history.conditions import all_hold
 from execution_history.cursors import cursor_at, position_at
 from execution_history.errors import InvalidQuery
-from execution_history.facts import Facts, facts_of
 from execution_history.matching import NO_TEXT_SEARCH, Position, matches
-from execution_history.outlines import outline_of
 from execution_history.query import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
+from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.partial import outline_of
+from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, conditions_of
@@ -26,7 +27,6 @@ from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.parts import Part
 from execution_history.stores.sqlite.index.plan import Driver, choose, text_driver
 from execution_history.stores.sqlite.index.walking import Row, Walk
-from execution_history.summaries import summary_of
 from execution_history.text import matches as has_text
 from execution_history.text import parse_search
 

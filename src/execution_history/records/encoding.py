@@ -40,7 +40,7 @@ from uuid import UUID
 
 import orjson
 
-from execution_history.nesting import LEAVES, LEVELS, WRITABLE, cut, kinds_within
+from execution_history.records.nesting import LEAVES, LEVELS, WRITABLE, cut, kinds_within
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1

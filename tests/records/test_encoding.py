@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from execution_history.jsonvalue import decode, encode, indent
-from tests.test_nesting import depth_of, nested
+from execution_history.records.encoding import decode, encode, indent
+from tests.records.test_nesting import depth_of, nested
 
 
 @dataclass
@@ -161,7 +161,7 @@ def test_a_value_is_kept_where_little_of_the_stack_is_left() -> None:
 
 def test_a_doubling_structure_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty levels that each hold the last one twice do not fill the memory."""
-    monkeypatch.setattr("execution_history.jsonvalue._MOST_VALUES", 50_000)
+    monkeypatch.setattr("execution_history.records.encoding._MOST_VALUES", 50_000)
     value: Any = {1}
     for _ in range(60):
         value = [value, value]

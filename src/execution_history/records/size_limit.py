@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.outlines import members_of
+from execution_history.records.partial import members_of
 
 CUT_KEY: Final = "recording_is_cut"
 """The key in ``metadata`` that says that a record is not whole: true, or the sizes of the values that were cut."""

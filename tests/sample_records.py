@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from execution_history.record import Document, RecordChange, new_document
+from execution_history.records.record import Document, RecordChange, new_document
 
 
 def document(execute_id: str, workflow_id: str = "w", now: int = 1_000, **fields: Any) -> Document:

@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.facts import Facts, facts_of, normalised_message
-from execution_history.record import RecordChange
-from tests.records import change, document
+from execution_history.records.attributes import Facts, facts_of, normalised_message
+from execution_history.records.record import RecordChange
+from tests.sample_records import change, document
 
 
 def _facts(**fields: Any) -> Facts:

@@ -5,9 +5,9 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import InvalidIdentifier
-from execution_history.jsonvalue import encode
-from execution_history.nesting import LEVELS, cut
-from execution_history.record import DEFAULTS, KEYS, UPSTREAM_KEY, Document, check_identifier, is_identifier
+from execution_history.records.encoding import encode
+from execution_history.records.nesting import LEVELS, cut
+from execution_history.records.record import DEFAULTS, KEYS, UPSTREAM_KEY, Document, check_identifier, is_identifier
 
 _MAX_MILLISECONDS: Final = 253_402_300_799_999  # the end of the year 9999
 _MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds

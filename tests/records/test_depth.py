@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
-from execution_history.adopted import adopt_record, whole_record
 from execution_history.compare import compare_records
 from execution_history.conditions import parse_condition
-from execution_history.facts import facts_of
 from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
-from execution_history.record import KEYS, Document, RecordChange, new_document
+from execution_history.records.adoption import adopt_record, whole_record
+from execution_history.records.attributes import facts_of
+from execution_history.records.record import KEYS, Document, RecordChange, new_document
 from execution_history.step_lines import line_of, step_in
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.face.layout import render
 from execution_history.upkeep import Export, export_to_path, import_history
-from tests.records import document
-from tests.test_nesting import depth_of, nested
+from tests.records.test_nesting import depth_of, nested
+from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio
 

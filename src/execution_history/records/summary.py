@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.facts import Facts
-from execution_history.jsonvalue import encode
-from execution_history.outlines import ALWAYS_READ, LARGE, Unread
-from execution_history.record import UPSTREAM_KEY
+from execution_history.records.attributes import Facts
+from execution_history.records.encoding import encode
+from execution_history.records.partial import ALWAYS_READ, LARGE, Unread
+from execution_history.records.record import UPSTREAM_KEY
 
 LONGEST_LINE: Final = 120
 LONGEST_TEXT: Final = 1_000

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
 
-from execution_history.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
 
 _LONGEST_TEXT: Final = 1_000
 _LONGEST_MESSAGE: Final = 2_000
@@ -72,7 +72,7 @@ class Facts:
 
 
 def facts_of(record: Mapping[str, Any]) -> Facts:
-    """The facts of *record*, a parsed document of the 19 keys or its outline (:mod:`execution_history.outlines`).
+    """The facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
 
     What is of the wrong kind in it counts as not there.
     """

@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
 import orjson
 
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
-from execution_history.jsonvalue import encode
-from execution_history.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
-from execution_history.outlines import parts_of, read_record
-from execution_history.oversize import CUT_KEY, fit, named, restated, shortened
+from execution_history.records.encoding import encode
+from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
+from execution_history.records.partial import parts_of, read_record
+from execution_history.records.size_limit import CUT_KEY, fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
 
@@ -115,7 +115,7 @@ class Document:
         return self._plain
 
     def fitted(self, largest: int | None) -> "Document":
-        """The record as one of at most *largest* bytes (:func:`~execution_history.oversize.fit`); None is no limit."""
+        """The record as one of at most *largest* bytes; None is no limit (see ``records/size_limit``)."""
         if largest is None or len(self.body) <= largest:
             return self
         return replace(self, body=fit(self.body, largest), parts=None, _plain=None)
@@ -176,7 +176,8 @@ def new_document(
         now: milliseconds since the epoch, for both times.
         parameters: the input, any value; nothing becomes ``{}``.
         metadata: a mapping of any values; nothing becomes ``{}``.
-        largest: how many bytes the document has at most (:mod:`execution_history.oversize`); None is no limit.
+        largest: how many bytes the document has at most (:mod:`execution_history.records.size_limit`); None is no
+        limit.
         fields: any other of the 19 keys, with any value.
     """
     record: dict[str, Any] = {

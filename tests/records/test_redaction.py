@@ -2,7 +2,7 @@
 
 import pytest
 
-from execution_history.credentials import without_credentials
+from execution_history.records.redaction import without_credentials
 
 _SECRET = "s3cret"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from execution_history.conditions import parse_condition
 from execution_history.query import RecordFilter
-from execution_history.record import Document, new_document
+from execution_history.records.record import Document, new_document
 
 BASE = 1_761_900_000_000
 HOUR = 3_600_000

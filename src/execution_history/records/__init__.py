@@ -1,0 +1,1 @@
+"""What a record is and what is derived from it. Pure."""
