@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import ours
 from bench.records import runs
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
 from execution_history.selecting import selected
 from execution_history.store import HistoryStore
 from execution_history.stores import SQLiteStore

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from execution_history.conditions import parse_condition
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
+from execution_history.query.path_conditions import parse_condition
 from execution_history.records.record import Document, new_document
 
 BASE = 1_761_900_000_000

@@ -9,7 +9,7 @@ import orjson
 
 from execution_history.compare import Comparison, compare_records
 from execution_history.errors import ExecutionNotFound, InvalidInput, listed, quoted
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
 from execution_history.records.record import check_identifier
 from execution_history.selecting import selected
 from execution_history.store import HistoryStore

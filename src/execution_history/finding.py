@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict, cast
 import orjson
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query import RecordFilter, RecordKey, Selection
-from execution_history.query_words import filter_of
+from execution_history.query.model import RecordFilter, RecordKey, Selection
+from execution_history.query.parameters import filter_of
 from execution_history.records.record import ExecutionRecord
 
 FilterValue = str | int | float | bool | Sequence[str | int] | None
@@ -32,7 +32,7 @@ class HistoryPage(TypedDict):
 
 
 def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None, now: int) -> RecordFilter:
-    """The filter that keyword arguments mean; the names are those of :mod:`execution_history.query_words`.
+    """The filter that keyword arguments mean; the names are those of :mod:`execution_history.query.parameters`.
 
     Args:
         words: names to values; numbers are milliseconds where a time or a duration is meant.

@@ -19,8 +19,7 @@ from execution_history.finding import (
     with_damaged,
     with_workflow,
 )
-from execution_history.hits import RANKED, SearchPage, best_of, page_of_hits
-from execution_history.query import (
+from execution_history.query.model import (
     IndexReach,
     RecordFilter,
     RecordQuery,
@@ -29,9 +28,10 @@ from execution_history.query import (
     Statistics,
     StatisticsQuery,
 )
+from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
+from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, check_identifier
 from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
-from execution_history.text import parse_search
 
 MAX_PAGE_SIZE: Final = 100
 
@@ -68,7 +68,7 @@ class HistoryReading:
             page_index: which page, from 1; not looked at beside a cursor.
             record_filter: which records, or
             words: the same in words, such as ``status="failed", since="2h", where='input.city = "北京"'``; the names
-                are those of :mod:`execution_history.query_words`.
+                are those of :mod:`execution_history.query.parameters`.
             sort: by ``create_time``, ``duration`` or ``tokens``.
             descending: the largest, or newest, first.
             cursor: the ``next_cursor`` of the page before.
@@ -123,7 +123,7 @@ class HistoryReading:
         """One page of the records that have *text*, newest first, with the places where they have it.
 
         Args:
-            text: what is looked for, in the words of :mod:`execution_history.text.terms`.
+            text: what is looked for, in the words of :mod:`execution_history.query.text.syntax`.
             record_filter: which records; its own text is not looked at.
             size: how many hits, 1 to 100.
             cursor: the ``next`` of the page before.

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from execution_history.errors import StoreBusy
-from execution_history.query import MAX_SIZE, RecordFilter, RecordQuery
+from execution_history.query.model import MAX_SIZE, RecordFilter, RecordQuery
 from execution_history.store import Batch, HistoryStore
 
 _MOST_STANDSTILLS: Final = 10

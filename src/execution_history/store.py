@@ -26,14 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from execution_history.query import (
-    IndexReach,
-    RecordKey,
-    RecordQuery,
-    Selection,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 

@@ -8,11 +8,11 @@ import pytest
 
 from execution_history.compare import compare_records
 from execution_history.errors import InvalidQuery
-from execution_history.query import Bucket, Figures
+from execution_history.query.model import Bucket, Figures
+from execution_history.query.text import parse_search
 from execution_history.records.attributes import facts_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
-from execution_history.text import parse_search
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.filters import list_state

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
 from execution_history.compare import compare_records
-from execution_history.conditions import parse_condition
-from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.path_conditions import parse_condition
 from execution_history.records.adoption import adopt_record, whole_record
 from execution_history.records.attributes import facts_of
 from execution_history.records.record import KEYS, Document, RecordChange, new_document

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 import pytest
 
+from execution_history.query.text import texts_of
 from execution_history.records.adoption import adopt_record
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import HUGE, LARGE, Unread, outline_of, read_record
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
-from execution_history.text import texts_of
 from tests.sample_records import change, document
 
 _MANY = [{"name": f'客户 "{number}"\n', "é\\": -number / 7, "ok": True, "no": None} for number in range(3_000)]

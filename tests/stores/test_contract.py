@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
-from execution_history.query import RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.store import Batch, HistoryStore, MergeReport
 from tests.sample_records import change, document, ids
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.errors import ExecutionHistoryError
-from execution_history.query import RecordFilter, RecordQuery
+from execution_history.query.model import RecordFilter, RecordQuery
 from execution_history.records.record import Document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.face import (

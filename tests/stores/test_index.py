@@ -18,13 +18,13 @@ import apsw
 import pytest
 
 from execution_history.errors import StoreClosed, StoreError, StoreUnwritable
-from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.text import Search
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
 from execution_history.stores.sqlite.index.plain import select_plainly
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.text import Search
 from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
@@ -392,7 +392,7 @@ async def test_a_process_killed_while_it_builds_leaves_a_usable_index(tmp_path: 
         await _fill(store, 3_000)
     program = (
         "import asyncio, sys\n"
-        "from execution_history.query import RecordQuery\n"
+        "from execution_history.query.model import RecordQuery\n"
         "from execution_history.stores import SQLiteStore\n"
         "from execution_history.stores.sqlite.index import indexer\n"
         "indexer._MOST_CHANGES = 5\n"

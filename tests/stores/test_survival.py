@@ -296,7 +296,7 @@ from execution_history.errors import StoreFull
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.sample_records import document, ids
-from execution_history.query import RecordFilter, RecordQuery
+from execution_history.query.model import RecordFilter, RecordQuery
 
 async def main(folder):
     store = SQLiteStore(folder)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
-from execution_history.query import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.text import matches, parse_search
+from execution_history.query.text.tokens import Tokens
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.index import TextIndex, plan, selecting
 from execution_history.stores.sqlite.index.candidates import Candidates
-from execution_history.stores.sqlite.index.grams import Tokens
-from execution_history.text import matches, parse_search
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio

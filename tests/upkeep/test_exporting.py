@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ExportFailed, InvalidInput
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
 from execution_history.records.record import KEYS
 from execution_history.store import HistoryStore
 from execution_history.upkeep import Export, Progress, export_chunks, export_to_path, export_to_stream

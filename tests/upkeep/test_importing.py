@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import ImportFailed
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
 from execution_history.records.record import Document, RecordChange, new_document
 from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore

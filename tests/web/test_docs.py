@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from execution_history.query_words import FILTER_WORDS
+from execution_history.query.parameters import FILTER_WORDS
 from execution_history.records.record import KEYS
 from execution_history.web.api.questions import HISTORY_WORDS
 from execution_history.web.api.schemas import Execution

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from execution_history.buckets import bucket_size, zone_of
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, read_filters
 from execution_history.cli.histories import open_history
@@ -19,8 +18,9 @@ from execution_history.cli.wording import grouped, one_line
 from execution_history.cli.zones import local_zone_name
 from execution_history.clock import now_ms
 from execution_history.finding import damaged_of
-from execution_history.query import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
-from execution_history.query_words import read_time
+from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
+from execution_history.query.parameters import read_time
+from execution_history.query.time_buckets import bucket_size, zone_of
 from execution_history.wording import duration
 
 _FORMATS: Final[dict[BucketSize, str]] = {

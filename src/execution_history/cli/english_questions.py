@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from execution_history.query_words import FILTER_WORDS
+from execution_history.query.parameters import FILTER_WORDS
 
 ENGLISH_QUESTIONS: Final[dict[str, str]] = {
     "help.list": """List runs, newest first.

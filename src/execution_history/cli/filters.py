@@ -10,8 +10,8 @@ import typer
 
 from execution_history.cli.zones import local_zone
 from execution_history.clock import now_ms
-from execution_history.query import RecordFilter
-from execution_history.query_words import FILTER_WORDS, filter_of
+from execution_history.query.model import RecordFilter
+from execution_history.query.parameters import FILTER_WORDS, filter_of
 
 Filters = dict[str, list[str]]
 """The filters of one call, by name."""

@@ -15,10 +15,10 @@ from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
 from execution_history.cli.wording import grouped, local_time, one_line, visible
 from execution_history.finding import damaged_of
-from execution_history.hits import Hit, SearchPage
-from execution_history.query import RecordQuery, Selection, Sort
+from execution_history.query.model import RecordQuery, Selection, Sort
+from execution_history.query.search_results import Hit, SearchPage
+from execution_history.query.text import Snippet
 from execution_history.records.partial import outline_of
-from execution_history.text import Snippet
 
 _LONGEST_ID = 60
 

@@ -11,7 +11,7 @@ from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.errors import RecordDamaged
 from execution_history.foreign_files import NotAFile, open_regular
-from execution_history.query import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
+from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
 from execution_history.reading import could_exist
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import without_credentials

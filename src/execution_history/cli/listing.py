@@ -23,7 +23,7 @@ from execution_history.cli.wording import (
 )
 from execution_history.clock import now_ms
 from execution_history.finding import damaged_of
-from execution_history.query import RecordKey
+from execution_history.query.model import RecordKey
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import STATUSES

@@ -10,7 +10,7 @@ from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, with_filters
 from execution_history.cli.listing import DEFAULT_PAGE_SIZE, list_runs
 from execution_history.cli.session import DebugOption, JsonOption, Session, StoreOption
-from execution_history.query import MAX_SIZE
+from execution_history.query.model import MAX_SIZE
 
 SortName = Literal["create_time", "duration", "tokens"]
 BucketName = Literal["hour", "day", "week", "month"]

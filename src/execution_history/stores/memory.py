@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
-from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary

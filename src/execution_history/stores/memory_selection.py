@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 
-from execution_history.cursors import cursor_at, position_at
-from execution_history.figures import Counted, statistics_of
-from execution_history.matching import Position, matches, position_of
-from execution_history.query import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.cursor import cursor_at, position_at
+from execution_history.query.matcher import Position, matches, position_of
+from execution_history.query.model import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.statistics import Counted, statistics_of
+from execution_history.query.text import matches as has_text
+from execution_history.query.text import parse_search
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.summary import summary_of
-from execution_history.text import matches as has_text
-from execution_history.text import parse_search
 
 _EXPLANATION = "This store keeps no index: every record is looked at."
 

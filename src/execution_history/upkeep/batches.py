@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
 from execution_history.selecting import selected
 from execution_history.store import Batch, HistoryStore
 

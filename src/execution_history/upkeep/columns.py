@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.conditions import MISSING, parse_condition, value_at
 from execution_history.errors import InvalidInput, InvalidQuery, quoted
+from execution_history.query.path_conditions import MISSING, parse_condition, value_at
 from execution_history.records.attributes import Facts
 from execution_history.records.record import KEYS
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final, Literal, cast, get_args
 
 from execution_history.errors import InvalidInput, quoted
 from execution_history.finding import damaged_of
-from execution_history.query import RecordFilter, RecordKey
+from execution_history.query.model import RecordFilter, RecordKey
 from execution_history.selecting import selected
 from execution_history.store import Batch, HistoryStore
 from execution_history.stores import file_name

@@ -10,7 +10,7 @@ from typing import Final
 import apsw
 
 from execution_history.errors import RecordDamaged, quoted
-from execution_history.query import RecordKey
+from execution_history.query.model import RecordKey
 from execution_history.store import Batch
 from execution_history.stores.sqlite.database import load_dictionaries
 from execution_history.stores.sqlite.packing import StoredRecord, Unpacker, Unreadable

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import zstandard
 
-from execution_history.query import RecordKey
+from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
 from execution_history.records.record import KEYS
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS

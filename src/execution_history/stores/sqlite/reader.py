@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
-from execution_history.query import RecordKey
+from execution_history.query.model import RecordKey
 from execution_history.store import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS, FaceChange, FaceState
 from execution_history.stores.sqlite.database import open_reader

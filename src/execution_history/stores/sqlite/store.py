@@ -14,7 +14,7 @@ import apsw
 
 from execution_history.errors import StoreClosed, StoreError, quoted
 from execution_history.foreign_files import ReadingLimits
-from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary

@@ -1,8 +1,8 @@
 """Questions in the query of an address: filters, order and page, read and documented from one table.
 
-The filters are those of :mod:`execution_history.query_words`. What is wrong with one is said in a sentence that names
-it; nothing that is not understood is passed over, but for what callers sent to the old addresses before there were
-filters.
+The filters are those of :mod:`execution_history.query.parameters`. What is wrong with one is said in a sentence that
+names it; nothing that is not understood is passed over, but for what callers sent to the old addresses before there
+were filters.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from execution_history.buckets import zone_of
 from execution_history.errors import InvalidQuery, quoted, shortened
-from execution_history.query import SORTS, RecordFilter, RecordQuery, Sort
-from execution_history.query_words import FILTER_WORDS, LIKENESS, filter_of, is_filter_word, nearest_filter, read_time
+from execution_history.query.model import SORTS, RecordFilter, RecordQuery, Sort
+from execution_history.query.parameters import (
+    FILTER_WORDS,
+    LIKENESS,
+    filter_of,
+    is_filter_word,
+    nearest_filter,
+    read_time,
+)
+from execution_history.query.time_buckets import zone_of
 from execution_history.web.api.schemas import Parameters
 
 Pairs = Sequence[tuple[str, str]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from execution_history.query import Bucket
+from execution_history.query.model import Bucket
 
 _WIDTH: Final = 1_000
 _HEIGHT: Final = 100

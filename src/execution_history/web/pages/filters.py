@@ -6,8 +6,8 @@ from typing import Final
 from urllib.parse import urlencode
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query import SORTS, RecordFilter, Sort
-from execution_history.query_words import filter_of, is_filter_word
+from execution_history.query.model import SORTS, RecordFilter, Sort
+from execution_history.query.parameters import filter_of, is_filter_word
 from execution_history.web.pages.reader import Reader
 
 Pairs = Sequence[tuple[str, str]]

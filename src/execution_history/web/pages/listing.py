@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
-from execution_history.query import RecordFilter, RecordQuery, Selection
+from execution_history.query.model import RecordFilter, RecordQuery, Selection
+from execution_history.query.text import parse_search
 from execution_history.service import ExecutionHistoryService
-from execution_history.text import parse_search
 from execution_history.web.pages import addresses
 from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.filters import ListState, list_state

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import RecordDamaged
-from execution_history.query import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.model import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.service import ExecutionHistoryService

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from execution_history.errors import StoreError
-from execution_history.query import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.parts import Part
 from execution_history.stores.sqlite.index.plain import is_plain, select_plainly

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.query import RecordFilter
+from execution_history.query.model import RecordFilter
 from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.indexer import fingerprint_number

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import apsw
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError, quoted
-from execution_history.query import IndexReach
+from execution_history.query.model import IndexReach
 from execution_history.stores.sqlite.index.database import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
 from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer

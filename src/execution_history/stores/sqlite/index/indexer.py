@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.query import RecordKey
+from execution_history.query.model import RecordKey
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from execution_history.text import Search
+from execution_history.query.text import Search
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 import orjson
 
-from execution_history.query import Sort
+from execution_history.query.model import Sort
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Among, Condition, Other, Tagged, Within
 from execution_history.stores.sqlite.index.database import rows

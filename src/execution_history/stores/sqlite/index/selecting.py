@@ -10,11 +10,13 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from execution_history.conditions import all_hold
-from execution_history.cursors import cursor_at, position_at
 from execution_history.errors import InvalidQuery
-from execution_history.matching import NO_TEXT_SEARCH, Position, matches
-from execution_history.query import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
+from execution_history.query.cursor import cursor_at, position_at
+from execution_history.query.matcher import NO_TEXT_SEARCH, Position, matches
+from execution_history.query.model import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
+from execution_history.query.path_conditions import all_hold
+from execution_history.query.text import matches as has_text
+from execution_history.query.text import parse_search
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -27,8 +29,6 @@ from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.parts import Part
 from execution_history.stores.sqlite.index.plan import Driver, choose, text_driver
 from execution_history.stores.sqlite.index.walking import Row, Walk
-from execution_history.text import matches as has_text
-from execution_history.text import parse_search
 
 _COUNTING_SECONDS: Final = 0.003
 _SEARCHING_SECONDS: Final = 1.5

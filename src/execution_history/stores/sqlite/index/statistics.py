@@ -8,17 +8,7 @@ from zoneinfo import ZoneInfo
 
 import apsw
 
-from execution_history.buckets import bucket_edges, zone_of
-from execution_history.figures import (
-    ENDED,
-    MOST_GROUPS,
-    Counted,
-    figures_of,
-    in_group_order,
-    most_frequent,
-    statistics_of,
-)
-from execution_history.query import (
+from execution_history.query.model import (
     Bucket,
     FailureGroup,
     Figures,
@@ -28,6 +18,16 @@ from execution_history.query import (
     Statistics,
     StatisticsQuery,
 )
+from execution_history.query.statistics import (
+    ENDED,
+    MOST_GROUPS,
+    Counted,
+    figures_of,
+    in_group_order,
+    most_frequent,
+    statistics_of,
+)
+from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, Within, conditions_of

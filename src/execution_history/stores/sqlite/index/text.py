@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.stores.sqlite.index.grams import Tokens, needed
+from execution_history.query.text import Search, searched_text
+from execution_history.query.text.character_classes import UNICODE_VERSION
+from execution_history.query.text.tokens import Tokens, needed
 from execution_history.stores.sqlite.index.parts import Match
-from execution_history.text import Search, searched_text
-from execution_history.text.characters import UNICODE_VERSION
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _TABLES: Final = "text.sql"

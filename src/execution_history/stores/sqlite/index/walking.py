@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
-from execution_history.matching import Position
-from execution_history.query import RecordQuery
+from execution_history.query.matcher import Position
+from execution_history.query.model import RecordQuery
 from execution_history.stores.sqlite.index.conditions import Condition
 from execution_history.stores.sqlite.index.database import rows
 from execution_history.stores.sqlite.index.parts import Fragment

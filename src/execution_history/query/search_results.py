@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from execution_history.query import IndexReach, RecordKey, Selection
+from execution_history.query.model import IndexReach, RecordKey, Selection
+from execution_history.query.text import Search, Snippet, rank, snippets
 from execution_history.records.partial import outline_of
-from execution_history.text import Search, Snippet, rank, snippets
 
 RANKED: Final = 100
 """So many of the newest hits are put into the order of their rank."""

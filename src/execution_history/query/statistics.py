@@ -5,15 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from execution_history.buckets import bucket_edges, bucket_number, zone_of
-from execution_history.query import (
-    Bucket,
-    FailureGroup,
-    Figures,
-    IndexReach,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.model import Bucket, FailureGroup, Figures, IndexReach, Statistics, StatisticsQuery
+from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.records.attributes import Facts
 from execution_history.records.record import STATUSES
 
@@ -55,7 +48,7 @@ class Counted:
 
 
 def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | None]:
-    """The 50th, 95th and 99th of values in ascending order; see :class:`~execution_history.query.Figures`."""
+    """The 50th, 95th and 99th of values in ascending order; see :class:`~execution_history.query.model.Figures`."""
     if not ordered:
         return (None, None, None)
     last = len(ordered) - 1

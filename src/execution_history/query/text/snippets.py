@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.text.fields import FieldText, texts_of
-from execution_history.text.folding import Folded
-from execution_history.text.terms import Search, Term
+from execution_history.query.text.normalization import Folded
+from execution_history.query.text.searchable_fields import FieldText, texts_of
+from execution_history.query.text.syntax import Search, Term
 
 SNIPPET_CHARACTERS: Final = 160
 _DOTS: Final = "…"

@@ -29,9 +29,9 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
-from execution_history.conditions import parse_condition
 from execution_history.errors import InvalidQuery, quoted, shortened
-from execution_history.query import FILTER_STATUSES, RecordFilter
+from execution_history.query.model import FILTER_STATUSES, RecordFilter
+from execution_history.query.path_conditions import parse_condition
 
 _MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
 _FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

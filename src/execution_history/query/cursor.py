@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 
 from execution_history.errors import InvalidCursor, quoted
-from execution_history.matching import Position
-from execution_history.query import RecordQuery
+from execution_history.query.matcher import Position
+from execution_history.query.model import RecordQuery
 
 _KEY: Final = b"execution-history cursor 1"
 _LONGEST: Final = 500

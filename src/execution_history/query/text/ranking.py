@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from math import log2
 from typing import Any, Final
 
-from execution_history.text.characters import BREAK
-from execution_history.text.fields import FieldText, fields_of, texts_of
-from execution_history.text.folding import fold
-from execution_history.text.terms import Search, Term
+from execution_history.query.text.character_classes import BREAK
+from execution_history.query.text.normalization import fold
+from execution_history.query.text.searchable_fields import FieldText, fields_of, texts_of
+from execution_history.query.text.syntax import Search, Term
 
 _WEIGHTS: Final = {"metadata": 4.0, "error_message": 3.0, "error_code": 3.0, "input_parameters": 2.0}
 _MOST_COUNTED: Final = 16

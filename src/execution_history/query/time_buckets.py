@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query import BucketSize
+from execution_history.query.model import BucketSize
 
 MOST_BUCKETS: Final = 5_000
 

@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
-from execution_history.text import fold, matches, parse_search, rank, searched_text, snippets, texts_of
-from execution_history.text.characters import patterns
-from execution_history.text.fields import MOST_CHARACTERS
-from execution_history.text.folding import Folded
+from execution_history.query.text import fold, matches, parse_search, rank, searched_text, snippets, texts_of
+from execution_history.query.text.character_classes import patterns
+from execution_history.query.text.normalization import Folded
+from execution_history.query.text.searchable_fields import MOST_CHARACTERS
 
 _RECORD: dict[str, Any] = {
     "error_message": "The plugin timed out: upstream-gateway",

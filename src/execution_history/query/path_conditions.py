@@ -6,7 +6,7 @@
     operator   = "=" | "!=" | "<" | "<=" | ">" | ">="
 
 A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, or
-a bare text without quotes. What a comparison means, :class:`~execution_history.query.PathCondition` says.
+a bare text without quotes. What a comparison means, :class:`~execution_history.query.model.PathCondition` says.
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import orjson
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query import PARTS, Operator, Part, PathCondition
+from execution_history.query.model import PARTS, Operator, Part, PathCondition
 
 _LONGEST: Final = 10_000
 _DEEPEST: Final = 50

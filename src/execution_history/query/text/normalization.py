@@ -9,7 +9,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Final
 
-from execution_history.text.characters import patterns
+from execution_history.query.text.character_classes import patterns
 
 _BLOCK_CHARACTERS: Final = 1_000
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final
 
-from execution_history.text.characters import BREAK, patterns
-from execution_history.text.terms import Atom, Search, Term
+from execution_history.query.text.character_classes import BREAK, patterns
+from execution_history.query.text.syntax import Atom, Search, Term
 
 _LONGEST_WHOLE: Final = 24
 _LONGEST_USUAL: Final = 20

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.conditions import all_hold
-from execution_history.query import RecordFilter, RecordQuery
+from execution_history.query.model import RecordFilter, RecordQuery
+from execution_history.query.path_conditions import all_hold
 from execution_history.records.attributes import Facts
 from execution_history.records.record import STATUSES
 

@@ -20,8 +20,8 @@ from itertools import pairwise
 from typing import Final
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.text.characters import patterns
-from execution_history.text.folding import fold
+from execution_history.query.text.character_classes import patterns
+from execution_history.query.text.normalization import fold
 
 MOST_CHARACTERS: Final = 1_000
 MOST_TERMS: Final = 32

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from execution_history.buckets import bucket_edges, zone_of
-from execution_history.conditions import all_hold, parse_condition
 from execution_history.errors import InvalidQuery
 from execution_history.finding import keyword_filter
-from execution_history.query import PathCondition, RecordFilter, RecordQuery, StatisticsQuery
-from execution_history.query_words import filter_of
+from execution_history.query.model import PathCondition, RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.parameters import filter_of
+from execution_history.query.path_conditions import all_hold, parse_condition
+from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.records.summary import line_of
 
 _NOW = 1_761_900_000_000

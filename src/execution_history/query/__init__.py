@@ -1,0 +1,1 @@
+"""Questions about records and what answers them. Pure."""
