@@ -19,8 +19,8 @@ from bench import ours
 from bench.records import runs
 from execution_history.query.model import RecordFilter
 from execution_history.selecting import selected
-from execution_history.store import HistoryStore
 from execution_history.stores import SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.upkeep import Export, export_to_path, import_history
 
 _PATHS = ("execute_id", "workflow_id", "create_time", "execute_status", "output.score", "input.query")

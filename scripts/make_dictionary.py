@@ -21,7 +21,7 @@ from execution_history.records.record import new_document  # noqa: E402
 NUMBER = 1
 SIZE = 64 * 1024
 LEVEL = 1
-TARGET = ROOT / "src/execution_history/stores/sqlite/dictionaries" / f"{NUMBER}.zdict"
+TARGET = ROOT / "src/execution_history/stores/dictionaries" / f"{NUMBER}.zdict"
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from execution_history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.errors import ExecutionNotFound, InvalidInput
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ import pytest
 from execution_history.annotations import Annotation, annotate_execution
 from execution_history.comparing import Run, compare_executions, compare_with_last_success
 from execution_history.errors import ExecutionNotFound, InvalidIdentifier, InvalidInput
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio

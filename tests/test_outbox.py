@@ -12,9 +12,9 @@ import pytest
 from execution_history.errors import ExecutionExists, IllegalTransition, RecordDamaged, StoreFull
 from execution_history.outbox import Outbox
 from execution_history.spool import Spool
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.waiting import Waiting
-from tests.faults import FaultyStore, SharedFaultyStore
+from tests.faulty_store import FaultyStore, SharedFaultyStore
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from execution_history.recorder import Recorder
 from execution_history.recording import Run
 from execution_history.recording.messages import Messages
 from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
-from tests.faults import FaultyStore
+from tests.faulty_store import FaultyStore
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from execution_history.service import ExecutionHistoryService
 from execution_history.signs_of_life import is_dead, sign_of_life
 from execution_history.spool import Spool
 from execution_history.stores import MemoryStore, SQLiteStore
-from tests.faults import FaultyStore, SharedFaultyStore
+from tests.faulty_store import FaultyStore, SharedFaultyStore
 from tests.sample_records import change, document
 from tests.stores.damage import damage
 

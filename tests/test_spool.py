@@ -13,7 +13,7 @@ import pytest
 from execution_history.errors import InvalidInput, StoreClosed, StoreError, StoreFull
 from execution_history.outbox import Outbox
 from execution_history.spool import Spool
-from tests.faults import SharedFaultyStore
+from tests.faulty_store import SharedFaultyStore
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio

@@ -29,7 +29,7 @@ from execution_history.errors import (
     quoted,
 )
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 
 MOST_TAGS: Final = 50
 LONGEST_TAG: Final = 64

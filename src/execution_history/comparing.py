@@ -12,7 +12,7 @@ from execution_history.errors import ExecutionNotFound, InvalidInput, listed, qu
 from execution_history.query.model import RecordFilter
 from execution_history.records.record import check_identifier
 from execution_history.selecting import selected
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 
 _AT_ONCE: Final = 20
 

@@ -12,7 +12,7 @@ from execution_history.batch import Batch, Line
 from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError, quoted
 from execution_history.records.record import Document
 from execution_history.refusals import PASSING, Refusal, Refusals, Round
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.trouble import Hung, Trouble
 from execution_history.waiting import Entry, Key, Step, Waiting
 

@@ -12,7 +12,7 @@ from execution_history.outbox import Outbox
 from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY, RecordChange
 from execution_history.refusals import PASSING
 from execution_history.signs_of_life import is_dead
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 
 _log = logging.getLogger("execution_history.recorder")
 RECORDER_KEY: Final = "recorder"

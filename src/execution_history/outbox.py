@@ -26,7 +26,7 @@ from execution_history.errors import (
 from execution_history.records.record import Document
 from execution_history.refusals import Refusal
 from execution_history.spool import Spool, put_aside, spool_of
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.trouble import Hung
 from execution_history.waiting import Entry, Key, Step, Waiting
 

@@ -31,7 +31,7 @@ from execution_history.query.model import (
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, check_identifier
-from execution_history.store import HistoryStore, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import HistoryStore, Page, StoreHealth, WorkflowSummary
 
 MAX_PAGE_SIZE: Final = 100
 

@@ -22,7 +22,7 @@ from execution_history.records.record import (
     new_document,
 )
 from execution_history.signs_of_life import sign_of_life
-from execution_history.store import HistoryStore, record_limit_of
+from execution_history.stores.protocol import HistoryStore, record_limit_of
 
 _log = logging.getLogger("execution_history.recorder")
 _RUNNING: Final = frozenset({"running"})

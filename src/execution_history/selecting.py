@@ -5,7 +5,7 @@ from typing import Final
 
 from execution_history.errors import StoreBusy
 from execution_history.query.model import MAX_SIZE, RecordFilter, RecordQuery
-from execution_history.store import Batch, HistoryStore
+from execution_history.stores.protocol import Batch, HistoryStore
 
 _MOST_STANDSTILLS: Final = 10
 

@@ -19,8 +19,8 @@ from execution_history.reading import MAX_PAGE_SIZE, HistoryReading, could_exist
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
-from execution_history.store import HistoryStore, record_limit_of
 from execution_history.stores import store_at
+from execution_history.stores.protocol import HistoryStore, record_limit_of
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 

@@ -29,7 +29,7 @@ from pydantic_settings import (
 )
 
 from execution_history.errors import SettingsError, UnknownAccount, quoted
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 

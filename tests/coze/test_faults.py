@@ -19,7 +19,7 @@ from execution_history.coze.wire import read_request, recognise
 from execution_history.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
 from execution_history.stores import MemoryStore
-from tests.faults import FaultyStore
+from tests.faulty_store import FaultyStore
 
 pytestmark = pytest.mark.anyio
 

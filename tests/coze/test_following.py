@@ -11,7 +11,7 @@ from execution_history.coze.asking import Address, Asker
 from execution_history.coze.following import FollowedRun, RunFollower
 from execution_history.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
-from tests.faults import FaultyStore
+from tests.faulty_store import FaultyStore
 
 pytestmark = pytest.mark.anyio
 

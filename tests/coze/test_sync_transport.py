@@ -31,7 +31,7 @@ from execution_history.coze import SyncRecordingTransport, async_recording_trans
 from execution_history.errors import StoreFull
 from execution_history.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
-from tests.faults import FaultyStore
+from tests.faulty_store import FaultyStore
 from tests.programs import histories, run
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ import pytest
 
 from execution_history.errors import InvalidInput
 from execution_history.followers import Following, LiveEvent, LiveFeed
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
 from tests.stores.damage import damage
 

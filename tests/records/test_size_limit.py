@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, RecordChange, new_document
 from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
-from execution_history.store import HistoryStore, record_limit_of
 from execution_history.stores import SQLiteStore, store_at
+from execution_history.stores.protocol import HistoryStore, record_limit_of
 from execution_history.upkeep import import_history
 from tests.sample_records import document
 

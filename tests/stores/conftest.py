@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite without files"])

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from execution_history.errors import StoreFull
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import MemoryStore, SQLiteStore

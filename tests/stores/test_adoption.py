@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.sqlite.face.adoption import FoundFile
 
 _HOSTILE = st.text(max_size=20) | st.sampled_from(

@@ -8,7 +8,7 @@ import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
 from execution_history.query.model import RecordQuery, StatisticsQuery
-from execution_history.store import Batch, HistoryStore, MergeReport
+from execution_history.stores.protocol import Batch, HistoryStore, MergeReport
 from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio

@@ -19,8 +19,8 @@ from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, 
 from execution_history.query.parameters import filter_of
 from execution_history.query.text import Search
 from execution_history.records.record import Document
-from execution_history.store import MergeReport
 from execution_history.stores import SQLiteStore, stored_elsewhere
+from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.index import Match, RecordIndex
 from tests.sample_records import change, document, ids
 from tests.stores.damage import damage, damaged, make_old, stored

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from execution_history.errors import InvalidCursor, InvalidQuery
 from execution_history.query.model import RecordFilter, RecordQuery, Selection, StatisticsQuery
 from execution_history.records.record import Document
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import change, document, ids
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from tests.upkeep.histories import fill
 
 

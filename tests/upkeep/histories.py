@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
 
 

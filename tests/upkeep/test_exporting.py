@@ -16,7 +16,7 @@ import pytest
 from execution_history.errors import ExportFailed, InvalidInput
 from execution_history.query.model import RecordFilter
 from execution_history.records.record import KEYS
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.upkeep import Export, Progress, export_chunks, export_to_path, export_to_stream
 from tests.sample_records import document, ids
 from tests.upkeep.histories import everything, lines

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from execution_history.errors import ImportFailed
 from execution_history.query.model import RecordFilter
 from execution_history.records.record import Document, RecordChange, new_document
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.upkeep import Export, ImportReport, Progress, export_to_path, import_history
 from tests.sample_records import change, document
 from tests.stores.damage import damage

@@ -12,11 +12,11 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
 from execution_history.records.size_limit import CUT_KEY, LEAST_LIMIT
-from execution_history.store import MergeReport
 from execution_history.stores import MemoryStore
+from execution_history.stores.protocol import MergeReport
 from execution_history.upkeep import ImportReport, import_history, import_studio
 from execution_history.upkeep.lines import LineReader
 from tests.sample_records import document, ids

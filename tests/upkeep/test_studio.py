@@ -13,8 +13,8 @@ import pytest
 
 from execution_history.errors import ImportFailed
 from execution_history.records.attributes import facts_of
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.upkeep import ImportReport, Progress, import_studio
 from execution_history.upkeep.studio import MOST_NODES, record_of_execution
 from tests.upkeep.histories import everything

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreError
 from execution_history.followers import LiveFeed
-from execution_history.store import Batch
 from execution_history.stores import MemoryStore
+from execution_history.stores.protocol import Batch
 from execution_history.web import history_router
 from execution_history.web.api.live import events
 from tests.sample_records import document

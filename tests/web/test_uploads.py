@@ -15,10 +15,10 @@ import pytest
 from fastapi import FastAPI
 
 from execution_history import ExecutionHistoryService
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.store import HistoryStore, MergeReport
 from execution_history.stores import MemoryStore
+from execution_history.stores.protocol import HistoryStore, MergeReport
 from execution_history.web import history_router
 from tests.sample_records import document
 

@@ -10,15 +10,15 @@ import orjson
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.errors import RecordDamaged
-from execution_history.foreign_files import NotAFile, open_regular
 from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
 from execution_history.reading import could_exist
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import without_credentials
 from execution_history.service import ExecutionHistoryService
 from execution_history.settings import Settings
-from execution_history.store import HistoryStore
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
+from execution_history.stores.foreign_files import NotAFile, open_regular
+from execution_history.stores.protocol import HistoryStore
 
 SHORTEST_PREFIX: Final = 8
 """So many characters of an id's beginning stand for the whole; fewer would often stand for several."""

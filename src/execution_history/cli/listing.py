@@ -27,7 +27,7 @@ from execution_history.query.model import RecordKey
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import STATUSES
-from execution_history.store import Page, WorkflowSummary
+from execution_history.stores.protocol import Page, WorkflowSummary
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"
 

@@ -12,7 +12,7 @@ from execution_history.bridge import END_SECONDS, Bridge, the_bridge
 from execution_history.recorder import Recorder
 from execution_history.service import ExecutionHistoryService, get_execution_history_service
 from execution_history.settings import load_settings
-from execution_history.store import HistoryStore
+from execution_history.stores.protocol import HistoryStore
 
 _RUNS_SECONDS: Final = END_SECONDS / 10
 _SAVE_SECONDS: Final = END_SECONDS * 0.4

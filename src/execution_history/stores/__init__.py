@@ -1,7 +1,7 @@
-"""The stores that keep the promise of :mod:`execution_history.store`, and the forms in which they lie on a disk."""
+"""The stores that keep the promise of :mod:`execution_history.stores.protocol`, and their forms on a disk."""
 
-from execution_history.stores.locate import store_at
-from execution_history.stores.memory import MemoryStore
+from execution_history.stores.factory import store_at
+from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.sqlite import (
     DATABASE,
     FoundFile,

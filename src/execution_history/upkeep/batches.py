@@ -5,7 +5,7 @@ from typing import Final
 
 from execution_history.query.model import RecordFilter
 from execution_history.selecting import selected
-from execution_history.store import Batch, HistoryStore
+from execution_history.stores.protocol import Batch, HistoryStore
 
 _AT_ONCE: Final = 2_000
 

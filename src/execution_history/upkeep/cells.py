@@ -11,7 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from execution_history.foreign_files import PIECE, ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
+from execution_history.stores.foreign_files import PIECE
 from execution_history.upkeep.text_lines import TextLines
 
 _BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.errors import ImportFailed, quoted
-from execution_history.foreign_files import ReadingLimits
 from execution_history.records.encoding import decode
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
 from execution_history.upkeep.lines import LineReader, open_file
 from execution_history.upkeep.text_lines import TextLines

@@ -19,8 +19,8 @@ from execution_history.errors import InvalidInput, quoted
 from execution_history.finding import damaged_of
 from execution_history.query.model import RecordFilter, RecordKey
 from execution_history.selecting import selected
-from execution_history.store import Batch, HistoryStore
 from execution_history.stores import file_name
+from execution_history.stores.protocol import Batch, HistoryStore
 from execution_history.upkeep.batches import batches
 from execution_history.upkeep.buffer import Buffer
 from execution_history.upkeep.columns import DEFAULT_COLUMNS, parse_columns

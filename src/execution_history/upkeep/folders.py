@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from execution_history.errors import ImportFailed, quoted
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
 from execution_history.upkeep.items import Item, Refused
 from execution_history.upkeep.lines import open_file

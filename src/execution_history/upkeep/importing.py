@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.store import HistoryStore, MergeReport, record_limit_of
+from execution_history.stores.protocol import HistoryStore, MergeReport, record_limit_of
 from execution_history.upkeep.folders import source_at
 from execution_history.upkeep.items import Item, Refused
 from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress, to_its_end

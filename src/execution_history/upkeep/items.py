@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from execution_history.foreign_files import ReadingLimits
 from execution_history.records.adoption import adopt_record, whole_record
 from execution_history.records.encoding import decode, encode
 from execution_history.records.nesting import LEVELS
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, Document, check_identifier
 
 

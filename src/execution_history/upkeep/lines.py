@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import ImportFailed, quoted
-from execution_history.foreign_files import NotAFile, Readable, open_regular, pieces_of
+from execution_history.stores.foreign_files import NotAFile, Readable, open_regular, pieces_of
 
 _MARK: Final = b"\xef\xbb\xbf"
 _BLANK: Final = re.compile(rb"\s*+")

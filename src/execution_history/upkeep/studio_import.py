@@ -11,10 +11,10 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import ImportFailed, quoted
-from execution_history.foreign_files import ReadingLimits
 from execution_history.records.encoding import encode
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.store import HistoryStore, record_limit_of
+from execution_history.stores.protocol import HistoryStore, record_limit_of
 from execution_history.upkeep.dumps import Dump, Row
 from execution_history.upkeep.folders import modified
 from execution_history.upkeep.importing import ImportReport, merge_sources

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from execution_history.foreign_files import Readable, pieces_of
+from execution_history.stores.foreign_files import Readable, pieces_of
 
 _BREAKS: Final = re.compile(r"[\r\n]*+")
 _BREAK: Final = re.compile(r"\r\n?|\n")

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-from execution_history.foreign_files import ReadingLimits, open_regular, pieces_of
+from execution_history.records.reading_limits import ReadingLimits
+from execution_history.stores.foreign_files import open_regular, pieces_of
 from execution_history.upkeep.items import Item, Refused
 from execution_history.upkeep.sources import LINES_SUFFIXES, HistoryFileSource, LinesSource, Opened, Source
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from execution_history.finding import damaged_of
 from execution_history.records.encoding import encode
-from execution_history.store import Page
+from execution_history.stores.protocol import Page
 
 
 def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:

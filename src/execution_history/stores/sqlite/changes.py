@@ -1,12 +1,9 @@
 """What a transaction knows of a workflow, and what it asks of the workflow's JSON file afterwards."""
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from execution_history.records.record import Document
-
-STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
-STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES)}
 
 
 @dataclass(slots=True)

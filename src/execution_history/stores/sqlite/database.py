@@ -12,7 +12,7 @@ import orjson
 from execution_history.clock import now_ms
 from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
 from execution_history.records.record import UPSTREAM_KEY, Document
-from execution_history.stores.sqlite import packing
+from execution_history.stores import compression
 from execution_history.stores.sqlite.queries import migrations, query
 
 DATABASE: Final = "history.db"
@@ -108,9 +108,9 @@ def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
     """The dictionaries that the store's documents were packed with, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
     found: dict[int, bytes] = dict(rows)
-    if packing.CURRENT in found:
+    if compression.CURRENT in found:
         # The store's copy is for other versions: were it damaged, every record would be with it.
-        found[packing.CURRENT] = packing.shipped_dictionary()
+        found[compression.CURRENT] = compression.shipped_dictionary()
     return found
 
 
@@ -136,7 +136,7 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
             if number == _UPSTREAM_IDS:
                 _fill_upstream_ids(connection)
             connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, name, now_ms()))
-        connection.execute(query("add_dictionary"), (packing.CURRENT, packing.shipped_dictionary()))
+        connection.execute(query("add_dictionary"), (compression.CURRENT, compression.shipped_dictionary()))
     except BaseException as error:
         connection.execute("ROLLBACK")
         if isinstance(error, apsw.SQLError):  # the tables are not those that the list of migrations says
@@ -147,15 +147,15 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
 
 def _fill_upstream_ids(connection: apsw.Connection) -> None:
     """Copy the upstream ids of the records that are there into the column that migration 2 has added."""
-    unpacker = packing.Unpacker(load_dictionaries(connection))
+    unpacker = compression.Unpacker(load_dictionaries(connection))
     key = orjson.dumps(UPSTREAM_KEY)
     last: Any = 0
     while rows := connection.execute(query("scan_documents"), (last, 500)).fetchall():
         row: tuple[Any, ...]
         for row in rows:
             last = row[0]
-            with contextlib.suppress(packing.Unreadable):  # whoever asks for it is told
-                body = unpacker.unpack(packing.StoredRecord(*row[1:]))
+            with contextlib.suppress(compression.Unreadable):  # whoever asks for it is told
+                body = unpacker.unpack(compression.StoredRecord(*row[1:]))
                 if key in body:
                     record = orjson.loads(body)
                     found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id

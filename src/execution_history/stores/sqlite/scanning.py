@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import apsw
 
-from execution_history.store import Batch
+from execution_history.stores.protocol import Batch
 from execution_history.stores.sqlite.database import BUSY_MS, DATABASE, load_dictionaries
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.face.recovery import recovered_from

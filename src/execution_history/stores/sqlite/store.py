@@ -1,4 +1,4 @@
-"""The embedded store: keeps the promise of :class:`~execution_history.store.HistoryStore` in one folder."""
+"""The embedded store: keeps the promise of :class:`~execution_history.stores.protocol.HistoryStore` in one folder."""
 
 import asyncio
 import logging
@@ -13,11 +13,13 @@ from typing import Final
 import apsw
 
 from execution_history.errors import StoreClosed, StoreError, quoted
-from execution_history.foreign_files import ReadingLimits
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
+from execution_history.stores.listeners import Watchers
+from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
@@ -27,14 +29,12 @@ from execution_history.stores.sqlite.face.recovery import recovered_from
 from execution_history.stores.sqlite.faults import faults, is_full
 from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.packing import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.reserve import Reserve
 from execution_history.stores.sqlite.transaction import WriteTransaction
 from execution_history.stores.sqlite.writer import Writer
-from execution_history.stores.watchers import Watchers
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -108,7 +108,7 @@ class SQLiteStore:
 
     @property
     def location(self) -> str:
-        """See :class:`~execution_history.store.Located`: the folder."""
+        """See :class:`~execution_history.stores.protocol.Located`: the folder."""
         return f"sqlite:{self._folder}"
 
     async def open(self) -> None:
@@ -257,7 +257,7 @@ class SQLiteStore:
             return StoreHealth((str(error),))
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.store.Watched`."""
+        """See :class:`~execution_history.stores.protocol.Watched`."""
         return self._watchers.add(call)
 
     @property

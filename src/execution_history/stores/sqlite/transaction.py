@@ -11,16 +11,12 @@ import apsw
 
 from execution_history.errors import ExecutionExists
 from execution_history.records.record import Document, RecordChange
-from execution_history.store import MergeReport
-from execution_history.stores.sqlite.changes import (
-    STATUS_NAMES,
-    STATUS_NUMBERS,
-    FaceChange,
-    WorkflowRow,
-)
+from execution_history.stores.compression import Packer, StoredRecord, Unreadable
+from execution_history.stores.protocol import MergeReport
+from execution_history.stores.sqlite.changes import FaceChange, WorkflowRow
 from execution_history.stores.sqlite.documents import Documents
-from execution_history.stores.sqlite.packing import Packer, StoredRecord, Unreadable
 from execution_history.stores.sqlite.queries import query
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _OTHER: Final = STATUS_NUMBERS["other"]
 

@@ -17,7 +17,7 @@ from execution_history.query.model import FailureGroup, RecordFilter, RecordQuer
 from execution_history.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.service import ExecutionHistoryService
-from execution_history.store import WorkflowSummary
+from execution_history.stores.protocol import WorkflowSummary
 from execution_history.web.pages import addresses
 from execution_history.web.pages.lines import RunLine, line_of_run
 from execution_history.web.pages.reader import Reader

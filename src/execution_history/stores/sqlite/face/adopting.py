@@ -11,9 +11,10 @@ from typing import Final, Protocol, TypeVar
 
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidIdentifier, StoreBusy, StoreError, StoreFull, quoted
-from execution_history.foreign_files import ReadingLimits, in_groups, open_regular
 from execution_history.records.adoption import adopt_record
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, check_identifier
+from execution_history.stores.foreign_files import in_groups, open_regular
 from execution_history.stores.sqlite.changes import FaceState, FaceWork
 from execution_history.stores.sqlite.face.adoption import FoundFile
 from execution_history.stores.sqlite.face.layout import stamp

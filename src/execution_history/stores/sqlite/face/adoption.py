@@ -12,9 +12,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from execution_history.errors import InvalidIdentifier
-from execution_history.foreign_files import Readable, ReadingLimits, pieces_of
 from execution_history.records.encoding import decode
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import check_identifier
+from execution_history.stores.foreign_files import Readable, pieces_of
 from execution_history.stores.sqlite.face.brackets import OPENING, BracketReader
 from execution_history.stores.sqlite.face.layout import HEADER_LIMIT, parse_header
 from execution_history.stores.sqlite.face.salvage import Salvage

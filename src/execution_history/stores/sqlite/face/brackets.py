@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from execution_history.foreign_files import PIECE
+from execution_history.stores.foreign_files import PIECE
 
 OPENING: Final = b"{["
 DEEPEST: Final = 1_000_000

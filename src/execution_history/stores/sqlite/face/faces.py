@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreBusy, StoreError, StoreFull, quoted
-from execution_history.foreign_files import ReadingLimits
 from execution_history.records.partial import HUGE
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
 from execution_history.stores.sqlite.face.adopting import Adopter
 from execution_history.stores.sqlite.face.builder import Builder

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS
 
 _LIKE_A_RECORD: Final = re.compile(

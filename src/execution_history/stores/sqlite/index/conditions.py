@@ -7,10 +7,10 @@ from typing import Any, Final
 import apsw
 
 from execution_history.query.model import RecordFilter
-from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.indexer import fingerprint_number
 from execution_history.stores.sqlite.index.parts import Fragment
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _LARGEST: Final = 2**63 - 1
 _HAS_TAG: Final = "EXISTS (SELECT 1 FROM tags x WHERE x.tag = ? AND x.create_time = f.create_time AND x.seq = f.seq)"

@@ -12,10 +12,10 @@ from execution_history.query.model import RecordKey
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
-from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.database import rows, statement
 from execution_history.stores.sqlite.index.history import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 

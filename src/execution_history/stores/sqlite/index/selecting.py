@@ -20,7 +20,6 @@ from execution_history.query.text import parse_search
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
-from execution_history.stores.sqlite.changes import STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, conditions_of
 from execution_history.stores.sqlite.index.database import rows as rows_of
@@ -29,6 +28,7 @@ from execution_history.stores.sqlite.index.history import HistoryView
 from execution_history.stores.sqlite.index.parts import Part
 from execution_history.stores.sqlite.index.plan import Driver, choose, text_driver
 from execution_history.stores.sqlite.index.walking import Row, Walk
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _COUNTING_SECONDS: Final = 0.003
 _SEARCHING_SECONDS: Final = 1.5

@@ -28,7 +28,6 @@ from execution_history.query.statistics import (
     statistics_of,
 )
 from execution_history.query.time_buckets import bucket_edges, zone_of
-from execution_history.stores.sqlite.changes import STATUS_NAMES, STATUS_NUMBERS
 from execution_history.stores.sqlite.index.candidates import Candidates
 from execution_history.stores.sqlite.index.conditions import Condition, Within, conditions_of
 from execution_history.stores.sqlite.index.database import rows, statement
@@ -37,6 +36,7 @@ from execution_history.stores.sqlite.index.indexer import fingerprint_text
 from execution_history.stores.sqlite.index.parts import Fragment, Part
 from execution_history.stores.sqlite.index.plan import together
 from execution_history.stores.sqlite.index.selecting import Question, one_moment, text_candidates
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
 _PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in ("0.5", "0.95", "0.99"))

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from execution_history.errors import StoreError, StoreFull
 from execution_history.records.record import Document, RecordChange
-from execution_history.store import MergeReport
 from execution_history.stores import MemoryStore
+from execution_history.stores.protocol import MergeReport
 
 
 class FaultyStore(MemoryStore):

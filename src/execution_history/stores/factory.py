@@ -4,11 +4,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from execution_history.errors import SettingsError, quoted
-from execution_history.foreign_files import ReadingLimits
+from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.store import HistoryStore
-from execution_history.stores.memory import MemoryStore
+from execution_history.stores.memory.store import MemoryStore
+from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.sqlite import SQLiteStore
 
 

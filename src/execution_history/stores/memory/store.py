@@ -11,9 +11,9 @@ from execution_history.errors import ExecutionExists, StoreClosed
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.store import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
-from execution_history.stores import memory_selection
-from execution_history.stores.watchers import Watchers
+from execution_history.stores.listeners import Watchers
+from execution_history.stores.memory import select
+from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 
 
 @dataclass(slots=True)
@@ -151,11 +151,11 @@ class MemoryStore:
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return memory_selection.select(query, self._all_records(), await self.index_reach())
+        return select.select(query, self._all_records(), await self.index_reach())
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        return memory_selection.statistics(query, self._all_records(), await self.index_reach())
+        return select.statistics(query, self._all_records(), await self.index_reach())
 
     async def index_reach(self) -> IndexReach:
         """See :meth:`HistoryStore.index_reach`; there is nothing that could be behind."""
@@ -243,7 +243,7 @@ class MemoryStore:
         return StoreHealth(("The store is closed.",) if self._closed else ())
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.store.Watched`."""
+        """See :class:`~execution_history.stores.protocol.Watched`."""
         return self._watchers.add(call)
 
     def _all_records(self) -> list[tuple[bytes, int]]:

@@ -18,7 +18,7 @@ import zstandard
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
 from execution_history.records.record import KEYS
-from execution_history.stores.sqlite.changes import STATUS_NUMBERS
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 CURRENT: Final = 1
 """The dictionary that documents are packed with; 0 stands for the plain JSON that earlier versions kept."""
@@ -65,7 +65,7 @@ class StoredRecord(NamedTuple):
 @cache
 def shipped_dictionary() -> bytes:
     """The content of the current dictionary, made by ``scripts/make_dictionary.py``."""
-    return files("execution_history.stores.sqlite").joinpath("dictionaries", f"{CURRENT}.zdict").read_bytes()
+    return files("execution_history.stores").joinpath("dictionaries", f"{CURRENT}.zdict").read_bytes()
 
 
 class Packer:

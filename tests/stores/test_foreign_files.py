@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from execution_history.foreign_files import NotAFile, ReadingLimits, in_groups, memory_of, open_regular, pieces_of
+from execution_history.records.reading_limits import ReadingLimits, memory_of
+from execution_history.stores.foreign_files import NotAFile, in_groups, open_regular, pieces_of
 
 _DENSE = {
     "objects": b"{},",

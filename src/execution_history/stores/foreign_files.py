@@ -1,0 +1,103 @@
+"""Reading files that somebody else wrote: which of them, how much of them, and piece by piece.
+
+A file may be anything: endless, without line breaks, growing while it is read, a pipe under the name of a file, or a
+few bytes of text that take gigabytes once they are parsed.
+"""
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+_Item = TypeVar("_Item")
+
+PIECE: Final = 256 * 1024
+"""So many bytes are read at once: what is done with them in one call keeps other threads waiting for a moment only."""
+
+_NOT_WAITING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most *size* bytes, and none at the end."""
+
+
+class NotAFile(OSError):  # noqa: N818 - it is named for what was found
+    """What was to be read is a folder, a link, a device, a pipe or a socket."""
+
+
+def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
+    """Open a file for reading, and nothing but a file: a pipe would wait for a writer, and a device may never end.
+
+    Args:
+        path: the file.
+        follow: whether a link to a file will do.
+
+    Raises:
+        NotAFile: it is something else.
+        OSError: it cannot be opened.
+    """
+    _check_regular(path.stat() if follow else path.lstat())
+    descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING | (0 if follow else _NO_LINKS))
+    try:
+        # Once more: it may have been put in the file's place just now.
+        _check_regular(os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "link" if stat.S_ISLNK(status.st_mode) else None
+        raise NotAFile(f"it is {f'a {kind}' if kind else 'a device, a pipe or a socket'}, not a file")
+
+
+def pieces_of(stream: Readable, size: int = PIECE) -> Iterator[bytes]:
+    """What *stream* holds, in pieces of at most *size* bytes; of a file no more than it held when this began.
+
+    Raises:
+        OSError: it cannot be read on.
+    """
+    left = _size_of(stream)
+    while left is None or left > 0:
+        piece = stream.read(size if left is None else min(size, left))
+        if not piece:
+            return
+        left = None if left is None else left - len(piece)
+        yield piece
+
+
+def _size_of(stream: Readable) -> int | None:
+    if not isinstance(stream, io.BufferedReader):
+        return None  # it is no file of the system, but within another one
+    return os.fstat(stream.fileno()).st_size
+
+
+def in_groups(
+    items: Iterable[_Item], most: int, largest: int, size_of: Callable[[_Item], int]
+) -> Iterator[list[_Item]]:
+    """*items* in lists of at most *most*, and of about *largest* bytes: one more than fits ends a list.
+
+    Args:
+        items: read no further than the list at hand.
+        most: how many may be in a list.
+        largest: with so many bytes a list is full.
+        size_of: how many bytes an item has.
+    """
+    group: list[_Item] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += size_of(item)
+        if len(group) >= most or size >= largest:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
