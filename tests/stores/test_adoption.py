@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.stores.sqlite.face.adoption import FoundFile
+from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
 
 _HOSTILE = st.text(max_size=20) | st.sampled_from(
     [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.stores.sqlite.face.brackets import BracketReader
+from execution_history.stores.jsonfiles.bracket_reader import BracketReader
 
 _STRINGS = st.text(alphabet=st.sampled_from(' \t\n"\\{}[],:a'), max_size=8)
 _VALUES = st.recursive(

@@ -18,21 +18,11 @@ from execution_history.errors import ExecutionHistoryError
 from execution_history.query.model import RecordFilter, RecordQuery
 from execution_history.records.record import Document
 from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.sqlite.face import (
-    builder as builder_module,
-)
-from execution_history.stores.sqlite.face import (
-    faces as faces_module,
-)
-from execution_history.stores.sqlite.face import (
-    file as file_module,
-)
-from execution_history.stores.sqlite.face import (
-    fresh as fresh_module,
-)
-from execution_history.stores.sqlite.face import (
-    search as search_module,
-)
+from execution_history.stores.jsonfiles import atomic_write as atomic_write_module
+from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
+from execution_history.stores.jsonfiles import json_file as json_file_module
+from execution_history.stores.jsonfiles import locate_record as locate_record_module
+from execution_history.stores.jsonfiles import mirror as mirror_module
 from tests.sample_records import change, document
 
 _WORKFLOWS = st.sampled_from(["w", "a/b", "W"])
@@ -52,12 +42,12 @@ class EmbeddedMachine(RuleBasedStateMachine):
         self._loop = asyncio.new_event_loop()
         self._folders = [Path(tempfile.mkdtemp())]
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(file_module, "_NEAR", 2000)
-        self._patch.setattr(search_module, "_NEAR", 2000)
-        self._patch.setattr(fresh_module, "_LEAST_SLACK", 100)
-        for module in (faces_module, builder_module):
+        self._patch.setattr(json_file_module, "_NEAR", 2000)
+        self._patch.setattr(locate_record_module, "_NEAR", 2000)
+        self._patch.setattr(atomic_write_module, "_LEAST_SLACK", 100)
+        for module in (mirror_module, background_rebuild_module):
             self._patch.setattr(module, "SMALL", 20_000)
-        self._patch.setattr(faces_module, "_ROWS_AT_ONCE", 3)
+        self._patch.setattr(mirror_module, "_ROWS_AT_ONCE", 3)
         self._snapshots: list[Path] = []
         self._watching = False
         self._now = _BASE + 100
@@ -146,8 +136,8 @@ class EmbeddedMachine(RuleBasedStateMachine):
         snapshots: list[Path] = []
         watch = _Watch(self._folder, snapshots)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(file_module, "os", watch)
-            patch.setattr(fresh_module, "os", watch)
+            patch.setattr(json_file_module, "os", watch)
+            patch.setattr(atomic_write_module, "os", watch)
             self._now += 1
             if ends:
                 self._both("delete", workflow, execute_id, which=0)
@@ -295,8 +285,8 @@ class CrowdedFilesMachine(EmbeddedMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._patch.setattr(faces_module, "_LOW_SLACK", 2)
-        self._patch.setattr(builder_module, "_FRONT", 2_000)
+        self._patch.setattr(mirror_module, "_LOW_SLACK", 2)
+        self._patch.setattr(background_rebuild_module, "_FRONT", 2_000)
 
 
 EmbeddedMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)

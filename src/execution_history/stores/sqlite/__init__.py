@@ -1,7 +1,7 @@
 """The embedded store: one SQLite database and, beside it, a JSON file for every workflow."""
 
+from execution_history.stores.jsonfiles import FoundFile, file_name, workflow_id_of
 from execution_history.stores.sqlite.database import DATABASE
-from execution_history.stores.sqlite.face import FoundFile, file_name, workflow_id_of
 from execution_history.stores.sqlite.scanning import stored_elsewhere
 from execution_history.stores.sqlite.store import SQLiteStore
 

@@ -12,8 +12,8 @@ from typing import Final, Protocol, TypeVar
 import apsw
 
 from execution_history.errors import ExecutionHistoryError, StoreDamaged, StoreError, quoted
+from execution_history.stores.jsonfiles import Later
 from execution_history.stores.sqlite.changes import FaceWork
-from execution_history.stores.sqlite.face import Later
 from execution_history.stores.sqlite.faults import as_store_error, faults, is_full
 from execution_history.stores.sqlite.operation import Operation, answer
 from execution_history.stores.sqlite.presence import Presence

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.stores.sqlite.face import Later
+from execution_history.stores.jsonfiles import Later
 from execution_history.stores.sqlite.transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import apsw
 
+from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.protocol import Batch
 from execution_history.stores.sqlite.database import BUSY_MS, DATABASE, load_dictionaries
 from execution_history.stores.sqlite.documents import Documents
-from execution_history.stores.sqlite.face.recovery import recovered_from
 from execution_history.stores.sqlite.faults import faults
 from execution_history.stores.sqlite.queries import query
 

@@ -18,14 +18,14 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
+from execution_history.stores.jsonfiles import Faces, FacesOff
+from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commits import Commits
 from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.documents import nowhere
-from execution_history.stores.sqlite.face import Faces, FacesOff
-from execution_history.stores.sqlite.face.recovery import recovered_from
 from execution_history.stores.sqlite.faults import faults, is_full
 from execution_history.stores.sqlite.forking import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex

@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.sqlite.face.file import GAP, GAP_EVERY, FaceFile
-from execution_history.stores.sqlite.face.layout import FOOTER, RECORD_START, SEPARATOR, Header, render, stamp
-from execution_history.stores.sqlite.face.slices import SLICE
+from execution_history.stores.jsonfiles.chunked_fsync import SLICE
+from execution_history.stores.jsonfiles.file_format import FOOTER, RECORD_START, SEPARATOR, Header, render, stamp
+from execution_history.stores.jsonfiles.json_file import GAP, GAP_EVERY, FaceFile
 
 _PIECE: Final = 256 * 1024
 _LEAST_SLACK: Final = 64 * 1024

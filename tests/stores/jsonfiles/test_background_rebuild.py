@@ -12,14 +12,14 @@ import orjson
 import pytest
 
 from execution_history.stores import SQLiteStore
-from execution_history.stores.sqlite.face import builder as builder_module
-from execution_history.stores.sqlite.face import faces as faces_module
-from execution_history.stores.sqlite.face import rebuild as rebuild_module
-from execution_history.stores.sqlite.face import slices
-from execution_history.stores.sqlite.face.file import FaceFile
-from execution_history.stores.sqlite.face.fresh import write_new
-from execution_history.stores.sqlite.face.job import copy_before
-from execution_history.stores.sqlite.face.layout import Header
+from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
+from execution_history.stores.jsonfiles import chunked_fsync
+from execution_history.stores.jsonfiles import mirror as mirror_module
+from execution_history.stores.jsonfiles import rebuild as rebuild_module
+from execution_history.stores.jsonfiles.atomic_write import write_new
+from execution_history.stores.jsonfiles.file_format import Header
+from execution_history.stores.jsonfiles.json_file import FaceFile
+from execution_history.stores.jsonfiles.rebuild_job import copy_before
 from execution_history.stores.sqlite.queries import migrations, query
 from tests.sample_records import change, document
 
@@ -29,17 +29,17 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Small files count as large; where the front of one was copied to its successor."""
-    for module in (faces_module, builder_module):
+    for module in (mirror_module, background_rebuild_module):
         monkeypatch.setattr(module, "SMALL", 20_000)
-    monkeypatch.setattr(faces_module, "_LOW_SLACK", 1)  # new slack while there is plenty
-    monkeypatch.setattr(builder_module, "_FRONT", 4_000)
+    monkeypatch.setattr(mirror_module, "_LOW_SLACK", 1)  # new slack while there is plenty
+    monkeypatch.setattr(background_rebuild_module, "_FRONT", 4_000)
     threads: list[str] = []
 
     def noted(source: FaceFile, begin: int, end: int, target: FaceFile) -> None:
         threads.append(threading.current_thread().name)
         copy_before(source, begin, end, target)
 
-    monkeypatch.setattr(builder_module, "copy_before", noted)
+    monkeypatch.setattr(background_rebuild_module, "copy_before", noted)
     return iter([threads])
 
 
@@ -56,7 +56,7 @@ async def test_a_front_that_has_grown_long_is_copied_in_the_background(
         assert go_on.wait(30)
         rebuild_module.build_from_file(*arguments)
 
-    monkeypatch.setattr(builder_module, "build_from_file", held_up)
+    monkeypatch.setattr(background_rebuild_module, "build_from_file", held_up)
     store = SQLiteStore(tmp_path / "h")
     await store.open()
     number = 0
@@ -106,10 +106,10 @@ def test_new_slack_has_room_for_what_is_copied_last(tmp_path: Path) -> None:
 
 async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of any size, also one that is no multiple of them, and none is lost."""
-    monkeypatch.setattr(slices, "SLICE", 8_192)
+    monkeypatch.setattr(chunked_fsync, "SLICE", 8_192)
     path = tmp_path / "f"
     for size in (0, 1, 8_192, 8_193, 100_000):
         path.write_bytes(b"x" * size)
         with path.open("rb") as file:
-            await asyncio.to_thread(slices.sync, file.fileno())
+            await asyncio.to_thread(chunked_fsync.sync, file.fileno())
         assert size == path.stat().st_size

@@ -18,15 +18,15 @@ from typing import Final, Protocol
 import apsw
 
 from execution_history.errors import StoreClosed
+from execution_history.stores.jsonfiles.file_format import Header
+from execution_history.stores.jsonfiles.json_file import SMALL, FaceFile
+from execution_history.stores.jsonfiles.rebuild import boundary, build_from_file, build_from_store
+from execution_history.stores.jsonfiles.rebuild_job import Job, NoRoom, copy_before
 from execution_history.stores.sqlite.changes import FaceState
-from execution_history.stores.sqlite.face.file import SMALL, FaceFile
-from execution_history.stores.sqlite.face.job import Job, NoRoom, copy_before
-from execution_history.stores.sqlite.face.layout import Header
-from execution_history.stores.sqlite.face.rebuild import boundary, build_from_file, build_from_store
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 
-_log = logging.getLogger("execution_history.stores.sqlite")
+_log = logging.getLogger("execution_history.stores.jsonfiles")
 
 _FRONT: Final = 2 * 1024 * 1024
 _FEW_CHANGES: Final = 20

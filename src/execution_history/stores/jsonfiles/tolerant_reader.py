@@ -16,9 +16,9 @@ from execution_history.records.encoding import decode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import check_identifier
 from execution_history.stores.foreign_files import Readable, pieces_of
-from execution_history.stores.sqlite.face.brackets import OPENING, BracketReader
-from execution_history.stores.sqlite.face.layout import HEADER_LIMIT, parse_header
-from execution_history.stores.sqlite.face.salvage import Salvage
+from execution_history.stores.jsonfiles.bracket_reader import OPENING, BracketReader
+from execution_history.stores.jsonfiles.file_format import HEADER_LIMIT, parse_header
+from execution_history.stores.jsonfiles.salvage import Salvage
 
 _MARKS: Final = (b'"histories"', b'"execute_id"')
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"

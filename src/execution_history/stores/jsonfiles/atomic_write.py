@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.sqlite.face.file import FaceFile
-from execution_history.stores.sqlite.face.layout import Header, render, stamp, whole_file
+from execution_history.stores.jsonfiles.file_format import Header, render, stamp, whole_file
+from execution_history.stores.jsonfiles.json_file import FaceFile
 
 _LEAST_SLACK: Final = 4096
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from execution_history.stores.sqlite.face.file import FaceFile
+from execution_history.stores.jsonfiles.json_file import FaceFile
 
 _PIECE: Final = 1024 * 1024
 

@@ -15,14 +15,14 @@ from execution_history.records.adoption import adopt_record
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, check_identifier
 from execution_history.stores.foreign_files import in_groups, open_regular
+from execution_history.stores.jsonfiles.file_format import stamp
+from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
+from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
 from execution_history.stores.sqlite.changes import FaceState, FaceWork
-from execution_history.stores.sqlite.face.adoption import FoundFile
-from execution_history.stores.sqlite.face.layout import stamp
-from execution_history.stores.sqlite.face.names import SUFFIX, workflow_id_of
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.transaction import WriteTransaction
 
-_log = logging.getLogger("execution_history.stores.sqlite")
+_log = logging.getLogger("execution_history.stores.jsonfiles")
 _Result = TypeVar("_Result")
 
 _AT_ONCE: Final = 500

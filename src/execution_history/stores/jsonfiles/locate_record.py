@@ -2,8 +2,8 @@
 
 from typing import Final, Protocol
 
-from execution_history.stores.sqlite.face.edits import Span, find_record
-from execution_history.stores.sqlite.face.layout import FOOTER, RECORD_START, Header, create_time_at
+from execution_history.stores.jsonfiles.edits import Span, find_record
+from execution_history.stores.jsonfiles.file_format import FOOTER, RECORD_START, Header, create_time_at
 
 _NEAR: Final = 64 * 1024
 

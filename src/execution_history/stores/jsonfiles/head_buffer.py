@@ -5,8 +5,8 @@ Pure: from what stands there and what is to be shown to the edit that makes it s
 
 from typing import Final
 
-from execution_history.stores.sqlite.face.edits import Edit
-from execution_history.stores.sqlite.face.layout import SEPARATOR
+from execution_history.stores.jsonfiles.edits import Edit
+from execution_history.stores.jsonfiles.file_format import SEPARATOR
 
 _MOST_RECORDS: Final = 24
 _MOST_BYTES: Final = 32 * 1024

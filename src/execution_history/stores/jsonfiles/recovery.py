@@ -10,9 +10,9 @@ import orjson
 
 from execution_history.records.adoption import whole_record
 from execution_history.stores.compression import StoredRecord
-from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
-from execution_history.stores.sqlite.face.names import file_name
-from execution_history.stores.sqlite.face.search import find
+from execution_history.stores.jsonfiles.file_names import file_name
+from execution_history.stores.jsonfiles.json_file import FaceFile, NotOurs
+from execution_history.stores.jsonfiles.locate_record import find
 
 _ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01

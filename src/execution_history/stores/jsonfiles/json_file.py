@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from execution_history.stores.sqlite.face import edits, search
-from execution_history.stores.sqlite.face.front import Front
-from execution_history.stores.sqlite.face.layout import (
+from execution_history.stores.jsonfiles import edits, locate_record
+from execution_history.stores.jsonfiles.chunked_fsync import write_all
+from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
     FOOTER,
     HEADER_LIMIT,
@@ -19,7 +19,7 @@ from execution_history.stores.sqlite.face.layout import (
     render,
     stamp,
 )
-from execution_history.stores.sqlite.face.slices import write_all
+from execution_history.stores.jsonfiles.head_buffer import Front
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -240,13 +240,13 @@ class FaceFile:
         if not change.new:
             span, window, base = None, b"", 0
             if not self._is_newer(change.create_time):
-                span, window, base = search.find(self, change.execute_id, change.create_time)
+                span, window, base = locate_record.find(self, change.execute_id, change.create_time)
             if span is None and self._has_all:
                 raise NotOurs(f"{self.path} lacks a record that it should have")
             if span is not None and text:
                 return self._replace(span, window, base, text)
             if span is not None:
-                self._write(edits.removal(*search.with_head(self, window, base, span), span))
+                self._write(edits.removal(*locate_record.with_head(self, window, base, span), span))
         if not text:
             return True
         if self._is_newest(change.create_time):
@@ -321,11 +321,11 @@ class FaceFile:
 
     def _put_among(self, create_time: int, text: bytes) -> bool:
         """Insert a record that is not the newest, before the first one that is not newer than it."""
-        at = search.first_not_newer(self, create_time)
+        at = locate_record.first_not_newer(self, create_time)
         base = max(self.body_start, at - _NEAR)
         if at < self.size - len(FOOTER):
             return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
-        base = search.last_start(self)
+        base = locate_record.last_start(self)
         window = self.read(base, self.size)
         end = window.rindex(b"\n    }") + len(b"\n    }")
         span = edits.Span(base, base + end)

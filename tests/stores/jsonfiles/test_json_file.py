@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.records.partial import HUGE, LARGE
-from execution_history.stores.sqlite.face import file as file_module
-from execution_history.stores.sqlite.face import fresh as fresh_module
-from execution_history.stores.sqlite.face import search as search_module
-from execution_history.stores.sqlite.face.file import FaceFile, NotOurs
-from execution_history.stores.sqlite.face.fresh import regrow, write_new
-from execution_history.stores.sqlite.face.layout import (
+from execution_history.stores.jsonfiles import atomic_write as atomic_write_module
+from execution_history.stores.jsonfiles import json_file as json_file_module
+from execution_history.stores.jsonfiles import locate_record as locate_record_module
+from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
+from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
     Header,
     create_time_at,
@@ -28,6 +27,7 @@ from execution_history.stores.sqlite.face.layout import (
     render_record,
     stamp,
 )
+from execution_history.stores.jsonfiles.json_file import FaceFile, NotOurs
 from tests.sample_records import document
 
 
@@ -57,9 +57,9 @@ class FaceFileMachine(RuleBasedStateMachine):
         # Small distances, so that bisection, windows and gaps all happen within a few records.
         self._patch = pytest.MonkeyPatch()
         for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200)):
-            self._patch.setattr(file_module, name, value)
-        self._patch.setattr(search_module, "_NEAR", 700)
-        self._patch.setattr(fresh_module, "_LEAST_SLACK", 64)
+            self._patch.setattr(json_file_module, name, value)
+        self._patch.setattr(locate_record_module, "_NEAR", 700)
+        self._patch.setattr(atomic_write_module, "_LEAST_SLACK", 64)
         self._shown: list[tuple[int, int, str, bytes]] = []
         self._sequence = 0
         self._revision = 1

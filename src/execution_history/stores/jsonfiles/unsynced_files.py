@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.sqlite.face.slices import sync_file
+from execution_history.stores.jsonfiles.chunked_fsync import sync_file
 from execution_history.stores.sqlite.faults import as_store_error
 
 _MOST_SYNCED: Final = 500

@@ -17,19 +17,19 @@ from typing import Final
 from execution_history.errors import StoreBusy, StoreError, StoreFull, quoted
 from execution_history.records.partial import HUGE
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
+from execution_history.stores.jsonfiles.background_rebuild import Builder
+from execution_history.stores.jsonfiles.file_format import Header, render, render_record, stamp
+from execution_history.stores.jsonfiles.file_names import file_name, tells_case
+from execution_history.stores.jsonfiles.import_foreign_files import Adopter
+from execution_history.stores.jsonfiles.json_file import SMALL, FaceFile, NotOurs
+from execution_history.stores.jsonfiles.ports import CommitsWrites, Later
+from execution_history.stores.jsonfiles.unsynced_files import Unsynced
 from execution_history.stores.sqlite.changes import FaceChange, FaceState, FaceWork
-from execution_history.stores.sqlite.face.adopting import Adopter
-from execution_history.stores.sqlite.face.builder import Builder
-from execution_history.stores.sqlite.face.file import SMALL, FaceFile, NotOurs
-from execution_history.stores.sqlite.face.fresh import regrow, write_new
-from execution_history.stores.sqlite.face.layout import Header, render, render_record, stamp
-from execution_history.stores.sqlite.face.names import file_name, tells_case
-from execution_history.stores.sqlite.face.off import CommitsWrites, Later
-from execution_history.stores.sqlite.face.unsynced import Unsynced
 from execution_history.stores.sqlite.faults import as_store_error
 from execution_history.stores.sqlite.reader import Reader
 
-_log = logging.getLogger("execution_history.stores.sqlite")
+_log = logging.getLogger("execution_history.stores.jsonfiles")
 
 _MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200

@@ -7,7 +7,7 @@ that what is older never moves. Each edit is one write, after which the file par
 
 from typing import NamedTuple
 
-from execution_history.stores.sqlite.face.layout import CLOSING, FOOTER, RECORD_START, SEPARATOR, record_key
+from execution_history.stores.jsonfiles.file_format import CLOSING, FOOTER, RECORD_START, SEPARATOR, record_key
 
 
 class Edit(NamedTuple):
