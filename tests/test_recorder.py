@@ -24,7 +24,7 @@ from execution_history.spool import Spool
 from execution_history.stores import MemoryStore, SQLiteStore
 from tests.faulty_store import FaultyStore, SharedFaultyStore
 from tests.sample_records import change, document
-from tests.stores.damage import damage
+from tests.stores.sqlite.damage import damage
 
 pytestmark = pytest.mark.anyio
 

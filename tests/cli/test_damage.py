@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from tests.cli.conftest import Call, History
-from tests.stores.damage import damage
+from tests.stores.sqlite.damage import damage
 
 _STORE = ("--store", "history")
 _LOST = [{"workflow_id": "w", "execute_id": "run-00002"}]

@@ -13,7 +13,7 @@ from execution_history.followers import Following, LiveEvent, LiveFeed
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
-from tests.stores.damage import damage
+from tests.stores.sqlite.damage import damage
 
 pytestmark = pytest.mark.anyio
 

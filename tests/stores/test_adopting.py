@@ -15,7 +15,7 @@ from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.sqlite.changes import FaceWork
+from execution_history.stores.sqlite.row_changes import FaceWork
 from execution_history.upkeep import import_history
 from tests.sample_records import document
 

@@ -23,7 +23,7 @@ from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from execution_history.upkeep import Export, ImportReport, Progress, export_to_path, import_history
 from tests.sample_records import change, document
-from tests.stores.damage import damage
+from tests.stores.sqlite.damage import damage
 from tests.upkeep.histories import everything, fill
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from execution_history.settings import load_settings
 from execution_history.web import create_app
 from execution_history.wiring import open_application
-from tests.stores.damage import damage
+from tests.stores.sqlite.damage import damage
 from tests.web.conftest import Served, served
 
 pytestmark = pytest.mark.anyio

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from execution_history.stores.sqlite.changes import FaceWork
-from execution_history.stores.sqlite.transaction import WriteTransaction
+from execution_history.stores.sqlite.row_changes import FaceWork
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _Result = TypeVar("_Result")
 

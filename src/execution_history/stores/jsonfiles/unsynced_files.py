@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.stores.jsonfiles.chunked_fsync import sync_file
-from execution_history.stores.sqlite.faults import as_store_error
+from execution_history.stores.sqlite.error_mapping import as_store_error
 
 _MOST_SYNCED: Final = 500
 

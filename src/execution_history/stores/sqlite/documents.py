@@ -13,7 +13,7 @@ from execution_history.errors import RecordDamaged, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.protocol import Batch
-from execution_history.stores.sqlite.database import load_dictionaries
+from execution_history.stores.sqlite.connections import load_dictionaries
 from execution_history.stores.sqlite.queries import query
 
 _log = logging.getLogger("execution_history.stores.sqlite")

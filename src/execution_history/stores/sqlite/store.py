@@ -23,18 +23,18 @@ from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores.sqlite.checkpoint import Checkpointer
-from execution_history.stores.sqlite.commits import Commits
-from execution_history.stores.sqlite.database import load_dictionaries, open_writer, prepare_folder
+from execution_history.stores.sqlite.commit import Commits
+from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
+from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.documents import nowhere
-from execution_history.stores.sqlite.faults import faults, is_full
-from execution_history.stores.sqlite.forking import watch
+from execution_history.stores.sqlite.error_mapping import faults, is_full
+from execution_history.stores.sqlite.fork_safety import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.reserve import Reserve
-from execution_history.stores.sqlite.transaction import WriteTransaction
-from execution_history.stores.sqlite.writer import Writer
+from execution_history.stores.sqlite.write_batcher import Writer
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -303,7 +303,7 @@ class SQLiteStore:
         )
 
     def before_fork(self) -> None:
-        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""
         self._opening.acquire()
         if self._opened is not None:
             # First, so that nobody begins anything with parts that are being closed.
@@ -311,7 +311,7 @@ class SQLiteStore:
             self._at_exit()
 
     def after_fork(self, *, is_child: bool) -> None:
-        """See :class:`~execution_history.stores.sqlite.forking.CrossesForks`."""
+        """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""
         if is_child:
             self._opening = threading.Lock()
             self._watchers = Watchers()  # those of the parent live there

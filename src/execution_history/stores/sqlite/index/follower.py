@@ -12,10 +12,10 @@ import apsw
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError, quoted
 from execution_history.query.model import IndexReach
-from execution_history.stores.sqlite.index.database import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
-from execution_history.stores.sqlite.index.history import HistoryView
+from execution_history.stores.sqlite.index.connections import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
+from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer
-from execution_history.stores.sqlite.index.parts import Part
+from execution_history.stores.sqlite.index.sql_fragment import Part
 from execution_history.stores.sqlite.reader import Reader
 
 _log = logging.getLogger("execution_history.stores.sqlite")

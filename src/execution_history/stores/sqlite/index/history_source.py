@@ -9,7 +9,7 @@ import apsw
 
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord
-from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 

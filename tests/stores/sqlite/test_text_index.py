@@ -15,8 +15,8 @@ from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQ
 from execution_history.query.text import matches, parse_search
 from execution_history.query.text.tokens import Tokens
 from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.sqlite.index import TextIndex, plan, selecting
-from execution_history.stores.sqlite.index.candidates import Candidates
+from execution_history.stores.sqlite.index import TextIndex, access_path, select
+from execution_history.stores.sqlite.index.text_candidates import Candidates
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
@@ -199,7 +199,7 @@ def test_frequent_texts_are_found_along_the_order(
         await store.aclose()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "_FEW_WITH_TEXT", 0)
-        patch.setattr(plan, "FEW", 0)
-        patch.setattr(selecting, "_AT_ONCE", 3)
+        patch.setattr(access_path, "_FEW_WITH_TEXT", 0)
+        patch.setattr(access_path, "FEW", 0)
+        patch.setattr(select, "_AT_ONCE", 3)
         asyncio.run(compare())

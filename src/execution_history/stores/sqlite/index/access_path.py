@@ -15,10 +15,10 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.stores.sqlite.index.candidates import Candidates
-from execution_history.stores.sqlite.index.conditions import Among, Condition, Other, Tagged, Within
-from execution_history.stores.sqlite.index.database import rows
-from execution_history.stores.sqlite.index.parts import Fragment
+from execution_history.stores.sqlite.index.connections import rows
+from execution_history.stores.sqlite.index.predicate_sql import Among, Condition, Other, Tagged, Within
+from execution_history.stores.sqlite.index.sql_fragment import Fragment
+from execution_history.stores.sqlite.index.text_candidates import Candidates
 
 FEW: Final = 4_000
 """So many rows can be sorted, or looked at one by one, without anybody noticing."""

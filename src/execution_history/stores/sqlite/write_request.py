@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from execution_history.stores.jsonfiles import Later
-from execution_history.stores.sqlite.transaction import WriteTransaction
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 

@@ -17,7 +17,7 @@ from execution_history.records.record import Document, RecordChange
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.sample_records import change, document, ids
-from tests.stores.injection import Injector, injected, install
+from tests.stores.sqlite.injection import Injector, injected, install
 
 pytestmark = pytest.mark.anyio
 

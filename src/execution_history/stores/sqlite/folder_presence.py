@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from execution_history.errors import StoreUnwritable, quoted
-from execution_history.stores.sqlite.database import DATABASE
-from execution_history.stores.sqlite.faults import as_store_error
+from execution_history.stores.sqlite.connections import DATABASE
+from execution_history.stores.sqlite.error_mapping import as_store_error
 
 
 class Presence:

@@ -10,9 +10,9 @@ import apsw
 
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.protocol import Batch
-from execution_history.stores.sqlite.database import BUSY_MS, DATABASE, load_dictionaries
+from execution_history.stores.sqlite.connections import BUSY_MS, DATABASE, load_dictionaries
 from execution_history.stores.sqlite.documents import Documents
-from execution_history.stores.sqlite.faults import faults
+from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.queries import query
 
 _AT_ONCE: Final = 1_000

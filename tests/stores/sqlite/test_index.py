@@ -23,7 +23,7 @@ from execution_history.query.text import Search
 from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
-from execution_history.stores.sqlite.index.plain import select_plainly
+from execution_history.stores.sqlite.index.plain_list import select_plainly
 from execution_history.stores.sqlite.reader import Reader
 from tests.sample_records import change, document, ids
 

@@ -23,7 +23,7 @@ from execution_history.stores import SQLiteStore, stored_elsewhere
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.index import Match, RecordIndex
 from tests.sample_records import change, document, ids
-from tests.stores.damage import damage, damaged, make_old, stored
+from tests.stores.sqlite.damage import damage, damaged, make_old, stored
 
 pytestmark = pytest.mark.anyio
 

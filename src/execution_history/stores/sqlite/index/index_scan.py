@@ -10,10 +10,10 @@ import apsw
 
 from execution_history.query.matcher import Position
 from execution_history.query.model import RecordQuery
-from execution_history.stores.sqlite.index.conditions import Condition
-from execution_history.stores.sqlite.index.database import rows
-from execution_history.stores.sqlite.index.parts import Fragment
-from execution_history.stores.sqlite.index.plan import Driver, choose_for_counting, prod_of, together
+from execution_history.stores.sqlite.index.access_path import Driver, choose_for_counting, prod_of, together
+from execution_history.stores.sqlite.index.connections import rows
+from execution_history.stores.sqlite.index.predicate_sql import Condition
+from execution_history.stores.sqlite.index.sql_fragment import Fragment
 
 _COUNTING_STEPS: Final = (100, 1_000, 10_000)
 

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from execution_history.stores.sqlite.checkpoint import Checkpointer
-from execution_history.stores.sqlite.database import open_writer
+from execution_history.stores.sqlite.connections import open_writer
 from execution_history.stores.sqlite.process_lock import ProcessLock
 
 

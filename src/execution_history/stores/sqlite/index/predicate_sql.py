@@ -7,9 +7,9 @@ from typing import Any, Final
 import apsw
 
 from execution_history.query.model import RecordFilter
-from execution_history.stores.sqlite.index.database import rows, statement
+from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.indexer import fingerprint_number
-from execution_history.stores.sqlite.index.parts import Fragment
+from execution_history.stores.sqlite.index.sql_fragment import Fragment
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _LARGEST: Final = 2**63 - 1

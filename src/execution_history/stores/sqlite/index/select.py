@@ -20,14 +20,14 @@ from execution_history.query.text import parse_search
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
-from execution_history.stores.sqlite.index.candidates import Candidates
-from execution_history.stores.sqlite.index.conditions import Condition, conditions_of
-from execution_history.stores.sqlite.index.database import rows as rows_of
-from execution_history.stores.sqlite.index.database import statement
-from execution_history.stores.sqlite.index.history import HistoryView
-from execution_history.stores.sqlite.index.parts import Part
-from execution_history.stores.sqlite.index.plan import Driver, choose, text_driver
-from execution_history.stores.sqlite.index.walking import Row, Walk
+from execution_history.stores.sqlite.index.access_path import Driver, choose, text_driver
+from execution_history.stores.sqlite.index.connections import rows as rows_of
+from execution_history.stores.sqlite.index.connections import statement
+from execution_history.stores.sqlite.index.history_source import HistoryView
+from execution_history.stores.sqlite.index.index_scan import Row, Walk
+from execution_history.stores.sqlite.index.predicate_sql import Condition, conditions_of
+from execution_history.stores.sqlite.index.sql_fragment import Part
+from execution_history.stores.sqlite.index.text_candidates import Candidates
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _COUNTING_SECONDS: Final = 0.003
