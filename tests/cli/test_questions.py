@@ -12,7 +12,7 @@ import orjson
 import pytest
 from rich.cells import cell_len
 
-from execution_history.cli.zones import local_zone_name
+from execution_history.presentation.time_zone import local_zone_name
 from execution_history.web.api.reports import StatisticsAnswer
 from tests.cli.conftest import Call, History, Said
 from tests.cli.processes import started

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from execution_history.cli.session import Session
-from execution_history.cli.speech import Speech
 from execution_history.cli.telling import Ending, telling_of
+from execution_history.presentation.terminal_translator import Speech
 from execution_history.spool import put_aside, spool_of
 from execution_history.stores import SQLiteStore
 from tests.cli.conftest import Call, History

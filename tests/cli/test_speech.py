@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.cli.chinese import CHINESE
 from execution_history.cli.commands import app
-from execution_history.cli.english import ENGLISH
-from execution_history.cli.faults import sentence_of
-from execution_history.cli.speech import Speech, language_of
 from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition
+from execution_history.presentation.catalogues.terminal.chinese import CHINESE
+from execution_history.presentation.catalogues.terminal.english import ENGLISH
+from execution_history.presentation.terminal_error_messages import sentence_of
+from execution_history.presentation.terminal_translator import Speech, language_of
 from tests.cli.conftest import Call, History
 
 

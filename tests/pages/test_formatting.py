@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from execution_history.presentation.page_formatting import ago, clock, day, exact, machine, percent, short_id, size
+from execution_history.presentation.page_translator import Speech
 from execution_history.web.pages import addresses
-from execution_history.web.pages.formatting import ago, clock, day, exact, machine, percent, short_id, size
 from execution_history.web.pages.reader import reader_of, zone_of
-from execution_history.web.pages.speech import Speech
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = 1_764_000_000_123

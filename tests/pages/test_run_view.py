@@ -6,11 +6,11 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidInput
-from execution_history.web.pages.codes import explanation
+from execution_history.presentation.coze_error_codes import explanation
+from execution_history.presentation.page_translator import Speech
 from execution_history.web.pages.questions import answer_to, question_of
 from execution_history.web.pages.reader import reader_of
 from execution_history.web.pages.run_view import RunView, run_view
-from execution_history.web.pages.speech import Speech
 from execution_history.web.pages.waterfall import waterfall_of
 
 READER = reader_of({}, "en", 10_000_000)

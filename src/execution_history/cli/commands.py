@@ -12,7 +12,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from execution_history.cli import listing, removing, showing
 from execution_history.cli.questions import add_questions
 from execution_history.cli.session import PROGRAM, DebugOption, JsonOption, Session, StoreOption
-from execution_history.cli.speech import Speech, language_of
+from execution_history.presentation.terminal_translator import Speech, language_of
 
 app = typer.Typer(
     name=PROGRAM,

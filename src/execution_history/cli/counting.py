@@ -14,14 +14,14 @@ from execution_history.cli.histories import open_history
 from execution_history.cli.listing import say_damaged
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
-from execution_history.cli.wording import grouped, one_line
-from execution_history.cli.zones import local_zone_name
 from execution_history.clock import now_ms
 from execution_history.finding import damaged_of
+from execution_history.presentation.formatting import duration
+from execution_history.presentation.terminal_formatting import grouped, one_line
+from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query.parameters import read_time
 from execution_history.query.time_buckets import bucket_size, zone_of
-from execution_history.wording import duration
 
 _FORMATS: Final[dict[BucketSize, str]] = {
     "hour": "%Y-%m-%d %H:00",

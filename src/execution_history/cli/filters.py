@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from execution_history.cli.zones import local_zone
 from execution_history.clock import now_ms
+from execution_history.presentation.time_zone import local_zone
 from execution_history.query.model import RecordFilter
 from execution_history.query.parameters import FILTER_WORDS, filter_of
 

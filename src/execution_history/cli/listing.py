@@ -9,8 +9,9 @@ from execution_history.cli.exits import ExitCode
 from execution_history.cli.histories import open_history
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
-from execution_history.cli.speech import Speech
-from execution_history.cli.wording import (
+from execution_history.clock import now_ms
+from execution_history.finding import damaged_of
+from execution_history.presentation.terminal_formatting import (
     SHAPES,
     UNKNOWN_SHAPE,
     duration,
@@ -21,8 +22,7 @@ from execution_history.cli.wording import (
     one_line,
     tokens,
 )
-from execution_history.clock import now_ms
-from execution_history.finding import damaged_of
+from execution_history.presentation.terminal_translator import Speech
 from execution_history.query.model import RecordKey
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of

@@ -3,8 +3,8 @@
 import logging
 from typing import Final
 
-from execution_history.cli.wording import visible
 from execution_history.errors import shortened
+from execution_history.presentation.terminal_formatting import visible
 from execution_history.records.redaction import without_credentials
 
 _LONGEST: Final = 4_000

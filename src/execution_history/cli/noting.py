@@ -8,8 +8,8 @@ from execution_history.cli.exits import ExitCode
 from execution_history.cli.histories import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
-from execution_history.cli.speech import Speech
-from execution_history.cli.wording import as_text
+from execution_history.presentation.terminal_formatting import as_text
+from execution_history.presentation.terminal_translator import Speech
 
 
 async def note_run(session: Session, execute_id: str, workflow_id: str | None, annotation: Annotation) -> ExitCode:

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from execution_history.cli.exits import CommandFailed, ExitCode, code_of
-from execution_history.cli.faults import sentence_of
 from execution_history.cli.output import Output
-from execution_history.cli.speech import Speech
 from execution_history.errors import ExecutionHistoryError
+from execution_history.presentation.terminal_error_messages import sentence_of
+from execution_history.presentation.terminal_translator import Speech
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings, load_settings
 

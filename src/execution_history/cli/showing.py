@@ -12,7 +12,9 @@ from execution_history.cli.noting import noted_facts
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.cli.timeline import node_lines
-from execution_history.cli.wording import (
+from execution_history.clock import now_ms
+from execution_history.orphans import RECORDER_KEY
+from execution_history.presentation.terminal_formatting import (
     SHAPES,
     UNKNOWN_SHAPE,
     as_text,
@@ -25,8 +27,6 @@ from execution_history.cli.wording import (
     tokens,
     visible,
 )
-from execution_history.clock import now_ms
-from execution_history.orphans import RECORDER_KEY
 from execution_history.records.record import ENDED_KEY
 from execution_history.records.size_limit import CUT_KEY
 from execution_history.signs_of_life import is_dead

@@ -9,8 +9,17 @@ from rich.text import Text
 from execution_history.cli.asking import answer_lines, question_lines
 from execution_history.cli.listing import status_cell
 from execution_history.cli.session import Session
-from execution_history.cli.wording import as_text, duration, duration_ms, error_text, grouped, one_line, tokens, visible
 from execution_history.clock import now_ms
+from execution_history.presentation.terminal_formatting import (
+    as_text,
+    duration,
+    duration_ms,
+    error_text,
+    grouped,
+    one_line,
+    tokens,
+    visible,
+)
 from execution_history.records.record import ExecutionRecord
 
 Frame = Mapping[str, Any]

@@ -6,8 +6,8 @@ from typing import Any, Final
 from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
-from execution_history.cli.speech import Speech
-from execution_history.cli.wording import duration, grouped, one_line, tokens, visible
+from execution_history.presentation.terminal_formatting import duration, grouped, one_line, tokens, visible
+from execution_history.presentation.terminal_translator import Speech
 
 _AXIS: Final = 24
 _LEAST_WIDTH_FOR_AXIS: Final = 96

@@ -14,10 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
+from execution_history.presentation.page_error_messages import sentence_of
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import addresses
 from execution_history.web.pages.cuts import is_input_whole
-from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.headline import interrupt_of
 from execution_history.web.pages.questions import answer_to, question_of
 from execution_history.web.pages.reading import RUN, RunPages, aside

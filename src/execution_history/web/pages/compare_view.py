@@ -7,8 +7,8 @@ from typing import Any, Final
 import orjson
 
 from execution_history.compare import Comparison, Difference, Divergence, Measure, TextEdit
-from execution_history.web.pages.speech import thin
-from execution_history.wording import duration
+from execution_history.presentation.formatting import duration
+from execution_history.presentation.page_translator import thin
 
 _LONGEST: Final = 2_000
 _MOST_PAIRS: Final = 200

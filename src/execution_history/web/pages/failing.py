@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.presentation.page_error_messages import sentence_of
 from execution_history.web.errors import answer_error, fault_of
-from execution_history.web.pages.faults import sentence_of
 from execution_history.web.pages.rendering import Renderer, reader_for
 
 _OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/openapi.json", "/assets/")

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from execution_history.web.pages.speech import Speech, isolated
+from execution_history.presentation.formatting import duration, error_text, one_line, question_text
+from execution_history.presentation.page_translator import Speech, isolated
 from execution_history.web.pages.waterfall import name_of_node
-from execution_history.wording import duration, error_text, one_line, question_text
 
 _LONGEST_NAME: Final = 60
 _LONGEST_REASON: Final = 300

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
-from execution_history.wording import error_text, one_line
 
 _LONGEST_LINE: Final = 160
 _PASSAGES: Final = 2

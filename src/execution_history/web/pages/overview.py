@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import RecordDamaged
+from execution_history.presentation.formatting import gist
 from execution_history.query.model import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.recorder import Recorder
 from execution_history.records.partial import outline_of
@@ -25,7 +26,6 @@ from execution_history.web.pages.recent import RUNS, Recent, recent_of, ticks_dr
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query, whole_number
 from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
-from execution_history.wording import gist
 
 _DAY: Final = 86_400_000
 _SIZE: Final = 25

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from execution_history.presentation.page_translator import LANGUAGES
 from execution_history.web.pages import addresses
 from execution_history.web.pages.reader import THEMES
 from execution_history.web.pages.route import form_of
-from execution_history.web.pages.speech import LANGUAGES
 
 _CHOICES: Final = {"language": tuple(LANGUAGES), "theme": THEMES}
 _YEAR: Final = 365 * 24 * 3600

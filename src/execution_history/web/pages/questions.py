@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from execution_history.errors import InvalidInput
-from execution_history.wording import question_text
+from execution_history.presentation.formatting import question_text
 
 Kind = Literal["question", "fields", "authorise", "other"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from execution_history.web.pages.speech import LANGUAGES, Speech, language_of
+from execution_history.presentation.page_translator import LANGUAGES, Speech, language_of
 
 THEMES: Final = ("auto", "light", "dark")
 COOKIES: Final = ("language", "theme", "zone")

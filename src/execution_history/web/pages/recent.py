@@ -6,12 +6,12 @@ from typing import Final
 
 from markupsafe import Markup
 
+from execution_history.presentation.formatting import duration, one_line
+from execution_history.presentation.page_formatting import clock
+from execution_history.presentation.page_translator import Speech
 from execution_history.records.record import STATUSES
 from execution_history.web.pages import addresses
-from execution_history.web.pages.formatting import clock
 from execution_history.web.pages.lines import RunLine
-from execution_history.web.pages.speech import Speech
-from execution_history.wording import duration, one_line
 
 RUNS: Final = 40
 """How many of the last runs are looked at."""

@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.web.pages import addresses, formatting
+from execution_history.presentation import page_formatting
+from execution_history.presentation.formatting import duration, one_line, visible
+from execution_history.presentation.page_translator import LANGUAGES, TAGS, isolated
+from execution_history.web.pages import addresses
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.reader import COOKIES, THEMES, Reader, reader_of
-from execution_history.web.pages.speech import LANGUAGES, TAGS, isolated
-from execution_history.wording import duration, one_line, visible
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -48,7 +49,7 @@ class Renderer:
             "asset": self.assets.address,
             "modules": self.assets.modules(),
             "address": addresses,
-            "show": formatting,
+            "show": page_formatting,
             "languages": {code: LANGUAGES[code]["language.name"] for code in LANGUAGES},
             "tags": TAGS,
             "themes": THEMES,

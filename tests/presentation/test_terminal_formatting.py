@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from execution_history.cli.wording import (
+from execution_history.presentation.terminal_formatting import (
     duration,
     duration_ms,
     gist,
@@ -19,7 +19,7 @@ from execution_history.cli.wording import (
 
 
 def record(**fields: Any) -> dict[str, Any]:
-    """The keys of a record that wording looks at."""
+    """The keys of a record that the formatting looks at."""
     empty = dict.fromkeys(("error_code", "error_message", "output", "usage"))
     return {**empty, "execute_status": "success", "metadata": {}, "create_time": 1_000, "update_time": 3_500, **fields}
 

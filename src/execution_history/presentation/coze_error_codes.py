@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from execution_history.web.pages.speech import Speech
+from execution_history.presentation.page_translator import Speech
 
 _KNOWN: Final = {
     "4000": "bad_request",

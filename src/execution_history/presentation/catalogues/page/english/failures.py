@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from execution_history.wording import FAULTS_AS_THEY_ARE
+from execution_history.presentation.formatting import FAULTS_AS_THEY_ARE
 
 FAILURES: Final[dict[str, str]] = {
     # Error codes of Coze, and what to do.

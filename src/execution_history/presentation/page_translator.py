@@ -4,9 +4,9 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from execution_history.web.pages.chinese import CHINESE
-from execution_history.web.pages.english import ENGLISH
-from execution_history.wording import visible
+from execution_history.presentation.catalogues.page.chinese import CHINESE
+from execution_history.presentation.catalogues.page.english import ENGLISH
+from execution_history.presentation.formatting import visible
 
 LANGUAGES: Final = {"en": ENGLISH, "zh": CHINESE}
 TAGS: Final = {"en": "en", "zh": "zh-CN"}

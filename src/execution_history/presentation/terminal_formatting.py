@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from execution_history.wording import (
+from execution_history.presentation.formatting import (
     Tokens,
     as_text,
     duration,

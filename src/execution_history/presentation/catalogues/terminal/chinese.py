@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from execution_history.cli.chinese_questions import CHINESE_QUESTIONS
+from execution_history.presentation.catalogues.terminal.chinese_questions import CHINESE_QUESTIONS
 
 CHINESE: Final[dict[str, str]] = {
     **CHINESE_QUESTIONS,

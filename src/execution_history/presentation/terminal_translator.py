@@ -4,10 +4,10 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from execution_history.cli.chinese import CHINESE
-from execution_history.cli.english import ENGLISH
-from execution_history.cli.wording import visible
 from execution_history.errors import shortened
+from execution_history.presentation.catalogues.terminal.chinese import CHINESE
+from execution_history.presentation.catalogues.terminal.english import ENGLISH
+from execution_history.presentation.formatting import visible
 
 LANGUAGES: Final = {"en": ENGLISH, "zh": CHINESE}
 

@@ -1,8 +1,8 @@
 """What a person is told of an error of the library, with the library's own words. Pure."""
 
-from execution_history.cli.speech import Speech
 from execution_history.errors import ExecutionHistoryError
-from execution_history.wording import fault_name
+from execution_history.presentation.formatting import fault_name
+from execution_history.presentation.terminal_translator import Speech
 
 
 def sentence_of(say: Speech, error: ExecutionHistoryError) -> str:

@@ -1,7 +1,7 @@
 """What a person is told of an error that they can cause, with the library's own words. Pure."""
 
-from execution_history.web.pages.speech import Speech
-from execution_history.wording import fault_name
+from execution_history.presentation.formatting import fault_name
+from execution_history.presentation.page_translator import Speech
 
 
 def sentence_of(say: Speech, error: Exception, message: str) -> str:

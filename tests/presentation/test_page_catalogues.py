@@ -8,15 +8,17 @@ from types import ModuleType
 
 import pytest
 
-from execution_history.web.pages import chinese, english
-from execution_history.web.pages.chinese import CHINESE
-from execution_history.web.pages.codes import NAMES
-from execution_history.web.pages.english import ENGLISH
+from execution_history.presentation.catalogues.page import chinese, english
+from execution_history.presentation.catalogues.page.chinese import CHINESE
+from execution_history.presentation.catalogues.page.english import ENGLISH
+from execution_history.presentation.coze_error_codes import NAMES
+from execution_history.presentation.page_translator import Speech, isolated, language_of
 from execution_history.web.pages.filters import SHOWN_AS_TEXT
-from execution_history.web.pages.speech import Speech, isolated, language_of
 
 WEB = Path(str(files("execution_history.web")))
-SOURCES = [*WEB.joinpath("templates").iterdir(), *WEB.joinpath("pages").glob("*.py")]
+SHOWN = WEB.parent.joinpath("presentation")
+SOURCES = [*WEB.joinpath("templates").iterdir(), *WEB.joinpath("pages").glob("*.py"), *SHOWN.glob("page_*.py"),
+           SHOWN / "coze_error_codes.py"]  # fmt: skip
 TEXT = "\n".join(path.read_text() for path in SOURCES)
 FAMILIES = ("proof.", "status.", "headline.", "keys.", "theme.", "fact.", "mode.", "code.", "filter.", "error.",
             "range.", "time.", "compare.", "head.", "fault.")  # fmt: skip

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from execution_history.cli.english_questions import ENGLISH_QUESTIONS
-from execution_history.wording import FAULTS_AS_THEY_ARE
+from execution_history.presentation.catalogues.terminal.english_questions import ENGLISH_QUESTIONS
+from execution_history.presentation.formatting import FAULTS_AS_THEY_ARE
 
 ENGLISH: Final[dict[str, str]] = {
     **ENGLISH_QUESTIONS,

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from execution_history.web.pages.speech import Speech, thin
+from execution_history.presentation.page_translator import Speech, thin
 
 __all__ = ["ago", "clock", "day", "exact", "machine", "percent", "short_id", "size", "thin"]
 
