@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from execution_history.bridge import run_sync
 from execution_history.errors import ExecutionHistoryError
 from execution_history.finding import HistoryPage
-from execution_history.recording import current_run, record, recorded
+from execution_history.functions import current_run, record, recorded
 from execution_history.records.record import ExecutionRecord
 from execution_history.service import ExecutionHistoryService, get_execution_history_service
 

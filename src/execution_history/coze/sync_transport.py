@@ -22,8 +22,8 @@ from execution_history.coze.recordings import CONTEXT, RunContext, is_recorded
 from execution_history.coze.sync_exchange import CLOSE_SECONDS, LONGEST_WAIT, SyncExchange
 from execution_history.coze.wire import Call, read_request, recognise
 from execution_history.errors import ExecutionHistoryError, StoreError
+from execution_history.functions import default_recorder, parentage
 from execution_history.recorder import Recorder
-from execution_history.recording import default_recorder, parentage
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -21,14 +21,14 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError, quoted
+from execution_history.functions.arguments import Redaction
+from execution_history.functions.messages import Messages
+from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.recorder import Recorder, Recording
-from execution_history.recording.capture import Redaction
-from execution_history.recording.messages import Messages
-from execution_history.recording.process import RecordingProcess, this_process
 from execution_history.records.nesting import IN_VALUE
 from execution_history.records.record import ExecutionStatus
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.functions")
 
 MODE_CALL: Final = 0
 MODE_STREAM: Final = 1
@@ -192,7 +192,7 @@ class Run:
                 await _outcome(future)
 
     async def end_with_the_program(self) -> None:
-        """See :class:`~execution_history.recording.process.OpenRun`."""
+        """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
         await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {"proof": "program_ended"})
 
     def _begin(self) -> "Future[None] | None":
@@ -334,4 +334,4 @@ def _traceback(error: BaseException) -> str:
 
 
 def _is_ours(trace: TracebackType) -> bool:
-    return str(trace.tb_frame.f_globals.get("__name__")).startswith("execution_history.recording.")
+    return str(trace.tb_frame.f_globals.get("__name__")).startswith("execution_history.functions.")

@@ -25,7 +25,7 @@ connection.execute("ROLLBACK")
 _RUNS = """
 import sys
 from execution_history import record, recorded
-from execution_history.recording import default_recorder
+from execution_history.functions import default_recorder
 
 @recorded("call")
 def call(number):
@@ -105,7 +105,7 @@ async def test_a_disk_that_is_full(tmp_path: Path) -> None:
         """
         import resource, signal, sys, time
         from execution_history import recorded
-        from execution_history.recording import default_recorder
+        from execution_history.functions import default_recorder
 
         @recorded("call")
         def call(number, text):

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, ExecutionRecord, current_run, record, recorded, run_sync
 from execution_history.errors import InvalidIdentifier, StoreFull
+from execution_history.functions import Run
+from execution_history.functions.messages import Messages
 from execution_history.recorder import Recorder
-from execution_history.recording import Run
-from execution_history.recording.messages import Messages
 from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
 from tests.faulty_store import FaultyStore
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 
+from execution_history.functions.arguments import names
+from execution_history.functions.options import plan_for
+from execution_history.functions.run import MODE_CALL, MODE_STREAM, Run
 from execution_history.recorder import Recorder
-from execution_history.recording.capture import names
-from execution_history.recording.plans import plan_for
-from execution_history.recording.run import MODE_CALL, MODE_STREAM, Run
 from execution_history.service import ExecutionHistoryService
 
 

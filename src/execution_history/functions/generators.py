@@ -4,7 +4,7 @@ import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any
 
-from execution_history.recording.run import Begin, Run
+from execution_history.functions.run import Begin, Run
 
 
 def generator(function: Callable[..., Generator[Any, Any, Any]], begin: Begin) -> Callable[..., Any]:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar, cast, overload
 
 from execution_history.errors import quoted
+from execution_history.functions.arguments import Arguments, is_recording_possible, names
+from execution_history.functions.generators import async_generator, generator
+from execution_history.functions.options import plan_for, workflow_of
+from execution_history.functions.run import MODE_STREAM, Begin, Plan, Run
 from execution_history.recorder import Recorder
-from execution_history.recording.capture import Arguments, is_recording_possible, names
-from execution_history.recording.generators import async_generator, generator
-from execution_history.recording.plans import plan_for, workflow_of
-from execution_history.recording.run import MODE_STREAM, Begin, Plan, Run
 from execution_history.service import ExecutionHistoryService
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
