@@ -12,7 +12,7 @@ import pytest
 from execution_history.cli.session import Session
 from execution_history.cli.telling import Ending, telling_of
 from execution_history.presentation.terminal_translator import Speech
-from execution_history.spool import put_aside, spool_of
+from execution_history.recording.spool import put_aside, spool_of
 from execution_history.stores import SQLiteStore
 from tests.cli.conftest import Call, History
 from tests.cli.processes import COMMAND, environment, started

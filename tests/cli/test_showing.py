@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from execution_history.orphans import RECORDER_KEY
-from execution_history.signs_of_life import sign_of_life
+from execution_history.recording.orphans import RECORDER_KEY
+from execution_history.recording.process_identity import sign_of_life
 from tests.cli.conftest import BEGAN, Call, History
 
 NODES = {
@@ -217,7 +217,7 @@ def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History)
 
 def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> None:
     """The record says running, and who could have ended it is gone."""
-    script = "from execution_history.signs_of_life import sign_of_life; print(sign_of_life('dead'))"
+    script = "from execution_history.recording.process_identity import sign_of_life; print(sign_of_life('dead'))"
     dead = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
     history.keep("run-1", begun_with={RECORDER_KEY: dead})
     history.keep("run-2", begun_with={RECORDER_KEY: sign_of_life("alive")})

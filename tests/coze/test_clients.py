@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from execution_history.coze import CozeRunner, RecordingTransport, Upstream
 from execution_history.errors import AccountError
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import serve_sandbox
 from execution_history.service import ExecutionHistoryService
 from execution_history.settings import AccountSettings

@@ -16,7 +16,7 @@ from execution_history.coze.following import RunFollower
 from execution_history.coze.recordings import RunContext
 from execution_history.coze.sync_exchange import SyncExchange
 from execution_history.coze.wire import read_request, recognise
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
 from execution_history.stores import MemoryStore
 from tests.faulty_store import FaultyStore

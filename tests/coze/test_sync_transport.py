@@ -29,7 +29,7 @@ from starlette.routing import Route
 from execution_history import ExecutionHistoryService, ExecutionRecord, recorded, run_sync
 from execution_history.coze import SyncRecordingTransport, async_recording_transport, recording_transport
 from execution_history.errors import StoreFull
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
 from tests.faulty_store import FaultyStore
 from tests.programs import histories, run

@@ -153,9 +153,9 @@ import asyncio, itertools, os, signal, sys
 from pathlib import Path
 import orjson
 from execution_history.errors import InvalidInput, StoreFull
-from execution_history.outbox import Outbox
+from execution_history.recording.outbox import Outbox
 from execution_history.records.record import RecordChange, new_document
-from execution_history.spool import Spool
+from execution_history.recording.spool import Spool
 from execution_history.stores.sqlite import SQLiteStore
 
 NAMES = ("first", "bad", "last")

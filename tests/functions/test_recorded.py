@@ -19,7 +19,7 @@ from execution_history import ExecutionHistoryService, ExecutionRecord, current_
 from execution_history.errors import InvalidIdentifier, StoreFull
 from execution_history.functions import Run
 from execution_history.functions.messages import Messages
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
 from tests.faulty_store import FaultyStore
 

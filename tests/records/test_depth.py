@@ -14,10 +14,10 @@ from execution_history import ExecutionHistoryService, record, recorded
 from execution_history.compare import compare_records
 from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.path_conditions import parse_condition
+from execution_history.recording.step_lines import line_of, step_in
 from execution_history.records.adoption import adopt_record, whole_record
 from execution_history.records.attributes import facts_of
 from execution_history.records.record import KEYS, Document, RecordChange, new_document
-from execution_history.step_lines import line_of, step_in
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.file_format import render
 from execution_history.upkeep import Export, export_to_path, import_history

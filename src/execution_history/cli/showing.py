@@ -13,7 +13,6 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.cli.timeline import node_lines
 from execution_history.clock import now_ms
-from execution_history.orphans import RECORDER_KEY
 from execution_history.presentation.terminal_formatting import (
     SHAPES,
     UNKNOWN_SHAPE,
@@ -27,9 +26,10 @@ from execution_history.presentation.terminal_formatting import (
     tokens,
     visible,
 )
+from execution_history.recording.orphans import RECORDER_KEY
+from execution_history.recording.process_identity import is_dead
 from execution_history.records.record import ENDED_KEY
 from execution_history.records.size_limit import CUT_KEY
-from execution_history.signs_of_life import is_dead
 
 _MOST_CHARACTERS: Final = 8_000
 _SHOWN_METADATA: Final = frozenset(

@@ -16,7 +16,7 @@ from execution_history.coze.histories import HistoryCall, HistoryRefusal, RunHis
 from execution_history.coze.retelling import envelope, tell, tell_node, translate_studio
 from execution_history.coze.upstream import Upstream
 from execution_history.errors import StoreError
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -17,7 +17,7 @@ from execution_history.coze.histories import HistoryCall, HistoryRefusal, RunHis
 from execution_history.coze.learning import change_of, trimmed_nodes, with_nodes
 from execution_history.coze.wire import Outcome
 from execution_history.errors import StoreError
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.records.record import RecordChange
 
 _log = logging.getLogger("execution_history.coze")

@@ -26,7 +26,7 @@ from execution_history.coze.retelling import refusal
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import recognise
 from execution_history.errors import ExecutionHistoryError, UnknownAccount
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -8,7 +8,7 @@ from execution_history.coze.asking import Address
 from execution_history.coze.following import FollowedRun, RunFollower
 from execution_history.coze.recordings import UNCERTAIN, RunContext
 from execution_history.coze.wire import Call, Outcome, execute_id_of_event
-from execution_history.recorder import Recording
+from execution_history.recording.recorder import Recording
 
 
 def leave_open(

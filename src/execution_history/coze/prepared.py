@@ -11,7 +11,7 @@ from execution_history.coze.recordings import NEVER_SENT, NEVER_TAKEN, RunContex
 from execution_history.coze.sse import EventParser, ServerSentEvent
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Call, Outcome, parse_json
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 
 Frame = dict[str, Any]
 

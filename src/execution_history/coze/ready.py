@@ -12,7 +12,7 @@ import httpx
 from execution_history.coze.sync_transport import SyncRecordingTransport
 from execution_history.coze.transport import RecordingTransport
 from execution_history.functions import default_recorder
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.settings import load_settings
 
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)

@@ -10,8 +10,8 @@ from execution_history.coze.learning import change_of, document_of
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import Outcome
 from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
-from execution_history.orphans import RECORDER_DIED, RECORDER_KEY
-from execution_history.recorder import Recorder
+from execution_history.recording.orphans import RECORDER_DIED, RECORDER_KEY
+from execution_history.recording.recorder import Recorder
 from execution_history.records.record import UPSTREAM_KEY, RecordChange, check_identifier
 
 _BY_ITS_ID = "recorder_died"

@@ -12,7 +12,7 @@ from execution_history.coze.callers import caller_of
 from execution_history.coze.stream import StreamReading
 from execution_history.coze.wire import REJECTED, RESUMES, Call, Outcome, execute_id_of_event
 from execution_history.errors import InvalidIdentifier, StoreError
-from execution_history.recorder import Recorder, Recording
+from execution_history.recording.recorder import Recorder, Recording
 from execution_history.records.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
 from execution_history.records.size_limit import CUT_KEY
 

@@ -11,7 +11,7 @@ from execution_history.coze.recordings import RunContext, begin_recording
 from execution_history.coze.upstream import Upstream
 from execution_history.coze.wire import MODE_STREAM, Call, CallKind, text
 from execution_history.errors import NotInterrupted, quoted
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import decode, encode
 from execution_history.records.record import check_identifier
 

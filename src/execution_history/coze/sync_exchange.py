@@ -26,7 +26,7 @@ from execution_history.coze.recordings import (
 )
 from execution_history.coze.wire import Call, Outcome
 from execution_history.errors import ExecutionHistoryError
-from execution_history.recorder import Recorder, Recording
+from execution_history.recording.recorder import Recorder, Recording
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -23,7 +23,7 @@ from execution_history.coze.sync_exchange import CLOSE_SECONDS, LONGEST_WAIT, Sy
 from execution_history.coze.wire import Call, read_request, recognise
 from execution_history.errors import ExecutionHistoryError, StoreError
 from execution_history.functions import default_recorder, parentage
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -21,7 +21,7 @@ from execution_history.coze.recordings import CONTEXT, RunContext, is_recorded
 from execution_history.coze.wire import read_request, recognise
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import parentage
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -16,7 +16,7 @@ from execution_history.coze.asking import Address
 from execution_history.coze.recordings import CONTEXT, RunContext
 from execution_history.coze.transport import RecordingTransport
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import AccountSettings, find_account, missing_settings
 

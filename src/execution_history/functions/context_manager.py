@@ -7,7 +7,7 @@ from types import TracebackType
 from execution_history.functions.arguments import names
 from execution_history.functions.options import plan_for
 from execution_history.functions.run import MODE_CALL, MODE_STREAM, Run
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.service import ExecutionHistoryService
 
 

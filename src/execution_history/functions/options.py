@@ -9,7 +9,7 @@ from typing import Any
 from execution_history.errors import quoted
 from execution_history.functions.process_recorder import RecordingProcess
 from execution_history.functions.run import Plan
-from execution_history.recorder import Recorder
+from execution_history.recording.recorder import Recorder
 from execution_history.records.record import check_identifier
 from execution_history.service import ExecutionHistoryService
 

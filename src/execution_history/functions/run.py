@@ -24,7 +24,7 @@ from execution_history.errors import StoreError, quoted
 from execution_history.functions.arguments import Redaction
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
-from execution_history.recorder import Recorder, Recording
+from execution_history.recording.recorder import Recorder, Recording
 from execution_history.records.nesting import IN_VALUE
 from execution_history.records.record import ExecutionStatus
 

@@ -20,11 +20,11 @@ from platformdirs import user_state_path
 
 from execution_history.clock import new_execute_id
 from execution_history.errors import quoted
-from execution_history.step_lines import line_of
+from execution_history.recording.pending_writes import Key, Step
+from execution_history.recording.step_lines import line_of
 from execution_history.stores.protocol import HistoryStore, Located
-from execution_history.waiting import Key, Step
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 _BATCH: Final = ".jsonl"
 _UNFINISHED: Final = ".unfinished"
 DAMAGED: Final = ".damaged"

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.attempts import attempt
 from execution_history.errors import StoreError
-from execution_history.outbox import Outbox
+from execution_history.recording.attempts import attempt
+from execution_history.recording.outbox import Outbox
+from execution_history.recording.process_identity import is_dead
+from execution_history.recording.refusals import PASSING
 from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY, RecordChange
-from execution_history.refusals import PASSING
-from execution_history.signs_of_life import is_dead
 from execution_history.stores.protocol import HistoryStore
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 RECORDER_KEY: Final = "recorder"
 """The key in a record's ``metadata`` that names the recorder that is, or was, recording it."""
 

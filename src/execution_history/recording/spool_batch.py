@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO, Final
 
 from execution_history.errors import quoted
-from execution_history.spool import DAMAGED, lock, open_regular, write_whole
-from execution_history.step_lines import BadLineError, key_in, step_in
-from execution_history.waiting import Key, Step
+from execution_history.recording.pending_writes import Key, Step
+from execution_history.recording.spool import DAMAGED, lock, open_regular, write_whole
+from execution_history.recording.step_lines import BadLineError, key_in, step_in
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 _WAITS, _DONE, _UNREADABLE = range(3)
 _LINES_AT_ONCE: Final = 100
 _BYTES_AT_ONCE: Final = 1024 * 1024

@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from execution_history.batch import Batch, Line
-from execution_history.refused import RefusedSteps
-from execution_history.spool import Spool
-from execution_history.waiting import Key
+from execution_history.recording.pending_writes import Key
+from execution_history.recording.refused_steps import RefusedSteps
+from execution_history.recording.spool import Spool
+from execution_history.recording.spool_batch import Batch, Line
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 _MOST_NAMED: Final = 3
 
 
@@ -135,7 +135,7 @@ class Backlog:
         return False
 
     def read(self, batch: Batch, begin: int, skipped: Container[int]) -> list[Line]:
-        """See :meth:`Batch.read <execution_history.batch.Batch.read>`. Blocks."""
+        """See :meth:`Batch.read <execution_history.recording.spool_batch.Batch.read>`. Blocks."""
         try:
             return batch.read(begin, skipped)
         except OSError as error:

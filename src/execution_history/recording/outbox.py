@@ -3,8 +3,8 @@
 A step that is refused, or that takes longer than its caller may wait, is kept in memory, counted, told by
 ``problems`` and written when that is possible again. Once the store is known to be in trouble nobody waits for it any
 more, until it takes something again. What is too much for the memory, or still waits at the end, goes to the
-:mod:`spool <execution_history.spool>`; a step that the store will never take is set aside beside it, and nothing waits
-for it.
+:mod:`spool <execution_history.recording.spool>`; a step that the store will never take is set aside beside it, and
+nothing waits for it.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ import weakref
 from collections.abc import Callable
 from typing import Final
 
-from execution_history.attempts import attempt, error_of
-from execution_history.backlog import Backlog
 from execution_history.clock import now_ms
-from execution_history.delivery import Delivery
 from execution_history.errors import (
     ExecutionHistoryError,
     RecordDamaged,
     StoreError,
 )
+from execution_history.recording.attempts import attempt, error_of
+from execution_history.recording.backlog import Backlog
+from execution_history.recording.delivery import Delivery
+from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
+from execution_history.recording.refusals import Refusal
+from execution_history.recording.spool import Spool, put_aside, spool_of
+from execution_history.recording.store_trouble import Hung
 from execution_history.records.record import Document
-from execution_history.refusals import Refusal
-from execution_history.spool import Spool, put_aside, spool_of
 from execution_history.stores.protocol import HistoryStore
-from execution_history.trouble import Hung
-from execution_history.waiting import Entry, Key, Step, Waiting
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 
 PATIENCE_SECONDS: Final = 2.0
 """How long a caller waits at most for a store that is not known to be in trouble."""

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, RecordDamaged, StoreFull
-from execution_history.outbox import Outbox
-from execution_history.spool import Spool
+from execution_history.recording.outbox import Outbox
+from execution_history.recording.pending_writes import Waiting
+from execution_history.recording.spool import Spool
 from execution_history.stores.protocol import HistoryStore
-from execution_history.waiting import Waiting
 from tests.faulty_store import FaultyStore, SharedFaultyStore
 from tests.sample_records import change, document
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from execution_history.errors import StoreBusy, StoreError
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 _LONGEST_SENTENCE: Final = 500
 _MOST_TOLD: Final = 100
 SILENT: Final = "the store does not answer"

@@ -9,11 +9,12 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from execution_history.attempts import attempt, error_of
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, quoted
-from execution_history.orphans import RECORDER_KEY, Orphans, TakesOver
-from execution_history.outbox import CLOSING_SECONDS, Outbox
+from execution_history.recording.attempts import attempt, error_of
+from execution_history.recording.orphans import RECORDER_KEY, Orphans, TakesOver
+from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
+from execution_history.recording.process_identity import sign_of_life
 from execution_history.records.record import (
     OPEN_STATUSES,
     ExecutionStatus,
@@ -21,10 +22,9 @@ from execution_history.records.record import (
     check_identifier,
     new_document,
 )
-from execution_history.signs_of_life import sign_of_life
 from execution_history.stores.protocol import HistoryStore, record_limit_of
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 _RUNNING: Final = frozenset({"running"})
 _RETRY_SECONDS: Final = 1.0
 _LONGEST_TENDING: Final = 60.0
@@ -197,7 +197,7 @@ class Recorder:
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.
 
-        See :class:`~execution_history.orphans.Orphans`.
+        See :class:`~execution_history.recording.orphans.Orphans`.
 
         Raises:
             StoreError: the store cannot be used now.

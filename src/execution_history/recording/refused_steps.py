@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Final
 
-from execution_history.refusals import Refusal
-from execution_history.spool import Spool, create_private, make_private, open_regular, sync_folder
-from execution_history.step_lines import line_of, text_in
-from execution_history.waiting import Key, Step
+from execution_history.recording.pending_writes import Key, Step
+from execution_history.recording.refusals import Refusal
+from execution_history.recording.spool import Spool, create_private, make_private, open_regular, sync_folder
+from execution_history.recording.step_lines import line_of, text_in
 
 _DIGEST_CHARACTERS: Final = 16
 

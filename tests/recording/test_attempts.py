@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from execution_history.attempts import attempt, in_thread
+from execution_history.recording.attempts import attempt, in_thread
 
 pytestmark = pytest.mark.anyio
 

@@ -6,17 +6,17 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from execution_history.attempts import error_of, in_thread
-from execution_history.backlog import Backlog
-from execution_history.batch import Batch, Line
 from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition, StoreError, quoted
+from execution_history.recording.attempts import error_of, in_thread
+from execution_history.recording.backlog import Backlog
+from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
+from execution_history.recording.refusals import PASSING, Refusal, Refusals, Round
+from execution_history.recording.spool_batch import Batch, Line
+from execution_history.recording.store_trouble import Hung, Trouble
 from execution_history.records.record import Document
-from execution_history.refusals import PASSING, Refusal, Refusals, Round
 from execution_history.stores.protocol import HistoryStore
-from execution_history.trouble import Hung, Trouble
-from execution_history.waiting import Entry, Key, Step, Waiting
 
-_log = logging.getLogger("execution_history.recorder")
+_log = logging.getLogger("execution_history.recording")
 _MOST_GIVEN_UP: Final = 10_000
 _NOWHERE: Final = "What the store does not take cannot be set aside either."
 

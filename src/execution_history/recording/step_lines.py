@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.recording.pending_writes import Key, Step
 from execution_history.records.encoding import encode
 from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.partial import outline_of
@@ -20,7 +21,6 @@ from execution_history.records.record import (
     check_identifier,
     check_status,
 )
-from execution_history.waiting import Key, Step
 
 if TYPE_CHECKING:
     import msgspec

@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidInput, StoreClosed, StoreError, StoreFull
-from execution_history.outbox import Outbox
-from execution_history.spool import Spool
+from execution_history.recording.outbox import Outbox
+from execution_history.recording.spool import Spool
 from tests.faulty_store import SharedFaultyStore
 from tests.sample_records import change, document
 
