@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bench import ours
 from bench.records import runs
+from execution_history.history.iteration import selected
 from execution_history.query.model import RecordFilter
-from execution_history.selecting import selected
 from execution_history.stores import SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from execution_history.upkeep import Export, export_to_path, import_history

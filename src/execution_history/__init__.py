@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from execution_history.bridge import run_sync
 from execution_history.errors import ExecutionHistoryError
-from execution_history.finding import HistoryPage
 from execution_history.functions import current_run, record, recorded
+from execution_history.history.keyword_query import HistoryPage
+from execution_history.history.service import ExecutionHistoryService, get_execution_history_service
 from execution_history.records.record import ExecutionRecord
-from execution_history.service import ExecutionHistoryService, get_execution_history_service
 
 if TYPE_CHECKING:
     from execution_history.coze import async_recording_transport, recording_transport

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, Reconciler, Upstream
-from execution_history.followers import LiveFeed
+from execution_history.history.live_feed import LiveFeed
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import Sandbox, serve_sandbox
-from execution_history.service import ExecutionHistoryService
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import store_at
 

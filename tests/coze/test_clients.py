@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from execution_history.coze import CozeRunner, RecordingTransport, Upstream
 from execution_history.errors import AccountError
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import serve_sandbox
-from execution_history.service import ExecutionHistoryService
 from execution_history.settings import AccountSettings
 from tests.web.conftest import private_key
 

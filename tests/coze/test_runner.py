@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, RecordingTransport, Upstream
 from execution_history.errors import AccountError, UnknownAccount
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
-from execution_history.service import ExecutionHistoryService
 from execution_history.settings import AccountSettings
 
 pytestmark = pytest.mark.anyio

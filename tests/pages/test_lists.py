@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from execution_history.compare import compare_records
 from execution_history.errors import InvalidQuery
+from execution_history.history.diff import compare_records
 from execution_history.query.model import Bucket, Figures
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import facts_of

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from execution_history.errors import InvalidQuery
-from execution_history.finding import keyword_filter
+from execution_history.history.keyword_query import keyword_filter
 from execution_history.query.model import PathCondition, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
 from execution_history.query.path_conditions import all_hold, parse_condition

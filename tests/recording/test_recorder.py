@@ -15,12 +15,12 @@ import pytest
 
 from execution_history.clock import new_execute_id
 from execution_history.errors import StoreError, StoreFull
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.orphans import RECORDER_KEY
 from execution_history.recording.process_identity import is_dead, sign_of_life
 from execution_history.recording.recorder import Recorder
 from execution_history.recording.spool import Spool
 from execution_history.records.record import Document, RecordChange
-from execution_history.service import ExecutionHistoryService
 from execution_history.stores import MemoryStore, SQLiteStore
 from tests.faulty_store import FaultyStore, SharedFaultyStore
 from tests.sample_records import change, document

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
-from execution_history.compare import compare_records
+from execution_history.history.diff import compare_records
 from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.path_conditions import parse_condition
 from execution_history.recording.step_lines import line_of, step_in

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from execution_history.errors import StoreFull
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-from execution_history.service import ExecutionHistoryService
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.sqlite.row_changes import FaceWork

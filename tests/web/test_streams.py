@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreError
-from execution_history.followers import LiveFeed
+from execution_history.history.live_feed import LiveFeed
 from execution_history.stores import MemoryStore
 from execution_history.stores.protocol import Batch
 from execution_history.web import history_router

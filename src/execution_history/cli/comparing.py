@@ -10,8 +10,8 @@ from execution_history.cli.histories import open_history, the_run
 from execution_history.cli.listing import status_cell
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
-from execution_history.compare import Comparison, Difference, Divergence, Measure
-from execution_history.comparing import Run, compare_executions, compare_with_last_success
+from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.diff import Comparison, Difference, Divergence, Measure
 from execution_history.presentation.formatting import duration
 from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
 

@@ -15,7 +15,7 @@ from execution_history.cli.listing import say_damaged
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
-from execution_history.finding import damaged_of
+from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.formatting import duration
 from execution_history.presentation.terminal_formatting import grouped, one_line
 from execution_history.presentation.time_zone import local_zone_name

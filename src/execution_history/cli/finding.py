@@ -13,7 +13,7 @@ from execution_history.cli.histories import open_history
 from execution_history.cli.listing import DEFAULT_PAGE_SIZE, run_lines, say_damaged, status_cell
 from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
-from execution_history.finding import damaged_of
+from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
 from execution_history.query.model import RecordQuery, Selection, Sort
 from execution_history.query.search_results import Hit, SearchPage

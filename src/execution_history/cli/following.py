@@ -11,7 +11,7 @@ from execution_history.cli.histories import is_there, open_history, place_of
 from execution_history.cli.listing import status_cell
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
-from execution_history.followers import LiveEvent, LiveFeed
+from execution_history.history.live_feed import LiveEvent, LiveFeed
 from execution_history.presentation.terminal_formatting import duration, local_time, one_line, visible
 
 _LONGEST_LINE = 120

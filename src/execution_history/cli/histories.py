@@ -10,11 +10,11 @@ import orjson
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.errors import RecordDamaged
+from execution_history.history.reader import could_exist
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
-from execution_history.reading import could_exist
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import without_credentials
-from execution_history.service import ExecutionHistoryService
 from execution_history.settings import Settings
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
 from execution_history.stores.foreign_files import NotAFile, open_regular

@@ -10,7 +10,7 @@ from execution_history.cli.histories import open_history
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
-from execution_history.finding import damaged_of
+from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.terminal_formatting import (
     SHAPES,
     UNKNOWN_SHAPE,

@@ -16,8 +16,8 @@ from execution_history.cli.filters import Filters, read_filters
 from execution_history.cli.histories import open_history, place_of
 from execution_history.cli.listing import say_damaged
 from execution_history.cli.session import Session
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.terminal_formatting import grouped, visible
-from execution_history.service import ExecutionHistoryService
 from execution_history.stores import store_at
 from execution_history.upkeep import (
     DEFAULT_COLUMNS,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from execution_history.annotations import RATINGS, Annotation, annotate_execution
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.histories import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
+from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
 from execution_history.presentation.terminal_formatting import as_text
 from execution_history.presentation.terminal_translator import Speech
 

@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from execution_history.annotations import Annotation
 from execution_history.cli import comparing, counting, finding, noting
 from execution_history.cli.exits import ExitCode
 from execution_history.cli.filters import Filters, with_filters
 from execution_history.cli.listing import DEFAULT_PAGE_SIZE, list_runs
 from execution_history.cli.session import DebugOption, JsonOption, Session, StoreOption
+from execution_history.history.annotations import Annotation
 from execution_history.query.model import MAX_SIZE
 
 SortName = Literal["create_time", "duration", "tokens"]

@@ -7,8 +7,8 @@ from types import TracebackType
 from execution_history.functions.arguments import names
 from execution_history.functions.options import plan_for
 from execution_history.functions.run import MODE_CALL, MODE_STREAM, Run
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
-from execution_history.service import ExecutionHistoryService
 
 
 class record:  # noqa: N801 - read as a verb: with record("summarise") as run

@@ -13,8 +13,8 @@ from execution_history.functions.arguments import Arguments, is_recording_possib
 from execution_history.functions.generators import async_generator, generator
 from execution_history.functions.options import plan_for, workflow_of
 from execution_history.functions.run import MODE_STREAM, Begin, Plan, Run
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
-from execution_history.service import ExecutionHistoryService
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 

@@ -9,9 +9,9 @@ from typing import Any
 from execution_history.errors import quoted
 from execution_history.functions.process_recorder import RecordingProcess
 from execution_history.functions.run import Plan
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.records.record import check_identifier
-from execution_history.service import ExecutionHistoryService
 
 
 def plan_for(

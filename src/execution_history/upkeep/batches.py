@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from execution_history.history.iteration import selected
 from execution_history.query.model import RecordFilter
-from execution_history.selecting import selected
 from execution_history.stores.protocol import Batch, HistoryStore
 
 _AT_ONCE: Final = 2_000

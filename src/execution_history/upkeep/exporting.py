@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, cast, get_args
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.finding import damaged_of
+from execution_history.history.iteration import selected
+from execution_history.history.keyword_query import damaged_of
 from execution_history.query.model import RecordFilter, RecordKey
-from execution_history.selecting import selected
 from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch, HistoryStore
 from execution_history.upkeep.batches import batches

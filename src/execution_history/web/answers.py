@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from execution_history.finding import damaged_of
+from execution_history.history.keyword_query import damaged_of
 from execution_history.records.encoding import encode
 from execution_history.stores.protocol import Page
 

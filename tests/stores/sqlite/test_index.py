@@ -18,9 +18,9 @@ import apsw
 import pytest
 
 from execution_history.errors import StoreClosed, StoreError, StoreUnwritable
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.text import Search
-from execution_history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
 from execution_history.stores.sqlite.index.plain_list import select_plainly

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from execution_history.errors import StoreDamaged, StoreFull, StoreTooNew, StoreUnwritable
-from execution_history.service import ExecutionHistoryService
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles.file_names import file_name, workflow_id_of
 from tests.sample_records import change, document, ids

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from execution_history.comparing import Run, compare_executions, compare_with_last_success
-from execution_history.service import ExecutionHistoryService
+from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
 from execution_history.web.api.reports import ComparisonAnswer
 from execution_history.web.api.schemas import FINDING, ExecuteId, WorkflowId

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.finding import damaged_of
+from execution_history.history.keyword_query import damaged_of
+from execution_history.history.reader import could_exist
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import BUCKETS, BucketSize, IndexReach, Statistics, StatisticsQuery
 from execution_history.query.statistics import statistics_of
-from execution_history.reading import could_exist
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
 from execution_history.web.api.finding import reach_of
 from execution_history.web.api.questions import Pairs, documented, words_of

@@ -9,16 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.finding import damaged_of
+from execution_history.history.keyword_query import damaged_of
+from execution_history.history.reader import could_exist
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import IndexReach, Selection
 from execution_history.query.search_results import RANKED, best_first
 from execution_history.query.text import Snippet, parse_search, snippets
-from execution_history.reading import could_exist
 from execution_history.records.attributes import facts_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import json_answer
 from execution_history.web.api.questions import HISTORY_WORDS, HistoryQuestion, Pairs, documented, history_question
 from execution_history.web.api.schemas import FINDING_HISTORY, FoundAnswer, PageIndex, PageSize

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
 from execution_history.web.api.schemas import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import quoted
-from execution_history.service import ExecutionHistoryService
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.answers import answer, detail_answer, page_answer
 from execution_history.web.api.finding import found
 from execution_history.web.api.questions import HISTORY_WORDS, asks_for_more, documented

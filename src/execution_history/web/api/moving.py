@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
-from execution_history.service import ExecutionHistoryService
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.upkeep import (
     DEFAULT_COLUMNS,
     EXPORT_FORMATS,

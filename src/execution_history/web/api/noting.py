@@ -7,8 +7,8 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from execution_history.annotations import Annotation, annotate_execution, annotate_executions
-from execution_history.service import ExecutionHistoryService
+from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.answers import answer
 from execution_history.web.api.reports import (
     AnnotateRequest,

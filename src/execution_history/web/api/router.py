@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from execution_history.coze import CozeRunner, Reconciler
-from execution_history.followers import LiveFeed
+from execution_history.history.live_feed import LiveFeed
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.service import ExecutionHistoryService
 from execution_history.stores.protocol import record_limit_of
 from execution_history.web.api.comparing import add_comparing
 from execution_history.web.api.counting import add_counting

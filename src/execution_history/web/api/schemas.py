@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 
-from execution_history.service import MAX_PAGE_SIZE
+from execution_history.history.service import MAX_PAGE_SIZE
 
 Responses = dict[int | str, dict[str, Any]]
 Parameters = list[dict[str, Any]]

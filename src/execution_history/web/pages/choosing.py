@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.errors import InvalidInput, RecordDamaged
+from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.record import UPSTREAM_KEY, Document
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
 from execution_history.web.pages.reading import RUN
 from execution_history.web.pages.route import fields_of

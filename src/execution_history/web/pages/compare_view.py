@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.compare import Comparison, Difference, Divergence, Measure, TextEdit
+from execution_history.history.diff import Comparison, Difference, Divergence, Measure, TextEdit
 from execution_history.presentation.formatting import duration
 from execution_history.presentation.page_translator import thin
 

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.comparing import Run, compare_executions, compare_with_last_success
 from execution_history.errors import InvalidInput
-from execution_history.service import ExecutionHistoryService
+from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.rendering import Renderer

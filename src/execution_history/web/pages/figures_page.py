@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import BucketSize, RecordFilter, StatisticsQuery
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.rendering import Renderer, reader_for
 from execution_history.web.pages.route import query

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.page_error_messages import sentence_of
 from execution_history.query.model import RecordFilter, RecordQuery, Selection
 from execution_history.query.text import parse_search
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
 from execution_history.web.pages.filters import ListState, list_state
 from execution_history.web.pages.lines import RunLine, line_of_hit, line_of_run

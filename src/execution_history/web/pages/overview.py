@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import RecordDamaged
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import gist
 from execution_history.query.model import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
-from execution_history.service import ExecutionHistoryService
 from execution_history.stores.protocol import WorkflowSummary
 from execution_history.web.pages import addresses
 from execution_history.web.pages.lines import RunLine, line_of_run

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import quoted
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.partial import outline_of
-from execution_history.service import ExecutionHistoryService
 from execution_history.web.pages import addresses
 from execution_history.web.pages.cuts import is_input_whole
 from execution_history.web.pages.part_view import PartView, part_view, raw_part

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from execution_history.annotations import RATINGS
+from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line, tokens
 from execution_history.records.attributes import Facts, facts_of

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.annotations import Annotation, annotate_execution
-from execution_history.comparing import Run, compare_executions, compare_with_last_success
 from execution_history.errors import ExecutionNotFound, InvalidIdentifier, InvalidInput
+from execution_history.history.annotations import Annotation, annotate_execution
+from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document

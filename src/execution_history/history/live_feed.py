@@ -28,7 +28,7 @@ from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.protocol import Change, HistoryStore, Watched
 
-_log = logging.getLogger("execution_history.followers")
+_log = logging.getLogger("execution_history.history")
 
 MOST_EVENTS: Final = 100
 """So many events are taken at once, at most."""

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.errors import ExecutionNotFound, InvalidInput
+from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document

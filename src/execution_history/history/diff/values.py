@@ -1,7 +1,7 @@
 """How two JSON values differ: which parts came, went or changed, each with its path. Pure and bounded.
 
-DeepDiff compares; before it, :mod:`~execution_history.compare.bounded` takes out what is the same, and after it the
-findings become small types of our own. A path is written as in filters: ``output.items[3].name``, with
+DeepDiff compares; before it, :mod:`~execution_history.history.diff.reduction` takes out what is the same, and after it
+the findings become small types of our own. A path is written as in filters: ``output.items[3].name``, with
 ``output["a key"]`` for a key that is no word.
 """
 
@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import orjson
 from deepdiff import DeepDiff
 
-from execution_history.compare.bounded import Reduction, Whole, same
-from execution_history.compare.texts import TextEdit, text_edits
+from execution_history.history.diff.reduction import Reduction, Whole, same
+from execution_history.history.diff.texts import TextEdit, text_edits
 
 DifferenceKind = Literal["added", "removed", "changed", "type_changed"]
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidInput
-from execution_history.followers import Following, LiveEvent, LiveFeed
+from execution_history.history.live_feed import Following, LiveEvent, LiveFeed
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document

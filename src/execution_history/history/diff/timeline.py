@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from execution_history.compare.bounded import same
-from execution_history.compare.texts import TextEdit, text_edits
+from execution_history.history.diff.reduction import same
+from execution_history.history.diff.texts import TextEdit, text_edits
 
 DivergenceKind = Literal["order", "node", "content", "state", "end"]
 

@@ -11,7 +11,7 @@ from typing import Final, cast
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
-from execution_history.finding import (
+from execution_history.history.keyword_query import (
     FilterValue,
     HistoryPage,
     keyword_filter,

@@ -1,7 +1,7 @@
 """The public service: what applications call to write and read histories.
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
-:mod:`execution_history.reading`. Records are plain dicts of the 19 keys of
+:mod:`execution_history.history.reader`. Records are plain dicts of the 19 keys of
 :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
@@ -14,8 +14,8 @@ from typing import Any, Self, cast
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
-from execution_history.finding import HistoryPage
-from execution_history.reading import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
+from execution_history.history.keyword_query import HistoryPage
+from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.compare.nodes import Divergence, first_divergence
-from execution_history.compare.values import Difference, Differences, differences
+from execution_history.history.diff.timeline import Divergence, first_divergence
+from execution_history.history.diff.values import Difference, Differences, differences
 from execution_history.records.attributes import facts_of
 from execution_history.records.size_limit import CUT_KEY
 

@@ -156,7 +156,7 @@ def test_a_program_that_never_closes_leaves_its_files_in_order(tmp_path: Path) -
 def test_the_shared_service_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the store that the settings name."""
     monkeypatch.setenv("EXECUTION_HISTORY_STORE", str(tmp_path / "shared"))
-    monkeypatch.setattr("execution_history.service._shared", None)
+    monkeypatch.setattr("execution_history.history.service._shared", None)
     first = get_execution_history_service()
     assert first is get_execution_history_service()
     asyncio.run(first.create_execution_record("w"))

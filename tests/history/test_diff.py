@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.compare import Comparison, Difference, TextEdit, compare_records, differences, text_edits
+from execution_history.history.diff import Comparison, Difference, TextEdit, compare_records, differences, text_edits
 from execution_history.records.record import Document, RecordChange
 from tests.sample_records import document
 

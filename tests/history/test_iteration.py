@@ -2,10 +2,10 @@
 
 import pytest
 
-from execution_history.comparing import Run, compare_with_last_success
 from execution_history.errors import StoreBusy
+from execution_history.history.comparison import Run, compare_with_last_success
+from execution_history.history.iteration import selected
 from execution_history.query.model import IndexReach, RecordFilter, RecordQuery, Selection
-from execution_history.selecting import selected
 from execution_history.stores import MemoryStore
 from tests.sample_records import change, document, ids
 

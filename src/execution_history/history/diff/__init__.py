@@ -1,0 +1,20 @@
+"""What two runs have in common and where they part: values, texts, node timelines, durations and tokens. Pure."""
+
+from execution_history.history.diff.records import Comparison, Measure, RunReference, compare_records
+from execution_history.history.diff.texts import TextEdit, text_edits
+from execution_history.history.diff.timeline import Divergence
+from execution_history.history.diff.values import Difference, DifferenceKind, Differences, differences
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "DifferenceKind",
+    "Differences",
+    "Divergence",
+    "Measure",
+    "RunReference",
+    "TextEdit",
+    "compare_records",
+    "differences",
+    "text_edits",
+]
