@@ -21,7 +21,7 @@ from execution_history.history.iteration import selected
 from execution_history.query.model import RecordFilter
 from execution_history.stores import SQLiteStore
 from execution_history.stores.protocol import HistoryStore
-from execution_history.upkeep import Export, export_to_path, import_history
+from execution_history.transfer import Export, export_to_path, import_history
 
 _PATHS = ("execute_id", "workflow_id", "create_time", "execute_status", "output.score", "input.query")
 

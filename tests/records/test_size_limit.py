@@ -16,7 +16,7 @@ from execution_history.records.record import KEYS, RecordChange, new_document
 from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.stores import SQLiteStore, store_at
 from execution_history.stores.protocol import HistoryStore, record_limit_of
-from execution_history.upkeep import import_history
+from execution_history.transfer import import_history
 from tests.sample_records import document
 
 MOST = LEAST_LIMIT

@@ -19,7 +19,7 @@ from execution_history.cli.session import Session
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.terminal_formatting import grouped, visible
 from execution_history.stores import store_at
-from execution_history.upkeep import (
+from execution_history.transfer import (
     DEFAULT_COLUMNS,
     Export,
     ExportFormat,
@@ -30,7 +30,7 @@ from execution_history.upkeep import (
     import_history,
     import_studio,
 )
-from execution_history.upkeep import Progress as Step
+from execution_history.transfer import Progress as Step
 
 _SHOWN_REFUSALS = 20
 

@@ -10,14 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.upkeep import (
-    DEFAULT_COLUMNS,
-    EXPORT_FORMATS,
-    Export,
-    ExportFormat,
-    check_whole,
-    export_chunks,
-)
+from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
 from execution_history.web.api.questions import documented, words_of
 from execution_history.web.api.schemas import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import ByteStream

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.upkeep import ImportReport, import_history
+from execution_history.transfer import ImportReport, import_history
 from execution_history.web.answers import answer
 from execution_history.web.api.reports import ImportAnswer
 from execution_history.web.api.route import UploadRoute

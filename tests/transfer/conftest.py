@@ -7,7 +7,7 @@ import pytest
 
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
-from tests.upkeep.histories import fill
+from tests.transfer.histories import fill
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -21,13 +21,13 @@ from execution_history.history.keyword_query import damaged_of
 from execution_history.query.model import RecordFilter, RecordKey
 from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch, HistoryStore
-from execution_history.upkeep.batches import batches
-from execution_history.upkeep.buffer import Buffer
-from execution_history.upkeep.columns import DEFAULT_COLUMNS, parse_columns
-from execution_history.upkeep.destination import export_faults, new_file, new_folder
-from execution_history.upkeep.parquet import ParquetWriter
-from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress
-from execution_history.upkeep.writers import CSVWriter, HistoryWriter, LinesWriter, RecordWriter
+from execution_history.transfer.atomic_output import export_faults, new_file, new_folder
+from execution_history.transfer.batches import batches
+from execution_history.transfer.buffer import Buffer
+from execution_history.transfer.columns import DEFAULT_COLUMNS, parse_columns
+from execution_history.transfer.parquet import ParquetWriter
+from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress
+from execution_history.transfer.writers import CSVWriter, HistoryWriter, LinesWriter, RecordWriter
 
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
@@ -43,7 +43,7 @@ class Export:
     Args:
         format: one of the table above.
         wanted: which records; without a filter, all.
-        columns: of CSV, see :mod:`execution_history.upkeep.columns`.
+        columns: of CSV, see :mod:`execution_history.transfer.columns`.
         defuse: of CSV: keep spreadsheets from running texts as formulas.
         mark: of CSV: begin with a byte order mark, for Excel.
         zipped: of JSON: a zip file of all workflows' files rather than the file of one workflow.

@@ -17,10 +17,10 @@ from execution_history.records.record import Document
 from execution_history.records.size_limit import CUT_KEY, LEAST_LIMIT
 from execution_history.stores import MemoryStore
 from execution_history.stores.protocol import MergeReport
-from execution_history.upkeep import ImportReport, import_history, import_studio
-from execution_history.upkeep.lines import LineReader
+from execution_history.transfer import ImportReport, import_history, import_studio
+from execution_history.transfer.line_reader import LineReader
 from tests.sample_records import document, ids
-from tests.upkeep.histories import everything
+from tests.transfer.histories import everything
 
 pytestmark = pytest.mark.anyio
 

@@ -13,9 +13,9 @@ import pytest
 
 from execution_history.errors import ImportFailed
 from execution_history.stores import MemoryStore
-from execution_history.upkeep import ImportReport, import_history, import_studio
+from execution_history.transfer import ImportReport, import_history, import_studio
 from tests.sample_records import document
-from tests.upkeep.histories import everything
+from tests.transfer.histories import everything
 
 pytestmark = pytest.mark.anyio
 

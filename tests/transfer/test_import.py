@@ -21,10 +21,10 @@ from execution_history.query.model import RecordFilter
 from execution_history.records.record import Document, RecordChange, new_document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
-from execution_history.upkeep import Export, ImportReport, Progress, export_to_path, import_history
+from execution_history.transfer import Export, ImportReport, Progress, export_to_path, import_history
 from tests.sample_records import change, document
 from tests.stores.sqlite.damage import damage
-from tests.upkeep.histories import everything, fill
+from tests.transfer.histories import everything, fill
 
 pytestmark = pytest.mark.anyio
 
@@ -381,7 +381,7 @@ _IMPORT = """
 import asyncio, sys
 from pathlib import Path
 from execution_history.stores import SQLiteStore
-from execution_history.upkeep import import_history
+from execution_history.transfer import import_history
 
 async def main():
     store = SQLiteStore(Path(sys.argv[2]))
@@ -445,7 +445,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from execution_history.errors import StoreError
 from execution_history.stores import SQLiteStore
-from execution_history.upkeep import import_history
+from execution_history.transfer import import_history
 
 async def main():
     store = SQLiteStore(Path(sys.argv[2]), json_files=False)

@@ -10,7 +10,7 @@ import orjson
 
 from execution_history.errors import InvalidInput
 from execution_history.records.attributes import Facts, facts_of
-from execution_history.upkeep.buffer import Buffer
+from execution_history.transfer.buffer import Buffer
 
 _ROWS: Final = 20_000
 _BYTES: Final = 64 * 1024 * 1024

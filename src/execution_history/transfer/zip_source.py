@@ -17,8 +17,8 @@ from typing import IO, Final, Self
 
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import open_regular, pieces_of
-from execution_history.upkeep.items import Item, Refused
-from execution_history.upkeep.sources import LINES_SUFFIXES, HistoryFileSource, LinesSource, Opened, Source
+from execution_history.transfer.items import Item, Refused
+from execution_history.transfer.sources import LINES_SUFFIXES, HistoryFileSource, LinesSource, Opened, Source
 
 _READ: Final = (".json", *LINES_SUFFIXES)
 _ENCRYPTED: Final = 1

@@ -10,8 +10,8 @@ from execution_history.errors import StoreError
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_files import Readable
-from execution_history.upkeep.items import Item, Refused, record_of, record_of_line, record_of_text
-from execution_history.upkeep.lines import LineReader
+from execution_history.transfer.items import Item, Refused, record_of, record_of_line, record_of_text
+from execution_history.transfer.line_reader import LineReader
 
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
 

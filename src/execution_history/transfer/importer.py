@@ -16,10 +16,10 @@ from execution_history.errors import StoreError
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore, MergeReport, record_limit_of
-from execution_history.upkeep.folders import source_at
-from execution_history.upkeep.items import Item, Refused
-from execution_history.upkeep.progress import Progress, Tell, in_thread, no_progress, to_its_end
-from execution_history.upkeep.sources import Source
+from execution_history.transfer.folders import source_at
+from execution_history.transfer.items import Item, Refused
+from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress, to_its_end
+from execution_history.transfer.sources import Source
 
 MOST_REFUSALS: Final = 1_000
 """So many refusals are kept with their reasons; the others are counted."""

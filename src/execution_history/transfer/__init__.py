@@ -1,7 +1,8 @@
 """What is done with a history as a whole: taking records out of it and bringing records in."""
 
-from execution_history.upkeep.columns import DEFAULT_COLUMNS
-from execution_history.upkeep.exporting import (
+from execution_history.transfer.columns import DEFAULT_COLUMNS
+from execution_history.transfer.coze_studio.importer import import_studio
+from execution_history.transfer.export import (
     EXPORT_FORMATS,
     Export,
     ExportFormat,
@@ -11,10 +12,9 @@ from execution_history.upkeep.exporting import (
     export_to_path,
     export_to_stream,
 )
-from execution_history.upkeep.importing import ImportReport, import_history
-from execution_history.upkeep.items import Refused
-from execution_history.upkeep.progress import Progress, Tell
-from execution_history.upkeep.studio_import import import_studio
+from execution_history.transfer.importer import ImportReport, import_history
+from execution_history.transfer.items import Refused
+from execution_history.transfer.progress import Progress, Tell
 
 __all__ = [
     "DEFAULT_COLUMNS",

@@ -12,10 +12,10 @@ import orjson
 from execution_history.errors import ImportFailed, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
-from execution_history.upkeep.items import Item, Refused
-from execution_history.upkeep.lines import open_file
-from execution_history.upkeep.sources import LINES_SUFFIXES, DatabaseSource, HistoryFileSource, LinesSource, Source
-from execution_history.upkeep.zips import ZipSource
+from execution_history.transfer.items import Item, Refused
+from execution_history.transfer.line_reader import open_file
+from execution_history.transfer.sources import LINES_SUFFIXES, DatabaseSource, HistoryFileSource, LinesSource, Source
+from execution_history.transfer.zip_source import ZipSource
 
 _SUFFIXES: Final = (".json", *LINES_SUFFIXES, ".zip")
 _LOOKED_AT: Final = 256 * 1024

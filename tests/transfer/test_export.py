@@ -17,9 +17,9 @@ from execution_history.errors import ExportFailed, InvalidInput
 from execution_history.query.model import RecordFilter
 from execution_history.records.record import KEYS
 from execution_history.stores.protocol import HistoryStore
-from execution_history.upkeep import Export, Progress, export_chunks, export_to_path, export_to_stream
+from execution_history.transfer import Export, Progress, export_chunks, export_to_path, export_to_stream
 from tests.sample_records import document, ids
-from tests.upkeep.histories import everything, lines
+from tests.transfer.histories import everything, lines
 
 pytestmark = pytest.mark.anyio
 
@@ -349,7 +349,7 @@ import asyncio, os, resource, sys
 from pathlib import Path
 from execution_history.errors import ExportFailed
 from execution_history.stores import MemoryStore
-from execution_history.upkeep import Export, export_to_path
+from execution_history.transfer import Export, export_to_path
 from tests.sample_records import document
 
 async def main():

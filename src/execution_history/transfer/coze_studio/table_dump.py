@@ -18,9 +18,9 @@ from typing import Any, Final
 from execution_history.errors import ImportFailed, quoted
 from execution_history.records.encoding import decode
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.upkeep.cells import Cells, csv_cells, tab_cells
-from execution_history.upkeep.lines import LineReader, open_file
-from execution_history.upkeep.text_lines import TextLines
+from execution_history.transfer.coze_studio.csv_dialects import Cells, csv_cells, tab_cells
+from execution_history.transfer.line_reader import LineReader, open_file
+from execution_history.transfer.text_lines import TextLines
 
 _SAMPLE: Final = 256 * 1024
 _LOOKED_AT: Final = 100

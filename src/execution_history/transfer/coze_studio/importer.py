@@ -15,13 +15,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore, record_limit_of
-from execution_history.upkeep.dumps import Dump, Row
-from execution_history.upkeep.folders import modified
-from execution_history.upkeep.importing import ImportReport, merge_sources
-from execution_history.upkeep.items import Item, record_of
-from execution_history.upkeep.progress import Tell, in_thread, no_progress
-from execution_history.upkeep.sources import Source
-from execution_history.upkeep.studio import (
+from execution_history.transfer.coze_studio.mapping import (
     EXECUTION_COLUMNS,
     MOST_NODES,
     NODE_COLUMNS,
@@ -31,6 +25,12 @@ from execution_history.upkeep.studio import (
     number,
     record_of_execution,
 )
+from execution_history.transfer.coze_studio.table_dump import Dump, Row
+from execution_history.transfer.folders import modified
+from execution_history.transfer.importer import ImportReport, merge_sources
+from execution_history.transfer.items import Item, record_of
+from execution_history.transfer.progress import Tell, in_thread, no_progress
+from execution_history.transfer.sources import Source
 
 _PAGE: Final = 4_096
 
@@ -44,7 +44,7 @@ async def import_studio(
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
-    """Merge Coze Studio's executions into *store*; idempotent, as :func:`~execution_history.upkeep.import_history`.
+    """Merge Coze Studio's executions into *store*; idempotent, as :func:`~execution_history.transfer.import_history`.
 
     What is there with the same ``updated_at`` is skipped, so the nodes come in with their runs or not at all.
 

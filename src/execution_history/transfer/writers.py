@@ -10,8 +10,8 @@ import orjson
 
 from execution_history.records.attributes import facts_of
 from execution_history.records.encoding import indent
-from execution_history.upkeep.buffer import Buffer
-from execution_history.upkeep.columns import Column, as_text
+from execution_history.transfer.buffer import Buffer
+from execution_history.transfer.columns import Column, as_text
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 # White space, control characters and those that draw nothing (Unicode's Default_Ignorable_Code_Point): spreadsheets

@@ -15,9 +15,9 @@ from execution_history.errors import ImportFailed
 from execution_history.records.attributes import facts_of
 from execution_history.stores import MemoryStore
 from execution_history.stores.protocol import HistoryStore
-from execution_history.upkeep import ImportReport, Progress, import_studio
-from execution_history.upkeep.studio import MOST_NODES, record_of_execution
-from tests.upkeep.histories import everything
+from execution_history.transfer import ImportReport, Progress, import_studio
+from execution_history.transfer.coze_studio.mapping import MOST_NODES, record_of_execution
+from tests.transfer.histories import everything
 
 pytestmark = pytest.mark.anyio
 

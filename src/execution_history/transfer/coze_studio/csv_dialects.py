@@ -13,7 +13,7 @@ from typing import Final
 
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import PIECE
-from execution_history.upkeep.text_lines import TextLines
+from execution_history.transfer.text_lines import TextLines
 
 _BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)

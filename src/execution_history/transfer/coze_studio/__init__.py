@@ -1,0 +1,1 @@
+"""Bringing in the executions that Coze Studio keeps in its own database."""
