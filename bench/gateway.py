@@ -82,7 +82,7 @@ serve(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
 _OURS = """
 import dataclasses, httpx
 from pydantic import SecretStr
-from execution_history.coze.upstream import Upstream
+from execution_history.coze.accounts import Upstream
 from execution_history.settings import AccountSettings, load_settings
 from execution_history.web import create_app
 from execution_history.wiring import open_application

@@ -11,11 +11,11 @@ import pytest
 
 from execution_history.bridge import Bridge
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
-from execution_history.coze.asking import Asker
-from execution_history.coze.following import RunFollower
-from execution_history.coze.recordings import RunContext
-from execution_history.coze.sync_exchange import SyncExchange
-from execution_history.coze.wire import read_request, recognise
+from execution_history.coze.protocol.messages import read_request, recognise
+from execution_history.coze.tracking.history_client import Asker
+from execution_history.coze.tracking.poller import RunFollower
+from execution_history.coze.transport.call_recording import RunContext
+from execution_history.coze.transport.sync_recorded_call import SyncExchange
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
 from execution_history.stores import MemoryStore

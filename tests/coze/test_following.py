@@ -7,8 +7,8 @@ import httpx
 import orjson
 import pytest
 
-from execution_history.coze.asking import Address, Asker
-from execution_history.coze.following import FollowedRun, RunFollower
+from execution_history.coze.tracking.history_client import Address, Asker
+from execution_history.coze.tracking.poller import FollowedRun, RunFollower
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
 from tests.faulty_store import FaultyStore

@@ -77,7 +77,7 @@ def test_every_code_and_every_filter_has_its_words() -> None:
 def test_every_proof_is_explained() -> None:
     """Each proof that a recorder can write down has a sentence of its own."""
     proofs = set()
-    for path in WEB.parent.joinpath("coze").glob("*.py"):
+    for path in WEB.parent.joinpath("coze").rglob("*.py"):
         proofs |= set(re.findall(r"""Outcome\(\s*"\w+",\s*"(\w+)\"""", path.read_text()))
     assert {"done_event", "error_event", "interrupt_event", "connection_broken"} <= proofs
     assert set() == {f"proof.{proof}" for proof in proofs} - ENGLISH.keys()

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from execution_history.cli.exits import CommandFailed, ExitCode
 from execution_history.cli.session import Session
-from execution_history.coze.upstream import origin_of
+from execution_history.coze.accounts import origin_of
 from execution_history.sandbox import DEFAULT_TOKEN
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 

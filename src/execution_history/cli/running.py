@@ -15,7 +15,7 @@ from execution_history.cli.parameters import read_parameters
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.cli.telling import Ending, Telling, telling_of
-from execution_history.coze.wire import MODE_STREAM
+from execution_history.coze.protocol.messages import MODE_STREAM
 from execution_history.records.record import ExecutionRecord
 from execution_history.sandbox import AddressError
 from execution_history.wiring import Application, open_application

@@ -5,7 +5,7 @@ out (RFC 9110, section 7.6.1), and double slashes in a path count as one. The he
 chooses among the configured accounts' addresses; who calls proves that to the upstream with the ``Authorization``
 that came along.
 
-A history that the upstream no longer tells is told from ours (:mod:`~execution_history.coze.answering`). What the
+A history that the upstream no longer tells is told from ours (:mod:`~execution_history.coze.gateway_history`). What the
 gateway itself has to say is an envelope with HTTP 200: the one form of an error that all four SDKs hand on whole
 (coze-protocol 2.4, 4.2); the header ``x-execution-history-error`` tells it from the upstream's own.
 """
@@ -19,12 +19,12 @@ from typing import Final
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from execution_history.coze.answering import Answering
-from execution_history.coze.histories import recognise_history
-from execution_history.coze.recordings import CONTEXT, RunContext
-from execution_history.coze.retelling import refusal
-from execution_history.coze.upstream import Upstream
-from execution_history.coze.wire import recognise
+from execution_history.coze.accounts import Upstream
+from execution_history.coze.gateway_history import Answering
+from execution_history.coze.protocol.messages import recognise
+from execution_history.coze.protocol.run_history import recognise_history
+from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import ExecutionHistoryError, UnknownAccount
 from execution_history.recording.recorder import Recorder
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.coze.prepared import Frame, PreparedRun, WorkflowResult
-from execution_history.coze.recordings import RunContext, begin_recording
-from execution_history.coze.upstream import Upstream
-from execution_history.coze.wire import MODE_STREAM, Call, CallKind, text
+from execution_history.coze.accounts import Upstream
+from execution_history.coze.protocol.messages import MODE_STREAM, Call, CallKind, text
+from execution_history.coze.run_request import Frame, PreparedRun, WorkflowResult
+from execution_history.coze.transport.call_recording import RunContext, begin_recording
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import decode, encode

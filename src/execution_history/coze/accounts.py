@@ -1,0 +1,253 @@
+"""The Coze accounts that calls go to: their addresses, their tokens, and one client for each event loop."""
+
+import asyncio
+import warnings
+import weakref
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+from pydantic import ValidationError
+
+from execution_history.coze.protocol.response_reader import LARGEST_RECORDED
+from execution_history.coze.tracking.history_client import Address
+from execution_history.coze.transport.async_transport import RecordingTransport
+from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
+from execution_history.recording.recorder import Recorder
+from execution_history.records.redaction import without_credentials
+from execution_history.settings import AccountSettings, find_account, missing_settings
+
+
+class Authenticates(Protocol):
+    """What cozepy's asynchronous auth classes do: put a fresh token into a request's headers."""
+
+    async def aauthentication(self, headers: dict[str, str]) -> None:
+        """Add ``Authorization`` to *headers*."""
+
+
+class Upstream:
+    """Calls Coze for several accounts; every call passes the recording transport.
+
+    Args:
+        accounts: the accounts by name.
+        recorder: what records the runs.
+        timeout_seconds: how long an upstream may stay silent.
+        connect_seconds: how long connecting may take.
+        drain_limit_seconds: how long an upstream is read after its caller has left.
+        largest_recorded: bytes that are kept of one run's answer.
+        first_pause: seconds before a run that goes on upstream is asked for the first time.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, AccountSettings],
+        recorder: Recorder,
+        *,
+        timeout_seconds: float = 600,
+        connect_seconds: float = 10,
+        drain_limit_seconds: float = 1800,
+        largest_recorded: int = LARGEST_RECORDED,
+        first_pause: float = 1.0,
+    ) -> None:
+        self._accounts = accounts
+        self._recorder = recorder
+        self.timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
+        self._drain_limit = drain_limit_seconds
+        self._largest = largest_recorded
+        self._first_pause = first_pause
+        self._auth: dict[str, Authenticates] = {}
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def check(self, account_id: str) -> AccountSettings:
+        """The account of this name, when it can be used.
+
+        Raises:
+            UnknownAccount: there is none.
+            AccountError: it has no token, or lacks a part of its key; the sentence says what to set.
+        """
+        account = find_account(self._accounts, account_id)
+        if account.missing:
+            raise AccountError(
+                f"The Coze account {quoted(account_id)} is incomplete: "
+                f"set {' and '.join(missing_settings(account, account_id))}."
+            )
+        return account
+
+    def base_url(self, account_id: str) -> str:
+        """Where calls of an account go, whether or not it has a token of its own.
+
+        Raises:
+            UnknownAccount: there is no such account.
+        """
+        return find_account(self._accounts, account_id).base_url
+
+    def account_of(self, record: Mapping[str, Any]) -> str | None:
+        """The account that can ask what became of a record's run: its own, with a token and the same address."""
+        metadata = record["metadata"]
+        name = metadata.get("account")
+        account = self._accounts.get(name) if isinstance(name, str) else None
+        if account is None or account.missing:
+            return None
+        return name if metadata.get("upstream") in (None, origin_of(account.base_url)) else None
+
+    def address(self, account_id: str) -> Address:
+        """Where an account's runs are asked for, with its own proof.
+
+        Raises:
+            AccountError: the account cannot be used.
+        """
+        account = self.check(account_id)
+
+        async def authorise() -> Mapping[str, str]:
+            return await self._proof(account_id, account)
+
+        return Address(account.base_url, authorise)
+
+    async def request(self, account_id: str, path: str, body: dict[str, Any], context: RunContext) -> httpx.Request:
+        """A POST request to *path* of the account, with its token.
+
+        Raises:
+            UnknownAccount: there is no such account.
+            AccountError: the account cannot be used.
+            UpstreamRefused: no token could be fetched for it.
+        """
+        account = self.check(account_id)
+        context.authorise = self.address(account_id).authorise
+        headers = {
+            "Accept-Encoding": "identity",
+            "User-Agent": f"execution-history/{version('execution-history')}",
+            **await self._proof(account_id, account),
+        }
+        return self._client().build_request(
+            "POST", account.base_url + path, json=body, headers=headers, extensions={CONTEXT: context}
+        )
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; the answer's body has not been read yet.
+
+        Raises:
+            httpx.TransportError: the upstream could not be reached or broke off.
+        """
+        return await self._client().send(request, stream=True)
+
+    async def aclose(self) -> None:
+        """Close this event loop's client; recordings that are under way are closed as they stand."""
+        loop = asyncio.get_running_loop()
+        client, transport = self._clients.pop(loop, None), self._transports.pop(loop, None)
+        if client is not None:
+            await client.aclose()
+        if transport is not None:
+            await transport.aclose()
+        for auth in self._auth.values():
+            await _close_token_client(auth)
+
+    def transport(self) -> RecordingTransport:
+        """This event loop's transport: the one way to the upstreams."""
+        loop = asyncio.get_running_loop()
+        transport = self._transports.get(loop)
+        if transport is None:
+            inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=20))
+            transport = self._transports[loop] = RecordingTransport(
+                self._recorder,
+                inner,
+                drain_limit_seconds=self._drain_limit,
+                largest_recorded=self._largest,
+                first_pause=self._first_pause,
+            )
+        return transport
+
+    def _client(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = httpx.AsyncClient(transport=self.transport(), timeout=self.timeout)
+        return client
+
+    async def _proof(self, name: str, account: AccountSettings) -> dict[str, str]:
+        """The headers that prove a call of the account.
+
+        Raises:
+            AccountError: its token or its key cannot be one.
+            UpstreamRefused: no token could be fetched for it.
+        """
+        headers: dict[str, str] = {}
+        try:
+            await self._auth_of(name, account).aauthentication(headers)
+        except AccountError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it signs, calls and parses, each with errors of other libraries
+            raise _no_token(name, error) from None
+        return headers
+
+    def _auth_of(self, name: str, account: AccountSettings) -> Authenticates:
+        if name not in self._auth:
+            self._auth[name] = _authentication(name, account)
+        return self._auth[name]
+
+
+def origin_of(base_url: str) -> str:
+    """The scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
+    url = httpx.URL(base_url)
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+
+
+def _authentication(name: str, account: AccountSettings) -> Authenticates:
+    # cozepy takes half a second to import: only those who call Coze pay for it.
+    with warnings.catch_warnings():
+        # Its import of authlib.jose announces that module's successor, which is not our users' concern.
+        warnings.simplefilter("ignore")
+        from cozepy import AsyncJWTAuth, AsyncTokenAuth  # noqa: PLC0415
+
+    if account.token is not None:
+        token = account.token.get_secret_value()
+        if not (token.isascii() and token.isprintable()):
+            raise AccountError(f"The setting accounts.{name}.token holds characters that no token of Coze has.")
+        return AsyncTokenAuth(token)
+    key = account.private_key.get_secret_value() if account.private_key else _read_key(name, account.private_key_file)
+    return AsyncJWTAuth(
+        client_id=account.client_id,
+        private_key=key,
+        public_key_id=account.public_key_id,
+        base_url=account.oauth_base_url or account.base_url,
+    )
+
+
+async def _close_token_client(auth: Authenticates) -> None:
+    """Close the connection over which cozepy fetched a token: it keeps it, and offers no way to close it."""
+    requester = getattr(getattr(auth, "_oauth_cli", None), "_requester", None)
+    client = getattr(requester, "_async_client", None)
+    if isinstance(client, httpx.AsyncClient):
+        await client.aclose()
+
+
+def _read_key(name: str, path: Path | None) -> str:
+    try:
+        return "" if path is None else path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise AccountError(
+            f"The setting accounts.{name}.private_key_file names {quoted(path)}, which cannot be read."
+        ) from None
+
+
+def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
+    """What is to be said where signing for a token, or fetching it, has failed with *error*."""
+    reason = quoted(without_credentials(str(error)))
+    if isinstance(error, httpx.HTTPError):
+        return UpstreamRefused(
+            f"No token could be fetched for the Coze account {quoted(name)} ({type(error).__name__}): "
+            "check its address and the network."
+        )
+    if isinstance(error, ValueError) and not isinstance(error, ValidationError):
+        return AccountError(
+            f"The Coze account {quoted(name)} cannot sign for a token ({reason}): check that "
+            f"accounts.{name}.private_key, or the file of private_key_file, is the PEM text that Coze gave out."
+        )
+    return UpstreamRefused(f"No token could be got for the Coze account {quoted(name)}: {reason}.")

@@ -1,0 +1,1 @@
+"""What goes over Coze's wire. Pure: bytes and values in, values and bytes out."""

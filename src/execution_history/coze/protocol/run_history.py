@@ -1,0 +1,222 @@
+"""What Coze's and Coze Studio's histories of one run mean (coze-protocol 1.6, 1.8 and 6).
+
+Pure: bytes in, values out.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+from urllib.parse import parse_qs, quote, unquote, urlencode
+
+from execution_history.coze.protocol.messages import Outcome, parse_json, read_output, text
+from execution_history.records.encoding import as_text
+
+STUDIO_PATH: Final = "/v1/workflow/get_run_history"
+"""Where Coze Studio tells a run's history, by the query ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
+
+RefusalKind = Literal["unauthorised", "studio", "unknown", "limited", "unavailable"]
+
+_END: Final = "Output"
+_STUDIO_SESSION: Final = 700012006  # what Studio answers to a path that is not open to tokens (section 6)
+_NOT_FOUND: Final = frozenset({4200, 720702004})
+_FAILURES: Final = {
+    "Fail": "Coze says that the run failed, and gives no reason.",
+    "Cancel": "The run was cancelled.",
+}
+_RATE_LIMITED: Final = 4013
+_UNAUTHORISED: Final = frozenset({4100, 4101})
+_HTTP_UNAUTHORISED: Final = frozenset({401, 403})
+_HTTP_NOT_FOUND: Final = 404
+_HTTP_LIMITED: Final = 429
+
+
+_PATH: Final = re.compile(r"/v1/workflows/([^/]+)/run_histories/([^/]+)(?:/execute_nodes/([^/]+))?/?")
+_SLASHES: Final = re.compile(r"/{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCall:
+    """A question for the history of one run, or for the output of one of its nodes."""
+
+    workflow_id: str
+    execute_id: str
+    node_execute_uuid: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where the official service answers it."""
+        run = f"/v1/workflows/{quote(self.workflow_id, safe='')}/run_histories/{quote(self.execute_id, safe='')}"
+        node = self.node_execute_uuid
+        return run if node is None else f"{run}/execute_nodes/{quote(node, safe='')}"
+
+    @property
+    def studio_path(self) -> str:
+        """Where Coze Studio answers it, for a whole run."""
+        return f"{STUDIO_PATH}?{urlencode({'workflow_id': self.workflow_id, 'execute_id': self.execute_id})}"
+
+
+def recognise_history(method: str, path: str, query: str) -> HistoryCall | None:
+    """The question that a request asks, by its method, undecoded path and query.
+
+    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
+    """
+    if method.upper() != "GET":
+        return None
+    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
+    path = version + rest
+    found = _PATH.fullmatch(path)
+    if found is not None:
+        return HistoryCall(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)
+    if path.rstrip("/") == STUDIO_PATH:
+        asked = parse_qs(query)
+        workflow_id, execute_id = asked.get("workflow_id", [""])[0], asked.get("execute_id", [""])[0]
+        return HistoryCall(workflow_id, execute_id) if workflow_id and execute_id else None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRefusal:
+    """The upstream did not tell: it asks for another token or path, does not know the run, or cannot say now."""
+
+    kind: RefusalKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """What the upstream knows of one run. Times are milliseconds; ``nodes`` are its output nodes by title."""
+
+    outcome: Outcome
+    run_mode: int | None = None
+    create_time: int | None = None
+    update_time: int | None = None
+    bot_id: str | None = None
+    connector_id: str | None = None
+    connector_uid: str | None = None
+    is_output_trimmed: bool = False
+    nodes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def read_history(status_code: int, body: bytes) -> RunHistory | HistoryRefusal:
+    """What an answer to a question for one run's history says, in either shape; it never raises.
+
+    Args:
+        status_code: of HTTP.
+        body: the whole body.
+    """
+    content = parse_json(body)
+    if not isinstance(content, dict):
+        return HistoryRefusal("unavailable", f"The upstream answered HTTP {status_code} without JSON.")
+    code = content.get("code")
+    if code not in (0, None) or status_code >= 400:  # noqa: PLR2004 - where HTTP's failures begin
+        return HistoryRefusal(_kind(status_code, code), text(content.get("msg")) or f"code {code}")
+    data = content.get("data")
+    entry = data[0] if isinstance(data, list) and data else data
+    if not isinstance(entry, dict) or "execute_status" not in entry:
+        return HistoryRefusal("unknown", "The upstream has no history of this run.")
+    return _history(entry)
+
+
+def _kind(status_code: int, code: object) -> RefusalKind:
+    if code == _STUDIO_SESSION:
+        return "studio"
+    if code in _UNAUTHORISED or status_code in _HTTP_UNAUTHORISED:
+        return "unauthorised"
+    if code in _NOT_FOUND or status_code == _HTTP_NOT_FOUND:
+        return "unknown"
+    if code == _RATE_LIMITED or status_code == _HTTP_LIMITED:
+        return "limited"
+    return "unavailable"
+
+
+def _history(entry: dict[str, Any]) -> RunHistory:
+    said, outputs = entry.get("output"), {}
+    parsed = parse_json(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) else said
+    if isinstance(parsed, dict) and _END in parsed:
+        outputs, said = parsed, parsed[_END]
+    nodes = entry.get("node_execute_status")
+    return RunHistory(
+        _outcome(entry, read_output(said) if said not in (None, "") else None),
+        run_mode=entry.get("run_mode") if entry.get("run_mode") in (0, 1, 2) else None,
+        create_time=_milliseconds(entry.get("create_time")),
+        update_time=_milliseconds(entry.get("update_time")),
+        bot_id=_unless_none(entry.get("bot_id")),
+        connector_id=_unless_none(entry.get("connector_id")),
+        connector_uid=_unless_none(entry.get("connector_uid")),
+        is_output_trimmed=entry.get("is_output_trimmed") is True,
+        nodes={
+            title: _node(title, node, outputs.get(title))
+            for title, node in (nodes.items() if isinstance(nodes, dict) else ())
+            if isinstance(node, dict)
+        },
+    )
+
+
+def _outcome(entry: dict[str, Any], output: object) -> Outcome:
+    """The run's state by the table of coze-protocol 3.1."""
+    said, interrupt = entry.get("execute_status"), entry.get("interrupt_data")
+    known = Outcome(
+        "running",
+        "run_history",
+        debug_url=text(entry.get("debug_url")),
+        usage=entry.get("usage") or _studio_usage(entry),
+        execute_id=text(entry.get("execute_id")),
+        log_id=text(entry.get("logid")) or text(entry.get("log_id")),
+    )
+    if said == "Success":
+        return replace(known, status="success", output=output)
+    if said in _FAILURES:
+        message = text(entry.get("error_message")) or text(entry.get("error_msg"))
+        code = entry.get("error_code")
+        error_code = code if isinstance(code, (int, str)) and not isinstance(code, bool) and code else None
+        sentence = message or _FAILURES[said]
+        return replace(known, status="failed", output=output, error_code=error_code, error_message=sentence)
+    if said == "<UNSET>" or (isinstance(interrupt, dict) and interrupt):
+        return replace(known, status="interrupted", output=output, interrupt=interrupt or None)
+    return known
+
+
+def _studio_usage(entry: dict[str, Any]) -> dict[str, int] | None:
+    token = entry.get("token")
+    return {"token_count": token} if isinstance(token, int) and not isinstance(token, bool) and token else None
+
+
+def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
+    """An output node as a record's timeline has it."""
+    return {
+        "node_id": text(node.get("node_id")),
+        "node_title": title,
+        "node_type": None,
+        "node_execute_uuid": text(node.get("node_execute_uuid")),
+        "is_finish": node.get("is_finish") is True,
+        "update_time": _milliseconds(node.get("update_time")),
+        "content": as_text(said),
+        "loop_index": node.get("loop_index"),
+        "batch_index": node.get("batch_index"),
+    }
+
+
+def read_node(status_code: int, body: bytes) -> str | None:
+    """What an output node put out (coze-protocol 1.8); ``None`` when the upstream does not tell it whole."""
+    content = parse_json(body)
+    data = content.get("data") if isinstance(content, dict) and status_code < 400 else None  # noqa: PLR2004
+    if not isinstance(data, dict) or data.get("is_finish") is not True:
+        return None
+    said = data.get("node_output")
+    return said if isinstance(said, str) else None
+
+
+def _milliseconds(seconds: object) -> int | None:
+    """Coze's whole seconds, a number or a text, in milliseconds; Studio's milliseconds stay what they are."""
+    try:
+        number = int(seconds) if isinstance(seconds, (int, str)) and not isinstance(seconds, bool) else 0
+    except ValueError:
+        return None
+    return (number if number >= 100_000_000_000 else number * 1000) or None  # noqa: PLR2004 - seconds until the year 5138
+
+
+def _unless_none(value: object) -> str | None:
+    """An id, where Coze's ``"0"`` means that there is none."""
+    said = text(value)
+    return None if said == "0" else said

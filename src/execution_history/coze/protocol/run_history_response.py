@@ -1,0 +1,154 @@
+"""Our history of a run in the shape in which Coze answers it, valid for every SDK (coze-protocol 2.4, 3.2, 4.2).
+
+Pure: values in, bytes out.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from execution_history.coze.protocol.messages import execute_id_of_event, text
+from execution_history.coze.protocol.run_history import HistoryRefusal, read_history
+from execution_history.records.encoding import as_text, encode
+from execution_history.records.nesting import LEVELS
+from execution_history.records.record import UPSTREAM_KEY
+
+_END: Final = "Output"
+
+
+def tell(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of ours as the one entry of a ``run_histories`` answer that every SDK accepts (coze-protocol 3.2)."""
+    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
+    interrupt = metadata.get("interrupt")
+    status = {"success": "Success", "failed": "Fail"}.get(record["execute_status"], "Running")
+    code, message = _told_error(record["error_code"], record["error_message"])
+    entry = {
+        "execute_id": text(metadata.get(UPSTREAM_KEY)) or record["execute_id"],
+        "execute_status": status,
+        "run_mode": record["run_mode"] if record["run_mode"] in (0, 1, 2) else 1,
+        "bot_id": text(record["bot_id"]) or "0",
+        "connector_id": text(record["connector_id"]) or "1024",
+        "connector_uid": text(record["connector_uid"]) or "0",
+        "create_time": record["create_time"] // 1000,
+        "update_time": record["update_time"] // 1000,
+        "output": _told_output(record) if status == "Success" else "",
+        "node_execute_status": {title: _told_node(title, node) for title, node in _output_nodes(record).items()},
+        "token": "0",
+        "is_output_trimmed": record["is_output_trimmed"] is True,
+        "logid": text(metadata.get("log_id")) or "",
+        "error_code": code,
+        "error_message": message,
+        "debug_url": record["debug_url"] or "",
+    }
+    usage = _told_usage(record["usage"])
+    if usage is not None:
+        entry["usage"] = usage
+    if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
+        entry["interrupt_data"] = interrupt
+    return entry
+
+
+def tell_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, Any] | None:
+    """What an output node of a record of ours put out, as ``execute_nodes`` answers it (coze-protocol 1.8)."""
+    for node in _output_nodes(record).values():
+        if node.get("node_execute_uuid") == node_execute_uuid:
+            return {"is_finish": node.get("is_finish") is True, "node_output": as_text(node.get("content"))}
+    return None
+
+
+def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The nodes whose outputs a history tells besides the end node's."""
+    nodes = record["node_execute_status"]
+    if not isinstance(nodes, dict):
+        return {}
+    return {
+        title: node
+        for title, node in nodes.items()
+        if isinstance(node, dict) and node.get("node_execute_uuid") and str(node.get("node_type")).lower() != "end"
+    }
+
+
+def _told_output(record: Mapping[str, Any]) -> str:
+    outputs = {_END: as_text(record["output"])}
+    outputs |= {title: as_text(node.get("content")) for title, node in _output_nodes(record).items()}
+    return orjson.dumps(outputs).decode()
+
+
+def _told_error(code: object, message: object) -> tuple[str, str]:
+    """A code as a text that is a number, which Python and Go both take (coze-protocol 1.6); any other is said."""
+    said = "" if code is None else str(code)
+    sentence = message if isinstance(message, str) else ""
+    return (said, sentence) if said.isdecimal() or not said else ("", f"{said}: {sentence}")
+
+
+def _told_node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    updated = node.get("update_time")
+    return {
+        "node_id": text(node.get("node_id")) or title,
+        "is_finish": node.get("is_finish") is True,
+        "update_time": updated // 1000 if isinstance(updated, int) else 0,
+        "node_execute_uuid": node["node_execute_uuid"],
+        "loop_index": node.get("loop_index") or 0,
+        "batch_index": node.get("batch_index") or 0,
+        "sub_execute_id": "0",
+    }
+
+
+def _told_usage(usage: object) -> dict[str, int] | None:
+    if not isinstance(usage, dict):
+        return None
+    counts = {key: usage.get(key) for key in ("input_count", "output_count", "token_count")}
+    return {key: value if isinstance(value, int) else 0 for key, value in counts.items()}
+
+
+def translate_studio(body: bytes) -> bytes | None:
+    """Studio's history of a run in the official shape; ``None`` when it is not one.
+
+    Its ids are numbers there, and its names differ (coze-protocol, section 6).
+    """
+    history = read_history(200, body)
+    if isinstance(history, HistoryRefusal):
+        return None
+    outcome = history.outcome
+    told = tell(
+        {
+            "execute_id": outcome.execute_id or execute_id_of_event((outcome.interrupt or {}).get("event_id")) or "0",
+            "execute_status": outcome.status,
+            "run_mode": history.run_mode if history.run_mode is not None else 1,
+            "bot_id": history.bot_id,
+            "connector_id": history.connector_id,
+            "connector_uid": history.connector_uid,
+            "create_time": history.create_time or 0,
+            "update_time": history.update_time or history.create_time or 0,
+            "output": outcome.output,
+            "node_execute_status": dict(history.nodes),
+            "is_output_trimmed": history.is_output_trimmed,
+            "error_code": outcome.error_code,
+            "error_message": outcome.error_message,
+            "debug_url": outcome.debug_url,
+            "usage": outcome.usage,
+            "metadata": {UPSTREAM_KEY: outcome.execute_id, "log_id": outcome.log_id, "interrupt": outcome.interrupt},
+        }
+    )
+    return envelope([told], outcome.log_id or "")
+
+
+def envelope(data: object, log_id: str = "") -> bytes:
+    """*data* as Coze answers it (coze-protocol 1.1), spelled in ASCII so that no SDK stumbles over a line separator."""
+    return _ascii({"code": 0, "msg": "", "data": data, "detail": {"logid": log_id}})
+
+
+def refusal(code: int, message: str) -> bytes:
+    """An error of our own as the envelope that all four SDKs understand (coze-protocol 4.2)."""
+    return _ascii({"code": code, "msg": message, "detail": {"logid": ""}})
+
+
+def _ascii(content: object) -> bytes:
+    # orjson cannot escape.
+    try:
+        text = json.dumps(content, separators=(",", ":"))
+    except RecursionError:
+        text = json.dumps(orjson.loads(encode(content, levels=LEVELS)), separators=(",", ":"))
+    return text.encode()

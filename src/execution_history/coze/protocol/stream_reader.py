@@ -1,0 +1,283 @@
+"""Reading a run's event stream: its outcome, and what every node said (coze-protocol, section 2). Pure."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from execution_history.coze.protocol.messages import (
+    Outcome,
+    execute_id_of,
+    execute_id_of_event,
+    parse_json,
+    read_output,
+    text,
+)
+from execution_history.coze.protocol.sse import LARGEST_EVENT, EventParser, ServerSentEvent
+from execution_history.records.encoding import as_text
+
+_END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
+_MOST_PACKETS: Final = 2_000
+_ENDED_EARLY: Final = (
+    "The stream ended before Coze said how the run ended; it may still be running there, or have finished unseen."
+)
+
+
+@dataclass(slots=True)
+class _Node:
+    """What one node of the run has said so far."""
+
+    title: str
+    identity: str
+    node_id: str | None = None
+    node_type: str | None = None
+    execute_uuid: str | None = None
+    finished: bool = False
+    first: int = 0
+    last: int = 0
+    content: list[str] = field(default_factory=list)
+    packets: list[list[int]] = field(default_factory=list)
+    count: int = 0
+    usage: Any = None
+
+    def shown(self) -> dict[str, Any]:
+        """The node as the record's timeline has it."""
+        return {
+            "node_id": self.node_id,
+            "node_title": self.title,
+            "node_type": self.node_type,
+            "node_execute_uuid": self.execute_uuid,
+            "is_finish": self.finished,
+            "start_time": self.first,
+            "update_time": self.last,
+            "content": "".join(self.content),
+            "packets": self.packets,
+            "packet_count": self.count,
+            "usage": self.usage,
+        }
+
+
+class StreamReading:
+    """Follows the bytes of one stream.
+
+    The timeline it gives for a record's ``node_execute_status`` maps a name for each node, in the order
+    in which they first spoke, to its facts: ids, type, ``start_time`` and ``update_time`` in local
+    milliseconds, the whole ``content``, and ``packets``, one ``[order, milliseconds since the start of the
+    run, characters]`` for each message; beyond 2 000 of them the last one grows instead.
+
+    Args:
+        began: when the run began, in milliseconds.
+        timeline: what an earlier stream of the same run has given, to be continued.
+        largest: how many characters of contents, and bytes of one event, are kept; what is beyond only passes.
+    """
+
+    def __init__(self, began: int, timeline: object = None, largest: int = LARGEST_EVENT) -> None:
+        self._began = began
+        self._parser = EventParser(largest)
+        self._room = largest
+        self._is_cut = False
+        self._nodes: dict[str, _Node] = {node.identity: node for node in _known_nodes(timeline)}
+        self._order = sum(node.count for node in self._nodes.values())
+        self._usage: Any = None
+        self._ending: Outcome | None = None
+        self._debug_url: str | None = None
+        self._conversation_id: str | None = None
+
+    def feed(self, chunk: bytes, now: int) -> list[ServerSentEvent]:
+        """Take in what has come at *now* (milliseconds); the events it completed."""
+        events = self._parser.feed(chunk)
+        for event in events:
+            self._take(event, now)
+        return events
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that a chat stream named."""
+        return self._conversation_id
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something was larger than what is kept of one run."""
+        return self._is_cut
+
+    def timeline(self) -> dict[str, Any] | None:
+        """The nodes so far, by name; ``None`` when none has spoken."""
+        shown: dict[str, Any] = {}
+        for node in self._nodes.values():
+            name, number = node.title or node.identity, 2
+            while name in shown:
+                name = f"{node.title or node.identity} ({number})"
+                number += 1
+            shown[name] = node.shown()
+        return shown or None
+
+    def usage(self) -> Any:  # noqa: ANN401 - whatever Coze sends
+        """The newest usage that a message carried."""
+        return self._usage
+
+    def output(self) -> object:
+        """The end node's result so far; where no node is the end node, that of the last one that finished."""
+        node = self._end_node()
+        return None if node is None else read_output("".join(node.content))
+
+    def _ended_output(self) -> object:
+        """The result of a run that did not succeed: only what the end node itself completed."""
+        node = self._end_node(only_end=True)
+        return read_output("".join(node.content)) if node is not None and node.finished else None
+
+    def close(self, now: int) -> list[ServerSentEvent]:
+        """The stream is over: an event without its blank line still counts."""
+        events = self._parser.close()
+        for event in events:
+            self._take(event, now)
+        return events
+
+    def outcome(self, failure: Outcome | None = None) -> Outcome:
+        """How the run ended.
+
+        Without one of the terminators the stream was cut: *failure* then says how, and nothing says that
+        the run failed upstream.
+        """
+        ending = self._ending or failure or Outcome("failed", "stream_ended_early", error_message=_ENDED_EARLY)
+        return replace(
+            ending,
+            output=self.output() if ending.status == "success" else self._ended_output(),
+            usage=ending.usage if ending.usage is not None else self._usage,
+            debug_url=ending.debug_url or self._debug_url,
+            execute_id=ending.execute_id or execute_id_of(self._debug_url),
+        )
+
+    def _take(self, event: ServerSentEvent, now: int) -> None:
+        self._is_cut = self._is_cut or event.is_cut
+        data = parse_json(event.data.encode("utf-8", "replace"))
+        content: dict[str, Any] = data if isinstance(data, dict) else {}
+        if debug_url := text(content.get("debug_url")):
+            self._debug_url = debug_url
+        if event.event == "Message":
+            self._message(content, now)
+        elif self._ending is not None:
+            return
+        elif event.event == "Done":
+            self._ending = Outcome("success", "done_event", debug_url=self._debug_url)
+        elif event.event in {"Error", "error"}:
+            self._ending = _error(content, event.data)
+        elif event.event == "Interrupt":
+            self._ending = _interrupt(content)
+        elif event.event.startswith("conversation.") or event.event == "done":
+            self._chat(event.event, content, now)
+
+    def _message(self, content: dict[str, Any], now: int) -> None:
+        node = self._node(content, now)
+        words = as_text(content.get("content"))
+        self._keep(node, words)
+        node.last = now
+        node.finished = node.finished or content.get("node_is_finish") is True
+        self._order += 1
+        node.count += 1
+        if len(node.packets) < _MOST_PACKETS:
+            node.packets.append([self._order, now - self._began, len(words)])
+        else:
+            node.packets[-1] = [self._order, now - self._began, node.packets[-1][2] + len(words)]
+        if content.get("usage") is not None:
+            node.usage = self._usage = content["usage"]
+
+    def _keep(self, node: _Node, words: str) -> None:
+        kept = words[: self._room]
+        self._room -= len(kept)
+        self._is_cut = self._is_cut or len(kept) < len(words)
+        node.content.append(kept)
+
+    def _node(self, content: dict[str, Any], now: int) -> _Node:
+        """The node a message belongs to: by run of the node, then node, then title (coze-protocol 2.2)."""
+        uuid, node_id = text(content.get("node_execute_uuid")), text(content.get("node_id"))
+        title = text(content.get("node_title")) or ""
+        identity = uuid or node_id or title or "node"
+        node = self._nodes.get(identity)
+        if node is None:
+            node = self._nodes[identity] = _Node(title, identity, first=now)
+        node.node_id = node.node_id or node_id
+        node.execute_uuid = node.execute_uuid or uuid
+        node.node_type = node.node_type or text(content.get("node_type"))
+        return node
+
+    def _end_node(self, *, only_end: bool = False) -> _Node | None:
+        nodes = list(self._nodes.values())
+        for node in reversed(nodes):
+            if (node.node_type or "").lower() == "end":
+                return node
+        for node in reversed(nodes):
+            if node.title.strip().lower() in _END_TITLES:
+                return node
+        if only_end:
+            return None
+        finished = [node for node in nodes if node.finished]
+        return max(finished or nodes, key=lambda node: node.last, default=None)
+
+    def _chat(self, name: str, content: dict[str, Any], now: int) -> None:
+        """A chatflow's events (coze-protocol 2.5): its answer counts as what one node says."""
+        self._conversation_id = self._conversation_id or text(content.get("conversation_id"))
+        if name == "conversation.message.delta" and content.get("type") in {"answer", None}:
+            self._message({"content": content.get("content"), "node_title": "answer"}, now)
+        elif name == "conversation.message.completed" and content.get("type") == "answer":
+            self._answer(content, now)
+        elif name == "conversation.chat.requires_action":
+            self._ending = Outcome("interrupted", "interrupt_event", interrupt=content)
+        elif name == "conversation.chat.failed":
+            error = content.get("last_error")
+            self._ending = _error(error if isinstance(error, dict) else {}, "")
+        elif name in {"conversation.chat.completed", "done"}:
+            self._usage = content.get("usage") or self._usage
+            if name == "conversation.chat.completed":
+                self._ending = Outcome("success", "done_event", usage=self._usage)
+
+    def _answer(self, content: dict[str, Any], now: int) -> None:
+        node = self._node({"node_title": "answer"}, now)
+        node.content, node.finished, node.last = [as_text(content.get("content"))], True, now
+
+
+def _known_nodes(timeline: object) -> list[_Node]:
+    """The nodes of a stored timeline, as far as it is one of ours."""
+    nodes: list[_Node] = []
+    for title, said in timeline.items() if isinstance(timeline, dict) else ():
+        if not isinstance(said, dict):
+            continue
+        uuid, node_id = text(said.get("node_execute_uuid")), text(said.get("node_id"))
+        name = text(said.get("node_title")) or ""
+        packets = said.get("packets")
+        node = _Node(name, uuid or node_id or name or str(title), node_id, text(said.get("node_type")), uuid)
+        node.finished = said.get("is_finish") is True
+        node.first, node.last = _number(said.get("start_time")), _number(said.get("update_time"))
+        node.content = [as_text(said.get("content"))]
+        node.packets = [list(each) for each in packets] if isinstance(packets, list) else []
+        node.count, node.usage = _number(said.get("packet_count")), said.get("usage")
+        nodes.append(node)
+    return nodes
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _error(content: dict[str, Any], raw: str) -> Outcome:
+    code = content.get("error_code", content.get("code"))
+    message = text(content.get("error_message")) or text(content.get("msg")) or raw[:2000].strip()
+    debug_url = text(content.get("debug_url"))
+    return Outcome(
+        "failed",
+        "error_event",
+        error_code=code if isinstance(code, (int, str)) and not isinstance(code, bool) else None,
+        error_message=message or "Coze ended the run with an error and gave no reason.",
+        debug_url=debug_url,
+        execute_id=execute_id_of(debug_url),
+    )
+
+
+def _interrupt(content: dict[str, Any]) -> Outcome:
+    data = content.get("interrupt_data")
+    interrupt = dict(data) if isinstance(data, dict) else {}
+    if title := text(content.get("node_title")):
+        interrupt["node_title"] = title
+    return Outcome(
+        "interrupted",
+        "interrupt_event",
+        execute_id=execute_id_of_event(interrupt.get("event_id")),
+        interrupt=interrupt,
+    )

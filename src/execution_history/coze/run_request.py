@@ -1,0 +1,142 @@
+"""A run that is ready to leave: its record is open, its request is built. It is sent once, whole or as a stream."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final, NotRequired, TypedDict
+
+import httpx
+
+from execution_history.coze.accounts import Upstream
+from execution_history.coze.protocol.messages import Call, Outcome, parse_json
+from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
+from execution_history.coze.transport.call_recording import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
+from execution_history.recording.recorder import Recorder
+
+Frame = dict[str, Any]
+
+_STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "failed", "Interrupt": "interrupted"}
+
+
+class WorkflowResult(TypedDict):
+    """What became of a run: its record's id, its status, its output, and a sentence when it failed.
+
+    ``interrupt`` is there when the run asks something, as in the record's ``metadata``.
+    """
+
+    execution_id: str
+    status: str
+    output_data: Any
+    error_message: str | None
+    conversation_id: str | None
+    interrupt: NotRequired[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run that is ready to leave."""
+
+    recorder: Recorder
+    upstream: Upstream
+    call: Call
+    context: RunContext
+    request: httpx.Request
+
+    @property
+    def execute_id(self) -> str:
+        """The id of its record."""
+        return "" if self.context.recording is None else self.context.recording.execute_id
+
+    async def execute(self) -> WorkflowResult:
+        """Send it and wait for its result; an upstream failure is a status."""
+        with contextlib.suppress(httpx.TransportError):
+            async with self._sent() as response:
+                async for _ in response.aiter_raw():
+                    pass
+        outcome = self._outcome()
+        result = WorkflowResult(
+            execution_id=self.execute_id,
+            status=outcome.status,
+            output_data=outcome.output,
+            error_message=outcome.error_message,
+            conversation_id=self.call.conversation_id,
+        )
+        if outcome.interrupt:
+            result["interrupt"] = dict(outcome.interrupt)
+        return result
+
+    async def frames(self) -> AsyncGenerator[Frame, None]:
+        """Send it and give its events as frames; leaving early does not stop the recording."""
+        conversation_id = self.call.conversation_id
+        started = {
+            "workflow_id": self.call.workflow_id,
+            "parameters": self.call.parameters or {},
+            "execution_id": self.execute_id,
+        }
+        try:
+            yield self._frame("workflow_started", started)
+            async with contextlib.aclosing(self._events()) as events:
+                async for event in events:
+                    frame = self._frame("data", _data(event))
+                    if conversation_id is not None:
+                        frame["conversation_id"] = conversation_id
+                    yield frame
+        finally:
+            await self.close_unsent()
+        outcome = self._outcome()
+        if outcome.status == "failed" or outcome.proof in NEVER_TAKEN:
+            yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
+
+    async def close_unsent(self) -> None:
+        """End the record of a run whose caller left before its request did; does nothing once it has left."""
+        if not self.context.was_sent and self.context.recording is not None:
+            await end_recording(self.context.recording, NEVER_SENT, None)
+
+    async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
+        """The upstream's events; a stream that breaks just ends, its record says how."""
+        with contextlib.suppress(httpx.TransportError):
+            async with self._sent() as response:
+                if "text/event-stream" not in response.headers.get("content-type", ""):
+                    await response.aread()
+                    return
+                parser = EventParser()
+                async for chunk in response.aiter_raw():
+                    for event in parser.feed(chunk):
+                        yield event
+                for event in parser.close():
+                    yield event
+
+    @contextlib.asynccontextmanager
+    async def _sent(self) -> AsyncIterator[httpx.Response]:
+        """The answer to the request; a record whose request never left is closed as such."""
+        response: httpx.Response | None = None
+        try:
+            response = await self.upstream.send(self.request)
+            yield response
+        finally:
+            if response is not None:
+                await response.aclose()
+            await self.close_unsent()
+
+    def _outcome(self) -> Outcome:
+        return self.context.outcome or Outcome(
+            "failed", "connection_broken", error_message="The run gave no answer; it may still be running upstream."
+        )
+
+    def _frame(self, event: str, data: dict[str, Any]) -> Frame:
+        return {"event": event, "data": data, "timestamp": self.recorder.clock()}
+
+
+def _data(event: ServerSentEvent) -> dict[str, Any]:
+    """An upstream event as existing callers know it; ``type`` is the upstream's own name for it."""
+    content = parse_json(event.data.encode("utf-8", "replace"))
+    known = content if isinstance(content, dict) else {}
+    return {
+        "type": event.event,
+        "execute_id": known.get("execute_id"),
+        "node_id": known.get("node_id"),
+        "status": _STATUS_OF_EVENT.get(event.event),
+        "message": content if event.event == "Message" else None,
+        "error": content if event.event in {"Error", "error"} else None,
+        "data": content if content is not None else event.data,
+    }

@@ -1,0 +1,1 @@
+"""What becomes of runs that go on upstream without us."""

@@ -1,0 +1,85 @@
+"""Asking an upstream what became of a run: Coze's way, and Coze Studio's (coze-protocol 1.6, 1.8 and 6)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
+from execution_history.errors import ExecutionHistoryError
+
+Authorise = Callable[[], Awaitable[Mapping[str, str]]]
+"""Gives the headers that prove who asks, fresh for every question; they are kept nowhere."""
+
+_LARGEST_ANSWER = 64 * 1024 * 1024
+_TIMEOUT = httpx.Timeout(60, connect=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whom to ask: the base address of an upstream, and what to prove oneself with."""
+
+    base_url: str
+    authorise: Authorise
+
+
+class Asker:
+    """Asks upstreams, and remembers which of them are Coze Studio.
+
+    Args:
+        transport: what carries the questions.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._studios: set[str] = set()
+
+    async def history(self, address: Address, call: HistoryCall) -> RunHistory | HistoryRefusal:
+        """What the upstream knows of a run; it never raises for what the upstream does."""
+        if address.base_url not in self._studios:
+            found = await self._ask(address, call.path)
+            if not isinstance(found, HistoryRefusal) or found.kind != "studio":
+                return found
+        found = await self._ask(address, call.studio_path)
+        if not isinstance(found, HistoryRefusal):
+            self._studios.add(address.base_url)
+        return found
+
+    async def node(self, address: Address, call: HistoryCall) -> str | None:
+        """The whole output of an output node; ``None`` when the upstream does not tell it."""
+        answer = await self.get(address, call.path)
+        return None if isinstance(answer, HistoryRefusal) else read_node(*answer)
+
+    async def get(self, address: Address, path: str) -> tuple[int, bytes] | HistoryRefusal:
+        """The HTTP status and the body at *path*, or that the upstream is not available."""
+        try:
+            headers = {"Accept": "application/json", **await address.authorise()}
+            request = httpx.Request(
+                "GET", address.base_url + path, headers=headers, extensions={"timeout": _TIMEOUT.as_dict()}
+            )
+            response = await self._transport.handle_async_request(request)
+            return response.status_code, await _read(response)
+        except ExecutionHistoryError as error:
+            return HistoryRefusal("unavailable", str(error))
+        except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
+            return HistoryRefusal("unavailable", f"The upstream could not be asked ({type(error).__name__}).")
+
+    async def _ask(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
+        answer = await self.get(address, path)
+        return answer if isinstance(answer, HistoryRefusal) else read_history(*answer)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The plain body, up to a bound that no history reaches."""
+    copy, parts, size = BodyCopy(response.headers.get("content-encoding", "")), [], 0
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
+    try:
+        async for chunk in response.stream:
+            parts.append(copy.take(chunk))
+            size += len(parts[-1])
+            if size > _LARGEST_ANSWER:
+                raise httpx.ReadError("The answer is larger than any history.")
+    finally:
+        await response.aclose()
+    return b"".join(parts)

@@ -1,0 +1,1 @@
+"""httpx transports that record the runs that pass them."""

@@ -1,0 +1,60 @@
+"""Transports that are ready to be given to a client: they record where the settings say, without a server.
+
+``SyncHTTPClient(transport=recording_transport())`` and ``AsyncHTTPClient(transport=async_recording_transport())`` are
+all that cozepy needs; any httpx client takes them too. A client that is given a transport leaves connecting to it, so a
+proxy or certificates of your own go into ``inner``: ``httpx.HTTPTransport(proxy=…, verify=…)``.
+"""
+
+from typing import Final
+
+import httpx
+
+from execution_history.coze.transport.async_transport import RecordingTransport
+from execution_history.coze.transport.sync_transport import SyncRecordingTransport
+from execution_history.functions import default_recorder
+from execution_history.recording.recorder import Recorder
+from execution_history.settings import load_settings
+
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
+
+def recording_transport(
+    recorder: Recorder | None = None, inner: httpx.BaseTransport | None = None
+) -> SyncRecordingTransport:
+    """A transport for synchronous clients.
+
+    Args:
+        recorder: what keeps the records; this process's own when not given.
+        inner: the transport that does the work; one of httpx's own when not given.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    settings = load_settings()
+    return SyncRecordingTransport(
+        recorder,
+        inner or httpx.HTTPTransport(limits=_LIMITS),
+        drain_limit_seconds=settings.drain_limit_seconds,
+        largest_recorded=settings.largest_recorded_bytes,
+    )
+
+
+def async_recording_transport(
+    recorder: Recorder | None = None, inner: httpx.AsyncBaseTransport | None = None
+) -> RecordingTransport:
+    """A transport for asynchronous clients.
+
+    Args:
+        recorder: what keeps the records; this process's own when not given.
+        inner: the transport that does the work; one of httpx's own when not given.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    settings = load_settings()
+    return RecordingTransport(
+        recorder or default_recorder(),
+        inner or httpx.AsyncHTTPTransport(limits=_LIMITS),
+        drain_limit_seconds=settings.drain_limit_seconds,
+        largest_recorded=settings.largest_recorded_bytes,
+    )

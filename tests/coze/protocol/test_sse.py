@@ -1,0 +1,66 @@
+"""Server-sent events, whatever the wire does to them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
+
+_STREAM = (
+    'id: 0\nevent: Message\ndata: {"content":"第一行\u2028第二行\u0085","node_title":"End"}\n\n'
+    ": a comment\nretry: 5\n\n"
+    "id: 1\r\nevent: PING\r\ndata: {}\r\n\r\n"
+    "data: two\ndata:lines\n\n"
+    "event: Done\rdata: {}\r\r"
+).encode()
+
+_EVENTS = [
+    ServerSentEvent("Message", '{"content":"第一行\u2028第二行\u0085","node_title":"End"}', "0"),
+    ServerSentEvent("PING", "{}", "1"),
+    ServerSentEvent("message", "two\nlines"),
+    ServerSentEvent("Done", "{}"),
+]
+
+
+def _parse(chunks: list[bytes]) -> list[ServerSentEvent]:
+    parser = EventParser()
+    return [event for chunk in chunks for event in parser.feed(chunk)] + parser.close()
+
+
+@pytest.mark.parametrize("cut", range(len(_STREAM) + 1))
+def test_a_stream_cut_anywhere_has_the_same_events(cut: int) -> None:
+    """Two chunks, cut at every byte."""
+    assert _EVENTS == _parse([_STREAM[:cut], _STREAM[cut:]])
+
+
+def test_a_stream_of_single_bytes_has_the_same_events() -> None:
+    """One byte at a time, with empty chunks between."""
+    assert _EVENTS == _parse([part for byte in _STREAM for part in (bytes([byte]), b"")])
+
+
+def test_a_byte_order_mark_is_not_data() -> None:
+    """At the start of the stream only."""
+    assert [ServerSentEvent("message", "a")] == _parse([b"\xef\xbb", b"\xbfdata: a\n\n"])
+
+
+def test_an_event_that_the_end_cuts_off_is_delivered() -> None:
+    """As the SDKs do; with its last line unfinished too."""
+    assert [ServerSentEvent("Done", "{}")] == _parse([b"event: Done\ndata: {}"])
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    """And cost nothing else."""
+    assert [ServerSentEvent("message", "a\ufffdb")] == _parse([b"data: a\xffb\n\n"])
+
+
+def test_an_enormous_event_is_cut_and_the_next_one_is_whole() -> None:
+    """No stream can fill the memory."""
+    parser = EventParser(largest_event=20)
+    events = parser.feed(b"data: " + b"x" * 100 + b"\n\ndata: ok\n\n")
+    assert [(True, 14), (False, 2)] == [(event.is_cut, len(event.data)) for event in events]
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_no_bytes_break_the_parser(chunks: list[bytes]) -> None:
+    """And where they are cut makes no difference."""
+    assert _parse([b"".join(chunks)]) == _parse(chunks)
