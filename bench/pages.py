@@ -21,7 +21,7 @@ from statistics import median, quantiles
 from bench.over_http import server
 from bench.records import Run, runs
 from execution_history import ExecutionHistoryService
-from execution_history.web.pages import addresses
+from execution_history.web.pages import urls
 
 _PORT = 18_767
 _CHROMIUM = Path("/usr/bin/chromium")
@@ -69,16 +69,16 @@ async def prepare(folder: Path, stored: int) -> dict[str, str]:
         await service.store.merge(documents())  # type: ignore[arg-type]
         await service.rebuild_index()
     newest, other = last
-    keys = [addresses.key_of(run.workflow_id, run.execute_id) for run in (newest, other)]
+    keys = [urls.key_of(run.workflow_id, run.execute_id) for run in (newest, other)]
     return {
         "overview": "/",
         "all runs": "/runs",
-        "a workflow's runs": addresses.runs(newest.workflow_id),
+        "a workflow's runs": urls.runs(newest.workflow_id),
         "failed since yesterday": "/runs?status=failed&since=24h",
-        "slowest of a workflow": f"{addresses.runs(newest.workflow_id)}?sort=duration",
-        "a run": addresses.run(newest.workflow_id, newest.execute_id),
-        "a run beside its list": f"{addresses.runs(newest.workflow_id)}?open={keys[0]}",
-        "charts": f"{addresses.workflow(newest.workflow_id)}?range=7d",
+        "slowest of a workflow": f"{urls.runs(newest.workflow_id)}?sort=duration",
+        "a run": urls.run(newest.workflow_id, newest.execute_id),
+        "a run beside its list": f"{urls.runs(newest.workflow_id)}?open={keys[0]}",
+        "charts": f"{urls.workflow(newest.workflow_id)}?range=7d",
         "comparison": f"/compare?run={keys[0]}&run={keys[1]}",
     }
 

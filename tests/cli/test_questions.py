@@ -13,7 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 from execution_history.presentation.time_zone import local_zone_name
-from execution_history.web.api.reports import StatisticsAnswer
+from execution_history.web.api.schemas.reports import StatisticsAnswer
 from tests.cli.conftest import Call, History, Said
 from tests.cli.processes import started
 

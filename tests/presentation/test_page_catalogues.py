@@ -13,7 +13,7 @@ from execution_history.presentation.catalogues.page.chinese import CHINESE
 from execution_history.presentation.catalogues.page.english import ENGLISH
 from execution_history.presentation.coze_error_codes import NAMES
 from execution_history.presentation.page_translator import Speech, isolated, language_of
-from execution_history.web.pages.filters import SHOWN_AS_TEXT
+from execution_history.web.pages.list_state import SHOWN_AS_TEXT
 
 WEB = Path(str(files("execution_history.web")))
 SHOWN = WEB.parent.joinpath("presentation")

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from execution_history import errors
 from execution_history.errors import quoted
-from execution_history.web.answers import answer
+from execution_history.web.responses import answer
 
 _log = logging.getLogger("execution_history.web")
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
-from execution_history.web.answers import answer
-from execution_history.web.api.schemas import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
+from execution_history.web.api.schemas.executions import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
+from execution_history.web.responses import answer
 
 
 def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRouter:

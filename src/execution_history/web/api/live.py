@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from execution_history.errors import InvalidInput, quoted
 from execution_history.history.live_feed import Following, LiveEvent, LiveFeed
-from execution_history.web.api.questions import words_of
-from execution_history.web.api.schemas import READING, Responses
+from execution_history.web.api.query_parameters import words_of
+from execution_history.web.api.schemas.executions import READING, Responses
 from execution_history.web.api.streaming import ByteStream
 
 HEARTBEAT_SECONDS: Final = 15.0

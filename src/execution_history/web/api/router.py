@@ -14,16 +14,16 @@ from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.protocol import record_limit_of
-from execution_history.web.api.comparing import add_comparing
-from execution_history.web.api.counting import add_counting
-from execution_history.web.api.finding import add_finding
-from execution_history.web.api.history import add_deleting, add_reading
+from execution_history.web.api.annotations import add_noting
+from execution_history.web.api.compare import add_comparing
 from execution_history.web.api.live import add_live
-from execution_history.web.api.moving import add_export
-from execution_history.web.api.noting import add_noting
-from execution_history.web.api.resuming import add_resuming
-from execution_history.web.api.route import HistoryRoute
+from execution_history.web.api.records import add_deleting, add_reading
+from execution_history.web.api.resume import add_resuming
+from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_running
+from execution_history.web.api.search import add_finding
+from execution_history.web.api.statistics import add_counting
+from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -7,9 +7,8 @@ from starlette.responses import Response, StreamingResponse
 
 from execution_history.coze import CozeRunner
 from execution_history.errors import AccountError
-from execution_history.web.answers import answer
 from execution_history.web.api.event_stream import EventStream
-from execution_history.web.api.schemas import (
+from execution_history.web.api.schemas.executions import (
     RUNNING,
     AccountId,
     Responses,
@@ -18,6 +17,7 @@ from execution_history.web.api.schemas import (
     StreamRunRequest,
     WorkflowId,
 )
+from execution_history.web.responses import answer
 
 _EXAMPLE: Final = (
     'data: {"event":"workflow_started","data":{"workflow_id":"7431","parameters":{},"execution_id":"0194…"},'

@@ -21,10 +21,10 @@ from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, Store
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer import ImportReport, import_history
-from execution_history.web.answers import answer
-from execution_history.web.api.reports import ImportAnswer
-from execution_history.web.api.route import UploadRoute
-from execution_history.web.api.schemas import IMPORTING
+from execution_history.web.api.route_class import UploadRoute
+from execution_history.web.api.schemas.executions import IMPORTING
+from execution_history.web.api.schemas.reports import ImportAnswer
+from execution_history.web.responses import answer
 
 _IMPORTED: Final = ("jsonl", "json", "zip")
 

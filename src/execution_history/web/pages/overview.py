@@ -19,13 +19,13 @@ from execution_history.query.model import FailureGroup, RecordFilter, RecordQuer
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import WorkflowSummary
-from execution_history.web.pages import addresses
-from execution_history.web.pages.lines import RunLine, line_of_run
-from execution_history.web.pages.reader import Reader
-from execution_history.web.pages.recent import RUNS, Recent, recent_of, ticks_drawn
-from execution_history.web.pages.rendering import Renderer, reader_for
-from execution_history.web.pages.route import query, whole_number
+from execution_history.web.pages import urls
+from execution_history.web.pages.forms import query, whole_number
+from execution_history.web.pages.run_row import RunLine, line_of_run
 from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
+from execution_history.web.pages.sparkline import RUNS, Recent, recent_of, ticks_drawn
+from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.viewer import Reader
 
 _DAY: Final = 86_400_000
 _SIZE: Final = 25
@@ -86,8 +86,8 @@ class OverviewPages:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
-        router.add_api_route(addresses.OVERVIEW, self.overview, methods=["GET", "HEAD"])
-        router.add_api_route(addresses.SWITCHER, self.switcher, methods=["GET"])
+        router.add_api_route(urls.OVERVIEW, self.overview, methods=["GET", "HEAD"])
+        router.add_api_route(urls.SWITCHER, self.switcher, methods=["GET"])
 
     async def overview(self, request: Request) -> Response:
         """The overview, or what to do first where nothing is recorded yet."""

@@ -12,14 +12,14 @@ from execution_history.presentation.formatting import one_line, tokens
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.encoding import decode, encode
 from execution_history.records.record import KEYS, UPSTREAM_KEY
-from execution_history.web.pages.addresses import part as part_address
-from execution_history.web.pages.addresses import web_link
 from execution_history.web.pages.cuts import Cuts, cuts_of, is_input_whole
 from execution_history.web.pages.headline import Headline, headline_of, interrupt_of, proof_of
-from execution_history.web.pages.parts import root
-from execution_history.web.pages.questions import Question, question_of
-from execution_history.web.pages.reader import Reader
-from execution_history.web.pages.tree import Limits, Node, tree_of
+from execution_history.web.pages.interrupt_form import Question, question_of
+from execution_history.web.pages.json_pointer import root
+from execution_history.web.pages.json_tree import Limits, Node, tree_of
+from execution_history.web.pages.urls import part as part_address
+from execution_history.web.pages.urls import web_link
+from execution_history.web.pages.viewer import Reader
 from execution_history.web.pages.waterfall import Waterfall, waterfall_of
 
 _DAY: Final = 86_400_000

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Final, TypeGuard
 
 from execution_history.presentation.formatting import duration, tokens
-from execution_history.web.pages.parts import root
+from execution_history.web.pages.json_pointer import root
 
 _WIDTH: Final = 1_000
 _MOST_ROWS: Final = 60

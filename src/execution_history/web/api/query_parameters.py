@@ -1,0 +1,202 @@
+"""Questions in the query of an address: filters, order and page, read and documented from one table.
+
+The filters are those of :mod:`execution_history.query.parameters`. What is wrong with one is said in a sentence that
+names it; nothing that is not understood is passed over, but for what callers sent to the old addresses before there
+were filters.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.query.model import SORTS, RecordFilter, RecordQuery, Sort
+from execution_history.query.parameters import (
+    FILTER_WORDS,
+    LIKENESS,
+    filter_of,
+    is_filter_word,
+    nearest_filter,
+    read_time,
+)
+from execution_history.query.time_buckets import zone_of
+from execution_history.web.api.schemas.executions import Parameters
+
+Pairs = Sequence[tuple[str, str]]
+"""The parameters of a query, in order; a name may come several times."""
+
+RELEVANCE: Final = "relevance"
+VIEWS: Final = ("full", "summary")
+
+_ORDERS: Final = {"desc": True, "asc": False}
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+_OLD: Final = frozenset({"page_size", "page_index", "account_id"})
+_MEANINGS: Final = {
+    "sort": "By create_time (the default), duration or tokens; with q also relevance: the best of the newest 100.",
+    "order": "desc (the default) or asc.",
+    "cursor": "The next_cursor of the page before; everything else as it was.",
+    "view": "summary leaves input, output and nodes out, and gives the beginning of both as one line; or full.",
+    "explain": "true: say how the records were found, a sentence for each step.",
+    "zone": "The time zone of times without one, such as Asia/Shanghai; UTC by default.",
+}
+_NEW: Final = frozenset(_MEANINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuestion:
+    """What an address asks for: a page of records; ``is_ranked`` wants the best hits first."""
+
+    query: RecordQuery
+    is_ranked: bool
+
+
+def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
+    """What OpenAPI is told of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
+    filters: Parameters = [
+        {
+            "name": word.name,
+            "in": "query",
+            "description": word.meaning,
+            "schema": {"type": "array", "items": {"type": "string"}} if word.is_repeatable else {"type": "string"},
+        }
+        for word in FILTER_WORDS
+        if workflow or word.name != "workflow"
+    ]
+    others: Parameters = [
+        {"name": name, "in": "query", "description": _MEANINGS[name], "schema": {"type": "string"}} for name in names
+    ]
+    return {"parameters": filters + others}
+
+
+HISTORY_WORDS: Final = tuple(_MEANINGS)
+
+
+def asks_for_more(pairs: Pairs) -> bool:
+    """Whether a query has more than callers knew of before there were filters: a word of ours, or a slip of one."""
+    return any(
+        name not in _OLD and (_is_like_one_of_ours(name) or nearest_filter(name) is not None) for name, _ in pairs
+    )
+
+
+def _is_like_one_of_ours(name: str) -> bool:
+    return bool(get_close_matches(shortened(name), _NEW, n=1, cutoff=LIKENESS))
+
+
+def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None) -> HistoryQuestion:
+    """The question that a query asks.
+
+    Args:
+        pairs: its parameters.
+        now: milliseconds since the epoch.
+        size: records on a page.
+        index: the number of the page, where *pairs* has one.
+        workflow_id: the workflow that the address names.
+
+    Raises:
+        InvalidQuery: a parameter is unknown, or cannot be what it is; the message names it.
+    """
+    words = words_of(pairs, _NEW | _OLD, workflow_id)
+    sort, is_ranked = _sort(words.only("sort"))
+    if is_ranked and (not words.filters.get("q") or words.only("cursor") or index > 1):
+        raise InvalidQuery("sort=relevance needs q, the text that is searched for, and has one page only.")
+    cursor = words.only("cursor")
+    query = RecordQuery(
+        filter=words.record_filter(now),
+        sort=sort,
+        descending=_one_of("order", words.only("order") or "desc", _ORDERS),
+        size=size,
+        after=cursor,
+        index=index if words.only("page_index") and not (cursor and index == 1) else None,
+        summaries=_one_of("view", words.only("view") or "full", {view: view == "summary" for view in VIEWS}),
+        explain=_one_of("explain", words.only("explain") or "false", _FLAGS),
+    )
+    return HistoryQuestion(query, is_ranked)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The parameters of a query: the filters, the others, and the workflow that the address names."""
+
+    filters: dict[str, list[str]]
+    others: dict[str, list[str]]
+    workflow_id: str | None
+
+    def only(self, name: str) -> str | None:
+        """The one value of a parameter that is no filter; ``None`` when it is not given, or blank.
+
+        Raises:
+            InvalidQuery: it has several.
+        """
+        values = self.others.get(name, [])
+        if len(values) > 1:
+            raise InvalidQuery(f"The parameter {quoted(name)} takes one value, not {len(values)}.")
+        return (values[0].strip() or None) if values else None
+
+    def zone(self) -> str:
+        """The name of the time zone.
+
+        Raises:
+            InvalidQuery: there is no such zone.
+        """
+        return zone_of(self.only("zone") or "UTC").key
+
+    def record_filter(self, now: int) -> RecordFilter:
+        """The filter.
+
+        Raises:
+            InvalidQuery: a filter cannot be.
+        """
+        return filter_of(self.filters, now=now, zone=zone_of(self.zone()), workflow_id=self.workflow_id)
+
+    def time(self, name: str, now: int) -> int | None:
+        """The time (ms) that the parameter *name* means, where it is given.
+
+        Raises:
+            InvalidQuery: it is no time.
+        """
+        value = self.only(name)
+        return None if value is None else read_time(name, value, now=now, zone=zone_of(self.zone()))
+
+
+def words_of(
+    pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
+) -> Words:
+    """The parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
+
+    Raises:
+        InvalidQuery: one is unknown, or names another workflow than the address.
+    """
+    words = Words({}, {}, workflow_id)
+    for name, value in pairs:
+        if name in others:
+            words.others.setdefault(name, []).append(value)
+        elif not (filters and is_filter_word(name)):
+            raise InvalidQuery(_unknown(name, others, filters=filters))
+        elif name == "workflow" and workflow_id is not None:
+            raise InvalidQuery("The address names the workflow already: leave the filter 'workflow' out.")
+        else:
+            words.filters.setdefault(name, []).append(value)
+    return words
+
+
+def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
+    known = sorted({*others, *(word.name for word in FILTER_WORDS if filters)} - {"account_id"})
+    near = get_close_matches(shortened(name), known, n=1)
+    hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
+    return f"There is no parameter {quoted(name)}: {hint}."
+
+
+def _sort(value: str | None) -> tuple[Sort, bool]:
+    if value is None or value == RELEVANCE:
+        return "create_time", value == RELEVANCE
+    for sort in SORTS:
+        if value == sort:
+            return sort, False
+    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join((*SORTS, RELEVANCE))}.")
+
+
+def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:
+    if value not in meanings:
+        raise InvalidQuery(f"The parameter {quoted(name)} is {' or '.join(meanings)}, not {quoted(value)}.")
+    return meanings[value]

@@ -1,0 +1,90 @@
+"""Taking records out of a history over HTTP."""
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Annotated, Final, cast
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from execution_history.clock import now_ms
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
+from execution_history.web.api.query_parameters import documented, words_of
+from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
+from execution_history.web.api.streaming import ByteStream
+
+_OTHERS: Final = frozenset({"format", "columns", "excel", "strict", "zone", "account_id"})
+_NAMES: Final = {
+    "jsonl": ("runs.jsonl", "application/x-ndjson"),
+    "json": ("runs.json", "application/json"),
+    "csv": ("runs.csv", "text/csv; charset=utf-8"),
+    "parquet": ("runs.parquet", "application/vnd.apache.parquet"),
+}
+_ZIP: Final = ("runs.zip", "application/zip")
+_CONTENTS: Final = {
+    media_type: {"schema": {"type": "string", "format": "binary"}} for _, media_type in (*_NAMES.values(), _ZIP)
+}
+_EXPORTING: Final[Responses] = {200: {"description": "The records.", "content": _CONTENTS}, **FINDING_HISTORY}
+
+Format = Annotated[
+    str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
+]
+Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
+ForExcel = Annotated[bool, Query(description="Of CSV: begin with the mark by which Excel knows UTF-8.")]
+Strict = Annotated[bool, Query(description="Answer with an error rather than leave out a record that is damaged.")]
+
+
+def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the route that exports."""
+
+    @router.get(
+        "/export",
+        tags=["history"],
+        summary="Export records",
+        response_class=StreamingResponse,
+        responses=_EXPORTING,
+        openapi_extra=documented("zone"),
+    )
+    async def export(
+        request: Request,
+        *,
+        kind: Format = "jsonl",
+        columns: Columns = None,
+        excel: ForExcel = False,
+        strict: Strict = False,
+    ) -> Response:
+        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet.
+
+        In CSV an apostrophe stands before a text that a spreadsheet would run as a formula.
+        Records that cannot be read are left out, and `/readyz` names them then. With `strict=true` everything is read
+        once before the first byte, and the answer is the error of the first that cannot be read.
+        """
+        words = words_of(request.query_params.multi_items(), _OTHERS, None)
+        wanted = words.record_filter(now_ms())
+        chosen = (
+            DEFAULT_COLUMNS if columns is None else tuple(each.strip() for each in columns.split(",") if each.strip())
+        )
+        zipped = kind == "json" and len(wanted.workflow_ids) != 1
+        export = Export(format=cast("ExportFormat", kind), wanted=wanted, columns=chosen, mark=excel, zipped=zipped)
+        if strict:
+            await check_whole(service.store, wanted)
+        pieces = export_chunks(service.store, export)
+        # What is wrong before the first piece is an ordinary error answer, not a stream.
+        first = await anext(pieces, b"")
+        name, media_type = _ZIP if zipped else _NAMES[kind]
+        headers = {"Content-Disposition": f'attachment; filename="{_dated(name)}"'}
+        return ByteStream(_all(first, pieces), media_type, headers, pieces.aclose)
+
+
+async def _all(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def _dated(name: str) -> str:
+    """``runs-20261101-080000.jsonl`` for ``runs.jsonl``, so that a later export does not take an earlier one's name."""
+    stem, _, ending = name.partition(".")
+    return f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"

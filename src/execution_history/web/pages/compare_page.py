@@ -1,0 +1,58 @@
+"""The page that compares two runs: any two, or one with the last success before it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execution_history.errors import InvalidInput
+from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.web.pages import urls
+from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
+from execution_history.web.pages.templates import Renderer
+
+_BOTH: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePages:
+    """Compares runs.
+
+    Args:
+        service: where the records are.
+        renderer: what makes pages of views.
+    """
+
+    service: ExecutionHistoryService
+    renderer: Renderer
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        router.add_api_route(urls.COMPARE, self.compare, methods=["GET", "HEAD"])
+
+    async def compare(self, request: Request) -> Response:
+        """The runs that ``run`` names, twice, the older one left; or one of them and the last success before it."""
+        keys = request.query_params.getlist("run")
+        runs = [urls.run_of(key) for key in keys]
+        if len(runs) == 1:
+            workflow_id, execute_id = runs[0]
+            comparison = await compare_with_last_success(self.service.store, Run(execute_id, workflow_id))
+        elif len(runs) == _BOTH:
+            first, second = (Run(execute_id, workflow_id) for workflow_id, execute_id in runs)
+            comparison = await compare_executions(self.service.store, first, second)
+            if comparison.old.create_time > comparison.new.create_time:
+                comparison = await compare_executions(self.service.store, second, first)
+        else:
+            raise InvalidInput(f"Two runs can be compared; {len(runs)} are chosen.")
+        context: dict[str, Any] = {
+            "comparison": comparison,
+            "sections": sections_of(comparison),
+            "same": same_parts(comparison),
+            "amounts": amounts_of(comparison),
+            "divergence": comparison.divergence,
+            "parted": None if comparison.divergence is None else divergence_pair(comparison.divergence),
+        }
+        return self.renderer.page(request, "compare.html", context)

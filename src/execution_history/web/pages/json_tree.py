@@ -1,0 +1,282 @@
+"""A JSON value as a tree to be shown: bounded, however large the value is. Pure.
+
+Branches are unfolded breadth first until the budget is used up, so that what stands at the top is always there; the
+others are sent when they are asked for.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Final, Literal
+
+import orjson
+
+from execution_history.web.pages.json_pointer import Part, embedded_json
+
+Kind = Literal["object", "array", "string", "number", "boolean", "null"]
+
+_FOLDED_LINES: Final = 6
+_FOLDED_CHARACTERS: Final = 480
+_OPEN_CHILDREN: Final = 12
+_OPEN_DEPTH: Final = 2
+_DEEPEST: Final = 12
+_MOST_FOUND: Final = 50
+_MOST_LOOKED_AT: Final = 100_000
+_MOST_NAMED: Final = 40_000
+_LONGEST_NAME: Final = 120
+_LONGEST_NUMBER: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a value is sent at once.
+
+    ``values`` counts branches and leaves, ``children`` those of one branch, ``characters`` those of all texts and
+    ``text`` those of one; ``weighed`` is how many bytes of branches are written again to know their size. ``named``
+    counts the characters of pointers, paths and links, where ``link`` is how long a link is without its pointer.
+    """
+
+    values: int = 220
+    children: int = 60
+    characters: int = 16_000
+    text: int = 4_000
+    weighed: int = 8_000_000
+    named: int = 60_000
+    link: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value as it is shown.
+
+    A text has its first lines in ``head``, what is folded away in ``rest`` and its length in ``characters``, as a
+    number has; a branch has ``count`` children, of which ``children`` are here, and ``size`` bytes where they were
+    counted. ``name_rest`` is how many characters of its name are not here.
+    """
+
+    name: str | None
+    pointer: str
+    path: str
+    kind: Kind
+    head: str = ""
+    rest: str = ""
+    characters: int = 0
+    count: int = 0
+    size: int | None = None
+    children: "tuple[Node, ...]" = ()
+    embedded: "Node | None" = None
+    is_open: bool = False
+    start: int = 0
+    name_rest: int = 0
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether it has children."""
+        return self.kind in {"object", "array"}
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a text is longer than what is here."""
+        return self.kind == "string" and len(self.head) + len(self.rest) < self.characters
+
+    @property
+    def next_start(self) -> int:
+        """The number of the first child that is not here."""
+        return self.start + len(self.children)
+
+    @property
+    def missing(self) -> int:
+        """How many children come after those that are here."""
+        return self.count - self.next_start
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether it has children of which none is here."""
+        return self.count > 0 and not self.children
+
+
+@dataclass(slots=True)
+class _Draft:
+    name: str | None
+    part: Part
+    depth: int
+    start: int = 0
+    children: "list[_Draft]" = field(default_factory=list)
+    embedded: "_Draft | None" = None
+
+
+def tree_of(part: Part, name: str | None = None, limits: Limits | None = None, start: int = 0) -> Node:
+    """The tree of the value that *part* points to.
+
+    Args:
+        part: what to show.
+        name: what it is called.
+        limits: how much of it.
+        start: the number of the first child, where the branch is shown in pieces.
+    """
+    builder = _Builder(limits or Limits())
+    return builder.finished(builder.grown(_Draft(name, part, 0, start)))
+
+
+class _Builder:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._values = limits.values
+        self._characters = limits.characters
+        self._weighed = limits.weighed
+        self._named = limits.named
+
+    def grown(self, trunk: _Draft) -> _Draft:
+        """*trunk* with as many of its branches as there is room for, those nearest to it first."""
+        waiting = deque([trunk])
+        while waiting and self._values > 0:
+            draft = waiting.popleft()
+            value = draft.part.value
+            if isinstance(value, str) and draft.depth < _DEEPEST:
+                held = embedded_json(value)
+                if held is not None:
+                    draft.embedded = _Draft(None, draft.part.embedded(held), draft.depth + 1)
+                    waiting.append(draft.embedded)
+            elif isinstance(value, (dict, list)) and draft.depth < _DEEPEST:
+                room = min(self._limits.children, self._values) if draft is not trunk else self._limits.children
+                draft.children = list(self._children(draft, room, is_trunk=draft is trunk))
+                self._values -= len(draft.children)
+                waiting.extend(draft.children)
+        return trunk
+
+    def _children(self, draft: _Draft, room: int, *, is_trunk: bool) -> "Iterator[_Draft]":
+        """So many of the children as there is room for, of the trunk at least one."""
+        named = enumerate(_items(draft.part.value))
+        for number, (key, child) in islice(named, draft.start, draft.start + room):
+            if self._named <= 0 and not (is_trunk and number == draft.start):
+                return
+            part = draft.part.child(key, child, number)
+            is_linked = isinstance(child, (dict, list)) or (isinstance(child, str) and len(child) > _FOLDED_CHARACTERS)
+            self._named -= 2 * len(part.pointer) + len(part.path) + (self._limits.link if is_linked else 0)
+            yield _Draft(str(key), part, draft.depth + 1)
+
+    def finished(self, draft: _Draft) -> Node:
+        """The draft as it is shown."""
+        value = draft.part.value
+        name, rest = _cut_name(draft.name)
+        if isinstance(value, str):
+            return replace(self._text(draft, value), name=name, name_rest=rest)
+        if not isinstance(value, (dict, list)):
+            kind, shown = scalar(value)
+            cut = shown if len(shown) <= _LONGEST_NUMBER else shown[: _LONGEST_NUMBER - 1] + "…"
+            return Node(name, draft.part.pointer, draft.part.path, kind, cut, characters=len(shown), name_rest=rest)
+        return Node(
+            name,
+            draft.part.pointer,
+            draft.part.path,
+            "object" if isinstance(value, dict) else "array",
+            count=len(value),
+            size=self._size(value),
+            children=tuple(self.finished(child) for child in draft.children),
+            is_open=draft.depth == 0 or (draft.depth <= _OPEN_DEPTH and 0 < len(value) <= _OPEN_CHILDREN),
+            start=draft.start,
+            name_rest=rest,
+        )
+
+    def _text(self, draft: _Draft, value: str) -> Node:
+        shown = value[: min(self._limits.text, max(self._characters, _FOLDED_CHARACTERS // 4))]
+        head = first_lines(shown)
+        if draft.embedded is not None:
+            # The tree of what it holds says the same and more.
+            shown = head = ""
+        self._characters -= len(shown)
+        return Node(
+            None,
+            draft.part.pointer,
+            draft.part.path,
+            "string",
+            head,
+            shown[len(head) :],
+            len(value) if draft.embedded is None else 0,
+            embedded=None if draft.embedded is None else self.finished(draft.embedded),
+        )
+
+    def _size(self, value: Any) -> int | None:  # noqa: ANN401 - JSON is any of six things
+        if self._weighed <= 0:
+            return None
+        try:
+            size = len(orjson.dumps(value))
+        except TypeError:  # an integer of more than 64 bits
+            return None
+        self._weighed -= size
+        return size
+
+
+def _cut_name(name: str | None) -> tuple[str | None, int]:
+    """A name as far as it is shown, and how many characters of it are not."""
+    if name is None or len(name) <= _LONGEST_NAME:
+        return name, 0
+    return name[:_LONGEST_NAME], len(name) - _LONGEST_NAME
+
+
+def first_lines(text: str) -> str:
+    """What of *text* stands before its fold: at most six lines, counting long ones as several."""
+    if len(text) <= _FOLDED_CHARACTERS and text.count("\n") < _FOLDED_LINES:
+        return text
+    end = 0
+    for _ in range(_FOLDED_LINES):
+        end = text.find("\n", end) + 1
+        if end == 0:
+            break
+    return text[: min(end or len(text), _FOLDED_CHARACTERS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Where words stand in a value; ``is_whole`` says whether these are all such places."""
+
+    parts: tuple[Part, ...]
+    is_whole: bool
+
+
+def matches(part: Part, words: str) -> Matches:
+    """The keys and leaves below *part* that contain *words*, whatever their case; the first of them, in order."""
+    wanted = words.casefold()
+    found: list[Part] = []
+    # Children are made one by one: a list of a million is not walked for its first hundred thousand.
+    waiting: list[Iterator[tuple[Part, str]]] = [iter([(part, "")])]
+    looked, room = 0, _MOST_NAMED
+    while waiting and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT and room > 0:
+        each, key = next(waiting[-1], (None, ""))
+        if each is None:
+            waiting.pop()
+            continue
+        looked += 1
+        value, before = each.value, len(found)
+        is_named = wanted in key.casefold()
+        if isinstance(value, (dict, list)):
+            if is_named:
+                found.append(each)
+            waiting.append(_children(each))
+        elif isinstance(value, str) and (held := embedded_json(value)) is not None:
+            waiting.append(iter([(each.embedded(held), key)]))
+        elif is_named or wanted in scalar(value)[1].casefold():
+            found.append(each)
+        room -= sum(len(one.pointer) + len(one.path) for one in found[before:])
+    return Matches(tuple(found), not any(next(rest, None) for rest in waiting))
+
+
+def _children(part: Part) -> Iterator[tuple[Part, str]]:
+    """The parts that a branch has, each with its key."""
+    return ((part.child(name, child, number), str(name)) for number, (name, child) in enumerate(_items(part.value)))
+
+
+def _items(value: Any) -> Iterator[tuple[str | int, Any]]:  # noqa: ANN401 - JSON is any of six things
+    yield from value.items() if isinstance(value, dict) else enumerate(value)
+
+
+def scalar(value: object) -> tuple[Kind, str]:
+    """The kind of a leaf, and all of it as text."""
+    if isinstance(value, str):
+        return "string", value
+    if value is None:
+        return "null", "null"
+    if isinstance(value, bool):
+        return "boolean", "true" if value else "false"
+    return "number", str(value) if isinstance(value, int) else orjson.dumps(value).decode()

@@ -1,0 +1,144 @@
+"""What a run's page can do: run the workflow again, and answer what an interrupted run asks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from execution_history.coze import CozeRunner
+from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
+from execution_history.presentation.page_error_messages import sentence_of
+from execution_history.web.errors import fault_of
+from execution_history.web.pages import urls
+from execution_history.web.pages.cuts import is_input_whole
+from execution_history.web.pages.forms import form_of
+from execution_history.web.pages.headline import interrupt_of
+from execution_history.web.pages.interrupt_form import answer_to, question_of
+from execution_history.web.pages.run_page import RUN, RunPages, aside
+from execution_history.web.pages.run_view import parsed
+from execution_history.web.pages.templates import reader_for
+
+_log = logging.getLogger("execution_history.web")
+
+Frame = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunActions:
+    """Starts runs from a page.
+
+    Args:
+        pages: where what went wrong is shown, on the page it was asked from.
+        runner: what runs workflows.
+    """
+
+    pages: RunPages
+    runner: CozeRunner
+    _running: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        router.add_api_route(f"{RUN}/again", self.again, methods=["POST"])
+        router.add_api_route(f"{RUN}/answer", self.answer, methods=["POST"])
+
+    async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """Run the workflow again, with the same input or an edited one, and show the new run."""
+        body = await self.pages.body(workflow_id, execute_id)
+        record = await aside(len(body), lambda: parsed(body))
+        if not is_input_whole(record):
+            return await self.pages.not_whole(request, workflow_id, execute_id)
+        form = await form_of(request)
+        text = form.get("parameters", "")
+        is_edited = form.get("which") == "edited"
+        try:
+            given = record["input_parameters"]
+            parameters = _object(text) if is_edited else None if given is None else _checked(given)
+            frames = self.runner.stream_workflow(
+                workflow_id,
+                parameters,
+                record["bot_id"],
+                record["conversation_id"],
+                user_id=record["connector_uid"],
+                account_id=_account(record),
+            )
+            new_id = await self._started(frames)
+        except ExecutionHistoryError as error:
+            fault = fault_of(error, request.url.path)
+            said = sentence_of(reader_for(request).say, error, fault.message)
+            if is_edited:
+                return self.pages.edit_page(request, workflow_id, execute_id, text, said, fault.status)
+            return await self.pages.shown(request, workflow_id, execute_id, notice=said, status=fault.status)
+        return RedirectResponse(urls.run(workflow_id, new_id), HTTPStatus.SEE_OTHER)
+
+    async def answer(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """Answer what an interrupted run asks; its page then follows it."""
+        body = await self.pages.body(workflow_id, execute_id)
+        record = await aside(len(body), lambda: parsed(body))
+        form = await form_of(request)
+        question = question_of(interrupt_of(record))
+        try:
+            if question is None or question.event_id != form.get("event_id"):
+                raise NotInterrupted("The run does not ask this any more: its page shows what it asks now.")
+            answer = form.get("choice") or answer_to(question, form)
+            await self._started(self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n")))
+        except ExecutionHistoryError as error:
+            fault = fault_of(error, request.url.path)
+            said = sentence_of(reader_for(request).say, error, fault.message)
+            return await self.pages.shown(
+                request, workflow_id, execute_id, notice=said, answers=form, status=fault.status
+            )
+        return RedirectResponse(urls.run(workflow_id, execute_id), HTTPStatus.SEE_OTHER)
+
+    async def _started(self, frames: AsyncGenerator[Frame, None]) -> str:
+        """The id of the run that *frames* begin; the rest of them is read by a task of its own."""
+        first = await anext(frames)
+        task = asyncio.create_task(_read(frames))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return str(first["data"]["execution_id"])
+
+
+async def _read(frames: AsyncGenerator[Frame, None]) -> None:
+    """Read a run to its end: nobody listens, its record is what counts."""
+    try:
+        async for _ in frames:
+            pass
+    except ExecutionHistoryError as error:
+        _log.warning("A run that was started from the page could not be read to its end: %s", error)
+
+
+def _account(record: dict[str, Any]) -> str:
+    metadata = record["metadata"]
+    account = metadata.get("account") if isinstance(metadata, dict) else None
+    return account if isinstance(account, str) else "default"
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The input that was typed.
+
+    Raises:
+        InvalidInput: it is no JSON object.
+    """
+    try:
+        found = orjson.loads(text or "{}")
+    except ValueError as error:
+        raise InvalidInput(f"The input is not JSON: {error}.") from None
+    return _checked(found)
+
+
+def _checked(found: object) -> dict[str, Any]:
+    """*found* as the input that it is.
+
+    Raises:
+        InvalidInput: it is no JSON object.
+    """
+    if not isinstance(found, dict):
+        raise InvalidInput("The input is a JSON object of names and values.")
+    return found

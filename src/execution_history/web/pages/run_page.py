@@ -1,0 +1,211 @@
+"""The pages of one run: itself, its parts, and what changes while it goes on."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execution_history.errors import quoted
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.records.partial import outline_of
+from execution_history.web.pages import urls
+from execution_history.web.pages.cuts import is_input_whole
+from execution_history.web.pages.forms import query, whole_number
+from execution_history.web.pages.json_pointer import NoSuchPart
+from execution_history.web.pages.run_view import RunView, edited, parsed, run_view
+from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.value_view import PartView, part_view, raw_part
+
+_Result = TypeVar("_Result")
+
+RUN: Final = "/workflows/{workflow_id}/runs/{execute_id}"
+_LARGE: Final = 256_000
+_MOST: Final = 10**12
+_LARGEST_EDITED: Final = 100_000
+
+
+async def aside(size: int, work: Callable[[], _Result]) -> _Result:
+    """What *work* on *size* bytes returns, done beside the event loop when it may take long."""
+    return work() if size < _LARGE else await asyncio.to_thread(work)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPages:
+    """Shows runs.
+
+    Args:
+        service: where the records are.
+        renderer: what makes pages of views.
+    """
+
+    service: ExecutionHistoryService
+    renderer: Renderer
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        router.add_api_route(RUN, self.run, methods=["GET", "HEAD"])
+        router.add_api_route(f"{RUN}/value", self.value, methods=["GET", "HEAD"])
+        router.add_api_route(f"{RUN}/raw", self.raw, methods=["GET", "HEAD"])
+        router.add_api_route(f"{RUN}/live", self.live, methods=["GET"])
+        router.add_api_route(f"{RUN}/again", self.again, methods=["GET", "HEAD"])
+
+    async def run(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """The page of one run."""
+        return await self.shown(request, workflow_id, execute_id)
+
+    async def shown(
+        self,
+        request: Request,
+        workflow_id: str,
+        execute_id: str,
+        *,
+        notice: str = "",
+        answers: dict[str, str] | None = None,
+        status: int = HTTPStatus.OK,
+    ) -> Response:
+        """A run's page, with a *notice* above what it is about, and with the *answers* that were typed kept."""
+        context = await self.context(request, workflow_id, execute_id, notice=notice, answers=answers)
+        return self.renderer.page(request, "run.html", context, status)
+
+    async def context(
+        self,
+        request: Request,
+        workflow_id: str,
+        execute_id: str,
+        *,
+        notice: str = "",
+        answers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """What the template of a run needs.
+
+        Raises:
+            HTTPException: there is no such record (404).
+        """
+        body = await self.body(workflow_id, execute_id)
+        reader = reader_for(request)
+        view = await aside(len(body), lambda: run_view(body, reader))
+        return _context(view, notice, answers or {})
+
+    async def live(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """What the page of a run holds now; nothing (204) when the record has not changed since ``since``."""
+        body = await self.body(workflow_id, execute_id)
+        known = await aside(len(body), lambda: outline_of(body))
+        if known["update_time"] == whole_number(request, "since", _MOST * 10):
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+        reader = reader_for(request)
+        view = await aside(len(body), lambda: run_view(body, reader))
+        context = _context(view, "", {})
+        # Its forms lead back to the page that this becomes a part of.
+        return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
+
+    async def value(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """A part of a run's record, on a page of its own or as the inside of a branch (``fragment``)."""
+        body = await self.body(workflow_id, execute_id)
+        pointer, start, words = query(request, "at"), whole_number(request, "from", _MOST), query(request, "find")
+        link = len(urls.part(workflow_id, execute_id, ""))
+        view: PartView = await aside(len(body), lambda: _found(part_view, body, pointer, start, words, link))
+        template = "part_children.html" if query(request, "fragment") else "part.html"
+        run_address = urls.run(workflow_id, execute_id)
+        context = {
+            "run_address": run_address,
+            "raw_address": urls.with_query(f"{run_address}/raw", {"at": view.part.pointer}),
+            "execute_id": execute_id,
+            "at": _pointing(workflow_id, execute_id),
+            "part": view.part,
+            "tree": view.tree,
+            "slice": view.slice,
+            "find": words,
+            "found": view.found,
+            "hits": view.hits,
+        }
+        return self.renderer.page(request, template, context)
+
+    async def raw(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """A part as it is stored, for a script to copy and a person to keep: a text as text, all else as JSON."""
+        body = await self.body(workflow_id, execute_id)
+        pointer = query(request, "at")
+        content, is_text = await aside(len(body), lambda: _found(raw_part, body, pointer))
+        ending, kind = ("txt", "text/plain; charset=utf-8") if is_text else ("json", "application/json")
+        headers = {"Content-Disposition": f'attachment; filename="part.{ending}"', "Cache-Control": "no-cache, private"}
+        return Response(content, HTTPStatus.OK, headers, kind)
+
+    async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """A page to edit a long input on."""
+        body = await self.body(workflow_id, execute_id)
+        record = await aside(len(body), lambda: parsed(body))
+        if not is_input_whole(record):
+            return await self.not_whole(request, workflow_id, execute_id)
+        text = await aside(len(body), lambda: edited(record, _LARGEST_EDITED))
+        if text is None:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "This input is too large for a page: save it from its own page, and send it edited to the API.",
+            )
+        return self.edit_page(request, workflow_id, execute_id, text)
+
+    async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
+        """A run's page, saying that it cannot be run again because its input is not whole."""
+        said = reader_for(request).say("again.not_whole")
+        return await self.shown(request, workflow_id, execute_id, notice=said, status=HTTPStatus.CONFLICT)
+
+    def edit_page(
+        self,
+        request: Request,
+        workflow_id: str,
+        execute_id: str,
+        text: str,
+        notice: str = "",
+        status: int = HTTPStatus.OK,
+    ) -> Response:
+        """The page on which an input is edited, with *text* in it."""
+        context = {
+            "run_address": urls.run(workflow_id, execute_id),
+            "execute_id": execute_id,
+            "edited": text,
+            "notice": notice,
+        }
+        return self.renderer.page(request, "again_page.html", context, status)
+
+    async def body(self, workflow_id: str, execute_id: str) -> bytes:
+        """The stored bytes of a record.
+
+        Raises:
+            HTTPException: there is no such record (404).
+        """
+        body = await self.service.detail_bytes(workflow_id, execute_id)
+        if body is None:
+            sentence = f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}."
+            raise HTTPException(HTTPStatus.NOT_FOUND, sentence)
+        return body
+
+
+def _context(view: RunView, notice: str, answers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "run": view,
+        "run_address": urls.run(view.workflow_id, view.execute_id),
+        "at": _pointing(view.workflow_id, view.execute_id),
+        "edited": answers.get("parameters", view.edited),
+        "answers": answers,
+        "notice": notice,
+    }
+
+
+def _pointing(workflow_id: str, execute_id: str) -> Callable[..., str]:
+    def at(pointer: str, start: int = 0) -> str:
+        return urls.part(workflow_id, execute_id, pointer, start)
+
+    return at
+
+
+def _found(work: Callable[..., _Result], *arguments: object) -> _Result:
+    """What *work* returns; a part that is not there is a page that is not there."""
+    try:
+        return work(*arguments)
+    except NoSuchPart:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The record has nothing at this place.") from None

@@ -1,0 +1,75 @@
+"""The page of a workflow: what it did over time."""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.model import BucketSize, RecordFilter, StatisticsQuery
+from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
+from execution_history.web.pages.forms import query
+from execution_history.web.pages.templates import Renderer, reader_for
+
+_HOUR: Final = 3_600_000
+_RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
+    "24h": (24 * _HOUR, "hour"),
+    "7d": (7 * 24 * _HOUR, "day"),
+    "30d": (30 * 24 * _HOUR, "day"),
+    "1y": (365 * 24 * _HOUR, "week"),
+}
+_DEFAULT: Final = "7d"
+
+
+@dataclass(frozen=True, slots=True)
+class FigurePages:
+    """Shows charts.
+
+    Args:
+        service: where the records are.
+        renderer: what makes pages of views.
+    """
+
+    service: ExecutionHistoryService
+    renderer: Renderer
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        router.add_api_route("/workflows/{workflow_id}", self.figures, methods=["GET", "HEAD"])
+
+    async def figures(self, request: Request, workflow_id: str) -> Response:
+        """Runs, failures, durations and tokens of a workflow over a stretch of time."""
+        reader = reader_for(request)
+        wanted = query(request, "range")
+        name = wanted if wanted in _RANGES else _DEFAULT
+        length, bucket = _RANGES[name]
+        since = reader.now - length
+        statistics = await self.service.statistics(
+            StatisticsQuery(
+                filter=RecordFilter(workflow_ids=(workflow_id,), created_from=since),
+                bucket=bucket,
+                zone=_zone_name(reader.zone),
+                new_since=since,
+            )
+        )
+        buckets = statistics.buckets
+        axis = axis_of(buckets, since, reader.now, reader.zone)
+        context: dict[str, Any] = {
+            "workflow_id": workflow_id,
+            "statistics": statistics,
+            "range": name,
+            "ranges": list(_RANGES),
+            "rows": [(bucket_name(each, reader.zone), each.figures) for each in buckets],
+            "runs": run_chart(buckets, axis),
+            "durations": duration_chart(buckets, axis),
+            "tokens": token_chart(buckets, axis),
+        }
+        return self.renderer.page(request, "figures.html", context)
+
+
+def _zone_name(zone: tzinfo) -> str:
+    return zone.key if isinstance(zone, ZoneInfo) else "UTC"

@@ -1,0 +1,115 @@
+"""One part of a record on a page of its own: a branch, or a stretch of a long text. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from execution_history.records.encoding import encode
+from execution_history.web.pages.json_pointer import Part, embedded_json, find_part
+from execution_history.web.pages.json_tree import Limits, Matches, Node, matches, scalar, tree_of
+from execution_history.web.pages.run_view import parsed
+
+_SLICE: Final = 20_000
+_AROUND: Final = 40
+_LONGEST_MATCH: Final = 80
+_LIMITS: Final = Limits(values=400, children=100, characters=24_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A stretch of a text: characters *start* to *end* of *total*; *before* is where the one before it begins."""
+
+    text: str
+    start: int
+    end: int
+    total: int
+
+    @property
+    def before(self) -> int:
+        """Where the stretch before this one begins."""
+        return max(0, self.start - _SLICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place where the words stand, with a little of what is around them."""
+
+    pointer: str
+    path: str
+    before: str
+    match: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """A part, as a tree or as a stretch of its text, and what was looked for in it."""
+
+    part: Part
+    tree: Node
+    slice: Slice | None
+    found: Matches | None
+    hits: tuple[Hit, ...]
+
+
+def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100) -> PartView:
+    """The view of what *pointer* points to in a record.
+
+    Args:
+        body: the record as it is stored.
+        pointer: into the record.
+        start: the first child, or the first character, to show.
+        words: what to look for; empty for nothing.
+        link: how many characters a link to a part has without its pointer.
+
+    Raises:
+        NoSuchPart: nothing is there.
+    """
+    part = find_part(parsed(body), pointer)
+    found = matches(part, words) if words else None
+    hits = () if found is None else tuple(_hit(each, words) for each in found.parts)
+    is_text = isinstance(part.value, str) and (start > 0 or embedded_json(part.value) is None)
+    return PartView(
+        part,
+        tree_of(part, limits=replace(_LIMITS, link=link), start=0 if is_text else start),
+        _slice(part.value, start) if is_text else None,
+        found,
+        hits,
+    )
+
+
+def raw_part(body: bytes, pointer: str) -> tuple[bytes, bool]:
+    """What *pointer* points to as bytes, and whether it is a text rather than JSON.
+
+    Raises:
+        NoSuchPart: nothing is there.
+    """
+    value = find_part(parsed(body), pointer).value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace"), True
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2), False
+    except TypeError:  # an integer of more than 64 bits
+        return encode(value), False
+
+
+def _slice(text: str, start: int) -> Slice:
+    begin = start if start < len(text) else 0
+    return Slice(text[begin : begin + _SLICE], begin, min(len(text), begin + _SLICE), len(text))
+
+
+def _hit(part: Part, words: str) -> Hit:
+    value = part.value
+    text = "" if isinstance(value, (dict, list)) else scalar(value)[1]
+    at = text.casefold().find(words.casefold())
+    if at < 0:
+        return Hit(part.pointer, part.path, text[:_LONGEST_MATCH], "", "")
+    end = at + len(words)
+    return Hit(
+        part.pointer,
+        part.path,
+        text[max(0, at - _AROUND) : at],
+        text[at:end][:_LONGEST_MATCH],
+        text[end : end + _AROUND],
+    )

@@ -1,0 +1,168 @@
+"""Lists, figures and comparisons as they are shown: pure views."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+
+from execution_history.errors import InvalidQuery
+from execution_history.history.diff import compare_records
+from execution_history.query.model import Bucket, Figures
+from execution_history.query.text import parse_search
+from execution_history.records.attributes import facts_of
+from execution_history.records.record import KEYS
+from execution_history.records.summary import summary_of
+from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
+from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
+from execution_history.web.pages.list_state import list_state
+from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
+from execution_history.web.pages.sparkline import recent_of
+from execution_history.web.pages.viewer import reader_of
+
+HOUR = 3_600_000
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    """A record with these fields."""
+    return {
+        **dict.fromkeys(KEYS), "execute_id": "e", "workflow_id": "w", "create_time": 1_000, "update_time": 3_500,
+        "execute_status": "success", "metadata": {}, "input_parameters": {}, **fields,
+    }  # fmt: skip
+
+
+def line(now: int = 9_000, **fields: Any) -> RunLine:
+    """The line of a record with these fields."""
+    known = record(**fields)
+    return line_of_run(summary_of(known, facts_of(known)), now)
+
+
+def figures(runs: int, failed: int = 0, p50: int | None = None, p95: int | None = None, tokens: int = 0) -> Figures:
+    """Some figures."""
+    counts = {"success": runs - failed, "failed": failed}
+    return Figures(runs=runs, counts=counts, success_rate=None, p50=p50, p95=p95, p99=None, tokens=tokens)
+
+
+def test_a_line_says_what_went_in_and_what_came_out() -> None:
+    """Its error where it failed, and how long it has taken so far while it goes on."""
+    done = line(input_parameters={"q": "x"}, output="y", usage={"token_count": 7})
+    assert ('{"q":"x"}', "y", 2_500, 7, False) == (
+        done.input, done.result, done.duration, done.tokens, done.is_error
+    )  # fmt: skip
+    failed = line(execute_status="failed", error_message="no", error_code=7, output="part")
+    assert ("no (7)", True) == (failed.result, failed.is_error)
+    assert 8_000 == line(execute_status="running").duration
+    assert ((), False) == (line(metadata={"tags": "odd"}).tags, line(metadata={"pinned": 1}).is_pinned)
+
+
+def test_what_was_searched_for_is_marked() -> None:
+    """With the field that it is in, from anywhere in the record."""
+    found = record(input_parameters={"q": "今天北京天气"}, output={"t": "The Ferry leaves", "n": "<b>"})
+    shown = line_of_hit(orjson.dumps(found), 9_000, parse_search("ferry 北京"))
+    assert {"input_parameters", "output"} == {passage.field for passage in shown.passages}
+    hits = [part.text for passage in shown.passages for part in passage.stretches if part.is_hit]
+    assert ["北京", "Ferry"] == hits
+    assert "The Ferry leaves" in "".join(part.text for part in shown.passages[1].stretches)
+
+
+def test_filters_are_chips_that_can_be_taken_away() -> None:
+    """Each with the address of the list without it; the order and the search stay."""
+    state = list_state("/runs", [("status", "failed"), ("tag", "a"), ("tag", "b"), ("sort", "duration"), ("x", "y")])
+    assert [
+        ("status", "failed", "/runs?tag=a&tag=b&sort=duration"),
+        ("tag", "a", "/runs?status=failed&tag=b&sort=duration"),
+        ("tag", "b", "/runs?status=failed&tag=a&sort=duration"),
+    ] == [(chip.name, chip.value, chip.without) for chip in state.chips()]
+    assert "/runs?status=failed&tag=a&tag=b&sort=duration&order=asc" == state.sorted_by("duration")
+    assert "/runs?status=failed&tag=a&tag=b" == state.sorted_by("create_time")
+    assert [("tag", "a"), ("tag", "b"), ("sort", "duration")] == state.hidden("status")
+    assert state.page_after("c/+").endswith("&after=c%2F%2B")
+
+
+def test_filters_become_a_question_to_the_history() -> None:
+    """In the reader's zone; what is wrong is said."""
+    reader = reader_of({"zone": "Asia/Shanghai"}, "", 1_764_000_000_000)
+    wanted = list_state("/runs", [("since", "2025-11-24"), ("status", "failed,running")]).record_filter(reader, "w")
+    assert (("w",), ("failed", "running"), 1_763_913_600_000) == (
+        wanted.workflow_ids, wanted.statuses, wanted.created_from
+    )  # fmt: skip
+    with pytest.raises(InvalidQuery):
+        list_state("/runs", [("sort", "colour")])
+    assert list_state("/runs", [("status", " "), ("unknown", "1")]).is_plain
+
+
+def test_the_last_runs_are_ticks() -> None:
+    """Oldest left, as high as they were long; figures are of those that ended."""
+    lines = [line(execute_id=str(number), update_time=1_000 + number * 100) for number in range(20, 0, -1)]
+    running = line(execute_status="running", now=2_000_000)
+    recent = recent_of([running, *lines])
+    assert [6, 16] == [recent.ticks[0].height, recent.ticks[-2].height]
+    assert "running" == recent.ticks[-1].status
+    assert 1_900 == recent.p95
+    assert recent_of([]).p95 is None
+
+
+def test_charts_are_drawn_on_a_time_axis() -> None:
+    """Failures below zero, on one scale; hours without runs stay empty."""
+    buckets = [
+        Bucket(0, HOUR, figures(4, failed=1, p50=10, p95=20, tokens=5)),
+        Bucket(HOUR, 2 * HOUR, figures(0)),
+        Bucket(2 * HOUR, 3 * HOUR, figures(3, p50=5, p95=5, tokens=10)),
+    ]
+    axis = axis_of(buckets, 0, 4 * HOUR, ZONE)
+    drawn = run_chart(buckets, axis)
+    assert (3, 1, 75.0) == (drawn.most, drawn.least, drawn.zero)
+    assert [("runs", 0.0, 75.0), ("failed", 75.0, 25.0), ("runs", 0.0, 75.0)] == [
+        (bar.kind, bar.y, bar.height) for bar in drawn.bars
+    ]
+    assert [25.0, 200.0] == [drawn.bars[0].x, drawn.bars[0].width]
+    slow = duration_chart(buckets, axis)
+    assert ["p95", "p50"] == [curve.name for curve in slow.curves]
+    assert "M125.0 0.0M625.0 75.0" == slow.curves[0].path
+    assert "M125.0 0.0l0 0M625.0 75.0l0 0" == slow.curves[0].dots
+    assert [50.0, 100.0] == [bar.height for bar in token_chart(buckets, axis).bars]
+    assert "01-01 08:00" == bucket_name(buckets[0], ZONE)
+    assert "1970-01-01" == bucket_name(Bucket(0, 24 * HOUR, figures(0)), ZONE)
+    assert 7 == len(drawn.marks)
+
+
+def test_charts_of_nothing_are_empty() -> None:
+    """And divide by nothing."""
+    axis = axis_of([], 0, HOUR, ZONE)
+    for draw in (run_chart, duration_chart, token_chart):
+        assert ((), ()) == (draw([], axis).bars, draw([], axis).curves)
+
+
+def test_differences_come_in_pairs() -> None:
+    """The ending first; long texts in pieces; what is the same is named."""
+    text = "The ferry leaves at nine from the harbour."
+    said = {"node_title": "N", "content": "y"}
+    old = record(output={"t": text, "gone": 1}, input_parameters={"a": 1}, node_execute_status={"N": said})
+    new = record(
+        output={"t": text.replace("nine", "ten"), "come": [1]}, input_parameters={"a": 1}, execute_status="failed",
+        node_execute_status={"N": {**said, "content": "x"}}, usage={"token_count": 4},
+    )  # fmt: skip
+    comparison = compare_records(old, new)
+    sections = sections_of(comparison)
+    assert ["ending", "output"] == [section.name for section in sections]
+    assert ("input", "settings") == same_parts(comparison)
+    pairs = {pair.path: pair for pair in sections[1].pairs}
+    changed = pairs["output.t"]
+    assert changed.old is not None
+    assert changed.new is not None
+    assert ["nine"] == [piece.text for piece in changed.old if piece.is_changed]
+    assert ["ten"] == [piece.text for piece in changed.new if piece.is_changed]
+    assert (None, None) == (pairs["output.gone"].new, pairs["output.come"].old)
+    assert comparison.divergence is not None
+    assert "x" == "".join(piece.text for piece in divergence_pair(comparison.divergence).new or ())
+    assert [("duration", "2.5 s", "2.5 s", "×1.00"), ("tokens", "", "4", "")] == [
+        (amount.name, amount.old, amount.new, amount.more) for amount in amounts_of(comparison)
+    ]
+
+
+def test_a_summary_is_json_of_ours() -> None:
+    """The line is made of what the store gives, whatever is in it."""
+    odd = record(error_message={"not": "text"}, error_code=True, usage=[1], metadata={"tags": [1, "t"]})
+    shown = line_of_run(orjson.dumps(orjson.loads(summary_of(odd, facts_of(odd)))), 0)
+    assert ("t",) == shown.tags

@@ -1,0 +1,67 @@
+"""The documentation of the API, which needs nothing from elsewhere."""
+
+import re
+
+import pytest
+
+from execution_history.query.parameters import FILTER_WORDS
+from execution_history.records.record import KEYS
+from execution_history.web.api.query_parameters import HISTORY_WORDS
+from execution_history.web.api.schemas.executions import Execution
+from tests.web.conftest import Served
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(shared_web: Served) -> None:
+    """Every file the page names is here, and no script stands in it."""
+    page = (await shared_web.client.get("/docs")).text
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert ["docs/assets/swagger-ui.css", "docs/assets/swagger-ui-bundle.js", "docs/start.js"] == named
+    assert [] == re.findall(r"<script[^>]*>[^<]", page)
+    for name in [*named, "openapi.json"]:
+        assert 200 == (await shared_web.client.get("/" + name)).status_code
+    assert "openapi.json" in (await shared_web.client.get("/docs/start.js")).text
+    assert 404 == (await shared_web.client.get("/redoc")).status_code
+
+
+async def test_every_route_is_described(shared_web: Served) -> None:
+    """With what it does, what its parameters mean, and what each answer looks like."""
+    document = (await shared_web.client.get("/openapi.json")).json()
+    operations = {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    history = "/coze/workflows/{workflow_id}/history"
+    assert {
+        ("get", "/coze/workflows"), ("get", history), ("delete", history),
+        ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
+        ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
+        ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"), ("get", "/coze/export"),
+        ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
+        ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
+        ("post", "/coze/import"),
+        ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
+        ("get", "/healthz"), ("get", "/readyz"),
+    } == set(operations)  # fmt: skip
+    for (method, _), operation in operations.items():
+        guarded = {"421"} if method == "get" else {"403", "421"}
+        assert guarded <= set(operation["responses"])
+        assert operation["summary"]
+        assert operation["description"]
+        assert all(parameter["description"] for parameter in operation.get("parameters", ()))
+        assert all(answer["description"] and answer["content"] for answer in operation["responses"].values())
+    filters = {word.name for word in FILTER_WORDS} - {"workflow"}
+    assert {"page_size", "page_index", "workflow_id", "account_id", *HISTORY_WORDS, *filters} == {
+        parameter["name"] for parameter in operations["get", history]["parameters"]
+    }
+    assert ["text/event-stream"] == list(
+        operations["post", "/coze/workflows/stream_run"]["responses"]["200"]["content"]
+    )
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_the_documented_record_is_the_record() -> None:
+    """Key by key, in the same order."""
+    assert list(KEYS) == list(Execution.model_fields)
