@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from execution_history.cli.exits import CommandFailed, ExitCode
-from execution_history.cli.parameters import read_parameters
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.cli.run_inputs import read_parameters
 from execution_history.presentation.terminal_translator import Speech
 from execution_history.records.encoding import decode, encode
 from tests.cli.conftest import Call, History

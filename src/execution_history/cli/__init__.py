@@ -1,5 +1,5 @@
 """The command line: ``execution-history``."""
 
-from execution_history.cli.commands import main
+from execution_history.cli.app import main
 
 __all__ = ["main"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.coze.accounts import origin_of
 from execution_history.sandbox import DEFAULT_TOKEN

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from execution_history.cli.exits import CommandFailed, ExitCode, code_of
+from execution_history.cli.exit_codes import CommandFailed, ExitCode, code_of
 from execution_history.cli.output import Output
 from execution_history.errors import ExecutionHistoryError
 from execution_history.presentation.terminal_error_messages import sentence_of

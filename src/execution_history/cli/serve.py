@@ -14,10 +14,10 @@ from typing import Any, Final
 import uvicorn
 
 from execution_history.cli.allocator import return_freed_memory
-from execution_history.cli.exits import CommandFailed, ExitCode
-from execution_history.cli.histories import place_of
-from execution_history.cli.listing import TRIAL_WORKFLOW
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.cli.list import TRIAL_WORKFLOW
 from execution_history.cli.log_lines import LineFormatter
+from execution_history.cli.open_history import place_of
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call

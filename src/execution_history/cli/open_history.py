@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.errors import RecordDamaged
 from execution_history.history.reader import could_exist

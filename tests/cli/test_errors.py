@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.cli import listing
+from execution_history.cli import list as listing
 from tests.cli.conftest import BEGAN, Call, History
 from tests.cli.processes import COMMAND, environment, started
 
@@ -85,7 +85,7 @@ def test_the_store_comes_from_the_settings(call: Call, history: History, monkeyp
 
 def test_the_password_of_a_store_is_not_shown() -> None:
     """A URL is shown without it."""
-    from execution_history.cli.histories import place_of  # noqa: PLC0415 - the only use
+    from execution_history.cli.open_history import place_of  # noqa: PLC0415 - the only use
 
     assert "postgresql://me:…@db/history" == place_of("postgresql://me:s3cret@db/history")
     assert "data/execution_history" == place_of("data/execution_history")

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from execution_history.cli import comparing, counting, finding, noting
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.filters import Filters, with_filters
-from execution_history.cli.listing import DEFAULT_PAGE_SIZE, list_runs
+from execution_history.cli import diff, search, stats, tag
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.filter_options import Filters, with_filters
+from execution_history.cli.list import DEFAULT_PAGE_SIZE, list_runs
 from execution_history.cli.session import DebugOption, JsonOption, Session, StoreOption
 from execution_history.history.annotations import Annotation
 from execution_history.query.model import MAX_SIZE
@@ -52,10 +52,10 @@ def _list(
     filters: Filters,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    request = finding.ListRequest(workflow_id, filters, sort, ascending, page_size, page, cursor, explain)
+    request = search.ListRequest(workflow_id, filters, sort, ascending, page_size, page, cursor, explain)
     if request.is_plain:
         session.perform(lambda: list_runs(session, workflow_id, page, page_size))
-    session.perform(lambda: finding.list_found(session, request))
+    session.perform(lambda: search.list_found(session, request))
 
 
 @with_filters("q")
@@ -72,8 +72,8 @@ def _search(
     filters: Filters,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    request = finding.SearchRequest(text, filters, page_size, cursor, best)
-    session.perform(lambda: finding.search_runs(session, request))
+    request = search.SearchRequest(text, filters, page_size, cursor, best)
+    session.perform(lambda: search.search_runs(session, request))
 
 
 def _follow(
@@ -84,7 +84,7 @@ def _follow(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.following import follow_history  # noqa: PLC0415 - only this command needs it
+    from execution_history.cli.follow import follow_history  # noqa: PLC0415 - only this command needs it
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(lambda: follow_history(session, since, [] if workflow_id is None else [workflow_id]))
@@ -104,8 +104,8 @@ def _stats(
     filters: Filters,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    request = counting.StatsRequest(workflow_id, filters, by, zone, new_since)
-    session.perform(lambda: counting.show_statistics(session, request))
+    request = stats.StatsRequest(workflow_id, filters, by, zone, new_since)
+    session.perform(lambda: stats.show_statistics(session, request))
 
 
 def _diff(
@@ -118,7 +118,7 @@ def _diff(
     debug: DebugOption = False,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: comparing.diff_runs(session, execute_id, other, workflow))
+    session.perform(lambda: diff.diff_runs(session, execute_id, other, workflow))
 
 
 def _tag(
@@ -138,7 +138,7 @@ def _tag(
 
     async def work() -> ExitCode:
         annotation = Annotation(tuple(tags or ()), tuple(remove or ()), note, rating, pin)
-        return await noting.note_run(session, execute_id, workflow, annotation)
+        return await tag.note_run(session, execute_id, workflow, annotation)
 
     session.perform(work)
 
@@ -158,7 +158,7 @@ def _export(
     *,
     filters: Filters,
 ) -> None:
-    from execution_history.cli.moving import ExportRequest, export_runs  # noqa: PLC0415 - as above
+    from execution_history.cli.transfer import ExportRequest, export_runs  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     request = ExportRequest(workflow_id, filters, kind, target, columns, excel, raw_cells)
@@ -174,7 +174,7 @@ def _import(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.moving import ImportRequest, import_runs  # noqa: PLC0415 - as above
+    from execution_history.cli.transfer import ImportRequest, import_runs  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(lambda: import_runs(session, ImportRequest(paths, coze_studio, nodes)))

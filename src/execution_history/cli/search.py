@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.filters import Filters, as_options, read_filters
-from execution_history.cli.histories import open_history
-from execution_history.cli.listing import DEFAULT_PAGE_SIZE, run_lines, say_damaged, status_cell
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.filter_options import Filters, as_options, read_filters
+from execution_history.cli.list import DEFAULT_PAGE_SIZE, run_lines, say_damaged, status_cell
+from execution_history.cli.open_history import open_history
 from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
 from execution_history.history.keyword_query import damaged_of

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import orjson
 from rich.text import Text
 
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import open_history, the_run
-from execution_history.cli.listing import status_cell
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.list import status_cell
+from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.history.comparison import Run, compare_executions, compare_with_last_success

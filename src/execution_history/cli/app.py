@@ -9,8 +9,9 @@ import typer
 from typer import rich_utils
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from execution_history.cli import listing, removing, showing
-from execution_history.cli.questions import add_questions
+from execution_history.cli import delete, show
+from execution_history.cli import list as listing
+from execution_history.cli.query_commands import add_questions
 from execution_history.cli.session import PROGRAM, DebugOption, JsonOption, Session, StoreOption
 from execution_history.presentation.terminal_translator import Speech, language_of
 
@@ -108,7 +109,7 @@ def _serve(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.serving import serve  # noqa: PLC0415 - a web framework that `list` need not wait for
+    from execution_history.cli.serve import serve  # noqa: PLC0415 - a web framework that `list` need not wait for
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(
@@ -128,7 +129,7 @@ def _sandbox(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.serving import serve_sandbox_alone  # noqa: PLC0415 - as above
+    from execution_history.cli.serve import serve_sandbox_alone  # noqa: PLC0415 - as above
 
     session = Session.of(context, as_json=as_json, debug=debug)
     session.perform(lambda: serve_sandbox_alone(session, host=host, port=port, token=token, studio=studio))
@@ -152,7 +153,7 @@ def _run(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.running import RunRequest, run_workflow  # noqa: PLC0415 - as above
+    from execution_history.cli.run import RunRequest, run_workflow  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     request = RunRequest(
@@ -181,7 +182,7 @@ def _resume(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.running import ResumeRequest, resume_run  # noqa: PLC0415 - as above
+    from execution_history.cli.run import ResumeRequest, resume_run  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(lambda: resume_run(session, ResumeRequest(execute_id, answer, workflow, account, sandbox)))
@@ -198,7 +199,7 @@ def _fetch(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.running import fetch_run  # noqa: PLC0415 - as above
+    from execution_history.cli.run import fetch_run  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
     session.perform(lambda: fetch_run(session, workflow_id, execute_id, account, sandbox=sandbox))
@@ -226,7 +227,7 @@ def _show(
     debug: DebugOption = False,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: showing.show_run(session, execute_id, workflow, whole=full))
+    session.perform(lambda: show.show_run(session, execute_id, workflow, whole=full))
 
 
 @app.command("delete", help="help.delete")
@@ -239,7 +240,7 @@ def _delete(
     debug: DebugOption = False,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: removing.delete_run(session, execute_id, workflow))
+    session.perform(lambda: delete.delete_run(session, execute_id, workflow))
 
 
 @app.command("clear", help="help.clear")
@@ -252,4 +253,4 @@ def _clear(
     debug: DebugOption = False,
 ) -> None:
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    session.perform(lambda: removing.clear_workflow(session, workflow_id, unasked=yes))
+    session.perform(lambda: delete.clear_workflow(session, workflow_id, unasked=yes))

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from execution_history.cli.asking import answer_lines, question_lines
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import open_history, the_run
-from execution_history.cli.noting import noted_facts
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.interrupts import answer_lines, question_lines
+from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
+from execution_history.cli.tag import noted_facts
 from execution_history.cli.timeline import node_lines
 from execution_history.clock import now_ms
 from execution_history.presentation.terminal_formatting import (

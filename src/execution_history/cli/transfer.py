@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from execution_history.cli.exits import CommandFailed, ExitCode
-from execution_history.cli.filters import Filters, read_filters
-from execution_history.cli.histories import open_history, place_of
-from execution_history.cli.listing import say_damaged
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.cli.filter_options import Filters, read_filters
+from execution_history.cli.list import say_damaged
+from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.session import Session
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.terminal_formatting import grouped, visible

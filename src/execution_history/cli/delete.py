@@ -4,8 +4,8 @@ import sys
 
 import typer
 
-from execution_history.cli.exits import CommandFailed, ExitCode
-from execution_history.cli.histories import ids_of_run, open_history
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.cli.open_history import ids_of_run, open_history
 from execution_history.cli.session import Session
 
 

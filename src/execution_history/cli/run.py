@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from execution_history.cli.accounts import account_named, account_that_answers
-from execution_history.cli.exits import CommandFailed, ExitCode
-from execution_history.cli.histories import open_history, the_run
-from execution_history.cli.parameters import read_parameters
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.run_inputs import read_parameters
+from execution_history.cli.run_reporter import Ending, Telling, telling_of
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
-from execution_history.cli.telling import Ending, Telling, telling_of
 from execution_history.coze.protocol.messages import MODE_STREAM
 from execution_history.records.record import ExecutionRecord
 from execution_history.sandbox import AddressError

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import orjson
 from rich.text import Text
 
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import is_there, open_history, place_of
-from execution_history.cli.listing import status_cell
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.list import status_cell
+from execution_history.cli.open_history import is_there, open_history, place_of
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.history.live_feed import LiveEvent, LiveFeed

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import open_history, the_run
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.history.annotations import RATINGS, Annotation, annotate_execution

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from execution_history.cli.exits import CommandFailed, ExitCode
+from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.presentation.terminal_translator import Speech
 from execution_history.records.encoding import decode
 from execution_history.records.nesting import WRITABLE, cut

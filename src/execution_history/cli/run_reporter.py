@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from rich.text import Text
 
-from execution_history.cli.asking import answer_lines, question_lines
-from execution_history.cli.listing import status_cell
+from execution_history.cli.interrupts import answer_lines, question_lines
+from execution_history.cli.list import status_cell
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.presentation.terminal_formatting import (

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from execution_history.cli.run_reporter import Ending, telling_of
 from execution_history.cli.session import Session
-from execution_history.cli.telling import Ending, telling_of
 from execution_history.presentation.terminal_translator import Speech
 from execution_history.recording.spool import put_aside, spool_of
 from execution_history.stores import SQLiteStore

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.histories import open_history
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.open_history import open_history
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from execution_history.cli.exits import ExitCode
-from execution_history.cli.filters import Filters, read_filters
-from execution_history.cli.histories import open_history
-from execution_history.cli.listing import say_damaged
+from execution_history.cli.exit_codes import ExitCode
+from execution_history.cli.filter_options import Filters, read_filters
+from execution_history.cli.list import say_damaged
+from execution_history.cli.open_history import open_history
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms

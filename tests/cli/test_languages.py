@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.cli.commands import app
+from execution_history.cli.app import app
 from execution_history.errors import ExecutionExists, ExecutionHistoryError, IllegalTransition
 from execution_history.presentation.catalogues.terminal.chinese import CHINESE
 from execution_history.presentation.catalogues.terminal.english import ENGLISH
