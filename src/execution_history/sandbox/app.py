@@ -9,14 +9,14 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from execution_history.sandbox.coze import CozeDialect
+from execution_history.sandbox.coze_dialect import CozeDialect
 from execution_history.sandbox.coze_routes import CozeRoutes
 from execution_history.sandbox.dialect import Dialect, Flavour
 from execution_history.sandbox.engine import Engine
+from execution_history.sandbox.errors import INTERNAL, STUDIO_FAULT, Refusal, RefusedError
 from execution_history.sandbox.middleware import BearerToken, CollapsedSlashes, LogId
-from execution_history.sandbox.refusal import INTERNAL, STUDIO_FAULT, Refusal, RefusedError
 from execution_history.sandbox.routes import json_response
-from execution_history.sandbox.studio import StudioDialect
+from execution_history.sandbox.studio_dialect import StudioDialect
 from execution_history.sandbox.studio_routes import StudioRoutes
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  public on purpose: the sandbox guards nothing

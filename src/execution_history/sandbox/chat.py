@@ -1,11 +1,11 @@
 """Steps as the events of a chatflow, framed as protocol section 2.5 says; pure."""
 
-from execution_history.sandbox.answers import debug_url, interrupt_object, usage_object
+from execution_history.sandbox.bodies import debug_url, interrupt_object, usage_object
 from execution_history.sandbox.dialect import SILENT_IN_CHATS, ChatTurn
 from execution_history.sandbox.executions import Interruption
 from execution_history.sandbox.ids import node_execute_uuid
-from execution_history.sandbox.jsontext import to_text, to_wire
-from execution_history.sandbox.outlet import StreamStep
+from execution_history.sandbox.json_text import to_text, to_wire
+from execution_history.sandbox.step_queue import StreamStep
 from execution_history.sandbox.steps import Failure, Finished, Packet, Ping, Raw, Usage
 
 _REQUIRED_ACTION = {

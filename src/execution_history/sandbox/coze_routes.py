@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from execution_history.sandbox.answers import (
+from execution_history.sandbox.bodies import (
     file_object,
     history_object,
     node_object,
@@ -13,8 +13,8 @@ from execution_history.sandbox.answers import (
     workflow_page,
 )
 from execution_history.sandbox.engine import find_workflow
+from execution_history.sandbox.errors import not_found
 from execution_history.sandbox.executions import RunMode
-from execution_history.sandbox.refusal import not_found
 from execution_history.sandbox.requests import read_page, read_resume, read_token_page
 from execution_history.sandbox.routes import Routes, read_body
 from execution_history.sandbox.workflows import WORKFLOWS

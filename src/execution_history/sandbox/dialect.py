@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from execution_history.sandbox.errors import Refusal
 from execution_history.sandbox.executions import Execution, Interruption
-from execution_history.sandbox.outlet import StreamStep
-from execution_history.sandbox.refusal import Refusal
 from execution_history.sandbox.requests import ChatRequest
+from execution_history.sandbox.step_queue import StreamStep
 from execution_history.sandbox.steps import Failure, Finished
 
 Flavour = Literal["coze", "studio"]

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 
 from execution_history.sandbox.conversations import Conversations
+from execution_history.sandbox.errors import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
 from execution_history.sandbox.ids import IdFactory
-from execution_history.sandbox.outlet import Outlet, Shown
-from execution_history.sandbox.refusal import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.requests import ChatRequest, ResumeRequest, RunRequest, read_settings
+from execution_history.sandbox.step_queue import Outlet, Shown
 from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause, Retention
 from execution_history.sandbox.workflows import WORKFLOWS, Workflow
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from execution_history.sandbox.dialect import Dialect
-from execution_history.sandbox.jsontext import to_wire
+from execution_history.sandbox.json_text import to_wire
 
 
 class LogId:

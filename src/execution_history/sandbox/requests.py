@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from execution_history.sandbox.jsontext import to_text
-from execution_history.sandbox.refusal import bad_request
+from execution_history.sandbox.errors import bad_request
+from execution_history.sandbox.json_text import to_text
 from execution_history.sandbox.workflows import Setting
 
 MAX_BODY_BYTES = 20 * 1024 * 1024

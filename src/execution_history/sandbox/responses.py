@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from execution_history.sandbox.dialect import StreamWriter
 from execution_history.sandbox.executions import Interruption
-from execution_history.sandbox.outlet import Outlet
+from execution_history.sandbox.step_queue import Outlet
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
 
 BREAK_EXTENSION = "execution_history.sandbox.break"

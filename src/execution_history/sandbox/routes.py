@@ -6,17 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from execution_history.sandbox.answers import file_object
+from execution_history.sandbox.bodies import file_object
 from execution_history.sandbox.dialect import ChatTurn, Dialect
 from execution_history.sandbox.engine import Engine
+from execution_history.sandbox.errors import bad_request
 from execution_history.sandbox.executions import Execution, Interruption, RunMode
-from execution_history.sandbox.jsontext import to_wire
-from execution_history.sandbox.outlet import Outlet
-from execution_history.sandbox.refusal import bad_request
+from execution_history.sandbox.files import UploadedFile, paced_bytes, read_upload
+from execution_history.sandbox.json_text import to_wire
 from execution_history.sandbox.requests import MAX_BODY_BYTES, read_chat, read_resume, read_run, read_settings
 from execution_history.sandbox.responses import BrokenConnection, EventStream
+from execution_history.sandbox.step_queue import Outlet
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
-from execution_history.sandbox.transfers import UploadedFile, paced_bytes, read_upload
 from execution_history.sandbox.workflows import NO_PACE, SWITCHED_OFF, Setting
 
 DOWNLOAD_SETTINGS = {"size": Setting(1_048_576, 10_000_000_000), "pace_ms": NO_PACE, "gzip": SWITCHED_OFF}

@@ -5,7 +5,7 @@ from itertools import chain, cycle, islice, pairwise
 
 import orjson
 
-from execution_history.sandbox.jsontext import to_text
+from execution_history.sandbox.json_text import to_text
 from execution_history.sandbox.steps import (
     OUTPUT_NODE_TYPE,
     Ask,

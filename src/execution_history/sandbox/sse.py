@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from execution_history.sandbox.answers import debug_url, interrupt_object, usage_object
+from execution_history.sandbox.bodies import debug_url, interrupt_object, usage_object
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.ids import node_execute_uuid
-from execution_history.sandbox.jsontext import to_wire
-from execution_history.sandbox.outlet import StreamStep
+from execution_history.sandbox.json_text import to_wire
+from execution_history.sandbox.step_queue import StreamStep
 from execution_history.sandbox.steps import Failure, Finished, Packet, Ping, Raw
 
 

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.requests import read_conversation
 from execution_history.sandbox.routes import Routes, json_response, read_body
-from execution_history.sandbox.studio import conversation_answer, history_answer, workflow_answer
+from execution_history.sandbox.studio_dialect import conversation_answer, history_answer, workflow_answer
 
 
 class StudioRoutes(Routes):

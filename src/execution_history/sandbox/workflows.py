@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from execution_history.sandbox import faults, scripts
-from execution_history.sandbox.refusal import NOT_FOUND, RATE_LIMITED, STUDIO_NOT_PUBLISHED, Refusal
+from execution_history.sandbox import network_faults, scripts
+from execution_history.sandbox.errors import NOT_FOUND, RATE_LIMITED, STUDIO_NOT_PUBLISHED, Refusal
 from execution_history.sandbox.steps import Retention, Script
 
 _FIRST_ID = 7_000_000_000_000_000_000
@@ -108,14 +108,14 @@ _TABLE = (
         "breaks_the_connection",
         "Breaks the connection in mid-stream or before the answer, with a TCP reset if reset is 1; the run "
         "itself goes on and succeeds.",
-        faults.breaks_the_connection,
+        network_faults.breaks_the_connection,
         reset=SWITCHED_OFF,
     ),
     _workflow(
         8,
         "no_terminator",
         "Ends its stream cleanly without Done, or its answer without a body; the run itself goes on and fails.",
-        faults.falls_silent,
+        network_faults.falls_silent,
     ),
     _workflow(9, "slow_answer", "Answers after delay_ms.", scripts.short_answer, delay_ms=DELAY),
     _workflow(
@@ -154,7 +154,7 @@ _TABLE = (
         17,
         "studio_error",
         "Ends its stream as Coze Studio does on a transport error: event error in lower case, no id, no JSON.",
-        faults.breaks_like_studio,
+        network_faults.breaks_like_studio,
     ),
     _workflow(18, "rate_limited", "Is refused with code 4013, too many requests.", _RATE_LIMITED),
     _workflow(

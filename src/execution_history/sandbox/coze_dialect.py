@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from execution_history.sandbox.answers import envelope, refusal_envelope, run_answer, started_answer
+from execution_history.sandbox.bodies import envelope, refusal_envelope, run_answer, started_answer
 from execution_history.sandbox.chat import ChatWriter
 from execution_history.sandbox.dialect import ChatTurn, StreamWriter
+from execution_history.sandbox.errors import AUTHENTICATION_INVALID, Refusal, bad_request
 from execution_history.sandbox.executions import Execution, Interruption
-from execution_history.sandbox.refusal import AUTHENTICATION_INVALID, Refusal, bad_request
 from execution_history.sandbox.requests import ChatRequest
 from execution_history.sandbox.sse import FrameWriter
 from execution_history.sandbox.steps import Failure, Finished

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
+from execution_history.sandbox.errors import Refusal
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Interruption
-from execution_history.sandbox.jsontext import to_text
-from execution_history.sandbox.refusal import Refusal
+from execution_history.sandbox.files import UploadedFile
+from execution_history.sandbox.json_text import to_text
 from execution_history.sandbox.steps import Failure, Finished, Usage
-from execution_history.sandbox.transfers import UploadedFile
 from execution_history.sandbox.workflows import Workflow
 
 SPACE_ID = "7000000000000000000"

@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from execution_history.sandbox.refusal import bad_request
+from execution_history.sandbox.errors import bad_request
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 """The largest file that can be uploaded, as Coze documents it."""

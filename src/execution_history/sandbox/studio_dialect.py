@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from execution_history.sandbox.answers import debug_url
+from execution_history.sandbox.bodies import debug_url
 from execution_history.sandbox.dialect import ChatTurn, StreamWriter
+from execution_history.sandbox.errors import Refusal, bad_request
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Interruption
-from execution_history.sandbox.jsontext import to_text
-from execution_history.sandbox.refusal import Refusal, bad_request
+from execution_history.sandbox.json_text import to_text
 from execution_history.sandbox.requests import ChatRequest
 from execution_history.sandbox.steps import Failure, Finished
 from execution_history.sandbox.studio_streams import StudioChatWriter, StudioFrameWriter

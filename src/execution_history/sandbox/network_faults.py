@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from execution_history.sandbox.jsontext import to_text
+from execution_history.sandbox.json_text import to_text
 from execution_history.sandbox.scripts import END, EXECUTION_FAILED, LLM, pieces, say
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush, Inputs, Raw, Step, Usage
 
