@@ -85,7 +85,7 @@ from pydantic import SecretStr
 from execution_history.coze.accounts import Upstream
 from execution_history.settings import AccountSettings, load_settings
 from execution_history.web import create_app
-from execution_history.wiring import open_application
+from execution_history.application import open_application
 class Unrecorded(Upstream):
     def transport(self):
         if not hasattr(self, "plain"):

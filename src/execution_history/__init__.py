@@ -7,7 +7,7 @@ wire; ``recorded`` and ``record`` record any Python function or block; ``executi
 
 from typing import TYPE_CHECKING, Any
 
-from execution_history.bridge import run_sync
+from execution_history.background_loop import run_sync
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import current_run, record, recorded
 from execution_history.history.keyword_query import HistoryPage

@@ -9,7 +9,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from execution_history.bridge import Bridge
+from execution_history.background_loop import Bridge
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
 from execution_history.coze.protocol.messages import read_request, recognise
 from execution_history.coze.tracking.history_client import Asker

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.types import ASGIApp
 
+from execution_history.application import Application, open_application
 from execution_history.settings import load_settings
 from execution_history.web import create_app
-from execution_history.wiring import Application, open_application
 
 
 @asynccontextmanager

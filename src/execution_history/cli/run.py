@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from execution_history.application import Application, open_application
 from execution_history.cli.accounts import account_named, account_that_answers
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import open_history, the_run
@@ -18,7 +19,6 @@ from execution_history.cli.signals import stops_call
 from execution_history.coze.protocol.messages import MODE_STREAM
 from execution_history.records.record import ExecutionRecord
 from execution_history.sandbox import AddressError
-from execution_history.wiring import Application, open_application
 
 Work = Callable[[Telling], Awaitable[tuple[Ending, Sequence[str]]]]
 """Something that ends with what became of a run, and with what its recorder complains of."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from execution_history.application import Application, open_application
 from execution_history.cli.allocator import return_freed_memory
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.list import TRIAL_WORKFLOW
@@ -24,7 +25,6 @@ from execution_history.cli.signals import stops_call
 from execution_history.sandbox import WORKFLOWS, AddressError, Flavour, Sandbox, serve_sandbox
 from execution_history.settings import Settings, missing_settings
 from execution_history.web import create_app
-from execution_history.wiring import Application, open_application
 
 _SECONDS_TO_FINISH: Final = 1
 """How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""

@@ -8,7 +8,7 @@ import contextlib
 import threading
 from typing import Final, Protocol
 
-from execution_history.bridge import END_SECONDS, Bridge, the_bridge
+from execution_history.background_loop import END_SECONDS, Bridge, the_bridge
 from execution_history.history.service import ExecutionHistoryService, get_execution_history_service
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import load_settings

@@ -6,13 +6,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from execution_history.application import Application
 from execution_history.coze import Gateway
 from execution_history.web.api import health_router, history_router
 from execution_history.web.errors import ErrorAnswers, answer_error
 from execution_history.web.openapi_docs import add_docs
 from execution_history.web.pages import add_pages
 from execution_history.web.security import Guard, SecurityHeaders
-from execution_history.wiring import Application
 
 _TAGS = [
     {"name": "history", "description": "What is kept: read it, delete it."},

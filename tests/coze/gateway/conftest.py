@@ -13,10 +13,10 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
+from execution_history.application import Application, open_application
 from execution_history.sandbox import Sandbox, serve_sandbox
 from execution_history.settings import AccountSettings, load_settings
 from execution_history.web import create_app
-from execution_history.wiring import Application, open_application
 from tests.web.conftest import served
 
 TOKEN = "right-token"

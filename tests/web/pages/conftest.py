@@ -10,10 +10,10 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
+from execution_history.application import Application, open_application
 from execution_history.query.model import RecordQuery
 from execution_history.settings import load_settings
 from execution_history.web import create_app
-from execution_history.wiring import Application, open_application
 from tests.web.conftest import served
 
 CHROMIUM: Final = Path("/usr/bin/chromium")

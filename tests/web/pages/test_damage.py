@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from execution_history.application import open_application
 from execution_history.settings import load_settings
 from execution_history.web import create_app
-from execution_history.wiring import open_application
 from tests.stores.sqlite.damage import damage
 from tests.web.conftest import served
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from execution_history.bridge import Bridge
+from execution_history.background_loop import Bridge
 from execution_history.coze.protocol.messages import Call, Outcome
 from execution_history.coze.protocol.response_reader import AnswerReading
 from execution_history.coze.tracking.poller import RunFollower

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 
-from execution_history.bridge import Bridge, the_bridge
+from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.content_encoding import BodyCopy
 from execution_history.coze.protocol.messages import Call, read_request, recognise
 from execution_history.coze.protocol.response_reader import LARGEST_OVERHEARD, LARGEST_RECORDED

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.application import Application
 from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
 from execution_history.web.pages.error_pages import ErrorPages
@@ -19,7 +20,6 @@ from execution_history.web.pages.run_page import RunPages
 from execution_history.web.pages.statistics_page import FigurePages
 from execution_history.web.pages.templates import Renderer
 from execution_history.web.pages.undo import Trash
-from execution_history.wiring import Application
 
 
 def add_pages(app: FastAPI, application: Application) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from execution_history import ExecutionHistoryService, recorded, run_sync
-from execution_history.bridge import Bridge
+from execution_history.background_loop import Bridge
 from tests.programs import begin, histories, run, statuses
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-_log = logging.getLogger("execution_history.bridge")
+_log = logging.getLogger("execution_history.background_loop")
 _Result = TypeVar("_Result")
 _Finish = Callable[[], Coroutine[Any, Any, object]]
 
