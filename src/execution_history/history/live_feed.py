@@ -26,7 +26,8 @@ from execution_history.errors import InvalidInput, RecordDamaged, StoreClosed, S
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
-from execution_history.stores.protocol import Change, HistoryStore, Watched
+from execution_history.stores.capabilities import Watched
+from execution_history.stores.protocol import Change, HistoryStore
 
 _log = logging.getLogger("execution_history.history")
 

@@ -22,7 +22,8 @@ from execution_history.clock import new_execute_id
 from execution_history.errors import quoted
 from execution_history.recording.pending_writes import Key, Step
 from execution_history.recording.step_lines import line_of
-from execution_history.stores.protocol import HistoryStore, Located
+from execution_history.stores.capabilities import Located
+from execution_history.stores.protocol import HistoryStore
 
 _log = logging.getLogger("execution_history.recording")
 _BATCH: Final = ".jsonl"

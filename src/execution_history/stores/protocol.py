@@ -22,7 +22,7 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 ``damaged``. It is counted as before, it can be deleted, and a merge replaces it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -216,23 +216,6 @@ class HistoryStore(Protocol):
 
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""
-
-
-@runtime_checkable
-class Located(Protocol):
-    """A store that other processes can open too."""
-
-    @property
-    def location(self) -> str:
-        """Its name, the same in every process of this machine."""
-
-
-@runtime_checkable
-class Watched(Protocol):
-    """A store that tells when it was changed through it, so that whoever follows its change feed need not look."""
-
-    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Have *call* called after each change, soon, from any thread; it must be quick. The result ends that."""
 
 
 @runtime_checkable
