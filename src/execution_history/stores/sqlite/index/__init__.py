@@ -1,7 +1,8 @@
 """The index that follows the change feed: ``index.db`` beside ``history.db``, to filter, sort and count by."""
 
+from execution_history.stores.sqlite.index.index_plugin import Match, Part
 from execution_history.stores.sqlite.index.record_index import RecordIndex
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, Match, Part
+from execution_history.stores.sqlite.index.sql_fragment import Fragment
 from execution_history.stores.sqlite.index.text_index import TextIndex
 
 __all__ = ["Fragment", "Match", "Part", "RecordIndex", "TextIndex"]

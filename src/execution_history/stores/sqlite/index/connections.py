@@ -16,7 +16,7 @@ import apsw
 from execution_history.errors import StoreError, StoreUnwritable, quoted
 from execution_history.stores.sqlite.connections import BUSY_MS, INDEX_DATABASE
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
-from execution_history.stores.sqlite.index.sql_fragment import Part
+from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 

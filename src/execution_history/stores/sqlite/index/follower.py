@@ -14,8 +14,8 @@ from execution_history.errors import StoreClosed, StoreDamaged, StoreError, quot
 from execution_history.query.model import IndexReach
 from execution_history.stores.sqlite.index.connections import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
+from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.indexer import Indexer
-from execution_history.stores.sqlite.index.sql_fragment import Part
 from execution_history.stores.sqlite.reader import Reader
 
 _log = logging.getLogger("execution_history.stores.sqlite")

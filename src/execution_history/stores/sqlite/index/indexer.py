@@ -14,7 +14,7 @@ from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
-from execution_history.stores.sqlite.index.sql_fragment import Part
+from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.sqlite")

@@ -7,9 +7,9 @@ from pathlib import Path
 from execution_history.errors import StoreError
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.index.follower import Follower
+from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.plain_list import is_plain, select_plainly
 from execution_history.stores.sqlite.index.select import select
-from execution_history.stores.sqlite.index.sql_fragment import Part
 from execution_history.stores.sqlite.index.statistics import statistics
 from execution_history.stores.sqlite.reader import Reader
 

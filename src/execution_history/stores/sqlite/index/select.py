@@ -24,9 +24,9 @@ from execution_history.stores.sqlite.index.access_path import Driver, choose, te
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
+from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.index_scan import Row, Walk
 from execution_history.stores.sqlite.index.predicate_sql import Condition, conditions_of
-from execution_history.stores.sqlite.index.sql_fragment import Part
 from execution_history.stores.sqlite.index.text_candidates import Candidates
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 

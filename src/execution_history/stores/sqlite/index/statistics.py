@@ -31,10 +31,11 @@ from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.stores.sqlite.index.access_path import together
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
+from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.indexer import fingerprint_text
 from execution_history.stores.sqlite.index.predicate_sql import Condition, Within, conditions_of
 from execution_history.stores.sqlite.index.select import Question, one_moment, text_candidates
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, Part
+from execution_history.stores.sqlite.index.sql_fragment import Fragment
 from execution_history.stores.sqlite.index.text_candidates import Candidates
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 

@@ -9,7 +9,8 @@ import orjson
 
 from execution_history.query.text import Search
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, Match
+from execution_history.stores.sqlite.index.index_plugin import Match
+from execution_history.stores.sqlite.index.sql_fragment import Fragment
 
 _DENSE: Final = 4
 """Of rows that stand this close together it is quicker to read all between them than to give a list of them."""

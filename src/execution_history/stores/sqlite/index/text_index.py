@@ -13,7 +13,7 @@ import apsw
 from execution_history.query.text import Search, searched_text
 from execution_history.query.text.character_classes import UNICODE_VERSION
 from execution_history.query.text.tokens import Tokens, needed
-from execution_history.stores.sqlite.index.sql_fragment import Match
+from execution_history.stores.sqlite.index.index_plugin import Match
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _TABLES: Final = "text.sql"
