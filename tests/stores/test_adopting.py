@@ -14,8 +14,8 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.jsonfiles.file_update import FaceWork
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.sqlite.row_changes import FaceWork
 from execution_history.transfer import import_history
 from tests.sample_records import document
 

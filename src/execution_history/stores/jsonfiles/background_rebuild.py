@@ -19,12 +19,12 @@ import apsw
 
 from execution_history.errors import StoreClosed
 from execution_history.stores.jsonfiles.file_format import Header
+from execution_history.stores.jsonfiles.file_update import FaceState
 from execution_history.stores.jsonfiles.json_file import SMALL, FaceFile
 from execution_history.stores.jsonfiles.rebuild import boundary, build_from_file, build_from_store
 from execution_history.stores.jsonfiles.rebuild_job import Job, NoRoom, copy_before
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.row_changes import FaceState
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 

@@ -17,9 +17,9 @@ from execution_history.records.record import Document, check_identifier
 from execution_history.stores.foreign_files import in_groups, open_regular
 from execution_history.stores.jsonfiles.file_format import stamp
 from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
+from execution_history.stores.jsonfiles.file_update import FaceState, FaceWork
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.row_changes import FaceState, FaceWork
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")

@@ -21,13 +21,13 @@ from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
 from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.file_format import Header, render, render_record, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, tells_case
+from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState, FaceWork
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import SMALL, FaceFile, NotOurs
 from execution_history.stores.jsonfiles.ports import CommitsWrites, Later
 from execution_history.stores.jsonfiles.unsynced_files import Unsynced
 from execution_history.stores.sqlite.error_mapping import as_store_error
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.row_changes import FaceChange, FaceState, FaceWork
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from execution_history.stores.sqlite.row_changes import FaceWork
+from execution_history.stores.jsonfiles.file_update import FaceWork
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _Result = TypeVar("_Result")

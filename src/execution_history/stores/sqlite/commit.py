@@ -13,11 +13,11 @@ import apsw
 
 from execution_history.errors import ExecutionHistoryError, StoreDamaged, StoreError, quoted
 from execution_history.stores.jsonfiles import Later
+from execution_history.stores.jsonfiles.file_update import FaceWork
 from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
 from execution_history.stores.sqlite.folder_presence import Presence
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from execution_history.stores.sqlite.row_changes import FaceWork
 from execution_history.stores.sqlite.write_request import Operation, answer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 

@@ -19,13 +19,13 @@ import apsw
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unreadable
+from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState
 from execution_history.stores.protocol import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.connections import open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.folder_presence import Presence
 from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.row_changes import FaceChange, FaceState
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _Result = TypeVar("_Result")

@@ -14,9 +14,9 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 from execution_history.errors import StoreClosed
+from execution_history.stores.jsonfiles.file_update import FaceWork
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits
-from execution_history.stores.sqlite.row_changes import FaceWork
 from execution_history.stores.sqlite.write_request import Operation, answer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 

@@ -12,10 +12,11 @@ import apsw
 from execution_history.errors import ExecutionExists
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
+from execution_history.stores.jsonfiles.file_update import FaceChange
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.row_changes import FaceChange, WorkflowRow
+from execution_history.stores.sqlite.row_changes import WorkflowRow
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _OTHER: Final = STATUS_NUMBERS["other"]
