@@ -234,12 +234,12 @@ async def test_nobody_waits_for_the_file_of_a_workflow_into_which_records_are_br
 
 @pytest.mark.parametrize(
     "output",
-    [list(range(1_200_000)), "{" * 2_500_000, [[0, 1]] * 60_000],
-    ids=["numbers", "a text of brackets", "lines of blanks"],
+    [list(range(1_200_000)), "{" * 2_500_000, [[0, 1]] * 60_000, [1] * 500_000],
+    ids=["numbers", "a text of brackets", "lines of blanks", "nearly the limit"],
 )
 async def test_what_was_recorded_is_read_back_under_the_same_settings(tmp_path: Path, output: object) -> None:
     """From its JSON file when the database is gone, and from its own exports, whatever it consists of."""
-    limit = LEAST_LIMIT if isinstance(output, list) and len(output) < 100_000 else LARGEST_RECORD
+    limit = LEAST_LIMIT if isinstance(output, list) and len(output) < 1_000_000 else LARGEST_RECORD
     made = document("e", now=1_700_000_000_000, output=output)
     store = SQLiteStore(tmp_path / "h", record_limit_bytes=limit)
     async with ExecutionHistoryService(store):

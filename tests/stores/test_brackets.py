@@ -23,22 +23,27 @@ def _cut(text: bytes, at_once: int) -> Iterator[bytes]:
     return (text[at : at + at_once] for at in range(0, len(text), at_once))
 
 
-def _first(text: bytes, at_once: int, most: int) -> tuple[bytes | None, int]:
+def _first(text: bytes, at_once: int, most: int, long: int = 0) -> tuple[bytes | None, int]:
     """The first object or list in a text, and where it ends."""
-    reader = BracketReader(_cut(text, at_once), most, long=0)
+    reader = BracketReader(_cut(text, at_once), most, long=long)
     reader.step()
     reader.close()
     return reader.take(), reader.offset
 
 
-@given(value=st.lists(_VALUES, min_size=1, max_size=4), at_once=st.integers(1, 40), indent=st.sampled_from([1, 3, 30]))
-def test_blanks_do_not_count(value: list[object], at_once: int, indent: int) -> None:
+@given(
+    value=st.lists(_VALUES, min_size=1, max_size=4),
+    at_once=st.integers(1, 40),
+    indent=st.sampled_from([1, 3, 30]),
+    long=st.sampled_from([0, 20, 100]),
+)
+def test_blanks_do_not_count(value: list[object], at_once: int, indent: int, long: int) -> None:
     """Wherever pieces end; strings keep theirs, the place in the text is right, and a byte less is too little."""
     text = json.dumps(value, indent=indent, separators=(" \n,", "\t:  ")).encode()
     dense = json.dumps(value, separators=(",", ":")).encode()
-    found, end = _first(text + b"  ", at_once, len(dense))
+    found, end = _first(text + b"  ", at_once, len(dense), long)
     assert (dense, len(text)) == (found, end)
-    assert (None, len(text)) == _first(text, at_once, len(dense) - 1)
+    assert (None, len(text)) == _first(text, at_once, len(dense) - 1, long)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5, 100])

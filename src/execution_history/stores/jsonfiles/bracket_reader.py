@@ -113,7 +113,7 @@ class BracketReader:
         if piece is None:
             self._at = len(self._data)
             return False
-        if self._at - self._dense > self._long:
+        if self._at - self._dense > self._long or self._at - self._kept > self._most:
             self._take_out_blanks(self._at)
         if self._at - self._kept > self._most:
             self._is_too_long, self._kept, self._dense = True, self._at, self._at
