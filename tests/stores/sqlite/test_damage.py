@@ -5,7 +5,7 @@ import logging
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import apsw
 import orjson
 import pytest
 
-from execution_history.errors import RecordDamaged
+from execution_history.errors import RecordDamaged, StoreDamaged
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
 from execution_history.query.text import Search
@@ -23,7 +23,7 @@ from execution_history.stores import SQLiteStore, stored_elsewhere
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.index import Match, RecordIndex
 from tests.sample_records import change, document, ids
-from tests.stores.sqlite.damage import damage, damaged, make_old, stored
+from tests.stores.sqlite.damage import damage, damaged, make_old, mislead, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -426,6 +426,25 @@ async def test_a_large_file_is_searched_not_read(tmp_path: Path) -> None:
         right = await store.get("w", "m0007")
         damage(tmp_path, "m0007")
         assert right == await store.get("w", "m0007")
+
+
+async def test_an_index_that_leads_to_another_record_gives_and_changes_nothing(tmp_path: Path) -> None:
+    """Whatever asks for the id that the index has by mistake learns that the database is damaged."""
+    async with _opened(tmp_path) as store:
+        right = await _fill(store)
+    wrong = mislead(tmp_path, "e4")
+    async with _opened(tmp_path) as store:
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.get("w", wrong),
+            lambda: store.update("w", wrong, change(9_000, metadata={"a": 1})),
+            lambda: store.delete("w", wrong),
+            lambda: store.merge([document(wrong)]),
+        ]
+        for call in calls:
+            with pytest.raises(StoreDamaged, match="move that file away"):
+                await call()
+        assert list(right.values())[::-1] == list((await store.page("w", 10, 1)).documents)
+        assert (await store.health()).problems
 
 
 def _document_of(body: bytes) -> Document:

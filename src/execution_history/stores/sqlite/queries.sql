@@ -44,6 +44,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 SELECT e.seq, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow WHERE e.execute_id = ? AND e.workflow = ?;
 
+-- name: execute_id_of
+-- The id that the row with this number has.
+SELECT execute_id FROM executions WHERE seq = ?;
+
 -- name: save_execution
 -- Replaces a record's document.
 UPDATE executions

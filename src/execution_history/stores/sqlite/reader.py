@@ -18,6 +18,8 @@ import apsw
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
+from execution_history.records.encoding import encode
+from execution_history.records.partial import outline_of
 from execution_history.stores.compression import StoredRecord, Unreadable
 from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState
 from execution_history.stores.protocol import Batch, Change, Page, WorkflowSummary
@@ -97,7 +99,12 @@ class Reader:
 
         def ask(connection: apsw.Connection, limit: int) -> bytes | None:
             row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
-            return None if row is None else self._exactly(connection, [row], limit)[0]
+            if row is None:
+                return None
+            body = self._exactly(connection, [row], limit)[0]
+            if not _has_id(body, execute_id):
+                raise apsw.CorruptError("An index leads to another record.")
+            return body
 
         return await self._bounded(ask)
 
@@ -336,6 +343,11 @@ class Reader:
             body = self.stored.find(connection, StoredRecord(*row))
             if body is not None:
                 yield body
+
+
+def _has_id(body: bytes, execute_id: str) -> bool:
+    """Whether a record is the one with this id; most are known by their first bytes."""
+    return body.startswith(b'{"execute_id":%b,' % encode(execute_id)) or outline_of(body)["execute_id"] == execute_id
 
 
 def _rows(connection: apsw.Connection, name: str, *values: int | str) -> list[tuple[Any, ...]]:

@@ -234,6 +234,9 @@ class WriteTransaction:
             if found is None:
                 return None
             packed = StoredRecord(*found[1:])
+            # What stands in an index is read there; by its number the row itself is.
+            if self._run(query("execute_id_of"), (found[0],)).get != execute_id:
+                raise apsw.CorruptError("An index leads to another record.")
             stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, packed=packed)
         return stored
 
