@@ -72,6 +72,7 @@ class Commits:
         self._presence = Presence(folder)
         self.damage: tuple[str, ...] = ()
         self._reserve = Reserve(folder)
+        self._reserve.make_early()
 
     def close(self) -> None:
         """Close the connection."""

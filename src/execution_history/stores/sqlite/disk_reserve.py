@@ -7,6 +7,7 @@ from typing import Final
 
 _FILE: Final = ".reserve"
 _BYTES: Final = 1024 * 1024
+_PLENTY: Final = 8
 _CHUNK: Final = bytes(64 * 1024)
 
 
@@ -25,8 +26,15 @@ class Reserve:
         self._size = size
         self._is_made = False
 
+    def make_early(self) -> None:
+        """Set the space aside before anything is written, where there is plenty. Never raises."""
+        with contextlib.suppress(OSError, AttributeError):  # Windows has no statvfs: idle time comes soon enough
+            space = os.statvfs(self._path.parent)
+            if space.f_bavail * space.f_frsize >= _PLENTY * self._size:
+                self.make()
+
     def make(self) -> None:
-        """Have the space set aside, as far as there is any; costs nothing while it is."""
+        """Set the space aside, as far as there is any; costs nothing once that is done."""
         if self._is_made:
             return
         self._is_made = True  # a disk that has no space for it is not asked again and again
