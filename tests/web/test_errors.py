@@ -1,13 +1,16 @@
 """Errors: one shape, the right status, one sentence, whatever went wrong."""
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from execution_history import ExecutionHistoryService, errors
-from execution_history.web.errors import fault_of
+from execution_history.web.errors import ErrorAnswers, fault_of
 from tests.web.conftest import Served, opened, private_key, served
 
 pytestmark = pytest.mark.anyio
@@ -260,3 +263,27 @@ async def test_health_says_whether_runs_can_be_recorded(web: Served) -> None:
     )  # fmt: skip
     assert problems[0] == answer.json()["error"]["message"]
     assert 200 == (await web.client.get("/healthz")).status_code
+
+
+async def test_a_request_that_the_end_of_the_server_cuts_off_is_answered() -> None:
+    """As every other failure: with a sentence, and not with a traceback."""
+    sent: list[Message] = []
+    begun = asyncio.Event()
+
+    async def endless(_: Scope, __: Receive, ___: Send) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/coze/import", "headers": []}
+    task = asyncio.create_task(ErrorAnswers(endless)(scope, receive, send))
+    await begun.wait()
+    task.cancel()
+    await task
+    assert 503 == sent[0]["status"]
+    assert "stopping" == json.loads(sent[1]["body"])["error"]["code"]

@@ -115,6 +115,7 @@ async def merge_sources(
                 del group
                 ahead = asyncio.create_task(in_thread(reading.group))
     except BaseException:
+        reading.stop()
         # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
         with contextlib.suppress(StoreError):
             await to_its_end(store.flush())
@@ -185,6 +186,7 @@ class _Reading:
     def __init__(self, sources: Sequence[Source], clock: Callable[[], int]) -> None:
         self._sources = sources
         self._items = self._all(clock)
+        self._is_stopped = False
 
     def size(self) -> int:
         """How many bytes have been read."""
@@ -195,9 +197,13 @@ class _Reading:
         group = _Group()
         for item in self._items:
             group.add(item)
-            if group.is_full():
+            if group.is_full() or self._is_stopped:
                 break
         return group
+
+    def stop(self) -> None:
+        """Read no further than the item at hand, whichever thread reads it."""
+        self._is_stopped = True
 
     def close(self) -> None:
         """Let go of what is open."""

@@ -1,5 +1,6 @@
 """What went wrong, as an answer: ``{"success": false, "error": {"code", "message"}}`` with a fitting status."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -68,6 +69,14 @@ class Fault:
         return answer(content, self.status, self.headers)
 
 
+# Nothing but the end of the server cancels a request.
+_STOPPING: Final = Fault(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "stopping",
+    "The server is being stopped before this was done: send it again once the server is back.",
+)
+
+
 def fault_of(error: Exception, place: str) -> Fault:
     """What to tell a caller of *error*; one that was not expected is told to the log, with *place*, instead."""
     if isinstance(error, HTTPException):
@@ -112,6 +121,10 @@ class ErrorAnswers:
 
         try:
             await self._app(scope, receive, noted)
+        except asyncio.CancelledError:
+            if has_begun:
+                raise
+            await _STOPPING.answer()(scope, receive, send)
         except Exception as error:
             if has_begun:
                 raise
