@@ -90,6 +90,26 @@ async def test_once_the_store_is_in_trouble_nobody_waits_for_it(store: FaultySto
     assert {"1 running", *(f"{number} success" for number in range(2, 100))} == set(store.written)
 
 
+async def test_what_waits_is_written_many_at_once(store: FaultyStore) -> None:
+    """And whoever comes meanwhile is written as soon as the store takes anything again, not behind all others."""
+    outbox = Outbox(store)
+    store.fill()
+    for number in range(10):
+        await outbox.write("w", f"{number}", document(f"{number}"))
+    store.held = {f"{number}": asyncio.Event() for number in range(1, 10)}
+    store.fault, store.asked = None, 0
+    saving = asyncio.create_task(outbox.save())
+    async with asyncio.timeout(20):
+        while store.asked < 10 or outbox.holds("w", "0"):
+            await asyncio.sleep(0)
+        await outbox.write("w", "new", document("new"))
+    assert ["0 running", "new running"] == store.written
+    for event in store.held.values():
+        event.set()
+    assert 0 == await saving
+    assert 11 == len(store.written)
+
+
 async def test_a_write_that_was_overtaken_keeps_its_place(store: FaultyStore) -> None:
     """What the store was still working on when patience ended comes first, whether it is taken or refused."""
     outbox = Outbox(store, patience_seconds=0)

@@ -18,6 +18,7 @@ from execution_history.stores.protocol import HistoryStore
 
 _log = logging.getLogger("execution_history.recording")
 _MOST_GIVEN_UP: Final = 10_000
+_AT_ONCE: Final = 32
 _NOWHERE: Final = "What the store does not take cannot be set aside either."
 
 
@@ -131,9 +132,16 @@ class Delivery:
         self._backlog.settle(batch, line)
 
     async def _save_memory(self, attempts: Round) -> None:
-        for key in self._waiting.keys:
-            if not attempts.is_hopeless:
+        keys = iter(self._waiting.keys)
+
+        async def save() -> None:
+            for key in keys:
+                if attempts.is_hopeless:
+                    return
                 await self._save_record(key, attempts)
+
+        # One after the other they would never catch up with a store that is slow but takes many at once.
+        await asyncio.gather(*(save() for _ in range(_AT_ONCE)))
         takes = attempts.takes()
         with self._lock:
             if attempts.blocked:
@@ -177,6 +185,7 @@ class Delivery:
                 self._refusals.took(record)
                 self.given_up.pop(record, None)
                 attempts.took()
+                self.trouble.is_down = False
                 return True
             if error is not None:
                 entry.is_unsure |= not isinstance(error, StoreError)
