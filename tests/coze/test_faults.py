@@ -11,7 +11,7 @@ import pytest
 
 from execution_history.background_loop import Bridge
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
-from execution_history.coze.protocol.messages import read_request, recognise
+from execution_history.coze.protocol.messages import parse_run_request
 from execution_history.coze.tracking.history_client import Asker
 from execution_history.coze.tracking.poller import RunFollower
 from execution_history.coze.transport.call_recording import RunContext
@@ -158,9 +158,7 @@ async def test_a_bridge_that_ends_while_a_record_is_closed_costs_no_synchronous_
     recorder = Recorder(store)
     bridge = Bridge()
     request = _run()
-    kind = recognise("POST", request.url.path)
-    assert kind is not None
-    call = read_request(kind, request.content)
+    call = parse_run_request("run", request.content)
     follower = RunFollower(recorder, Asker(httpx.AsyncHTTPTransport()))
     exchange = SyncExchange(bridge, recorder, request, call, RunContext(), 1.0, 1_000, follower)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import httpx
 from pydantic import ValidationError
 
+from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.protocol.response_reader import LARGEST_RECORDED
 from execution_history.coze.tracking.history_client import Address
 from execution_history.coze.transport.async_transport import RecordingTransport
@@ -111,23 +112,23 @@ class Upstream:
 
         return Address(account.base_url, authorise)
 
-    async def request(self, account_id: str, path: str, body: dict[str, Any], context: RunContext) -> httpx.Request:
-        """A POST request to *path* of the account, with its token.
+    async def request(self, run: RunRequest, context: RunContext) -> httpx.Request:
+        """Build the HTTP request of *run*, with the token of the context's account.
 
         Raises:
             UnknownAccount: there is no such account.
             AccountError: the account cannot be used.
             UpstreamRefused: no token could be fetched for it.
         """
-        account = self.check(account_id)
-        context.authorise = self.address(account_id).authorise
+        account = self.check(context.account)
+        context.run, context.authorise = run, self.address(context.account).authorise
         headers = {
             "Accept-Encoding": "identity",
             "User-Agent": f"execution-history/{version('execution-history')}",
-            **await self._proof(account_id, account),
+            **await self._proof(context.account, account),
         }
         return self._client().build_request(
-            "POST", account.base_url + path, json=body, headers=headers, extensions={CONTEXT: context}
+            "POST", account.base_url + run.path, json=run.body(), headers=headers, extensions={CONTEXT: context}
         )
 
     async def send(self, request: httpx.Request) -> httpx.Response:

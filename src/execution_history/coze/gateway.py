@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.gateway_history import Answering
-from execution_history.coze.protocol.messages import recognise
+from execution_history.coze.protocol.messages import parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import recognise_history
 from execution_history.coze.protocol.run_history_response import refusal
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
@@ -126,9 +126,13 @@ class Gateway:
         query = scope["query_string"]
         context = RunContext(account)
         content: bytes | AsyncIterator[bytes] | None = None
-        if recognise(scope["method"], path.decode("latin-1")) is not None:
+        kind = run_kind(scope["method"], path.decode("latin-1"))
+        if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
-            context.is_unrecorded = not isinstance(content, bytes)
+            if isinstance(content, bytes):
+                context.run = parse_run_request(kind, content)
+            else:
+                context.is_unrecorded = True
         elif _has_body(headers):
             content = upload.rest()
         else:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from execution_history.coze.protocol.content_encoding import BodyCopy
-from execution_history.coze.protocol.messages import Call, Outcome, read_answer
+from execution_history.coze.protocol.messages import Outcome, RunRequest, read_answer
 from execution_history.coze.protocol.stream_reader import StreamReading
 
 LARGEST_RECORDED: Final = 32 * 1024 * 1024
@@ -27,7 +27,7 @@ class AnswerReading:
         largest: bytes of a body, and characters of a stream's contents, that are kept.
     """
 
-    def __init__(self, call: Call, began: int, timeline: object = None, largest: int = LARGEST_RECORDED) -> None:
+    def __init__(self, call: RunRequest, began: int, timeline: object = None, largest: int = LARGEST_RECORDED) -> None:
         self._call = call
         self._began = began
         self._timeline = timeline

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from execution_history.coze.protocol.messages import Outcome, parse_json, read_output, text
+from execution_history.coze.protocol.messages import Outcome, api_path, parse_json, read_output, text
 from execution_history.records.encoding import as_text
 
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
@@ -32,7 +32,6 @@ _HTTP_LIMITED: Final = 429
 
 
 _PATH: Final = re.compile(r"/v1/workflows/([^/]+)/run_histories/([^/]+)(?:/execute_nodes/([^/]+))?/?")
-_SLASHES: Final = re.compile(r"/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +56,10 @@ class HistoryCall:
 
 
 def recognise_history(method: str, path: str, query: str) -> HistoryCall | None:
-    """The question that a request asks, by its method, undecoded path and query.
-
-    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
-    """
+    """Return the history that a request asks for, by its method, undecoded path and query; ``None`` for any other."""
     if method.upper() != "GET":
         return None
-    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
-    path = version + rest
+    path = api_path(path)
     found = _PATH.fullmatch(path)
     if found is not None:
         return HistoryCall(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 
-from execution_history.coze.protocol.messages import Call, Outcome
+from execution_history.coze.protocol.messages import Outcome, RunRequest
 from execution_history.coze.protocol.response_reader import AnswerReading
 from execution_history.coze.transport.call_recording import (
     STOPPED,
@@ -45,7 +45,7 @@ class Exchange:
         self,
         inner: httpx.AsyncBaseTransport,
         request: httpx.Request,
-        call: Call,
+        call: RunRequest,
         context: RunContext,
         recorder: Recorder,
         largest: int,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 
 from execution_history.coze.protocol.content_encoding import BodyCopy
-from execution_history.coze.protocol.messages import read_request, recognise
+from execution_history.coze.protocol.messages import parse_run_request, run_kind
 from execution_history.coze.protocol.response_reader import LARGEST_OVERHEARD, LARGEST_RECORDED
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, read_history, recognise_history
 from execution_history.coze.tracking.history_client import Asker
@@ -65,11 +65,11 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: as the inner transport does.
             StoreError: only where recording is required and the record cannot be written.
         """
-        kind = recognise(request.method, request.url.path)
+        kind = run_kind(request.method, request.url.path)
         context = request.extensions.get(CONTEXT) or RunContext()
         if kind is None or context.is_unrecorded:
             return await self._unrecorded(request)
-        call = read_request(kind, await request.aread())
+        call = context.run or parse_run_request(kind, await request.aread())
         if not is_recorded(call, context):
             return await self._inner.handle_async_request(request)
         context.was_sent = True

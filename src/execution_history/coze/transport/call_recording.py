@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from execution_history.coze.protocol.messages import REJECTED, RESUMES, Call, Outcome, execute_id_of_event
+from execution_history.coze.protocol.messages import REJECTED, Outcome, RunRequest, execute_id_of_event
 from execution_history.coze.protocol.stream_reader import StreamReading
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Authorise
@@ -34,13 +34,15 @@ _NEVER_BEGAN: Final = ", so the run never began."
 
 @dataclass(slots=True)
 class RunContext:
-    """What a caller of our own adds to a request, and where it learns the outcome.
+    """What a caller of our own adds to a request, and where it finds the outcome.
 
-    ``resumes`` is the record whose question the request answers, where the caller knows it; ``authorise`` gives
-    fresh proof of the account for asking later what became of the run; ``is_unrecorded`` lets the request just pass.
+    ``run`` spares the transport a second reading of the body; ``resumes`` is the record whose question the request
+    answers, where the caller has it; ``authorise`` returns fresh headers of the account for polling the run later;
+    ``is_unrecorded`` lets the request just pass.
     """
 
     account: str = "default"
+    run: RunRequest | None = None
     recording: Recording | None = None
     outcome: Outcome | None = None
     was_sent: bool = False
@@ -50,7 +52,7 @@ class RunContext:
     is_unrecorded: bool = False
 
 
-def is_recorded(call: Call, context: RunContext) -> bool:
+def is_recorded(call: RunRequest, context: RunContext) -> bool:
     """Whether *call* can have a record: it names a workflow that can have one, or its record is open already."""
     if context.recording is not None:
         return True
@@ -62,7 +64,7 @@ def is_recorded(call: Call, context: RunContext) -> bool:
 
 
 async def begin_recording(
-    recorder: Recorder, call: Call, context: RunContext, request: httpx.Request | None = None
+    recorder: Recorder, call: RunRequest, context: RunContext, request: httpx.Request | None = None
 ) -> Recording:
     """Begin the record of *call*, or go on with the one whose question it answers.
 
@@ -81,7 +83,7 @@ async def begin_recording(
         known["upstream"] = f"{request.url.scheme}://{request.url.netloc.decode('ascii', 'replace')}"
         if caller := caller_of(request.headers):
             known["caller"] = caller
-    if call.kind in RESUMES:
+    if call.is_resumption:
         record = context.resumes or await _interrupted_record(recorder, call)
         if record is not None:
             return await _go_on(recorder, record, call, known)
@@ -98,7 +100,7 @@ async def begin_recording(
     )
 
 
-async def _interrupted_record(recorder: Recorder, call: Call) -> dict[str, Any] | None:
+async def _interrupted_record(recorder: Recorder, call: RunRequest) -> dict[str, Any] | None:
     """The record of the run that *call* answers: its id stands before the slash of the event's (coze-protocol 1.7)."""
     upstream_id = execute_id_of_event(call.event_id)
     if upstream_id is None:
@@ -113,7 +115,7 @@ async def _interrupted_record(recorder: Recorder, call: Call) -> dict[str, Any] 
     return next((record for record in ours if record["execute_status"] in OPEN_STATUSES), None)
 
 
-async def _go_on(recorder: Recorder, record: dict[str, Any], call: Call, known: dict[str, object]) -> Recording:
+async def _go_on(recorder: Recorder, record: dict[str, Any], call: RunRequest, known: dict[str, object]) -> Recording:
     metadata = record["metadata"]
     question = metadata.get("interrupt")
     answers = metadata.get("answers")
@@ -132,7 +134,7 @@ async def _go_on(recorder: Recorder, record: dict[str, Any], call: Call, known: 
     )
 
 
-def _unknown_run(call: Call) -> dict[str, object]:
+def _unknown_run(call: RunRequest) -> dict[str, object]:
     """What is known of a run whose beginning was not recorded here."""
     answer = {"event_id": call.event_id, "interrupt_type": call.interrupt_type, "resume_data": call.resume_data}
     return {UPSTREAM_KEY: execute_id_of_event(call.event_id), "answers": [answer]}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from execution_history.coze.protocol.messages import Call, Outcome, execute_id_of_event
+from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event
 from execution_history.coze.tracking.history_client import Address
 from execution_history.coze.tracking.poller import FollowedRun, RunFollower
 from execution_history.coze.transport.call_recording import UNCERTAIN, RunContext
@@ -14,7 +14,7 @@ from execution_history.recording.recorder import Recording
 def leave_open(
     follower: RunFollower | None,
     request: httpx.Request,
-    call: Call,
+    call: RunRequest,
     context: RunContext,
     recording: Recording,
     outcome: Outcome,

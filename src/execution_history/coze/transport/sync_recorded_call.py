@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 from execution_history.background_loop import Bridge
-from execution_history.coze.protocol.messages import Call, Outcome
+from execution_history.coze.protocol.messages import Outcome, RunRequest
 from execution_history.coze.protocol.response_reader import AnswerReading
 from execution_history.coze.tracking.poller import RunFollower
 from execution_history.coze.transport.call_recording import (
@@ -45,7 +45,7 @@ class SyncExchange:
         bridge: Bridge,
         recorder: Recorder,
         request: httpx.Request,
-        call: Call,
+        call: RunRequest,
         context: RunContext,
         drain_limit: float,
         largest: int,

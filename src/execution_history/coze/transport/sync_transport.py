@@ -14,7 +14,7 @@ import httpx
 
 from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.content_encoding import BodyCopy
-from execution_history.coze.protocol.messages import Call, read_request, recognise
+from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
 from execution_history.coze.protocol.response_reader import LARGEST_OVERHEARD, LARGEST_RECORDED
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, read_history, recognise_history
 from execution_history.coze.tracking.history_client import Asker
@@ -63,11 +63,11 @@ class SyncRecordingTransport(httpx.BaseTransport):
             httpx.TransportError: as the inner transport does.
             StoreError: only where recording is required and the record cannot be written.
         """
-        kind = recognise(request.method, request.url.path)
+        kind = run_kind(request.method, request.url.path)
         if kind is None:
             return self._unrecorded(request)
-        call = read_request(kind, request.read())
         context = request.extensions.get(CONTEXT) or RunContext()
+        call = context.run or parse_run_request(kind, request.read())
         if not is_recorded(call, context):
             return self._inner.handle_request(request)
         try:
@@ -122,7 +122,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
             self._following = _Following(recorder, self._first_pause)
         return self._following.follower
 
-    def _begin(self, request: httpx.Request, call: Call, context: RunContext) -> "SyncExchange":
+    def _begin(self, request: httpx.Request, call: RunRequest, context: RunContext) -> "SyncExchange":
         recorder = self._recorder or default_recorder()
         bridge = the_bridge()
         bridge.kept(_Transports).open.add(self)

@@ -8,7 +8,7 @@ from typing import Any, Final, NotRequired, TypedDict
 import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.messages import Call, Outcome, parse_json
+from execution_history.coze.protocol.messages import Outcome, RunRequest, parse_json
 from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
 from execution_history.coze.transport.call_recording import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
 from execution_history.recording.recorder import Recorder
@@ -38,7 +38,7 @@ class PreparedRun:
 
     recorder: Recorder
     upstream: Upstream
-    call: Call
+    run: RunRequest
     context: RunContext
     request: httpx.Request
 
@@ -59,7 +59,7 @@ class PreparedRun:
             status=outcome.status,
             output_data=outcome.output,
             error_message=outcome.error_message,
-            conversation_id=self.call.conversation_id,
+            conversation_id=self.run.conversation_id,
         )
         if outcome.interrupt:
             result["interrupt"] = dict(outcome.interrupt)
@@ -67,10 +67,10 @@ class PreparedRun:
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """Send it and give its events as frames; leaving early does not stop the recording."""
-        conversation_id = self.call.conversation_id
+        conversation_id = self.run.conversation_id
         started = {
-            "workflow_id": self.call.workflow_id,
-            "parameters": self.call.parameters or {},
+            "workflow_id": self.run.workflow_id,
+            "parameters": self.run.parameters or {},
             "execution_id": self.execute_id,
         }
         try:
