@@ -12,7 +12,7 @@ import httpx
 import orjson
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
 from execution_history.coze.protocol.run_history_response import envelope, tell, tell_node, translate_studio
 from execution_history.errors import StoreError
@@ -38,7 +38,7 @@ class Answer:
     def plain(self) -> bytes:
         """The body without its encoding."""
         encoding = next((value for name, value in self.headers if name.lower() == b"content-encoding"), b"")
-        return BodyCopy(encoding.decode("latin-1")).take(self.body)
+        return ContentDecoder(encoding.decode("latin-1")).decode(self.body)
 
 
 class Answering:

@@ -8,8 +8,8 @@ from typing import Any, Final, NotRequired, TypedDict
 import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.messages import Outcome, RunRequest, parse_json
-from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
+from execution_history.coze.protocol.messages import Outcome, RunRequest
+from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
 from execution_history.recording.recorder import Recorder
 
@@ -96,14 +96,11 @@ class PreparedRun:
         """The upstream's events; a stream that breaks just ends, its record says how."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
-                if "text/event-stream" not in response.headers.get("content-type", ""):
-                    await response.aread()
-                    return
-                parser = EventParser()
+                decoder = EventDecoder.for_response(response.headers)
                 async for chunk in response.aiter_raw():
-                    for event in parser.feed(chunk):
+                    for event in decoder.feed(chunk) if decoder else ():
                         yield event
-                for event in parser.close():
+                for event in decoder.close() if decoder else ():
                     yield event
 
     @contextlib.asynccontextmanager
@@ -128,8 +125,8 @@ class PreparedRun:
 
 
 def _data(event: ServerSentEvent) -> dict[str, Any]:
-    """An upstream event as existing callers know it; ``type`` is the upstream's own name for it."""
-    content = parse_json(event.data.encode("utf-8", "replace"))
+    """Return an upstream event in the shape that existing callers know; ``type`` is the upstream's name for it."""
+    content = event.content()
     known = content if isinstance(content, dict) else {}
     return {
         "type": event.event,

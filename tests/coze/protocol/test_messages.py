@@ -16,7 +16,8 @@ from execution_history.coze.protocol.messages import (
     read_output,
     run_kind,
 )
-from execution_history.coze.protocol.stream_reader import StreamReading
+from execution_history.coze.protocol.sse import EventDecoder
+from execution_history.coze.protocol.stream_reader import StreamReader
 
 _URL = "https://www.coze.cn/work_flow?execute_id=111&space_id=222&workflow_id=333"
 _json = st.recursive(
@@ -35,8 +36,8 @@ def _message(content: str, title: str = "End", *, finish: bool = False, **more: 
     )
 
 
-def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReading, Outcome]:
-    reading = StreamReading(1_000)
+def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReader, Outcome]:
+    reading = StreamReader(EventDecoder(), 1_000)
     for number, part in enumerate(parts):
         reading.feed(part, 1_000 + number)
     reading.close(2_000)

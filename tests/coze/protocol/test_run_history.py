@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import (
     HistoryCall,
     HistoryRefusal,
@@ -310,6 +310,6 @@ def test_a_caller_that_says_too_much_is_cut() -> None:
 
 def test_a_copy_of_a_body_in_an_unknown_or_false_encoding_harms_nobody() -> None:
     """It stays as it is, or ends where it stops being true."""
-    assert b"plain" == BodyCopy("mystery").take(b"plain")
-    false = BodyCopy("gzip")
-    assert [b"", b""] == [false.take(b"no gzip"), false.take(b"at all")]
+    assert b"plain" == ContentDecoder("mystery").decode(b"plain")
+    false = ContentDecoder("gzip")
+    assert [b"", b""] == [false.decode(b"no gzip"), false.decode(b"at all")]

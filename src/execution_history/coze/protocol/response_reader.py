@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.messages import Outcome, RunRequest, read_answer
-from execution_history.coze.protocol.stream_reader import StreamReading
+from execution_history.coze.protocol.sse import EventDecoder
+from execution_history.coze.protocol.stream_reader import StreamReader
 
 LARGEST_RECORDED: Final = 32 * 1024 * 1024
 """Bytes that are kept of one run's answer unless the settings say otherwise."""
@@ -34,23 +35,25 @@ class AnswerReading:
         self._largest = self._room = largest
         self._status_code = 0
         self._headers: Mapping[str, str] = {}
-        self._copy = BodyCopy("")
+        self._decoder = ContentDecoder("")
         self._body: list[bytes] = []
-        self.stream: StreamReading | None = None
+        self.stream: StreamReader | None = None
 
     def begin(self, status_code: int, headers: Mapping[str, str]) -> None:
         """The answer's head has come."""
         self._status_code, self._headers = status_code, headers
-        self._copy = BodyCopy(headers.get("content-encoding", ""))
-        if "text/event-stream" in headers.get("content-type", ""):
-            self.stream = StreamReading(self._began, self._timeline, self._largest)
+        events = EventDecoder.for_response(headers, self._largest)
+        if events is None:
+            self._decoder = ContentDecoder(headers.get("content-encoding", ""))
+        else:
+            self.stream = StreamReader(events, self._began, self._timeline, self._largest)
 
     def take(self, chunk: bytes, now: int) -> None:
         """Some of the answer's body has come, at *now* (milliseconds), in the wire's encoding."""
-        plain = self._copy.take(chunk)
         if self.stream is not None:
-            self.stream.feed(plain, now)
+            self.stream.feed(chunk, now)
         elif self._room >= 0:
+            plain = self._decoder.decode(chunk)
             self._room -= len(plain)
             self._body.append(plain)
 

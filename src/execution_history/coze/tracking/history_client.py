@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
 from execution_history.errors import ExecutionHistoryError
 
@@ -72,11 +72,11 @@ class Asker:
 
 async def _read(response: httpx.Response) -> bytes:
     """The plain body, up to a bound that no history reaches."""
-    copy, parts, size = BodyCopy(response.headers.get("content-encoding", "")), [], 0
+    copy, parts, size = ContentDecoder(response.headers.get("content-encoding", "")), [], 0
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
     try:
         async for chunk in response.stream:
-            parts.append(copy.take(chunk))
+            parts.append(copy.decode(chunk))
             size += len(parts[-1])
             if size > _LARGEST_ANSWER:
                 raise httpx.ReadError("The answer is larger than any history.")

@@ -8,7 +8,7 @@ import httpx
 import orjson
 
 from execution_history.coze.protocol.messages import REJECTED, Outcome, RunRequest, execute_id_of_event
-from execution_history.coze.protocol.stream_reader import StreamReading
+from execution_history.coze.protocol.stream_reader import StreamReader
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Authorise
 from execution_history.errors import InvalidIdentifier, StoreError
@@ -153,11 +153,11 @@ def settled(recording: Recording, outcome: Outcome) -> Outcome:
     return replace(outcome, status="interrupted", interrupt=recording.question, error_message=sentences[outcome.proof])
 
 
-async def end_recording(recording: Recording, outcome: Outcome, stream: StreamReading | None) -> None:
+async def end_recording(recording: Recording, outcome: Outcome, stream: StreamReader | None) -> None:
     """End a record with what is known of its run; an outcome that runs on leaves it running.
 
     Raises:
-        InvalidInput: never for what a :class:`StreamReading` and an :class:`Outcome` hold.
+        InvalidInput: never for what a :class:`StreamReader` and an :class:`Outcome` hold.
     """
     outcome = settled(recording, outcome)
     known = {"log_id": outcome.log_id, "interrupt": outcome.interrupt}

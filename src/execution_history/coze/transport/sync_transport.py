@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import httpx
 
 from execution_history.background_loop import Bridge, the_bridge
-from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
 from execution_history.coze.protocol.response_reader import LARGEST_OVERHEARD, LARGEST_RECORDED
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, read_history, recognise_history
@@ -107,7 +107,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
 
     def _hear(self, call: HistoryCall, response: httpx.Response, body: bytes) -> None:
         """Use what a caller is told of a run; the caller gets its answer whatever comes of that."""
-        plain = BodyCopy(response.headers.get("content-encoding", "")).take(body)
+        plain = ContentDecoder(response.headers.get("content-encoding", "")).decode(body)
         history = read_history(response.status_code, plain)
         if isinstance(history, HistoryRefusal) or history.outcome.status == "running":
             return
