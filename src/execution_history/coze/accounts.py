@@ -12,10 +12,10 @@ import httpx
 from pydantic import ValidationError
 
 from execution_history.coze.protocol.messages import RunRequest
-from execution_history.coze.protocol.response_reader import LARGEST_RECORDED
-from execution_history.coze.tracking.history_client import Address
+from execution_history.coze.tracking.history_client import Address, origin_of
 from execution_history.coze.transport.async_transport import RecordingTransport
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.redaction import without_credentials
@@ -192,12 +192,6 @@ class Upstream:
         if name not in self._auth:
             self._auth[name] = _authentication(name, account)
         return self._auth[name]
-
-
-def origin_of(base_url: str) -> str:
-    """The scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
-    url = httpx.URL(base_url)
-    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
 
 
 def _authentication(name: str, account: AccountSettings) -> Authenticates:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.gateway_history import Answering
 from execution_history.coze.protocol.messages import parse_run_request, run_kind
-from execution_history.coze.protocol.run_history import recognise_history
+from execution_history.coze.protocol.run_history import history_call
 from execution_history.coze.protocol.run_history_response import refusal
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import ExecutionHistoryError, UnknownAccount
@@ -91,7 +91,7 @@ class Gateway:
     async def _forward(self, scope: Scope, path: bytes, upload: "_Upload", answer: "_Answer") -> None:
         try:
             request = await self._request(scope, path, upload)
-            call = recognise_history(scope["method"], path.decode("latin-1"), "")
+            call = history_call(scope["method"], path.decode("latin-1"), "")
             if call is not None:
                 told = await self._answering.answer(call, request)
                 await answer.whole(told.status_code, told.headers, told.body)

@@ -10,7 +10,8 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Outcome, RunRequest
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
-from execution_history.coze.transport.call_recording import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
+from execution_history.coze.transport.call_recording import RunContext, close_recording
+from execution_history.coze.transport.recorded_call import NEVER_SENT, NEVER_TAKEN, RecordedCall
 from execution_history.recording.recorder import Recorder
 
 Frame = dict[str, Any]
@@ -88,9 +89,14 @@ class PreparedRun:
             yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
 
     async def close_unsent(self) -> None:
-        """End the record of a run whose caller left before its request did; does nothing once it has left."""
-        if not self.context.was_sent and self.context.recording is not None:
-            await end_recording(self.context.recording, NEVER_SENT, None)
+        """Close the record of a run whose caller left before its request did; do nothing once it has left."""
+        recording = self.context.recording
+        if self.context.was_sent or recording is None:
+            return
+        call = RecordedCall(self.run, self.recorder.clock)
+        call.opened(recording.create_time, recording.timeline, recording.question)
+        if (action := call.end(NEVER_SENT)) is not None:
+            await close_recording(recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
         """The upstream's events; a stream that breaks just ends, its record says how."""

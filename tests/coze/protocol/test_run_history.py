@@ -12,9 +12,9 @@ from execution_history.coze.protocol.run_history import (
     HistoryCall,
     HistoryRefusal,
     RunHistory,
+    history_call,
     read_history,
     read_node,
-    recognise_history,
 )
 from execution_history.coze.protocol.run_history_response import envelope, refusal, tell, tell_node, translate_studio
 from execution_history.coze.protocol.user_agent import caller_of
@@ -190,10 +190,10 @@ def test_a_question_for_a_history_is_recognised(
     method: str, path: str, query: str, expected: HistoryCall | None
 ) -> None:
     """In the official way and in Studio's."""
-    assert expected == recognise_history(method, path, query)
+    assert expected == history_call(method, path, query)
     if expected is not None and expected.node_execute_uuid is None:
-        assert expected == recognise_history("GET", *expected.studio_path.split("?"))
-        assert expected == recognise_history("GET", expected.path, "")
+        assert expected == history_call("GET", *expected.studio_path.split("?"))
+        assert expected == history_call("GET", expected.path, "")
 
 
 def test_studio_s_history_becomes_the_official_one() -> None:

@@ -159,7 +159,7 @@ def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping
         headers: the answer's headers, for the log id.
     """
     content = parse_json(body)
-    log_id = headers.get("x-tt-logid") or headers.get("x-log-id")
+    log_id = log_id_of(headers)
     if not isinstance(content, dict):
         return replace(_not_json(status_code, body), log_id=log_id)
     detail = content.get("detail")
@@ -185,6 +185,11 @@ def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping
         error_code=said,
         error_message=message if executed else REJECTED + message,
     )
+
+
+def log_id_of(headers: Mapping[str, str]) -> str | None:
+    """Return Coze's id of a request, from the headers of its answer."""
+    return headers.get("x-tt-logid") or headers.get("x-log-id")
 
 
 def _accepted(run: RunRequest, content: dict[str, Any], known: Outcome) -> Outcome:

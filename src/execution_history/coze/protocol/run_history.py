@@ -55,7 +55,7 @@ class HistoryCall:
         return f"{STUDIO_PATH}?{urlencode({'workflow_id': self.workflow_id, 'execute_id': self.execute_id})}"
 
 
-def recognise_history(method: str, path: str, query: str) -> HistoryCall | None:
+def history_call(method: str, path: str, query: str) -> HistoryCall | None:
     """Return the history that a request asks for, by its method, undecoded path and query; ``None`` for any other."""
     if method.upper() != "GET":
         return None

@@ -24,6 +24,12 @@ class Address:
     authorise: Authorise
 
 
+def origin_of(url: httpx.URL | str) -> str:
+    """Return the scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
+    url = httpx.URL(url)
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+
+
 class Asker:
     """Asks upstreams, and remembers which of them are Coze Studio.
 
