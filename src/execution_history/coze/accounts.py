@@ -60,9 +60,6 @@ class Upstream:
         self._largest = largest_recorded
         self._first_pause = first_pause
         self._auth: dict[str, Authenticates] = {}
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-            weakref.WeakKeyDictionary()
-        )
         self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
             weakref.WeakKeyDictionary()
         )
@@ -127,8 +124,9 @@ class Upstream:
             "User-Agent": f"execution-history/{version('execution-history')}",
             **await self._proof(context.account, account),
         }
-        return self._client().build_request(
-            "POST", account.base_url + run.path, json=run.body(), headers=headers, extensions={CONTEXT: context}
+        extensions = {"timeout": self.timeout.as_dict(), CONTEXT: context}
+        return httpx.Request(
+            "POST", account.base_url + run.path, json=run.body(), headers=headers, extensions=extensions
         )
 
     async def send(self, request: httpx.Request) -> httpx.Response:
@@ -137,14 +135,11 @@ class Upstream:
         Raises:
             httpx.TransportError: the upstream could not be reached or broke off.
         """
-        return await self._client().send(request, stream=True)
+        return await self.transport().handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close this event loop's client; recordings that are under way are closed as they stand."""
-        loop = asyncio.get_running_loop()
-        client, transport = self._clients.pop(loop, None), self._transports.pop(loop, None)
-        if client is not None:
-            await client.aclose()
+        transport = self._transports.pop(asyncio.get_running_loop(), None)
         if transport is not None:
             await transport.aclose()
         for auth in self._auth.values():
@@ -164,13 +159,6 @@ class Upstream:
                 first_pause=self._first_pause,
             )
         return transport
-
-    def _client(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = httpx.AsyncClient(transport=self.transport(), timeout=self.timeout)
-        return client
 
     async def _proof(self, name: str, account: AccountSettings) -> dict[str, str]:
         """The headers that prove a call of the account.

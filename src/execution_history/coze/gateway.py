@@ -24,6 +24,7 @@ from execution_history.coze.gateway_history import Answering
 from execution_history.coze.protocol.messages import parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import history_call
 from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import ExecutionHistoryError, UnknownAccount
 from execution_history.recording.recorder import Recorder
@@ -96,7 +97,7 @@ class Gateway:
                 told = await self._answering.answer(call, request)
                 await answer.whole(told.status_code, told.headers, told.body)
             else:
-                await answer.relay(await self._upstream.transport().handle_async_request(request))
+                await answer.relay(await self._upstream.send(request))
         except _CallerLeftError:
             return
         except UnknownAccount as error:
@@ -206,13 +207,12 @@ class _Answer:
 
     async def relay(self, response: httpx.Response) -> None:
         """Send an answer on as it comes; one that breaks off breaks off here too."""
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
         try:
             if response.status_code not in _STATUSES:
                 raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
             headers = response.headers.raw
             await self._begin(response.status_code, _passed_on(headers, _without_length(headers)))
-            async for chunk in response.stream:
+            async for chunk in stream_of(response):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:
             if not self._has_begun:

@@ -6,15 +6,16 @@ Coze Studio's answers are translated into the official shape; ours stand in wher
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
-import orjson
 
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
 from execution_history.coze.protocol.run_history_response import envelope, tell, tell_node, translate_studio
+from execution_history.coze.tracking.history_client import read_body
+from execution_history.coze.tracking.upstream_records import record_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 
@@ -77,13 +78,8 @@ class Answering:
         return (await self._ours(call, only_better_than=found) if _has_expired(found) else None) or theirs
 
     async def _send(self, request: httpx.Request) -> Answer:
-        response = await self._upstream.transport().handle_async_request(request)
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
-        try:
-            body = b"".join([chunk async for chunk in response.stream])
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, response.headers.raw, body)
+        response = await self._upstream.send(request)
+        return Answer(response.status_code, response.headers.raw, await read_body(response))
 
     async def _studio(self, call: HistoryCall, request: httpx.Request) -> Answer | None:
         """Coze Studio's answer to the same question, in the official shape."""
@@ -103,7 +99,7 @@ class Answering:
     async def _ours(self, call: HistoryCall, *, only_better_than: RunHistory | None = None) -> Answer | None:
         """The answer from our own history, if there is one."""
         try:
-            record = await self._record(call)
+            record = await record_of(self._recorder.store, call.workflow_id, call.execute_id)
         except StoreError as error:
             _log.warning("A history could not be answered from the store: %s", error)
             return None
@@ -114,17 +110,6 @@ class Answering:
             return _ours(envelope([entry], str(entry["logid"])), b"history")
         node = tell_node(record, call.node_execute_uuid)
         return None if node is None else _ours(envelope(node), b"history")
-
-    async def _record(self, call: HistoryCall) -> dict[str, Any] | None:
-        """Our record of the run: by the id that it has upstream, or by its own."""
-        store = self._recorder.store
-        await store.open()
-        for body in await store.find_upstream(call.execute_id):
-            record: dict[str, Any] = orjson.loads(body)
-            if record["workflow_id"] == call.workflow_id:
-                return record
-        stored = await store.get(call.workflow_id, call.execute_id)
-        return None if stored is None else orjson.loads(stored)
 
 
 def _has_expired(history: RunHistory) -> bool:

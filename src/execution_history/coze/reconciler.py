@@ -9,6 +9,7 @@ from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import FollowedRun
+from execution_history.coze.tracking.upstream_records import record_of
 from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
 from execution_history.recording.orphans import RECORDER_DIED, RECORDER_KEY
 from execution_history.recording.recorder import Recorder
@@ -81,8 +82,7 @@ class Reconciler:
         check_identifier("workflow id", workflow_id)
         check_identifier("execute id", execute_id)
         store = self._recorder.store
-        await store.open()
-        known = await self._known(workflow_id, execute_id)
+        known = await record_of(store, workflow_id, execute_id)
         upstream_id = execute_id if known is None else str(known["metadata"].get(UPSTREAM_KEY) or execute_id)
         history = await self._ask(account_id, HistoryCall(workflow_id, upstream_id))
         now = self._recorder.clock()
@@ -94,13 +94,6 @@ class Reconciler:
         change = change_of(known, history, now, self._recorder.record_limit)
         changed = None if change is None else await store.update(workflow_id, known["execute_id"], change)
         return known if changed is None else dict(orjson.loads(changed))
-
-    async def _known(self, workflow_id: str, execute_id: str) -> dict[str, Any] | None:
-        """The record with this id upstream, or here."""
-        found = [orjson.loads(body) for body in await self._recorder.store.find_upstream(execute_id)]
-        ours = [record for record in found if record["workflow_id"] == workflow_id]
-        stored = None if ours else await self._recorder.store.get(workflow_id, execute_id)
-        return next(iter(ours), None) if stored is None else dict(orjson.loads(stored))
 
     async def _ask(self, account_id: str, call: HistoryCall) -> RunHistory:
         transport, address = self._upstream.transport(), self._upstream.address(account_id)

@@ -1,5 +1,6 @@
 """Asking an upstream what became of a run: Coze's way, and Coze Studio's (coze-protocol 1.6, 1.8 and 6)."""
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -65,7 +66,8 @@ class Asker:
                 "GET", address.base_url + path, headers=headers, extensions={"timeout": _TIMEOUT.as_dict()}
             )
             response = await self._transport.handle_async_request(request)
-            return response.status_code, await _read(response)
+            decoder = ContentDecoder(response.headers.get("content-encoding", ""))
+            return response.status_code, await read_body(response, decoder.decode, _LARGEST_ANSWER)
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
@@ -76,16 +78,31 @@ class Asker:
         return answer if isinstance(answer, HistoryRefusal) else read_history(*answer)
 
 
-async def _read(response: httpx.Response) -> bytes:
-    """The plain body, up to a bound that no history reaches."""
-    copy, parts, size = ContentDecoder(response.headers.get("content-encoding", "")), [], 0
+def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
+    """Return the body of a response from an asynchronous transport, chunk by chunk."""
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
+    return response.stream
+
+
+async def read_body(
+    response: httpx.Response, decode: Callable[[bytes], bytes] = bytes, largest: int = sys.maxsize
+) -> bytes:
+    """Return the whole body of a response, and give its connection back.
+
+    Args:
+        response: comes from an asynchronous transport.
+        decode: decodes a chunk; they stay as they are unless given.
+        largest: the most decoded bytes that are read.
+
+    Raises:
+        httpx.TransportError: the upstream broke off, or the body is larger.
+    """
+    body = bytearray()
     try:
-        async for chunk in response.stream:
-            parts.append(copy.decode(chunk))
-            size += len(parts[-1])
-            if size > _LARGEST_ANSWER:
-                raise httpx.ReadError("The answer is larger than any history.")
+        async for chunk in stream_of(response):
+            body += decode(chunk)
+            if len(body) > largest:
+                raise httpx.ReadError("The body is larger than any history.")
     finally:
         await response.aclose()
-    return b"".join(parts)
+    return bytes(body)

@@ -16,6 +16,7 @@ from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory
 from execution_history.coze.tracking.history_client import Address, Asker
 from execution_history.coze.tracking.history_merge import change_of, trimmed_nodes, with_nodes
+from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 from execution_history.records.record import RecordChange
@@ -81,11 +82,8 @@ class RunFollower:
         Raises:
             StoreError: the store cannot be read.
         """
-        await self._recorder.store.open()
-        for body in await self._recorder.store.find_upstream(call.execute_id):
-            record = orjson.loads(body)
-            if record["workflow_id"] == call.workflow_id:
-                await self._write(record, history)
+        for record in await records_of(self._recorder.store, call.workflow_id, call.execute_id):
+            await self._write(record, history)
 
     async def aclose(self) -> None:
         """Stop following; the records stay running, for whoever looks next."""

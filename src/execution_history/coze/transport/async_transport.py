@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 
 from execution_history.coze.protocol.messages import Outcome, parse_run_request, run_kind
-from execution_history.coze.tracking.history_client import Asker
+from execution_history.coze.tracking.history_client import Asker, stream_of
 from execution_history.coze.tracking.poller import RunFollower
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, failure_of, is_recorded
 from execution_history.coze.transport.overheard_history import OverheardHistory
@@ -75,7 +75,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         history = OverheardHistory.of(request, response)
         if history is not None:
-            response.stream = _Overheard(_stream_of(response), history, self.follower)
+            response.stream = _Overheard(stream_of(response), history, self.follower)
         return response
 
     async def aclose(self) -> None:
@@ -158,7 +158,7 @@ class _Call:
             self._record.save_progress(self._call.progress)
         if not self._head.done():
             self._head.set_result(response)
-        async for chunk in _stream_of(response):
+        async for chunk in stream_of(response):
             passed = self._call.receive_data(chunk)
             if self._call.is_stream:
                 self._record.touch()
@@ -251,8 +251,3 @@ class _Overheard(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the body."""
         await self._stream.aclose()
-
-
-def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
-    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
-    return response.stream

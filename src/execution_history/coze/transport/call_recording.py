@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-import orjson
 
 from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import FollowedRun, RunFollower
+from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED, CloseRecord, RecordedCall
 from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, StoreError
 from execution_history.functions import parentage
@@ -202,13 +202,11 @@ async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, 
     if upstream_id is None:
         return None
     try:
-        await recorder.store.open()
-        found = [orjson.loads(body) for body in await recorder.store.find_upstream(upstream_id)]
+        found = await records_of(recorder.store, run.workflow_id, upstream_id)
     except StoreError as error:
         _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
         return None
-    ours = [record for record in found if record["workflow_id"] == run.workflow_id]
-    return next((record for record in ours if record["execute_status"] in OPEN_STATUSES), None)
+    return next((record for record in found if record["execute_status"] in OPEN_STATUSES), None)
 
 
 async def _continue(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:
