@@ -20,9 +20,9 @@ _STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "fa
 
 
 class WorkflowResult(TypedDict):
-    """What became of a run: its record's id, its status, its output, and a sentence when it failed.
+    """How a run ended: its record's id, its status, its output, and a sentence where it failed.
 
-    ``interrupt`` is there when the run asks something, as in the record's ``metadata``.
+    ``interrupt`` is there where the run waits for an answer, as in the record's ``metadata``.
     """
 
     execution_id: str
@@ -45,11 +45,11 @@ class PreparedRun:
 
     @property
     def execute_id(self) -> str:
-        """The id of its record."""
+        """Return the id of its record."""
         return "" if self.context.recording is None else self.context.recording.execute_id
 
     async def execute(self) -> WorkflowResult:
-        """Send it and wait for its result; an upstream failure is a status."""
+        """Send the request and return the result; an upstream failure is a status."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
                 async for _ in response.aiter_raw():
@@ -67,7 +67,7 @@ class PreparedRun:
         return result
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
-        """Send it and give its events as frames; leaving early does not stop the recording."""
+        """Send the request and yield its events as frames; leaving early does not stop the recording."""
         conversation_id = self.run.conversation_id
         started = {
             "workflow_id": self.run.workflow_id,
@@ -99,7 +99,7 @@ class PreparedRun:
             await close_recording(recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """The upstream's events; a stream that breaks just ends, its record says how."""
+        """Yield the upstream's events; a stream that breaks just ends, its record says how."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
                 decoder = EventDecoder.for_response(response.headers)
@@ -111,7 +111,7 @@ class PreparedRun:
 
     @contextlib.asynccontextmanager
     async def _sent(self) -> AsyncIterator[httpx.Response]:
-        """The answer to the request; a record whose request never left is closed as such."""
+        """Yield the answer to the request; a record whose request never left is closed as such."""
         response: httpx.Response | None = None
         try:
             response = await self.upstream.send(self.request)

@@ -1,4 +1,4 @@
-"""Running workflows through us: the interface that existing deployments call, recorded at the wire."""
+"""Workflows run from Python: the interface that existing deployments call, recorded at the wire."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -20,8 +20,8 @@ class CozeRunner:
     """Runs Coze workflows and records them.
 
     Args:
-        recorder: what keeps the records.
-        upstream: the accounts, whose client records.
+        recorder: keeps the records.
+        upstream: the accounts, whose transport records.
     """
 
     def __init__(self, recorder: Recorder, upstream: Upstream) -> None:
@@ -61,7 +61,7 @@ class CozeRunner:
         user_id: str | None = None,
         account_id: str = "default",
     ) -> AsyncGenerator[Frame, None]:
-        """Run a workflow and give its events as they come, as the frames that existing callers know.
+        """Run a workflow and yield its events as they come, as the frames that existing callers know.
 
         The first frame is ``workflow_started``, then one ``data`` for each upstream event, and an ``error`` at the end
         of a run that failed. Leaving early does not stop the recording.
@@ -83,20 +83,20 @@ class CozeRunner:
     async def resume_workflow(
         self, workflow_id: str, execute_id: str, answer: object, *, account_id: str | None = None
     ) -> WorkflowResult | None:
-        """Answer the question of an interrupted run and wait for what comes of it, in the same record.
+        """Answer the question of an interrupted run and wait for its result, in the same record.
 
         Args:
             workflow_id: the workflow.
             execute_id: the record's id.
-            answer: a text; any other value is sent as its JSON, which is what a question for several fields or
-                files takes (coze-protocol 1.4).
-            account_id: who answers; the account that began the run when not given.
+            answer: a text; any other value is sent as its JSON, as a question for several fields or files takes it
+                (coze-protocol 1.4).
+            account_id: the account that answers; the one that began the run unless given.
 
         Returns:
-            What became of the run, ``running`` where it was asynchronous; ``None`` when there is no such record.
+            The result, ``running`` where the run was asynchronous; ``None`` where there is no such record.
 
         Raises:
-            NotInterrupted: the run asks nothing.
+            NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             UpstreamRefused: no token could be fetched for it.
@@ -108,10 +108,12 @@ class CozeRunner:
     async def stream_resumption(
         self, workflow_id: str, execute_id: str, answer: object, *, account_id: str | None = None
     ) -> AsyncGenerator[Frame, None]:
-        """The same, as frames; none at all when there is no such record. A run that was not streamed gives no events.
+        """Answer the question of an interrupted run and yield its events, as the frames of :meth:`stream_workflow`.
+
+        There are none where there is no such record, and no events of a run that was not streamed.
 
         Raises:
-            NotInterrupted: the run asks nothing; before the first frame, as are the others.
+            NotInterrupted: the run waits for no answer; before the first frame, as are the others.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             UpstreamRefused: no token could be fetched for it.

@@ -72,28 +72,28 @@ def test_a_stream_ends_with_what_it_said() -> None:
     assert ("success", "ab") == (action.outcome.status, action.fields["output"])
     assert {"proof": "done_event", "log_id": "L", "coze_execute_id": "77"} == action.metadata
     assert [[1, 4_000, 1], [2, 4_000, 1]] == action.fields["node_execute_status"]["End"]["packets"]
-    assert (None, None) == (action.followed_id, action.fallback)
+    assert (None, None) == (action.polled_id, action.fallback)
 
 
-def test_an_accepted_run_stays_open_and_is_followed() -> None:
+def test_an_accepted_run_stays_open_and_is_polled() -> None:
     """Under the id that it has upstream; nothing can be said in its place."""
     run = RunRequest("run", "7", is_async=True)
     action = _closed(_call(run), _JSON, b'{"code":0,"execute_id":"77"}')
     assert ("running", "accepted", "77", None) == (
-        action.outcome.status, action.outcome.proof, action.followed_id, action.fallback,
+        action.outcome.status, action.outcome.proof, action.polled_id, action.fallback,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("event_id", "status", "followed_id"), [("77/1", "running", "77"), (None, "failed", None)], ids=["named", "unnamed"]
+    ("event_id", "status", "polled_id"), [("77/1", "running", "77"), (None, "failed", None)], ids=["named", "unnamed"]
 )
 def test_a_broken_stream_is_followed_where_the_run_has_a_name(
-    event_id: str | None, status: str, followed_id: str | None
+    event_id: str | None, status: str, polled_id: str | None
 ) -> None:
     """And says itself how it ended where the upstream cannot be asked."""
     run = RunRequest("stream_resume", "7", event_id=event_id)
     action = _closed(_call(run), _EVENTS, _message("a"), failure=_BROKEN)
-    assert (status, followed_id) == (action.outcome.status, action.followed_id)
+    assert (status, polled_id) == (action.outcome.status, action.polled_id)
     failed = action.fallback or action.outcome
     assert ("failed", "connection_broken", "It broke.") == (failed.status, failed.proof, failed.error_message)
 

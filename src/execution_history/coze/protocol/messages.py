@@ -1,4 +1,4 @@
-"""What Coze's requests and JSON answers mean (coze-protocol, sections 1, 3 and 6). Pure: bytes in, values out."""
+"""Coze's requests and JSON answers (coze-protocol, sections 1, 3 and 6). Pure: bytes in, values out."""
 
 import re
 from collections.abc import Mapping
@@ -87,7 +87,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run, and how we know.
+    """How a run ended, and the proof of it.
 
     ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
     ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
@@ -178,11 +178,10 @@ def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping
         return _accepted(run, content, known)
     message = text(content.get("msg")) or text(content.get("error_message")) or "Coze gave no reason"
     executed = known.execute_id is not None
-    said = code if isinstance(code, (int, str)) else status_code
     return replace(
         known,
         proof="envelope" if executed else "rejected",
-        error_code=said,
+        error_code=code if isinstance(code, (int, str)) else status_code,
         error_message=message if executed else REJECTED + message,
     )
 
@@ -223,7 +222,7 @@ def _not_json(status_code: int, body: bytes) -> Outcome:
 
 
 def read_output(data: object) -> object:
-    """The result behind Coze's string encoding: JSON where it is JSON, the text where it is text.
+    """Return the result behind Coze's string encoding: JSON where it is JSON, the text where it is text.
 
     An end node that returns text wraps it as ``{"content_type": 1, "data": "…"}`` (coze-protocol 1.2).
     """
@@ -241,7 +240,7 @@ _WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_fo
 
 
 def execute_id_of(debug_url: str | None) -> str | None:
-    """The upstream execute id in a debug address (coze-protocol 2.3)."""
+    """Return the upstream execute id in a debug address (coze-protocol 2.3)."""
     if not debug_url:
         return None
     try:
@@ -252,12 +251,12 @@ def execute_id_of(debug_url: str | None) -> str | None:
 
 
 def execute_id_of_event(event_id: object) -> str | None:
-    """The upstream execute id in an interrupt's event id, ``<execute_id>/<n>`` (coze-protocol 1.7)."""
+    """Return the upstream execute id in an interrupt's event id, ``<execute_id>/<n>`` (coze-protocol 1.7)."""
     return (event_id.partition("/")[0] or None) if isinstance(event_id, str) else None
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The value of *data*, or ``None`` when it is not JSON; what is too deep to be read is a string, as in a record."""
+    """Return the value of *data*, or ``None`` where it is not JSON; what is nested too deep is a string."""
     try:
         return orjson.loads(data)
     except ValueError:
@@ -269,7 +268,7 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
 
 
 def text(value: object) -> str | None:
-    """An id or a text, whether it came as a string or, from Coze Studio, as a number; empty is ``None``."""
+    """Return an id or a text that came as a string or, from Coze Studio, as a number; ``None`` where it is empty."""
     if isinstance(value, bool) or value is None:
         return None
     return str(value) or None if isinstance(value, (str, int)) else None

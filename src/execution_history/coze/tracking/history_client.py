@@ -1,4 +1,4 @@
-"""Asking an upstream what became of a run: Coze's way, and Coze Studio's (coze-protocol 1.6, 1.8 and 6)."""
+"""Requests for the history of a run, to Coze and to Coze Studio (coze-protocol 1.6, 1.8 and 6)."""
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,11 +7,17 @@ from dataclasses import dataclass
 import httpx
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
-from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
+from execution_history.coze.protocol.run_history import (
+    HistoryRefusal,
+    HistoryRequest,
+    RunHistory,
+    read_history,
+    read_node,
+)
 from execution_history.errors import ExecutionHistoryError
 
 Authorise = Callable[[], Awaitable[Mapping[str, str]]]
-"""Gives the headers that prove who asks, fresh for every question; they are kept nowhere."""
+"""Returns the headers that authorise a request, fresh for each; they are kept nowhere."""
 
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _TIMEOUT = httpx.Timeout(60, connect=10)
@@ -19,7 +25,7 @@ _TIMEOUT = httpx.Timeout(60, connect=10)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom to ask: the base address of an upstream, and what to prove oneself with."""
+    """The base address of an upstream, and the authorisation for it."""
 
     base_url: str
     authorise: Authorise
@@ -31,35 +37,35 @@ def origin_of(url: httpx.URL | str) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
 
 
-class Asker:
-    """Asks upstreams, and remembers which of them are Coze Studio.
+class RunHistoryClient:
+    """Requests histories, and remembers which upstreams are Coze Studio.
 
     Args:
-        transport: what carries the questions.
+        transport: carries the requests.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
         self._studios: set[str] = set()
 
-    async def history(self, address: Address, call: HistoryCall) -> RunHistory | HistoryRefusal:
-        """What the upstream knows of a run; it never raises for what the upstream does."""
+    async def history(self, address: Address, call: HistoryRequest) -> RunHistory | HistoryRefusal:
+        """Return what the upstream knows of a run. Never raises for what the upstream does."""
         if address.base_url not in self._studios:
-            found = await self._ask(address, call.path)
+            found = await self._request(address, call.path)
             if not isinstance(found, HistoryRefusal) or found.kind != "studio":
                 return found
-        found = await self._ask(address, call.studio_path)
+        found = await self._request(address, call.studio_path)
         if not isinstance(found, HistoryRefusal):
             self._studios.add(address.base_url)
         return found
 
-    async def node(self, address: Address, call: HistoryCall) -> str | None:
-        """The whole output of an output node; ``None`` when the upstream does not tell it."""
+    async def node(self, address: Address, call: HistoryRequest) -> str | None:
+        """Return the whole output of an output node; ``None`` where the upstream does not have it."""
         answer = await self.get(address, call.path)
         return None if isinstance(answer, HistoryRefusal) else read_node(*answer)
 
     async def get(self, address: Address, path: str) -> tuple[int, bytes] | HistoryRefusal:
-        """The HTTP status and the body at *path*, or that the upstream is not available."""
+        """Return the HTTP status and the body at *path*, or that the upstream is not available."""
         try:
             headers = {"Accept": "application/json", **await address.authorise()}
             request = httpx.Request(
@@ -71,9 +77,9 @@ class Asker:
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return HistoryRefusal("unavailable", f"The upstream could not be asked ({type(error).__name__}).")
+            return HistoryRefusal("unavailable", f"The upstream could not be reached ({type(error).__name__}).")
 
-    async def _ask(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
+    async def _request(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
         answer = await self.get(address, path)
         return answer if isinstance(answer, HistoryRefusal) else read_history(*answer)
 

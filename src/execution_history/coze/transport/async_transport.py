@@ -13,10 +13,10 @@ from typing import Final
 import httpx
 
 from execution_history.coze.protocol.messages import Outcome, parse_run_request, run_kind
-from execution_history.coze.tracking.history_client import Asker, stream_of
-from execution_history.coze.tracking.poller import RunFollower
+from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
+from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, failure_of, is_recorded
-from execution_history.coze.transport.overheard_history import OverheardHistory
+from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, STOPPED, RecordedCall
 from execution_history.errors import ExecutionHistoryError
 from execution_history.recording.recorder import Recorder
@@ -55,8 +55,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
         self._calls: dict[asyncio.Task[None], CallRecord] = {}
-        self.asker = Asker(self._inner)
-        self.follower = RunFollower(recorder, self.asker, first_pause=first_pause)
+        self.poller = RunPoller(recorder, RunHistoryClient(self._inner), first_pause=first_pause)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; a run is recorded from before it leaves to its end.
@@ -71,11 +70,11 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             run = context.run or parse_run_request(kind, await request.aread())
             if is_recorded(run, context):
                 call = RecordedCall(run, self._recorder.clock, self._largest)
-                return await self._send(CallRecord(self._recorder, call, request, context, self.follower))
+                return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
-        history = OverheardHistory.of(request, response)
+        history = PassingHistory.of(request, response)
         if history is not None:
-            response.stream = _Overheard(stream_of(response), history, self.follower)
+            response.stream = _CopiedBody(stream_of(response), history, self.poller)
         return response
 
     async def aclose(self) -> None:
@@ -85,7 +84,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             record.leave_runs()
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        await self.follower.aclose()
+        await self.poller.aclose()
         await self._inner.aclose()
 
     async def _send(self, record: CallRecord) -> httpx.Response:
@@ -124,7 +123,7 @@ class _Call:
         return httpx.Response(head.status_code, headers=head.headers, stream=body, extensions=head.extensions)
 
     async def run(self) -> None:
-        """Open the record, read the upstream to its end, whoever still listens, and close the record."""
+        """Open the record, read the upstream to its end, with or without its caller, and close the record."""
         try:
             await self._record.open()
         except Exception as error:  # noqa: BLE001 - the caller gets it, and must not wait for ever
@@ -229,13 +228,13 @@ class _Body(httpx.AsyncByteStream):
         self._leave()
 
 
-class _Overheard(httpx.AsyncByteStream):
+class _CopiedBody(httpx.AsyncByteStream):
     """The body of a history on its way to its reader."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, copy: OverheardHistory, follower: RunFollower) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, copy: PassingHistory, poller: RunPoller) -> None:
         self._stream = stream
         self._copy = copy
-        self._follower = follower
+        self._poller = poller
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
@@ -244,9 +243,9 @@ class _Overheard(httpx.AsyncByteStream):
         history = self._copy.end()
         if history is not None:
             try:
-                await self._follower.learn(self._copy.call, history)
+                await self._poller.merge_history(self._copy.call, history)
             except ExecutionHistoryError as error:
-                _log.warning("What a caller learned of a run could not be recorded: %s", error)
+                _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
     async def aclose(self) -> None:
         """Close the body."""

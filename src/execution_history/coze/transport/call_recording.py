@@ -10,7 +10,7 @@ import httpx
 from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
-from execution_history.coze.tracking.poller import FollowedRun, RunFollower
+from execution_history.coze.tracking.poller import PolledRun, RunPoller
 from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED, CloseRecord, RecordedCall
 from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, StoreError
@@ -60,7 +60,7 @@ class CallRecord:
         request: the HTTP request; its ``Authorization`` serves to poll a run that goes on upstream, and is kept nowhere
             else.
         context: what a caller inside this package has added to the request.
-        follower: polls the runs that go on upstream.
+        poller: polls the runs that go on upstream.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class CallRecord:
         call: RecordedCall,
         request: httpx.Request,
         context: RunContext,
-        follower: RunFollower,
+        poller: RunPoller,
     ) -> None:
         self.call = call
         self.request = request
         self._recorder = recorder
         self._context = context
-        self._follower: RunFollower | None = follower
+        self._poller: RunPoller | None = poller
         context.was_sent = True
         context.metadata = {**parentage(), **context.metadata}
 
@@ -119,8 +119,8 @@ class CallRecord:
             return
         self._context.outcome = action.outcome
         try:
-            if self._follower is not None and action.followed_id is not None:
-                self._follower.follow(self._followed(recording, action.followed_id, action.fallback))
+            if self._poller is not None and action.polled_id is not None:
+                self._poller.poll(self._polled(recording, action.polled_id, action.fallback))
             await close_recording(recording, action)
         except ExecutionHistoryError:
             pass  # the recorder has logged and counted it
@@ -129,9 +129,9 @@ class CallRecord:
 
     def leave_runs(self) -> None:
         """Poll no run from here on: whoever opens the history next takes them over."""
-        self._follower = None
+        self._poller = None
 
-    def _followed(self, recording: Recording, upstream_id: str, fallback: Outcome | None) -> FollowedRun:
+    def _polled(self, recording: Recording, upstream_id: str, fallback: Outcome | None) -> PolledRun:
         url, headers = self.request.url, self.request.headers
         prefix = url.raw_path.rpartition(b"/v1/")[0].decode("ascii", "replace").rstrip("/")
         own = {"Authorization": headers["authorization"]} if "authorization" in headers else {}
@@ -141,7 +141,7 @@ class CallRecord:
 
         address = Address(origin_of(url) + prefix, authorise)
         key = (recording.workflow_id, recording.execute_id)
-        return FollowedRun(*key, upstream_id, address, recording.create_time, fallback)
+        return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
 
 
 def is_recorded(run: RunRequest, context: RunContext) -> bool:

@@ -64,14 +64,14 @@ class CloseRecord:
         outcome: how the call ended; ``running`` leaves the record open.
         fields: further keys of the record.
         metadata: keys to be merged into its metadata.
-        followed_id: the run's id upstream, where it is to be polled from now on.
-        fallback: the outcome of a polled run that the upstream never tells; ``None`` where it was accepted.
+        polled_id: the run's id upstream, where it is to be polled from now on.
+        fallback: the outcome of a polled run of which the upstream has none; ``None`` where it was accepted.
     """
 
     outcome: Outcome
     fields: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
-    followed_id: str | None = None
+    polled_id: str | None = None
     fallback: Outcome | None = None
 
 
@@ -193,7 +193,7 @@ class RecordedCall:
         return read_answer(self.run, self._status_code, b"".join(self._body), self._headers)
 
     def _closing(self, ended: Outcome) -> CloseRecord:
-        outcome, fallback = self._still_asking(ended), None
+        outcome, fallback = self._unanswered(ended), None
         upstream_id = ended.execute_id or execute_id_of_event(self.run.event_id)
         if upstream_id is None or (ended.status != "running" and ended.proof not in _UNCERTAIN):
             upstream_id = None
@@ -203,7 +203,7 @@ class RecordedCall:
             outcome = Outcome("running", ended.proof, usage=ended.usage, execute_id=upstream_id, log_id=ended.log_id)
         return CloseRecord(outcome, self._fields(outcome), self._metadata(outcome), upstream_id, fallback)
 
-    def _still_asking(self, outcome: Outcome) -> Outcome:
+    def _unanswered(self, outcome: Outcome) -> Outcome:
         """Return the outcome of a run that still asks its question where the answer did not get through."""
         if self._question is None or outcome.proof not in NEVER_TAKEN or outcome.status == "interrupted":
             return outcome
