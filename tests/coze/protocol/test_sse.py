@@ -78,6 +78,16 @@ def test_a_compressed_stream_has_the_same_events() -> None:
     assert _EVENTS == events + decoder.close()
 
 
+def test_a_content_type_is_the_same_in_capitals() -> None:
+    """Media types have no case (RFC 9110, section 8.3.1)."""
+    assert EventDecoder.for_response({"content-type": "Text/Event-Stream"}) is not None
+
+
+def test_blanks_round_the_name_of_an_event_do_not_count() -> None:
+    """The SDKs for Coze trim it; the data keeps its own."""
+    assert [ServerSentEvent("Done", " {} ")] == _parse([b"event:  Done \ndata:  {} \n\n"])
+
+
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
 def test_any_other_response_has_no_events(headers: dict[str, str]) -> None:
     """The content type tells."""

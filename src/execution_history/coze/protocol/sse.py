@@ -56,7 +56,7 @@ class EventDecoder:
     @classmethod
     def for_response(cls, headers: Mapping[str, str], largest_event: int = sys.maxsize) -> Self | None:
         """Return the decoder of a response with these headers; ``None`` where it is not a stream of events."""
-        if "text/event-stream" not in headers.get("content-type", ""):
+        if "text/event-stream" not in headers.get("content-type", "").lower():
             return None
         return cls(headers.get("content-encoding", ""), largest_event)
 
@@ -117,7 +117,7 @@ class EventDecoder:
         if name == b"data":
             self._data.append(text)
         elif name == b"event":
-            self._event = text
+            self._event = text.strip(" ")
         elif name == b"id" and "\0" not in text:
             self._id = text
 
