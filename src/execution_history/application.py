@@ -77,6 +77,6 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         stack.push_async_callback(recorder.aclose)
         stack.push_async_callback(upstream.aclose)
         runner = CozeRunner(recorder, upstream)
-        live = LiveFeed(service.store)
+        live = service.live
         stack.push_async_callback(live.aclose)
         yield Application(settings, service, recorder, upstream, runner, reconciler, live, running)

@@ -11,11 +11,6 @@ import pytest
 
 from execution_history.background_loop import Bridge
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
-from execution_history.coze.protocol.messages import read_request, recognise
-from execution_history.coze.tracking.history_client import Asker
-from execution_history.coze.tracking.poller import RunFollower
-from execution_history.coze.transport.call_recording import RunContext
-from execution_history.coze.transport.sync_recorded_call import SyncExchange
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, Sandbox, serve_sandbox
 from execution_history.stores import MemoryStore
@@ -155,25 +150,15 @@ async def test_a_transport_closes_also_while_a_caller_does_not_read() -> None:
 async def test_a_bridge_that_ends_while_a_record_is_closed_costs_no_synchronous_answer() -> None:
     """The caller gets all of it."""
     store = FaultyStore()
-    recorder = Recorder(store)
     bridge = Bridge()
-    request = _run()
-    kind = recognise("POST", request.url.path)
-    assert kind is not None
-    call = read_request(kind, request.content)
-    follower = RunFollower(recorder, Asker(httpx.AsyncHTTPTransport()))
-    exchange = SyncExchange(bridge, recorder, request, call, RunContext(), 1.0, 1_000, follower)
 
     def answer(_: httpx.Request) -> httpx.Response:
         store.running.clear()
         return httpx.Response(200, content=b'{"code": 0}')
 
-    def read() -> bytes:
-        exchange.begin()
-        return exchange.answer(httpx.MockTransport(answer)).read()
-
+    transport = SyncRecordingTransport(Recorder(store), httpx.MockTransport(answer), bridge=bridge)
     async with asyncio.timeout(30):
-        reading = asyncio.create_task(anyio.to_thread.run_sync(read))
+        reading = asyncio.create_task(anyio.to_thread.run_sync(lambda: transport.handle_request(_run()).read()))
         while store.asked < 2:
             await asyncio.sleep(0.01)
         await anyio.to_thread.run_sync(bridge.end, 0.1)

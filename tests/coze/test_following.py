@@ -7,8 +7,8 @@ import httpx
 import orjson
 import pytest
 
-from execution_history.coze.tracking.history_client import Address, Asker
-from execution_history.coze.tracking.poller import FollowedRun, RunFollower
+from execution_history.coze.tracking.history_client import Address, RunHistoryClient
+from execution_history.coze.tracking.poller import PolledRun, RunPoller
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
 from tests.faulty_store import FaultyStore
@@ -32,7 +32,7 @@ class _Forgetful(FaultyStore):
 
 
 async def test_what_is_raised_while_a_run_is_followed_does_not_end_that(caplog: pytest.LogCaptureFixture) -> None:
-    """A proof that could not be given, and a store that could not be read: the run is asked for again."""
+    """An account that could not authorise, and a store that could not be read: the run is polled again."""
     store = _Forgetful()
     recorder = Recorder(store)
     recording = await recorder.open(_WORKFLOW, run_mode=2)
@@ -48,17 +48,17 @@ async def test_what_is_raised_while_a_run_is_followed_does_not_end_that(caplog: 
         body = {"workflow_id": _WORKFLOW, "parameters": {"delay_ms": 1}, "is_async": True}
         async with httpx.AsyncClient(base_url=sandbox.base_url, headers=proof) as client:
             upstream_id = (await client.post("/v1/workflow/run", json=body)).json()["execute_id"]
-        follower = RunFollower(recorder, Asker(transport), first_pause=0.001, per_second=1000)
+        poller = RunPoller(recorder, RunHistoryClient(transport), first_pause=0.001, per_second=1000)
         address = Address(sandbox.base_url, authorise)
-        follower.follow(FollowedRun(_WORKFLOW, recording.execute_id, upstream_id, address, recorder.clock()))
+        poller.poll(PolledRun(_WORKFLOW, recording.execute_id, upstream_id, address, recorder.clock()))
         async with asyncio.timeout(20):
             while "running" == await _status(store, recording.execute_id):
                 await asyncio.sleep(0.01)
-        await follower.aclose()
+        await poller.aclose()
     assert "success" == await _status(store, recording.execute_id)
     assert not failures
     assert not store.failures
-    assert 2 == sum("is asked for again" in message for message in caplog.messages)
+    assert 2 == sum("is polled again" in message for message in caplog.messages)
 
 
 async def _status(store: FaultyStore, execute_id: str) -> str:

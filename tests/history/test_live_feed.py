@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput
-from execution_history.history.live_feed import Following, LiveEvent, LiveFeed
+from execution_history.history.live_feed import FeedSubscription, LiveEvent, LiveFeed
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
@@ -35,7 +36,7 @@ def told(events: list[LiveEvent]) -> list[tuple[Any, ...]]:
     return [(event.kind, event.revision, event.workflow_id, event.execute_id) for event in events]
 
 
-async def taken(following: Following, count: int) -> list[LiveEvent]:
+async def taken(following: FeedSubscription, count: int) -> list[LiveEvent]:
     """The next *count* events."""
     events: list[LiveEvent] = []
     while len(events) < count:
@@ -228,3 +229,25 @@ async def test_nobody_can_begin_before_the_beginning() -> None:
     """Revisions are counted from 0 on."""
     with pytest.raises(InvalidInput):
         LiveFeed(MemoryStore()).follow(-1)
+
+
+async def test_a_service_can_be_followed_from_several_event_loops(store: HistoryStore) -> None:
+    """Each has a feed of its own, and hears what any of them writes."""
+    service = ExecutionHistoryService(store)
+
+    async def elsewhere() -> list[LiveEvent]:
+        async with service.follow(since=0, workflow_ids=["w"]) as events:
+            return await events.take()
+
+    async with service.follow(workflow_ids=["w"]) as events:
+        await store.create(document("a"))
+        assert told(await asyncio.to_thread(asyncio.run, elsewhere())) == told(await events.take())
+
+
+async def test_following_ends_with_its_service() -> None:
+    """Whoever waits for an event is told that none comes."""
+    async with ExecutionHistoryService("memory:") as service, service.follow() as events:
+        waiting = asyncio.create_task(events.take())
+        await asyncio.sleep(0)
+        await service.aclose()
+        assert [] == await waiting

@@ -11,7 +11,7 @@ from execution_history.cli.list import status_cell
 from execution_history.cli.open_history import is_there, open_history, place_of
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
-from execution_history.history.live_feed import LiveEvent, LiveFeed
+from execution_history.history.live_feed import LiveEvent
 from execution_history.presentation.terminal_formatting import duration, local_time, one_line, visible
 
 _LONGEST_LINE = 120
@@ -45,16 +45,11 @@ async def _until_there_is_one(session: Session) -> None:
 
 
 async def _follow(session: Session, since: int | None, workflow_ids: Sequence[str]) -> None:
-    async with open_history(session) as (service, place):
-        feed = LiveFeed(service.store)
-        try:
-            async with feed.follow(since, workflow_ids) as events:
-                if not session.as_json:
-                    session.output.remark(session.say("follow.begun", store=place), style="dim")
-                async for event in events:
-                    _tell(session, event)
-        finally:
-            await feed.aclose()
+    async with open_history(session) as (service, place), service.follow(since, workflow_ids) as events:
+        if not session.as_json:
+            session.output.remark(session.say("follow.begun", store=place), style="dim")
+        async for event in events:
+            _tell(session, event)
 
 
 def _tell(session: Session, event: LiveEvent) -> None:

@@ -1,4 +1,4 @@
-"""The Coze accounts that calls go to: their addresses, their tokens, and one client for each event loop."""
+"""The Coze accounts: their addresses, their tokens, and one recording transport for each event loop."""
 
 import asyncio
 import warnings
@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import httpx
 from pydantic import ValidationError
 
-from execution_history.coze.protocol.response_reader import LARGEST_RECORDED
-from execution_history.coze.tracking.history_client import Address
+from execution_history.coze.protocol.messages import RunRequest
+from execution_history.coze.tracking.history_client import Address, origin_of
 from execution_history.coze.transport.async_transport import RecordingTransport
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.redaction import without_credentials
@@ -22,7 +23,7 @@ from execution_history.settings import AccountSettings, find_account, missing_se
 
 
 class Authenticates(Protocol):
-    """What cozepy's asynchronous auth classes do: put a fresh token into a request's headers."""
+    """The protocol of cozepy's asynchronous auth classes, which put a fresh token into a request's headers."""
 
     async def aauthentication(self, headers: dict[str, str]) -> None:
         """Add ``Authorization`` to *headers*."""
@@ -33,12 +34,12 @@ class Upstream:
 
     Args:
         accounts: the accounts by name.
-        recorder: what records the runs.
+        recorder: keeps the records of the runs.
         timeout_seconds: how long an upstream may stay silent.
         connect_seconds: how long connecting may take.
         drain_limit_seconds: how long an upstream is read after its caller has left.
-        largest_recorded: bytes that are kept of one run's answer.
-        first_pause: seconds before a run that goes on upstream is asked for the first time.
+        largest_recorded: the most bytes of one run's answer that are kept.
+        first_pause: seconds before a run that goes on upstream is polled for the first time.
     """
 
     def __init__(
@@ -59,19 +60,16 @@ class Upstream:
         self._largest = largest_recorded
         self._first_pause = first_pause
         self._auth: dict[str, Authenticates] = {}
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-            weakref.WeakKeyDictionary()
-        )
         self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
             weakref.WeakKeyDictionary()
         )
 
     def check(self, account_id: str) -> AccountSettings:
-        """The account of this name, when it can be used.
+        """Return the account of this name, where it can be used.
 
         Raises:
             UnknownAccount: there is none.
-            AccountError: it has no token, or lacks a part of its key; the sentence says what to set.
+            AccountError: it has no token, or lacks a part of its key; the message names what to set.
         """
         account = find_account(self._accounts, account_id)
         if account.missing:
@@ -82,7 +80,7 @@ class Upstream:
         return account
 
     def base_url(self, account_id: str) -> str:
-        """Where calls of an account go, whether or not it has a token of its own.
+        """Return the base address of an account, whether or not it has a token of its own.
 
         Raises:
             UnknownAccount: there is no such account.
@@ -90,7 +88,10 @@ class Upstream:
         return find_account(self._accounts, account_id).base_url
 
     def account_of(self, record: Mapping[str, Any]) -> str | None:
-        """The account that can ask what became of a record's run: its own, with a token and the same address."""
+        """Return the name of the account that can request the history of a record's run.
+
+        It is the record's own, where it has a token and the address that the run was sent to; ``None`` otherwise.
+        """
         metadata = record["metadata"]
         name = metadata.get("account")
         account = self._accounts.get(name) if isinstance(name, str) else None
@@ -99,7 +100,7 @@ class Upstream:
         return name if metadata.get("upstream") in (None, origin_of(account.base_url)) else None
 
     def address(self, account_id: str) -> Address:
-        """Where an account's runs are asked for, with its own proof.
+        """Return the address at which an account's histories are requested, with its authorisation.
 
         Raises:
             AccountError: the account cannot be used.
@@ -107,50 +108,48 @@ class Upstream:
         account = self.check(account_id)
 
         async def authorise() -> Mapping[str, str]:
-            return await self._proof(account_id, account)
+            return await self._headers(account_id, account)
 
         return Address(account.base_url, authorise)
 
-    async def request(self, account_id: str, path: str, body: dict[str, Any], context: RunContext) -> httpx.Request:
-        """A POST request to *path* of the account, with its token.
+    async def request(self, run: RunRequest, context: RunContext) -> httpx.Request:
+        """Build the HTTP request of *run*, with the token of the context's account.
 
         Raises:
             UnknownAccount: there is no such account.
             AccountError: the account cannot be used.
             UpstreamRefused: no token could be fetched for it.
         """
-        account = self.check(account_id)
-        context.authorise = self.address(account_id).authorise
+        account = self.check(context.account)
+        context.run, context.authorise = run, self.address(context.account).authorise
         headers = {
             "Accept-Encoding": "identity",
             "User-Agent": f"execution-history/{version('execution-history')}",
-            **await self._proof(account_id, account),
+            **await self._headers(context.account, account),
         }
-        return self._client().build_request(
-            "POST", account.base_url + path, json=body, headers=headers, extensions={CONTEXT: context}
+        extensions = {"timeout": self.timeout.as_dict(), CONTEXT: context}
+        return httpx.Request(
+            "POST", account.base_url + run.path, json=run.body(), headers=headers, extensions=extensions
         )
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send *request*; the answer's body has not been read yet.
+        """Send *request* through this event loop's transport; the answer's body has not been read yet.
 
         Raises:
             httpx.TransportError: the upstream could not be reached or broke off.
         """
-        return await self._client().send(request, stream=True)
+        return await self.transport().handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close this event loop's client; recordings that are under way are closed as they stand."""
-        loop = asyncio.get_running_loop()
-        client, transport = self._clients.pop(loop, None), self._transports.pop(loop, None)
-        if client is not None:
-            await client.aclose()
+        """Close this event loop's transport; recordings that are under way are closed as they stand."""
+        transport = self._transports.pop(asyncio.get_running_loop(), None)
         if transport is not None:
             await transport.aclose()
         for auth in self._auth.values():
             await _close_token_client(auth)
 
     def transport(self) -> RecordingTransport:
-        """This event loop's transport: the one way to the upstreams."""
+        """Return this event loop's transport: the one way to the upstreams."""
         loop = asyncio.get_running_loop()
         transport = self._transports.get(loop)
         if transport is None:
@@ -164,15 +163,8 @@ class Upstream:
             )
         return transport
 
-    def _client(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = httpx.AsyncClient(transport=self.transport(), timeout=self.timeout)
-        return client
-
-    async def _proof(self, name: str, account: AccountSettings) -> dict[str, str]:
-        """The headers that prove a call of the account.
+    async def _headers(self, name: str, account: AccountSettings) -> dict[str, str]:
+        """Return the headers that authorise a call of the account.
 
         Raises:
             AccountError: its token or its key cannot be one.
@@ -193,16 +185,10 @@ class Upstream:
         return self._auth[name]
 
 
-def origin_of(base_url: str) -> str:
-    """The scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
-    url = httpx.URL(base_url)
-    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
-
-
 def _authentication(name: str, account: AccountSettings) -> Authenticates:
     # cozepy takes half a second to import: only those who call Coze pay for it.
     with warnings.catch_warnings():
-        # Its import of authlib.jose announces that module's successor, which is not our users' concern.
+        # Its import of authlib.jose warns of that module's successor, which does not concern our users.
         warnings.simplefilter("ignore")
         from cozepy import AsyncJWTAuth, AsyncTokenAuth  # noqa: PLC0415
 
@@ -238,7 +224,7 @@ def _read_key(name: str, path: Path | None) -> str:
 
 
 def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
-    """What is to be said where signing for a token, or fetching it, has failed with *error*."""
+    """Return the error of an account whose token could not be signed for, or fetched, because of *error*."""
     reason = quoted(without_credentials(str(error)))
     if isinstance(error, httpx.HTTPError):
         return UpstreamRefused(

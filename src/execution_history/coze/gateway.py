@@ -5,9 +5,9 @@ out (RFC 9110, section 7.6.1), and double slashes in a path count as one. The he
 chooses among the configured accounts' addresses; who calls proves that to the upstream with the ``Authorization``
 that came along.
 
-A history that the upstream no longer tells is told from ours (:mod:`~execution_history.coze.gateway_history`). What the
-gateway itself has to say is an envelope with HTTP 200: the one form of an error that all four SDKs hand on whole
-(coze-protocol 2.4, 4.2); the header ``x-execution-history-error`` tells it from the upstream's own.
+A history that the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`).
+An error of the gateway itself is an envelope with HTTP 200: the one form that all four SDKs hand on whole
+(coze-protocol 2.4, 4.2); the header ``x-execution-history-error`` marks it.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.gateway_history import Answering
-from execution_history.coze.protocol.messages import recognise
-from execution_history.coze.protocol.run_history import recognise_history
+from execution_history.coze.gateway_history import HistoryFallback
+from execution_history.coze.protocol.messages import parse_run_request, run_kind
+from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import ExecutionHistoryError, UnknownAccount
 from execution_history.recording.recorder import Recorder
@@ -60,15 +61,15 @@ class Gateway:
     """An ASGI layer that answers the Coze API and leaves everything else to the application behind it.
 
     Args:
-        app: what answers every other address.
-        upstream: the accounts and the way to them.
-        recorder: whose store histories are told from.
+        app: answers every other path.
+        upstream: the accounts, and the transport to them.
+        recorder: keeps the records that histories are answered from.
     """
 
     def __init__(self, app: ASGIApp, upstream: Upstream, recorder: Recorder) -> None:
         self._app = app
         self._upstream = upstream
-        self._answering = Answering(recorder, upstream)
+        self._histories = HistoryFallback(recorder, upstream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call to Coze on, or anything else to the application."""
@@ -91,12 +92,12 @@ class Gateway:
     async def _forward(self, scope: Scope, path: bytes, upload: "_Upload", answer: "_Answer") -> None:
         try:
             request = await self._request(scope, path, upload)
-            call = recognise_history(scope["method"], path.decode("latin-1"), "")
+            call = history_request(scope["method"], path.decode("latin-1"), "")
             if call is not None:
-                told = await self._answering.answer(call, request)
-                await answer.whole(told.status_code, told.headers, told.body)
+                found = await self._histories.answer(call, request)
+                await answer.whole(found.status_code, found.headers, found.body)
             else:
-                await answer.relay(await self._upstream.transport().handle_async_request(request))
+                await answer.relay(await self._upstream.send(request))
         except _CallerLeftError:
             return
         except UnknownAccount as error:
@@ -111,10 +112,10 @@ class Gateway:
             await answer.refuse(_NO_ANSWER, b"not_recorded", f"The run was not sent: {error}")
         except Exception:  # noqa: BLE001 - a caller of Coze gets an answer that its SDK understands, the log the rest
             _log.exception("The gateway failed")
-            await answer.refuse(_NO_ANSWER, b"internal", "Something went wrong in the gateway; its log says what.")
+            await answer.refuse(_NO_ANSWER, b"internal", "The gateway failed; its log has the reason.")
 
     async def _request(self, scope: Scope, path: bytes, upload: "_Upload") -> httpx.Request:
-        """The request as it goes on.
+        """Build the request that goes on.
 
         Raises:
             UnknownAccount: there is no such account.
@@ -126,9 +127,13 @@ class Gateway:
         query = scope["query_string"]
         context = RunContext(account)
         content: bytes | AsyncIterator[bytes] | None = None
-        if recognise(scope["method"], path.decode("latin-1")) is not None:
+        kind = run_kind(scope["method"], path.decode("latin-1"))
+        if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
-            context.is_unrecorded = not isinstance(content, bytes)
+            if isinstance(content, bytes):
+                context.run = parse_run_request(kind, content)
+            else:
+                context.is_unrecorded = True
         elif _has_body(headers):
             content = upload.rest()
         else:
@@ -154,7 +159,7 @@ class _Upload:
         self._is_whole = asyncio.Event()
 
     async def whole(self, limit: int) -> bytes | AsyncIterator[bytes]:
-        """The body; one that is larger than *limit* as the stream that it is."""
+        """Return the body; one that is larger than *limit*, where that is not 0, as a stream of its chunks."""
         parts: list[bytes] = []
         size = 0
         async for chunk in self.rest():
@@ -165,10 +170,10 @@ class _Upload:
         return b"".join(parts)
 
     async def rest(self) -> AsyncIterator[bytes]:
-        """What has not been read yet, chunk by chunk.
+        """Iterate over the chunks that have not been read yet.
 
         Raises:
-            _CallerLeftError: nobody sends any more.
+            _CallerLeftError: the caller hung up.
         """
         while not self._is_whole.is_set():
             message = await self._receive()
@@ -201,14 +206,17 @@ class _Answer:
         self._has_begun = False
 
     async def relay(self, response: httpx.Response) -> None:
-        """Send an answer on as it comes; one that breaks off breaks off here too."""
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
+        """Send an answer on as it comes; one that breaks off breaks off here too.
+
+        Raises:
+            httpx.TransportError: the upstream broke off before the answer began here.
+        """
         try:
             if response.status_code not in _STATUSES:
                 raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
             headers = response.headers.raw
             await self._begin(response.status_code, _passed_on(headers, _without_length(headers)))
-            async for chunk in response.stream:
+            async for chunk in stream_of(response):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:
             if not self._has_begun:
@@ -220,12 +228,12 @@ class _Answer:
         await self._send({"type": "http.response.body"})
 
     async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send an answer that there is already."""
+        """Send an answer that is whole."""
         await self._begin(status, _passed_on(headers, frozenset()))
         await self._send({"type": "http.response.body", "body": body})
 
     async def refuse(self, code: int, word: bytes, sentence: str) -> None:
-        """Say what is wrong in the form that every SDK hands on, unless an answer has begun."""
+        """Send an error in the form that every SDK hands on, unless an answer has begun."""
         if not self._has_begun:
             body = refusal(code, sentence)
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
@@ -237,21 +245,21 @@ class _Answer:
 
 
 def _path_of(scope: Scope) -> bytes:
-    """The path as it was sent, with double slashes as one."""
+    """Return the path as it was sent, with double slashes as one."""
     raw = scope.get("raw_path") or str(scope["path"]).encode()
     return _SLASHES.sub(b"/", raw.partition(b"?")[0])
 
 
-def _passed_on(headers: Iterable[tuple[bytes, bytes]], ours: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-    """The headers that go on: all but *ours*, the connection's, and those that ``Connection`` names as such."""
+def _passed_on(headers: Iterable[tuple[bytes, bytes]], others: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the headers that go on: all but *others*, the connection's, and those that ``Connection`` names."""
     kept = list(headers)
     named = {name.strip().lower() for key, value in kept if key.lower() == b"connection" for name in value.split(b",")}
-    left_out = _OF_THE_CONNECTION | ours | named
+    left_out = _OF_THE_CONNECTION | others | named
     return [(key, value) for key, value in kept if key.lower() not in left_out]
 
 
 def _without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
-    """The header of a length that does not count, because the body came in chunks (RFC 9112 section 6.3)."""
+    """Return the names of headers that do not count, because the body came in chunks (RFC 9112 section 6.3)."""
     is_chunked = any(key.lower() == b"transfer-encoding" for key, _ in headers)
     return frozenset({b"content-length"}) if is_chunked else frozenset()
 

@@ -1,4 +1,4 @@
-"""Bringing our histories and the upstream's together: runs that were left behind, and runs that happened elsewhere."""
+"""The histories here and upstream, reconciled: runs that were left behind, and runs that happened elsewhere."""
 
 from typing import Any
 
@@ -6,23 +6,22 @@ import orjson
 
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Outcome
-from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory
+from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_merge import change_of, document_of
-from execution_history.coze.tracking.poller import FollowedRun
+from execution_history.coze.tracking.poller import PolledRun
+from execution_history.coze.tracking.upstream_records import record_of
 from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
 from execution_history.recording.orphans import RECORDER_DIED, RECORDER_KEY
 from execution_history.recording.recorder import Recorder
 from execution_history.records.record import UPSTREAM_KEY, RecordChange, check_identifier
 
-_BY_ITS_ID = "recorder_died"
-
 
 class Reconciler:
-    """Asks the upstream about runs whose records cannot tell.
+    """Completes records from the upstream's histories.
 
     Args:
-        recorder: what keeps the records.
-        upstream: the accounts that ask.
+        recorder: keeps the records.
+        upstream: the accounts whose histories are requested.
     """
 
     def __init__(self, recorder: Recorder, upstream: Upstream) -> None:
@@ -30,9 +29,15 @@ class Reconciler:
         self._upstream = upstream
 
     async def take_over(self, record: dict[str, Any]) -> bool:
-        """Follow the run of a dead recorder as one's own, where an account can ask for it; whether it is looked after.
+        """Poll the run of a dead recorder from now on; return whether somebody does.
 
         Of several that try, one gets it: the record's recorder is replaced only while it is still the dead one.
+
+        Args:
+            record: the run's record.
+
+        Returns:
+            ``False`` where no account can poll the run.
 
         Raises:
             StoreError: the record cannot be written.
@@ -51,40 +56,42 @@ class Reconciler:
         )
         key = (record["workflow_id"], record["execute_id"])
         if await self._recorder.store.update(*key, claim) is not None:
-            self._upstream.transport().follower.follow(
-                FollowedRun(
+            self._upstream.transport().poller.poll(
+                PolledRun(
                     *key,
                     metadata[UPSTREAM_KEY],
                     self._upstream.address(account),
                     record["create_time"],
-                    Outcome("interrupted", _BY_ITS_ID, error_message=RECORDER_DIED),
+                    Outcome("interrupted", "recorder_died", error_message=RECORDER_DIED),
                 )
             )
         return True
 
     async def fetch(self, workflow_id: str, execute_id: str, account_id: str = "default") -> dict[str, Any]:
-        """Record a run that happened elsewhere, or bring its record up to what the upstream says; the record.
+        """Record a run that happened elsewhere, or bring its record up to the upstream's history.
 
         Args:
             workflow_id: the workflow.
-            execute_id: the id that the run has upstream, or that of its record here.
-            account_id: who asks.
+            execute_id: the id of the run upstream, or that of its record here.
+            account_id: the account that requests the history.
+
+        Returns:
+            The record.
 
         Raises:
             InvalidIdentifier: an id cannot be one.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             ExecutionNotFound: the upstream does not know the run.
-            UpstreamRefused: the upstream could not be asked, or does not tell.
+            UpstreamRefused: the upstream could not be reached, or has no answer.
             StoreError: the record cannot be read or written.
         """
         check_identifier("workflow id", workflow_id)
         check_identifier("execute id", execute_id)
         store = self._recorder.store
-        await store.open()
-        known = await self._known(workflow_id, execute_id)
+        known = await record_of(store, workflow_id, execute_id)
         upstream_id = execute_id if known is None else str(known["metadata"].get(UPSTREAM_KEY) or execute_id)
-        history = await self._ask(account_id, HistoryCall(workflow_id, upstream_id))
+        history = await self._history(account_id, HistoryRequest(workflow_id, upstream_id))
         now = self._recorder.clock()
         if known is None:
             document = document_of(workflow_id, self._recorder.new_id(), history, upstream_id, now, account_id)
@@ -95,20 +102,13 @@ class Reconciler:
         changed = None if change is None else await store.update(workflow_id, known["execute_id"], change)
         return known if changed is None else dict(orjson.loads(changed))
 
-    async def _known(self, workflow_id: str, execute_id: str) -> dict[str, Any] | None:
-        """The record with this id upstream, or here."""
-        found = [orjson.loads(body) for body in await self._recorder.store.find_upstream(execute_id)]
-        ours = [record for record in found if record["workflow_id"] == workflow_id]
-        stored = None if ours else await self._recorder.store.get(workflow_id, execute_id)
-        return next(iter(ours), None) if stored is None else dict(orjson.loads(stored))
-
-    async def _ask(self, account_id: str, call: HistoryCall) -> RunHistory:
+    async def _history(self, account_id: str, call: HistoryRequest) -> RunHistory:
         transport, address = self._upstream.transport(), self._upstream.address(account_id)
-        history = await transport.follower.ask_whole(address, call)
+        history = await transport.poller.fetch_history(address, call)
         if isinstance(history, HistoryRefusal):
             kind = ExecutionNotFound if history.kind == "unknown" else UpstreamRefused
             raise kind(
-                f"The upstream does not tell of execution {quoted(call.execute_id)} of workflow "
+                f"The upstream has no history of execution {quoted(call.execute_id)} of workflow "
                 f"{quoted(call.workflow_id)}: {shortened(history.message, 300)}"
             )
         return history

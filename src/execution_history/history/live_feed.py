@@ -1,6 +1,6 @@
 """The change feed as it happens, for any number of listeners.
 
-    async with LiveFeed(service.store).follow() as events:
+    async with service.follow() as events:
         async for event in events:
             ...
 
@@ -97,7 +97,7 @@ class LiveFeed:
         """Whether somebody listens."""
         return self._reading is not None
 
-    def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "Following":
+    def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """A listener; it hears only within ``async with``.
 
         Args:
@@ -109,7 +109,7 @@ class LiveFeed:
         """
         if since is not None and since < 0:
             raise InvalidInput(f"Revisions are counted from 0 on; there is none {since}.")
-        return Following(self, since, frozenset(workflow_ids))
+        return FeedSubscription(self, since, frozenset(workflow_ids))
 
     def end(self) -> None:
         """Let every listener come to an end."""
@@ -235,7 +235,7 @@ class LiveFeed:
         return None
 
 
-class Following:
+class FeedSubscription:
     """One listener: an async iterator of events within ``async with``.
 
     Args:

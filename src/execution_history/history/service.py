@@ -5,16 +5,19 @@ Its constructor, methods and return values are those that existing deployments r
 :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
+import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
+from weakref import WeakKeyDictionary
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage
+from execution_history.history.live_feed import FeedSubscription, LiveFeed
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
@@ -57,6 +60,7 @@ class ExecutionHistoryService(HistoryReading):
         super().__init__(storage_dir, clock)
         self._new_id = new_id
         self._record_limit = record_limit_of(storage_dir)
+        self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
 
     async def __aenter__(self) -> Self:
         """Open the store now rather than at the first call."""
@@ -69,8 +73,40 @@ class ExecutionHistoryService(HistoryReading):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Finish what is under way and close the store; a second call does nothing."""
+        """End whoever follows in this event loop, finish what is under way and close the store.
+
+        A second call does nothing.
+        """
+        feed = self._feeds.pop(asyncio.get_running_loop(), None)
+        if feed is not None:
+            await feed.aclose()
         await self.store.aclose()
+
+    @property
+    def live(self) -> LiveFeed:
+        """Return the change feed of this event loop, which all of its subscriptions share.
+
+        Raises:
+            RuntimeError: no event loop is running.
+        """
+        return self._feeds.setdefault(asyncio.get_running_loop(), LiveFeed(self.store))
+
+    def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> FeedSubscription:
+        """Return a subscription to the changes of the history, made by this process or another.
+
+            async with service.follow() as events:
+                async for event in events:
+                    ...
+
+        Args:
+            since: the revision to go on behind; 0 for everything there is, ``None`` for what is new.
+            workflow_ids: the workflows to follow; all of them unless given.
+
+        Raises:
+            InvalidInput: *since* is below 0.
+            RuntimeError: no event loop is running.
+        """
+        return self.live.follow(since, workflow_ids)
 
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""

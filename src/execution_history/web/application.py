@@ -44,11 +44,7 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(Gateway, upstream=application.upstream, recorder=application.recorder)
     app.add_middleware(Guard, hosts=(application.settings.host, *application.settings.allowed_hosts))
     limits = application.settings.reading_limits
-    app.include_router(
-        history_router(
-            application.service, application.runner, application.reconciler, live=application.live, limits=limits
-        )
-    )
+    app.include_router(history_router(application.service, application.runner, application.reconciler, limits=limits))
     app.include_router(health_router(application.service, application.recorder))
     add_docs(app)
 

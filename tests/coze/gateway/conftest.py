@@ -64,7 +64,7 @@ async def gateway_to(
         httpx.AsyncClient(base_url=base, timeout=30, headers=headers) as client,
     ):
         # Asking begins at once: the pauses of the real service are for its sake.
-        application.upstream.transport().follower.pace(first_pause=0.01, per_second=500)
+        application.upstream.transport().poller.set_pace(first_pause=0.01, per_second=500)
         yield Gateway(application, base, upstream_url, client)
 
 

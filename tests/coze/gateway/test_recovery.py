@@ -14,7 +14,7 @@ import pytest
 from starlette.concurrency import run_in_threadpool
 
 from execution_history import ExecutionHistoryService
-from execution_history.coze.protocol.run_history import HistoryCall, read_history
+from execution_history.coze.protocol.run_history import HistoryRequest, read_history
 from execution_history.records.record import RecordChange
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
 from tests.cli.processes import COMMAND, environment, read_document
@@ -128,9 +128,9 @@ async def test_a_late_truth_replaces_interrupted_and_nothing_replaces_a_success(
     failure = read_history(200, orjson.dumps({"code": 0, "data": [{**entry, "execute_status": "Fail"}]}))
     async with gateway_to(tmp_path, "http://127.0.0.1:9") as gateway:
         await _interrupted(gateway, "111")
-        follower = gateway.application.upstream.transport().follower
+        poller = gateway.application.upstream.transport().poller
         for history in (success, failure):
-            await follower.learn(HistoryCall("7", "111"), history)  # type: ignore[arg-type]
+            await poller.merge_history(HistoryRequest("7", "111"), history)  # type: ignore[arg-type]
         record = (await gateway.records("7"))[0]
     assert ("success", "late", None) == (record["execute_status"], record["output"], record["error_message"])
     assert {"from": "interrupted", "to": "success"} == {k: record["metadata"]["transition"][k] for k in ("from", "to")}

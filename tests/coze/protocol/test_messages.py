@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.coze.protocol.messages import (
-    Call,
     Outcome,
+    RunRequest,
     execute_id_of,
+    parse_run_request,
     read_answer,
     read_output,
-    read_request,
-    recognise,
+    run_kind,
 )
-from execution_history.coze.protocol.stream_reader import StreamReading
+from execution_history.coze.protocol.sse import EventDecoder
+from execution_history.coze.protocol.stream_reader import StreamReader
 
 _URL = "https://www.coze.cn/work_flow?execute_id=111&space_id=222&workflow_id=333"
 _json = st.recursive(
@@ -35,8 +36,8 @@ def _message(content: str, title: str = "End", *, finish: bool = False, **more: 
     )
 
 
-def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReading, Outcome]:
-    reading = StreamReading(1_000)
+def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReader, Outcome]:
+    reading = StreamReader(EventDecoder(), 1_000)
     for number, part in enumerate(parts):
         reading.feed(part, 1_000 + number)
     reading.close(2_000)
@@ -57,7 +58,7 @@ def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReading,
 )
 def test_recorded_calls_are_recognised(method: str, path: str, expected: str | None) -> None:
     """By method and path, double slashes counting as one."""
-    assert expected == recognise(method, path)
+    assert expected == run_kind(method, path)
 
 
 def test_a_request_says_what_runs_with_what() -> None:
@@ -66,15 +67,30 @@ def test_a_request_says_what_runs_with_what() -> None:
         "workflow_id": "7", "parameters": '{"a": 1}', "bot_id": 5, "connector_id": "1024",
         "ext": {"user_id": "u"}, "is_async": True, "unknown": [],
     }  # fmt: skip
-    call = read_request("run", json.dumps(body).encode())
-    assert Call("run", "7", {"a": 1}, "5", connector_id="1024", connector_uid="u", is_async=True) == call
+    call = parse_run_request("run", json.dumps(body).encode())
+    assert RunRequest("run", "7", {"a": 1}, "5", connector_id="1024", connector_uid="u", is_async=True) == call
     assert 2 == call.run_mode
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        RunRequest("run", "7", {"a": 1}, "5", connector_uid="u", is_async=True),
+        RunRequest("stream_run", "7", {}, app_id="6"),
+        RunRequest("resume", "7", event_id="8/1", resume_data="Oslo", interrupt_type=2),
+    ],
+    ids=lambda run: run.kind,
+)
+def test_a_body_is_parsed_to_the_request_that_it_was_written_for(run: RunRequest) -> None:
+    """Writing and reading agree on every field, and the path on the kind."""
+    assert run == parse_run_request(run.kind, json.dumps(run.body()).encode())
+    assert run.kind == run_kind("POST", run.path)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"'])
 def test_a_malformed_request_knows_nothing(body: bytes) -> None:
     """And raises nothing."""
-    assert Call("run") == read_request("run", body)
+    assert RunRequest("run") == parse_run_request("run", body)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +112,9 @@ def test_an_output_is_json_where_it_is_json_and_text_where_it_is_text(data: obje
 
 
 def _answered(content: object, status: int = 200, *, is_async: bool = False) -> Outcome:
-    return read_answer(Call("run", "7", is_async=is_async), status, json.dumps(content).encode(), {"x-tt-logid": "L"})
+    return read_answer(
+        RunRequest("run", "7", is_async=is_async), status, json.dumps(content).encode(), {"x-tt-logid": "L"}
+    )
 
 
 def test_a_synchronous_success() -> None:
@@ -141,7 +159,7 @@ def test_a_failure_is_told_from_a_rejection(content: object, status: int, proof:
 )
 def test_an_answer_that_is_no_json_is_a_failure_with_a_sentence(status: int, proof: str) -> None:
     """And a server's fault leaves open what became of the run."""
-    outcome = read_answer(Call("run", "7"), status, b"<html>", {})
+    outcome = read_answer(RunRequest("run", "7"), status, b"<html>", {})
     assert ("failed", proof) == (outcome.status, outcome.proof)
     assert outcome.error_message
     assert ("may still have run" in outcome.error_message) == (status >= 500)
@@ -248,7 +266,7 @@ def test_no_answer_breaks_the_reading(content: object, status: int) -> None:
     """Any JSON in the place of an envelope, and of every field of one."""
     for body in (content, {"code": 0, "data": content}, {"code": content, "msg": content, "detail": content},
                  {"code": 0, "interrupt_data": content, "debug_url": content, "usage": content}):  # fmt: skip
-        assert read_answer(Call("run", "7"), status, json.dumps(body).encode(), {}).status in {
+        assert read_answer(RunRequest("run", "7"), status, json.dumps(body).encode(), {}).status in {
             "running", "success", "failed", "interrupted",
         }  # fmt: skip
 
@@ -275,5 +293,5 @@ def test_no_event_breaks_the_reading(name: str, content: Any) -> None:
 @given(st.binary(), st.binary())
 def test_no_bytes_break_the_reading(request: bytes, stream: bytes) -> None:
     """Neither as a request nor as a stream."""
-    read_request("run", request)
+    parse_run_request("run", request)
     _read(stream)

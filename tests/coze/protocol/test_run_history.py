@@ -7,16 +7,22 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.coze.protocol.content_encoding import BodyCopy
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import (
-    HistoryCall,
     HistoryRefusal,
+    HistoryRequest,
     RunHistory,
+    history_request,
     read_history,
     read_node,
-    recognise_history,
 )
-from execution_history.coze.protocol.run_history_response import envelope, refusal, tell, tell_node, translate_studio
+from execution_history.coze.protocol.run_history_response import (
+    envelope,
+    refusal,
+    render_history,
+    render_node,
+    translate_studio,
+)
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_merge import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.records.adoption import adopt_record
@@ -84,7 +90,7 @@ _NODES = {"Report": {"node_id": "9", "node_execute_uuid": "u", "content": "text"
 )
 def test_a_told_history_is_what_the_sdks_take(record: dict[str, Any]) -> None:
     """Every status and every gap: cozepy reads it, Go finds a text where it wants one, and it is all ASCII."""
-    body = envelope([tell(record)], "L")
+    body = envelope([render_history(record)], "L")
     content = orjson.loads(body)
     entry = content["data"][0]
     WorkflowRunHistory.model_validate(entry)
@@ -99,15 +105,15 @@ def test_a_told_history_is_what_the_sdks_take(record: dict[str, Any]) -> None:
 
 def test_an_interrupted_record_is_told_as_running_with_its_question() -> None:
     """The SDKs know no fourth status (coze-protocol 3.2)."""
-    entry = tell(_record(execute_status="interrupted", metadata={"interrupt": {"event_id": "1/2"}}))
+    entry = render_history(_record(execute_status="interrupted", metadata={"interrupt": {"event_id": "1/2"}}))
     assert ("Running", {"event_id": "1/2"}) == (entry["execute_status"], entry["interrupt_data"])
 
 
 def test_an_output_node_is_told_by_its_execution() -> None:
     """And one that is not there is not."""
     record = _record(execute_status="success", node_execute_status=_NODES)
-    assert {"is_finish": True, "node_output": "text"} == tell_node(record, "u")
-    assert tell_node(record, "v") is None
+    assert {"is_finish": True, "node_output": "text"} == render_node(record, "u")
+    assert render_node(record, "v") is None
 
 
 def test_an_error_of_ours_is_an_envelope() -> None:
@@ -177,23 +183,23 @@ def test_a_node_is_whole_or_not_told() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "query", "expected"),
     [
-        ("GET", "/v1/workflows/7/run_histories/111", "", HistoryCall("7", "111")),
-        ("get", "//v1//workflows/a%2Fb/run_histories/1%20/", "", HistoryCall("a/b", "1 ")),
-        ("GET", "/prefix/v1/workflows/7/run_histories/1/execute_nodes/u", "", HistoryCall("7", "1", "u")),
-        ("GET", "/v1/workflow/get_run_history", "workflow_id=7&execute_id=1", HistoryCall("7", "1")),
+        ("GET", "/v1/workflows/7/run_histories/111", "", HistoryRequest("7", "111")),
+        ("get", "//v1//workflows/a%2Fb/run_histories/1%20/", "", HistoryRequest("a/b", "1 ")),
+        ("GET", "/prefix/v1/workflows/7/run_histories/1/execute_nodes/u", "", HistoryRequest("7", "1", "u")),
+        ("GET", "/v1/workflow/get_run_history", "workflow_id=7&execute_id=1", HistoryRequest("7", "1")),
         ("GET", "/v1/workflow/get_run_history", "workflow_id=7", None),
         ("POST", "/v1/workflows/7/run_histories/111", "", None),
         ("GET", "/v1/workflows/7/run_histories", "", None),
     ],
 )
 def test_a_question_for_a_history_is_recognised(
-    method: str, path: str, query: str, expected: HistoryCall | None
+    method: str, path: str, query: str, expected: HistoryRequest | None
 ) -> None:
     """In the official way and in Studio's."""
-    assert expected == recognise_history(method, path, query)
+    assert expected == history_request(method, path, query)
     if expected is not None and expected.node_execute_uuid is None:
-        assert expected == recognise_history("GET", *expected.studio_path.split("?"))
-        assert expected == recognise_history("GET", expected.path, "")
+        assert expected == history_request("GET", *expected.studio_path.split("?"))
+        assert expected == history_request("GET", expected.path, "")
 
 
 def test_studio_s_history_becomes_the_official_one() -> None:
@@ -310,6 +316,6 @@ def test_a_caller_that_says_too_much_is_cut() -> None:
 
 def test_a_copy_of_a_body_in_an_unknown_or_false_encoding_harms_nobody() -> None:
     """It stays as it is, or ends where it stops being true."""
-    assert b"plain" == BodyCopy("mystery").take(b"plain")
-    false = BodyCopy("gzip")
-    assert [b"", b""] == [false.take(b"no gzip"), false.take(b"at all")]
+    assert b"plain" == ContentDecoder("mystery").decode(b"plain")
+    false = ContentDecoder("gzip")
+    assert [b"", b""] == [false.decode(b"no gzip"), false.decode(b"at all")]

@@ -1,10 +1,12 @@
 """Server-sent events, whatever the wire does to them."""
 
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
+from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 
 _STREAM = (
     'id: 0\nevent: Message\ndata: {"content":"第一行\u2028第二行\u0085","node_title":"End"}\n\n'
@@ -23,7 +25,7 @@ _EVENTS = [
 
 
 def _parse(chunks: list[bytes]) -> list[ServerSentEvent]:
-    parser = EventParser()
+    parser = EventDecoder()
     return [event for chunk in chunks for event in parser.feed(chunk)] + parser.close()
 
 
@@ -55,9 +57,41 @@ def test_bytes_that_are_no_utf8_are_replaced() -> None:
 
 def test_an_enormous_event_is_cut_and_the_next_one_is_whole() -> None:
     """No stream can fill the memory."""
-    parser = EventParser(largest_event=20)
+    parser = EventDecoder(largest_event=20)
     events = parser.feed(b"data: " + b"x" * 100 + b"\n\ndata: ok\n\n")
     assert [(True, 14), (False, 2)] == [(event.is_cut, len(event.data)) for event in events]
+
+
+def test_without_a_limit_an_event_is_whole() -> None:
+    """As long as it is."""
+    [event] = EventDecoder().feed(b"data: " + b"x" * 1_000_000 + b"\n\n")
+    assert (False, 1_000_000) == (event.is_cut, len(event.data))
+
+
+def test_a_compressed_stream_has_the_same_events() -> None:
+    """The decoder of a response undoes its content encoding, chunk by chunk."""
+    headers = {"content-type": "text/event-stream; charset=utf-8", "content-encoding": "gzip"}
+    decoder = EventDecoder.for_response(headers)
+    assert decoder is not None
+    packed = gzip.compress(_STREAM)
+    events = [event for byte in packed for event in decoder.feed(bytes([byte]))]
+    assert _EVENTS == events + decoder.close()
+
+
+def test_a_content_type_is_the_same_in_capitals() -> None:
+    """Media types have no case (RFC 9110, section 8.3.1)."""
+    assert EventDecoder.for_response({"content-type": "Text/Event-Stream"}) is not None
+
+
+def test_blanks_round_the_name_of_an_event_do_not_count() -> None:
+    """The SDKs for Coze trim it; the data keeps its own."""
+    assert [ServerSentEvent("Done", " {} ")] == _parse([b"event:  Done \ndata:  {} \n\n"])
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
+def test_any_other_response_has_no_events(headers: dict[str, str]) -> None:
+    """The content type tells."""
+    assert EventDecoder.for_response(headers) is None
 
 
 @given(st.lists(st.binary(max_size=30)))

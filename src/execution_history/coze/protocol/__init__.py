@@ -1,1 +1,1 @@
-"""What goes over Coze's wire. Pure: bytes and values in, values and bytes out."""
+"""Coze's wire: requests, answers, streams and histories. Pure: bytes and values in, values and bytes out."""

@@ -1,7 +1,4 @@
-"""Reading a copy of a body that is on its way to somebody else, in the encoding it came in (RFC 9110, section 8.4).
-
-Pure: bytes in, bytes out.
-"""
+"""Bodies in the encodings of HTTP, decoded chunk by chunk (RFC 9110, section 8.4). Pure: bytes in, bytes out."""
 
 import zlib
 from collections.abc import Callable
@@ -13,8 +10,8 @@ import zstandard
 _ERRORS: Final = (zlib.error, zstandard.ZstdError, brotli.error)
 
 
-class BodyCopy:
-    """Decodes a body chunk by chunk; one in an encoding that nobody here knows stays as it is.
+class ContentDecoder:
+    """Decodes a body chunk by chunk; a body in an unknown encoding stays as it is.
 
     Args:
         encoding: the header ``Content-Encoding``; empty for none.
@@ -24,8 +21,8 @@ class BodyCopy:
         self._decode = _decoder(encoding.strip().lower())
         self._is_broken = False
 
-    def take(self, chunk: bytes) -> bytes:
-        """The plain bytes that *chunk* brings; none from the first chunk on that is not in the claimed encoding."""
+    def decode(self, chunk: bytes) -> bytes:
+        """Return the plain bytes of *chunk*; none from the first chunk on that is not in the claimed encoding."""
         if self._is_broken:
             return b""
         try:

@@ -1,4 +1,4 @@
-"""What Coze's requests and JSON answers mean (coze-protocol, sections 1, 3 and 6). Pure: bytes in, values out."""
+"""Coze's requests and JSON answers (coze-protocol, sections 1, 3 and 6). Pure: bytes in, values out."""
 
 import re
 from collections.abc import Mapping
@@ -10,21 +10,21 @@ import orjson
 
 from execution_history.records.nesting import LEVELS, cut
 
-CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
-
-RESUMES: Final = frozenset({"stream_resume", "resume"})
-"""The calls that answer the question of an interrupted run."""
+RunKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
 REJECTED: Final = "Coze rejected the run: "
-"""How the message of a call begins that Coze did not take."""
+"""The beginning of the error message of a run that Coze refused."""
 
-_PATHS: Final[dict[str, CallKind]] = {
-    "/v1/workflow/run": "run",
-    "/v1/workflow/stream_run": "stream_run",
-    "/v1/workflow/stream_resume": "stream_resume",
-    "/v1/workflows/resume": "resume",
-    "/v1/workflows/chat": "chat",
+_PATHS: Final[dict[RunKind, str]] = {
+    "run": "/v1/workflow/run",
+    "stream_run": "/v1/workflow/stream_run",
+    "stream_resume": "/v1/workflow/stream_resume",
+    "resume": "/v1/workflows/resume",
+    "chat": "/v1/workflows/chat",
 }
+_KINDS: Final = {path: kind for kind, path in _PATHS.items()}
+_RESUMPTIONS: Final = frozenset({"stream_resume", "resume"})
+_STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
 _UNAUTHORISED: Final = 401
 _SERVER_ERROR: Final = 500
@@ -35,10 +35,13 @@ MODE_ASYNC: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request that runs a workflow: which, with what. Whatever the body did not say is ``None``."""
+class RunRequest:
+    """A request to run a workflow, or to resume a run; what its body leaves out is ``None``.
 
-    kind: CallKind
+    ``connector_uid`` is the body's ``ext.user_id`` (coze-protocol 1.2).
+    """
+
+    kind: RunKind
     workflow_id: str | None = None
     parameters: Any = None
     bot_id: str | None = None
@@ -53,15 +56,38 @@ class Call:
 
     @property
     def run_mode(self) -> int:
-        """0 synchronous, 1 streamed, 2 asynchronous (coze-protocol 3.3)."""
-        if self.kind in {"stream_run", "stream_resume", "chat"}:
+        """Return 0 for a synchronous, 1 for a streamed and 2 for an asynchronous run (coze-protocol 3.3)."""
+        if self.kind in _STREAMED:
             return MODE_STREAM
         return MODE_ASYNC if self.is_async else MODE_SYNC
+
+    @property
+    def is_resumption(self) -> bool:
+        """Return whether the request answers the question of an interrupted run."""
+        return self.kind in _RESUMPTIONS
+
+    @property
+    def path(self) -> str:
+        """Return the path that the request is sent to."""
+        return _PATHS[self.kind]
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body of the request, without the fields that are ``None``.
+
+        The conversation is a chatflow's; a workflow does not take one, and its record keeps it all the same.
+        """
+        names = (
+            ("event_id", "resume_data", "interrupt_type") if self.is_resumption else ("parameters", "bot_id", "app_id")
+        )
+        found = {name: getattr(self, name) for name in ("workflow_id", *names)}
+        found["ext"] = None if self.connector_uid is None else {"user_id": self.connector_uid}
+        found["is_async"] = self.is_async or None
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run, and how we know.
+    """How a run ended, and the proof of it.
 
     ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
     ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
@@ -81,22 +107,25 @@ class Outcome:
     interrupt: dict[str, Any] | None = field(default=None)
 
 
-def recognise(method: str, path: str) -> CallKind | None:
-    """Which recorded call a request is, by its method and path.
+def api_path(path: str) -> str:
+    """Return the part of *path* that begins with ``/v1/``, or the whole path where none does.
 
-    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
+    Double slashes count as one, and what precedes ``/v1/`` belongs to the upstream's base address.
     """
-    if method.upper() != "POST":
-        return None
     _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
-    return _PATHS.get((version + rest).rstrip("/"))
+    return version + rest
 
 
-def read_request(kind: CallKind, body: bytes) -> Call:
-    """What a request asks for. A body that is no JSON object gives a call that knows nothing; it never raises."""
+def run_kind(method: str, path: str) -> RunKind | None:
+    """Return which request to run a workflow has this method and path; ``None`` for every other request."""
+    return _KINDS.get(api_path(path).rstrip("/")) if method.upper() == "POST" else None
+
+
+def parse_run_request(kind: RunKind, body: bytes) -> RunRequest:
+    """Parse the body of a request; one that is no JSON object leaves every field ``None``. Never raises."""
     content = parse_json(body)
     if not isinstance(content, dict):
-        return Call(kind)
+        return RunRequest(kind)
     parameters = content.get("parameters")
     if isinstance(parameters, str):
         parsed = parse_json(parameters.encode("utf-8", "replace"))
@@ -104,7 +133,7 @@ def read_request(kind: CallKind, body: bytes) -> Call:
     if kind == "chat" and parameters is None:
         parameters = {"additional_messages": content.get("additional_messages")}
     ext = content.get("ext")
-    return Call(
+    return RunRequest(
         kind,
         text(content.get("workflow_id")),
         parameters,
@@ -120,17 +149,17 @@ def read_request(kind: CallKind, body: bytes) -> Call:
     )
 
 
-def read_answer(call: Call, status_code: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
-    """What a JSON answer to *call* says of the run (coze-protocol 3.1, 4.2); it never raises.
+def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    """Return the outcome that a JSON answer states (coze-protocol 3.1, 4.2). Never raises.
 
     Args:
-        call: the request it answers.
-        status_code: of HTTP.
+        run: the request that is answered.
+        status_code: the HTTP status.
         body: the whole body.
         headers: the answer's headers, for the log id.
     """
     content = parse_json(body)
-    log_id = headers.get("x-tt-logid") or headers.get("x-log-id")
+    log_id = log_id_of(headers)
     if not isinstance(content, dict):
         return replace(_not_json(status_code, body), log_id=log_id)
     detail = content.get("detail")
@@ -146,26 +175,30 @@ def read_answer(call: Call, status_code: int, body: bytes, headers: Mapping[str,
     )
     code = content.get("code")
     if code in (0, None) and status_code < 400:  # noqa: PLR2004 - where HTTP's failures begin
-        return _accepted(call, content, known)
+        return _accepted(run, content, known)
     message = text(content.get("msg")) or text(content.get("error_message")) or "Coze gave no reason"
     executed = known.execute_id is not None
-    said = code if isinstance(code, (int, str)) else status_code
     return replace(
         known,
         proof="envelope" if executed else "rejected",
-        error_code=said,
+        error_code=code if isinstance(code, (int, str)) else status_code,
         error_message=message if executed else REJECTED + message,
     )
 
 
-def _accepted(call: Call, content: dict[str, Any], known: Outcome) -> Outcome:
+def log_id_of(headers: Mapping[str, str]) -> str | None:
+    """Return Coze's id of a request, from the headers of its answer."""
+    return headers.get("x-tt-logid") or headers.get("x-log-id")
+
+
+def _accepted(run: RunRequest, content: dict[str, Any], known: Outcome) -> Outcome:
     interrupt = content.get("interrupt_data")
     if isinstance(interrupt, dict) and interrupt:
         execute_id = known.execute_id or execute_id_of_event(interrupt.get("event_id"))
         return replace(known, status="interrupted", interrupt=interrupt, execute_id=execute_id)
     data = content.get("data")
     # An answered question of a run that was asynchronous is accepted like its beginning (coze-protocol 1.5).
-    is_accepted = call.is_async or (call.kind == "resume" and known.execute_id is not None)
+    is_accepted = run.is_async or (run.kind == "resume" and known.execute_id is not None)
     if is_accepted and data in (None, ""):
         return replace(known, status="running", proof="accepted")
     if "data" not in content and "code" not in content and "debug_url" not in content:
@@ -189,7 +222,7 @@ def _not_json(status_code: int, body: bytes) -> Outcome:
 
 
 def read_output(data: object) -> object:
-    """The result behind Coze's string encoding: JSON where it is JSON, the text where it is text.
+    """Return the result behind Coze's string encoding: JSON where it is JSON, the text where it is text.
 
     An end node that returns text wraps it as ``{"content_type": 1, "data": "…"}`` (coze-protocol 1.2).
     """
@@ -207,7 +240,7 @@ _WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_fo
 
 
 def execute_id_of(debug_url: str | None) -> str | None:
-    """The upstream execute id in a debug address (coze-protocol 2.3)."""
+    """Return the upstream execute id in a debug address (coze-protocol 2.3)."""
     if not debug_url:
         return None
     try:
@@ -218,12 +251,12 @@ def execute_id_of(debug_url: str | None) -> str | None:
 
 
 def execute_id_of_event(event_id: object) -> str | None:
-    """The upstream execute id in an interrupt's event id, ``<execute_id>/<n>`` (coze-protocol 1.7)."""
+    """Return the upstream execute id in an interrupt's event id, ``<execute_id>/<n>`` (coze-protocol 1.7)."""
     return (event_id.partition("/")[0] or None) if isinstance(event_id, str) else None
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The value of *data*, or ``None`` when it is not JSON; what is too deep to be read is a string, as in a record."""
+    """Return the value of *data*, or ``None`` where it is not JSON; what is nested too deep is a string."""
     try:
         return orjson.loads(data)
     except ValueError:
@@ -235,7 +268,7 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
 
 
 def text(value: object) -> str | None:
-    """An id or a text, whether it came as a string or, from Coze Studio, as a number; empty is ``None``."""
+    """Return an id or a text that came as a string or, from Coze Studio, as a number; ``None`` where it is empty."""
     if isinstance(value, bool) or value is None:
         return None
     return str(value) or None if isinstance(value, (str, int)) else None

@@ -1,4 +1,4 @@
-"""What Coze's and Coze Studio's histories of one run mean (coze-protocol 1.6, 1.8 and 6).
+"""Coze's and Coze Studio's histories of one run (coze-protocol 1.6, 1.8 and 6).
 
 Pure: bytes in, values out.
 """
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from execution_history.coze.protocol.messages import Outcome, parse_json, read_output, text
+from execution_history.coze.protocol.messages import Outcome, api_path, parse_json, read_output, text
 from execution_history.records.encoding import as_text
 
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
-"""Where Coze Studio tells a run's history, by the query ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
+"""The path of a run's history at Coze Studio, whose query is ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
 
 RefusalKind = Literal["unauthorised", "studio", "unknown", "limited", "unavailable"]
 
@@ -32,12 +32,11 @@ _HTTP_LIMITED: Final = 429
 
 
 _PATH: Final = re.compile(r"/v1/workflows/([^/]+)/run_histories/([^/]+)(?:/execute_nodes/([^/]+))?/?")
-_SLASHES: Final = re.compile(r"/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryCall:
-    """A question for the history of one run, or for the output of one of its nodes."""
+class HistoryRequest:
+    """A request for the history of one run, or for the output of one of its nodes."""
 
     workflow_id: str
     execute_id: str
@@ -45,39 +44,35 @@ class HistoryCall:
 
     @property
     def path(self) -> str:
-        """Where the official service answers it."""
+        """Return its path at the official service."""
         run = f"/v1/workflows/{quote(self.workflow_id, safe='')}/run_histories/{quote(self.execute_id, safe='')}"
         node = self.node_execute_uuid
         return run if node is None else f"{run}/execute_nodes/{quote(node, safe='')}"
 
     @property
     def studio_path(self) -> str:
-        """Where Coze Studio answers it, for a whole run."""
+        """Return its path and query at Coze Studio, for a whole run."""
         return f"{STUDIO_PATH}?{urlencode({'workflow_id': self.workflow_id, 'execute_id': self.execute_id})}"
 
 
-def recognise_history(method: str, path: str, query: str) -> HistoryCall | None:
-    """The question that a request asks, by its method, undecoded path and query.
-
-    Double slashes count as one, and what stands before ``/v1/`` belongs to the upstream's base address.
-    """
+def history_request(method: str, path: str, query: str) -> HistoryRequest | None:
+    """Return the history that a request asks for, by its method, undecoded path and query; ``None`` for any other."""
     if method.upper() != "GET":
         return None
-    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
-    path = version + rest
+    path = api_path(path)
     found = _PATH.fullmatch(path)
     if found is not None:
-        return HistoryCall(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)
+        return HistoryRequest(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)
     if path.rstrip("/") == STUDIO_PATH:
-        asked = parse_qs(query)
-        workflow_id, execute_id = asked.get("workflow_id", [""])[0], asked.get("execute_id", [""])[0]
-        return HistoryCall(workflow_id, execute_id) if workflow_id and execute_id else None
+        values = parse_qs(query)
+        workflow_id, execute_id = values.get("workflow_id", [""])[0], values.get("execute_id", [""])[0]
+        return HistoryRequest(workflow_id, execute_id) if workflow_id and execute_id else None
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRefusal:
-    """The upstream did not tell: it asks for another token or path, does not know the run, or cannot say now."""
+    """The upstream has no history: it takes another token or path, does not know the run, or is not available."""
 
     kind: RefusalKind
     message: str
@@ -85,7 +80,7 @@ class HistoryRefusal:
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """What the upstream knows of one run. Times are milliseconds; ``nodes`` are its output nodes by title."""
+    """The upstream's history of one run. Times are milliseconds; ``nodes`` are its output nodes by title."""
 
     outcome: Outcome
     run_mode: int | None = None
@@ -99,10 +94,10 @@ class RunHistory:
 
 
 def read_history(status_code: int, body: bytes) -> RunHistory | HistoryRefusal:
-    """What an answer to a question for one run's history says, in either shape; it never raises.
+    """Parse the answer to a request for one run's history, in either shape. Never raises.
 
     Args:
-        status_code: of HTTP.
+        status_code: the HTTP status.
         body: the whole body.
     """
     content = parse_json(body)
@@ -154,8 +149,8 @@ def _history(entry: dict[str, Any]) -> RunHistory:
 
 
 def _outcome(entry: dict[str, Any], output: object) -> Outcome:
-    """The run's state by the table of coze-protocol 3.1."""
-    said, interrupt = entry.get("execute_status"), entry.get("interrupt_data")
+    """Return the run's outcome by the table of coze-protocol 3.1."""
+    status, interrupt = entry.get("execute_status"), entry.get("interrupt_data")
     known = Outcome(
         "running",
         "run_history",
@@ -164,15 +159,15 @@ def _outcome(entry: dict[str, Any], output: object) -> Outcome:
         execute_id=text(entry.get("execute_id")),
         log_id=text(entry.get("logid")) or text(entry.get("log_id")),
     )
-    if said == "Success":
+    if status == "Success":
         return replace(known, status="success", output=output)
-    if said in _FAILURES:
+    if status in _FAILURES:
         message = text(entry.get("error_message")) or text(entry.get("error_msg"))
         code = entry.get("error_code")
         error_code = code if isinstance(code, (int, str)) and not isinstance(code, bool) and code else None
-        sentence = message or _FAILURES[said]
+        sentence = message or _FAILURES[status]
         return replace(known, status="failed", output=output, error_code=error_code, error_message=sentence)
-    if said == "<UNSET>" or (isinstance(interrupt, dict) and interrupt):
+    if status == "<UNSET>" or (isinstance(interrupt, dict) and interrupt):
         return replace(known, status="interrupted", output=output, interrupt=interrupt or None)
     return known
 
@@ -183,7 +178,7 @@ def _studio_usage(entry: dict[str, Any]) -> dict[str, int] | None:
 
 
 def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
-    """An output node as a record's timeline has it."""
+    """Return an output node in the shape of a record's timeline."""
     return {
         "node_id": text(node.get("node_id")),
         "node_title": title,
@@ -198,17 +193,17 @@ def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
 
 
 def read_node(status_code: int, body: bytes) -> str | None:
-    """What an output node put out (coze-protocol 1.8); ``None`` when the upstream does not tell it whole."""
+    """Parse the output of an output node (coze-protocol 1.8); ``None`` where the answer does not have it whole."""
     content = parse_json(body)
     data = content.get("data") if isinstance(content, dict) and status_code < 400 else None  # noqa: PLR2004
     if not isinstance(data, dict) or data.get("is_finish") is not True:
         return None
-    said = data.get("node_output")
-    return said if isinstance(said, str) else None
+    output = data.get("node_output")
+    return output if isinstance(output, str) else None
 
 
 def _milliseconds(seconds: object) -> int | None:
-    """Coze's whole seconds, a number or a text, in milliseconds; Studio's milliseconds stay what they are."""
+    """Convert Coze's whole seconds, a number or a text, to milliseconds; Studio's are milliseconds already."""
     try:
         number = int(seconds) if isinstance(seconds, (int, str)) and not isinstance(seconds, bool) else 0
     except ValueError:
@@ -217,6 +212,6 @@ def _milliseconds(seconds: object) -> int | None:
 
 
 def _unless_none(value: object) -> str | None:
-    """An id, where Coze's ``"0"`` means that there is none."""
-    said = text(value)
-    return None if said == "0" else said
+    """Return an id; Coze's ``"0"`` means that there is none."""
+    found = text(value)
+    return None if found == "0" else found

@@ -1,4 +1,4 @@
-"""Our history of a run in the shape in which Coze answers it, valid for every SDK (coze-protocol 2.4, 3.2, 4.2).
+"""A record rendered as Coze's own history of the run, valid for every SDK (coze-protocol 2.4, 3.2, 4.2).
 
 Pure: values in, bytes out.
 """
@@ -18,12 +18,12 @@ from execution_history.records.record import UPSTREAM_KEY
 _END: Final = "Output"
 
 
-def tell(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of ours as the one entry of a ``run_histories`` answer that every SDK accepts (coze-protocol 3.2)."""
+def render_history(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as the one entry of a ``run_histories`` answer that every SDK accepts (coze-protocol 3.2)."""
     metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
     interrupt = metadata.get("interrupt")
     status = {"success": "Success", "failed": "Fail"}.get(record["execute_status"], "Running")
-    code, message = _told_error(record["error_code"], record["error_message"])
+    code, message = _error(record["error_code"], record["error_message"])
     entry = {
         "execute_id": text(metadata.get(UPSTREAM_KEY)) or record["execute_id"],
         "execute_status": status,
@@ -33,8 +33,8 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
         "connector_uid": text(record["connector_uid"]) or "0",
         "create_time": record["create_time"] // 1000,
         "update_time": record["update_time"] // 1000,
-        "output": _told_output(record) if status == "Success" else "",
-        "node_execute_status": {title: _told_node(title, node) for title, node in _output_nodes(record).items()},
+        "output": _outputs(record) if status == "Success" else "",
+        "node_execute_status": {title: _node(title, node) for title, node in _output_nodes(record).items()},
         "token": "0",
         "is_output_trimmed": record["is_output_trimmed"] is True,
         "logid": text(metadata.get("log_id")) or "",
@@ -42,7 +42,7 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
         "error_message": message,
         "debug_url": record["debug_url"] or "",
     }
-    usage = _told_usage(record["usage"])
+    usage = _usage(record["usage"])
     if usage is not None:
         entry["usage"] = usage
     if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
@@ -50,8 +50,11 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def tell_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, Any] | None:
-    """What an output node of a record of ours put out, as ``execute_nodes`` answers it (coze-protocol 1.8)."""
+def render_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, Any] | None:
+    """Return the output of a record's output node as ``execute_nodes`` answers it (coze-protocol 1.8).
+
+    ``None`` where the record has no such node.
+    """
     for node in _output_nodes(record).values():
         if node.get("node_execute_uuid") == node_execute_uuid:
             return {"is_finish": node.get("is_finish") is True, "node_output": as_text(node.get("content"))}
@@ -59,7 +62,7 @@ def tell_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, An
 
 
 def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The nodes whose outputs a history tells besides the end node's."""
+    """Return the nodes whose outputs a history has besides the end node's, by title."""
     nodes = record["node_execute_status"]
     if not isinstance(nodes, dict):
         return {}
@@ -70,20 +73,23 @@ def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _told_output(record: Mapping[str, Any]) -> str:
+def _outputs(record: Mapping[str, Any]) -> str:
     outputs = {_END: as_text(record["output"])}
     outputs |= {title: as_text(node.get("content")) for title, node in _output_nodes(record).items()}
     return orjson.dumps(outputs).decode()
 
 
-def _told_error(code: object, message: object) -> tuple[str, str]:
-    """A code as a text that is a number, which Python and Go both take (coze-protocol 1.6); any other is said."""
-    said = "" if code is None else str(code)
+def _error(code: object, message: object) -> tuple[str, str]:
+    """Return the code as a decimal string, which Python and Go both parse (coze-protocol 1.6), and the message.
+
+    Any other code becomes a part of the message.
+    """
+    digits = "" if code is None else str(code)
     sentence = message if isinstance(message, str) else ""
-    return (said, sentence) if said.isdecimal() or not said else ("", f"{said}: {sentence}")
+    return (digits, sentence) if digits.isdecimal() or not digits else ("", f"{digits}: {sentence}")
 
 
-def _told_node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
+def _node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
     updated = node.get("update_time")
     return {
         "node_id": text(node.get("node_id")) or title,
@@ -96,7 +102,7 @@ def _told_node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told_usage(usage: object) -> dict[str, int] | None:
+def _usage(usage: object) -> dict[str, int] | None:
     if not isinstance(usage, dict):
         return None
     counts = {key: usage.get(key) for key in ("input_count", "output_count", "token_count")}
@@ -104,7 +110,7 @@ def _told_usage(usage: object) -> dict[str, int] | None:
 
 
 def translate_studio(body: bytes) -> bytes | None:
-    """Studio's history of a run in the official shape; ``None`` when it is not one.
+    """Translate Studio's history of a run to the official shape; ``None`` where *body* is not one.
 
     Its ids are numbers there, and its names differ (coze-protocol, section 6).
     """
@@ -112,7 +118,7 @@ def translate_studio(body: bytes) -> bytes | None:
     if isinstance(history, HistoryRefusal):
         return None
     outcome = history.outcome
-    told = tell(
+    rendered = render_history(
         {
             "execute_id": outcome.execute_id or execute_id_of_event((outcome.interrupt or {}).get("event_id")) or "0",
             "execute_status": outcome.status,
@@ -132,16 +138,16 @@ def translate_studio(body: bytes) -> bytes | None:
             "metadata": {UPSTREAM_KEY: outcome.execute_id, "log_id": outcome.log_id, "interrupt": outcome.interrupt},
         }
     )
-    return envelope([told], outcome.log_id or "")
+    return envelope([rendered], outcome.log_id or "")
 
 
 def envelope(data: object, log_id: str = "") -> bytes:
-    """*data* as Coze answers it (coze-protocol 1.1), spelled in ASCII so that no SDK stumbles over a line separator."""
+    """Return *data* as Coze answers it (coze-protocol 1.1), in ASCII so that no SDK stumbles over a line separator."""
     return _ascii({"code": 0, "msg": "", "data": data, "detail": {"logid": log_id}})
 
 
 def refusal(code: int, message: str) -> bytes:
-    """An error of our own as the envelope that all four SDKs understand (coze-protocol 4.2)."""
+    """Return an error as the envelope that all four SDKs understand (coze-protocol 4.2)."""
     return _ascii({"code": code, "msg": message, "detail": {"logid": ""}})
 
 

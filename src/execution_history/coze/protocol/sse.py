@@ -1,23 +1,29 @@
-"""Server-sent events from bytes, as they come (WHATWG HTML, section 9.2.6). Pure: no I/O, no clock.
+"""Server-sent events, decoded from the bytes of a response (WHATWG HTML, section 9.2.6). Pure: no I/O, no clock.
 
 An event ends at a blank line, never after a number of lines; lines end with CR, LF or CRLF and with nothing else,
 so that U+2028 and U+0085 inside a payload stay where they are.
 """
 
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
-LARGEST_EVENT: Final = 64 * 1024 * 1024
-"""Bytes of one event beyond which the rest of it is dropped, so that no stream can fill the memory."""
+from execution_history.coze.protocol.content_encoding import ContentDecoder
+from execution_history.coze.protocol.messages import parse_json
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event: its name (``message`` when it had none), its data, and its id when it had one.
+    """One event.
 
-    ``is_cut`` says that the event was larger than the limit and lost its end.
+    Attributes:
+        event: its name; ``message`` where the stream names none.
+        data: its data, the lines joined.
+        id: its id, where it has one.
+        is_cut: whether it was larger than the limit and lost its end.
     """
 
     event: str
@@ -25,15 +31,21 @@ class ServerSentEvent:
     id: str | None = None
     is_cut: bool = False
 
+    def content(self) -> Any:  # noqa: ANN401 - JSON is any of six things
+        """Return the value of the data as JSON, or ``None`` where it is not JSON."""
+        return parse_json(self.data.encode("utf-8", "replace"))
 
-class EventParser:
-    """Turns chunks of a stream, cut anywhere, into events.
+
+class EventDecoder:
+    """Decodes the chunks of a response, cut anywhere, into events.
 
     Args:
-        largest_event: the most bytes of one event that are kept.
+        encoding: the response's ``Content-Encoding``; empty for none.
+        largest_event: the most bytes of one event that are kept; all of them unless given.
     """
 
-    def __init__(self, largest_event: int = LARGEST_EVENT) -> None:
+    def __init__(self, encoding: str = "", largest_event: int = sys.maxsize) -> None:
+        self._decoder = ContentDecoder(encoding)
         self._largest = largest_event
         self._line: list[bytes] = []
         self._size = 0
@@ -41,9 +53,17 @@ class EventParser:
         self._at_start = True
         self._clear()
 
+    @classmethod
+    def for_response(cls, headers: Mapping[str, str], largest_event: int = sys.maxsize) -> Self | None:
+        """Return the decoder of a response with these headers; ``None`` where it is not a stream of events."""
+        if "text/event-stream" not in headers.get("content-type", "").lower():
+            return None
+        return cls(headers.get("content-encoding", ""), largest_event)
+
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that *chunk* completes."""
+        """Return the events that *chunk* completes."""
         events: list[ServerSentEvent] = []
+        chunk = self._decoder.decode(chunk)
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk[1:] if chunk[:1] == b"\n" else chunk
@@ -56,9 +76,9 @@ class EventParser:
         return events
 
     def close(self) -> list[ServerSentEvent]:
-        """The event that the end of the stream cuts off, when its data has begun.
+        """Return the event that the end of the stream cuts off, where its data has begun.
 
-        The standard drops it; the SDKs for Coze deliver it (coze-protocol 2.4), and so do we.
+        The standard drops it; the SDKs for Coze deliver it (coze-protocol 2.4), and so does this.
         """
         events: list[ServerSentEvent] = []
         if self._line:
@@ -97,7 +117,7 @@ class EventParser:
         if name == b"data":
             self._data.append(text)
         elif name == b"event":
-            self._event = text
+            self._event = text.strip(" ")
         elif name == b"id" and "\0" not in text:
             self._id = text
 

@@ -1,5 +1,6 @@
-"""Reading a run's event stream: its outcome, and what every node said (coze-protocol, section 2). Pure."""
+"""A run's event stream: its outcome, and the output of every node (coze-protocol, section 2). Pure."""
 
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -7,11 +8,10 @@ from execution_history.coze.protocol.messages import (
     Outcome,
     execute_id_of,
     execute_id_of_event,
-    parse_json,
     read_output,
     text,
 )
-from execution_history.coze.protocol.sse import LARGEST_EVENT, EventParser, ServerSentEvent
+from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.records.encoding import as_text
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
@@ -23,7 +23,7 @@ _ENDED_EARLY: Final = (
 
 @dataclass(slots=True)
 class _Node:
-    """What one node of the run has said so far."""
+    """The output of one node of the run so far."""
 
     title: str
     identity: str
@@ -39,7 +39,7 @@ class _Node:
     usage: Any = None
 
     def shown(self) -> dict[str, Any]:
-        """The node as the record's timeline has it."""
+        """Return the node in the shape of the record's timeline."""
         return {
             "node_id": self.node_id,
             "node_title": self.title,
@@ -55,23 +55,24 @@ class _Node:
         }
 
 
-class StreamReading:
-    """Follows the bytes of one stream.
+class StreamReader:
+    """Reads the bytes of one stream.
 
-    The timeline it gives for a record's ``node_execute_status`` maps a name for each node, in the order
-    in which they first spoke, to its facts: ids, type, ``start_time`` and ``update_time`` in local
-    milliseconds, the whole ``content``, and ``packets``, one ``[order, milliseconds since the start of the
-    run, characters]`` for each message; beyond 2 000 of them the last one grows instead.
+    The timeline, a record's ``node_execute_status``, maps a name for each node, in the order of their first messages,
+    to its ids, type, ``start_time`` and ``update_time`` in local milliseconds, the whole ``content``, and ``packets``,
+    one ``[order, milliseconds since the start of the run, characters]`` for each message; beyond 2 000 of them the
+    last one grows instead.
 
     Args:
+        decoder: decodes the stream's events.
         began: when the run began, in milliseconds.
-        timeline: what an earlier stream of the same run has given, to be continued.
-        largest: how many characters of contents, and bytes of one event, are kept; what is beyond only passes.
+        timeline: the timeline of an earlier stream of the same run, to be continued.
+        largest: the most characters of all contents that are kept.
     """
 
-    def __init__(self, began: int, timeline: object = None, largest: int = LARGEST_EVENT) -> None:
+    def __init__(self, decoder: EventDecoder, began: int, timeline: object = None, largest: int = sys.maxsize) -> None:
         self._began = began
-        self._parser = EventParser(largest)
+        self._decoder = decoder
         self._room = largest
         self._is_cut = False
         self._nodes: dict[str, _Node] = {node.identity: node for node in _known_nodes(timeline)}
@@ -81,25 +82,23 @@ class StreamReading:
         self._debug_url: str | None = None
         self._conversation_id: str | None = None
 
-    def feed(self, chunk: bytes, now: int) -> list[ServerSentEvent]:
-        """Take in what has come at *now* (milliseconds); the events it completed."""
-        events = self._parser.feed(chunk)
-        for event in events:
-            self._take(event, now)
-        return events
+    def feed(self, chunk: bytes, now: int) -> None:
+        """Read a chunk that was received at *now* (milliseconds)."""
+        for event in self._decoder.feed(chunk):
+            self._read(event, now)
 
     @property
     def conversation_id(self) -> str | None:
-        """The conversation that a chat stream named."""
+        """Return the conversation that a chat stream named."""
         return self._conversation_id
 
     @property
     def is_cut(self) -> bool:
-        """Whether something was larger than what is kept of one run."""
+        """Return whether something was larger than the limits."""
         return self._is_cut
 
     def timeline(self) -> dict[str, Any] | None:
-        """The nodes so far, by name; ``None`` when none has spoken."""
+        """Return the nodes so far, by name; ``None`` before the first message."""
         shown: dict[str, Any] = {}
         for node in self._nodes.values():
             name, number = node.title or node.identity, 2
@@ -110,31 +109,29 @@ class StreamReading:
         return shown or None
 
     def usage(self) -> Any:  # noqa: ANN401 - whatever Coze sends
-        """The newest usage that a message carried."""
+        """Return the usage of the newest message that carried one."""
         return self._usage
 
     def output(self) -> object:
-        """The end node's result so far; where no node is the end node, that of the last one that finished."""
+        """Return the end node's result so far; where no node is the end node, that of the last one that finished."""
         node = self._end_node()
         return None if node is None else read_output("".join(node.content))
 
     def _ended_output(self) -> object:
-        """The result of a run that did not succeed: only what the end node itself completed."""
+        """Return the result of a run that did not succeed: only what the end node itself completed."""
         node = self._end_node(only_end=True)
         return read_output("".join(node.content)) if node is not None and node.finished else None
 
-    def close(self, now: int) -> list[ServerSentEvent]:
-        """The stream is over: an event without its blank line still counts."""
-        events = self._parser.close()
-        for event in events:
-            self._take(event, now)
-        return events
+    def close(self, now: int) -> None:
+        """Read what the end of the stream cuts off: an event without its blank line still counts."""
+        for event in self._decoder.close():
+            self._read(event, now)
 
     def outcome(self, failure: Outcome | None = None) -> Outcome:
-        """How the run ended.
+        """Return how the run ended.
 
-        Without one of the terminators the stream was cut: *failure* then says how, and nothing says that
-        the run failed upstream.
+        Args:
+            failure: what ended a stream without a terminator; it is no proof that the run failed upstream.
         """
         ending = self._ending or failure or Outcome("failed", "stream_ended_early", error_message=_ENDED_EARLY)
         return replace(
@@ -145,9 +142,9 @@ class StreamReading:
             execute_id=ending.execute_id or execute_id_of(self._debug_url),
         )
 
-    def _take(self, event: ServerSentEvent, now: int) -> None:
+    def _read(self, event: ServerSentEvent, now: int) -> None:
         self._is_cut = self._is_cut or event.is_cut
-        data = parse_json(event.data.encode("utf-8", "replace"))
+        data = event.content()
         content: dict[str, Any] = data if isinstance(data, dict) else {}
         if debug_url := text(content.get("debug_url")):
             self._debug_url = debug_url
@@ -186,7 +183,7 @@ class StreamReading:
         node.content.append(kept)
 
     def _node(self, content: dict[str, Any], now: int) -> _Node:
-        """The node a message belongs to: by run of the node, then node, then title (coze-protocol 2.2)."""
+        """Return the node of a message: by run of the node, then node, then title (coze-protocol 2.2)."""
         uuid, node_id = text(content.get("node_execute_uuid")), text(content.get("node_id"))
         title = text(content.get("node_title")) or ""
         identity = uuid or node_id or title or "node"
@@ -212,7 +209,7 @@ class StreamReading:
         return max(finished or nodes, key=lambda node: node.last, default=None)
 
     def _chat(self, name: str, content: dict[str, Any], now: int) -> None:
-        """A chatflow's events (coze-protocol 2.5): its answer counts as what one node says."""
+        """Read a chatflow's event (coze-protocol 2.5): its answer counts as the output of one node."""
         self._conversation_id = self._conversation_id or text(content.get("conversation_id"))
         if name == "conversation.message.delta" and content.get("type") in {"answer", None}:
             self._message({"content": content.get("content"), "node_title": "answer"}, now)
@@ -234,7 +231,7 @@ class StreamReading:
 
 
 def _known_nodes(timeline: object) -> list[_Node]:
-    """The nodes of a stored timeline, as far as it is one of ours."""
+    """Return the nodes of a stored timeline, as far as it has this module's shape."""
     nodes: list[_Node] = []
     for title, said in timeline.items() if isinstance(timeline, dict) else ():
         if not isinstance(said, dict):

@@ -1,4 +1,4 @@
-"""Who sent a request to Coze, as its headers say (coze-protocol 4.3). Pure."""
+"""The program that sent a request to Coze, by its headers (coze-protocol 4.3). Pure."""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ _MOST_CHARACTERS: Final = 200
 
 
 def caller_of(headers: Mapping[str, str]) -> dict[str, str] | None:
-    """The program that calls: its ``name`` and, where they are known, ``version``, ``language`` and ``system``.
+    """Return the calling program: its ``name`` and, where known, ``version``, ``language`` and ``system``.
 
     Args:
-        headers: of the request; names in any case when the mapping ignores it, as httpx's and Starlette's do.
+        headers: of the request; names in any case where the mapping ignores it, as httpx's and Starlette's do.
 
     Returns:
-        ``None`` when the request does not say.
+        ``None`` where the request has none of these headers.
     """
     product = _PRODUCT.match(headers.get("user-agent", "")[:_MOST_CHARACTERS])
     found: dict[str, str | None] = {} if product is None else {"name": product[1], "version": product[2]}
-    said = parse_json(headers.get("x-coze-client-user-agent", "").encode("utf-8", "replace"))
-    if isinstance(said, dict):
-        found["version"] = text(said.get("version")) or found.get("version")
-        found["language"] = _together(said.get("lang"), said.get("lang_version"))
-        found["system"] = _together(said.get("os_name"), said.get("os_version"))
+    content = parse_json(headers.get("x-coze-client-user-agent", "").encode("utf-8", "replace"))
+    if isinstance(content, dict):
+        found["version"] = text(content.get("version")) or found.get("version")
+        found["language"] = _together(content.get("lang"), content.get("lang_version"))
+        found["system"] = _together(content.get("os_name"), content.get("os_version"))
     return {key: value[:_MOST_CHARACTERS] for key, value in found.items() if value} or None
 
 

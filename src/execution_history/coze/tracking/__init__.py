@@ -1,1 +1,1 @@
-"""What becomes of runs that go on upstream without us."""
+"""Runs that go on upstream after their call has ended."""

@@ -1,16 +1,23 @@
-"""Asking an upstream what became of a run: Coze's way, and Coze Studio's (coze-protocol 1.6, 1.8 and 6)."""
+"""Requests for the history of a run, to Coze and to Coze Studio (coze-protocol 1.6, 1.8 and 6)."""
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
 
-from execution_history.coze.protocol.content_encoding import BodyCopy
-from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory, read_history, read_node
+from execution_history.coze.protocol.content_encoding import ContentDecoder
+from execution_history.coze.protocol.run_history import (
+    HistoryRefusal,
+    HistoryRequest,
+    RunHistory,
+    read_history,
+    read_node,
+)
 from execution_history.errors import ExecutionHistoryError
 
 Authorise = Callable[[], Awaitable[Mapping[str, str]]]
-"""Gives the headers that prove who asks, fresh for every question; they are kept nowhere."""
+"""Returns the headers that authorise a request, fresh for each; they are kept nowhere."""
 
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _TIMEOUT = httpx.Timeout(60, connect=10)
@@ -18,68 +25,90 @@ _TIMEOUT = httpx.Timeout(60, connect=10)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom to ask: the base address of an upstream, and what to prove oneself with."""
+    """The base address of an upstream, and the authorisation for it."""
 
     base_url: str
     authorise: Authorise
 
 
-class Asker:
-    """Asks upstreams, and remembers which of them are Coze Studio.
+def origin_of(url: httpx.URL | str) -> str:
+    """Return the scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
+    url = httpx.URL(url)
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+
+
+class RunHistoryClient:
+    """Requests histories, and remembers which upstreams are Coze Studio.
 
     Args:
-        transport: what carries the questions.
+        transport: carries the requests.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
         self._studios: set[str] = set()
 
-    async def history(self, address: Address, call: HistoryCall) -> RunHistory | HistoryRefusal:
-        """What the upstream knows of a run; it never raises for what the upstream does."""
+    async def history(self, address: Address, call: HistoryRequest) -> RunHistory | HistoryRefusal:
+        """Return what the upstream knows of a run. Never raises for what the upstream does."""
         if address.base_url not in self._studios:
-            found = await self._ask(address, call.path)
+            found = await self._request(address, call.path)
             if not isinstance(found, HistoryRefusal) or found.kind != "studio":
                 return found
-        found = await self._ask(address, call.studio_path)
+        found = await self._request(address, call.studio_path)
         if not isinstance(found, HistoryRefusal):
             self._studios.add(address.base_url)
         return found
 
-    async def node(self, address: Address, call: HistoryCall) -> str | None:
-        """The whole output of an output node; ``None`` when the upstream does not tell it."""
+    async def node(self, address: Address, call: HistoryRequest) -> str | None:
+        """Return the whole output of an output node; ``None`` where the upstream does not have it."""
         answer = await self.get(address, call.path)
         return None if isinstance(answer, HistoryRefusal) else read_node(*answer)
 
     async def get(self, address: Address, path: str) -> tuple[int, bytes] | HistoryRefusal:
-        """The HTTP status and the body at *path*, or that the upstream is not available."""
+        """Return the HTTP status and the body at *path*, or that the upstream is not available."""
         try:
             headers = {"Accept": "application/json", **await address.authorise()}
             request = httpx.Request(
                 "GET", address.base_url + path, headers=headers, extensions={"timeout": _TIMEOUT.as_dict()}
             )
             response = await self._transport.handle_async_request(request)
-            return response.status_code, await _read(response)
+            decoder = ContentDecoder(response.headers.get("content-encoding", ""))
+            return response.status_code, await read_body(response, decoder.decode, _LARGEST_ANSWER)
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return HistoryRefusal("unavailable", f"The upstream could not be asked ({type(error).__name__}).")
+            return HistoryRefusal("unavailable", f"The upstream could not be reached ({type(error).__name__}).")
 
-    async def _ask(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
+    async def _request(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
         answer = await self.get(address, path)
         return answer if isinstance(answer, HistoryRefusal) else read_history(*answer)
 
 
-async def _read(response: httpx.Response) -> bytes:
-    """The plain body, up to a bound that no history reaches."""
-    copy, parts, size = BodyCopy(response.headers.get("content-encoding", "")), [], 0
+def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
+    """Return the body of a response from an asynchronous transport, chunk by chunk."""
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
+    return response.stream
+
+
+async def read_body(
+    response: httpx.Response, decode: Callable[[bytes], bytes] = bytes, largest: int = sys.maxsize
+) -> bytes:
+    """Return the whole body of a response, and give its connection back.
+
+    Args:
+        response: comes from an asynchronous transport.
+        decode: decodes a chunk; they stay as they are unless given.
+        largest: the most decoded bytes that are read.
+
+    Raises:
+        httpx.TransportError: the upstream broke off, or the body is larger.
+    """
+    body = bytearray()
     try:
-        async for chunk in response.stream:
-            parts.append(copy.take(chunk))
-            size += len(parts[-1])
-            if size > _LARGEST_ANSWER:
-                raise httpx.ReadError("The answer is larger than any history.")
+        async for chunk in stream_of(response):
+            body += decode(chunk)
+            if len(body) > largest:
+                raise httpx.ReadError("The body is larger than any history.")
     finally:
         await response.aclose()
-    return b"".join(parts)
+    return bytes(body)

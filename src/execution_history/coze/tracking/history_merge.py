@@ -1,4 +1,4 @@
-"""What an upstream's history of a run changes in our record of it. Pure."""
+"""An upstream's history of a run, merged into the record of it. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -14,13 +14,13 @@ _ENDED: Final = ("success", "failed")
 
 
 def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest: int) -> RecordChange | None:
-    """The change that brings an open record up to what the upstream says; ``None`` when it says nothing new.
+    """Return the change that brings an open record up to the upstream's history; ``None`` where nothing is new.
 
     Args:
         record: the stored record.
-        history: what the upstream tells.
-        now: milliseconds.
-        largest: bytes that the record may have.
+        history: the upstream's history.
+        now: milliseconds since the epoch.
+        largest: the most bytes that the record may have.
     """
     outcome, current = history.outcome, record["execute_status"]
     if current not in OPEN_STATUSES or outcome.status == "running":
@@ -41,10 +41,10 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
 
 
 def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, object]:
-    """When the run ended, where the upstream says so: we hear of it later."""
+    """Return when the run ended, where the upstream says so: the record is changed later."""
     if history.update_time is None or history.outcome.status not in _ENDED:
         return {}
-    # The upstream tells the second in which it ended: its middle is nearest to the truth. None ends before it began.
+    # The upstream's times are whole seconds: the middle is nearest to the truth. No run ends before it began.
     is_whole = history.update_time % 1_000 == 0
     ended = min(now, history.update_time + 500) if is_whole else history.update_time
     return {ENDED_KEY: max(record["create_time"], ended)}
@@ -53,15 +53,15 @@ def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, 
 def document_of(
     workflow_id: str, execute_id: str, history: RunHistory, upstream_id: str, now: int, account: str
 ) -> Document:
-    """A record of a run that happened elsewhere, as far as the upstream tells of it.
+    """Return the record of a run that happened elsewhere, as complete as the upstream's history of it.
 
     Args:
         workflow_id: the workflow.
         execute_id: the record's own id.
-        history: what the upstream tells; the record's times are the upstream's.
-        upstream_id: the id that the run has upstream.
-        now: milliseconds, where the upstream tells no time.
-        account: the account that was asked.
+        history: the upstream's history, whose times become the record's.
+        upstream_id: the id of the run upstream.
+        now: milliseconds since the epoch, where the history has no time.
+        account: the account whose history it is.
     """
     outcome = history.outcome
     metadata = {"account": account, "fetched_at": now, UPSTREAM_KEY: upstream_id, **_metadata(outcome, history)}
@@ -83,7 +83,7 @@ def document_of(
 
 
 def _fields(outcome: Outcome, history: RunHistory, timeline: object) -> dict[str, object]:
-    """The record keys; what we saw of the nodes ourselves is more than the upstream tells of them."""
+    """Return the record keys; a timeline that was recorded here holds more than the upstream's nodes."""
     nodes = timeline if isinstance(timeline, dict) and timeline else dict(history.nodes) or None
     return {
         "output": outcome.output,
@@ -103,23 +103,23 @@ def _metadata(outcome: Outcome, history: RunHistory) -> dict[str, object]:
         "log_id": outcome.log_id,
         "missing_outputs": missing or None,
     }
-    # Always said: an answered question must not stand there as if it were still asked.
+    # Always there, so that an answered question does not stay in the record as if it were open.
     return {"proof": outcome.proof, "interrupt": outcome.interrupt} | {k: v for k, v in known.items() if v is not None}
 
 
 def trimmed_nodes(history: RunHistory) -> dict[str, str]:
-    """The output nodes whose content may be cut, by title, each with its execution's id: to be asked for one by one."""
+    """Return the execute ids of the output nodes, by title, whose contents may be cut and have to be fetched."""
     if not history.is_output_trimmed or history.outcome.status not in _COMPLETES:
         return {}
     return {title: node["node_execute_uuid"] for title, node in history.nodes.items() if node["node_execute_uuid"]}
 
 
-def with_nodes(history: RunHistory, whole: Mapping[str, str], asked: Collection[str]) -> RunHistory:
-    """*history* with the contents that were got whole; those of *asked* that were not are marked as missing."""
+def with_nodes(history: RunHistory, whole: Mapping[str, str], trimmed: Collection[str]) -> RunHistory:
+    """Return *history* with the contents that were fetched whole; the other *trimmed* nodes are marked as missing."""
     nodes: dict[str, dict[str, Any]] = {}
     for title, node in history.nodes.items():
         if title in whole:
             nodes[title] = {**node, "content": whole[title]}
         else:
-            nodes[title] = {**node, "is_missing": True} if title in asked else node
+            nodes[title] = {**node, "is_missing": True} if title in trimmed else node
     return replace(history, nodes=nodes)

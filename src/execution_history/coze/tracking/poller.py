@@ -1,4 +1,4 @@
-"""Following runs that go on upstream until they end there: asking with growing pauses, and a little at a time.
+"""Runs that go on upstream, polled until they end there: with growing pauses, and a few requests a second.
 
 All run and history calls of an account share one allowance of 50 calls a second or more (coze-protocol 4.6): a
 handful a second leaves it to the account's own work.
@@ -13,9 +13,10 @@ from typing import Final
 import orjson
 
 from execution_history.coze.protocol.messages import Outcome
-from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory
-from execution_history.coze.tracking.history_client import Address, Asker
+from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
+from execution_history.coze.tracking.history_client import Address, RunHistoryClient
 from execution_history.coze.tracking.history_merge import change_of, trimmed_nodes, with_nodes
+from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 from execution_history.records.record import RecordChange
@@ -31,10 +32,16 @@ _AGAINST_LIMITS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedRun:
+class PolledRun:
     """A run that goes on upstream, and the record it belongs to.
 
-    ``fallback`` is what the record says when the upstream does not tell; ``began`` is in milliseconds.
+    Attributes:
+        workflow_id: the workflow.
+        execute_id: the id of the record.
+        upstream_id: the id of the run upstream.
+        address: where it is polled.
+        began: when it began, in milliseconds.
+        fallback: the outcome that is recorded where the upstream has none.
     """
 
     workflow_id: str
@@ -45,67 +52,68 @@ class FollowedRun:
     fallback: Outcome | None = None
 
 
-class RunFollower:
-    """Follows runs, each by a task of its own, until the upstream says how they ended.
+class RunPoller:
+    """Polls runs, each by a task of its own, until the upstream says how they ended.
 
     Args:
-        recorder: whose records they are.
-        asker: asks the upstreams.
-        first_pause: seconds before a run is asked for the first time; the pauses grow from there to a minute.
-        per_second: the most questions a second, over all runs.
+        recorder: keeps their records.
+        client: requests the histories.
+        first_pause: seconds before a run is polled for the first time; the pauses grow from there to a minute.
+        per_second: the most requests a second, over all runs.
     """
 
-    def __init__(self, recorder: Recorder, asker: Asker, *, first_pause: float = 1.0, per_second: float = 5.0) -> None:
+    def __init__(
+        self, recorder: Recorder, client: RunHistoryClient, *, first_pause: float = 1.0, per_second: float = 5.0
+    ) -> None:
         self._recorder = recorder
-        self._asker = asker
-        self.pace(first_pause=first_pause, per_second=per_second)
+        self._client = client
+        self.set_pace(first_pause=first_pause, per_second=per_second)
         self._turn = asyncio.Lock()
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    def pace(self, *, first_pause: float, per_second: float) -> None:
-        """Ask at another pace from now on; the arguments are the constructor's."""
+    def set_pace(self, *, first_pause: float, per_second: float) -> None:
+        """Poll at another pace from now on; the arguments are the constructor's."""
         self._first_pause, self._interval = first_pause, 1 / per_second
 
-    def follow(self, run: FollowedRun) -> None:
-        """Follow *run* from now on; one that is followed already is followed anew."""
+    def poll(self, run: PolledRun) -> None:
+        """Poll *run* from now on; one that is polled already begins anew."""
         key = (run.workflow_id, run.execute_id)
         before = self._tasks.pop(key, None)
         if before is not None:
             before.cancel()
-        task = self._tasks[key] = asyncio.create_task(self._follow(run))
+        task = self._tasks[key] = asyncio.create_task(self._poll(run))
         task.add_done_callback(lambda _: self._tasks.pop(key, None) if self._tasks.get(key) is task else None)
 
-    async def learn(self, call: HistoryCall, history: RunHistory) -> None:
-        """Bring the records of a run up to what somebody else's question has brought to light.
+    async def merge_history(self, call: HistoryRequest, history: RunHistory) -> None:
+        """Bring the records of a run up to a history that somebody else has requested.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        await self._recorder.store.open()
-        for body in await self._recorder.store.find_upstream(call.execute_id):
-            record = orjson.loads(body)
-            if record["workflow_id"] == call.workflow_id:
-                await self._write(record, history)
+        for record in await records_of(self._recorder.store, call.workflow_id, call.execute_id):
+            await self._write(record, history)
 
     async def aclose(self) -> None:
-        """Stop following; the records stay running, for whoever looks next."""
+        """Stop polling; the records stay running, for whoever opens the history next."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, run: FollowedRun) -> None:
-        refusals, last = 0, HistoryRefusal("unavailable", "The upstream was not asked.")
+    async def _poll(self, run: PolledRun) -> None:
+        refusals, last = 0, HistoryRefusal("unavailable", "The upstream has not been polled yet.")
         for pause in self._pauses():
             await asyncio.sleep(pause)
             await self._await_turn()
             try:
-                found = await self.ask_whole(run.address, HistoryCall(run.workflow_id, run.upstream_id))
+                found = await self.fetch_history(run.address, HistoryRequest(run.workflow_id, run.upstream_id))
                 if not isinstance(found, HistoryRefusal) and await self._settle(run, found):
                     return
-            except Exception as error:  # noqa: BLE001 - a run that is not followed any more never ends here
-                _log.warning("The run %s is asked for again: %s", run.execute_id, error, exc_info=error)
-                found = HistoryRefusal("unavailable", f"The run could not be asked for ({type(error).__name__}).")
+            except Exception as error:  # noqa: BLE001 - a run that is no longer polled never ends here
+                _log.warning(
+                    "The run %s could not be polled, and is polled again: %s", run.execute_id, error, exc_info=error
+                )
+                found = HistoryRefusal("unavailable", f"The run could not be polled ({type(error).__name__}).")
             if not isinstance(found, HistoryRefusal):
                 refusals = 0
             elif found.kind == "limited":
@@ -123,26 +131,26 @@ class RunFollower:
             yield pause
             pause = min(pause * _GROWTH, max(_LONGEST_PAUSE, self._first_pause))
 
-    async def ask_whole(self, address: Address, call: HistoryCall) -> RunHistory | HistoryRefusal:
-        """The history of a run, with the outputs that were cut fetched one by one while the upstream has them."""
-        history = await self._asker.history(address, call)
+    async def fetch_history(self, address: Address, call: HistoryRequest) -> RunHistory | HistoryRefusal:
+        """Return the history of a run; outputs that were cut are fetched one by one while the upstream has them."""
+        history = await self._client.history(address, call)
         if isinstance(history, HistoryRefusal):
             return history
-        asked = trimmed_nodes(history)
+        trimmed = trimmed_nodes(history)
         whole: dict[str, str] = {}
-        for title, uuid in asked.items():
+        for title, uuid in trimmed.items():
             await self._await_turn()
-            said = await self._asker.node(address, HistoryCall(call.workflow_id, call.execute_id, uuid))
-            if said is not None:
-                whole[title] = said
-        return with_nodes(history, whole, asked)
+            output = await self._client.node(address, HistoryRequest(call.workflow_id, call.execute_id, uuid))
+            if output is not None:
+                whole[title] = output
+        return with_nodes(history, whole, trimmed)
 
     async def _await_turn(self) -> None:
         async with self._turn:
             await asyncio.sleep(self._interval)
 
-    async def _settle(self, run: FollowedRun, history: RunHistory) -> bool:
-        """Write down how the run ended; whether there is nothing left to follow."""
+    async def _settle(self, run: PolledRun, history: RunHistory) -> bool:
+        """Record how the run ended; return whether it needs no more polling."""
         try:
             body = await self._recorder.store.get(run.workflow_id, run.execute_id)
         except StoreError as error:
@@ -161,12 +169,12 @@ class RunFollower:
         if change is not None:
             await self._recorder.outbox.write(str(record["workflow_id"]), str(record["execute_id"]), change)
 
-    async def _give_up(self, run: FollowedRun, refusal: HistoryRefusal) -> None:
-        """End the record as far as we know: the upstream does not tell, and will not."""
+    async def _give_up(self, run: PolledRun, refusal: HistoryRefusal) -> None:
+        """End the record without the upstream, which does not answer for this run and will not."""
         fallback = run.fallback or Outcome(
             "interrupted",
             "upstream_silent",
-            error_message=f"What became of this run is not known: the upstream does not tell ({refusal.message})",
+            error_message=f"The outcome of this run is unknown: the upstream has no answer ({refusal.message})",
         )
         now = self._recorder.clock()
         change = RecordChange.of(

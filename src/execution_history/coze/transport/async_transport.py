@@ -1,43 +1,44 @@
-"""The recording transport: every workflow run that passes through it is recorded, the bytes are not touched.
+"""The recording transport for asynchronous clients: bytes pass as they are, and every workflow run is recorded.
 
 The upstream is read by a task of its own, which hands the bytes on through a small buffer: a slow caller slows it
 down, and a caller who leaves does not stop it from reading to the end.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import httpx
 
-from execution_history.coze.protocol.content_encoding import BodyCopy
-from execution_history.coze.protocol.messages import read_request, recognise
-from execution_history.coze.protocol.response_reader import LARGEST_OVERHEARD, LARGEST_RECORDED
-from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, read_history, recognise_history
-from execution_history.coze.tracking.history_client import Asker
-from execution_history.coze.tracking.poller import RunFollower
-from execution_history.coze.transport.async_recorded_call import Exchange
-from execution_history.coze.transport.call_recording import CONTEXT, RunContext, is_recorded
-from execution_history.coze.transport.follow_up import leave_open
+from execution_history.coze.protocol.messages import Outcome, parse_run_request, run_kind
+from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
+from execution_history.coze.tracking.poller import RunPoller
+from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, failure_of, is_recorded
+from execution_history.coze.transport.passing_history import PassingHistory
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, STOPPED, RecordedCall
 from execution_history.errors import ExecutionHistoryError
-from execution_history.functions import parentage
 from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
+
+_BUFFERED_CHUNKS: Final = 16
 
 
 class RecordingTransport(httpx.AsyncBaseTransport):
     """An httpx transport that records workflow runs.
 
-    Runs that go on upstream after their answer are followed with the caller's own ``Authorization``, and a caller's
-    own questions for the history of a run are listened to.
+    Runs that go on upstream after their answer are polled with the caller's own ``Authorization``; a history that a
+    caller polls itself is read in passing.
 
     Args:
-        recorder: what keeps the records.
-        inner: the transport that does the work; one of httpx's own when not given.
+        recorder: keeps the records.
+        inner: does the work; a transport of httpx's own unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
-        largest_recorded: bytes that are kept of one run's answer; what is beyond passes, and the record says so.
-        first_pause: seconds before a run that goes on upstream is asked for the first time.
+        largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
+            so.
+        first_pause: seconds before a run that goes on upstream is polled for the first time.
     """
 
     def __init__(
@@ -53,93 +54,198 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._inner = inner or httpx.AsyncHTTPTransport()
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
-        self.asker = Asker(self._inner)
-        self.follower = RunFollower(recorder, self.asker, first_pause=first_pause)
+        self._calls: dict[asyncio.Task[None], CallRecord] = {}
+        self.poller = RunPoller(recorder, RunHistoryClient(self._inner), first_pause=first_pause)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; a run is recorded from before it leaves to its end.
 
         Raises:
-            httpx.TransportError: as the inner transport does.
-            StoreError: only where recording is required and the record cannot be written.
+            httpx.TransportError: the inner transport raised it.
+            StoreError: only where recording is required: the record could not be written.
         """
-        kind = recognise(request.method, request.url.path)
         context = request.extensions.get(CONTEXT) or RunContext()
-        if kind is None or context.is_unrecorded:
-            return await self._unrecorded(request)
-        call = read_request(kind, await request.aread())
-        if not is_recorded(call, context):
-            return await self._inner.handle_async_request(request)
-        context.was_sent = True
-        context.metadata = {**parentage(), **context.metadata}
-        exchange = Exchange(
-            self._inner,
-            request,
-            call,
-            context,
-            self._recorder,
-            self._largest,
-            lambda recording, outcome: leave_open(
-                None if self._closing else self.follower, request, call, context, recording, outcome
-            ),
-        )
-        task = asyncio.create_task(exchange.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await exchange.response(task, self._drain_limit)
-
-    async def aclose(self) -> None:
-        """Stop reading what nobody waits for, write down how far it got, and close the inner transport."""
-        self._closing = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.follower.aclose()
-        await self._inner.aclose()
-
-    async def _unrecorded(self, request: httpx.Request) -> httpx.Response:
-        """Pass the answer on; one that tells the history of a run is listened to."""
+        kind = None if context.is_unrecorded else run_kind(request.method, request.url.path)
+        if kind is not None:
+            run = context.run or parse_run_request(kind, await request.aread())
+            if is_recorded(run, context):
+                call = RecordedCall(run, self._recorder.clock, self._largest)
+                return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
-        url = request.url
-        call = recognise_history(request.method, url.raw_path.partition(b"?")[0].decode("ascii"), url.query.decode())
-        if call is None or call.node_execute_uuid is not None:
-            return response
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx gives an async transport no other
-        response.stream = _Overheard(response.stream, lambda body: self._hear(call, response, body))
+        history = PassingHistory.of(request, response)
+        if history is not None:
+            response.stream = _CopiedBody(stream_of(response), history, self.poller)
         return response
 
-    async def _hear(self, call: HistoryCall, response: httpx.Response, body: bytes) -> None:
-        """Use what a caller is told of a run; the caller gets its answer whatever comes of that."""
-        plain = BodyCopy(response.headers.get("content-encoding", "")).take(body)
-        history = read_history(response.status_code, plain)
-        if isinstance(history, HistoryRefusal) or history.outcome.status == "running":
-            return
+    async def aclose(self) -> None:
+        """Stop reading what nobody waits for, record how far it got, and close the inner transport."""
+        calls = dict(self._calls)
+        for task, record in calls.items():
+            record.leave_runs()
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self.poller.aclose()
+        await self._inner.aclose()
+
+    async def _send(self, record: CallRecord) -> httpx.Response:
+        call = _Call(self._inner, record)
+        task = asyncio.create_task(call.run())
+        self._calls[task] = record
+        task.add_done_callback(self._calls.pop)
+        return await call.response(task, self._drain_limit)
+
+
+class _Call:
+    """One recorded call: a task that reads the upstream to its end, and a small buffer between it and the caller."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, record: CallRecord) -> None:
+        self._inner = inner
+        self._record = record
+        self._call = record.call
+        self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+        self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
+        self._caller_left = False
+        self._upstream: httpx.Response | None = None
+
+    async def response(self, task: "asyncio.Task[None]", drain_limit: float) -> httpx.Response:
+        """Return the upstream's answer, its body read through the buffer.
+
+        Raises:
+            httpx.TransportError: the inner transport raised it.
+            StoreError: only where recording is required: the record could not be written.
+        """
         try:
-            await self.follower.learn(call, history)
-        except ExecutionHistoryError as error:
-            _log.warning("What a caller learned of a run could not be recorded: %s", error)
+            head = await asyncio.shield(self._head)
+        except asyncio.CancelledError:
+            self._leave(task, drain_limit)
+            raise
+        body = _Body(self._chunks, lambda: self._leave(task, drain_limit))
+        return httpx.Response(head.status_code, headers=head.headers, stream=body, extensions=head.extensions)
+
+    async def run(self) -> None:
+        """Open the record, read the upstream to its end, with or without its caller, and close the record."""
+        try:
+            await self._record.open()
+        except Exception as error:  # noqa: BLE001 - the caller gets it, and must not wait for ever
+            self._head.set_exception(error)
+            return
+        ending: BaseException | None = None
+        failure: Outcome | None = None
+        try:
+            await self._read()
+        except asyncio.CancelledError as error:
+            ending, failure = error, STOPPED
+        except Exception as error:  # noqa: BLE001 - the caller gets whatever the transport raised
+            ending, failure = error, failure_of(error, self._record.request)
+        try:
+            await self._close(failure)
+            if isinstance(ending, asyncio.CancelledError):
+                self._hand_over(ending, ending)
+                return
+            self._fail_head(ending)
+            await self._hand_on(self._call.release())
+            await self._hand_on(ending)
+        except BaseException as error:
+            # What has come whole stays whole, whatever became of its record.
+            self._hand_over(ending, error)
+            raise
+
+    async def _read(self) -> None:
+        response = self._upstream = await self._inner.handle_async_request(self._record.request)
+        self._call.receive_head(response.status_code, response.headers)
+        if self._call.is_stream:
+            self._record.save_progress(self._call.progress)
+        if not self._head.done():
+            self._head.set_result(response)
+        async for chunk in stream_of(response):
+            passed = self._call.receive_data(chunk)
+            if self._call.is_stream:
+                self._record.touch()
+            await self._hand_on(passed)
+
+    async def _close(self, failure: Outcome | None) -> None:
+        try:
+            await self._record.close(self._call.end(failure))
+        finally:
+            # Every idle connection is looked at for each request: the record is closed before this one is given back.
+            if self._upstream is not None:
+                with contextlib.suppress(httpx.TransportError):
+                    await self._upstream.aclose()
+
+    def _fail_head(self, error: BaseException | None) -> None:
+        """Raise *error* to a caller that waits for the head."""
+        if not self._head.done():
+            request = self._record.request
+            self._head.set_exception(error or httpx.ReadError("The upstream gave no answer.", request=request))
+            self._head.exception()  # nobody may be left to take it
+
+    async def _hand_on(self, item: bytes | BaseException | None) -> None:
+        if not self._caller_left and item != b"":
+            await self._chunks.put(item)
+
+    def _hand_over(self, ending: BaseException | None, error: BaseException) -> None:
+        """Hand the end on without waiting for the caller; where there is no room for it, *error* is the end."""
+        self._fail_head(ending or error)
+        if self._caller_left:
+            return
+        end = [item for item in (self._call.release(), ending) if item != b""]
+        if self._chunks.qsize() + len(end) > self._chunks.maxsize:
+            self._drop()
+            end = [error]
+        for item in end:
+            self._chunks.put_nowait(item)
+
+    def _drop(self) -> None:
+        while not self._chunks.empty():
+            self._chunks.get_nowait()
+
+    def _leave(self, task: "asyncio.Task[None]", drain_limit: float) -> None:
+        """Read on without handing on, for *drain_limit* seconds at most: the caller has gone."""
+        if self._caller_left:
+            return
+        self._caller_left = True
+        self._drop()
+        if not task.done():
+            timer = asyncio.get_running_loop().call_later(drain_limit, task.cancel)
+            task.add_done_callback(lambda _: timer.cancel())
 
 
-class _Overheard(httpx.AsyncByteStream):
-    """A body on its way to its reader, and to somebody who listens, who is told at its end."""
+class _Body(httpx.AsyncByteStream):
+    """The caller's end of the buffer."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, tell: Callable[[bytes], Awaitable[None]]) -> None:
-        self._stream = stream
-        self._tell = tell
+    def __init__(self, chunks: "asyncio.Queue[bytes | BaseException | None]", leave: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._leave = leave
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        heard: list[bytes] = []
-        room = LARGEST_OVERHEARD
+        while (item := await self._chunks.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    async def aclose(self) -> None:
+        """Leave what has not been read."""
+        self._leave()
+
+
+class _CopiedBody(httpx.AsyncByteStream):
+    """The body of a history on its way to its reader."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, copy: PassingHistory, poller: RunPoller) -> None:
+        self._stream = stream
+        self._copy = copy
+        self._poller = poller
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
-            room -= len(chunk)
-            if room >= 0:
-                heard.append(chunk)
+            self._copy.receive_data(chunk)
             yield chunk
-        if room >= 0:
-            await self._tell(b"".join(heard))
+        history = self._copy.end()
+        if history is not None:
+            try:
+                await self._poller.merge_history(self._copy.call, history)
+            except ExecutionHistoryError as error:
+                _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
     async def aclose(self) -> None:
         """Close the body."""

@@ -1,46 +1,47 @@
-"""The record of a call: begun before the call leaves, continued when a run goes on, ended with what is known."""
+"""The record of a call: opened before the call leaves, continued when a run is resumed, closed when the call ends."""
 
 import logging
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-import orjson
 
-from execution_history.coze.protocol.messages import REJECTED, RESUMES, Call, Outcome, execute_id_of_event
-from execution_history.coze.protocol.stream_reader import StreamReading
+from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event
 from execution_history.coze.protocol.user_agent import caller_of
-from execution_history.coze.tracking.history_client import Authorise
-from execution_history.errors import InvalidIdentifier, StoreError
-from execution_history.recording.recorder import Recorder, Recording
+from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
+from execution_history.coze.tracking.poller import PolledRun, RunPoller
+from execution_history.coze.tracking.upstream_records import records_of
+from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED, CloseRecord, RecordedCall
+from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, StoreError
+from execution_history.functions import parentage
+from execution_history.recording.recorder import Recorder, Recording, Snapshot
 from execution_history.records.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
-from execution_history.records.size_limit import CUT_KEY
 
 _log = logging.getLogger("execution_history.coze")
 
 CONTEXT: Final = "execution_history"
 """The request extension under which a :class:`RunContext` is passed."""
 
-UNCERTAIN: Final = frozenset(
-    {"stream_ended_early", "timeout", "connection_broken", "http_status", "not_json", "abandoned"}
-)
-"""The proofs that say how a call ended but not how the run did; the upstream may know better."""
-
-NEVER_TAKEN: Final = frozenset({"rejected", "connection_failed", "never_sent"})
-"""The proofs that say that a call did nothing upstream."""
-
-_NEVER_BEGAN: Final = ", so the run never began."
-
 
 @dataclass(slots=True)
 class RunContext:
-    """What a caller of our own adds to a request, and where it learns the outcome.
+    """What a caller inside this package adds to an HTTP request, and where it finds the outcome.
 
-    ``resumes`` is the record whose question the request answers, where the caller knows it; ``authorise`` gives
-    fresh proof of the account for asking later what became of the run; ``is_unrecorded`` lets the request just pass.
+    Attributes:
+        account: the name of the account that the record keeps.
+        run: the request for the run, which spares the transport a second reading of the body.
+        recording: the open record, where the caller has opened it.
+        outcome: how the call ended, once it has.
+        was_sent: whether the request has reached the transport.
+        metadata: further metadata of the record.
+        resumes: the record whose question the request answers, where the caller has it.
+        authorise: returns fresh headers of the account, for polling the run later.
+        is_unrecorded: whether the request just passes.
     """
 
     account: str = "default"
+    run: RunRequest | None = None
     recording: Recording | None = None
     outcome: Outcome | None = None
     was_sent: bool = False
@@ -50,161 +51,191 @@ class RunContext:
     is_unrecorded: bool = False
 
 
-def is_recorded(call: Call, context: RunContext) -> bool:
-    """Whether *call* can have a record: it names a workflow that can have one, or its record is open already."""
+class CallRecord:
+    """The record of one call, in the event loop of its recorder.
+
+    Args:
+        recorder: keeps the record.
+        call: decides what is recorded.
+        request: the HTTP request; its ``Authorization`` serves to poll a run that goes on upstream, and is kept nowhere
+            else.
+        context: what a caller inside this package has added to the request.
+        poller: polls the runs that go on upstream.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        call: RecordedCall,
+        request: httpx.Request,
+        context: RunContext,
+        poller: RunPoller,
+    ) -> None:
+        self.call = call
+        self.request = request
+        self._recorder = recorder
+        self._context = context
+        self._poller: RunPoller | None = poller
+        context.was_sent = True
+        context.metadata = {**parentage(), **context.metadata}
+
+    @property
+    def is_required(self) -> bool:
+        """Return whether a call that cannot be recorded must not leave."""
+        return self._recorder.requires_recording
+
+    async def open(self) -> None:
+        """Open the record. Where that fails the call goes on without one.
+
+        Raises:
+            StoreError: only where recording is required: the record could not be written.
+        """
+        context = self._context
+        try:
+            if context.recording is None:
+                context.recording = await begin_recording(self._recorder, self.call.run, context, self.request)
+        except Exception:
+            if self.is_required:
+                raise
+            _log.exception("A run could not be recorded")
+            return
+        opened = context.recording
+        self.call.opened(opened.create_time, opened.timeline, opened.question)
+
+    def save_progress(self, snapshot: Snapshot) -> None:
+        """Save the record keys that *snapshot* returns, regularly, whenever :meth:`touch` was called since."""
+        if self._context.recording is not None:
+            self._context.recording.follow(snapshot)
+
+    def touch(self) -> None:
+        """Note that there is progress to save."""
+        if self._context.recording is not None:
+            self._context.recording.touched()
+
+    async def close(self, action: CloseRecord | None) -> None:
+        """Close the record; ``None`` does nothing. What cannot be written now waits in the recorder's outbox."""
+        recording = self._context.recording
+        if action is None or recording is None:
+            return
+        self._context.outcome = action.outcome
+        try:
+            if self._poller is not None and action.polled_id is not None:
+                self._poller.poll(self._polled(recording, action.polled_id, action.fallback))
+            await close_recording(recording, action)
+        except ExecutionHistoryError:
+            pass  # the recorder has logged and counted it
+        except Exception:  # noqa: BLE001 - the caller still gets its answer
+            _log.exception("Recording a run failed")
+
+    def leave_runs(self) -> None:
+        """Poll no run from here on: whoever opens the history next takes them over."""
+        self._poller = None
+
+    def _polled(self, recording: Recording, upstream_id: str, fallback: Outcome | None) -> PolledRun:
+        url, headers = self.request.url, self.request.headers
+        prefix = url.raw_path.rpartition(b"/v1/")[0].decode("ascii", "replace").rstrip("/")
+        own = {"Authorization": headers["authorization"]} if "authorization" in headers else {}
+
+        async def authorise() -> Mapping[str, str]:
+            return own if self._context.authorise is None else await self._context.authorise()
+
+        address = Address(origin_of(url) + prefix, authorise)
+        key = (recording.workflow_id, recording.execute_id)
+        return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
+
+
+def is_recorded(run: RunRequest, context: RunContext) -> bool:
+    """Return whether a run can have a record: it names a workflow that can have one, or its record is open already."""
     if context.recording is not None:
         return True
     try:
-        check_identifier("workflow id", call.workflow_id)
+        check_identifier("workflow id", run.workflow_id)
     except InvalidIdentifier:
         return False
     return True
 
 
 async def begin_recording(
-    recorder: Recorder, call: Call, context: RunContext, request: httpx.Request | None = None
+    recorder: Recorder, run: RunRequest, context: RunContext, request: httpx.Request
 ) -> Recording:
-    """Begin the record of *call*, or go on with the one whose question it answers.
+    """Open the record of a run, or continue the one whose question the run's request answers.
 
     Args:
-        recorder: what keeps it.
-        call: what the request asks for.
+        recorder: keeps the record.
+        run: what the request asks for.
         context: what else is known.
-        request: the request itself, for who sends it and where it goes.
+        request: the HTTP request, for who sends it and where it goes.
 
     Raises:
         InvalidIdentifier: the workflow id cannot be one.
-        StoreError: only where recording is required and the record cannot be written.
+        StoreError: only where recording is required: the record could not be written.
     """
-    known: dict[str, object] = {"account": context.account, **context.metadata}
-    if request is not None:
-        known["upstream"] = f"{request.url.scheme}://{request.url.netloc.decode('ascii', 'replace')}"
-        if caller := caller_of(request.headers):
-            known["caller"] = caller
-    if call.kind in RESUMES:
-        record = context.resumes or await _interrupted_record(recorder, call)
+    metadata: dict[str, object] = {"account": context.account, **context.metadata, "upstream": origin_of(request.url)}
+    if caller := caller_of(request.headers):
+        metadata["caller"] = caller
+    if run.is_resumption:
+        record = context.resumes or await _interrupted_record(recorder, run)
         if record is not None:
-            return await _go_on(recorder, record, call, known)
-        known |= _unknown_run(call)
+            return await _continue(recorder, record, run, caller)
+        metadata |= {UPSTREAM_KEY: execute_id_of_event(run.event_id), "answers": [_answer(run)]}
     return await recorder.open(
-        call.workflow_id or "",
-        parameters=call.parameters,
-        bot_id=call.bot_id,
-        conversation_id=call.conversation_id,
-        connector_id=call.connector_id,
-        connector_uid=call.connector_uid,
-        run_mode=call.run_mode,
-        metadata=known,
-    )
-
-
-async def _interrupted_record(recorder: Recorder, call: Call) -> dict[str, Any] | None:
-    """The record of the run that *call* answers: its id stands before the slash of the event's (coze-protocol 1.7)."""
-    upstream_id = execute_id_of_event(call.event_id)
-    if upstream_id is None:
-        return None
-    try:
-        await recorder.store.open()
-        found = [orjson.loads(body) for body in await recorder.store.find_upstream(upstream_id)]
-    except StoreError as error:
-        _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
-        return None
-    ours = [record for record in found if record["workflow_id"] == call.workflow_id]
-    return next((record for record in ours if record["execute_status"] in OPEN_STATUSES), None)
-
-
-async def _go_on(recorder: Recorder, record: dict[str, Any], call: Call, known: dict[str, object]) -> Recording:
-    metadata = record["metadata"]
-    question = metadata.get("interrupt")
-    answers = metadata.get("answers")
-    answer = {
-        "at": recorder.clock(),
-        "event_id": call.event_id,
-        "interrupt_type": call.interrupt_type,
-        "resume_data": call.resume_data,
-        "question": question,
-        "caller": known.get("caller"),
-    }
-    return await recorder.reopen(
-        record,
-        metadata={"answers": [*(answers if isinstance(answers, list) else ()), answer], "interrupt": None},
-        question=question if isinstance(question, dict) else {"event_id": call.event_id, "type": call.interrupt_type},
-    )
-
-
-def _unknown_run(call: Call) -> dict[str, object]:
-    """What is known of a run whose beginning was not recorded here."""
-    answer = {"event_id": call.event_id, "interrupt_type": call.interrupt_type, "resume_data": call.resume_data}
-    return {UPSTREAM_KEY: execute_id_of_event(call.event_id), "answers": [answer]}
-
-
-def settled(recording: Recording, outcome: Outcome) -> Outcome:
-    """What *outcome* says of the run: one whose answer did not get through asks what it asked before."""
-    if recording.question is None or outcome.proof not in NEVER_TAKEN or outcome.status == "interrupted":
-        return outcome
-    reason = (outcome.error_message or "").removeprefix(REJECTED).removesuffix(_NEVER_BEGAN)
-    sentences = {
-        "rejected": f"Coze did not take the answer: {reason}",
-        "connection_failed": f"The answer did not get to Coze: {reason}.",
-        "never_sent": "The answer was not sent, because its caller left before.",
-    }
-    return replace(outcome, status="interrupted", interrupt=recording.question, error_message=sentences[outcome.proof])
-
-
-async def end_recording(recording: Recording, outcome: Outcome, stream: StreamReading | None) -> None:
-    """End a record with what is known of its run; an outcome that runs on leaves it running.
-
-    Raises:
-        InvalidInput: never for what a :class:`StreamReading` and an :class:`Outcome` hold.
-    """
-    outcome = settled(recording, outcome)
-    known = {"log_id": outcome.log_id, "interrupt": outcome.interrupt}
-    metadata: dict[str, object] = {"proof": outcome.proof}
-    metadata |= {key: value for key, value in known.items() if value is not None}
-    if outcome.execute_id is not None:
-        metadata[UPSTREAM_KEY] = outcome.execute_id
-    if stream is not None and stream.is_cut:
-        metadata[CUT_KEY] = True
-    await recording.close(
-        None if outcome.status == "running" else outcome.status,
-        output=outcome.output,
-        error_code=outcome.error_code,
-        error_message=outcome.error_message,
-        debug_url=outcome.debug_url,
-        usage=outcome.usage,
-        node_execute_status=None if stream is None else stream.timeline(),
-        conversation_id=None if stream is None else stream.conversation_id,
+        run.workflow_id or "",
+        parameters=run.parameters,
+        bot_id=run.bot_id,
+        conversation_id=run.conversation_id,
+        connector_id=run.connector_id,
+        connector_uid=run.connector_uid,
+        run_mode=run.run_mode,
         metadata=metadata,
     )
 
 
-STOPPED: Final = Outcome(
-    "interrupted",
-    "abandoned",
-    error_message="Recording stopped before the run ended; it may still be running upstream.",
-)
-"""The outcome of a run whose recorder was told to stop."""
+async def close_recording(recording: Recording, action: CloseRecord) -> None:
+    """Carry *action* out on an open record."""
+    status = action.outcome.status
+    await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
 
 
-NEVER_SENT: Final = Outcome(
-    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
-)
-"""The outcome of a run whose record was opened, and whose request never left."""
+async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, Any] | None:
+    """Return the record of the run that is answered: its id precedes the slash of the event's (coze-protocol 1.7)."""
+    upstream_id = execute_id_of_event(run.event_id)
+    if upstream_id is None:
+        return None
+    try:
+        found = await records_of(recorder.store, run.workflow_id, upstream_id)
+    except StoreError as error:
+        _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
+        return None
+    return next((record for record in found if record["execute_status"] in OPEN_STATUSES), None)
+
+
+async def _continue(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:
+    question, answers = record["metadata"].get("interrupt"), record["metadata"].get("answers")
+    answer = {"at": recorder.clock(), **_answer(run), "question": question, "caller": caller}
+    return await recorder.reopen(
+        record,
+        metadata={"answers": [*(answers if isinstance(answers, list) else ()), answer], "interrupt": None},
+        question=question if isinstance(question, dict) else {"event_id": run.event_id, "type": run.interrupt_type},
+    )
+
+
+def _answer(run: RunRequest) -> dict[str, object]:
+    return {"event_id": run.event_id, "interrupt_type": run.interrupt_type, "resume_data": run.resume_data}
 
 
 def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
-    """What a transport's error says of a run (coze-protocol 3.1: a cut does not mean that the workflow stopped)."""
+    """Return the outcome of a call that *error* ended (coze-protocol 3.1: the workflow may run on all the same)."""
     host = request.url.host
     if not isinstance(error, (httpx.TransportError, httpx.StreamError, OSError)):
         return STOPPED
     if isinstance(error, httpx.ConnectTimeout):
-        sentence = f"No connection to {host} came about in time{_NEVER_BEGAN}"
+        sentence = f"No connection to {host} came about in time{NEVER_BEGAN}"
         return Outcome("failed", "connection_failed", error_message=sentence)
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{host} was silent for too long; the workflow may still be running there."
         return Outcome("failed", "timeout", error_message=sentence)
     if isinstance(error, httpx.ConnectError):
-        sentence = f"{host} could not be reached ({str(error) or 'no reason given'}){_NEVER_BEGAN}"
+        sentence = f"{host} could not be reached ({str(error) or 'no reason given'}){NEVER_BEGAN}"
         return Outcome("failed", "connection_failed", error_message=sentence)
     sentence = f"The connection to {host} broke before the run ended; the workflow may still be running there."
     return Outcome("failed", "connection_broken", error_message=sentence)

@@ -21,11 +21,11 @@ _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20
 def recording_transport(
     recorder: Recorder | None = None, inner: httpx.BaseTransport | None = None
 ) -> SyncRecordingTransport:
-    """A transport for synchronous clients.
+    """Return a transport for synchronous clients.
 
     Args:
-        recorder: what keeps the records; this process's own when not given.
-        inner: the transport that does the work; one of httpx's own when not given.
+        recorder: keeps the records; this process's own unless given.
+        inner: does the work; a transport of httpx's own unless given.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -42,11 +42,11 @@ def recording_transport(
 def async_recording_transport(
     recorder: Recorder | None = None, inner: httpx.AsyncBaseTransport | None = None
 ) -> RecordingTransport:
-    """A transport for asynchronous clients.
+    """Return a transport for asynchronous clients.
 
     Args:
-        recorder: what keeps the records; this process's own when not given.
-        inner: the transport that does the work; one of httpx's own when not given.
+        recorder: keeps the records; this process's own unless given.
+        inner: does the work; a transport of httpx's own unless given.
 
     Raises:
         SettingsError: a setting is wrong.

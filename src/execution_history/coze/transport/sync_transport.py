@@ -1,7 +1,8 @@
-"""The synchronous sibling of :class:`~execution_history.coze.transport.async_transport.RecordingTransport`.
+"""The recording transport for synchronous clients.
 
 The caller's own thread reads the upstream, so that bytes come as they come and a slow caller slows the upstream down;
-the record is kept on the bridge. A caller who leaves early leaves the rest to a thread, which reads to the end.
+the record is kept in the event loop of the bridge. A caller who leaves early leaves the rest to a thread, which reads
+to the end.
 """
 
 import asyncio
@@ -13,16 +14,16 @@ from collections.abc import Callable, Iterator
 import httpx
 
 from execution_history.background_loop import Bridge, the_bridge
-from execution_history.coze.protocol.content_encoding import BodyCopy
-from execution_history.coze.protocol.messages import Call, read_request, recognise
-from execution_history.coze.protocol.response_reader import LARGEST_OVERHEARD, LARGEST_RECORDED
-from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, read_history, recognise_history
-from execution_history.coze.tracking.history_client import Asker
-from execution_history.coze.tracking.poller import RunFollower
-from execution_history.coze.transport.call_recording import CONTEXT, RunContext, is_recorded
-from execution_history.coze.transport.sync_recorded_call import CLOSE_SECONDS, LONGEST_WAIT, SyncExchange
-from execution_history.errors import ExecutionHistoryError, StoreError
-from execution_history.functions import default_recorder, parentage
+from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
+from execution_history.coze.protocol.run_history import RunHistory
+from execution_history.coze.tracking.history_client import RunHistoryClient
+from execution_history.coze.tracking.poller import RunPoller
+from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, is_recorded
+from execution_history.coze.transport.passing_history import PassingHistory
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
+from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall, stream_of
+from execution_history.errors import ExecutionHistoryError
+from execution_history.functions import default_recorder
 from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.coze")
@@ -32,11 +33,13 @@ class SyncRecordingTransport(httpx.BaseTransport):
     """A synchronous httpx transport that records workflow runs.
 
     Args:
-        recorder: what keeps the records; this process's own when not given.
-        inner: the transport that does the work; one of httpx's own when not given.
+        recorder: keeps the records; this process's own unless given.
+        inner: does the work; a transport of httpx's own unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
-        largest_recorded: bytes that are kept of one run's answer; what is beyond passes, and the record says so.
-        first_pause: seconds before a run that goes on upstream is asked for the first time.
+        largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
+            so.
+        first_pause: seconds before a run that goes on upstream is polled for the first time.
+        bridge: the event loop of the records; this process's own unless given.
     """
 
     def __init__(
@@ -47,106 +50,123 @@ class SyncRecordingTransport(httpx.BaseTransport):
         drain_limit_seconds: float = 1800,
         largest_recorded: int = LARGEST_RECORDED,
         first_pause: float = 1.0,
+        bridge: Bridge | None = None,
     ) -> None:
         self._recorder = recorder
         self._inner = inner or httpx.HTTPTransport()
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
         self._first_pause = first_pause
-        self._following: _Following | None = None
-        self._open: set[SyncExchange] = set()
+        self._bridge = bridge
+        self._tracking: _Tracking | None = None
+        self._open: set[SyncCall] = set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; a run is recorded from before it leaves to its end.
 
         Raises:
-            httpx.TransportError: as the inner transport does.
-            StoreError: only where recording is required and the record cannot be written.
+            httpx.TransportError: the inner transport raised it.
+            StoreError: only where recording is required: the record could not be written.
         """
-        kind = recognise(request.method, request.url.path)
-        if kind is None:
-            return self._unrecorded(request)
-        call = read_request(kind, request.read())
         context = request.extensions.get(CONTEXT) or RunContext()
-        if not is_recorded(call, context):
-            return self._inner.handle_request(request)
-        try:
-            exchange = self._begin(request, call, context)
-        except StoreError:
-            raise
-        except (ExecutionHistoryError, RuntimeError) as error:
-            # A recorder that does not insist never keeps a run from running.
-            _log.error("A run could not be recorded: %s", error)
-            return self._inner.handle_request(request)
-        return exchange.answer(self._inner)
+        kind = None if context.is_unrecorded else run_kind(request.method, request.url.path)
+        if kind is not None:
+            run = context.run or parse_run_request(kind, request.read())
+            call = self._begin(request, run, context) if is_recorded(run, context) else None
+            if call is not None:
+                return call.send(self._inner)
+        response = self._inner.handle_request(request)
+        history = PassingHistory.of(request, response)
+        if history is not None:
+            response.stream = _CopiedBody(stream_of(response), history, self._learn)
+        return response
 
     def close(self) -> None:
-        """Stop reading what nobody waits for, write down how far it got, and close the inner transport."""
-        for exchange in list(self._open):
-            exchange.stop()
-        if self._following is not None:
+        """Stop reading what nobody waits for, record how far it got, and close the inner transport."""
+        for call in list(self._open):
+            call.stop()
+        if self._tracking is not None:
             with contextlib.suppress(RuntimeError, TimeoutError):
-                the_bridge().submit(self._following.aclose()).result(CLOSE_SECONDS)
+                self._loop().submit(self._tracking.aclose()).result(CLOSE_SECONDS)
         self._inner.close()
 
     async def stop_with_the_program(self) -> None:
-        """Write down how far the runs got that are under way when the interpreter ends."""
-        await asyncio.gather(*(exchange.astop() for exchange in list(self._open)), return_exceptions=True)
-        if self._following is not None:
-            await self._following.aclose()
+        """Record how far the runs got that are under way when the interpreter ends; in the bridge's thread."""
+        await asyncio.gather(*(call.astop() for call in list(self._open)), return_exceptions=True)
+        if self._tracking is not None:
+            await self._tracking.aclose()
 
-    def _unrecorded(self, request: httpx.Request) -> httpx.Response:
-        """Pass the answer on; one that tells the history of a run is listened to."""
-        response = self._inner.handle_request(request)
-        url = request.url
-        call = recognise_history(request.method, url.raw_path.partition(b"?")[0].decode("ascii"), url.query.decode())
-        if call is not None and call.node_execute_uuid is None:
-            assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - httpx gives a transport no other
-            response.stream = _Overheard(response.stream, lambda body: self._hear(call, response, body))
-        return response
+    def _begin(self, request: httpx.Request, run: RunRequest, context: RunContext) -> "SyncCall | None":
+        """Open the record of a call; ``None`` where it cannot be recorded, and need not be.
 
-    def _hear(self, call: HistoryCall, response: httpx.Response, body: bytes) -> None:
-        """Use what a caller is told of a run; the caller gets its answer whatever comes of that."""
-        plain = BodyCopy(response.headers.get("content-encoding", "")).take(body)
-        history = read_history(response.status_code, plain)
-        if isinstance(history, HistoryRefusal) or history.outcome.status == "running":
-            return
+        Raises:
+            StoreError: only where recording is required: the record could not be written.
+        """
         try:
-            recorder = self._recorder or default_recorder()
-            the_bridge().submit(self._followed_by(recorder).learn(call, history)).result(LONGEST_WAIT)
+            recorder, bridge = self._recorder or default_recorder(), self._loop()
+            bridge.kept(_Transports).open.add(self)
+            poller = self._poller(recorder)
+        except (ExecutionHistoryError, RuntimeError) as error:
+            _log.error("A run could not be recorded: %s", error)
+            return None
+        record = CallRecord(recorder, RecordedCall(run, recorder.clock, self._largest), request, context, poller)
+        call = SyncCall(bridge, record, self._drain_limit, self._open.discard)
+        self._open.add(call)
+        call.open()
+        return call
+
+    def _learn(self, history: PassingHistory, found: RunHistory) -> None:
+        try:
+            poller = self._poller(self._recorder or default_recorder())
+            self._loop().submit(poller.merge_history(history.call, found)).result(LONGEST_WAIT)
         except (ExecutionHistoryError, RuntimeError, TimeoutError) as error:
-            _log.warning("What a caller learned of a run could not be recorded: %s", error)
+            _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
-    def _followed_by(self, recorder: Recorder) -> RunFollower:
-        if self._following is None:
-            self._following = _Following(recorder, self._first_pause)
-        return self._following.follower
+    def _poller(self, recorder: Recorder) -> RunPoller:
+        if self._tracking is None:
+            self._tracking = _Tracking(recorder, self._first_pause)
+        return self._tracking.poller
 
-    def _begin(self, request: httpx.Request, call: Call, context: RunContext) -> "SyncExchange":
-        recorder = self._recorder or default_recorder()
-        bridge = the_bridge()
-        bridge.kept(_Transports).open.add(self)
-        context.metadata = {**parentage(), **context.metadata}
-        context.was_sent = True
-        exchange = SyncExchange(
-            bridge, recorder, request, call, context, self._drain_limit, self._largest, self._followed_by(recorder)
-        )
-        self._open.add(exchange)
-        exchange.ended.add_done_callback(lambda _: self._open.discard(exchange))
-        exchange.begin()
-        return exchange
+    def _loop(self) -> Bridge:
+        return self._bridge or the_bridge()
 
 
-class _Following:
-    """What asks, on the bridge, for runs that go on upstream."""
+class _CopiedBody(httpx.SyncByteStream):
+    """The body of a history on its way to its reader."""
+
+    def __init__(
+        self,
+        stream: httpx.SyncByteStream,
+        copy: PassingHistory,
+        learn: Callable[[PassingHistory, RunHistory], None],
+    ) -> None:
+        self._stream = stream
+        self._copy = copy
+        self._learn = learn
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            self._copy.receive_data(chunk)
+            yield chunk
+        history = self._copy.end()
+        if history is not None:
+            self._learn(self._copy, history)
+
+    def close(self) -> None:
+        """Close the body."""
+        self._stream.close()
+
+
+class _Tracking:
+    """Polls, on the bridge, the runs that go on upstream."""
 
     def __init__(self, recorder: Recorder, first_pause: float) -> None:
         self._transport = httpx.AsyncHTTPTransport()
-        self.follower = RunFollower(recorder, Asker(self._transport), first_pause=first_pause)
+        self.poller = RunPoller(recorder, RunHistoryClient(self._transport), first_pause=first_pause)
 
     async def aclose(self) -> None:
-        """Stop asking."""
-        await self.follower.aclose()
+        """Stop polling."""
+        await self.poller.aclose()
         await self._transport.aclose()
 
 
@@ -159,26 +179,3 @@ class _Transports:
 
     async def _end(self) -> None:
         await asyncio.gather(*(transport.stop_with_the_program() for transport in list(self.open)))
-
-
-class _Overheard(httpx.SyncByteStream):
-    """A body on its way to its reader, and to somebody who listens, who is told at its end."""
-
-    def __init__(self, stream: httpx.SyncByteStream, tell: Callable[[bytes], None]) -> None:
-        self._stream = stream
-        self._tell = tell
-
-    def __iter__(self) -> Iterator[bytes]:
-        heard: list[bytes] = []
-        room = LARGEST_OVERHEARD
-        for chunk in self._stream:
-            room -= len(chunk)
-            if room >= 0:
-                heard.append(chunk)
-            yield chunk
-        if room >= 0:
-            self._tell(b"".join(heard))
-
-    def close(self) -> None:
-        """Close the body."""
-        self._stream.close()

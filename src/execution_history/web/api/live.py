@@ -1,6 +1,6 @@
 """What happens in a history, as server-sent events."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.history.live_feed import Following, LiveEvent, LiveFeed
+from execution_history.history.live_feed import FeedSubscription, LiveEvent
 from execution_history.web.api.query_parameters import words_of
 from execution_history.web.api.schemas.executions import READING, Responses
 from execution_history.web.api.streaming import ByteStream
@@ -32,8 +32,13 @@ LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="T
 Workflows = Annotated[list[str] | None, Query(alias="workflow", description="Only of this workflow; repeatable.")]
 
 
-def add_live(router: APIRouter, feed: LiveFeed) -> None:
-    """Add the route that tells what happens."""
+def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], FeedSubscription]) -> None:
+    """Add the route of the change feed.
+
+    Args:
+        router: gets the route.
+        follow: returns a subscription, as :meth:`ExecutionHistoryService.follow` does.
+    """
 
     @router.get(
         "/history/live", tags=["history"], summary="Follow what happens", response_class=Response, responses=_STREAM
@@ -48,13 +53,15 @@ def add_live(router: APIRouter, feed: LiveFeed) -> None:
         because the history is another one or an older copy: read it anew, and go on from there.
         """
         words_of(request.query_params.multi_items(), _WORDS, filters=False)
-        following = feed.follow(_revision(last_event_id or since), workflow_ids or ())
+        following = follow(_revision(last_event_id or since), workflow_ids or ())
         # What is wrong before the first event is an ordinary error answer, not a stream.
         await following.begin()
         return ByteStream(events(following), "text/event-stream", _HEADERS, following.end)
 
 
-async def events(following: Following, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> AsyncGenerator[bytes, None]:
+async def events(
+    following: FeedSubscription, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> AsyncGenerator[bytes, None]:
     """What *following*, which has begun, hears, as server-sent events; a comment where nothing is to be heard."""
     yield b"retry: %d\n%s" % (_RETRY_MS, _still_there(following))
     while not following.has_ended:
@@ -66,7 +73,7 @@ def _event(event: LiveEvent) -> bytes:
     return b"event: %s\nid: %d\ndata: %s\n\n" % (event.kind.encode(), event.revision, event.to_json())
 
 
-def _still_there(following: Following) -> bytes:
+def _still_there(following: FeedSubscription) -> bytes:
     """A comment, and how far the feed has been read: an id without data tells a browser where to go on."""
     return b": heartbeat\nid: %d\n\n" % following.revision
 

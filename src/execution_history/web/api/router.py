@@ -1,5 +1,6 @@
 """The routes under ``/coze`` as one router, for an application of ours or of yours."""
 
+import warnings
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -47,11 +48,17 @@ def history_router(
         runner: what runs workflows; without one the run routes say so.
         reconciler: what asks the upstream about runs; without one its route says so.
         prefix: what every path begins with.
-        live: what tells of changes, where somebody else ends it; one of its own otherwise.
+        live: the change feed, where it is not the service's own; deprecated.
         limits: what an import may take.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
-    add_live(router, live or LiveFeed(service.store))
+    if live is not None:
+        warnings.warn(
+            "history_router(live=…) follows the service itself now; the argument goes with the next release.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    add_live(router, service.follow if live is None else live.follow)
     add_finding(router, service)
     add_counting(router, service)
     add_export(router, service)

@@ -8,9 +8,10 @@ from typing import Any, Final, NotRequired, TypedDict
 import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.messages import Call, Outcome, parse_json
-from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
-from execution_history.coze.transport.call_recording import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
+from execution_history.coze.protocol.messages import Outcome, RunRequest
+from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
+from execution_history.coze.transport.call_recording import RunContext, close_recording
+from execution_history.coze.transport.recorded_call import NEVER_SENT, NEVER_TAKEN, RecordedCall
 from execution_history.recording.recorder import Recorder
 
 Frame = dict[str, Any]
@@ -19,9 +20,9 @@ _STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "fa
 
 
 class WorkflowResult(TypedDict):
-    """What became of a run: its record's id, its status, its output, and a sentence when it failed.
+    """How a run ended: its record's id, its status, its output, and a sentence where it failed.
 
-    ``interrupt`` is there when the run asks something, as in the record's ``metadata``.
+    ``interrupt`` is there where the run waits for an answer, as in the record's ``metadata``.
     """
 
     execution_id: str
@@ -38,17 +39,17 @@ class PreparedRun:
 
     recorder: Recorder
     upstream: Upstream
-    call: Call
+    run: RunRequest
     context: RunContext
     request: httpx.Request
 
     @property
     def execute_id(self) -> str:
-        """The id of its record."""
+        """Return the id of its record."""
         return "" if self.context.recording is None else self.context.recording.execute_id
 
     async def execute(self) -> WorkflowResult:
-        """Send it and wait for its result; an upstream failure is a status."""
+        """Send the request and return the result; an upstream failure is a status."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
                 async for _ in response.aiter_raw():
@@ -59,18 +60,18 @@ class PreparedRun:
             status=outcome.status,
             output_data=outcome.output,
             error_message=outcome.error_message,
-            conversation_id=self.call.conversation_id,
+            conversation_id=self.run.conversation_id,
         )
         if outcome.interrupt:
             result["interrupt"] = dict(outcome.interrupt)
         return result
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
-        """Send it and give its events as frames; leaving early does not stop the recording."""
-        conversation_id = self.call.conversation_id
+        """Send the request and yield its events as frames; leaving early does not stop the recording."""
+        conversation_id = self.run.conversation_id
         started = {
-            "workflow_id": self.call.workflow_id,
-            "parameters": self.call.parameters or {},
+            "workflow_id": self.run.workflow_id,
+            "parameters": self.run.parameters or {},
             "execution_id": self.execute_id,
         }
         try:
@@ -88,27 +89,29 @@ class PreparedRun:
             yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
 
     async def close_unsent(self) -> None:
-        """End the record of a run whose caller left before its request did; does nothing once it has left."""
-        if not self.context.was_sent and self.context.recording is not None:
-            await end_recording(self.context.recording, NEVER_SENT, None)
+        """Close the record of a run whose caller left before its request did; do nothing once it has left."""
+        recording = self.context.recording
+        if self.context.was_sent or recording is None:
+            return
+        call = RecordedCall(self.run, self.recorder.clock)
+        call.opened(recording.create_time, recording.timeline, recording.question)
+        if (action := call.end(NEVER_SENT)) is not None:
+            await close_recording(recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """The upstream's events; a stream that breaks just ends, its record says how."""
+        """Yield the upstream's events; a stream that breaks just ends, its record says how."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
-                if "text/event-stream" not in response.headers.get("content-type", ""):
-                    await response.aread()
-                    return
-                parser = EventParser()
+                decoder = EventDecoder.for_response(response.headers)
                 async for chunk in response.aiter_raw():
-                    for event in parser.feed(chunk):
+                    for event in decoder.feed(chunk) if decoder else ():
                         yield event
-                for event in parser.close():
+                for event in decoder.close() if decoder else ():
                     yield event
 
     @contextlib.asynccontextmanager
     async def _sent(self) -> AsyncIterator[httpx.Response]:
-        """The answer to the request; a record whose request never left is closed as such."""
+        """Yield the answer to the request; a record whose request never left is closed as such."""
         response: httpx.Response | None = None
         try:
             response = await self.upstream.send(self.request)
@@ -128,8 +131,8 @@ class PreparedRun:
 
 
 def _data(event: ServerSentEvent) -> dict[str, Any]:
-    """An upstream event as existing callers know it; ``type`` is the upstream's own name for it."""
-    content = parse_json(event.data.encode("utf-8", "replace"))
+    """Return an upstream event in the shape that existing callers know; ``type`` is the upstream's name for it."""
+    content = event.content()
     known = content if isinstance(content, dict) else {}
     return {
         "type": event.event,

@@ -1,0 +1,239 @@
+"""One recorded call without its I/O: events of the wire in, actions on the record out.
+
+A transport reports what happens (the record is open, a head, a chunk, the end) and carries out what is returned: it
+passes bytes on, saves progress, closes the record. No event raises: whatever goes wrong in here costs the record, never
+the bytes. One thread at a time reports events.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from execution_history.coze.protocol.content_encoding import ContentDecoder
+from execution_history.coze.protocol.messages import (
+    REJECTED,
+    Outcome,
+    RunRequest,
+    execute_id_of_event,
+    log_id_of,
+    read_answer,
+)
+from execution_history.coze.protocol.sse import EventDecoder
+from execution_history.coze.protocol.stream_reader import StreamReader
+from execution_history.records.record import UPSTREAM_KEY
+from execution_history.records.size_limit import CUT_KEY
+
+_log = logging.getLogger("execution_history.coze")
+
+LARGEST_RECORDED: Final = 32 * 1024 * 1024
+"""Bytes that are kept of one run's answer unless the settings say otherwise."""
+
+NEVER_BEGAN: Final = ", so the run never began."
+"""The end of the sentence about a run that did not reach its upstream."""
+
+STOPPED: Final = Outcome(
+    "interrupted",
+    "abandoned",
+    error_message="Recording stopped before the run ended; it may still be running upstream.",
+)
+"""The outcome of a run whose recording was stopped."""
+
+NEVER_SENT: Final = Outcome(
+    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
+)
+"""The outcome of a run whose record was opened, and whose request never left."""
+
+NEVER_TAKEN: Final = frozenset({"rejected", "connection_failed", "never_sent"})
+"""The proofs that a call did nothing upstream."""
+
+_UNCERTAIN: Final = frozenset(
+    {"stream_ended_early", "timeout", "connection_broken", "http_status", "not_json", "abandoned"}
+)
+"""The proofs of how a call ended that leave open how the run did; the upstream may know better."""
+
+_TOO_LARGE: Final = "The answer is larger than the {} bytes that are kept of one run, so it only passed through."
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRecord:
+    """The action that ends a call's record.
+
+    Attributes:
+        outcome: how the call ended; ``running`` leaves the record open.
+        fields: further keys of the record.
+        metadata: keys to be merged into its metadata.
+        polled_id: the run's id upstream, where it is to be polled from now on.
+        fallback: the outcome of a polled run of which the upstream has none; ``None`` where it was accepted.
+    """
+
+    outcome: Outcome
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    polled_id: str | None = None
+    fallback: Outcome | None = None
+
+
+class RecordedCall:
+    """Decides what is recorded of one call.
+
+    Args:
+        run: what the request asks for.
+        clock: milliseconds since the epoch.
+        largest: the most bytes of a body, and characters of a stream's contents, that are kept.
+    """
+
+    def __init__(self, run: RunRequest, clock: Callable[[], int], largest: int = LARGEST_RECORDED) -> None:
+        self.run = run
+        self._clock = clock
+        self._largest = self._room = largest
+        self._began = 0
+        self._timeline: object = None
+        self._question: dict[str, Any] | None = None
+        self._status_code = 0
+        self._headers: Mapping[str, str] = {}
+        self._decoder = ContentDecoder("")
+        self._body: list[bytes] = []
+        self._stream: StreamReader | None = None
+        self._held = b""
+        self._is_faulty = self.has_ended = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Return whether the answer is a stream of events, so that there is progress to save."""
+        return self._stream is not None and not self._is_faulty
+
+    def opened(self, began: int, timeline: object = None, question: dict[str, Any] | None = None) -> None:
+        """Note that the record is open.
+
+        Args:
+            began: when the run began, in milliseconds.
+            timeline: the timeline of an earlier part of the same run, to be continued.
+            question: the question that the run was asking.
+        """
+        self._began, self._timeline, self._question = began, timeline, question
+
+    def receive_head(self, status_code: int, headers: Mapping[str, str]) -> None:
+        """Read the head of the answer."""
+        with self._guarded():
+            self._status_code, self._headers = status_code, headers
+            events = EventDecoder.for_response(headers, self._largest)
+            if events is None:
+                self._decoder = ContentDecoder(headers.get("content-encoding", ""))
+            else:
+                self._stream = StreamReader(events, self._began or self._clock(), self._timeline, self._largest)
+
+    def receive_data(self, chunk: bytes) -> bytes:
+        """Read a chunk of the answer's body, in the wire's encoding; return the bytes to pass on now.
+
+        The last chunk of a whole answer is held back until its record is closed: whoever has read it finds the record
+        closed. A stream passes at once.
+        """
+        with self._guarded():
+            if not self._is_faulty:
+                self._read(chunk)
+        if self._stream is not None:
+            return chunk
+        chunk, self._held = self._held, chunk
+        return chunk
+
+    def release(self) -> bytes:
+        """Return the bytes that are held back, once."""
+        held, self._held = self._held, b""
+        return held
+
+    def end(self, failure: Outcome | None = None) -> CloseRecord | None:
+        """Return how to close the record; ``None`` where the call has ended already.
+
+        Args:
+            failure: what ended the answer early; ``None`` where it is whole.
+        """
+        if self.has_ended:
+            return None
+        self.has_ended = True
+        if self._is_faulty:
+            failure = failure or STOPPED
+        with self._guarded():
+            return self._closing(self._outcome(failure))
+        failure = failure or STOPPED
+        return CloseRecord(failure, {"error_message": failure.error_message}, {"proof": failure.proof})
+
+    def progress(self) -> dict[str, object]:
+        """Return the record keys that the stream has filled so far."""
+        stream = self._stream
+        return {} if stream is None else {"node_execute_status": stream.timeline(), "usage": stream.usage()}
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Log what goes wrong in here, and record nothing further."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - a fault of the recording must not keep the bytes from the caller
+            self._is_faulty = True
+            _log.exception("Recording a run failed")
+
+    def _read(self, chunk: bytes) -> None:
+        if self._stream is not None:
+            self._stream.feed(chunk, self._clock())
+        elif self._room >= 0:
+            plain = self._decoder.decode(chunk)
+            self._room -= len(plain)
+            self._body.append(plain)
+
+    def _outcome(self, failure: Outcome | None) -> Outcome:
+        if self._stream is not None:
+            self._stream.close(self._clock())
+            return replace(self._stream.outcome(failure), log_id=log_id_of(self._headers))
+        if failure is not None:
+            return failure
+        if self._room < 0:
+            sentence = _TOO_LARGE.format(self._largest)
+            return Outcome("failed", "not_json", error_message=sentence, log_id=log_id_of(self._headers))
+        return read_answer(self.run, self._status_code, b"".join(self._body), self._headers)
+
+    def _closing(self, ended: Outcome) -> CloseRecord:
+        outcome, fallback = self._unanswered(ended), None
+        upstream_id = ended.execute_id or execute_id_of_event(self.run.event_id)
+        if upstream_id is None or (ended.status != "running" and ended.proof not in _UNCERTAIN):
+            upstream_id = None
+        else:
+            # The run goes on upstream, or may: the record stays open for whoever polls it next.
+            fallback = None if ended.status == "running" else ended
+            outcome = Outcome("running", ended.proof, usage=ended.usage, execute_id=upstream_id, log_id=ended.log_id)
+        return CloseRecord(outcome, self._fields(outcome), self._metadata(outcome), upstream_id, fallback)
+
+    def _unanswered(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of a run that still asks its question where the answer did not get through."""
+        if self._question is None or outcome.proof not in NEVER_TAKEN or outcome.status == "interrupted":
+            return outcome
+        reason = (outcome.error_message or "").removeprefix(REJECTED).removesuffix(NEVER_BEGAN)
+        sentences = {
+            "rejected": f"Coze did not take the answer: {reason}",
+            "connection_failed": f"The answer did not get to Coze: {reason}.",
+            "never_sent": "The answer was not sent, because its caller left before.",
+        }
+        sentence = sentences[outcome.proof]
+        return replace(outcome, status="interrupted", interrupt=self._question, error_message=sentence)
+
+    def _metadata(self, outcome: Outcome) -> dict[str, object]:
+        known = {
+            "proof": outcome.proof,
+            "log_id": outcome.log_id,
+            "interrupt": outcome.interrupt,
+            UPSTREAM_KEY: outcome.execute_id,
+            CUT_KEY: True if self._stream is not None and self._stream.is_cut else None,
+        }
+        return {key: value for key, value in known.items() if value is not None}
+
+    def _fields(self, outcome: Outcome) -> dict[str, Any]:
+        stream = self._stream
+        return {
+            "output": outcome.output,
+            "error_code": outcome.error_code,
+            "error_message": outcome.error_message,
+            "debug_url": outcome.debug_url,
+            "usage": outcome.usage,
+            "node_execute_status": None if stream is None else stream.timeline(),
+            "conversation_id": None if stream is None else stream.conversation_id,
+        }

@@ -1,0 +1,219 @@
+"""One call that a synchronous transport records: the bytes in the caller's thread, the record on the bridge."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from typing import Final
+
+import httpx
+
+from execution_history.background_loop import Bridge
+from execution_history.coze.protocol.messages import Outcome
+from execution_history.coze.transport.call_recording import CallRecord, failure_of
+from execution_history.coze.transport.recorded_call import NEVER_SENT, STOPPED, CloseRecord
+
+_log = logging.getLogger("execution_history.coze")
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds that a caller's thread waits for the bridge at most."""
+
+CLOSE_SECONDS: Final = 5.0
+"""Seconds that closing a transport waits for what is being read."""
+
+
+class SyncCall:
+    """One recorded call: the bytes in the caller's thread, its record on the bridge.
+
+    Args:
+        bridge: runs what the record needs.
+        record: the record.
+        drain_limit: seconds that the upstream is read on after the caller has left.
+        forget: is called with this call once its record is closed.
+    """
+
+    def __init__(
+        self, bridge: Bridge, record: CallRecord, drain_limit: float, forget: "Callable[[SyncCall], None]"
+    ) -> None:
+        self._bridge = bridge
+        self._record = record
+        self._call = record.call
+        self._drain_limit = drain_limit
+        self._forget = forget
+        self._response: httpx.Response | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        # Events come from the caller's thread or the one that reads on; progress is read in the bridge's.
+        self._lock = threading.RLock()
+        self._opening: Future[None] | None = None
+        self._has_left = self._is_cut = False
+        self._draining: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Open the record.
+
+        Raises:
+            StoreError: only where recording is required: the record could not be written.
+        """
+        try:
+            self._opening = self._bridge.submit(self._record.open())
+            self._opening.result(LONGEST_WAIT)
+        except BaseException as error:
+            if self._record.is_required or not isinstance(error, Exception):
+                self._end(NEVER_SENT, waits=False)
+                raise
+            _log.error("A run could not be recorded: %s", str(error) or type(error).__name__)
+
+    def send(self, inner: httpx.BaseTransport) -> httpx.Response:
+        """Send the request and return the answer, its body read through this call."""
+        try:
+            response = inner.handle_request(self._record.request)
+        except BaseException as error:
+            self._end(failure_of(error, self._record.request), waits=isinstance(error, Exception))
+            raise
+        with self._lock:
+            self._call.receive_head(response.status_code, response.headers)
+        if self._call.is_stream:
+            with contextlib.suppress(RuntimeError):  # the program is ending
+                self._bridge.submit(self._save_progress())
+        self._response = response
+        self._chunks = iter(stream_of(response))
+        return httpx.Response(
+            response.status_code, headers=response.headers, stream=_Body(self), extensions=response.extensions
+        )
+
+    def chunks(self) -> Iterator[bytes]:
+        """Iterate over the answer's body; the record is closed before the caller sees its end."""
+        try:
+            for chunk in self._chunks:
+                if passed := self._receive(chunk):
+                    yield passed
+        except GeneratorExit:
+            self.leave()
+            raise
+        except BaseException as error:
+            self._end(failure_of(error, self._record.request), waits=isinstance(error, Exception))
+            yield from self._released()
+            raise
+        self._end(None)
+        yield from self._released()
+
+    def leave(self) -> None:
+        """Have a thread read on what is not over, but not for ever: the caller has gone."""
+        with self._lock:
+            if self._has_left or self._response is None:
+                return
+            self._has_left = True
+            if not self._call.has_ended:
+                self._draining = threading.Thread(target=self._drain, name="execution-history-drain", daemon=True)
+                with contextlib.suppress(RuntimeError):  # the interpreter is ending: ``astop`` closes the record
+                    self._draining.start()
+
+    def stop(self) -> None:
+        """Read no further."""
+        self._cut()
+        if self._draining is not None:
+            self._draining.join(CLOSE_SECONDS)
+        self._end(STOPPED)
+
+    async def astop(self) -> None:
+        """Read no further; in the bridge's thread."""
+        self._cut()
+        self._record.leave_runs()
+        with self._lock:
+            action = self._call.end(STOPPED)
+        if action is not None:
+            await self._close(action)
+
+    def _receive(self, chunk: bytes) -> bytes:
+        with self._lock:
+            passed = self._call.receive_data(chunk)
+        if self._call.is_stream:
+            self._record.touch()
+        return passed
+
+    def _released(self) -> Iterator[bytes]:
+        if held := self._call.release():
+            yield held
+
+    def _drain(self) -> None:
+        timer = threading.Timer(self._drain_limit, self._cut)
+        timer.daemon = True
+        timer.start()
+        failure: Outcome | None = None
+        try:
+            for chunk in self._chunks:
+                self._receive(chunk)
+        except Exception as error:  # noqa: BLE001 - nobody is left to raise it to: the record has it
+            failure = failure_of(error, self._record.request)
+        timer.cancel()
+        self._end(STOPPED if self._is_cut else failure)
+
+    def _cut(self) -> None:
+        """Wake the thread that waits for the upstream; closing a socket does not."""
+        self._is_cut = True
+        if self._draining is None or self._response is None:
+            return
+        stream = self._response.extensions.get("network_stream")
+        connection = None if stream is None else stream.get_extra_info("socket")
+        if isinstance(connection, socket.socket):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _end(self, failure: Outcome | None, *, waits: bool = True) -> None:
+        """Give the connection back and close the record, once.
+
+        Args:
+            failure: what ended the answer early; ``None`` where it is whole.
+            waits: whether to return only when the record is closed.
+        """
+        with self._lock:
+            action = self._call.end(failure)
+        if action is None:
+            return
+        if self._response is not None:
+            with contextlib.suppress(httpx.TransportError, OSError):
+                self._response.close()
+        try:
+            closing = self._bridge.submit(self._close(action))
+            if waits and not self._bridge.is_here():
+                closing.result(LONGEST_WAIT)
+        except (TimeoutError, CancelledError, RuntimeError) as error:
+            _log.error("A run could not be recorded to its end: %s", str(error) or type(error).__name__)
+
+    async def _close(self, action: CloseRecord) -> None:
+        try:
+            if self._opening is not None:
+                await asyncio.wait([asyncio.wrap_future(self._opening)])
+            await self._record.close(action)
+        finally:
+            self._forget(self)
+
+    async def _save_progress(self) -> None:
+        self._record.save_progress(self._progress)
+
+    def _progress(self) -> dict[str, object]:
+        with self._lock:
+            return self._call.progress()
+
+
+class _Body(httpx.SyncByteStream):
+    """The caller's end of a call."""
+
+    def __init__(self, call: SyncCall) -> None:
+        self._call = call
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._call.chunks()
+
+    def close(self) -> None:
+        """Leave what has not been read."""
+        self._call.leave()
+
+
+def stream_of(response: httpx.Response) -> httpx.SyncByteStream:
+    """Return the body of a response from a synchronous transport, chunk by chunk."""
+    assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - httpx gives a transport no other
+    return response.stream
