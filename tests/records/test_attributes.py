@@ -27,25 +27,6 @@ def test_a_duration_reaches_to_the_end_of_the_run() -> None:
     assert 500 == _facts(execute_status="failed", update_time=1_500, metadata={"ended_at": "soon"}).duration_ms
 
 
-@pytest.mark.parametrize(
-    ("usage", "tokens"),
-    [
-        ({"token_count": 5, "input_count": 1}, 5),
-        ({"total_tokens": 6}, 6),
-        ({"input_count": 2, "output_count": 3}, 5),
-        ({"input_tokens": 2}, 2),
-        ({"token_count": "5"}, None),
-        ({"token_count": True, "tokens": 4.0}, 4),
-        ({"token_count": 2**63}, None),
-        ([1], None),
-        (None, None),
-    ],
-)
-def test_tokens_are_found_however_they_are_told(usage: Any, tokens: int | None) -> None:
-    """A total, or the sum of input and output; what is no count is none."""
-    assert tokens == _facts(usage=usage).tokens
-
-
 def test_metadata_of_the_wrong_kind_counts_as_not_there() -> None:
     """Nobody's odd metadata breaks the finding of others."""
     facts = _facts(

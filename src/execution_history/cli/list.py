@@ -20,10 +20,10 @@ from execution_history.presentation.terminal_formatting import (
     grouped,
     local_time,
     one_line,
-    tokens,
 )
 from execution_history.presentation.terminal_translator import Speech
 from execution_history.query.model import RecordKey
+from execution_history.records.attributes import facts_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import STATUSES
@@ -120,7 +120,7 @@ def _facts(say: Speech, record: dict[str, Any], now: int, *, of_all: bool) -> li
         status_cell(say, record["execute_status"]),
         Cell(local_time(record["create_time"])),
         Cell(duration(duration_ms(record, now)), right=True),
-        Cell(grouped(tokens(record["usage"]).total), right=True),
+        Cell(grouped(facts_of(record).tokens), right=True),
     ]
     return [*facts, Cell(one_line(record["workflow_id"], _LONGEST_ID))] if of_all else facts
 

@@ -17,9 +17,9 @@ from execution_history.presentation.terminal_formatting import (
     error_text,
     grouped,
     one_line,
-    tokens,
     visible,
 )
+from execution_history.records.attributes import facts_of
 from execution_history.records.record import ExecutionRecord
 
 Frame = Mapping[str, Any]
@@ -200,7 +200,7 @@ def _last_line(session: Session, ending: Ending) -> Text:
     if ending.record is not None:
         record = dict(ending.record)
         line.append(f"  {duration(duration_ms(record, now_ms()))}", style="default")
-        if (count := tokens(record["usage"]).total) is not None:
+        if (count := facts_of(record).tokens) is not None:
             line.append("  " + session.say("run.tokens", count=grouped(count)), style="default")
     return line
 

@@ -23,11 +23,11 @@ from execution_history.presentation.terminal_formatting import (
     grouped,
     local_time,
     one_line,
-    tokens,
     visible,
 )
 from execution_history.recording.orphans import RECORDER_KEY
 from execution_history.recording.process_identity import is_dead
+from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.record import ENDED_KEY
 from execution_history.records.size_limit import CUT_KEY
 
@@ -93,7 +93,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         "update_time": local_time(record["update_time"], exact=True),
         "proof": f"{proof}: {say(f'proof.{proof}')}" if say.knows(f"proof.{proof}") else proof,
         "run_mode": say(f"show.mode.{mode}") if say.knows(f"show.mode.{mode}") else mode,
-        "tokens": _tokens(session, record["usage"]),
+        "tokens": _tokens(session, facts_of(record)),
         "account": metadata.get("account"),
         "bot_id": record["bot_id"],
         "conversation_id": record["conversation_id"],
@@ -125,11 +125,9 @@ def _show_hint(session: Session, record: Record) -> None:
         session.output.answer(session.say("show.compare", command=command), style="dim")
 
 
-def _tokens(session: Session, usage: object) -> str:
-    total, read, written = tokens(usage)
-    if total is None or read is None or written is None:
-        return grouped(total)
-    return session.say("show.tokens", total=grouped(total), read=grouped(read), written=grouped(written))
+def _tokens(session: Session, known: Facts) -> str:
+    total, read, written = map(grouped, (known.tokens, known.input_tokens, known.output_tokens))
+    return session.say("show.tokens", total=total, read=read, written=written) if read and written else total
 
 
 def _show_question(session: Session, record: Record) -> None:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
-from execution_history.presentation.terminal_formatting import duration, grouped, one_line, tokens, visible
+from execution_history.presentation.terminal_formatting import duration, grouped, one_line, visible
 from execution_history.presentation.terminal_translator import Speech
+from execution_history.records.usage import usage_of
 
 _AXIS: Final = 24
 _LEAST_WIDTH_FOR_AXIS: Final = 96
@@ -69,7 +70,7 @@ def _node(name: str, facts: object) -> _Node | None:
         messages=messages if isinstance(messages, int) else None,
         content=_text(content),
         error=_text(facts.get("error_message")),
-        tokens=tokens(facts.get("usage")).total,
+        tokens=usage_of(facts.get("usage")).total,
     )
 
 

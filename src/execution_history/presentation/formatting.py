@@ -1,7 +1,7 @@
 """How things are shown to people, in a terminal and on the page: durations, tokens, and text made harmless. Pure."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
@@ -93,30 +93,6 @@ def duration_ms(record: dict[str, Any], now: int) -> int:
     ended = metadata.get(ENDED_KEY) if isinstance(metadata, dict) else None
     end = now if record["execute_status"] == "running" else ended if isinstance(ended, int) else record["update_time"]
     return max(0, int(end) - int(record["create_time"]))
-
-
-class Tokens(NamedTuple):
-    """What a usage says, as far as it says it."""
-
-    total: int | None = None
-    read: int | None = None
-    written: int | None = None
-
-
-def tokens(usage: object) -> Tokens:
-    """The tokens in a record's ``usage``, whose keys Coze and older deployments name differently."""
-    if not isinstance(usage, dict):
-        return Tokens()
-
-    def count(*names: str) -> int | None:
-        found = (usage.get(name) for name in names)
-        return next((value for value in found if isinstance(value, int) and not isinstance(value, bool)), None)
-
-    read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
-    total = count("token_count", "tokens", "total_tokens")
-    if total is None and read is not None and written is not None:
-        total = read + written
-    return Tokens(total, read, written)
 
 
 def grouped(number: int | None) -> str:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from execution_history.presentation.formatting import (
-    Tokens,
     as_text,
     duration,
     duration_ms,
@@ -13,14 +12,12 @@ from execution_history.presentation.formatting import (
     grouped,
     one_line,
     question_text,
-    tokens,
     visible,
 )
 
 __all__ = [
     "SHAPES",
     "UNKNOWN_SHAPE",
-    "Tokens",
     "as_text",
     "duration",
     "duration_ms",
@@ -30,7 +27,6 @@ __all__ = [
     "local_time",
     "one_line",
     "question_text",
-    "tokens",
     "visible",
 ]
 

@@ -8,14 +8,12 @@ from itertools import islice
 from typing import Any, Final
 
 from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.usage import usage_of
+from execution_history.records.values import identifier, integer, text, time
 
-_LONGEST_TEXT: Final = 1_000
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
-_LARGEST: Final = 2**63 - 1
-_LAST_TIME: Final = 253_402_300_799_999
 _MOST_TAGS: Final = 1_000
-_MOST_TOKENS: Final = 10**12  # what is more is no count of tokens, and sums stay exact
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 _VARYING: Final = re.compile(
@@ -42,7 +40,9 @@ class Facts:
         account: ``metadata.account``.
         caller: the name of the calling program, ``metadata.caller.name`` or ``metadata.caller``.
         error_code: as text, whatever its type in the record.
-        tokens: all tokens of the run, of the input and the output.
+        tokens: all tokens of the run, of the input and the output (:mod:`execution_history.records.usage`).
+        input_tokens: those of the input.
+        output_tokens: those of the output.
         has_output: whether the output is neither null nor empty (``""``, ``{}``, ``[]``).
         tags: each once, in the order of ``metadata.tags``; of more than 1,000 the first.
         fingerprint: of a failure, 16 hexadecimal digits: failures alike but for their numbers, ids, addresses and
@@ -61,6 +61,8 @@ class Facts:
     caller: str | None
     error_code: str | None
     tokens: int | None
+    input_tokens: int | None
+    output_tokens: int | None
     has_output: bool
     tags: tuple[str, ...]
     pinned: bool
@@ -80,28 +82,30 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
     status, create_time = record["execute_status"], record["create_time"]
     end_time = None
     if status != "running":
-        said = _integer(metadata.get(ENDED_KEY))
-        end_time = said if said is not None and 0 <= said <= _LAST_TIME else record["update_time"]
-    caller = metadata.get("caller")
+        ended = time(metadata.get(ENDED_KEY))
+        end_time = record["update_time"] if ended is None else ended
+    caller, usage = metadata.get("caller"), usage_of(record["usage"])
     fingerprint, title = _failure(record)
     return Facts(
         status=status,
         create_time=create_time,
         end_time=end_time,
         duration_ms=None if end_time is None else max(0, end_time - create_time),
-        run_mode=_integer(record["run_mode"]),
-        bot_id=_identifier(record["bot_id"]),
-        conversation_id=_identifier(record["conversation_id"]),
-        account=_identifier(metadata.get("account")),
-        caller=_identifier(caller.get("name") if isinstance(caller, dict) else caller),
-        error_code=_identifier(record["error_code"]),
-        tokens=_tokens(record["usage"]),
+        run_mode=integer(record["run_mode"]),
+        bot_id=identifier(record["bot_id"]),
+        conversation_id=identifier(record["conversation_id"]),
+        account=identifier(metadata.get("account")),
+        caller=identifier(caller.get("name") if isinstance(caller, dict) else caller),
+        error_code=identifier(record["error_code"]),
+        tokens=usage.total,
+        input_tokens=usage.input,
+        output_tokens=usage.output,
         has_output=record["output"] not in _EMPTY,
         tags=_tags(metadata.get("tags")),
         pinned=metadata.get("pinned") is True,
-        rating=_integer(metadata.get("rating")),
-        upstream_id=_text(metadata.get(UPSTREAM_KEY)),
-        parent=_identifier(metadata.get("parent")),
+        rating=integer(metadata.get("rating")),
+        upstream_id=text(metadata.get(UPSTREAM_KEY)),
+        parent=identifier(metadata.get("parent")),
         fingerprint=fingerprint,
         error_title=title,
     )
@@ -119,7 +123,7 @@ def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
     if status != "failed" and (status != "interrupted" or (code is None and message is None)):
         return None, None
     title = normalised_message(message) if isinstance(message, str) else ""
-    parts = (_identifier(code) or "", title, _failing_node(record["node_execute_status"]) or "")
+    parts = (identifier(code) or "", title, _failing_node(record["node_execute_status"]) or "")
     return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest(), title
 
 
@@ -129,7 +133,7 @@ def _failing_node(timeline: object) -> str | None:
     for name, node in timeline.items() if isinstance(timeline, dict) else ():
         if not isinstance(node, dict):
             continue
-        title = _text(node.get("node_title")) or name
+        title = text(node.get("node_title")) or name
         if node.get("error_message") or node.get("error_code"):
             return str(title)
         if node.get("is_finish") is False:
@@ -137,39 +141,7 @@ def _failing_node(timeline: object) -> str | None:
     return unfinished
 
 
-def _tokens(usage: object) -> int | None:
-    if not isinstance(usage, dict):
-        return None
-    for name in ("token_count", "total_tokens", "tokens"):
-        if (total := _count(usage.get(name))) is not None:
-            return total
-    for names in (("input_count", "output_count"), ("input_tokens", "output_tokens")):
-        counts = [count for name in names if (count := _count(usage.get(name))) is not None]
-        if counts:
-            return sum(counts)
-    return None
-
-
 def _tags(tags: object) -> tuple[str, ...]:
     if not isinstance(tags, list):
         return ()
-    return tuple(islice(dict.fromkeys(tag for tag in tags if _text(tag) is not None), _MOST_TAGS))
-
-
-def _integer(value: object) -> int | None:
-    """A whole number that every store can hold."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST else None
-
-
-def _count(value: object) -> int | None:
-    number = _integer(int(value) if isinstance(value, float) and value.is_integer() else value)
-    return number if number is not None and 0 <= number <= _MOST_TOKENS else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT else None
-
-
-def _identifier(value: object) -> str | None:
-    """An id or a code, which some write as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    return tuple(islice(dict.fromkeys(tag for tag in tags if text(tag) is not None), _MOST_TAGS))

@@ -14,6 +14,7 @@ from execution_history.coze.protocol.run_history import HistoryRefusal, read_his
 from execution_history.records.encoding import as_text, encode
 from execution_history.records.nesting import LEVELS
 from execution_history.records.record import UPSTREAM_KEY
+from execution_history.records.usage import usage_of
 
 _END: Final = "Output"
 
@@ -99,8 +100,12 @@ def _told_node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
 def _told_usage(usage: object) -> dict[str, int] | None:
     if not isinstance(usage, dict):
         return None
-    counts = {key: usage.get(key) for key in ("input_count", "output_count", "token_count")}
-    return {key: value if isinstance(value, int) else 0 for key, value in counts.items()}
+    known = usage_of(usage)
+    return {
+        "input_count": known.input or 0,
+        "output_count": known.output or 0,
+        "token_count": known.total or 0,
+    }
 
 
 def translate_studio(body: bytes) -> bytes | None:

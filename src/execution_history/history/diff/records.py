@@ -138,14 +138,17 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
     if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
         left_out.append("nodes: only one of the two runs has a node timeline.")
     facts = facts_of(old), facts_of(new)
-    before, after = _tokens(old["usage"], facts[0].tokens), _tokens(new["usage"], facts[1].tokens)
     return Comparison(
         old=_reference(old),
         new=_reference(new),
         **{name: part.found for name, part in parts.items()},
         divergence=first_divergence(*nodes),
         duration=Measure(facts[0].duration_ms, facts[1].duration_ms),
-        tokens={name: Measure(before[name], after[name]) for name in before},
+        tokens={
+            "input": Measure(facts[0].input_tokens, facts[1].input_tokens),
+            "output": Measure(facts[0].output_tokens, facts[1].output_tokens),
+            "total": Measure(facts[0].tokens, facts[1].tokens),
+        },
         left_out=tuple(left_out),
     )
 
@@ -179,18 +182,3 @@ def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
     return Differences(
         tuple(found for part in each for found in part.found), tuple(s for part in each for s in part.left_out)
     )
-
-
-def _tokens(usage: object, total: int | None) -> dict[str, int | None]:
-    """What the run used, under the names that Coze and older deployments give it."""
-    counts = usage if isinstance(usage, dict) else {}
-
-    def count(*names: str) -> int | None:
-        for name in names:
-            value = counts.get(name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                return value
-        return None
-
-    read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
-    return {"input": read, "output": written, "total": total}

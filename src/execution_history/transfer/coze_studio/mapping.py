@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from execution_history.records.encoding import as_text, decode
 from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.values import time
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
 """Without these it is not the table ``workflow_execution``."""
@@ -32,7 +33,6 @@ NODE_COLUMNS: Final = frozenset({"id", "execute_id", "node_id", "node_name", "cr
 MOST_NODES: Final = 2_000
 """So many nodes of a run are kept; how many there were beside them stands in ``metadata.imported_from``."""
 
-_LAST_TIME: Final = 253_402_300_799_999
 _STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
 _OPEN: Final = frozenset({"running", "interrupted"})
 _RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
@@ -171,8 +171,7 @@ def number(value: object) -> int | None:
 
 def milliseconds(value: object) -> int | None:
     """A time or a duration; ``None`` for what is beyond the year 9999 and so no time."""
-    found = number(value)
-    return found if found is not None and 0 <= found <= _LAST_TIME else None
+    return time(number(value))
 
 
 def identifier(value: object) -> str | None:

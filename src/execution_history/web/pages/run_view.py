@@ -8,7 +8,7 @@ import orjson
 
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
-from execution_history.presentation.formatting import one_line, tokens
+from execution_history.presentation.formatting import one_line
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.encoding import decode, encode
 from execution_history.records.record import KEYS, UPSTREAM_KEY
@@ -133,7 +133,7 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         create_time=began,
         update_time=record["update_time"],
         took=took,
-        tokens=tokens(record["usage"]).total,
+        tokens=known.tokens,
         headline=headline_of(reader.say, record, took),
         proof=proof_of(reader.say, record),
         explanation=explanation(reader.say, record["error_code"]) if status == "failed" else None,
@@ -145,7 +145,7 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         metadata=tree_of(whole.child("metadata", metadata), limits=small) if others else None,
         is_trimmed=record["is_output_trimmed"] is True,
         debug_page=_debug_page(record, reader.now),
-        facts=_facts(record),
+        facts=_facts(record, known),
         size=len(body),
         edited=edited(record, _LARGEST_EDITED),
         is_input_whole=is_input_whole(record),
@@ -172,9 +172,9 @@ def edited(record: Record, most: int) -> str | None:
     return text.decode() if len(text) <= most else None
 
 
-def _facts(record: Record) -> tuple[Fact, ...]:
+def _facts(record: Record, known: Facts) -> tuple[Fact, ...]:
     """What is known of the run; what is not known is not there."""
-    metadata, mode, usage = _metadata(record), record["run_mode"], tokens(record["usage"])
+    metadata, mode = _metadata(record), record["run_mode"]
     facts = (
         Fact("execute_id", record["execute_id"], "id", "/execute_id"),
         Fact("workflow_id", record["workflow_id"], "id", "/workflow_id"),
@@ -189,7 +189,7 @@ def _facts(record: Record) -> tuple[Fact, ...]:
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
         Fact("run_mode", mode if mode in _MODES else None),
-        Fact("tokens", None if usage.total is None else usage),
+        Fact("tokens", None if known.tokens is None else known),
         Fact("error_code", record["error_code"], "text", "/error_code"),
     )
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))

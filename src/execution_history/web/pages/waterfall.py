@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, TypeGuard
 
-from execution_history.presentation.formatting import duration, tokens
+from execution_history.presentation.formatting import duration
+from execution_history.records.usage import usage_of
 from execution_history.web.pages.json_pointer import root
 
 _WIDTH: Final = 1_000
@@ -171,7 +172,7 @@ def _facts(name: str, facts: object, began: int) -> _Facts | None:
         content if isinstance(content, str) else "",
         [packet for packet in packets if _is_packet(packet)] if isinstance(packets, list) else [],
         min(messages, _LARGEST_COUNT) if _is_whole(messages) else 0,
-        tokens(facts.get("usage")).total,
+        usage_of(facts.get("usage")).total,
         facts.get("is_finish") is not False,
         error.strip() if isinstance(error, str) else "",
     )
