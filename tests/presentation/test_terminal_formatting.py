@@ -7,7 +7,6 @@ import pytest
 
 from execution_history.presentation.terminal_formatting import (
     duration,
-    duration_ms,
     gist,
     grouped,
     local_time,
@@ -64,12 +63,6 @@ def test_one_line_has_no_breaks_and_says_where_it_was_cut() -> None:
 def test_a_duration_has_the_unit_that_fits(milliseconds: int, shown: str) -> None:
     """Milliseconds up to days, never rounded up into the next unit."""
     assert shown == duration(milliseconds)
-
-
-def test_a_run_that_goes_on_has_lasted_until_now() -> None:
-    """A finished run lasted until its last change, a running one until now."""
-    assert 2_500 == duration_ms(record(), now=99_000)
-    assert 98_000 == duration_ms(record(execute_status="running"), now=99_000)
 
 
 def test_numbers_are_grouped_in_threes() -> None:

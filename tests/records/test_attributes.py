@@ -38,6 +38,36 @@ def test_metadata_of_the_wrong_kind_counts_as_not_there() -> None:
     assert ("a", "b") == _facts(metadata={"tags": ["a", "b", "a", 3]}).tags
 
 
+@pytest.mark.parametrize("ended", [True, 253_402_300_800_000, -1, 2**70, 1_400.0, None, [1_400]])
+def test_an_end_time_that_is_no_time_is_not_there(ended: Any) -> None:
+    """The run ended when it was last changed."""
+    facts = _facts(execute_status="success", update_time=1_500, metadata={"ended_at": ended})
+    assert (1_500, 500) == (facts.end_time, facts.duration_ms)
+
+
+def test_a_run_that_goes_on_has_taken_the_time_until_now() -> None:
+    """A finished one took what it took; a clock that was put back gives nothing."""
+    assert [98_000, 0] == [_facts().elapsed_ms(now) for now in (99_000, 500)]
+    assert 500 == _facts(execute_status="success", update_time=1_500).elapsed_ms(99_000)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"), [(4000, "4000"), ("4000", "4000"), (0, None), ("0", None), ("", None), (True, None), ([], None)]
+)
+def test_an_error_code_is_a_text(code: Any, shown: str | None) -> None:
+    """Zero says that nothing failed."""
+    assert shown == _facts(execute_status="failed", error_code=code).error_code
+
+
+@pytest.mark.parametrize(
+    ("parent", "execute_id"),
+    [("r", "r"), (7, "7"), ({"workflow_id": "w", "execute_id": "r"}, "r"), ({"workflow_id": "w"}, None), ([], None)],
+)
+def test_a_run_is_found_by_the_run_within_which_it_began(parent: Any, execute_id: str | None) -> None:
+    """Recorded functions name its workflow too, imported runs its id alone."""
+    assert execute_id == _facts(metadata={"parent": parent}).parent
+
+
 @pytest.mark.parametrize(
     ("output", "has"), [(None, False), ("", False), ({}, False), ([], False), (0, True), ("x", True)]
 )

@@ -15,7 +15,6 @@ from execution_history.presentation.terminal_formatting import (
     SHAPES,
     UNKNOWN_SHAPE,
     duration,
-    duration_ms,
     gist,
     grouped,
     local_time,
@@ -116,11 +115,12 @@ def _heads(say: Speech, *, of_all: bool) -> list[Cell]:
 
 
 def _facts(say: Speech, record: dict[str, Any], now: int, *, of_all: bool) -> list[Cell]:
+    known = facts_of(record)
     facts = [
         status_cell(say, record["execute_status"]),
-        Cell(local_time(record["create_time"])),
-        Cell(duration(duration_ms(record, now)), right=True),
-        Cell(grouped(facts_of(record).tokens), right=True),
+        Cell(local_time(known.create_time)),
+        Cell(duration(known.elapsed_ms(now)), right=True),
+        Cell(grouped(known.tokens), right=True),
     ]
     return [*facts, Cell(one_line(record["workflow_id"], _LONGEST_ID))] if of_all else facts
 

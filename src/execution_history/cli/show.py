@@ -18,7 +18,6 @@ from execution_history.presentation.terminal_formatting import (
     UNKNOWN_SHAPE,
     as_text,
     duration,
-    duration_ms,
     error_text,
     grouped,
     local_time,
@@ -71,7 +70,7 @@ def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
     key = f"show.{status}" if status in SHAPES else "show.other"
-    took = duration(duration_ms(record, now_ms()))
+    took = duration(facts_of(record).elapsed_ms(now_ms()))
     headline = Text(f"{shape} {session.say(key, duration=took, status=status)}", style=f"bold {colour}")
     if error := error_text(record):
         headline.append(f": {visible(error)}")

@@ -6,8 +6,8 @@ from typing import Any, Final
 import orjson
 
 from execution_history import errors
+from execution_history.records.attributes import error_code_of
 from execution_history.records.partial import Unread
-from execution_history.records.record import ENDED_KEY
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60_000
@@ -87,14 +87,6 @@ def duration(milliseconds: int) -> str:
     return f"{milliseconds // _DAY} d {milliseconds % _DAY // _HOUR:02d} h"
 
 
-def duration_ms(record: dict[str, Any], now: int) -> int:
-    """How long a run took, in milliseconds; of one that goes on, how long it has at *now*."""
-    metadata = record.get("metadata")
-    ended = metadata.get(ENDED_KEY) if isinstance(metadata, dict) else None
-    end = now if record["execute_status"] == "running" else ended if isinstance(ended, int) else record["update_time"]
-    return max(0, int(end) - int(record["create_time"]))
-
-
 def grouped(number: int | None) -> str:
     """``12 345``, in groups that any tool can put together again; nothing for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", " ")
@@ -107,9 +99,9 @@ def as_text(value: object) -> str:
 
 def error_text(record: dict[str, Any]) -> str:
     """A record's error message with its code, as far as there are any."""
-    message, code = record["error_message"], record["error_code"]
+    message, code = record["error_message"], error_code_of(record)
     said = "" if message is None else as_text(message)
-    if code in (None, "", 0) or str(code) in said:
+    if code is None or code in said:
         return said
     return f"{said} ({code})".strip()
 

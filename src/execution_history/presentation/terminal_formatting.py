@@ -6,7 +6,6 @@ from typing import Final
 from execution_history.presentation.formatting import (
     as_text,
     duration,
-    duration_ms,
     error_text,
     gist,
     grouped,
@@ -20,7 +19,6 @@ __all__ = [
     "UNKNOWN_SHAPE",
     "as_text",
     "duration",
-    "duration_ms",
     "error_text",
     "gist",
     "grouped",

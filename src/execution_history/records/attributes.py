@@ -39,10 +39,11 @@ class Facts:
         duration_ms: from ``create_time`` to ``end_time``, never below 0; ``None`` while it runs.
         account: ``metadata.account``.
         caller: the name of the calling program, ``metadata.caller.name`` or ``metadata.caller``.
-        error_code: as text, whatever its type in the record.
+        error_code: as text, whatever its type in the record; 0 is none.
         tokens: all tokens of the run, of the input and the output (:mod:`execution_history.records.usage`).
         input_tokens: those of the input.
         output_tokens: those of the output.
+        parent: the execute id of the run within which it began: ``metadata.parent``, or the id in it.
         has_output: whether the output is neither null nor empty (``""``, ``{}``, ``[]``).
         tags: each once, in the order of ``metadata.tags``; of more than 1,000 the first.
         fingerprint: of a failure, 16 hexadecimal digits: failures alike but for their numbers, ids, addresses and
@@ -72,6 +73,21 @@ class Facts:
     fingerprint: str | None
     error_title: str | None
 
+    def elapsed_ms(self, now: int) -> int:
+        """Return how long the run took or, while it runs, has taken at *now*; both in milliseconds."""
+        return elapsed_ms(self.create_time, self.duration_ms, now)
+
+
+def elapsed_ms(create_time: int, duration_ms: int | None, now: int) -> int:
+    """Return *duration_ms* or, of a run that goes on, the milliseconds from *create_time* to *now*; never below 0."""
+    return max(0, now - create_time) if duration_ms is None else duration_ms
+
+
+def error_code_of(record: Mapping[str, Any]) -> str | None:
+    """Return the error code of *record* as text; 0 is none, as Coze gives it to what went well."""
+    code = identifier(record["error_code"])
+    return None if code == "0" else code
+
 
 def facts_of(record: Mapping[str, Any]) -> Facts:
     """The facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
@@ -84,7 +100,8 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
     if status != "running":
         ended = time(metadata.get(ENDED_KEY))
         end_time = record["update_time"] if ended is None else ended
-    caller, usage = metadata.get("caller"), usage_of(record["usage"])
+    caller, parent = metadata.get("caller"), metadata.get("parent")
+    usage = usage_of(record["usage"])
     fingerprint, title = _failure(record)
     return Facts(
         status=status,
@@ -96,7 +113,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
         conversation_id=identifier(record["conversation_id"]),
         account=identifier(metadata.get("account")),
         caller=identifier(caller.get("name") if isinstance(caller, dict) else caller),
-        error_code=identifier(record["error_code"]),
+        error_code=error_code_of(record),
         tokens=usage.total,
         input_tokens=usage.input,
         output_tokens=usage.output,
@@ -105,7 +122,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
         pinned=metadata.get("pinned") is True,
         rating=integer(metadata.get("rating")),
         upstream_id=text(metadata.get(UPSTREAM_KEY)),
-        parent=identifier(metadata.get("parent")),
+        parent=identifier(parent.get("execute_id") if isinstance(parent, dict) else parent),
         fingerprint=fingerprint,
         error_title=title,
     )
@@ -119,11 +136,11 @@ def normalised_message(message: str) -> str:
 
 def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The fingerprint of a failure and its title."""
-    status, code, message = record["execute_status"], record["error_code"], record["error_message"]
+    status, code, message = record["execute_status"], error_code_of(record), record["error_message"]
     if status != "failed" and (status != "interrupted" or (code is None and message is None)):
         return None, None
     title = normalised_message(message) if isinstance(message, str) else ""
-    parts = (identifier(code) or "", title, _failing_node(record["node_execute_status"]) or "")
+    parts = (code or "", title, _failing_node(record["node_execute_status"]) or "")
     return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest(), title
 
 

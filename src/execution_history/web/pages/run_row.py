@@ -7,7 +7,7 @@ import orjson
 
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import elapsed_ms, facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
@@ -55,13 +55,12 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
     metadata = facts["metadata"]
     error = error_text(facts)
     tags = metadata.get("tags")
-    duration = facts["duration_ms"]
     return RunLine(
         facts["workflow_id"],
         facts["execute_id"],
         facts["execute_status"],
         facts["create_time"],
-        duration if isinstance(duration, int) else max(0, now - facts["create_time"]),
+        elapsed_ms(facts["create_time"], facts["duration_ms"], now),
         facts["tokens"],
         one_line(facts["input_line"], _LONGEST_LINE),
         one_line(error or facts["output_line"], _LONGEST_LINE),

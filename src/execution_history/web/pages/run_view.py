@@ -120,8 +120,7 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
     known = facts_of(record)
-    ended = reader.now if known.end_time is None else known.end_time
-    took = max(0, ended - known.create_time)
+    ended, took = reader.now if known.end_time is None else known.end_time, known.elapsed_ms(reader.now)
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     began = record["create_time"]
     waterfall = waterfall_of(nodes, began, ended, status)
@@ -136,7 +135,7 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         tokens=known.tokens,
         headline=headline_of(reader.say, record, took),
         proof=proof_of(reader.say, record),
-        explanation=explanation(reader.say, record["error_code"]) if status == "failed" else None,
+        explanation=explanation(reader.say, known.error_code) if status == "failed" else None,
         question=question_of(interrupt_of(record)) if status == "interrupted" else None,
         waterfall=waterfall,
         nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
@@ -190,7 +189,7 @@ def _facts(record: Record, known: Facts) -> tuple[Fact, ...]:
         Fact("update_time", record["update_time"], "time"),
         Fact("run_mode", mode if mode in _MODES else None),
         Fact("tokens", None if known.tokens is None else known),
-        Fact("error_code", record["error_code"], "text", "/error_code"),
+        Fact("error_code", known.error_code, "text", "/error_code"),
     )
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))
 
