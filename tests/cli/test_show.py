@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from execution_history.recording.orphans import RECORDER_KEY
 from execution_history.recording.process_identity import sign_of_life
 from tests.cli.conftest import BEGAN, Call, History
 
@@ -219,8 +218,8 @@ def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> 
     """The record says running, and who could have ended it is gone."""
     script = "from execution_history.recording.process_identity import sign_of_life; print(sign_of_life('dead'))"
     dead = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
-    history.keep("run-1", begun_with={RECORDER_KEY: dead})
-    history.keep("run-2", begun_with={RECORDER_KEY: sign_of_life("alive")})
+    history.keep("run-1", begun_with={"recorder": dead})
+    history.keep("run-2", begun_with={"recorder": sign_of_life("alive")})
     sentence = "The program that recorded this run is no longer there"
     assert sentence in call("show", "run-1", "--store", "history").out
     assert sentence not in call("show", "run-2", "--store", "history").out

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.coze.accounts import origin_of
+from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.sandbox import DEFAULT_TOKEN
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
@@ -55,9 +56,8 @@ def account_that_answers(
     """
     if sandbox or wanted is not None:
         return account_named(session, settings, wanted, sandbox=sandbox)
-    began, waits_at = record["metadata"].get("account"), record["metadata"].get("upstream")
-    name = began if isinstance(began, str) else DEFAULT_ACCOUNT
-    if not isinstance(waits_at, str):
+    name, waits_at = ACCOUNT.of(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
+    if waits_at is None:
         return account_named(session, settings, name)
     for candidate in (name, *sorted(settings.accounts)):
         account = settings.accounts.get(candidate)

@@ -19,6 +19,7 @@ from execution_history.presentation.terminal_formatting import (
     visible,
 )
 from execution_history.records.attributes import facts_of
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 
 Frame = Mapping[str, Any]
@@ -78,7 +79,7 @@ class Ending:
 
     def asked(self) -> dict[str, Any]:
         """The interrupt as Coze described it, empty when there is none."""
-        asked = self.interrupt if self.record is None else self.record["metadata"].get("interrupt")
+        asked = self.interrupt if self.record is None else INTERRUPT.of(self.record)
         return asked if isinstance(asked, dict) else {}
 
 

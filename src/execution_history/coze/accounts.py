@@ -17,6 +17,7 @@ from execution_history.coze.transport.async_transport import RecordingTransport
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
+from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import AccountSettings, find_account, missing_settings
 
@@ -91,12 +92,11 @@ class Upstream:
 
     def account_of(self, record: Mapping[str, Any]) -> str | None:
         """The account that can ask what became of a record's run: its own, with a token and the same address."""
-        metadata = record["metadata"]
-        name = metadata.get("account")
-        account = self._accounts.get(name) if isinstance(name, str) else None
+        name = ACCOUNT.of(record)
+        account = None if name is None else self._accounts.get(name)
         if account is None or account.missing:
             return None
-        return name if metadata.get("upstream") in (None, origin_of(account.base_url)) else None
+        return name if UPSTREAM.of(record) in (None, origin_of(account.base_url)) else None
 
     def address(self, account_id: str) -> Address:
         """Where an account's runs are asked for, with its own proof.

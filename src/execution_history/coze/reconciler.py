@@ -10,9 +10,10 @@ from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefu
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import FollowedRun
 from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
-from execution_history.recording.orphans import RECORDER_DIED, RECORDER_KEY
+from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
-from execution_history.records.record import UPSTREAM_KEY, RecordChange, check_identifier
+from execution_history.records.metadata import COZE_EXECUTE_ID, RECORDER, TAKEN_OVER
+from execution_history.records.record import RecordChange, check_identifier
 
 _BY_ITS_ID = "recorder_died"
 
@@ -40,13 +41,12 @@ class Reconciler:
         account = self._upstream.account_of(record)
         if account is None:
             return False
-        metadata, now = record["metadata"], self._recorder.clock()
-        dead = metadata.get(RECORDER_KEY)
+        dead, now = RECORDER.raw(record), self._recorder.clock()
         claim = RecordChange.of(
             now,
-            metadata={RECORDER_KEY: self._recorder.owner, "taken_over": {"from": dead, "at": now}},
+            metadata={RECORDER.name: self._recorder.owner, TAKEN_OVER.name: {"from": dead, "at": now}},
             only_from=frozenset({"running"}),
-            only_while={RECORDER_KEY: dead},
+            only_while={RECORDER.name: dead},
             largest=self._recorder.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
@@ -54,7 +54,7 @@ class Reconciler:
             self._upstream.transport().follower.follow(
                 FollowedRun(
                     *key,
-                    metadata[UPSTREAM_KEY],
+                    record["metadata"][COZE_EXECUTE_ID.name],
                     self._upstream.address(account),
                     record["create_time"],
                     Outcome("interrupted", _BY_ITS_ID, error_message=RECORDER_DIED),
@@ -83,7 +83,7 @@ class Reconciler:
         store = self._recorder.store
         await store.open()
         known = await self._known(workflow_id, execute_id)
-        upstream_id = execute_id if known is None else str(known["metadata"].get(UPSTREAM_KEY) or execute_id)
+        upstream_id = execute_id if known is None else str(COZE_EXECUTE_ID.raw(known) or execute_id)
         history = await self._ask(account_id, HistoryCall(workflow_id, upstream_id))
         now = self._recorder.clock()
         if known is None:

@@ -7,6 +7,7 @@ import orjson
 
 from execution_history import errors
 from execution_history.records.attributes import error_code_of
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.partial import Unread
 
 _SECOND: Final = 1_000
@@ -110,9 +111,8 @@ def gist(record: dict[str, Any], most: int) -> str:
     """What a run came to, in one short line, from its record or outline: its error, its question, or its output."""
     if error := error_text(record):
         return one_line(error, most)
-    output, metadata = record["output"], record["metadata"]
-    interrupt = metadata.get("interrupt") if isinstance(metadata, dict) else None
-    if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
+    output = record["output"]
+    if record["execute_status"] == "interrupted" and (interrupt := INTERRUPT.of(record)) is not None:
         output = question_text(interrupt) or output
     if output is None:
         return ""

@@ -6,8 +6,9 @@ import orjson
 
 from execution_history.errors import InvalidIdentifier
 from execution_history.records.encoding import encode
+from execution_history.records.metadata import ADOPTED_FIELDS
 from execution_history.records.nesting import LEVELS, cut
-from execution_history.records.record import DEFAULTS, KEYS, UPSTREAM_KEY, Document, check_identifier, is_identifier
+from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
 from execution_history.records.values import MILLISECONDS_BEGIN, time
 
 
@@ -29,7 +30,7 @@ def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
         return None
     if record["input_parameters"] is None or record["run_mode"] is None or record["is_output_trimmed"] is None:
         return None
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if _is_written_so(record, body) else None
+    return Document.of(record, body) if _is_written_so(record, body) else None
 
 
 def _is_written_so(record: dict[str, Any], body: bytes) -> bool:
@@ -65,9 +66,9 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document 
     if not isinstance(record["execute_status"], str):
         extra["execute_status"], record["execute_status"] = record["execute_status"], "interrupted"
     if extra:
-        record["metadata"] = {**record["metadata"], "adopted_fields": extra}
+        record["metadata"] = {**record["metadata"], ADOPTED_FIELDS.name: extra}
     body = encode(record, levels=LEVELS)
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY))
+    return Document.of(record, body)
 
 
 def _milliseconds(value: object) -> int | None:

@@ -7,9 +7,9 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
 
-from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.metadata import ACCOUNT, CALLER, COZE_EXECUTE_ID, ENDED_AT, PARENT, PINNED, RATING, TAGS
 from execution_history.records.usage import usage_of
-from execution_history.records.values import identifier, integer, text, time
+from execution_history.records.values import identifier, integer, text
 
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
@@ -83,6 +83,15 @@ def elapsed_ms(create_time: int, duration_ms: int | None, now: int) -> int:
     return max(0, now - create_time) if duration_ms is None else duration_ms
 
 
+def caller_text(record: Mapping[str, Any]) -> str | None:
+    """Return the program that called with its version, language and system, as far as they are known, for people."""
+    caller = CALLER.raw(record)
+    if isinstance(caller, dict):
+        said = (caller.get(key) for key in ("name", "version", "language", "system"))
+        return " ".join(part for part in said if isinstance(part, str)) or None
+    return caller if isinstance(caller, str) else None
+
+
 def error_code_of(record: Mapping[str, Any]) -> str | None:
     """Return the error code of *record* as text; 0 is none, as Coze gives it to what went well."""
     code = identifier(record["error_code"])
@@ -94,13 +103,11 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
 
     What is of the wrong kind in it counts as not there.
     """
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
     status, create_time = record["execute_status"], record["create_time"]
     end_time = None
     if status != "running":
-        ended = time(metadata.get(ENDED_KEY))
+        ended = ENDED_AT.of(record)
         end_time = record["update_time"] if ended is None else ended
-    caller, parent = metadata.get("caller"), metadata.get("parent")
     usage = usage_of(record["usage"])
     fingerprint, title = _failure(record)
     return Facts(
@@ -111,18 +118,18 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
         run_mode=integer(record["run_mode"]),
         bot_id=identifier(record["bot_id"]),
         conversation_id=identifier(record["conversation_id"]),
-        account=identifier(metadata.get("account")),
-        caller=identifier(caller.get("name") if isinstance(caller, dict) else caller),
+        account=ACCOUNT.of(record),
+        caller=CALLER.of(record),
         error_code=error_code_of(record),
         tokens=usage.total,
         input_tokens=usage.input,
         output_tokens=usage.output,
         has_output=record["output"] not in _EMPTY,
-        tags=_tags(metadata.get("tags")),
-        pinned=metadata.get("pinned") is True,
-        rating=integer(metadata.get("rating")),
-        upstream_id=text(metadata.get(UPSTREAM_KEY)),
-        parent=identifier(parent.get("execute_id") if isinstance(parent, dict) else parent),
+        tags=_tags(TAGS.of(record) or []),
+        pinned=PINNED.of(record) is True,
+        rating=RATING.of(record),
+        upstream_id=COZE_EXECUTE_ID.of(record),
+        parent=PARENT.of(record),
         fingerprint=fingerprint,
         error_title=title,
     )
@@ -158,7 +165,5 @@ def _failing_node(timeline: object) -> str | None:
     return unfinished
 
 
-def _tags(tags: object) -> tuple[str, ...]:
-    if not isinstance(tags, list):
-        return ()
+def _tags(tags: list[Any]) -> tuple[str, ...]:
     return tuple(islice(dict.fromkeys(tag for tag in tags if text(tag) is not None), _MOST_TAGS))

@@ -12,8 +12,8 @@ import orjson
 from execution_history.coze.protocol.messages import execute_id_of_event, text
 from execution_history.coze.protocol.run_history import HistoryRefusal, read_history
 from execution_history.records.encoding import as_text, encode
+from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID
 from execution_history.records.nesting import LEVELS
-from execution_history.records.record import UPSTREAM_KEY
 from execution_history.records.usage import usage_of
 
 _END: Final = "Output"
@@ -21,12 +21,11 @@ _END: Final = "Output"
 
 def tell(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record of ours as the one entry of a ``run_histories`` answer that every SDK accepts (coze-protocol 3.2)."""
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
-    interrupt = metadata.get("interrupt")
+    interrupt = INTERRUPT.of(record)
     status = {"success": "Success", "failed": "Fail"}.get(record["execute_status"], "Running")
     code, message = _told_error(record["error_code"], record["error_message"])
     entry = {
-        "execute_id": text(metadata.get(UPSTREAM_KEY)) or record["execute_id"],
+        "execute_id": text(COZE_EXECUTE_ID.raw(record)) or record["execute_id"],
         "execute_status": status,
         "run_mode": record["run_mode"] if record["run_mode"] in (0, 1, 2) else 1,
         "bot_id": text(record["bot_id"]) or "0",
@@ -38,7 +37,7 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
         "node_execute_status": {title: _told_node(title, node) for title, node in _output_nodes(record).items()},
         "token": "0",
         "is_output_trimmed": record["is_output_trimmed"] is True,
-        "logid": text(metadata.get("log_id")) or "",
+        "logid": text(LOG_ID.raw(record)) or "",
         "error_code": code,
         "error_message": message,
         "debug_url": record["debug_url"] or "",
@@ -46,7 +45,7 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
     usage = _told_usage(record["usage"])
     if usage is not None:
         entry["usage"] = usage
-    if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
+    if record["execute_status"] == "interrupted" and interrupt is not None:
         entry["interrupt_data"] = interrupt
     return entry
 
@@ -134,7 +133,11 @@ def translate_studio(body: bytes) -> bytes | None:
             "error_message": outcome.error_message,
             "debug_url": outcome.debug_url,
             "usage": outcome.usage,
-            "metadata": {UPSTREAM_KEY: outcome.execute_id, "log_id": outcome.log_id, "interrupt": outcome.interrupt},
+            "metadata": {
+                COZE_EXECUTE_ID.name: outcome.execute_id,
+                LOG_ID.name: outcome.log_id,
+                INTERRUPT.name: outcome.interrupt,
+            },
         }
     )
     return envelope([told], outcome.log_id or "")

@@ -13,8 +13,18 @@ from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Authorise
 from execution_history.errors import InvalidIdentifier, StoreError
 from execution_history.recording.recorder import Recorder, Recording
-from execution_history.records.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
-from execution_history.records.size_limit import CUT_KEY
+from execution_history.records.metadata import (
+    ACCOUNT,
+    ANSWERS,
+    CALLER,
+    COZE_EXECUTE_ID,
+    INTERRUPT,
+    LOG_ID,
+    PROOF,
+    RECORDING_IS_CUT,
+    UPSTREAM,
+)
+from execution_history.records.record import OPEN_STATUSES, check_identifier
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -76,11 +86,11 @@ async def begin_recording(
         InvalidIdentifier: the workflow id cannot be one.
         StoreError: only where recording is required and the record cannot be written.
     """
-    known: dict[str, object] = {"account": context.account, **context.metadata}
+    known: dict[str, object] = {ACCOUNT.name: context.account, **context.metadata}
     if request is not None:
-        known["upstream"] = f"{request.url.scheme}://{request.url.netloc.decode('ascii', 'replace')}"
+        known[UPSTREAM.name] = f"{request.url.scheme}://{request.url.netloc.decode('ascii', 'replace')}"
         if caller := caller_of(request.headers):
-            known["caller"] = caller
+            known[CALLER.name] = caller
     if call.kind in RESUMES:
         record = context.resumes or await _interrupted_record(recorder, call)
         if record is not None:
@@ -114,28 +124,26 @@ async def _interrupted_record(recorder: Recorder, call: Call) -> dict[str, Any] 
 
 
 async def _go_on(recorder: Recorder, record: dict[str, Any], call: Call, known: dict[str, object]) -> Recording:
-    metadata = record["metadata"]
-    question = metadata.get("interrupt")
-    answers = metadata.get("answers")
+    question = INTERRUPT.of(record)
     answer = {
         "at": recorder.clock(),
         "event_id": call.event_id,
         "interrupt_type": call.interrupt_type,
         "resume_data": call.resume_data,
-        "question": question,
-        "caller": known.get("caller"),
+        "question": INTERRUPT.raw(record),
+        "caller": known.get(CALLER.name),
     }
     return await recorder.reopen(
         record,
-        metadata={"answers": [*(answers if isinstance(answers, list) else ()), answer], "interrupt": None},
-        question=question if isinstance(question, dict) else {"event_id": call.event_id, "type": call.interrupt_type},
+        metadata={ANSWERS.name: [*(ANSWERS.of(record) or ()), answer], INTERRUPT.name: None},
+        question=question or {"event_id": call.event_id, "type": call.interrupt_type},
     )
 
 
 def _unknown_run(call: Call) -> dict[str, object]:
     """What is known of a run whose beginning was not recorded here."""
     answer = {"event_id": call.event_id, "interrupt_type": call.interrupt_type, "resume_data": call.resume_data}
-    return {UPSTREAM_KEY: execute_id_of_event(call.event_id), "answers": [answer]}
+    return {COZE_EXECUTE_ID.name: execute_id_of_event(call.event_id), ANSWERS.name: [answer]}
 
 
 def settled(recording: Recording, outcome: Outcome) -> Outcome:
@@ -158,13 +166,13 @@ async def end_recording(recording: Recording, outcome: Outcome, stream: StreamRe
         InvalidInput: never for what a :class:`StreamReading` and an :class:`Outcome` hold.
     """
     outcome = settled(recording, outcome)
-    known = {"log_id": outcome.log_id, "interrupt": outcome.interrupt}
-    metadata: dict[str, object] = {"proof": outcome.proof}
+    known = {LOG_ID.name: outcome.log_id, INTERRUPT.name: outcome.interrupt}
+    metadata: dict[str, object] = {PROOF.name: outcome.proof}
     metadata |= {key: value for key, value in known.items() if value is not None}
     if outcome.execute_id is not None:
-        metadata[UPSTREAM_KEY] = outcome.execute_id
+        metadata[COZE_EXECUTE_ID.name] = outcome.execute_id
     if stream is not None and stream.is_cut:
-        metadata[CUT_KEY] = True
+        metadata[RECORDING_IS_CUT.name] = True
     await recording.close(
         None if outcome.status == "running" else outcome.status,
         output=outcome.output,

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from execution_history.records.encoding import as_text, decode
-from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
 from execution_history.records.values import time
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
@@ -90,14 +90,14 @@ def _metadata(row: Row, created: int | None, duration: int, status: str, left_ou
     source |= {name: value for name, value in kept.items() if value is not None}
     if left_out:
         source["nodes_left_out"] = left_out
-    metadata: dict[str, Any] = {UPSTREAM_KEY: identifier(row.get("id")), "imported_from": source}
+    metadata: dict[str, Any] = {COZE_EXECUTE_ID.name: identifier(row.get("id")), IMPORTED_FROM.name: source}
     if log_id := _text(row.get("log_id")):
-        metadata["log_id"] = log_id
+        metadata[LOG_ID.name] = log_id
     root = identifier(row.get("root_execution_id"))
     if root and root != identifier(row.get("id")):
-        metadata["parent"] = root
+        metadata[PARENT.name] = root
     if status not in _OPEN and created is not None and duration:
-        metadata[ENDED_KEY] = created + duration
+        metadata[ENDED_AT.name] = created + duration
     return metadata
 
 
