@@ -101,7 +101,7 @@ def test_long_values_are_cut_unless_asked_for(call: Call, history: History) -> N
 
 def test_the_nodes_stand_on_one_time_axis(call: Call, history: History) -> None:
     """Each shows when it began, its share of the time, how much it said, and the beginning of that."""
-    history.keep(after=1_000, execute_status="failed", node_execute_status=NODES)
+    history.keep(after=1_000, execute_status="interrupted", node_execute_status=NODES)
     lines = shown(call)
     assert [
         "Nodes",
@@ -109,6 +109,12 @@ def test_the_nodes_stand_on_one_time_axis(call: Call, history: History) -> None:
         "    A story. Its end.",
         "  Weather  Plugin  +600 ms  ··············━━━━━━━━━━  400 ms  1 message, 0 characters, unfinished",
     ] == lines[lines.index("Nodes") :]
+
+
+def test_the_node_that_failed_is_named(call: Call, history: History) -> None:
+    """Of a failed run whose nodes have no error it is the one that did not finish."""
+    history.keep(after=1_000, execute_status="failed", node_execute_status=NODES)
+    assert "400 ms  1 message, 0 characters, failed" in shown(call)[-1]
 
 
 def test_nodes_are_shown_whole_when_asked_for(call: Call, history: History) -> None:

@@ -145,10 +145,9 @@ def _show_question(session: Session, record: Record) -> None:
 
 
 def _show_nodes(session: Session, record: Record, *, whole: bool) -> None:
-    nodes = record["node_execute_status"]
-    lines = node_lines(session.say, nodes, record["create_time"], session.output.width, whole=whole)
+    lines = node_lines(session.say, record, session.output.width, whole=whole)
     if lines is None:
-        _show_value(session, "head.nodes", nodes, whole=whole)
+        _show_value(session, "head.nodes", record["node_execute_status"], whole=whole)
         return
     _show_head(session, "head.nodes")
     for line in lines:

@@ -8,11 +8,13 @@ from itertools import islice
 from typing import Any, Final
 
 from execution_history.records.metadata import ACCOUNT, CALLER, COZE_EXECUTE_ID, ENDED_AT, PARENT, PINNED, RATING, TAGS
+from execution_history.records.timeline import failing_node, nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.records.values import identifier, integer, text
 
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
+_LONGEST_NAME: Final = 1_000
 _MOST_TAGS: Final = 1_000
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
@@ -49,6 +51,7 @@ class Facts:
         fingerprint: of a failure, 16 hexadecimal digits: failures alike but for their numbers, ids, addresses and
             quoted values have the same; ``None`` where nothing failed.
         error_title: the error message without what varies, for people; ``None`` where nothing failed.
+        failed_node: what the node is called in which a failed run failed (:mod:`execution_history.records.timeline`).
     """
 
     status: str
@@ -72,6 +75,7 @@ class Facts:
     parent: str | None
     fingerprint: str | None
     error_title: str | None
+    failed_node: str | None
 
     def elapsed_ms(self, now: int) -> int:
         """Return how long the run took or, while it runs, has taken at *now*; both in milliseconds."""
@@ -109,7 +113,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
         ended = ENDED_AT.of(record)
         end_time = record["update_time"] if ended is None else ended
     usage = usage_of(record["usage"])
-    fingerprint, title = _failure(record)
+    fingerprint, title, failed_node = _failure(record)
     return Facts(
         status=status,
         create_time=create_time,
@@ -132,6 +136,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
         parent=PARENT.of(record),
         fingerprint=fingerprint,
         error_title=title,
+        failed_node=failed_node,
     )
 
 
@@ -141,28 +146,16 @@ def normalised_message(message: str) -> str:
     return _SPACES.sub(" ", replaced).strip()[:_LONGEST_TITLE]
 
 
-def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The fingerprint of a failure and its title."""
+def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Return the fingerprint of a failure, its title and the node that failed."""
     status, code, message = record["execute_status"], error_code_of(record), record["error_message"]
     if status != "failed" and (status != "interrupted" or (code is None and message is None)):
-        return None, None
+        return None, None, None
     title = normalised_message(message) if isinstance(message, str) else ""
-    parts = (code or "", title, _failing_node(record["node_execute_status"]) or "")
-    return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest(), title
-
-
-def _failing_node(timeline: object) -> str | None:
-    """The title of the node that says an error, else of the last one that has not finished."""
-    unfinished = None
-    for name, node in timeline.items() if isinstance(timeline, dict) else ():
-        if not isinstance(node, dict):
-            continue
-        title = text(node.get("node_title")) or name
-        if node.get("error_message") or node.get("error_code"):
-            return str(title)
-        if node.get("is_finish") is False:
-            unfinished = str(title)
-    return unfinished
+    node = failing_node(nodes_of(record["node_execute_status"]))
+    parts = (code or "", title, "" if node is None else node.label[:_LONGEST_NAME])
+    fingerprint = blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return fingerprint, title, (parts[2] or None) if status == "failed" else None
 
 
 def _tags(tags: list[Any]) -> tuple[str, ...]:

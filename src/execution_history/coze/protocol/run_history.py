@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from execution_history.coze.protocol.messages import Outcome, parse_json, read_output, text
 from execution_history.records.encoding import as_text
+from execution_history.records.timeline import Node
 from execution_history.records.values import MILLISECONDS_BEGIN
 
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
@@ -184,18 +185,16 @@ def _studio_usage(entry: dict[str, Any]) -> dict[str, int] | None:
 
 
 def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
-    """An output node as a record's timeline has it."""
-    return {
-        "node_id": text(node.get("node_id")),
-        "node_title": title,
-        "node_type": None,
-        "node_execute_uuid": text(node.get("node_execute_uuid")),
-        "is_finish": node.get("is_finish") is True,
-        "update_time": _milliseconds(node.get("update_time")),
-        "content": as_text(said),
-        "loop_index": node.get("loop_index"),
-        "batch_index": node.get("batch_index"),
-    }
+    """Return an output node as a record's timeline has it."""
+    return Node(
+        node_id=text(node.get("node_id")),
+        node_title=title,
+        node_execute_uuid=text(node.get("node_execute_uuid")),
+        is_finish=node.get("is_finish") is True,
+        update_time=_milliseconds(node.get("update_time")),
+        content=as_text(said),
+        others={key: node.get(key) for key in ("loop_index", "batch_index")},
+    ).to_json()
 
 
 def read_node(status_code: int, body: bytes) -> str | None:

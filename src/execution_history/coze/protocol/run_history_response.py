@@ -14,6 +14,7 @@ from execution_history.coze.protocol.run_history import HistoryRefusal, read_his
 from execution_history.records.encoding import as_text, encode
 from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID
 from execution_history.records.nesting import LEVELS
+from execution_history.records.timeline import Node, nodes_of
 from execution_history.records.usage import usage_of
 
 _END: Final = "Output"
@@ -34,7 +35,7 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
         "create_time": record["create_time"] // 1000,
         "update_time": record["update_time"] // 1000,
         "output": _told_output(record) if status == "Success" else "",
-        "node_execute_status": {title: _told_node(title, node) for title, node in _output_nodes(record).items()},
+        "node_execute_status": {node.name: _told_node(node) for node in _output_nodes(record)},
         "token": "0",
         "is_output_trimmed": record["is_output_trimmed"] is True,
         "logid": text(LOG_ID.raw(record)) or "",
@@ -51,28 +52,22 @@ def tell(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tell_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, Any] | None:
-    """What an output node of a record of ours put out, as ``execute_nodes`` answers it (coze-protocol 1.8)."""
-    for node in _output_nodes(record).values():
-        if node.get("node_execute_uuid") == node_execute_uuid:
-            return {"is_finish": node.get("is_finish") is True, "node_output": as_text(node.get("content"))}
+    """Return what an output node of a record of ours put out, as ``execute_nodes`` answers it (coze-protocol 1.8)."""
+    for node in _output_nodes(record):
+        if node.node_execute_uuid == node_execute_uuid:
+            return {"is_finish": node.is_finish is True, "node_output": node.text}
     return None
 
 
-def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The nodes whose outputs a history tells besides the end node's."""
-    nodes = record["node_execute_status"]
-    if not isinstance(nodes, dict):
-        return {}
-    return {
-        title: node
-        for title, node in nodes.items()
-        if isinstance(node, dict) and node.get("node_execute_uuid") and str(node.get("node_type")).lower() != "end"
-    }
+def _output_nodes(record: Mapping[str, Any]) -> list[Node]:
+    """Return the nodes whose outputs a history tells besides the end node's."""
+    nodes = nodes_of(record["node_execute_status"])
+    return [node for node in nodes if node.node_execute_uuid and (node.node_type or "").lower() != "end"]
 
 
 def _told_output(record: Mapping[str, Any]) -> str:
     outputs = {_END: as_text(record["output"])}
-    outputs |= {title: as_text(node.get("content")) for title, node in _output_nodes(record).items()}
+    outputs |= {node.name: node.text for node in _output_nodes(record)}
     return orjson.dumps(outputs).decode()
 
 
@@ -83,15 +78,14 @@ def _told_error(code: object, message: object) -> tuple[str, str]:
     return (said, sentence) if said.isdecimal() or not said else ("", f"{said}: {sentence}")
 
 
-def _told_node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    updated = node.get("update_time")
+def _told_node(node: Node) -> dict[str, Any]:
     return {
-        "node_id": text(node.get("node_id")) or title,
-        "is_finish": node.get("is_finish") is True,
-        "update_time": updated // 1000 if isinstance(updated, int) else 0,
-        "node_execute_uuid": node["node_execute_uuid"],
-        "loop_index": node.get("loop_index") or 0,
-        "batch_index": node.get("batch_index") or 0,
+        "node_id": node.node_id or node.name,
+        "is_finish": node.is_finish is True,
+        "update_time": (node.update_time or 0) // 1000,
+        "node_execute_uuid": node.node_execute_uuid,
+        "loop_index": node.others.get("loop_index") or 0,
+        "batch_index": node.others.get("batch_index") or 0,
         "sub_execute_id": "0",
     }
 

@@ -1,6 +1,6 @@
 """Reading a run's event stream: its outcome, and what every node said (coze-protocol, section 2). Pure."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from execution_history.coze.protocol.messages import (
@@ -13,55 +13,33 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.sse import LARGEST_EVENT, EventParser, ServerSentEvent
 from execution_history.records.encoding import as_text
+from execution_history.records.timeline import Node, nodes_of, timeline_of
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
-_MOST_PACKETS: Final = 2_000
 _ENDED_EARLY: Final = (
     "The stream ended before Coze said how the run ended; it may still be running there, or have finished unseen."
 )
 
 
-@dataclass(slots=True)
-class _Node:
-    """What one node of the run has said so far."""
+@dataclass(slots=True, kw_only=True)
+class _Node(Node):
+    """A node while it speaks: what makes it the same node in every message, and what it has said in pieces."""
 
-    title: str
     identity: str
-    node_id: str | None = None
-    node_type: str | None = None
-    execute_uuid: str | None = None
-    finished: bool = False
-    first: int = 0
-    last: int = 0
-    content: list[str] = field(default_factory=list)
-    packets: list[list[int]] = field(default_factory=list)
-    count: int = 0
-    usage: Any = None
+    pieces: list[str] = field(default_factory=list)
 
-    def shown(self) -> dict[str, Any]:
-        """The node as the record's timeline has it."""
-        return {
-            "node_id": self.node_id,
-            "node_title": self.title,
-            "node_type": self.node_type,
-            "node_execute_uuid": self.execute_uuid,
-            "is_finish": self.finished,
-            "start_time": self.first,
-            "update_time": self.last,
-            "content": "".join(self.content),
-            "packets": self.packets,
-            "packet_count": self.count,
-            "usage": self.usage,
-        }
+    def to_json(self) -> dict[str, Any]:
+        """Return the node as it is stored, with all that it has said so far."""
+        self.content = "".join(self.pieces)
+        self.pieces = [self.content]
+        return Node.to_json(self)
 
 
 class StreamReading:
     """Follows the bytes of one stream.
 
-    The timeline it gives for a record's ``node_execute_status`` maps a name for each node, in the order
-    in which they first spoke, to its facts: ids, type, ``start_time`` and ``update_time`` in local
-    milliseconds, the whole ``content``, and ``packets``, one ``[order, milliseconds since the start of the
-    run, characters]`` for each message; beyond 2 000 of them the last one grows instead.
+    What it gives for a record's ``node_execute_status`` is described in :mod:`execution_history.records.timeline`;
+    its times are those of the local clock.
 
     Args:
         began: when the run began, in milliseconds.
@@ -75,7 +53,7 @@ class StreamReading:
         self._room = largest
         self._is_cut = False
         self._nodes: dict[str, _Node] = {node.identity: node for node in _known_nodes(timeline)}
-        self._order = sum(node.count for node in self._nodes.values())
+        self._order = sum(node.packet_count or 0 for node in self._nodes.values())
         self._usage: Any = None
         self._ending: Outcome | None = None
         self._debug_url: str | None = None
@@ -100,14 +78,7 @@ class StreamReading:
 
     def timeline(self) -> dict[str, Any] | None:
         """The nodes so far, by name; ``None`` when none has spoken."""
-        shown: dict[str, Any] = {}
-        for node in self._nodes.values():
-            name, number = node.title or node.identity, 2
-            while name in shown:
-                name = f"{node.title or node.identity} ({number})"
-                number += 1
-            shown[name] = node.shown()
-        return shown or None
+        return timeline_of(self._nodes.values())
 
     def usage(self) -> Any:  # noqa: ANN401 - whatever Coze sends
         """The newest usage that a message carried."""
@@ -116,12 +87,12 @@ class StreamReading:
     def output(self) -> object:
         """The end node's result so far; where no node is the end node, that of the last one that finished."""
         node = self._end_node()
-        return None if node is None else read_output("".join(node.content))
+        return None if node is None else read_output("".join(node.pieces))
 
     def _ended_output(self) -> object:
         """The result of a run that did not succeed: only what the end node itself completed."""
         node = self._end_node(only_end=True)
-        return read_output("".join(node.content)) if node is not None and node.finished else None
+        return read_output("".join(node.pieces)) if node is not None and node.is_finish else None
 
     def close(self, now: int) -> list[ServerSentEvent]:
         """The stream is over: an event without its blank line still counts."""
@@ -168,14 +139,10 @@ class StreamReading:
         node = self._node(content, now)
         words = as_text(content.get("content"))
         self._keep(node, words)
-        node.last = now
-        node.finished = node.finished or content.get("node_is_finish") is True
+        node.update_time = now
+        node.is_finish = node.is_finish or content.get("node_is_finish") is True
         self._order += 1
-        node.count += 1
-        if len(node.packets) < _MOST_PACKETS:
-            node.packets.append([self._order, now - self._began, len(words)])
-        else:
-            node.packets[-1] = [self._order, now - self._began, node.packets[-1][2] + len(words)]
+        node.add_packet(self._order, now - self._began, len(words))
         if content.get("usage") is not None:
             node.usage = self._usage = content["usage"]
 
@@ -183,7 +150,7 @@ class StreamReading:
         kept = words[: self._room]
         self._room -= len(kept)
         self._is_cut = self._is_cut or len(kept) < len(words)
-        node.content.append(kept)
+        node.pieces.append(kept)
 
     def _node(self, content: dict[str, Any], now: int) -> _Node:
         """The node a message belongs to: by run of the node, then node, then title (coze-protocol 2.2)."""
@@ -192,9 +159,9 @@ class StreamReading:
         identity = uuid or node_id or title or "node"
         node = self._nodes.get(identity)
         if node is None:
-            node = self._nodes[identity] = _Node(title, identity, first=now)
+            node = self._nodes[identity] = _Node(name=identity, identity=identity, node_title=title, start_time=now)
         node.node_id = node.node_id or node_id
-        node.execute_uuid = node.execute_uuid or uuid
+        node.node_execute_uuid = node.node_execute_uuid or uuid
         node.node_type = node.node_type or text(content.get("node_type"))
         return node
 
@@ -204,12 +171,12 @@ class StreamReading:
             if (node.node_type or "").lower() == "end":
                 return node
         for node in reversed(nodes):
-            if node.title.strip().lower() in _END_TITLES:
+            if node.node_title.strip().lower() in _END_TITLES:
                 return node
         if only_end:
             return None
-        finished = [node for node in nodes if node.finished]
-        return max(finished or nodes, key=lambda node: node.last, default=None)
+        finished = [node for node in nodes if node.is_finish]
+        return max(finished or nodes, key=lambda node: node.update_time or 0, default=None)
 
     def _chat(self, name: str, content: dict[str, Any], now: int) -> None:
         """A chatflow's events (coze-protocol 2.5): its answer counts as what one node says."""
@@ -230,30 +197,20 @@ class StreamReading:
 
     def _answer(self, content: dict[str, Any], now: int) -> None:
         node = self._node({"node_title": "answer"}, now)
-        node.content, node.finished, node.last = [as_text(content.get("content"))], True, now
+        node.pieces, node.is_finish, node.update_time = [as_text(content.get("content"))], True, now
 
 
 def _known_nodes(timeline: object) -> list[_Node]:
-    """The nodes of a stored timeline, as far as it is one of ours."""
-    nodes: list[_Node] = []
-    for title, said in timeline.items() if isinstance(timeline, dict) else ():
-        if not isinstance(said, dict):
-            continue
-        uuid, node_id = text(said.get("node_execute_uuid")), text(said.get("node_id"))
-        name = text(said.get("node_title")) or ""
-        packets = said.get("packets")
-        node = _Node(name, uuid or node_id or name or str(title), node_id, text(said.get("node_type")), uuid)
-        node.finished = said.get("is_finish") is True
-        node.first, node.last = _number(said.get("start_time")), _number(said.get("update_time"))
-        node.content = [as_text(said.get("content"))]
-        node.packets = [list(each) for each in packets] if isinstance(packets, list) else []
-        node.count, node.usage = _number(said.get("packet_count")), said.get("usage")
-        nodes.append(node)
-    return nodes
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    """Return the nodes of a stored timeline, to be continued."""
+    return [
+        _Node(
+            **{field.name: getattr(node, field.name) for field in fields(Node)}
+            | {"packets": node.known_packets(), "is_finish": node.is_finish is True},
+            identity=node.node_execute_uuid or node.node_id or node.label,
+            pieces=[node.text],
+        )
+        for node in nodes_of(timeline)
+    ]
 
 
 def _error(content: dict[str, Any], raw: str) -> Outcome:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from execution_history.records.encoding import as_text, decode
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
+from execution_history.records.timeline import Node, timeline_of
 from execution_history.records.values import time
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
@@ -72,7 +73,7 @@ def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> di
         "metadata": _metadata(row, created, duration, shown, left_out),
         "connector_id": identifier(row.get("connector_id")),
         "connector_uid": _text(row.get("connector_uid")),
-        "node_execute_status": _timeline(nodes),
+        "node_execute_status": timeline_of(map(_node, nodes)),
     }
     if status == _CANCELLED and record["error_message"] is None:
         record["error_message"] = "The run was cancelled."
@@ -101,20 +102,8 @@ def _metadata(row: Row, created: int | None, duration: int, status: str, left_ou
     return metadata
 
 
-def _timeline(nodes: Sequence[Row]) -> dict[str, Any] | None:
-    """The nodes by name, in the form in which a stream's are kept, with what Studio knows beyond it."""
-    shown: dict[str, Any] = {}
-    for node in nodes:
-        title = _text(node.get("node_name")) or _text(node.get("node_id")) or "node"
-        name, count = title, 2
-        while name in shown:
-            name = f"{title} ({count})"
-            count += 1
-        shown[name] = _node(title, node)
-    return shown or None
-
-
-def _node(title: str, node: Row) -> dict[str, Any]:
+def _node(node: Row) -> Node:
+    """Return a node in the form in which a stream's are kept, with what Studio knows beyond it."""
     began = milliseconds(node.get("created_at")) or 0
     inner, status = _text(node.get("parent_node_id")), number(node.get("status"))
     known = {
@@ -129,20 +118,18 @@ def _node(title: str, node: Row) -> dict[str, Any]:
         "parent_node_id": inner,
         "sub_execute_id": identifier(node.get("sub_execute_id")),
     }
-    return {
-        "node_id": _text(node.get("node_id")),
-        "node_title": title,
-        "node_type": _text(node.get("node_type")),
-        "node_execute_uuid": identifier(node.get("id")),
-        "is_finish": status in _NODE_ENDED,
-        "start_time": began,
-        "update_time": milliseconds(node.get("updated_at")) or began + (milliseconds(node.get("duration")) or 0),
-        "content": _text(node.get("output")) or "",
-        "packets": [],
-        "packet_count": None,
-        "usage": _usage(node),
-        **{key: value for key, value in known.items() if value is not None},
-    }
+    return Node(
+        node_id=_text(node.get("node_id")),
+        node_title=_text(node.get("node_name")) or _text(node.get("node_id")) or "node",
+        node_type=_text(node.get("node_type")),
+        node_execute_uuid=identifier(node.get("id")),
+        is_finish=status in _NODE_ENDED,
+        start_time=began,
+        update_time=milliseconds(node.get("updated_at")) or began + (milliseconds(node.get("duration")) or 0),
+        content=_text(node.get("output")) or "",
+        usage=_usage(node),
+        others={key: value for key, value in known.items() if value is not None},
+    )
 
 
 def _usage(row: Row) -> dict[str, int] | None:

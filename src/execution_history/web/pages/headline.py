@@ -7,8 +7,9 @@ from markupsafe import Markup
 
 from execution_history.presentation.formatting import duration, error_text, one_line, question_text
 from execution_history.presentation.page_translator import Speech, isolated
+from execution_history.records.attributes import facts_of
 from execution_history.records.metadata import INTERRUPT, PROOF
-from execution_history.web.pages.waterfall import name_of_node
+from execution_history.records.timeline import nodes_of, open_node
 
 _LONGEST_NAME: Final = 60
 _LONGEST_REASON: Final = 300
@@ -51,11 +52,14 @@ def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
 
 def _node(record: dict[str, Any]) -> str | None:
     """The node that the sentence names: where it failed, where it asks, where it is now."""
-    status, nodes = record["execute_status"], record["node_execute_status"]
+    status = record["execute_status"]
     if status == "interrupted":
         title = (INTERRUPT.of(record) or {}).get("node_title")
         return title if isinstance(title, str) and title else None
-    return name_of_node(nodes, status) if status in {"failed", "running"} else None
+    if status == "running":
+        found = open_node(nodes_of(record["node_execute_status"]))
+        return None if found is None else found.label
+    return facts_of(record).failed_node
 
 
 def proof_of(say: Speech, record: dict[str, Any]) -> str:
