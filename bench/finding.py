@@ -119,7 +119,7 @@ async def measure(count: int, folder: Path) -> Iterator[str]:
                 file.write(body + b"\n")
                 if record["conversation_id"] is not None and len(some) == 0:
                     some = record
-                yield Document.of(record, body, record["metadata"].get("coze_execute_id"))
+                yield Document.of(record, body)
 
     lines = ["| what | |", "|---|---|"]
     async with ExecutionHistoryService(folder / "h", json_files=False) as service:

@@ -48,7 +48,7 @@ def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None
     }
     if status in {"failed", "interrupted"}:
         record |= {"error_code": draw(_some(_CODES)), "error_message": draw(_some(_MESSAGES))}
-    return Document.of(record, orjson.dumps(record), record["metadata"].get("coze_execute_id"))
+    return Document.of(record, orjson.dumps(record))
 
 
 def _metadata() -> st.SearchStrategy[dict[str, Any]]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from execution_history.recording.orphans import RECORDER_KEY
 from execution_history.recording.process_identity import sign_of_life
 from tests.cli.conftest import BEGAN, Call, History
 
@@ -102,7 +101,7 @@ def test_long_values_are_cut_unless_asked_for(call: Call, history: History) -> N
 
 def test_the_nodes_stand_on_one_time_axis(call: Call, history: History) -> None:
     """Each shows when it began, its share of the time, how much it said, and the beginning of that."""
-    history.keep(after=1_000, execute_status="failed", node_execute_status=NODES)
+    history.keep(after=1_000, execute_status="interrupted", node_execute_status=NODES)
     lines = shown(call)
     assert [
         "Nodes",
@@ -110,6 +109,12 @@ def test_the_nodes_stand_on_one_time_axis(call: Call, history: History) -> None:
         "    A story. Its end.",
         "  Weather  Plugin  +600 ms  ··············━━━━━━━━━━  400 ms  1 message, 0 characters, unfinished",
     ] == lines[lines.index("Nodes") :]
+
+
+def test_the_node_that_failed_is_named(call: Call, history: History) -> None:
+    """Of a failed run whose nodes have no error it is the one that did not finish."""
+    history.keep(after=1_000, execute_status="failed", node_execute_status=NODES)
+    assert "400 ms  1 message, 0 characters, failed" in shown(call)[-1]
 
 
 def test_nodes_are_shown_whole_when_asked_for(call: Call, history: History) -> None:
@@ -219,8 +224,8 @@ def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> 
     """The record says running, and who could have ended it is gone."""
     script = "from execution_history.recording.process_identity import sign_of_life; print(sign_of_life('dead'))"
     dead = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
-    history.keep("run-1", begun_with={RECORDER_KEY: dead})
-    history.keep("run-2", begun_with={RECORDER_KEY: sign_of_life("alive")})
+    history.keep("run-1", begun_with={"recorder": dead})
+    history.keep("run-2", begun_with={"recorder": sign_of_life("alive")})
     sentence = "The program that recorded this run is no longer there"
     assert sentence in call("show", "run-1", "--store", "history").out
     assert sentence not in call("show", "run-2", "--store", "history").out

@@ -20,7 +20,7 @@ from execution_history.errors import InvalidIdentifier, StoreFull
 from execution_history.functions import Run
 from execution_history.functions.messages import Messages
 from execution_history.recording.recorder import Recorder
-from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from tests.faulty_store import FaultyStore
 
 pytestmark = pytest.mark.anyio
@@ -679,7 +679,7 @@ async def test_what_a_run_says_is_kept_up_to_the_limit_of_its_store() -> None:
     assert 6 == len(list(tell()))
     found = await _one(service)
     assert "".join(letter * 300_000 for letter in "abc") == found["output"]
-    assert 6 * 300_002 == found["metadata"][CUT_KEY]["output"]
+    assert 6 * 300_002 == found["metadata"]["recording_is_cut"]["output"]
 
 
 async def test_a_run_goes_on_while_the_store_is_full() -> None:

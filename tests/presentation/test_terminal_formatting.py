@@ -7,13 +7,11 @@ import pytest
 
 from execution_history.presentation.terminal_formatting import (
     duration,
-    duration_ms,
     gist,
     grouped,
     local_time,
     one_line,
     question_text,
-    tokens,
     visible,
 )
 
@@ -65,30 +63,6 @@ def test_one_line_has_no_breaks_and_says_where_it_was_cut() -> None:
 def test_a_duration_has_the_unit_that_fits(milliseconds: int, shown: str) -> None:
     """Milliseconds up to days, never rounded up into the next unit."""
     assert shown == duration(milliseconds)
-
-
-def test_a_run_that_goes_on_has_lasted_until_now() -> None:
-    """A finished run lasted until its last change, a running one until now."""
-    assert 2_500 == duration_ms(record(), now=99_000)
-    assert 98_000 == duration_ms(record(execute_status="running"), now=99_000)
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        (None, (None, None, None)),
-        ("many", (None, None, None)),
-        ({"tokens": 100}, (100, None, None)),
-        ({"input_count": 50, "output_count": 100, "token_count": 150}, (150, 50, 100)),
-        ({"input_tokens": 2, "output_tokens": 3}, (5, 2, 3)),
-        ({"tokens": True}, (None, None, None)),
-    ],
-)
-def test_tokens_are_found_under_the_names_in_use(
-    usage: object, expected: tuple[int | None, int | None, int | None]
-) -> None:
-    """Coze, the old deployments and OpenAI name them differently."""
-    assert expected == tokens(usage)
 
 
 def test_numbers_are_grouped_in_threes() -> None:

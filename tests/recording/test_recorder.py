@@ -16,7 +16,6 @@ import pytest
 from execution_history.clock import new_execute_id
 from execution_history.errors import StoreError, StoreFull
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.orphans import RECORDER_KEY
 from execution_history.recording.process_identity import is_dead, sign_of_life
 from execution_history.recording.recorder import Recorder
 from execution_history.recording.spool import Spool
@@ -71,7 +70,7 @@ async def test_a_run_is_opened_followed_and_closed() -> None:
     await recording.close("failed")
     record = await _record(store, recording.execute_id)
     assert ("success", "x", "test", recorder.owner) == (
-        record["execute_status"], record["output"], record["metadata"]["proof"], record["metadata"][RECORDER_KEY],
+        record["execute_status"], record["output"], record["metadata"]["proof"], record["metadata"]["recorder"],
     )  # fmt: skip
 
 
@@ -246,7 +245,7 @@ async def test_whatever_a_store_raises_the_recorder_goes_on() -> None:
 
 
 def _running(execute_id: str, body: bytes | None = None, **metadata: object) -> Document:
-    made = document(execute_id, metadata={RECORDER_KEY: "dead", **metadata})
+    made = document(execute_id, metadata={"recorder": "dead", **metadata})
     return made if body is None else Document("w", execute_id, 1_000, 1_000, "running", body)
 
 

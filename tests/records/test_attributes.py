@@ -27,25 +27,6 @@ def test_a_duration_reaches_to_the_end_of_the_run() -> None:
     assert 500 == _facts(execute_status="failed", update_time=1_500, metadata={"ended_at": "soon"}).duration_ms
 
 
-@pytest.mark.parametrize(
-    ("usage", "tokens"),
-    [
-        ({"token_count": 5, "input_count": 1}, 5),
-        ({"total_tokens": 6}, 6),
-        ({"input_count": 2, "output_count": 3}, 5),
-        ({"input_tokens": 2}, 2),
-        ({"token_count": "5"}, None),
-        ({"token_count": True, "tokens": 4.0}, 4),
-        ({"token_count": 2**63}, None),
-        ([1], None),
-        (None, None),
-    ],
-)
-def test_tokens_are_found_however_they_are_told(usage: Any, tokens: int | None) -> None:
-    """A total, or the sum of input and output; what is no count is none."""
-    assert tokens == _facts(usage=usage).tokens
-
-
 def test_metadata_of_the_wrong_kind_counts_as_not_there() -> None:
     """Nobody's odd metadata breaks the finding of others."""
     facts = _facts(
@@ -55,6 +36,36 @@ def test_metadata_of_the_wrong_kind_counts_as_not_there() -> None:
         facts.tags, facts.pinned, facts.rating, facts.account, facts.caller, facts.parent,
     )  # fmt: skip
     assert ("a", "b") == _facts(metadata={"tags": ["a", "b", "a", 3]}).tags
+
+
+@pytest.mark.parametrize("ended", [True, 253_402_300_800_000, -1, 2**70, 1_400.0, None, [1_400]])
+def test_an_end_time_that_is_no_time_is_not_there(ended: Any) -> None:
+    """The run ended when it was last changed."""
+    facts = _facts(execute_status="success", update_time=1_500, metadata={"ended_at": ended})
+    assert (1_500, 500) == (facts.end_time, facts.duration_ms)
+
+
+def test_a_run_that_goes_on_has_taken_the_time_until_now() -> None:
+    """A finished one took what it took; a clock that was put back gives nothing."""
+    assert [98_000, 0] == [_facts().elapsed_ms(now) for now in (99_000, 500)]
+    assert 500 == _facts(execute_status="success", update_time=1_500).elapsed_ms(99_000)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"), [(4000, "4000"), ("4000", "4000"), (0, None), ("0", None), ("", None), (True, None), ([], None)]
+)
+def test_an_error_code_is_a_text(code: Any, shown: str | None) -> None:
+    """Zero says that nothing failed."""
+    assert shown == _facts(execute_status="failed", error_code=code).error_code
+
+
+@pytest.mark.parametrize(
+    ("parent", "execute_id"),
+    [("r", "r"), (7, "7"), ({"workflow_id": "w", "execute_id": "r"}, "r"), ({"workflow_id": "w"}, None), ([], None)],
+)
+def test_a_run_is_found_by_the_run_within_which_it_began(parent: Any, execute_id: str | None) -> None:
+    """Recorded functions name its workflow too, imported runs its id alone."""
+    assert execute_id == _facts(metadata={"parent": parent}).parent
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from execution_history import ExecutionHistoryService, record, recorded
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, RecordChange, new_document
-from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.stores import SQLiteStore, store_at
 from execution_history.stores.protocol import HistoryStore, record_limit_of
 from execution_history.transfer import import_history
@@ -56,7 +56,7 @@ def test_a_value_that_is_too_large_keeps_its_beginning(value: Any, beginning: st
         document("e", parameters=value).fitted(MOST).body,
     ):
         record = _read(body)
-        assert {"input_parameters": size} == record["metadata"][CUT_KEY]
+        assert {"input_parameters": size} == record["metadata"]["recording_is_cut"]
         kept = record["input_parameters"]
         assert (beginning, "…") == (kept[: len(beginning)], kept[-1])
         assert 30_000 < len(orjson.dumps(kept)) < 70_000
@@ -72,22 +72,22 @@ def test_of_several_values_the_largest_give_way() -> None:
     """Only as many as have to, and what is in the metadata counts like the rest."""
     before = document("e", parameters="i" * 300_000, metadata={"trace": "t" * 400_000, "note": "n"})
     record = _read(_changed(before, output="o" * 500_000).body)
-    assert {"output": 500_002} == record["metadata"][CUT_KEY]
+    assert {"output": 500_002} == record["metadata"]["recording_is_cut"]
     assert (300_000, 400_000, "n") == (
         len(record["input_parameters"]), len(record["metadata"]["trace"]), record["metadata"]["note"],
     )  # fmt: skip
     record = _read(_changed(before, metadata={"trace": "t" * 900_000}).body)
-    assert {"metadata.trace": 900_002} == record["metadata"][CUT_KEY]
+    assert {"metadata.trace": 900_002} == record["metadata"]["recording_is_cut"]
 
 
 def test_what_was_cut_and_is_replaced_is_whole_again() -> None:
     """The metadata speak of what is in the record now."""
     cut = _changed(document("e"), output="o" * 2_000_000, usage=["u" * 2_000_000])
-    assert {"output", "usage"} == set(_read(cut.body)["metadata"][CUT_KEY])
-    assert {"usage"} == set(_read(_changed(cut, output="short").body)["metadata"][CUT_KEY])
-    assert CUT_KEY not in _read(_changed(cut, output="short", usage=1).body)["metadata"]
-    both = _read(_changed(cut, metadata={CUT_KEY: True}).body)
-    assert {"output", "usage"} == set(both["metadata"][CUT_KEY])
+    assert {"output", "usage"} == set(_read(cut.body)["metadata"]["recording_is_cut"])
+    assert {"usage"} == set(_read(_changed(cut, output="short").body)["metadata"]["recording_is_cut"])
+    assert "recording_is_cut" not in _read(_changed(cut, output="short", usage=1).body)["metadata"]
+    both = _read(_changed(cut, metadata={"recording_is_cut": True}).body)
+    assert {"output", "usage"} == set(both["metadata"]["recording_is_cut"])
 
 
 def test_metadata_of_many_keys_lose_some() -> None:
@@ -96,7 +96,7 @@ def test_metadata_of_many_keys_lose_some() -> None:
     made = document("e", parameters=1, metadata={"x" * 900_000: 1, **many, "recorder": "r"}, largest=MOST)
     metadata = _read(made.body)["metadata"]
     assert ("r", "k99999") == (metadata["recorder"], list(metadata)[-3])
-    assert metadata[CUT_KEY]["metadata"] > 6_000_000
+    assert metadata["recording_is_cut"]["metadata"] > 6_000_000
     assert len(metadata) > 10_000
 
 
@@ -105,7 +105,10 @@ def test_a_record_that_was_larger_before_loses_nothing() -> None:
     before = document("e", parameters="x" * 3_000_000)
     changed = _changed(before, metadata={"tags": ["t"]}, output="o" * 2_000_000)
     record = orjson.loads(changed.body)
-    assert (3_000_000, {"output": 2_000_002}) == (len(record["input_parameters"]), record["metadata"][CUT_KEY])
+    assert (3_000_000, {"output": 2_000_002}) == (
+        len(record["input_parameters"]),
+        record["metadata"]["recording_is_cut"],
+    )
 
 
 _sizes = st.lists(st.sampled_from([0, 10, 70_000, 300_000, 900_000, 2_000_000]), min_size=4, max_size=4)
@@ -159,11 +162,11 @@ async def test_no_record_of_a_service_is_larger_than_its_setting(service: Execut
     changed = await service.update_execution_record("w", "e", "success", output="y" * 5_000_000)
     assert changed == await _stored(service)
     assert changed is not None
-    assert {"output": 5_000_002} == changed["metadata"][CUT_KEY]
+    assert {"output": 5_000_002} == changed["metadata"]["recording_is_cut"]
     assert 700_000 == len(changed["input_parameters"]["a"])
     changed = await service.update_execution_record("w", "e", usage="u" * 600_000)
     assert changed is not None
-    assert {"output", "input_parameters"} == set(changed["metadata"][CUT_KEY])
+    assert {"output", "input_parameters"} == set(changed["metadata"]["recording_is_cut"])
 
 
 @pytest.mark.anyio
@@ -172,14 +175,14 @@ async def test_recorded_runs_are_no_larger(service: ExecutionHistoryService) -> 
     text = "x" * 3_000_000
     recorded("w", service=service)(lambda given: given)(text)
     found = await _stored(service)
-    assert {"input_parameters": 3_000_012, "output": 3_000_002} == found["metadata"][CUT_KEY]
+    assert {"input_parameters": 3_000_012, "output": 3_000_002} == found["metadata"]["recording_is_cut"]
     assert "success" == found["execute_status"]
     with record("secret", {"password": "p", "t": text}, service=service, metadata={"m": text, "k": "kept"}) as run:
         run.metadata["trace"] = text
         run.message(text)
     found = await _stored(service, "secret")
     assert "[too large: 3000023 bytes of JSON]" == found["input_parameters"]
-    assert {"input_parameters", "output", "metadata.m", "metadata.trace"} == set(found["metadata"][CUT_KEY])
+    assert {"input_parameters", "output", "metadata.m", "metadata.trace"} == set(found["metadata"]["recording_is_cut"])
     assert ("kept", "x") == (found["metadata"]["k"], found["metadata"]["m"][0])
     assert found["output"].endswith("x…")
 
@@ -194,7 +197,7 @@ async def test_what_is_imported_is_no_larger(service: ExecutionHistoryService, t
     report = await import_history(service.store, [tmp_path / "in.jsonl"], limits=ReadingLimits())
     assert (2, 0) == (report.added, report.refused_count)
     for workflow_id in ("w", "v"):
-        assert {"output": 2_000_002} == (await _stored(service, workflow_id))["metadata"][CUT_KEY]
+        assert {"output": 2_000_002} == (await _stored(service, workflow_id))["metadata"]["recording_is_cut"]
 
 
 @pytest.mark.anyio

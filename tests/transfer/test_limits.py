@@ -14,7 +14,7 @@ from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.records.size_limit import CUT_KEY, LEAST_LIMIT
+from execution_history.records.size_limit import LEAST_LIMIT
 from execution_history.stores import MemoryStore
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer import ImportReport, import_history, import_studio
@@ -378,4 +378,4 @@ async def test_records_of_a_database_that_are_too_large_are_cut(tmp_path: Path) 
     assert (1, 0) == (report.added, report.refused_count)
     body = await store.get("w", "a")
     assert body is not None
-    assert {"output": 3_000_002} == json.loads(body)["metadata"][CUT_KEY]
+    assert {"output": 3_000_002} == json.loads(body)["metadata"]["recording_is_cut"]

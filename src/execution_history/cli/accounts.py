@@ -55,9 +55,8 @@ def account_that_answers(
     """
     if sandbox or wanted is not None:
         return account_named(session, settings, wanted, sandbox=sandbox)
-    began, waits_at = record["metadata"].get("account"), record["metadata"].get("upstream")
-    name = began if isinstance(began, str) else DEFAULT_ACCOUNT
-    if not isinstance(waits_at, str):
+    name, waits_at = ACCOUNT.of(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
+    if waits_at is None:
         return account_named(session, settings, name)
     for candidate in (name, *sorted(settings.accounts)):
         account = settings.accounts.get(candidate)

@@ -15,15 +15,14 @@ from execution_history.presentation.terminal_formatting import (
     SHAPES,
     UNKNOWN_SHAPE,
     duration,
-    duration_ms,
     gist,
     grouped,
     local_time,
     one_line,
-    tokens,
 )
 from execution_history.presentation.terminal_translator import Speech
 from execution_history.query.model import RecordKey
+from execution_history.records.attributes import facts_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import STATUSES
@@ -116,11 +115,12 @@ def _heads(say: Speech, *, of_all: bool) -> list[Cell]:
 
 
 def _facts(say: Speech, record: dict[str, Any], now: int, *, of_all: bool) -> list[Cell]:
+    known = facts_of(record)
     facts = [
         status_cell(say, record["execute_status"]),
-        Cell(local_time(record["create_time"])),
-        Cell(duration(duration_ms(record, now)), right=True),
-        Cell(grouped(tokens(record["usage"]).total), right=True),
+        Cell(local_time(known.create_time)),
+        Cell(duration(known.elapsed_ms(now)), right=True),
+        Cell(grouped(known.tokens), right=True),
     ]
     return [*facts, Cell(one_line(record["workflow_id"], _LONGEST_ID))] if of_all else facts
 

@@ -17,6 +17,7 @@ from execution_history.cli.run_reporter import Ending, Telling, telling_of
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.coze.protocol.messages import MODE_STREAM
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 from execution_history.sandbox import AddressError
 
@@ -70,9 +71,8 @@ async def resume_run(session: Session, request: ResumeRequest) -> ExitCode:
 
 def _waits(record: ExecutionRecord) -> bool:
     """Whether the run asks something that an answer can be sent to."""
-    asked = record["metadata"].get("interrupt")
-    is_asked = isinstance(asked, dict) and isinstance(asked.get("event_id"), str)
-    return record["execute_status"] == "interrupted" and is_asked
+    asked = INTERRUPT.of(record) or {}
+    return record["execute_status"] == "interrupted" and isinstance(asked.get("event_id"), str)
 
 
 async def _resume(

@@ -13,13 +13,13 @@ from execution_history.clock import now_ms
 from execution_history.presentation.terminal_formatting import (
     as_text,
     duration,
-    duration_ms,
     error_text,
     grouped,
     one_line,
-    tokens,
     visible,
 )
+from execution_history.records.attributes import facts_of
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 
 Frame = Mapping[str, Any]
@@ -71,7 +71,7 @@ class Ending:
             "error_code": None if record is None else record["error_code"],
             "error_message": self.error_message if record is None else record["error_message"],
             "conversation_id": None if record is None else record["conversation_id"],
-            "duration_ms": None if record is None else duration_ms(dict(record), now_ms()),
+            "duration_ms": None if record is None else facts_of(record).elapsed_ms(now_ms()),
             "usage": None if record is None else record["usage"],
             "interrupt": self.asked() or None,
             "recorded": record is not None,
@@ -79,7 +79,7 @@ class Ending:
 
     def asked(self) -> dict[str, Any]:
         """The interrupt as Coze described it, empty when there is none."""
-        asked = self.interrupt if self.record is None else self.record["metadata"].get("interrupt")
+        asked = self.interrupt if self.record is None else INTERRUPT.of(self.record)
         return asked if isinstance(asked, dict) else {}
 
 
@@ -198,10 +198,10 @@ def _last_line(session: Session, ending: Ending) -> Text:
     status = status_cell(session.say, ending.status)
     line = Text(status.text, style=status.style).append(f"  {visible(ending.execute_id)}", style="default")
     if ending.record is not None:
-        record = dict(ending.record)
-        line.append(f"  {duration(duration_ms(record, now_ms()))}", style="default")
-        if (count := tokens(record["usage"]).total) is not None:
-            line.append("  " + session.say("run.tokens", count=grouped(count)), style="default")
+        known = facts_of(ending.record)
+        line.append(f"  {duration(known.elapsed_ms(now_ms()))}", style="default")
+        if known.tokens is not None:
+            line.append("  " + session.say("run.tokens", count=grouped(known.tokens)), style="default")
     return line
 
 

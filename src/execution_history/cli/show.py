@@ -1,6 +1,5 @@
 """The command ``show``: one run, from its headline down to what every node said."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.text import Text
@@ -18,24 +17,28 @@ from execution_history.presentation.terminal_formatting import (
     UNKNOWN_SHAPE,
     as_text,
     duration,
-    duration_ms,
     error_text,
     grouped,
     local_time,
     one_line,
-    tokens,
     visible,
 )
-from execution_history.recording.orphans import RECORDER_KEY
 from execution_history.recording.process_identity import is_dead
-from execution_history.records.record import ENDED_KEY
-from execution_history.records.size_limit import CUT_KEY
+from execution_history.records.attributes import Facts, caller_text, facts_of
+from execution_history.records.metadata import (
+    ACCOUNT,
+    COZE_EXECUTE_ID,
+    INTERRUPT,
+    LOG_ID,
+    PROOF,
+    RECORDER,
+    RECORDING_IS_CUT,
+    Use,
+    metadata_of,
+    uses_of,
+)
 
 _MOST_CHARACTERS: Final = 8_000
-_SHOWN_METADATA: Final = frozenset(
-    {"proof", "coze_execute_id", "log_id", "account", "interrupt", RECORDER_KEY}
-    | {ENDED_KEY, "tags", "note", "rating", "pinned", CUT_KEY}
-)
 
 Record = dict[str, Any]
 
@@ -60,7 +63,7 @@ async def show_run(session: Session, execute_id: str, workflow_id: str | None, *
     _show_cut(session, cuts.pop("output", None))
     _show_nodes(session, record, whole=whole)
     _show_cut(session, cuts.pop("node_execute_status", None))
-    others = {key: value for key, value in _metadata(record).items() if key not in _SHOWN_METADATA}
+    others = {key: value for key, value in metadata_of(record).items() if Use.PLACED not in uses_of(key)}
     _show_value(session, "head.metadata", others, whole=whole)
     for name, size in cuts.items():
         _show_cut(session, size, f"{one_line(name, 200)}: ")
@@ -71,21 +74,20 @@ def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
     key = f"show.{status}" if status in SHAPES else "show.other"
-    took = duration(duration_ms(record, now_ms()))
+    took = duration(facts_of(record).elapsed_ms(now_ms()))
     headline = Text(f"{shape} {session.say(key, duration=took, status=status)}", style=f"bold {colour}")
     if error := error_text(record):
         headline.append(f": {visible(error)}")
     session.output.answer(headline)
-    recorder = _metadata(record).get(RECORDER_KEY)
-    if status == "running" and isinstance(recorder, str) and is_dead(recorder):
+    recorder = RECORDER.of(record)
+    if status == "running" and recorder is not None and is_dead(recorder):
         session.output.answer(session.say("show.recorder_gone"), style="yellow")
     session.output.answer()
 
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
     """What is known of the run, a name and a value each; what is not known has no line."""
-    say, metadata = session.say, _metadata(record)
-    mode, proof = record["run_mode"], metadata.get("proof")
+    say, mode, proof = session.say, record["run_mode"], PROOF.raw(record)
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
@@ -93,14 +95,15 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         "update_time": local_time(record["update_time"], exact=True),
         "proof": f"{proof}: {say(f'proof.{proof}')}" if say.knows(f"proof.{proof}") else proof,
         "run_mode": say(f"show.mode.{mode}") if say.knows(f"show.mode.{mode}") else mode,
-        "tokens": _tokens(session, record["usage"]),
-        "account": metadata.get("account"),
+        "tokens": _tokens(session, facts_of(record)),
+        "account": ACCOUNT.raw(record),
+        "caller": caller_text(record),
         "bot_id": record["bot_id"],
         "conversation_id": record["conversation_id"],
         "connector_uid": record["connector_uid"],
         "connector_id": record["connector_id"],
-        "coze_execute_id": metadata.get("coze_execute_id"),
-        "log_id": metadata.get("log_id"),
+        "coze_execute_id": COZE_EXECUTE_ID.raw(record),
+        "log_id": LOG_ID.raw(record),
         "debug_url": record["debug_url"],
         "is_output_trimmed": say("show.trimmed") if record["is_output_trimmed"] is True else None,
     }
@@ -113,7 +116,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
 
 def _noted(session: Session, record: Record) -> list[list[Cell]]:
     """What people noted about the run."""
-    facts = noted_facts(session.say, _metadata(record))
+    facts = noted_facts(session.say, record)
     return [[Cell(f"  {name}", "dim"), Cell(one_line(value, 2_000))] for name, value in facts]
 
 
@@ -125,16 +128,14 @@ def _show_hint(session: Session, record: Record) -> None:
         session.output.answer(session.say("show.compare", command=command), style="dim")
 
 
-def _tokens(session: Session, usage: object) -> str:
-    total, read, written = tokens(usage)
-    if total is None or read is None or written is None:
-        return grouped(total)
-    return session.say("show.tokens", total=grouped(total), read=grouped(read), written=grouped(written))
+def _tokens(session: Session, known: Facts) -> str:
+    total, read, written = map(grouped, (known.tokens, known.input_tokens, known.output_tokens))
+    return session.say("show.tokens", total=total, read=read, written=written) if read and written else total
 
 
 def _show_question(session: Session, record: Record) -> None:
-    interrupt = _metadata(record).get("interrupt")
-    if record["execute_status"] != "interrupted" or not isinstance(interrupt, dict):
+    interrupt = INTERRUPT.of(record)
+    if record["execute_status"] != "interrupted" or interrupt is None:
         return
     lines = question_lines(session, interrupt)
     lines += answer_lines(session, record["execute_id"], interrupt)
@@ -144,10 +145,9 @@ def _show_question(session: Session, record: Record) -> None:
 
 
 def _show_nodes(session: Session, record: Record, *, whole: bool) -> None:
-    nodes = record["node_execute_status"]
-    lines = node_lines(session.say, nodes, record["create_time"], session.output.width, whole=whole)
+    lines = node_lines(session.say, record, session.output.width, whole=whole)
     if lines is None:
-        _show_value(session, "head.nodes", nodes, whole=whole)
+        _show_value(session, "head.nodes", record["node_execute_status"], whole=whole)
         return
     _show_head(session, "head.nodes")
     for line in lines:
@@ -168,7 +168,7 @@ def _show_value(session: Session, head: str, value: object, *, whole: bool) -> N
 
 def _cuts(record: Record) -> dict[str, object]:
     """What was cut at recording, with the bytes of JSON that it had; true where an answer was too large to be kept."""
-    known = _metadata(record).get(CUT_KEY)
+    known = RECORDING_IS_CUT.of(record)
     return {"output": True} if known is True else dict(known) if isinstance(known, dict) else {}
 
 
@@ -183,8 +183,3 @@ def _show_cut(session: Session, size: object, name: str = "") -> None:
 def _show_head(session: Session, key: str) -> None:
     session.output.answer()
     session.output.answer(session.say(key), style="bold")
-
-
-def _metadata(record: Record) -> Mapping[str, Any]:
-    metadata = record["metadata"]
-    return metadata if isinstance(metadata, dict) else {}

@@ -10,6 +10,7 @@ from execution_history.cli.session import Session
 from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
 from execution_history.presentation.terminal_formatting import as_text
 from execution_history.presentation.terminal_translator import Speech
+from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
 
 
 async def note_run(session: Session, execute_id: str, workflow_id: str | None, annotation: Annotation) -> ExitCode:
@@ -18,20 +19,19 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
         record = await the_run(session, service, place, execute_id, workflow_id)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         changed = await annotate_execution(service.store, workflow_id, execute_id, annotation)
-    metadata = changed["metadata"]
     noted: dict[str, Any] = {
         "workflow_id": workflow_id,
         "execute_id": execute_id,
-        "tags": metadata.get("tags") or [],
-        "note": metadata.get("note"),
-        "rating": metadata.get("rating"),
-        "pinned": metadata.get("pinned") is True,
+        "tags": TAGS.of(changed) or [],
+        "note": NOTE.of(changed),
+        "rating": RATING.of(changed),
+        "pinned": PINNED.of(changed) is True,
     }
     if session.as_json:
         session.output.document(noted)
         return ExitCode.SUCCESS
     say = session.say
-    facts = noted_facts(say, metadata)
+    facts = noted_facts(say, changed)
     for line in aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]):
         session.output.answer(line)
     if not facts:
@@ -39,12 +39,12 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
     return ExitCode.SUCCESS
 
 
-def noted_facts(say: Speech, metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What people noted in a record's *metadata*: a name and a text each, a long note a line for each of its lines."""
-    tags, rating, note = metadata.get("tags"), metadata.get("rating"), metadata.get("note")
-    facts = [(say("note.tags"), ", ".join(map(as_text, tags)) if isinstance(tags, list) else "")]
-    facts += [(say("note.rating"), "★" * rating if isinstance(rating, int) and rating in RATINGS else "")]
-    facts += [(say("note.pinned"), say("note.yes") if metadata.get("pinned") is True else "")]
-    lines = note.splitlines() if isinstance(note, str) else []
+def noted_facts(say: Speech, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what people noted in *record*: a name and a text each, a long note a line for each of its lines."""
+    rating = RATING.of(record)
+    facts = [(say("note.tags"), ", ".join(map(as_text, TAGS.of(record) or ())))]
+    facts += [(say("note.rating"), "★" * rating if rating in RATINGS and rating else "")]
+    facts += [(say("note.pinned"), say("note.yes") if PINNED.of(record) else "")]
+    lines = (NOTE.of(record) or "").splitlines()
     facts += [(say("note.note") if number == 0 else "", line) for number, line in enumerate(lines)]
     return [(name, value) for name, value in facts if value]

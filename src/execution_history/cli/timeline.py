@@ -1,13 +1,15 @@
 """A run's nodes as lines: when each spoke, on one axis, and what it said. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
-from execution_history.presentation.terminal_formatting import duration, grouped, one_line, tokens, visible
+from execution_history.presentation.terminal_formatting import duration, grouped, one_line, visible
 from execution_history.presentation.terminal_translator import Speech
+from execution_history.records.timeline import Node, failing_node, timed_nodes
+from execution_history.records.usage import usage_of
 
 _AXIS: Final = 24
 _LEAST_WIDTH_FOR_AXIS: Final = 96
@@ -15,37 +17,26 @@ _LONGEST_TITLE: Final = 32
 _LONGEST_CONTENT: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """One node's facts, as far as the record has them; times are milliseconds since the epoch."""
+def node_lines(say: Speech, record: Mapping[str, Any], width: int | None, *, whole: bool) -> list[Text] | None:
+    """Return the lines of a record's timeline.
 
-    title: str
-    kind: str
-    start: int
-    end: int
-    is_finished: bool
-    messages: int | None
-    content: str
-    error: str
-    tokens: int | None
-
-
-def node_lines(say: Speech, nodes: object, began: int, width: int | None, *, whole: bool) -> list[Text] | None:
-    """The timeline of *nodes*, the ``node_execute_status`` of a record that began at *began* (milliseconds).
-
-    Returns ``None`` when it is not a timeline of ours (Coze's own has other keys), to be shown as it is.
+    ``None`` when it is not a timeline of ours (Coze's own has other keys), to be shown as it is.
     """
-    read = [_node(name, facts) for name, facts in nodes.items()] if isinstance(nodes, dict) else []
-    known = [node for node in read if node is not None]
-    if not known or len(known) != len(read):
+    began = record["create_time"]
+    known = timed_nodes(record["node_execute_status"], began)
+    if not known:
         return None
-    end = max(node.end for node in known)
+    failed = failing_node(known) if record["execute_status"] == "failed" else None
+    end = max(node.ended for node in known)
     has_axis = (width is None or width >= _LEAST_WIDTH_FOR_AXIS) and end > began
-    rows = [_row(say, node, began, end if has_axis else None) for node in known]
+    rows = [
+        _row(say, node, began, end if has_axis else None, is_failed=node is failed or node.error != "")
+        for node in known
+    ]
     lines: list[Text] = []
     for node, line in zip(known, aligned(rows), strict=True):
         lines.append(cropped(line, width))
-        for said, style in ((node.content, "dim"), (node.error, "red")):
+        for said, style in ((node.text, "dim"), (node.error, "red")):
             if whole:
                 lines += [Text("    " + part, "" if style == "dim" else style) for part in visible(said).splitlines()]
             elif said:
@@ -53,42 +44,20 @@ def node_lines(say: Speech, nodes: object, began: int, width: int | None, *, who
     return lines
 
 
-def _node(name: str, facts: object) -> _Node | None:
-    if not isinstance(facts, dict):
-        return None
-    start, end = facts.get("start_time"), facts.get("update_time")
-    if not isinstance(start, int) or not isinstance(end, int):
-        return None
-    messages, content = facts.get("packet_count"), facts.get("content")
-    return _Node(
-        title=one_line(name, _LONGEST_TITLE),
-        kind=one_line(_text(facts.get("node_type")), _LONGEST_TITLE),
-        start=start,
-        end=end,
-        is_finished=facts.get("is_finish") is not False,
-        messages=messages if isinstance(messages, int) else None,
-        content=_text(content),
-        error=_text(facts.get("error_message")),
-        tokens=tokens(facts.get("usage")).total,
-    )
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever a record holds
-    return value if isinstance(value, str) else ""
-
-
-def _row(say: Speech, node: _Node, began: int, axis_end: int | None) -> list[Cell]:
-    row = [Cell(f"  {node.title}"), Cell(node.kind, "dim"), Cell(f"+{duration(node.start - began)}", "dim", right=True)]
+def _row(say: Speech, node: Node, began: int, axis_end: int | None, *, is_failed: bool) -> list[Cell]:
+    is_finished, used = node.is_finish is not False, usage_of(node.usage).total
+    name, kind = one_line(node.name, _LONGEST_TITLE), one_line(node.node_type or "", _LONGEST_TITLE)
+    row = [Cell(f"  {name}"), Cell(kind, "dim"), Cell(f"+{duration(node.started - began)}", "dim", right=True)]
     if axis_end is not None:
-        row.append(Cell(_bar(node.start - began, node.end - began, axis_end - began), "blue"))
-    row.append(Cell(duration(node.end - node.start), right=True))
-    counted = say("node.message" if node.messages == 1 else "node.messages", count=grouped(node.messages))
-    said = [] if node.messages is None else [counted]
-    said += [say("node.characters", count=grouped(len(node.content)))]
-    said += [] if node.tokens is None else [say("node.tokens", count=grouped(node.tokens))]
-    said += [] if node.is_finished or node.error else [say("node.unfinished")]
-    said += [say("node.failed")] if node.error else []
-    row.append(Cell(", ".join(said), "red" if node.error else "" if node.is_finished else "yellow"))
+        row.append(Cell(_bar(node.started - began, node.ended - began, axis_end - began), "blue"))
+    row.append(Cell(duration(node.took_ms), right=True))
+    counted = say("node.message" if node.packet_count == 1 else "node.messages", count=grouped(node.packet_count))
+    said = [] if node.packet_count is None else [counted]
+    said += [say("node.characters", count=grouped(len(node.text)))]
+    said += [] if used is None else [say("node.tokens", count=grouped(used))]
+    said += [] if is_finished or is_failed else [say("node.unfinished")]
+    said += [say("node.failed")] if is_failed else []
+    row.append(Cell(", ".join(said), "red" if is_failed else "" if is_finished else "yellow"))
     return row
 
 

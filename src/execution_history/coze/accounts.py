@@ -18,6 +18,7 @@ from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
+from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import AccountSettings, find_account, missing_settings
 
@@ -97,7 +98,7 @@ class Upstream:
         account = self._accounts.get(name) if isinstance(name, str) else None
         if account is None or account.missing:
             return None
-        return name if metadata.get("upstream") in (None, origin_of(account.base_url)) else None
+        return name if UPSTREAM.of(record) in (None, origin_of(account.base_url)) else None
 
     def address(self, account_id: str) -> Address:
         """Return the address at which an account's histories are requested, with its authorisation.

@@ -11,9 +11,10 @@ from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import PolledRun
 from execution_history.coze.tracking.upstream_records import record_of
 from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
-from execution_history.recording.orphans import RECORDER_DIED, RECORDER_KEY
+from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
-from execution_history.records.record import UPSTREAM_KEY, RecordChange, check_identifier
+from execution_history.records.metadata import COZE_EXECUTE_ID, RECORDER, TAKEN_OVER
+from execution_history.records.record import RecordChange, check_identifier
 
 
 class Reconciler:
@@ -45,13 +46,12 @@ class Reconciler:
         account = self._upstream.account_of(record)
         if account is None:
             return False
-        metadata, now = record["metadata"], self._recorder.clock()
-        dead = metadata.get(RECORDER_KEY)
+        dead, now = RECORDER.raw(record), self._recorder.clock()
         claim = RecordChange.of(
             now,
-            metadata={RECORDER_KEY: self._recorder.owner, "taken_over": {"from": dead, "at": now}},
+            metadata={RECORDER.name: self._recorder.owner, TAKEN_OVER.name: {"from": dead, "at": now}},
             only_from=frozenset({"running"}),
-            only_while={RECORDER_KEY: dead},
+            only_while={RECORDER.name: dead},
             largest=self._recorder.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
@@ -59,7 +59,7 @@ class Reconciler:
             self._upstream.transport().poller.poll(
                 PolledRun(
                     *key,
-                    metadata[UPSTREAM_KEY],
+                    record["metadata"][COZE_EXECUTE_ID.name],
                     self._upstream.address(account),
                     record["create_time"],
                     Outcome("interrupted", "recorder_died", error_message=RECORDER_DIED),

@@ -13,6 +13,7 @@ from execution_history.coze.transport.call_recording import RunContext, begin_re
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import decode, encode
+from execution_history.records.metadata import ACCOUNT, INTERRUPT
 from execution_history.records.record import check_identifier
 
 
@@ -139,8 +140,8 @@ class CozeRunner:
         if stored is None:
             return None
         record = orjson.loads(stored)
-        question = record["metadata"].get("interrupt")
-        event_id = text(question.get("event_id")) if isinstance(question, dict) else None
+        question = INTERRUPT.of(record) or {}
+        event_id = text(question.get("event_id"))
         if record["execute_status"] != "interrupted" or event_id is None:
             raise NotInterrupted(
                 f"Execution {quoted(execute_id)} is {quoted(record['execute_status'])} and waits for no answer: "

@@ -15,9 +15,10 @@ import orjson
 
 from execution_history.errors import quoted
 from execution_history.records.encoding import decode, encode
+from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.nesting import IN_METADATA, IN_VALUE
 from execution_history.records.redaction import REDACTED, is_secret_name, plain_name
-from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, named, shortened
+from execution_history.records.size_limit import LARGEST_RECORD, named, shortened
 
 _LARGEST_BUFFER: Final = 16 * 1024 * 1024
 _SHORTEST_SECRET: Final = 6
@@ -75,7 +76,7 @@ class Redaction:
 
     def said_of_cuts(self) -> dict[str, object]:
         """What the record's ``metadata`` say of values that were too large."""
-        return {CUT_KEY: dict(self.cuts)} if self.cuts else {}
+        return {RECORDING_IS_CUT.name: dict(self.cuts)} if self.cuts else {}
 
     def text(self, text: str) -> str:
         """*text* without the secrets that were seen so far."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any
 
 from execution_history.functions.run import Begin, Run
+from execution_history.records.metadata import RETURN_VALUE
 
 
 def generator(function: Callable[..., Generator[Any, Any, Any]], begin: Begin) -> Callable[..., Any]:
@@ -37,7 +38,7 @@ def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any
                 closing = error if isinstance(error, GeneratorExit) else closing
     except StopIteration as stop:
         if stop.value is not None:
-            run.metadata["return_value"] = stop.value
+            run.metadata[RETURN_VALUE.name] = stop.value
         run.finish(closing)
         return stop.value
     except BaseException as error:

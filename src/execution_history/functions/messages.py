@@ -1,10 +1,11 @@
 """What a run says while it runs: each message with its time and size, and all of them as the output. Pure."""
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
-_MOST_PACKETS: Final = 2_000
+from execution_history.records.timeline import Node, timeline_of
 
 
 class Messages:
@@ -23,32 +24,24 @@ class Messages:
     """
 
     def __init__(self, title: str, kind: str, began: int, *, largest: int, keeps_content: bool = True) -> None:
-        self._title = title
-        self._kind = kind
+        self._node = Node(node_title=title, node_type=kind)
         self._began = began
         self._keeps_content = keeps_content
         self._pieces: list[str | bytes] = []
-        self._packets: list[list[int]] = []
-        self._count = 0
         self._room = largest
-        self._first = self._last = 0
         self.size = 0
         self.is_cut = False
         self.is_finished = False
 
     def __len__(self) -> int:
-        return self._count
+        return self._node.packet_count or 0
 
     def add(self, document: bytes, now: int) -> None:
         """Take in one message, as JSON, said at *now* (milliseconds)."""
         piece = orjson.loads(document) if document.startswith(b'"') else document
-        self._first, self._last = self._first or now, now
-        self._count += 1
+        self._node.start_time, self._node.update_time = self._node.start_time or now, now
+        self._node.add_packet(len(self) + 1, now - self._began, len(piece))
         self.size += len(document)
-        if len(self._packets) < _MOST_PACKETS:
-            self._packets.append([self._count, now - self._began, len(piece)])
-        else:
-            self._packets[-1] = [self._count, now - self._began, self._packets[-1][2] + len(piece)]
         if len(document) > self._room:
             self.is_cut, self._room = True, 0
         elif self._keeps_content:
@@ -57,26 +50,13 @@ class Messages:
 
     def timeline(self) -> dict[str, Any] | None:
         """The messages as a record's timeline has those of a workflow's node; ``None`` when there were none."""
-        if not self._count:
+        if not len(self):
             return None
         pieces = list(self._pieces)
         separator = "" if all(isinstance(piece, str) for piece in pieces) else "\n"
         shown = separator.join(piece if isinstance(piece, str) else piece.decode() for piece in pieces)
-        return {
-            self._title: {
-                "node_id": None,
-                "node_title": self._title,
-                "node_type": self._kind,
-                "node_execute_uuid": None,
-                "is_finish": self.is_finished,
-                "start_time": self._first,
-                "update_time": self._last,
-                "content": shown,
-                "packets": list(self._packets),
-                "packet_count": self._count,
-                "usage": None,
-            }
-        }
+        node = replace(self._node, is_finish=self.is_finished, content=shown, packets=list(self._node.packets))
+        return timeline_of([node])
 
     def output(self) -> bytes:
         """All messages as JSON: the whole text when each is a text, otherwise their list."""

@@ -25,6 +25,7 @@ from execution_history.functions.arguments import Redaction
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.recording.recorder import Recorder, Recording
+from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS, TRACEBACK
 from execution_history.records.nesting import IN_VALUE
 from execution_history.records.record import ExecutionStatus
 
@@ -70,7 +71,7 @@ def current_run() -> "Run | None":
 def parentage() -> dict[str, object]:
     """What ``metadata`` says of a run that begins here: ``parent`` and ``root``, when it begins inside another one."""
     run = current_run()
-    return {} if run is None else {"parent": run.identity, "root": run.root}
+    return {} if run is None else {PARENT.name: run.identity, ROOT.name: run.root}
 
 
 class Run:
@@ -102,7 +103,7 @@ class Run:
             plan.title, plan.kind, now_ms(), largest=self._redaction.largest, keeps_content=plan.capture_output
         )
         self._began = time.perf_counter()
-        self.root: object = self._opening.get("root") or self.identity
+        self.root: object = self._opening.get(ROOT.name) or self.identity
 
     def _prepare(self, parameters: object) -> None:
         plan = self._plan
@@ -113,7 +114,7 @@ class Run:
         if plan.capture_input:
             self._parameters = self._redaction.document("input_parameters", parameters)
         if plan.tags:
-            self._opening["tags"] = list(plan.tags)
+            self._opening[TAGS.name] = list(plan.tags)
         if plan.metadata:
             self._opening |= self._redaction.metadata(plan.metadata)
 
@@ -193,7 +194,7 @@ class Run:
 
     async def end_with_the_program(self) -> None:
         """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
-        await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {"proof": "program_ended"})
+        await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {PROOF.name: "program_ended"})
 
     def _begin(self) -> "Future[None] | None":
         with self._unseen():
@@ -224,7 +225,7 @@ class Run:
         if self._is_over or self._beginning is None or self._here is None or self._process != os.getpid():
             return None
         self._is_over = True
-        metadata: dict[str, object] = {"duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
+        metadata: dict[str, object] = {DURATION.name: round((time.perf_counter() - self._began) * 1000, 3)}
         fields: dict[str, object] = {}
         status: ExecutionStatus = "success"
         with self._unseen():
@@ -304,17 +305,17 @@ def _ending(
 ) -> tuple[ExecutionStatus, dict[str, object], dict[str, object]]:
     """The status of a run that *error* ended, the record's keys and the metadata that say why."""
     if error is None:
-        return "success", {}, {"proof": "returned"}
+        return "success", {}, {PROOF.name: "returned"}
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     if isinstance(error, Exception):
         message = redaction.text(_text(error)) or f"{name}, which says nothing more."
         shown = redaction.text(_traceback(error))
-        return "failed", {"error_code": name, "error_message": message}, {"proof": "raised", "traceback": shown}
+        return "failed", {"error_code": name, "error_message": message}, {PROOF.name: "raised", TRACEBACK.name: shown}
     for known, proof, reason in _REASONS:
         if isinstance(error, known):
-            return "interrupted", {"error_message": reason}, {"proof": proof}
-    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {"proof": "cancelled"}
+            return "interrupted", {"error_message": reason}, {PROOF.name: proof}
+    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {PROOF.name: "cancelled"}
 
 
 def _text(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from execution_history.errors import (
     StoreBusy,
     quoted,
 )
+from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS, metadata_of
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier
 from execution_history.stores.protocol import HistoryStore
 
@@ -179,12 +180,12 @@ async def _annotate(
         if body is None:
             raise ExecutionNotFound(f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}.")
         record = orjson.loads(body)
-        kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
+        kept = metadata_of(record)
         wanted = _wanted(annotation, kept)
         if not wanted:
             return cast("ExecutionRecord", record), False
         # Only tags are made from what was read; everything else is the last writer's.
-        only_while = {"tags": kept.get("tags")} if "tags" in wanted else None
+        only_while = {TAGS.name: kept.get(TAGS.name)} if TAGS.name in wanted else None
         changed = await store.update(
             workflow_id, execute_id, RecordChange.of(clock(), metadata=wanted, only_while=only_while)
         )
@@ -197,7 +198,7 @@ def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
     """The metadata that have to change for *annotation* to be noted."""
     wanted: dict[str, object] = {}
     if annotation.add_tags or annotation.remove_tags or annotation.tags is not None:
-        before = _kept_tags(kept.get("tags"))
+        before = _kept_tags(kept.get(TAGS.name))
         if annotation.tags is None:
             after = [tag for tag in before if tag not in annotation.remove_tags]
             after += [tag for tag in annotation.add_tags if tag not in after]
@@ -206,13 +207,13 @@ def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
         if len(after) > MOST_TAGS:
             raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; this one would have {len(after)}.")
         if after != before:
-            wanted["tags"] = after
-    if annotation.note is not None and (annotation.note or None) != kept.get("note"):
-        wanted["note"] = annotation.note or None
-    if annotation.rating is not None and (annotation.rating or None) != kept.get("rating"):
-        wanted["rating"] = annotation.rating or None
-    if annotation.pinned is not None and annotation.pinned is not kept.get("pinned", False):
-        wanted["pinned"] = annotation.pinned
+            wanted[TAGS.name] = after
+    if annotation.note is not None and (annotation.note or None) != kept.get(NOTE.name):
+        wanted[NOTE.name] = annotation.note or None
+    if annotation.rating is not None and (annotation.rating or None) != kept.get(RATING.name):
+        wanted[RATING.name] = annotation.rating or None
+    if annotation.pinned is not None and annotation.pinned is not kept.get(PINNED.name, False):
+        wanted[PINNED.name] = annotation.pinned
     return wanted
 
 

@@ -1,13 +1,14 @@
 """How things are shown to people, in a terminal and on the page: durations, tokens, and text made harmless. Pure."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
 from execution_history import errors
+from execution_history.records.attributes import error_code_of
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.partial import Unread
-from execution_history.records.record import ENDED_KEY
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60_000
@@ -87,38 +88,6 @@ def duration(milliseconds: int) -> str:
     return f"{milliseconds // _DAY} d {milliseconds % _DAY // _HOUR:02d} h"
 
 
-def duration_ms(record: dict[str, Any], now: int) -> int:
-    """How long a run took, in milliseconds; of one that goes on, how long it has at *now*."""
-    metadata = record.get("metadata")
-    ended = metadata.get(ENDED_KEY) if isinstance(metadata, dict) else None
-    end = now if record["execute_status"] == "running" else ended if isinstance(ended, int) else record["update_time"]
-    return max(0, int(end) - int(record["create_time"]))
-
-
-class Tokens(NamedTuple):
-    """What a usage says, as far as it says it."""
-
-    total: int | None = None
-    read: int | None = None
-    written: int | None = None
-
-
-def tokens(usage: object) -> Tokens:
-    """The tokens in a record's ``usage``, whose keys Coze and older deployments name differently."""
-    if not isinstance(usage, dict):
-        return Tokens()
-
-    def count(*names: str) -> int | None:
-        found = (usage.get(name) for name in names)
-        return next((value for value in found if isinstance(value, int) and not isinstance(value, bool)), None)
-
-    read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
-    total = count("token_count", "tokens", "total_tokens")
-    if total is None and read is not None and written is not None:
-        total = read + written
-    return Tokens(total, read, written)
-
-
 def grouped(number: int | None) -> str:
     """``12 345``, in groups that any tool can put together again; nothing for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", " ")
@@ -131,9 +100,9 @@ def as_text(value: object) -> str:
 
 def error_text(record: dict[str, Any]) -> str:
     """A record's error message with its code, as far as there are any."""
-    message, code = record["error_message"], record["error_code"]
+    message, code = record["error_message"], error_code_of(record)
     said = "" if message is None else as_text(message)
-    if code in (None, "", 0) or str(code) in said:
+    if code is None or code in said:
         return said
     return f"{said} ({code})".strip()
 
@@ -142,9 +111,8 @@ def gist(record: dict[str, Any], most: int) -> str:
     """What a run came to, in one short line, from its record or outline: its error, its question, or its output."""
     if error := error_text(record):
         return one_line(error, most)
-    output, metadata = record["output"], record["metadata"]
-    interrupt = metadata.get("interrupt") if isinstance(metadata, dict) else None
-    if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
+    output = record["output"]
+    if record["execute_status"] == "interrupted" and (interrupt := INTERRUPT.of(record)) is not None:
         output = question_text(interrupt) or output
     if output is None:
         return ""

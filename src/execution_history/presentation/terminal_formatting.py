@@ -4,33 +4,27 @@ from datetime import UTC, datetime
 from typing import Final
 
 from execution_history.presentation.formatting import (
-    Tokens,
     as_text,
     duration,
-    duration_ms,
     error_text,
     gist,
     grouped,
     one_line,
     question_text,
-    tokens,
     visible,
 )
 
 __all__ = [
     "SHAPES",
     "UNKNOWN_SHAPE",
-    "Tokens",
     "as_text",
     "duration",
-    "duration_ms",
     "error_text",
     "gist",
     "grouped",
     "local_time",
     "one_line",
     "question_text",
-    "tokens",
     "visible",
 ]
 

@@ -32,6 +32,7 @@ from typing import Any, Final, Literal
 from execution_history.errors import InvalidQuery, quoted, shortened
 from execution_history.query.model import FILTER_STATUSES, RecordFilter
 from execution_history.query.path_conditions import parse_condition
+from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
 
 _MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
 _FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -40,8 +41,6 @@ _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?",
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _DATE_LENGTH: Final = len("2026-11-01")
-_MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
-_LAST_TIME: Final = 253_402_300_799_999
 _LARGEST: Final = 2**62
 LIKENESS: Final = 0.75
 """How alike a name and a word must be for the one to be a slip of the other, as :mod:`difflib` measures it."""
@@ -192,7 +191,7 @@ def _time(name: str, value: str, setting: _Setting, of_day: time | None) -> int:
         return max(0, setting.now - round(float(ago[1]) * _UNITS_MS[ago[2]]))
     if value.isascii() and value.isdigit():
         number = int(value[: _DATE_LENGTH + 10])
-        if not _MILLISECONDS_BEGIN <= number <= _LAST_TIME:
+        if not MILLISECONDS_BEGIN <= number <= LAST_TIME:
             raise InvalidQuery(
                 f"The filter {quoted(name)} takes milliseconds since 1970 (13 digits today), not {quoted(value)}."
             )

@@ -11,13 +11,11 @@ from execution_history.recording.attempts import attempt
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.process_identity import is_dead
 from execution_history.recording.refusals import PASSING
-from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY, RecordChange
+from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, PROOF, RECORDER, TRANSITION
+from execution_history.records.record import RecordChange
 from execution_history.stores.protocol import HistoryStore
 
 _log = logging.getLogger("execution_history.recording")
-RECORDER_KEY: Final = "recorder"
-"""The key in a record's ``metadata`` that names the recorder that is, or was, recording it."""
-
 RECORDER_DIED: Final = (
     "The program that recorded this run ended before the run did; what became of the run is not known."
 )
@@ -86,9 +84,8 @@ class Orphans:
 
     def _last_sign(self, record: dict[str, Any], owner: str, leases: Mapping[str, int], now: int) -> int | None:
         """When a record's recorder was alive for the last time, if it is another one than *owner* and dead."""
-        metadata, update_time = record["metadata"], int(record["update_time"])
-        recorder = metadata.get(RECORDER_KEY) if isinstance(metadata, dict) else None
-        if not isinstance(recorder, str) or recorder == owner:
+        recorder, update_time = RECORDER.of(record), int(record["update_time"])
+        if recorder is None or recorder == owner:
             return None
         expires = leases.get(recorder, update_time + self._lease_ms)
         if expires >= now and not is_dead(recorder):
@@ -100,7 +97,7 @@ class Orphans:
         key = (record["workflow_id"], record["execute_id"])
         if self._outbox.holds(*key):
             return False
-        if isinstance(record["metadata"].get(UPSTREAM_KEY), str):
+        if isinstance(COZE_EXECUTE_ID.raw(record), str):
             if takes_over is not None and await self._is_taken_over(record, takes_over):
                 return False
             if record["run_mode"] == _MODE_ASYNC and record["create_time"] > now - _LONGEST_ASYNC_MS:
@@ -110,9 +107,9 @@ class Orphans:
             status="interrupted",
             fields={"error_message": RECORDER_DIED},
             metadata={
-                "proof": "recorder_died",
-                ENDED_KEY: max(record["create_time"], last_sign),
-                "transition": {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
+                PROOF.name: "recorder_died",
+                ENDED_AT.name: max(record["create_time"], last_sign),
+                TRANSITION.name: {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
             },
             only_from=frozenset({"running"}),
         )

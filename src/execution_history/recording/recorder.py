@@ -12,9 +12,10 @@ from typing import Any, Final
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, quoted
 from execution_history.recording.attempts import attempt, error_of
-from execution_history.recording.orphans import RECORDER_KEY, Orphans, TakesOver
+from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
 from execution_history.recording.process_identity import sign_of_life
+from execution_history.records.metadata import RECORDER
 from execution_history.records.record import (
     OPEN_STATUSES,
     ExecutionStatus,
@@ -121,7 +122,7 @@ class Recorder:
             execute_id=check_identifier("execute id", execute_id) if execute_id else self.new_id(),
             now=self.clock(),
             parameters=parameters,
-            metadata={**(metadata or {}), RECORDER_KEY: self.owner},
+            metadata={**(metadata or {}), RECORDER.name: self.owner},
             largest=self.record_limit,
             **fields,
         )
@@ -152,7 +153,7 @@ class Recorder:
         change = RecordChange.of(
             self.clock(),
             status="running",
-            metadata={**(metadata or {}), RECORDER_KEY: self.owner},
+            metadata={**(metadata or {}), RECORDER.name: self.owner},
             only_from=OPEN_STATUSES,
             cleared=("error_code", "error_message"),
             largest=self.record_limit,

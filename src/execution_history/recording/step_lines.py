@@ -15,7 +15,6 @@ from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.partial import outline_of
 from execution_history.records.record import (
     OPEN_STATUSES,
-    UPSTREAM_KEY,
     Document,
     RecordChange,
     check_identifier,
@@ -98,7 +97,7 @@ def _document(parts: "dict[str, msgspec.Raw]") -> Document:
     check_status(record["execute_status"])
     if not (type(record["create_time"]) is type(record["update_time"]) is int):
         raise TypeError("a time is no integer")
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY))
+    return Document.of(record, body)
 
 
 def _change(parts: "dict[str, msgspec.Raw]") -> RecordChange:

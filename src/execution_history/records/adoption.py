@@ -1,16 +1,15 @@
 """Records that others wrote, or that come back: taken as they are, or brought to our form. Pure."""
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from execution_history.errors import InvalidIdentifier
 from execution_history.records.encoding import encode
+from execution_history.records.metadata import ADOPTED_FIELDS
 from execution_history.records.nesting import LEVELS, cut
-from execution_history.records.record import DEFAULTS, KEYS, UPSTREAM_KEY, Document, check_identifier, is_identifier
-
-_MAX_MILLISECONDS: Final = 253_402_300_799_999  # the end of the year 9999
-_MILLISECONDS_BEGIN: Final = 100_000_000_000  # a smaller number can only be seconds
+from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
+from execution_history.records.values import MILLISECONDS_BEGIN, time
 
 
 def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
@@ -27,11 +26,11 @@ def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
     if not is_identifier(record["workflow_id"]) or not is_identifier(record["execute_id"]):
         return None
     times = record["create_time"], record["update_time"]
-    if not all(type(time) is int and 0 <= time <= _MAX_MILLISECONDS for time in times) or times[0] > times[1]:
+    if None in map(time, times) or times[0] > times[1]:
         return None
     if record["input_parameters"] is None or record["run_mode"] is None or record["is_output_trimmed"] is None:
         return None
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)) if _is_written_so(record, body) else None
+    return Document.of(record, body) if _is_written_so(record, body) else None
 
 
 def _is_written_so(record: dict[str, Any], body: bytes) -> bool:
@@ -67,9 +66,9 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document 
     if not isinstance(record["execute_status"], str):
         extra["execute_status"], record["execute_status"] = record["execute_status"], "interrupted"
     if extra:
-        record["metadata"] = {**record["metadata"], "adopted_fields": extra}
+        record["metadata"] = {**record["metadata"], ADOPTED_FIELDS.name: extra}
     body = encode(record, levels=LEVELS)
-    return Document.of(record, body, record["metadata"].get(UPSTREAM_KEY))
+    return Document.of(record, body)
 
 
 def _milliseconds(value: object) -> int | None:
@@ -79,6 +78,6 @@ def _milliseconds(value: object) -> int | None:
         number = int(float(value)) if not isinstance(value, int) else value
     except (ValueError, OverflowError):
         return None
-    if 0 < number < _MILLISECONDS_BEGIN:
+    if 0 < number < MILLISECONDS_BEGIN:
         number *= 1000
-    return number if 0 <= number <= _MAX_MILLISECONDS else None
+    return time(number)

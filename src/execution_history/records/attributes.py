@@ -7,15 +7,15 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
 
-from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.metadata import ACCOUNT, CALLER, COZE_EXECUTE_ID, ENDED_AT, PARENT, PINNED, RATING, TAGS
+from execution_history.records.timeline import failing_node, nodes_of
+from execution_history.records.usage import usage_of
+from execution_history.records.values import identifier, integer, text
 
-_LONGEST_TEXT: Final = 1_000
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
-_LARGEST: Final = 2**63 - 1
-_LAST_TIME: Final = 253_402_300_799_999
+_LONGEST_NAME: Final = 1_000
 _MOST_TAGS: Final = 1_000
-_MOST_TOKENS: Final = 10**12  # what is more is no count of tokens, and sums stay exact
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 _VARYING: Final = re.compile(
@@ -41,13 +41,17 @@ class Facts:
         duration_ms: from ``create_time`` to ``end_time``, never below 0; ``None`` while it runs.
         account: ``metadata.account``.
         caller: the name of the calling program, ``metadata.caller.name`` or ``metadata.caller``.
-        error_code: as text, whatever its type in the record.
-        tokens: all tokens of the run, of the input and the output.
+        error_code: as text, whatever its type in the record; 0 is none.
+        tokens: all tokens of the run, of the input and the output (:mod:`execution_history.records.usage`).
+        input_tokens: those of the input.
+        output_tokens: those of the output.
+        parent: the execute id of the run within which it began: ``metadata.parent``, or the id in it.
         has_output: whether the output is neither null nor empty (``""``, ``{}``, ``[]``).
         tags: each once, in the order of ``metadata.tags``; of more than 1,000 the first.
         fingerprint: of a failure, 16 hexadecimal digits: failures alike but for their numbers, ids, addresses and
             quoted values have the same; ``None`` where nothing failed.
         error_title: the error message without what varies, for people; ``None`` where nothing failed.
+        failed_node: what the node is called in which a failed run failed (:mod:`execution_history.records.timeline`).
     """
 
     status: str
@@ -61,6 +65,8 @@ class Facts:
     caller: str | None
     error_code: str | None
     tokens: int | None
+    input_tokens: int | None
+    output_tokens: int | None
     has_output: bool
     tags: tuple[str, ...]
     pinned: bool
@@ -69,6 +75,31 @@ class Facts:
     parent: str | None
     fingerprint: str | None
     error_title: str | None
+    failed_node: str | None
+
+    def elapsed_ms(self, now: int) -> int:
+        """Return how long the run took or, while it runs, has taken at *now*; both in milliseconds."""
+        return elapsed_ms(self.create_time, self.duration_ms, now)
+
+
+def elapsed_ms(create_time: int, duration_ms: int | None, now: int) -> int:
+    """Return *duration_ms* or, of a run that goes on, the milliseconds from *create_time* to *now*; never below 0."""
+    return max(0, now - create_time) if duration_ms is None else duration_ms
+
+
+def caller_text(record: Mapping[str, Any]) -> str | None:
+    """Return the program that called with its version, language and system, as far as they are known, for people."""
+    caller = CALLER.raw(record)
+    if isinstance(caller, dict):
+        said = (caller.get(key) for key in ("name", "version", "language", "system"))
+        return " ".join(part for part in said if isinstance(part, str)) or None
+    return caller if isinstance(caller, str) else None
+
+
+def error_code_of(record: Mapping[str, Any]) -> str | None:
+    """Return the error code of *record* as text; 0 is none, as Coze gives it to what went well."""
+    code = identifier(record["error_code"])
+    return None if code == "0" else code
 
 
 def facts_of(record: Mapping[str, Any]) -> Facts:
@@ -76,34 +107,36 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
 
     What is of the wrong kind in it counts as not there.
     """
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
     status, create_time = record["execute_status"], record["create_time"]
     end_time = None
     if status != "running":
-        said = _integer(metadata.get(ENDED_KEY))
-        end_time = said if said is not None and 0 <= said <= _LAST_TIME else record["update_time"]
-    caller = metadata.get("caller")
-    fingerprint, title = _failure(record)
+        ended = ENDED_AT.of(record)
+        end_time = record["update_time"] if ended is None else ended
+    usage = usage_of(record["usage"])
+    fingerprint, title, failed_node = _failure(record)
     return Facts(
         status=status,
         create_time=create_time,
         end_time=end_time,
         duration_ms=None if end_time is None else max(0, end_time - create_time),
-        run_mode=_integer(record["run_mode"]),
-        bot_id=_identifier(record["bot_id"]),
-        conversation_id=_identifier(record["conversation_id"]),
-        account=_identifier(metadata.get("account")),
-        caller=_identifier(caller.get("name") if isinstance(caller, dict) else caller),
-        error_code=_identifier(record["error_code"]),
-        tokens=_tokens(record["usage"]),
+        run_mode=integer(record["run_mode"]),
+        bot_id=identifier(record["bot_id"]),
+        conversation_id=identifier(record["conversation_id"]),
+        account=ACCOUNT.of(record),
+        caller=CALLER.of(record),
+        error_code=error_code_of(record),
+        tokens=usage.total,
+        input_tokens=usage.input,
+        output_tokens=usage.output,
         has_output=record["output"] not in _EMPTY,
-        tags=_tags(metadata.get("tags")),
-        pinned=metadata.get("pinned") is True,
-        rating=_integer(metadata.get("rating")),
-        upstream_id=_text(metadata.get(UPSTREAM_KEY)),
-        parent=_identifier(metadata.get("parent")),
+        tags=_tags(TAGS.of(record) or []),
+        pinned=PINNED.of(record) is True,
+        rating=RATING.of(record),
+        upstream_id=COZE_EXECUTE_ID.of(record),
+        parent=PARENT.of(record),
         fingerprint=fingerprint,
         error_title=title,
+        failed_node=failed_node,
     )
 
 
@@ -113,63 +146,17 @@ def normalised_message(message: str) -> str:
     return _SPACES.sub(" ", replaced).strip()[:_LONGEST_TITLE]
 
 
-def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The fingerprint of a failure and its title."""
-    status, code, message = record["execute_status"], record["error_code"], record["error_message"]
+def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Return the fingerprint of a failure, its title and the node that failed."""
+    status, code, message = record["execute_status"], error_code_of(record), record["error_message"]
     if status != "failed" and (status != "interrupted" or (code is None and message is None)):
-        return None, None
+        return None, None, None
     title = normalised_message(message) if isinstance(message, str) else ""
-    parts = (_identifier(code) or "", title, _failing_node(record["node_execute_status"]) or "")
-    return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest(), title
+    node = failing_node(nodes_of(record["node_execute_status"]))
+    parts = (code or "", title, "" if node is None else node.label[:_LONGEST_NAME])
+    fingerprint = blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return fingerprint, title, (parts[2] or None) if status == "failed" else None
 
 
-def _failing_node(timeline: object) -> str | None:
-    """The title of the node that says an error, else of the last one that has not finished."""
-    unfinished = None
-    for name, node in timeline.items() if isinstance(timeline, dict) else ():
-        if not isinstance(node, dict):
-            continue
-        title = _text(node.get("node_title")) or name
-        if node.get("error_message") or node.get("error_code"):
-            return str(title)
-        if node.get("is_finish") is False:
-            unfinished = str(title)
-    return unfinished
-
-
-def _tokens(usage: object) -> int | None:
-    if not isinstance(usage, dict):
-        return None
-    for name in ("token_count", "total_tokens", "tokens"):
-        if (total := _count(usage.get(name))) is not None:
-            return total
-    for names in (("input_count", "output_count"), ("input_tokens", "output_tokens")):
-        counts = [count for name in names if (count := _count(usage.get(name))) is not None]
-        if counts:
-            return sum(counts)
-    return None
-
-
-def _tags(tags: object) -> tuple[str, ...]:
-    if not isinstance(tags, list):
-        return ()
-    return tuple(islice(dict.fromkeys(tag for tag in tags if _text(tag) is not None), _MOST_TAGS))
-
-
-def _integer(value: object) -> int | None:
-    """A whole number that every store can hold."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST else None
-
-
-def _count(value: object) -> int | None:
-    number = _integer(int(value) if isinstance(value, float) and value.is_integer() else value)
-    return number if number is not None and 0 <= number <= _MOST_TOKENS else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT else None
-
-
-def _identifier(value: object) -> str | None:
-    """An id or a code, which some write as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+def _tags(tags: list[Any]) -> tuple[str, ...]:
+    return tuple(islice(dict.fromkeys(tag for tag in tags if text(tag) is not None), _MOST_TAGS))

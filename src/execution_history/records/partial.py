@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.records.metadata import KEYS, Use
+
 if TYPE_CHECKING:
     import msgspec
 
@@ -23,9 +25,7 @@ LARGE: Final = 64 * 1024
 """Lists and objects of more bytes of JSON are left unread, in documents of more bytes."""
 
 _DEEPER: Final = {"usage": 1, "metadata": 1, "node_execute_status": 2}
-ALWAYS_READ: Final = frozenset({"tags", "caller"})
-"""Keys of ``metadata`` whose values are read whatever their size: runs are found by them."""
-
+_ALWAYS_READ: Final = frozenset(name for name, key in KEYS.items() if Use.READ_WHOLE in key.uses)
 _ATOMS: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)"|(-?[0-9][0-9.eE+-]*)', re.DOTALL)
 
 
@@ -112,7 +112,7 @@ def _outlined(raw: "msgspec.Raw", depth: int) -> Any:  # noqa: ANN401 - any JSON
         return orjson.loads(json)
     if first == b"{" and depth:
         return {
-            key: orjson.loads(bytes(memoryview(value))) if key in ALWAYS_READ else _outlined(value, depth - 1)
+            key: orjson.loads(bytes(memoryview(value))) if key in _ALWAYS_READ else _outlined(value, depth - 1)
             for key, value in members_of(json).items()
         }
     return Unread(json)

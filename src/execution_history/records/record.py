@@ -13,17 +13,12 @@ import orjson
 
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
 from execution_history.records.encoding import encode
+from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, RECORDING_IS_CUT, metadata_of
 from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.partial import parts_of, read_record
-from execution_history.records.size_limit import CUT_KEY, fit, named, restated, shortened
+from execution_history.records.size_limit import fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
-
-UPSTREAM_KEY: Final = "coze_execute_id"
-"""The key in a record's ``metadata`` that holds the id that the run has upstream, once that is known."""
-
-ENDED_KEY: Final = "ended_at"
-"""The key in a record's ``metadata`` that holds when the run ended (milliseconds), once the record is changed later."""
 
 STATUSES: Final[tuple[ExecutionStatus, ...]] = ("running", "success", "failed", "interrupted")
 
@@ -93,8 +88,9 @@ class Document:
     _plain: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, record: dict[str, Any], body: bytes, upstream_id: object = None) -> "Document":
-        """The document of *record*, whose serialised form is *body*; *upstream_id* counts when it can be an id."""
+    def of(cls, record: dict[str, Any], body: bytes) -> "Document":
+        """Return the document of *record*, whose serialised form is *body*."""
+        upstream_id = COZE_EXECUTE_ID.raw(record)
         return cls(
             record["workflow_id"],
             record["execute_id"],
@@ -102,7 +98,7 @@ class Document:
             record["update_time"],
             record["execute_status"],
             body,
-            upstream_id if upstream_id is not None and is_identifier(upstream_id) else None,
+            upstream_id if is_identifier(upstream_id) else None,
         )
 
     def plain(self) -> dict[str, Any]:
@@ -193,9 +189,8 @@ def new_document(
             record[key] = orjson.Fragment(shortened(key, encode(value, levels=IN_VALUE), largest, cuts))
     record["metadata"] = kept = {} if metadata is None else _read_metadata(encode(metadata, levels=IN_VALUE), largest)
     if cuts:
-        kept[CUT_KEY] = restated(kept.get(CUT_KEY), (), cuts)
-    upstream_id = metadata.get(UPSTREAM_KEY) if isinstance(metadata, Mapping) else None
-    document = Document.of(record, orjson.dumps(record), upstream_id)
+        kept[RECORDING_IS_CUT.name] = restated(kept.get(RECORDING_IS_CUT.name), (), cuts)
+    document = Document.of(record, orjson.dumps(record))
     document.parts = record
     return document.fitted(largest)
 
@@ -255,7 +250,7 @@ class RecordChange:
         for key, value in metadata.items() if metadata else ():
             merged[str(key)] = shortened(named(str(key)), encode(value, levels=IN_METADATA), largest, cuts)
         if cuts:
-            merged[CUT_KEY] = encode(restated((metadata or {}).get(CUT_KEY), (), cuts))
+            merged[RECORDING_IS_CUT.name] = encode(restated((metadata or {}).get(RECORDING_IS_CUT.name), (), cuts))
         checked = None if status is None else check_status(status)
         return cls(now, checked, changed, merged, only_from, only_while, largest)
 
@@ -279,24 +274,24 @@ class RecordChange:
         current = record["execute_status"]
         if self.only_from is not None and current not in self.only_from:
             return None
-        kept = record["metadata"] if isinstance(record["metadata"], dict) else {}
+        kept = metadata_of(record)
         if self.only_while and any(kept.get(key) != value for key, value in self.only_while.items()):
             return None
         if self.status is not None and self.status != current:
             if current not in OPEN_STATUSES:
                 raise IllegalTransition(record["execute_id"], current, self.status)
             record["execute_status"] = self.status
-            if ENDED_KEY in kept:
-                kept = record["metadata"] = {key: value for key, value in kept.items() if key != ENDED_KEY}
-        elif current != "running" and ENDED_KEY not in kept:
-            kept = record["metadata"] = {**kept, ENDED_KEY: record["update_time"]}
+            if ENDED_AT.name in kept:
+                kept = record["metadata"] = {key: value for key, value in kept.items() if key != ENDED_AT.name}
+        elif current != "running" and ENDED_AT.name not in kept:
+            kept = record["metadata"] = {**kept, ENDED_AT.name: record["update_time"]}
         for key, value in self.fields.items():
             record[key] = orjson.Fragment(value)
-        if self.metadata or CUT_KEY in kept:
+        if self.metadata or RECORDING_IS_CUT.name in kept:
             record["metadata"] = kept = self._merged(kept)
         record["update_time"] = max(self.now, record["update_time"] + 1)
         written = self._written(record, body, is_ours=parts is not None)
-        self.made = Document.of(record, written, kept.get(UPSTREAM_KEY))
+        self.made = Document.of(record, written)
         self.made.parts = record
         if self.largest is not None and len(written) > self.largest >= len(body):
             self.made = self.made.fitted(self.largest)
@@ -305,11 +300,12 @@ class RecordChange:
     def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
         """The metadata with what the change brings; what is replaced is not said to be cut any more."""
         merged = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
-        if CUT_KEY in kept:
+        key = RECORDING_IS_CUT.name
+        if key in kept:
             replaced = {*self.fields, *map(named, self.metadata)}
-            merged[CUT_KEY] = restated(kept[CUT_KEY], replaced, merged[CUT_KEY] if CUT_KEY in self.metadata else None)
-            if merged[CUT_KEY] is None:
-                del merged[CUT_KEY]
+            merged[key] = restated(kept[key], replaced, merged[key] if key in self.metadata else None)
+            if merged[key] is None:
+                del merged[key]
         return merged
 
     def _written(self, record: dict[str, Any], body: bytes, *, is_ours: bool) -> bytes:

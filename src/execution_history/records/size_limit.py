@@ -13,10 +13,8 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.partial import members_of
-
-CUT_KEY: Final = "recording_is_cut"
-"""The key in ``metadata`` that says that a record is not whole: true, or the sizes of the values that were cut."""
 
 LARGEST_RECORD: Final = 64 * 1024 * 1024
 """Bytes of JSON that a record has at most unless the settings say otherwise."""
@@ -53,7 +51,7 @@ def fit(body: bytes, most: int) -> bytes:
         return body
     record = {key: memoryview(value) for key, value in members_of(body).items()}
     metadata = {key: memoryview(value) for key, value in members_of(record["metadata"]).items()}
-    known = orjson.loads(metadata.pop(CUT_KEY)) if CUT_KEY in metadata else None
+    known = orjson.loads(metadata.pop(RECORDING_IS_CUT.name)) if RECORDING_IS_CUT.name in metadata else None
     cuts: dict[str, int] = {}
     whole, excess = len(record["metadata"]), len(body) - most + _ENTRY
     values = [(len(value), record, key, key) for key, value in record.items() if key not in _KEPT]
@@ -67,7 +65,7 @@ def fit(body: bytes, most: int) -> bytes:
     if excess > 0:
         _leave_out(metadata, excess + _ENTRY)
         cuts["metadata"] = whole
-    metadata[CUT_KEY] = memoryview(orjson.dumps(restated(known, (), cuts)))
+    metadata[RECORDING_IS_CUT.name] = memoryview(orjson.dumps(restated(known, (), cuts)))
     record["metadata"] = memoryview(_object(metadata))
     return _object(record)
 

@@ -9,8 +9,8 @@ import orjson
 
 from execution_history.records.attributes import Facts
 from execution_history.records.encoding import encode
-from execution_history.records.partial import ALWAYS_READ, LARGE, Unread
-from execution_history.records.record import UPSTREAM_KEY
+from execution_history.records.metadata import KEYS, Use, metadata_of
+from execution_history.records.partial import LARGE, Unread
 
 LONGEST_LINE: Final = 120
 LONGEST_TEXT: Final = 1_000
@@ -18,7 +18,7 @@ LONGEST_ITEM: Final = 100
 MOST_ITEMS: Final = 50
 
 _LEFT_OUT: Final = frozenset({"input_parameters", "output", "node_execute_status", "metadata"})
-_KEPT_METADATA: Final = ("account", "caller", "tags", "pinned", "rating", "note", "proof", UPSTREAM_KEY)
+_KEPT_METADATA: Final = tuple(key for key in KEYS.values() if Use.SUMMARISED in key.uses)
 _LOOKED_AT: Final = 4 * LONGEST_LINE
 _SMALL: Final = 4_000
 
@@ -32,12 +32,12 @@ def summary_of(record: Mapping[str, Any], facts: Facts) -> bytes:
     of what is left out stand ``duration_ms`` and ``tokens`` (numbers or null), and ``input_line`` and ``output_line``:
     its beginning as one line of at most 120 characters, ``""`` for nothing.
     """
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
+    metadata = metadata_of(record)
     summary = {key: _shortened(value) for key, value in record.items() if key not in _LEFT_OUT}
     summary["metadata"] = {
-        key: _shortened(metadata[key], inf if key in ALWAYS_READ else LARGE)
+        key.name: _shortened(metadata[key.name], inf if Use.READ_WHOLE in key.uses else LARGE)
         for key in _KEPT_METADATA
-        if key in metadata
+        if key.name in metadata
     }
     summary["duration_ms"] = facts.duration_ms
     summary["tokens"] = facts.tokens

@@ -27,7 +27,7 @@ from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_merge import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.records.adoption import adopt_record
 from execution_history.records.record import RecordChange, new_document
-from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from tests.records.test_nesting import depth_of
 
 with warnings.catch_warnings():
@@ -261,7 +261,7 @@ def test_what_the_upstream_says_makes_no_record_larger_than_the_limit() -> None:
     document = change.apply(orjson.dumps(running))
     assert document is not None
     assert LEAST_LIMIT >= len(document.body)
-    assert 2 * LEAST_LIMIT <= orjson.loads(document.body)["metadata"][CUT_KEY]["output"]
+    assert 2 * LEAST_LIMIT <= orjson.loads(document.body)["metadata"]["recording_is_cut"]["output"]
 
 
 def test_what_we_saw_of_the_nodes_ourselves_is_kept() -> None:

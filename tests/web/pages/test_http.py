@@ -212,7 +212,7 @@ async def test_a_run_whose_input_is_not_whole_cannot_be_repeated(site: Site, cut
         "create_time": 1_000, "update_time": 2_000, "input_parameters": '{"city":"Par…',
         "metadata": {"recording_is_cut": cut},
     }  # fmt: skip
-    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    await site.application.service.store.merge([Document.of(record, encode(record))])
     path = urls.run(workflow_id, execute_id)
     for page in (path, f"{path}/live?since=0"):
         text = (await site.client.get(page)).text
@@ -235,7 +235,7 @@ async def test_an_input_that_is_no_object_is_not_sent_as_none(site: Site) -> Non
         **dict.fromkeys(KEYS), "workflow_id": str(FIRST + 1), "execute_id": "listed", "execute_status": "success",
         "create_time": 1_000, "update_time": 2_000, "input_parameters": ["Paris"], "metadata": {},
     }  # fmt: skip
-    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    await site.application.service.store.merge([Document.of(record, encode(record))])
     answer = await site.client.post(f"{urls.run(str(FIRST + 1), 'listed')}/again", data={"which": "same"})
     assert (422, True) == (answer.status_code, "The input is a JSON object" in answer.text)
 
@@ -251,7 +251,7 @@ async def test_a_value_that_was_cut_is_called_that(site: Site) -> None:
         "node_execute_status": "nodes…", "error_message": "no\n" * 20_000, "debug_url": "https…",
         "metadata": {"recording_is_cut": sizes, "<trace>": "trace…"},
     }  # fmt: skip
-    await site.application.service.store.merge([Document.of(record, encode(record), None)])
+    await site.application.service.store.merge([Document.of(record, encode(record))])
     page = (await site.client.get("/workflows/cut/runs/some")).text
     output = page[page.index('id="output"') : page.index('id="nodes"')]
     assert "Not whole: this value had 523.0 MB; its beginning is kept, because the record was larger than" in output

@@ -107,7 +107,7 @@ async def huge(site: Site) -> Huge:
         execute_id = (kind + "e<'é&" * 60)[:300]
         status = kind if question == "words" else "interrupted"
         record = huge_record(workflow_id, execute_id, status, question)
-        await site.application.service.store.merge([Document.of(record, encode(record), None)])
+        await site.application.service.store.merge([Document.of(record, encode(record))])
         keys[kind] = execute_id
     await site.indexed()
     return Huge(workflow_id, keys)

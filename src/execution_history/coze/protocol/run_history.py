@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from execution_history.coze.protocol.messages import Outcome, api_path, parse_json, read_output, text
 from execution_history.records.encoding import as_text
+from execution_history.records.timeline import Node
+from execution_history.records.values import MILLISECONDS_BEGIN
 
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
 """The path of a run's history at Coze Studio, whose query is ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
@@ -208,7 +210,7 @@ def _milliseconds(seconds: object) -> int | None:
         number = int(seconds) if isinstance(seconds, (int, str)) and not isinstance(seconds, bool) else 0
     except ValueError:
         return None
-    return (number if number >= 100_000_000_000 else number * 1000) or None  # noqa: PLR2004 - seconds until the year 5138
+    return (number if number >= MILLISECONDS_BEGIN else number * 1000) or None
 
 
 def _unless_none(value: object) -> str | None:

@@ -12,8 +12,10 @@ import orjson
 from execution_history.coze.protocol.messages import execute_id_of_event, text
 from execution_history.coze.protocol.run_history import HistoryRefusal, read_history
 from execution_history.records.encoding import as_text, encode
+from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID
 from execution_history.records.nesting import LEVELS
-from execution_history.records.record import UPSTREAM_KEY
+from execution_history.records.timeline import Node, nodes_of
+from execution_history.records.usage import usage_of
 
 _END: Final = "Output"
 
@@ -25,7 +27,7 @@ def render_history(record: Mapping[str, Any]) -> dict[str, Any]:
     status = {"success": "Success", "failed": "Fail"}.get(record["execute_status"], "Running")
     code, message = _error(record["error_code"], record["error_message"])
     entry = {
-        "execute_id": text(metadata.get(UPSTREAM_KEY)) or record["execute_id"],
+        "execute_id": text(COZE_EXECUTE_ID.raw(record)) or record["execute_id"],
         "execute_status": status,
         "run_mode": record["run_mode"] if record["run_mode"] in (0, 1, 2) else 1,
         "bot_id": text(record["bot_id"]) or "0",
@@ -37,7 +39,7 @@ def render_history(record: Mapping[str, Any]) -> dict[str, Any]:
         "node_execute_status": {title: _node(title, node) for title, node in _output_nodes(record).items()},
         "token": "0",
         "is_output_trimmed": record["is_output_trimmed"] is True,
-        "logid": text(metadata.get("log_id")) or "",
+        "logid": text(LOG_ID.raw(record)) or "",
         "error_code": code,
         "error_message": message,
         "debug_url": record["debug_url"] or "",
@@ -45,7 +47,7 @@ def render_history(record: Mapping[str, Any]) -> dict[str, Any]:
     usage = _usage(record["usage"])
     if usage is not None:
         entry["usage"] = usage
-    if record["execute_status"] == "interrupted" and isinstance(interrupt, dict):
+    if record["execute_status"] == "interrupted" and interrupt is not None:
         entry["interrupt_data"] = interrupt
     return entry
 
@@ -75,7 +77,7 @@ def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _outputs(record: Mapping[str, Any]) -> str:
     outputs = {_END: as_text(record["output"])}
-    outputs |= {title: as_text(node.get("content")) for title, node in _output_nodes(record).items()}
+    outputs |= {node.name: node.text for node in _output_nodes(record)}
     return orjson.dumps(outputs).decode()
 
 
@@ -92,12 +94,12 @@ def _error(code: object, message: object) -> tuple[str, str]:
 def _node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
     updated = node.get("update_time")
     return {
-        "node_id": text(node.get("node_id")) or title,
-        "is_finish": node.get("is_finish") is True,
-        "update_time": updated // 1000 if isinstance(updated, int) else 0,
-        "node_execute_uuid": node["node_execute_uuid"],
-        "loop_index": node.get("loop_index") or 0,
-        "batch_index": node.get("batch_index") or 0,
+        "node_id": node.node_id or node.name,
+        "is_finish": node.is_finish is True,
+        "update_time": (node.update_time or 0) // 1000,
+        "node_execute_uuid": node.node_execute_uuid,
+        "loop_index": node.others.get("loop_index") or 0,
+        "batch_index": node.others.get("batch_index") or 0,
         "sub_execute_id": "0",
     }
 
@@ -105,8 +107,12 @@ def _node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
 def _usage(usage: object) -> dict[str, int] | None:
     if not isinstance(usage, dict):
         return None
-    counts = {key: usage.get(key) for key in ("input_count", "output_count", "token_count")}
-    return {key: value if isinstance(value, int) else 0 for key, value in counts.items()}
+    known = usage_of(usage)
+    return {
+        "input_count": known.input or 0,
+        "output_count": known.output or 0,
+        "token_count": known.total or 0,
+    }
 
 
 def translate_studio(body: bytes) -> bytes | None:
@@ -135,7 +141,11 @@ def translate_studio(body: bytes) -> bytes | None:
             "error_message": outcome.error_message,
             "debug_url": outcome.debug_url,
             "usage": outcome.usage,
-            "metadata": {UPSTREAM_KEY: outcome.execute_id, "log_id": outcome.log_id, "interrupt": outcome.interrupt},
+            "metadata": {
+                COZE_EXECUTE_ID.name: outcome.execute_id,
+                LOG_ID.name: outcome.log_id,
+                INTERRUPT.name: outcome.interrupt,
+            },
         }
     )
     return envelope([rendered], outcome.log_id or "")

@@ -13,9 +13,9 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.records.encoding import as_text
+from execution_history.records.timeline import Node, nodes_of, timeline_of
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
-_MOST_PACKETS: Final = 2_000
 _ENDED_EARLY: Final = (
     "The stream ended before Coze said how the run ended; it may still be running there, or have finished unseen."
 )
@@ -25,18 +25,8 @@ _ENDED_EARLY: Final = (
 class _Node:
     """The output of one node of the run so far."""
 
-    title: str
     identity: str
-    node_id: str | None = None
-    node_type: str | None = None
-    execute_uuid: str | None = None
-    finished: bool = False
-    first: int = 0
-    last: int = 0
-    content: list[str] = field(default_factory=list)
-    packets: list[list[int]] = field(default_factory=list)
-    count: int = 0
-    usage: Any = None
+    pieces: list[str] = field(default_factory=list)
 
     def shown(self) -> dict[str, Any]:
         """Return the node in the shape of the record's timeline."""
@@ -76,7 +66,7 @@ class StreamReader:
         self._room = largest
         self._is_cut = False
         self._nodes: dict[str, _Node] = {node.identity: node for node in _known_nodes(timeline)}
-        self._order = sum(node.count for node in self._nodes.values())
+        self._order = sum(node.packet_count or 0 for node in self._nodes.values())
         self._usage: Any = None
         self._ending: Outcome | None = None
         self._debug_url: str | None = None
@@ -115,12 +105,12 @@ class StreamReader:
     def output(self) -> object:
         """Return the end node's result so far; where no node is the end node, that of the last one that finished."""
         node = self._end_node()
-        return None if node is None else read_output("".join(node.content))
+        return None if node is None else read_output("".join(node.pieces))
 
     def _ended_output(self) -> object:
         """Return the result of a run that did not succeed: only what the end node itself completed."""
         node = self._end_node(only_end=True)
-        return read_output("".join(node.content)) if node is not None and node.finished else None
+        return read_output("".join(node.pieces)) if node is not None and node.is_finish else None
 
     def close(self, now: int) -> None:
         """Read what the end of the stream cuts off: an event without its blank line still counts."""
@@ -165,14 +155,10 @@ class StreamReader:
         node = self._node(content, now)
         words = as_text(content.get("content"))
         self._keep(node, words)
-        node.last = now
-        node.finished = node.finished or content.get("node_is_finish") is True
+        node.update_time = now
+        node.is_finish = node.is_finish or content.get("node_is_finish") is True
         self._order += 1
-        node.count += 1
-        if len(node.packets) < _MOST_PACKETS:
-            node.packets.append([self._order, now - self._began, len(words)])
-        else:
-            node.packets[-1] = [self._order, now - self._began, node.packets[-1][2] + len(words)]
+        node.add_packet(self._order, now - self._began, len(words))
         if content.get("usage") is not None:
             node.usage = self._usage = content["usage"]
 
@@ -180,7 +166,7 @@ class StreamReader:
         kept = words[: self._room]
         self._room -= len(kept)
         self._is_cut = self._is_cut or len(kept) < len(words)
-        node.content.append(kept)
+        node.pieces.append(kept)
 
     def _node(self, content: dict[str, Any], now: int) -> _Node:
         """Return the node of a message: by run of the node, then node, then title (coze-protocol 2.2)."""
@@ -189,9 +175,9 @@ class StreamReader:
         identity = uuid or node_id or title or "node"
         node = self._nodes.get(identity)
         if node is None:
-            node = self._nodes[identity] = _Node(title, identity, first=now)
+            node = self._nodes[identity] = _Node(name=identity, identity=identity, node_title=title, start_time=now)
         node.node_id = node.node_id or node_id
-        node.execute_uuid = node.execute_uuid or uuid
+        node.node_execute_uuid = node.node_execute_uuid or uuid
         node.node_type = node.node_type or text(content.get("node_type"))
         return node
 
@@ -201,12 +187,12 @@ class StreamReader:
             if (node.node_type or "").lower() == "end":
                 return node
         for node in reversed(nodes):
-            if node.title.strip().lower() in _END_TITLES:
+            if node.node_title.strip().lower() in _END_TITLES:
                 return node
         if only_end:
             return None
-        finished = [node for node in nodes if node.finished]
-        return max(finished or nodes, key=lambda node: node.last, default=None)
+        finished = [node for node in nodes if node.is_finish]
+        return max(finished or nodes, key=lambda node: node.update_time or 0, default=None)
 
     def _chat(self, name: str, content: dict[str, Any], now: int) -> None:
         """Read a chatflow's event (coze-protocol 2.5): its answer counts as the output of one node."""
@@ -227,7 +213,7 @@ class StreamReader:
 
     def _answer(self, content: dict[str, Any], now: int) -> None:
         node = self._node({"node_title": "answer"}, now)
-        node.content, node.finished, node.last = [as_text(content.get("content"))], True, now
+        node.pieces, node.is_finish, node.update_time = [as_text(content.get("content"))], True, now
 
 
 def _known_nodes(timeline: object) -> list[_Node]:

@@ -7,7 +7,18 @@ from typing import Any, Final
 from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import RunHistory
 from execution_history.records.adoption import adopt_record
-from execution_history.records.record import ENDED_KEY, OPEN_STATUSES, UPSTREAM_KEY, Document, RecordChange
+from execution_history.records.metadata import (
+    ACCOUNT,
+    COZE_EXECUTE_ID,
+    ENDED_AT,
+    FETCHED_AT,
+    INTERRUPT,
+    LOG_ID,
+    MISSING_OUTPUTS,
+    PROOF,
+    TRANSITION,
+)
+from execution_history.records.record import OPEN_STATUSES, Document, RecordChange
 
 _COMPLETES: Final = ("running", "success")
 _ENDED: Final = ("success", "failed")
@@ -25,13 +36,13 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
     outcome, current = history.outcome, record["execute_status"]
     if current not in OPEN_STATUSES or outcome.status == "running":
         return None
-    if current == outcome.status and record["metadata"].get("interrupt") == outcome.interrupt:
+    if current == outcome.status and INTERRUPT.of(record) == outcome.interrupt:
         return None
     return RecordChange.of(
         now,
         status=outcome.status,
         metadata=_metadata(outcome, history)
-        | {"transition": {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}}
+        | {TRANSITION.name: {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}}
         | _end(record, history, now),
         only_from=frozenset({current}),
         fields=_fields(outcome, history, record["node_execute_status"]),
@@ -47,7 +58,7 @@ def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, 
     # The upstream's times are whole seconds: the middle is nearest to the truth. No run ends before it began.
     is_whole = history.update_time % 1_000 == 0
     ended = min(now, history.update_time + 500) if is_whole else history.update_time
-    return {ENDED_KEY: max(record["create_time"], ended)}
+    return {ENDED_AT.name: max(record["create_time"], ended)}
 
 
 def document_of(
@@ -64,7 +75,12 @@ def document_of(
         account: the account whose history it is.
     """
     outcome = history.outcome
-    metadata = {"account": account, "fetched_at": now, UPSTREAM_KEY: upstream_id, **_metadata(outcome, history)}
+    metadata = {
+        ACCOUNT.name: account,
+        FETCHED_AT.name: now,
+        COZE_EXECUTE_ID.name: upstream_id,
+        **_metadata(outcome, history),
+    }
     found = {
         **_fields(outcome, history, None),
         "execute_id": execute_id,
@@ -99,9 +115,9 @@ def _fields(outcome: Outcome, history: RunHistory, timeline: object) -> dict[str
 def _metadata(outcome: Outcome, history: RunHistory) -> dict[str, object]:
     missing = sorted(title for title, node in history.nodes.items() if node.get("is_missing"))
     known: dict[str, object] = {
-        UPSTREAM_KEY: outcome.execute_id,
-        "log_id": outcome.log_id,
-        "missing_outputs": missing or None,
+        COZE_EXECUTE_ID.name: outcome.execute_id,
+        LOG_ID.name: outcome.log_id,
+        MISSING_OUTPUTS.name: missing or None,
     }
     # Always there, so that an answered question does not stay in the record as if it were open.
     return {"proof": outcome.proof, "interrupt": outcome.interrupt} | {k: v for k, v in known.items() if v is not None}

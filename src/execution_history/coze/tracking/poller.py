@@ -19,6 +19,7 @@ from execution_history.coze.tracking.history_merge import change_of, trimmed_nod
 from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
+from execution_history.records.metadata import ASKED_UPSTREAM, PROOF, TRANSITION
 from execution_history.records.record import RecordChange
 
 _log = logging.getLogger("execution_history.coze")
@@ -182,9 +183,9 @@ class RunPoller:
             status=fallback.status,
             fields={"error_code": fallback.error_code, "error_message": fallback.error_message},
             metadata={
-                "proof": fallback.proof,
-                "asked_upstream": refusal.message,
-                "transition": {"from": "running", "to": fallback.status, "at": now, "because": fallback.proof},
+                PROOF.name: fallback.proof,
+                ASKED_UPSTREAM.name: refusal.message,
+                TRANSITION.name: {"from": "running", "to": fallback.status, "at": now, "because": fallback.proof},
             },
             only_from=frozenset({"running"}),
             largest=self._recorder.record_limit,

@@ -10,20 +10,12 @@ from typing import Any, Final
 from execution_history.history.diff.timeline import Divergence, first_divergence
 from execution_history.history.diff.values import Difference, Differences, differences
 from execution_history.records.attributes import facts_of
-from execution_history.records.size_limit import CUT_KEY
+from execution_history.records.metadata import RECORDING_IS_CUT, Use, metadata_of, uses_of
 
 SETTINGS: Final = ("workflow_id", "bot_id", "conversation_id", "run_mode", "connector_id", "connector_uid")
 """The keys of a record that say how the run was set up."""
 
 _ENDING: Final = ("execute_status", "error_code", "error_message", "is_output_trimmed")
-# What we note about the run itself rather than how it was set up, and what people note about it.
-_NOT_SETTINGS: Final = frozenset({
-    "coze_execute_id", "log_id", "logid", "recorder", "proof", "transition", "interrupt", "ended_at", "tags", "note",
-    "rating", "pinned", "imported_from", "adopted_fields", "parent", "root", "token", "cost", "http_status", "upstream",
-    "answers", "asked_upstream", "taken_over", "fetched_at", "missing_outputs", CUT_KEY, "caller",
-})  # fmt: skip
-
-
 _PARTS: Final = {
     "input_parameters": "input", "output": "output", "node_execute_status": "nodes", "metadata": "settings",
     **dict.fromkeys(SETTINGS, "settings"), **dict.fromkeys(_ENDING, "ending"),
@@ -138,14 +130,17 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
     if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
         left_out.append("nodes: only one of the two runs has a node timeline.")
     facts = facts_of(old), facts_of(new)
-    before, after = _tokens(old["usage"], facts[0].tokens), _tokens(new["usage"], facts[1].tokens)
     return Comparison(
         old=_reference(old),
         new=_reference(new),
         **{name: part.found for name, part in parts.items()},
         divergence=first_divergence(*nodes),
         duration=Measure(facts[0].duration_ms, facts[1].duration_ms),
-        tokens={name: Measure(before[name], after[name]) for name in before},
+        tokens={
+            "input": Measure(facts[0].input_tokens, facts[1].input_tokens),
+            "output": Measure(facts[0].output_tokens, facts[1].output_tokens),
+            "total": Measure(facts[0].tokens, facts[1].tokens),
+        },
         left_out=tuple(left_out),
     )
 
@@ -157,20 +152,19 @@ def _reference(record: Mapping[str, Any]) -> RunReference:
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
-    others = {key: value for key, value in metadata.items() if key not in _NOT_SETTINGS}
+    others = {key: value for key, value in metadata_of(record).items() if Use.COMPARED in uses_of(key)}
     return {key: record[key] for key in SETTINGS} | ({"metadata": others} if others else {})
 
 
 def _cut_parts(record: Mapping[str, Any]) -> set[str]:
     """The parts of a comparison of which the record has only the beginning."""
-    known = record["metadata"].get(CUT_KEY) if isinstance(record["metadata"], dict) else None
+    known = RECORDING_IS_CUT.of(record)
     if known is True:  # the answer was larger than is recorded of one
         return {"output"}
     if not isinstance(known, dict):
         return set()
     keys = [name.partition(".") for name in known]
-    return {_PARTS[key] for key, _, inner in keys if key in _PARTS and inner not in _NOT_SETTINGS}
+    return {_PARTS[key] for key, _, inner in keys if key in _PARTS and Use.COMPARED in uses_of(inner)}
 
 
 def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
@@ -179,18 +173,3 @@ def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
     return Differences(
         tuple(found for part in each for found in part.found), tuple(s for part in each for s in part.left_out)
     )
-
-
-def _tokens(usage: object, total: int | None) -> dict[str, int | None]:
-    """What the run used, under the names that Coze and older deployments give it."""
-    counts = usage if isinstance(usage, dict) else {}
-
-    def count(*names: str) -> int | None:
-        for name in names:
-            value = counts.get(name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                return value
-        return None
-
-    read, written = count("input_count", "input_tokens"), count("output_count", "output_tokens")
-    return {"input": read, "output": written, "total": total}

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from execution_history.history.diff.reduction import same
 from execution_history.history.diff.texts import TextEdit, text_edits
+from execution_history.records.timeline import Node
 
 DivergenceKind = Literal["order", "node", "content", "state", "end"]
 
@@ -96,9 +97,8 @@ def _told(kind: DivergenceKind, position: int, before: _Named | None, after: _Na
 
 
 def _title(node: _Named) -> str:
-    name, facts = node
-    title = facts.get("node_title") if isinstance(facts, dict) else None
-    return title if isinstance(title, str) and title else name
+    found = Node.read(*node)
+    return node[0] if found is None else found.label
 
 
 def _content(node: _Named | None) -> str | None:

@@ -5,15 +5,13 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from execution_history.records.encoding import encode
+from execution_history.records.metadata import Use, uses_of
 from execution_history.records.partial import Unread
 
 MOST_CHARACTERS: Final = 10_000_000
 """So much of a record is searched; what comes later, in the order of :func:`texts_of`, is not."""
 
 _EACH: Final = 8  # what a text counts beside its characters: millions of short ones cost more than a long one
-
-_BOOKKEEPING: Final = frozenset({"recorder", "proof", "transition"})
-"""Keys of ``metadata`` in which recorders note what nobody would search for."""
 
 _NODE_TEXTS: Final = ("node_title", "content", "error_message")
 
@@ -68,7 +66,7 @@ def _all_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]
     yield from _node_fields(record.get("node_execute_status"), set(output))
     metadata = record.get("metadata")
     for key, value in metadata.items() if isinstance(metadata, dict) else ():
-        if key not in _BOOKKEEPING:
+        if Use.SEARCHED in uses_of(key):
             yield f"metadata.{key}", _texts(value)
 
 

@@ -11,7 +11,8 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
-from execution_history.records.record import UPSTREAM_KEY, Document
+from execution_history.records.metadata import COZE_EXECUTE_ID
+from execution_history.records.record import Document
 from execution_history.stores import compression
 from execution_history.stores.sqlite.queries import migrations, query
 
@@ -148,7 +149,7 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
 def _fill_upstream_ids(connection: apsw.Connection) -> None:
     """Copy the upstream ids of the records that are there into the column that migration 2 has added."""
     unpacker = compression.Unpacker(load_dictionaries(connection))
-    key = orjson.dumps(UPSTREAM_KEY)
+    key = orjson.dumps(COZE_EXECUTE_ID.name)
     last: Any = 0
     while rows := connection.execute(query("scan_documents"), (last, 500)).fetchall():
         row: tuple[Any, ...]
@@ -158,7 +159,7 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
                 body = unpacker.unpack(compression.StoredRecord(*row[1:]))
                 if key in body:
                     record = orjson.loads(body)
-                    found = Document.of(record, body, record["metadata"].get(UPSTREAM_KEY)).upstream_id
+                    found = Document.of(record, body).upstream_id
                     connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, last))
 
 

@@ -21,7 +21,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from execution_history.records.encoding import as_text, decode
-from execution_history.records.record import ENDED_KEY, UPSTREAM_KEY
+from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
+from execution_history.records.timeline import Node, timeline_of
+from execution_history.records.values import time
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
 """Without these it is not the table ``workflow_execution``."""
@@ -32,7 +34,6 @@ NODE_COLUMNS: Final = frozenset({"id", "execute_id", "node_id", "node_name", "cr
 MOST_NODES: Final = 2_000
 """So many nodes of a run are kept; how many there were beside them stands in ``metadata.imported_from``."""
 
-_LAST_TIME: Final = 253_402_300_799_999
 _STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
 _OPEN: Final = frozenset({"running", "interrupted"})
 _RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
@@ -72,7 +73,7 @@ def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> di
         "metadata": _metadata(row, created, duration, shown, left_out),
         "connector_id": identifier(row.get("connector_id")),
         "connector_uid": _text(row.get("connector_uid")),
-        "node_execute_status": _timeline(nodes),
+        "node_execute_status": timeline_of(map(_node, nodes)),
     }
     if status == _CANCELLED and record["error_message"] is None:
         record["error_message"] = "The run was cancelled."
@@ -90,31 +91,19 @@ def _metadata(row: Row, created: int | None, duration: int, status: str, left_ou
     source |= {name: value for name, value in kept.items() if value is not None}
     if left_out:
         source["nodes_left_out"] = left_out
-    metadata: dict[str, Any] = {UPSTREAM_KEY: identifier(row.get("id")), "imported_from": source}
+    metadata: dict[str, Any] = {COZE_EXECUTE_ID.name: identifier(row.get("id")), IMPORTED_FROM.name: source}
     if log_id := _text(row.get("log_id")):
-        metadata["log_id"] = log_id
+        metadata[LOG_ID.name] = log_id
     root = identifier(row.get("root_execution_id"))
     if root and root != identifier(row.get("id")):
-        metadata["parent"] = root
+        metadata[PARENT.name] = root
     if status not in _OPEN and created is not None and duration:
-        metadata[ENDED_KEY] = created + duration
+        metadata[ENDED_AT.name] = created + duration
     return metadata
 
 
-def _timeline(nodes: Sequence[Row]) -> dict[str, Any] | None:
-    """The nodes by name, in the form in which a stream's are kept, with what Studio knows beyond it."""
-    shown: dict[str, Any] = {}
-    for node in nodes:
-        title = _text(node.get("node_name")) or _text(node.get("node_id")) or "node"
-        name, count = title, 2
-        while name in shown:
-            name = f"{title} ({count})"
-            count += 1
-        shown[name] = _node(title, node)
-    return shown or None
-
-
-def _node(title: str, node: Row) -> dict[str, Any]:
+def _node(node: Row) -> Node:
+    """Return a node in the form in which a stream's are kept, with what Studio knows beyond it."""
     began = milliseconds(node.get("created_at")) or 0
     inner, status = _text(node.get("parent_node_id")), number(node.get("status"))
     known = {
@@ -129,20 +118,18 @@ def _node(title: str, node: Row) -> dict[str, Any]:
         "parent_node_id": inner,
         "sub_execute_id": identifier(node.get("sub_execute_id")),
     }
-    return {
-        "node_id": _text(node.get("node_id")),
-        "node_title": title,
-        "node_type": _text(node.get("node_type")),
-        "node_execute_uuid": identifier(node.get("id")),
-        "is_finish": status in _NODE_ENDED,
-        "start_time": began,
-        "update_time": milliseconds(node.get("updated_at")) or began + (milliseconds(node.get("duration")) or 0),
-        "content": _text(node.get("output")) or "",
-        "packets": [],
-        "packet_count": None,
-        "usage": _usage(node),
-        **{key: value for key, value in known.items() if value is not None},
-    }
+    return Node(
+        node_id=_text(node.get("node_id")),
+        node_title=_text(node.get("node_name")) or _text(node.get("node_id")) or "node",
+        node_type=_text(node.get("node_type")),
+        node_execute_uuid=identifier(node.get("id")),
+        is_finish=status in _NODE_ENDED,
+        start_time=began,
+        update_time=milliseconds(node.get("updated_at")) or began + (milliseconds(node.get("duration")) or 0),
+        content=_text(node.get("output")) or "",
+        usage=_usage(node),
+        others={key: value for key, value in known.items() if value is not None},
+    )
 
 
 def _usage(row: Row) -> dict[str, int] | None:
@@ -171,8 +158,7 @@ def number(value: object) -> int | None:
 
 def milliseconds(value: object) -> int | None:
     """A time or a duration; ``None`` for what is beyond the year 9999 and so no time."""
-    found = number(value)
-    return found if found is not None and 0 <= found <= _LAST_TIME else None
+    return time(number(value))
 
 
 def identifier(value: object) -> str | None:

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.errors import InvalidInput, RecordDamaged
 from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.records.record import UPSTREAM_KEY, Document
+from execution_history.records.record import Document
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import fields_of
 from execution_history.web.pages.run_page import RUN
@@ -69,13 +69,7 @@ class RunChoices:
         bodies = self.trash.take(form.get("word", [""])[-1])
         if not bodies:
             raise InvalidInput("This deletion cannot be undone any more: it is kept for fifteen minutes.")
-        documents = []
-        for body in bodies:
-            record = parsed(body)
-            metadata = record["metadata"]
-            upstream_id = metadata.get(UPSTREAM_KEY) if isinstance(metadata, dict) else None
-            documents.append(Document.of(record, body, upstream_id))
-        await self.service.store.merge(documents)
+        await self.service.store.merge([Document.of(parsed(body), body) for body in bodies])
         return RedirectResponse(urls.own(form.get("back", [""])[-1]), HTTPStatus.SEE_OTHER)
 
     async def annotate(self, request: Request, workflow_id: str, execute_id: str) -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.records.size_limit import CUT_KEY
+from execution_history.records.metadata import RECORDING_IS_CUT
 
 _MOST: Final = 20
 _MOST_BYTES: Final = 2**63
@@ -26,7 +26,7 @@ class Cuts:
 
 def cuts_of(record: dict[str, Any]) -> Cuts:
     """What the metadata of a record say of its cuts; what is no size is left out, whoever wrote it."""
-    cut = _cut(record)
+    cut = RECORDING_IS_CUT.of(record)
     sizes = {
         name: size
         for name, size in (cut.items() if isinstance(cut, dict) else ())
@@ -43,15 +43,10 @@ def cuts_of(record: dict[str, Any]) -> Cuts:
 
 def is_input_whole(record: dict[str, Any]) -> bool:
     """Whether the input of a run is all that was sent; of none there is no beginning."""
-    cut, given = _cut(record), record["input_parameters"]
+    cut, given = RECORDING_IS_CUT.of(record), record["input_parameters"]
     if isinstance(cut, dict):
         return "input_parameters" not in cut
     return cut is not True or given is None or isinstance(given, dict)
-
-
-def _cut(record: dict[str, Any]) -> object:
-    metadata = record["metadata"]
-    return metadata.get(CUT_KEY) if isinstance(metadata, dict) else None
 
 
 def _is_metadata(name: str) -> bool:

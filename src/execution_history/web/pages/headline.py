@@ -7,7 +7,9 @@ from markupsafe import Markup
 
 from execution_history.presentation.formatting import duration, error_text, one_line, question_text
 from execution_history.presentation.page_translator import Speech, isolated
-from execution_history.web.pages.waterfall import name_of_node
+from execution_history.records.attributes import facts_of
+from execution_history.records.metadata import INTERRUPT, PROOF
+from execution_history.records.timeline import nodes_of, open_node
 
 _LONGEST_NAME: Final = 60
 _LONGEST_REASON: Final = 300
@@ -33,7 +35,7 @@ def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
     status = record["execute_status"]
     node = _node(record)
     said = error_text(record)
-    if status == "interrupted" and (interrupt := interrupt_of(record)):
+    if status == "interrupted" and (interrupt := INTERRUPT.of(record)):
         said = question_text(interrupt) or said
     beginning = f"headline.{status}" if status in STATUSES else "headline.other"
     facts: dict[str, object] = {"duration": duration(took), "status": one_line(status, _LONGEST_NAME)}
@@ -48,26 +50,21 @@ def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
     return Headline(markup, text, whole[:_LONGEST_WHOLE], max(0, len(whole) - _LONGEST_WHOLE))
 
 
-def interrupt_of(record: dict[str, Any]) -> dict[str, Any]:
-    """The interrupt as Coze described it; empty when there is none."""
-    metadata = record["metadata"]
-    found = metadata.get("interrupt") if isinstance(metadata, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
 def _node(record: dict[str, Any]) -> str | None:
     """The node that the sentence names: where it failed, where it asks, where it is now."""
-    status, nodes = record["execute_status"], record["node_execute_status"]
+    status = record["execute_status"]
     if status == "interrupted":
-        title = interrupt_of(record).get("node_title")
+        title = (INTERRUPT.of(record) or {}).get("node_title")
         return title if isinstance(title, str) and title else None
-    return name_of_node(nodes, status) if status in {"failed", "running"} else None
+    if status == "running":
+        found = open_node(nodes_of(record["node_execute_status"]))
+        return None if found is None else found.label
+    return facts_of(record).failed_node
 
 
 def proof_of(say: Speech, record: dict[str, Any]) -> str:
     """How we know the status: a sentence for every proof that a recorder gives."""
-    metadata = record["metadata"]
-    proof = metadata.get("proof") if isinstance(metadata, dict) else None
+    proof = PROOF.raw(record)
     if isinstance(proof, str) and say.knows(f"proof.{proof}"):
         return say(f"proof.{proof}")
     if record["execute_status"] == "running":

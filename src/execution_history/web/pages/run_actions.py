@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
 from execution_history.presentation.page_error_messages import sentence_of
+from execution_history.records.metadata import ACCOUNT, INTERRUPT
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.cuts import is_input_whole
 from execution_history.web.pages.forms import form_of
-from execution_history.web.pages.headline import interrupt_of
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_page import RUN, RunPages, aside
 from execution_history.web.pages.run_view import parsed
@@ -82,7 +82,7 @@ class RunActions:
         body = await self.pages.body(workflow_id, execute_id)
         record = await aside(len(body), lambda: parsed(body))
         form = await form_of(request)
-        question = question_of(interrupt_of(record))
+        question = question_of(INTERRUPT.of(record) or {})
         try:
             if question is None or question.event_id != form.get("event_id"):
                 raise NotInterrupted("The run does not ask this any more: its page shows what it asks now.")
@@ -115,9 +115,7 @@ async def _read(frames: AsyncGenerator[Frame, None]) -> None:
 
 
 def _account(record: dict[str, Any]) -> str:
-    metadata = record["metadata"]
-    account = metadata.get("account") if isinstance(metadata, dict) else None
-    return account if isinstance(account, str) else "default"
+    return ACCOUNT.of(record) or "default"
 
 
 def _object(text: str) -> dict[str, Any]:

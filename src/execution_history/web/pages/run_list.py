@@ -14,6 +14,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.page_error_messages import sentence_of
 from execution_history.query.model import RecordFilter, RecordQuery, Selection
 from execution_history.query.text import parse_search
+from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.list_state import ListState, list_state
@@ -24,7 +25,6 @@ from execution_history.web.pages.undo import Trash
 
 _SIZE: Final = 50
 _MOST_FOLLOWED: Final = 20
-_LATEST: Final = 10**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class ListPages:
         reader = reader_for(request)
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
         wanted = state.record_filter(reader, workflow_id)
-        since = whole_number(request, "newest", _LATEST)
+        since = whole_number(request, "newest", LAST_TIME)
         count = 0
         # A page further back tells of no newer runs, only of how its own are now.
         if query(request, "newest") and (wanted.created_from is None or since >= wanted.created_from):

@@ -7,7 +7,8 @@ import orjson
 
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import elapsed_ms, facts_of
+from execution_history.records.metadata import PINNED, TAGS
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
@@ -52,22 +53,19 @@ class RunLine:
 def line_of_run(summary: bytes, now: int) -> RunLine:
     """The line of the run whose *summary* this is (see :mod:`execution_history.records.summary`)."""
     facts: dict[str, Any] = orjson.loads(summary)
-    metadata = facts["metadata"]
     error = error_text(facts)
-    tags = metadata.get("tags")
-    duration = facts["duration_ms"]
     return RunLine(
         facts["workflow_id"],
         facts["execute_id"],
         facts["execute_status"],
         facts["create_time"],
-        duration if isinstance(duration, int) else max(0, now - facts["create_time"]),
+        elapsed_ms(facts["create_time"], facts["duration_ms"], now),
         facts["tokens"],
         one_line(facts["input_line"], _LONGEST_LINE),
         one_line(error or facts["output_line"], _LONGEST_LINE),
         bool(error),
-        tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
-        metadata.get("pinned") is True,
+        tuple(tag for tag in TAGS.of(facts) or () if isinstance(tag, str)),
+        PINNED.of(facts) is True,
     )
 
 

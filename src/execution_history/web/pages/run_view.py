@@ -8,12 +8,23 @@ import orjson
 
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
-from execution_history.presentation.formatting import one_line, tokens
-from execution_history.records.attributes import Facts, facts_of
+from execution_history.presentation.formatting import one_line
+from execution_history.records.attributes import Facts, caller_text, facts_of
 from execution_history.records.encoding import decode, encode
-from execution_history.records.record import KEYS, UPSTREAM_KEY
+from execution_history.records.metadata import (
+    ACCOUNT,
+    COZE_EXECUTE_ID,
+    INTERRUPT,
+    LOG_ID,
+    NOTE,
+    Key,
+    Use,
+    metadata_of,
+    uses_of,
+)
+from execution_history.records.record import KEYS
 from execution_history.web.pages.cuts import Cuts, cuts_of, is_input_whole
-from execution_history.web.pages.headline import Headline, headline_of, interrupt_of, proof_of
+from execution_history.web.pages.headline import Headline, headline_of, proof_of
 from execution_history.web.pages.interrupt_form import Question, question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, Node, tree_of
@@ -33,9 +44,6 @@ _LONGEST_NOTE: Final = 4_000
 _LONGEST_ID: Final = 1_000
 _LARGEST_EDITED: Final = 20_000
 _SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
-_SHOWN_ELSEWHERE: Final = frozenset(
-    {"proof", "interrupt", UPSTREAM_KEY, "log_id", "account", "caller", "tags", "note", "rating", "pinned"}
-)
 _MODES: Final = (0, 1, 2)
 
 Record = dict[str, Any]
@@ -120,12 +128,11 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
     known = facts_of(record)
-    ended = reader.now if known.end_time is None else known.end_time
-    took = max(0, ended - known.create_time)
+    ended, took = reader.now if known.end_time is None else known.end_time, known.elapsed_ms(reader.now)
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     began = record["create_time"]
     waterfall = waterfall_of(nodes, began, ended, status)
-    others = {key: value for key, value in _metadata(record).items() if key not in _SHOWN_ELSEWHERE}
+    has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
     return RunView(
         workflow_id=record["workflow_id"],
         execute_id=record["execute_id"],
@@ -133,34 +140,31 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         create_time=began,
         update_time=record["update_time"],
         took=took,
-        tokens=tokens(record["usage"]).total,
+        tokens=known.tokens,
         headline=headline_of(reader.say, record, took),
         proof=proof_of(reader.say, record),
-        explanation=explanation(reader.say, record["error_code"]) if status == "failed" else None,
-        question=question_of(interrupt_of(record)) if status == "interrupted" else None,
+        explanation=explanation(reader.say, known.error_code) if status == "failed" else None,
+        question=question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
         waterfall=waterfall,
         nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
         input=tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
         output=None if output is None else tree_of(whole.child("output", output), limits=limits),
-        metadata=tree_of(whole.child("metadata", metadata), limits=small) if others else None,
+        metadata=tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
         is_trimmed=record["is_output_trimmed"] is True,
         debug_page=_debug_page(record, reader.now),
-        facts=_facts(record),
+        facts=_facts(record, known),
         size=len(body),
         edited=edited(record, _LARGEST_EDITED),
         is_input_whole=is_input_whole(record),
         cuts=cuts_of(record),
-        notes=_notes(known, _metadata(record).get("note")),
+        notes=_notes(known, NOTE.of(record) or ""),
     )
 
 
-def _notes(facts: Facts, note: object) -> Notes:
+def _notes(facts: Facts, note: str) -> Notes:
     rating = facts.rating if facts.rating in RATINGS else 0
-    tags, text = (
-        [tag for tag in facts.tags if len(tag) <= _LONGEST_TAG][:_MOST_TAGS],
-        note if isinstance(note, str) else "",
-    )
-    return Notes(tuple(tags), len(facts.tags) - len(tags), text[:_LONGEST_NOTE], len(text), rating or 0, facts.pinned)
+    tags = [tag for tag in facts.tags if len(tag) <= _LONGEST_TAG][:_MOST_TAGS]
+    return Notes(tuple(tags), len(facts.tags) - len(tags), note[:_LONGEST_NOTE], len(note), rating or 0, facts.pinned)
 
 
 def edited(record: Record, most: int) -> str | None:
@@ -172,35 +176,31 @@ def edited(record: Record, most: int) -> str | None:
     return text.decode() if len(text) <= most else None
 
 
-def _facts(record: Record) -> tuple[Fact, ...]:
+def _facts(record: Record, known: Facts) -> tuple[Fact, ...]:
     """What is known of the run; what is not known is not there."""
-    metadata, mode, usage = _metadata(record), record["run_mode"], tokens(record["usage"])
+    mode = record["run_mode"]
     facts = (
         Fact("execute_id", record["execute_id"], "id", "/execute_id"),
         Fact("workflow_id", record["workflow_id"], "id", "/workflow_id"),
-        Fact("coze_execute_id", metadata.get(UPSTREAM_KEY), "id", f"/metadata/{UPSTREAM_KEY}"),
-        Fact("log_id", metadata.get("log_id"), "id", "/metadata/log_id"),
+        _noted(record, COZE_EXECUTE_ID, "id"),
+        _noted(record, LOG_ID, "id"),
         Fact("bot_id", record["bot_id"], "id", "/bot_id"),
         Fact("conversation_id", record["conversation_id"], "id", "/conversation_id"),
         Fact("connector_uid", record["connector_uid"], "id", "/connector_uid"),
         Fact("connector_id", record["connector_id"], "id", "/connector_id"),
-        Fact("account", metadata.get("account"), "text", "/metadata/account"),
-        Fact("caller", _caller(metadata.get("caller")), "text", "/metadata/caller"),
+        _noted(record, ACCOUNT, "text"),
+        Fact("caller", caller_text(record), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
         Fact("run_mode", mode if mode in _MODES else None),
-        Fact("tokens", None if usage.total is None else usage),
-        Fact("error_code", record["error_code"], "text", "/error_code"),
+        Fact("tokens", None if known.tokens is None else known),
+        Fact("error_code", known.error_code, "text", "/error_code"),
     )
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))
 
 
-def _caller(caller: object) -> str | None:
-    """The program that called, with its version, as far as it has said."""
-    if isinstance(caller, dict):
-        said = (caller.get(key) for key in ("name", "version", "language", "system"))
-        return " ".join(part for part in said if isinstance(part, str)) or None
-    return caller if isinstance(caller, str) else None
+def _noted(record: Record, key: Key[Any], kind: Literal["id", "text"]) -> Fact:
+    return Fact(key.name, key.raw(record), kind, f"/metadata/{key.name}")
 
 
 def _shortened(fact: Fact) -> Fact:
@@ -217,7 +217,3 @@ def _debug_page(record: Record, now: int) -> DebugPage | None:
         return None
     until = record["create_time"] + DEBUG_PAGE_LIVES
     return DebugPage(address, urlsplit(address).hostname or "", until, now > until)
-
-
-def _metadata(record: Record) -> dict[str, Any]:
-    return record["metadata"] if isinstance(record["metadata"], dict) else {}

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, TypeGuard
+from typing import Final
 
-from execution_history.presentation.formatting import duration, tokens
+from execution_history.presentation.formatting import duration
+from execution_history.records.timeline import Node, failing_node, timed_nodes
+from execution_history.records.usage import usage_of
 from execution_history.web.pages.json_pointer import root
 
 _WIDTH: Final = 1_000
@@ -14,8 +16,6 @@ _MOST_ERRORS: Final = 10
 _MOST_MARKS: Final = 1_200
 _MOST_PIECES: Final = 40
 _MOST_PIECES_IN_ALL: Final = 240
-_LONGEST_TIME: Final = 10**14
-_LARGEST_COUNT: Final = 10**15
 _MOST_CHARACTERS: Final = 16_000
 _MOST_OF_ONE: Final = 3_000
 _STEPS: Final = tuple(base * 10**power for power in range(12) for base in (1, 2, 5))
@@ -71,22 +71,6 @@ class Waterfall:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """A node as far as its facts can be read."""
-
-    name: str
-    kind: str
-    start: int
-    end: int
-    content: str
-    packets: list[list[int]]
-    messages: int
-    tokens: int | None
-    is_finished: bool
-    error: str
-
-
 def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfall | None:
     """The waterfall of a record's ``node_execute_status``; ``None`` where it is not a timeline of ours.
 
@@ -96,97 +80,47 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
         ended: when it ended, or now.
         status: of the run.
     """
-    read = [_facts(name, facts, began) for name, facts in nodes.items()] if isinstance(nodes, dict) else []
-    known = [facts for facts in read if facts is not None]
-    if not known or len(known) != len(read):
+    known = timed_nodes(nodes, began)
+    if not known:
         return None
-    length = max(1, max([ended, *(facts.end for facts in known)]) - began)
+    length = max(1, max([ended, *(node.ended for node in known)]) - began)
     failed = failing_node(known) if status == "failed" else None
-    slowest = max(known, key=lambda facts: facts.end - facts.start) if len(known) > 1 else None
+    slowest = max(known, key=lambda node: node.took_ms) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
     room, most, errors = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0
     rows: list[Row] = []
-    for number, facts in enumerate(shown):
-        pieces, is_cut = _pieces(facts, min(room, _MOST_OF_ONE), min(most, _MOST_PIECES))
+    for number, node in enumerate(shown):
+        pieces, is_cut = _pieces(node, min(room, _MOST_OF_ONE), min(most, _MOST_PIECES))
         room -= sum(len(piece.text) for piece in pieces)
         most -= len(pieces)
-        errors += bool(facts.error)
-        error = _cut(facts.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or facts is failed else 1)
+        errors += bool(node.error)
+        error = _cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or node is failed else 1)
         rows.append(
             Row(
-                facts.name,
-                facts.kind,
-                timeline.child(facts.name, None, number).child("content", None).pointer,
-                facts.start - began,
-                facts.end - facts.start,
-                *_span(facts.start - began, facts.end - began, length),
-                _marks(facts.packets, length, _MOST_MARKS // len(shown)),
-                facts.messages,
-                len(facts.content),
-                facts.tokens,
+                node.name,
+                node.node_type or "",
+                timeline.child(node.name, None, number).child("content", None).pointer,
+                node.started - began,
+                node.took_ms,
+                *_span(node.started - began, node.ended - began, length),
+                _marks(node.known_packets(), length, _MOST_MARKS // len(shown)),
+                node.packet_count or 0,
+                len(node.text),
+                usage_of(node.usage).total,
                 pieces,
                 is_cut,
-                facts.is_finished,
+                node.is_finish is not False,
                 error,
-                facts is slowest and facts.end > facts.start,
-                facts is failed,
+                node is slowest and node.took_ms > 0,
+                node is failed,
             )
         )
     return Waterfall(tuple(rows), _labels(length), len(known) - len(shown), length)
 
 
-def name_of_node(nodes: object, status: str) -> str | None:
-    """The node in which a run with this *status* failed, else is now, as far as its timeline says so."""
-    read = [_facts(name, facts, 0) for name, facts in nodes.items()] if isinstance(nodes, dict) else []
-    known = [facts for facts in read if facts is not None]
-    found = failing_node(known) if status == "failed" else open_node(known)
-    return None if found is None else found.name
-
-
-def failing_node(nodes: list[_Facts]) -> _Facts | None:
-    """The first of *nodes* that says an error, else the last that did not finish."""
-    return next((facts for facts in nodes if facts.error), None) or open_node(nodes)
-
-
-def open_node(nodes: list[_Facts]) -> _Facts | None:
-    """The last of *nodes* that has not finished."""
-    return max((facts for facts in nodes if not facts.is_finished), key=lambda facts: facts.end, default=None)
-
-
-def _facts(name: str, facts: object, began: int) -> _Facts | None:
-    if not isinstance(facts, dict):
-        return None
-    start, end = facts.get("start_time"), facts.get("update_time")
-    if not _is_whole(start) or not _is_whole(end) or max(start, end) > _LONGEST_TIME:
-        return None
-    kind, content, messages = facts.get("node_type"), facts.get("content"), facts.get("packet_count")
-    error = facts.get("error_message")
-    packets = facts.get("packets")
-    return _Facts(
-        name,
-        kind if isinstance(kind, str) else "",
-        max(start, began),
-        max(start, end, began),
-        content if isinstance(content, str) else "",
-        [packet for packet in packets if _is_packet(packet)] if isinstance(packets, list) else [],
-        min(messages, _LARGEST_COUNT) if _is_whole(messages) else 0,
-        tokens(facts.get("usage")).total,
-        facts.get("is_finish") is not False,
-        error.strip() if isinstance(error, str) else "",
-    )
-
-
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_packet(packet: object) -> bool:
-    return isinstance(packet, list) and len(packet) == 3 and all(_is_whole(number) for number in packet)  # noqa: PLR2004
 
 
 def _span(start: int, end: int, length: int) -> tuple[int, int]:
@@ -202,21 +136,22 @@ def _marks(packets: list[list[int]], length: int, most: int) -> str:
     return "".join(f"M{x} 0v1" for x in places)
 
 
-def _pieces(facts: _Facts, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
+def _pieces(node: Node, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
     """The content as it came, in at most so many pieces, and whether some is not here; packets say how long each is."""
-    ends = list(accumulate(packet[2] for packet in facts.packets))
+    packets, content = node.known_packets(), node.text
+    ends = list(accumulate(packet[2] for packet in packets))
     pieces: list[Piece] = []
     begin = 0
-    for packet, end in zip(facts.packets[:most], ends, strict=False):
-        text = facts.content[begin : min(end, begin + max(0, room))]
+    for packet, end in zip(packets[:most], ends, strict=False):
+        text = content[begin : min(end, begin + max(0, room))]
         begin, room = begin + len(text), room - len(text)
         if text:
             pieces.append(Piece(packet[1], text))
-    if not facts.packets and facts.content:
-        text = facts.content[: max(0, room)]
+    if not packets and content:
+        text = content[: max(0, room)]
         begin = len(text)
         pieces.append(Piece(0, text))
-    return tuple(pieces), begin < len(facts.content)
+    return tuple(pieces), begin < len(content)
 
 
 def _labels(length: int) -> tuple[Label, ...]:

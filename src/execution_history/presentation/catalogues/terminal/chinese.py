@@ -186,6 +186,7 @@ CHINESE: Final[dict[str, str]] = {
     "fact.tokens": "Token",
     "fact.run_mode": "执行方式",
     "fact.account": "账号",
+    "fact.caller": "调用方",
     "fact.bot_id": "机器人",
     "fact.conversation_id": "会话",
     "fact.connector_uid": "用户",

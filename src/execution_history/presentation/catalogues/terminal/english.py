@@ -193,6 +193,7 @@ Example:
     "fact.tokens": "Tokens",
     "fact.run_mode": "Ran",
     "fact.account": "Account",
+    "fact.caller": "Called by",
     "fact.bot_id": "Bot",
     "fact.conversation_id": "Conversation",
     "fact.connector_uid": "User",

@@ -21,7 +21,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "4"
+_VERSION: Final = "5"  # raised when the definition of a column changes
 _CACHE_KIB: Final = 8 * 1024  # a connection keeps that much for as long as it is open
 _CHECKPOINT_PAGES: Final = 4_000  # rows land all over the indexes: a page is written less often
 _MOST_IDLE: Final = 4

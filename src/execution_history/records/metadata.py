@@ -1,0 +1,190 @@
+"""The keys of a record's ``metadata`` that have a meaning here: one row each. Pure.
+
+Callers may keep anything else under keys of their own; :data:`CALLERS_OWN` says how those are treated.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any, Final, Generic, TypeVar
+
+from execution_history.records.values import identifier, integer, text, time
+
+T = TypeVar("T")
+
+
+class Use(Flag):
+    """What is done with the value of a key beyond keeping it, which includes every export."""
+
+    PLACED = auto()
+    """The run's page and ``show`` have a place of its own for it, so that it is not listed with the others."""
+    SEARCHED = auto()
+    """A text search looks into it."""
+    COMPARED = auto()
+    """Two runs that differ in it were set up differently."""
+    SUMMARISED = auto()
+    """Lists get it, which see a record without its documents."""
+    READ_WHOLE = auto()
+    """It is read whatever its size, because runs are found by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[T]):
+    """One key, and what is done with its value.
+
+    Attributes:
+        name: the key.
+        read: returns a value of the key's type, and ``None`` in the place of any other: anybody may write anything.
+        meaning: what the value says, in which unit.
+        written_by: the modules or people that write it.
+        uses: what is done with it.
+    """
+
+    name: str
+    read: Callable[[object], T | None]
+    meaning: str
+    written_by: str
+    uses: Use
+
+    def of(self, record: Mapping[str, Any]) -> T | None:
+        """Return the value in *record*, or ``None`` where there is none of the key's type."""
+        return self.read(metadata_of(record).get(self.name))
+
+    def raw(self, record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever somebody has written
+        """Return the value in *record* whatever its type, to be shown as it is."""
+        return metadata_of(record).get(self.name)
+
+
+def metadata_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``metadata`` of *record*; those of another type than an object are empty."""
+    found = record["metadata"]
+    return found if isinstance(found, dict) else {}
+
+
+def uses_of(name: str) -> Use:
+    """Return what is done with the value of the key *name*, whether or not it has a meaning here."""
+    return KEYS.get(name, CALLERS_OWN).uses
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _list(value: object) -> list[Any] | None:
+    return value if isinstance(value, list) else None
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _anything(value: object) -> Any:  # noqa: ANN401 - JSON is any of six things
+    return value
+
+
+def _execute_id(value: object) -> str | None:
+    """Return the execute id in the name of another run: an id, or an object of its workflow's and its own."""
+    return identifier(value.get("execute_id") if isinstance(value, dict) else value)
+
+
+def _caller_name(value: object) -> str | None:
+    return identifier(value.get("name") if isinstance(value, dict) else value)
+
+
+_NONE: Final = Use(0)
+_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE = Use
+
+# fmt: off
+ACCOUNT: Final = Key(
+    "account", identifier, "The name of the account whose token the call had.",
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _COMPARED | _SUMMARISED)
+CALLER: Final = Key(
+    "caller", _caller_name, "The program that called: a name, or name, version, language and system.",
+    "coze/transport", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE)
+UPSTREAM: Final = Key("upstream", _string, "Where the call went: scheme, host and port.", "coze/transport", _SEARCHED)
+COZE_EXECUTE_ID: Final = Key(
+    "coze_execute_id", text, "The id that the run has upstream, once that is known.",
+    "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _SUMMARISED)
+LOG_ID: Final = Key(
+    "log_id", identifier, "The id under which Coze has logged the call.",
+    "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED)
+RECORDER: Final = Key(
+    "recorder", _string, "The recorder that is, or was, recording the run.",
+    "recording, coze/reconciler", _PLACED)
+PROOF: Final = Key(
+    "proof", _string, "How the status is known.",
+    "coze/transport, coze/tracking, functions, recording", _PLACED | _SUMMARISED)
+TRANSITION: Final = Key(
+    "transition", _object, "What changed the status besides the run itself: from, to, at, because.",
+    "coze/tracking, recording", _NONE)
+ENDED_AT: Final = Key(
+    "ended_at", time, "When the run ended (milliseconds), once its record was changed later.",
+    "records, coze/tracking, recording, transfer/coze_studio", _PLACED)
+INTERRUPT: Final = Key(
+    "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED)
+ANSWERS: Final = Key(
+    "answers", _list, "What was answered to the run, and by whom, in order.",
+    "coze/transport", _SEARCHED)
+ASKED_UPSTREAM: Final = Key(
+    "asked_upstream", _string, "Why the upstream did not say what became of the run.",
+    "coze/tracking", _SEARCHED)
+TAKEN_OVER: Final = Key(
+    "taken_over", _object, "The recorder from which the run was taken over, and when.",
+    "coze/reconciler", _NONE)
+FETCHED_AT: Final = Key(
+    "fetched_at", time, "When a run that happened elsewhere was asked for (milliseconds).",
+    "coze/tracking", _NONE)
+MISSING_OUTPUTS: Final = Key(
+    "missing_outputs", _list, "The nodes whose outputs the upstream did not give whole.",
+    "coze/tracking", _SEARCHED)
+PARENT: Final = Key(
+    "parent", _execute_id, "The run within which it began: its execute id, or an object with it.",
+    "functions, coze/transport, transfer/coze_studio", _SEARCHED)
+ROOT: Final = Key(
+    "root", _execute_id, "The outermost run around it, named like the parent.",
+    "functions, coze/transport", _SEARCHED)
+DURATION: Final = Key(
+    "duration_ms", _anything, "How long a function took by its own clock (milliseconds, with decimals).",
+    "functions", _NONE)
+TRACEBACK: Final = Key(
+    "traceback", _string, "Where the error that ended a function was raised.",
+    "functions", _SEARCHED)
+RETURN_VALUE: Final = Key(
+    "return_value", _anything, "What a generator returned behind what it yielded.",
+    "functions", _SEARCHED | _COMPARED)
+TAGS: Final = Key(
+    "tags", _list, "Words that people find the run by.",
+    "functions, people", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE)
+PINNED: Final = Key("pinned", _flag, "Whether people have pinned the run.", "people", _PLACED | _SEARCHED | _SUMMARISED)
+RATING: Final = Key(
+    "rating", integer, "How good people find the run, 1 to 5.",
+    "people", _PLACED | _SEARCHED | _SUMMARISED)
+NOTE: Final = Key("note", _string, "What people wrote about the run.", "people", _PLACED | _SEARCHED | _SUMMARISED)
+IMPORTED_FROM: Final = Key(
+    "imported_from", _object, "What the system that a run was imported from knew beyond a record.",
+    "transfer/coze_studio", _SEARCHED)
+ADOPTED_FIELDS: Final = Key(
+    "adopted_fields", _object, "What a foreign record had beyond our keys, or in another type.",
+    "records", _SEARCHED)
+RECORDING_IS_CUT: Final = Key(
+    "recording_is_cut", _anything, "Bytes that values had of which only beginnings are kept, by name; or true.",
+    "records, functions, coze/transport", _PLACED)
+# fmt: on
+
+CALLERS_OWN: Final = Key("", _anything, "Whatever a caller keeps with its runs.", "callers", _SEARCHED | _COMPARED)
+"""How a key is treated that has no meaning here."""
+
+KEYS: Final[Mapping[str, Key[Any]]] = {
+    key.name: key
+    for key in (
+        ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, UPSTREAM, RECORDER, TRANSITION,
+        ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT, DURATION,
+        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT,
+    )
+}  # fmt: skip
+"""Every key that has a meaning here, by its name."""
