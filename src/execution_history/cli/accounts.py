@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.session import Session
 from execution_history.coze.tracking.history_client import origin_of
+from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.sandbox import DEFAULT_TOKEN
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 

@@ -93,9 +93,8 @@ class Upstream:
 
         It is the record's own, where it has a token and the address that the run was sent to; ``None`` otherwise.
         """
-        metadata = record["metadata"]
-        name = metadata.get("account")
-        account = self._accounts.get(name) if isinstance(name, str) else None
+        name = ACCOUNT.of(record)
+        account = None if name is None else self._accounts.get(name)
         if account is None or account.missing:
             return None
         return name if UPSTREAM.of(record) in (None, origin_of(account.base_url)) else None

@@ -90,7 +90,7 @@ class Reconciler:
         check_identifier("execute id", execute_id)
         store = self._recorder.store
         known = await record_of(store, workflow_id, execute_id)
-        upstream_id = execute_id if known is None else str(known["metadata"].get(UPSTREAM_KEY) or execute_id)
+        upstream_id = execute_id if known is None else str(COZE_EXECUTE_ID.raw(known) or execute_id)
         history = await self._history(account_id, HistoryRequest(workflow_id, upstream_id))
         now = self._recorder.clock()
         if known is None:

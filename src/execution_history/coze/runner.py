@@ -155,7 +155,7 @@ class CozeRunner:
             resume_data=decode(encode(answer if isinstance(answer, str) else encode(answer).decode())),
             interrupt_type=question.get("type"),
         )
-        account = account_id or text(record["metadata"].get("account")) or "default"
+        account = account_id or ACCOUNT.of(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> PreparedRun:

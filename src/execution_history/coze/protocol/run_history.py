@@ -181,17 +181,15 @@ def _studio_usage(entry: dict[str, Any]) -> dict[str, int] | None:
 
 def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
     """Return an output node in the shape of a record's timeline."""
-    return {
-        "node_id": text(node.get("node_id")),
-        "node_title": title,
-        "node_type": None,
-        "node_execute_uuid": text(node.get("node_execute_uuid")),
-        "is_finish": node.get("is_finish") is True,
-        "update_time": _milliseconds(node.get("update_time")),
-        "content": as_text(said),
-        "loop_index": node.get("loop_index"),
-        "batch_index": node.get("batch_index"),
-    }
+    return Node(
+        node_id=text(node.get("node_id")),
+        node_title=title,
+        node_execute_uuid=text(node.get("node_execute_uuid")),
+        is_finish=node.get("is_finish") is True,
+        update_time=_milliseconds(node.get("update_time")),
+        content=as_text(said),
+        others={key: node.get(key) for key in ("loop_index", "batch_index")},
+    ).to_json()
 
 
 def read_node(status_code: int, body: bytes) -> str | None:

@@ -22,8 +22,7 @@ _END: Final = "Output"
 
 def render_history(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record as the one entry of a ``run_histories`` answer that every SDK accepts (coze-protocol 3.2)."""
-    metadata = record["metadata"] if isinstance(record["metadata"], dict) else {}
-    interrupt = metadata.get("interrupt")
+    interrupt = INTERRUPT.of(record)
     status = {"success": "Success", "failed": "Fail"}.get(record["execute_status"], "Running")
     code, message = _error(record["error_code"], record["error_message"])
     entry = {
@@ -36,7 +35,7 @@ def render_history(record: Mapping[str, Any]) -> dict[str, Any]:
         "create_time": record["create_time"] // 1000,
         "update_time": record["update_time"] // 1000,
         "output": _outputs(record) if status == "Success" else "",
-        "node_execute_status": {title: _node(title, node) for title, node in _output_nodes(record).items()},
+        "node_execute_status": {node.name: _node(node) for node in _output_nodes(record)},
         "token": "0",
         "is_output_trimmed": record["is_output_trimmed"] is True,
         "logid": text(LOG_ID.raw(record)) or "",
@@ -57,22 +56,16 @@ def render_node(record: Mapping[str, Any], node_execute_uuid: str) -> dict[str, 
 
     ``None`` where the record has no such node.
     """
-    for node in _output_nodes(record).values():
-        if node.get("node_execute_uuid") == node_execute_uuid:
-            return {"is_finish": node.get("is_finish") is True, "node_output": as_text(node.get("content"))}
+    for node in _output_nodes(record):
+        if node.node_execute_uuid == node_execute_uuid:
+            return {"is_finish": node.is_finish is True, "node_output": node.text}
     return None
 
 
-def _output_nodes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the nodes whose outputs a history has besides the end node's, by title."""
-    nodes = record["node_execute_status"]
-    if not isinstance(nodes, dict):
-        return {}
-    return {
-        title: node
-        for title, node in nodes.items()
-        if isinstance(node, dict) and node.get("node_execute_uuid") and str(node.get("node_type")).lower() != "end"
-    }
+def _output_nodes(record: Mapping[str, Any]) -> list[Node]:
+    """Return the nodes whose outputs a history has besides the end node's."""
+    nodes = nodes_of(record["node_execute_status"])
+    return [node for node in nodes if node.node_execute_uuid and (node.node_type or "").lower() != "end"]
 
 
 def _outputs(record: Mapping[str, Any]) -> str:
@@ -91,8 +84,7 @@ def _error(code: object, message: object) -> tuple[str, str]:
     return (digits, sentence) if digits.isdecimal() or not digits else ("", f"{digits}: {sentence}")
 
 
-def _node(title: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    updated = node.get("update_time")
+def _node(node: Node) -> dict[str, Any]:
     return {
         "node_id": node.node_id or node.name,
         "is_finish": node.is_finish is True,

@@ -1,7 +1,7 @@
 """A run's event stream: its outcome, and the output of every node (coze-protocol, section 2). Pure."""
 
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from execution_history.coze.protocol.messages import (
@@ -21,37 +21,25 @@ _ENDED_EARLY: Final = (
 )
 
 
-@dataclass(slots=True)
-class _Node:
-    """The output of one node of the run so far."""
+@dataclass(slots=True, kw_only=True)
+class _Node(Node):
+    """The output of one node of the run so far, in pieces, and what makes it the same node in every message."""
 
     identity: str
     pieces: list[str] = field(default_factory=list)
 
-    def shown(self) -> dict[str, Any]:
-        """Return the node in the shape of the record's timeline."""
-        return {
-            "node_id": self.node_id,
-            "node_title": self.title,
-            "node_type": self.node_type,
-            "node_execute_uuid": self.execute_uuid,
-            "is_finish": self.finished,
-            "start_time": self.first,
-            "update_time": self.last,
-            "content": "".join(self.content),
-            "packets": self.packets,
-            "packet_count": self.count,
-            "usage": self.usage,
-        }
+    def to_json(self) -> dict[str, Any]:
+        """Return the node as it is stored, with all of its output so far."""
+        self.content = "".join(self.pieces)
+        self.pieces = [self.content]
+        return Node.to_json(self)
 
 
 class StreamReader:
     """Reads the bytes of one stream.
 
-    The timeline, a record's ``node_execute_status``, maps a name for each node, in the order of their first messages,
-    to its ids, type, ``start_time`` and ``update_time`` in local milliseconds, the whole ``content``, and ``packets``,
-    one ``[order, milliseconds since the start of the run, characters]`` for each message; beyond 2 000 of them the
-    last one grows instead.
+    The timeline, a record's ``node_execute_status``, is described in :mod:`execution_history.records.timeline`; its
+    times are those of the local clock.
 
     Args:
         decoder: decodes the stream's events.
@@ -89,14 +77,7 @@ class StreamReader:
 
     def timeline(self) -> dict[str, Any] | None:
         """Return the nodes so far, by name; ``None`` before the first message."""
-        shown: dict[str, Any] = {}
-        for node in self._nodes.values():
-            name, number = node.title or node.identity, 2
-            while name in shown:
-                name = f"{node.title or node.identity} ({number})"
-                number += 1
-            shown[name] = node.shown()
-        return shown or None
+        return timeline_of(self._nodes.values())
 
     def usage(self) -> Any:  # noqa: ANN401 - whatever Coze sends
         """Return the usage of the newest message that carried one."""
@@ -218,25 +199,15 @@ class StreamReader:
 
 def _known_nodes(timeline: object) -> list[_Node]:
     """Return the nodes of a stored timeline, as far as it has this module's shape."""
-    nodes: list[_Node] = []
-    for title, said in timeline.items() if isinstance(timeline, dict) else ():
-        if not isinstance(said, dict):
-            continue
-        uuid, node_id = text(said.get("node_execute_uuid")), text(said.get("node_id"))
-        name = text(said.get("node_title")) or ""
-        packets = said.get("packets")
-        node = _Node(name, uuid or node_id or name or str(title), node_id, text(said.get("node_type")), uuid)
-        node.finished = said.get("is_finish") is True
-        node.first, node.last = _number(said.get("start_time")), _number(said.get("update_time"))
-        node.content = [as_text(said.get("content"))]
-        node.packets = [list(each) for each in packets] if isinstance(packets, list) else []
-        node.count, node.usage = _number(said.get("packet_count")), said.get("usage")
-        nodes.append(node)
-    return nodes
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return [
+        _Node(
+            **{field.name: getattr(node, field.name) for field in fields(Node)}
+            | {"packets": node.known_packets(), "is_finish": node.is_finish is True},
+            identity=node.node_execute_uuid or node.node_id or node.label,
+            pieces=[node.text],
+        )
+        for node in nodes_of(timeline)
+    ]
 
 
 def _error(content: dict[str, Any], raw: str) -> Outcome:

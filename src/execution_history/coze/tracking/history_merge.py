@@ -120,7 +120,8 @@ def _metadata(outcome: Outcome, history: RunHistory) -> dict[str, object]:
         MISSING_OUTPUTS.name: missing or None,
     }
     # Always there, so that an answered question does not stay in the record as if it were open.
-    return {"proof": outcome.proof, "interrupt": outcome.interrupt} | {k: v for k, v in known.items() if v is not None}
+    always = {PROOF.name: outcome.proof, INTERRUPT.name: outcome.interrupt}
+    return always | {key: value for key, value in known.items() if value is not None}
 
 
 def trimmed_nodes(history: RunHistory) -> dict[str, str]:

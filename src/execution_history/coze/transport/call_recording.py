@@ -16,7 +16,8 @@ from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED,
 from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, StoreError
 from execution_history.functions import parentage
 from execution_history.recording.recorder import Recorder, Recording, Snapshot
-from execution_history.records.record import OPEN_STATUSES, UPSTREAM_KEY, check_identifier
+from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, UPSTREAM
+from execution_history.records.record import OPEN_STATUSES, check_identifier
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -170,14 +171,15 @@ async def begin_recording(
         InvalidIdentifier: the workflow id cannot be one.
         StoreError: only where recording is required: the record could not be written.
     """
-    metadata: dict[str, object] = {"account": context.account, **context.metadata, "upstream": origin_of(request.url)}
+    metadata: dict[str, object] = {ACCOUNT.name: context.account, **context.metadata}
+    metadata[UPSTREAM.name] = origin_of(request.url)
     if caller := caller_of(request.headers):
-        metadata["caller"] = caller
+        metadata[CALLER.name] = caller
     if run.is_resumption:
         record = context.resumes or await _interrupted_record(recorder, run)
         if record is not None:
             return await _continue(recorder, record, run, caller)
-        metadata |= {UPSTREAM_KEY: execute_id_of_event(run.event_id), "answers": [_answer(run)]}
+        metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [_answer(run)]}
     return await recorder.open(
         run.workflow_id or "",
         parameters=run.parameters,
@@ -210,11 +212,11 @@ async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, 
 
 
 async def _continue(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:
-    question, answers = record["metadata"].get("interrupt"), record["metadata"].get("answers")
+    question = INTERRUPT.raw(record)
     answer = {"at": recorder.clock(), **_answer(run), "question": question, "caller": caller}
     return await recorder.reopen(
         record,
-        metadata={"answers": [*(answers if isinstance(answers, list) else ()), answer], "interrupt": None},
+        metadata={ANSWERS.name: [*(ANSWERS.of(record) or ()), answer], INTERRUPT.name: None},
         question=question if isinstance(question, dict) else {"event_id": run.event_id, "type": run.interrupt_type},
     )
 

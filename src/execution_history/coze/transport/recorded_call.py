@@ -22,8 +22,7 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
-from execution_history.records.record import UPSTREAM_KEY
-from execution_history.records.size_limit import CUT_KEY
+from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF, RECORDING_IS_CUT
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -157,7 +156,7 @@ class RecordedCall:
         with self._guarded():
             return self._closing(self._outcome(failure))
         failure = failure or STOPPED
-        return CloseRecord(failure, {"error_message": failure.error_message}, {"proof": failure.proof})
+        return CloseRecord(failure, {"error_message": failure.error_message}, {PROOF.name: failure.proof})
 
     def progress(self) -> dict[str, object]:
         """Return the record keys that the stream has filled so far."""
@@ -218,11 +217,11 @@ class RecordedCall:
 
     def _metadata(self, outcome: Outcome) -> dict[str, object]:
         known = {
-            "proof": outcome.proof,
-            "log_id": outcome.log_id,
-            "interrupt": outcome.interrupt,
-            UPSTREAM_KEY: outcome.execute_id,
-            CUT_KEY: True if self._stream is not None and self._stream.is_cut else None,
+            PROOF.name: outcome.proof,
+            LOG_ID.name: outcome.log_id,
+            INTERRUPT.name: outcome.interrupt,
+            COZE_EXECUTE_ID.name: outcome.execute_id,
+            RECORDING_IS_CUT.name: True if self._stream is not None and self._stream.is_cut else None,
         }
         return {key: value for key, value in known.items() if value is not None}
 
