@@ -10,8 +10,9 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Call, Outcome, parse_json
 from execution_history.coze.protocol.sse import EventParser, ServerSentEvent
-from execution_history.coze.transport.call_recording import NEVER_SENT, NEVER_TAKEN, RunContext, end_recording
+from execution_history.coze.transport.call_recording import NEVER_SENT, RunContext, end_recording
 from execution_history.recording.recorder import Recorder
+from execution_history.records.proof import NEVER_TAKEN, Proof
 
 Frame = dict[str, Any]
 
@@ -120,7 +121,7 @@ class PreparedRun:
 
     def _outcome(self) -> Outcome:
         return self.context.outcome or Outcome(
-            "failed", "connection_broken", error_message="The run gave no answer; it may still be running upstream."
+            "failed", Proof.CONNECTION_BROKEN, error_message="The run gave no answer; it may still be running upstream."
         )
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from execution_history.records.nesting import LEVELS, cut
+from execution_history.records.proof import Proof
 
 CallKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
@@ -61,16 +62,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run, and how we know.
-
-    ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
-    ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
-    ``connection_broken``, ``abandoned``, ``never_sent``, ``run_history``, ``upstream_silent``. ``error_message`` is
-    a sentence for every failure.
-    """
+    """What became of a run, and how that is known; ``error_message`` is a sentence for every failure."""
 
     status: Literal["running", "success", "failed", "interrupted"]
-    proof: str
+    proof: Proof
     output: Any = None
     error_code: int | str | None = None
     error_message: str | None = None
@@ -138,7 +133,7 @@ def read_answer(call: Call, status_code: int, body: bytes, headers: Mapping[str,
     debug_url = text(content.get("debug_url"))
     known = Outcome(
         "failed",
-        "envelope",
+        Proof.ENVELOPE,
         debug_url=debug_url,
         usage=content.get("usage"),
         execute_id=text(content.get("execute_id")) or execute_id_of(debug_url),
@@ -152,7 +147,7 @@ def read_answer(call: Call, status_code: int, body: bytes, headers: Mapping[str,
     said = code if isinstance(code, (int, str)) else status_code
     return replace(
         known,
-        proof="envelope" if executed else "rejected",
+        proof=Proof.ENVELOPE if executed else Proof.REJECTED,
         error_code=said,
         error_message=message if executed else REJECTED + message,
     )
@@ -167,10 +162,12 @@ def _accepted(call: Call, content: dict[str, Any], known: Outcome) -> Outcome:
     # An answered question of a run that was asynchronous is accepted like its beginning (coze-protocol 1.5).
     is_accepted = call.is_async or (call.kind == "resume" and known.execute_id is not None)
     if is_accepted and data in (None, ""):
-        return replace(known, status="running", proof="accepted")
+        return replace(known, status="running", proof=Proof.ACCEPTED)
     if "data" not in content and "code" not in content and "debug_url" not in content:
         return replace(
-            known, proof="not_json", error_message="The answer was JSON, but not one that Coze gives to a workflow run."
+            known,
+            proof=Proof.NOT_JSON,
+            error_message="The answer was JSON, but not one that Coze gives to a workflow run.",
         )
     return replace(known, status="success", output=read_output(data))
 
@@ -184,7 +181,7 @@ def _not_json(status_code: int, body: bytes) -> Outcome:
         sentence = f"The upstream answered HTTP {status_code}."
     else:
         sentence = f"The upstream's answer is not JSON ({len(body)} bytes)."
-    proof = "http_status" if status_code >= 400 else "not_json"  # noqa: PLR2004
+    proof = Proof.HTTP_STATUS if status_code >= 400 else Proof.NOT_JSON  # noqa: PLR2004
     return Outcome("failed", proof, error_code=status_code, error_message=sentence)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from execution_history.coze.protocol.content_encoding import BodyCopy
 from execution_history.coze.protocol.messages import Call, Outcome, read_answer
 from execution_history.coze.protocol.stream_reader import StreamReading
+from execution_history.records.proof import Proof
 
 LARGEST_RECORDED: Final = 32 * 1024 * 1024
 """Bytes that are kept of one run's answer unless the settings say otherwise."""
@@ -61,7 +62,7 @@ class AnswerReading:
             self.stream.close(now)
             return replace(self.stream.outcome(), log_id=log_id)
         if self._room < 0:
-            return Outcome("failed", "not_json", error_message=_TOO_LARGE.format(self._largest), log_id=log_id)
+            return Outcome("failed", Proof.NOT_JSON, error_message=_TOO_LARGE.format(self._largest), log_id=log_id)
         return read_answer(self._call, self._status_code, b"".join(self._body), self._headers)
 
     def cut(self, failure: Outcome, now: int) -> Outcome:

@@ -19,6 +19,7 @@ from execution_history.coze.tracking.history_merge import change_of, trimmed_nod
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import ASKED_UPSTREAM, PROOF, TRANSITION
+from execution_history.records.proof import Proof
 from execution_history.records.record import RecordChange
 
 _log = logging.getLogger("execution_history.coze")
@@ -166,7 +167,7 @@ class RunFollower:
         """End the record as far as we know: the upstream does not tell, and will not."""
         fallback = run.fallback or Outcome(
             "interrupted",
-            "upstream_silent",
+            Proof.UPSTREAM_SILENT,
             error_message=f"What became of this run is not known: the upstream does not tell ({refusal.message})",
         )
         now = self._recorder.clock()

@@ -24,20 +24,13 @@ from execution_history.records.metadata import (
     RECORDING_IS_CUT,
     UPSTREAM,
 )
+from execution_history.records.proof import NEVER_TAKEN, Proof
 from execution_history.records.record import OPEN_STATUSES, check_identifier
 
 _log = logging.getLogger("execution_history.coze")
 
 CONTEXT: Final = "execution_history"
 """The request extension under which a :class:`RunContext` is passed."""
-
-UNCERTAIN: Final = frozenset(
-    {"stream_ended_early", "timeout", "connection_broken", "http_status", "not_json", "abandoned"}
-)
-"""The proofs that say how a call ended but not how the run did; the upstream may know better."""
-
-NEVER_TAKEN: Final = frozenset({"rejected", "connection_failed", "never_sent"})
-"""The proofs that say that a call did nothing upstream."""
 
 _NEVER_BEGAN: Final = ", so the run never began."
 
@@ -152,9 +145,9 @@ def settled(recording: Recording, outcome: Outcome) -> Outcome:
         return outcome
     reason = (outcome.error_message or "").removeprefix(REJECTED).removesuffix(_NEVER_BEGAN)
     sentences = {
-        "rejected": f"Coze did not take the answer: {reason}",
-        "connection_failed": f"The answer did not get to Coze: {reason}.",
-        "never_sent": "The answer was not sent, because its caller left before.",
+        Proof.REJECTED: f"Coze did not take the answer: {reason}",
+        Proof.CONNECTION_FAILED: f"The answer did not get to Coze: {reason}.",
+        Proof.NEVER_SENT: "The answer was not sent, because its caller left before.",
     }
     return replace(outcome, status="interrupted", interrupt=recording.question, error_message=sentences[outcome.proof])
 
@@ -188,14 +181,14 @@ async def end_recording(recording: Recording, outcome: Outcome, stream: StreamRe
 
 STOPPED: Final = Outcome(
     "interrupted",
-    "abandoned",
+    Proof.ABANDONED,
     error_message="Recording stopped before the run ended; it may still be running upstream.",
 )
 """The outcome of a run whose recorder was told to stop."""
 
 
 NEVER_SENT: Final = Outcome(
-    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
+    "failed", Proof.NEVER_SENT, error_message="The caller left before the run was sent, so it never began."
 )
 """The outcome of a run whose record was opened, and whose request never left."""
 
@@ -207,12 +200,12 @@ def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
         return STOPPED
     if isinstance(error, httpx.ConnectTimeout):
         sentence = f"No connection to {host} came about in time{_NEVER_BEGAN}"
-        return Outcome("failed", "connection_failed", error_message=sentence)
+        return Outcome("failed", Proof.CONNECTION_FAILED, error_message=sentence)
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{host} was silent for too long; the workflow may still be running there."
-        return Outcome("failed", "timeout", error_message=sentence)
+        return Outcome("failed", Proof.TIMEOUT, error_message=sentence)
     if isinstance(error, httpx.ConnectError):
         sentence = f"{host} could not be reached ({str(error) or 'no reason given'}){_NEVER_BEGAN}"
-        return Outcome("failed", "connection_failed", error_message=sentence)
+        return Outcome("failed", Proof.CONNECTION_FAILED, error_message=sentence)
     sentence = f"The connection to {host} broke before the run ended; the workflow may still be running there."
-    return Outcome("failed", "connection_broken", error_message=sentence)
+    return Outcome("failed", Proof.CONNECTION_BROKEN, error_message=sentence)

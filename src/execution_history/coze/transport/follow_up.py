@@ -7,8 +7,9 @@ import httpx
 from execution_history.coze.protocol.messages import Call, Outcome, execute_id_of_event
 from execution_history.coze.tracking.history_client import Address
 from execution_history.coze.tracking.poller import FollowedRun, RunFollower
-from execution_history.coze.transport.call_recording import UNCERTAIN, RunContext
+from execution_history.coze.transport.call_recording import RunContext
 from execution_history.recording.recorder import Recording
+from execution_history.records.proof import UNCERTAIN
 
 
 def leave_open(
