@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +12,11 @@ import pytest
 from execution_history.presentation.catalogues.page import chinese, english
 from execution_history.presentation.catalogues.page.chinese import CHINESE
 from execution_history.presentation.catalogues.page.english import ENGLISH
+from execution_history.presentation.catalogues.terminal.chinese import CHINESE as TERMINAL_CHINESE
+from execution_history.presentation.catalogues.terminal.english import ENGLISH as TERMINAL_ENGLISH
 from execution_history.presentation.coze_error_codes import NAMES
 from execution_history.presentation.page_translator import Speech, isolated, language_of
+from execution_history.records.proof import Proof
 from execution_history.web.pages.list_state import SHOWN_AS_TEXT
 
 WEB = Path(str(files("execution_history.web")))
@@ -74,13 +78,10 @@ def test_every_code_and_every_filter_has_its_words() -> None:
     assert NAMES == codes
 
 
-def test_every_proof_is_explained() -> None:
-    """Each proof that a recorder can write down has a sentence of its own."""
-    proofs = set()
-    for path in WEB.parent.joinpath("coze").rglob("*.py"):
-        proofs |= set(re.findall(r"""Outcome\(\s*"\w+",\s*"(\w+)\"""", path.read_text()))
-    assert {"done_event", "error_event", "interrupt_event", "connection_broken"} <= proofs
-    assert set() == {f"proof.{proof}" for proof in proofs} - ENGLISH.keys()
+@pytest.mark.parametrize("catalogue", [ENGLISH, CHINESE, TERMINAL_ENGLISH, TERMINAL_CHINESE])
+def test_every_proof_is_explained(catalogue: Mapping[str, str]) -> None:
+    """Each proof that a recorder can write down has a sentence of its own, on the page and in the terminal."""
+    assert set() == {f"proof.{proof}" for proof in Proof} - catalogue.keys()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from execution_history.history.diff import compare_records
 from execution_history.query.text import texts_of
 from execution_history.records import metadata
 from execution_history.records.metadata import KEYS, Key
+from execution_history.records.proof import Proof
 from tests.sample_records import document
 
 
@@ -56,3 +57,10 @@ def test_bookkeeping_is_neither_searched_nor_compared() -> None:
     assert {"recorder", "proof", "transition", "taken_over", "fetched_at", "ended_at", "duration_ms",
             "recording_is_cut"} == noted.keys() - searched  # fmt: skip
     assert {"account", "return_value", "mine"} == compared
+
+
+@pytest.mark.parametrize(("value", "proof"), [("done_event", Proof.DONE_EVENT), ("a later one", None), (7, None)])
+def test_a_proof_is_one_of_those_known(value: Any, proof: Proof | None) -> None:
+    """Another one, of a later version perhaps, stays in the record as it is."""
+    record = _record({"proof": value})
+    assert (proof, value) == (metadata.PROOF.of(record), metadata.PROOF.raw(record))

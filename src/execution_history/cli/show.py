@@ -87,13 +87,13 @@ def _show_headline(session: Session, record: Record) -> None:
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
     """What is known of the run, a name and a value each; what is not known has no line."""
-    say, mode, proof = session.say, record["run_mode"], PROOF.raw(record)
+    say, mode, proof = session.say, record["run_mode"], PROOF.of(record)
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
         "create_time": local_time(record["create_time"], exact=True),
         "update_time": local_time(record["update_time"], exact=True),
-        "proof": f"{proof}: {say(f'proof.{proof}')}" if say.knows(f"proof.{proof}") else proof,
+        "proof": PROOF.raw(record) if proof is None else f"{proof}: {say(f'proof.{proof}')}",
         "run_mode": say(f"show.mode.{mode}") if say.knows(f"show.mode.{mode}") else mode,
         "tokens": _tokens(session, facts_of(record)),
         "account": ACCOUNT.raw(record),

@@ -11,8 +11,9 @@ from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Outcome, RunRequest
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import RunContext, close_recording
-from execution_history.coze.transport.recorded_call import NEVER_SENT, NEVER_TAKEN, RecordedCall
+from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.recording.recorder import Recorder
+from execution_history.records.proof import NEVER_TAKEN, Proof
 
 Frame = dict[str, Any]
 
@@ -123,7 +124,7 @@ class PreparedRun:
 
     def _outcome(self) -> Outcome:
         return self.context.outcome or Outcome(
-            "failed", "connection_broken", error_message="The run gave no answer; it may still be running upstream."
+            "failed", Proof.CONNECTION_BROKEN, error_message="The run gave no answer; it may still be running upstream."
         )
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:

@@ -14,6 +14,7 @@ from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted,
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import COZE_EXECUTE_ID, RECORDER, TAKEN_OVER
+from execution_history.records.proof import Proof
 from execution_history.records.record import RecordChange, check_identifier
 
 
@@ -62,7 +63,7 @@ class Reconciler:
                     record["metadata"][COZE_EXECUTE_ID.name],
                     self._upstream.address(account),
                     record["create_time"],
-                    Outcome("interrupted", "recorder_died", error_message=RECORDER_DIED),
+                    Outcome("interrupted", Proof.RECORDER_DIED, error_message=RECORDER_DIED),
                 )
             )
         return True

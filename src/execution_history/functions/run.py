@@ -27,6 +27,7 @@ from execution_history.functions.process_recorder import RecordingProcess, this_
 from execution_history.recording.recorder import Recorder, Recording
 from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS, TRACEBACK
 from execution_history.records.nesting import IN_VALUE
+from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
 _log = logging.getLogger("execution_history.functions")
@@ -194,7 +195,7 @@ class Run:
 
     async def end_with_the_program(self) -> None:
         """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
-        await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {PROOF.name: "program_ended"})
+        await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {PROOF.name: Proof.PROGRAM_ENDED})
 
     def _begin(self) -> "Future[None] | None":
         with self._unseen():
@@ -293,10 +294,10 @@ async def _outcome(future: "Future[None]") -> None:
 
 _PROGRAM_ENDED: Final = "The program ended before the run did."
 _REASONS: Final = (
-    (asyncio.CancelledError, "cancelled", "The task was cancelled before the run ended."),
-    (GeneratorExit, "closed_early", "The caller stopped reading before the run ended."),
-    (KeyboardInterrupt, "cancelled", "The program was interrupted before the run ended."),
-    (SystemExit, "program_ended", _PROGRAM_ENDED),
+    (asyncio.CancelledError, Proof.CANCELLED, "The task was cancelled before the run ended."),
+    (GeneratorExit, Proof.CLOSED_EARLY, "The caller stopped reading before the run ended."),
+    (KeyboardInterrupt, Proof.CANCELLED, "The program was interrupted before the run ended."),
+    (SystemExit, Proof.PROGRAM_ENDED, _PROGRAM_ENDED),
 )
 
 
@@ -305,17 +306,21 @@ def _ending(
 ) -> tuple[ExecutionStatus, dict[str, object], dict[str, object]]:
     """The status of a run that *error* ended, the record's keys and the metadata that say why."""
     if error is None:
-        return "success", {}, {PROOF.name: "returned"}
+        return "success", {}, {PROOF.name: Proof.RETURNED}
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     if isinstance(error, Exception):
         message = redaction.text(_text(error)) or f"{name}, which says nothing more."
         shown = redaction.text(_traceback(error))
-        return "failed", {"error_code": name, "error_message": message}, {PROOF.name: "raised", TRACEBACK.name: shown}
+        return (
+            "failed",
+            {"error_code": name, "error_message": message},
+            {PROOF.name: Proof.RAISED, TRACEBACK.name: shown},
+        )
     for known, proof, reason in _REASONS:
         if isinstance(error, known):
             return "interrupted", {"error_message": reason}, {PROOF.name: proof}
-    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {PROOF.name: "cancelled"}
+    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {PROOF.name: Proof.CANCELLED}
 
 
 def _text(error: BaseException) -> str:

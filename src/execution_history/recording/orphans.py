@@ -12,6 +12,7 @@ from execution_history.recording.outbox import Outbox
 from execution_history.recording.process_identity import is_dead
 from execution_history.recording.refusals import PASSING
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, PROOF, RECORDER, TRANSITION
+from execution_history.records.proof import Proof
 from execution_history.records.record import RecordChange
 from execution_history.stores.protocol import HistoryStore
 
@@ -107,7 +108,7 @@ class Orphans:
             status="interrupted",
             fields={"error_message": RECORDER_DIED},
             metadata={
-                PROOF.name: "recorder_died",
+                PROOF.name: Proof.RECORDER_DIED,
                 ENDED_AT.name: max(record["create_time"], last_sign),
                 TRANSITION.name: {"from": "running", "to": "interrupted", "at": now, "last_sign_of_life": last_sign},
             },

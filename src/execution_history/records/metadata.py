@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, Final, Generic, TypeVar
 
+from execution_history.records.proof import known_proof
 from execution_history.records.values import identifier, integer, text, time
 
 T = TypeVar("T")
@@ -116,7 +117,7 @@ RECORDER: Final = Key(
     "recorder", _string, "The recorder that is, or was, recording the run.",
     "recording, coze/reconciler", _PLACED)
 PROOF: Final = Key(
-    "proof", _string, "How the status is known.",
+    "proof", known_proof, "How the status is known.",
     "coze/transport, coze/tracking, functions, recording", _PLACED | _SUMMARISED)
 TRANSITION: Final = Key(
     "transition", _object, "What changed the status besides the run itself: from, to, at, because.",

@@ -18,6 +18,7 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
+from execution_history.records.proof import Proof
 
 _URL = "https://www.coze.cn/work_flow?execute_id=111&space_id=222&workflow_id=333"
 _json = st.recursive(
@@ -121,7 +122,7 @@ def test_a_synchronous_success() -> None:
     """Output, usage, ids; the execute id from the debug address where the answer has none."""
     usage = {"input_count": 1, "output_count": 2, "token_count": 3}
     outcome = _answered({"code": 0, "msg": "", "data": '{"output":"hi"}', "debug_url": _URL, "usage": usage})
-    assert Outcome("success", "envelope", {"output": "hi"}, None, None, _URL, usage, "111", "L") == outcome
+    assert Outcome("success", Proof.ENVELOPE, {"output": "hi"}, None, None, _URL, usage, "111", "L") == outcome
 
 
 def test_an_asynchronous_start_is_running() -> None:
@@ -204,7 +205,7 @@ def test_a_stream_without_a_terminator_did_not_succeed() -> None:
 
 def test_a_broken_stream_says_how_it_broke() -> None:
     """The failure that the transport saw is the reason, unless Coze had said how the run ended."""
-    broken = Outcome("failed", "connection_broken", error_message="broke")
+    broken = Outcome("failed", Proof.CONNECTION_BROKEN, error_message="broke")
     assert "connection_broken" == _read(_message("x"), failure=broken)[1].proof
     assert "done_event" == _read(_message("x"), _event("Done", {}), failure=broken)[1].proof
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from execution_history.coze.protocol.messages import Outcome, RunRequest
 from execution_history.coze.transport.recorded_call import NEVER_SENT, STOPPED, CloseRecord, RecordedCall
+from execution_history.records.proof import Proof
 
 _JSON = {"content-type": "application/json", "x-tt-logid": "L"}
 _EVENTS = {"content-type": "text/event-stream", "x-tt-logid": "L"}
-_BROKEN = Outcome("failed", "connection_broken", error_message="It broke.")
+_BROKEN = Outcome("failed", Proof.CONNECTION_BROKEN, error_message="It broke.")
 _DONE = b'event: Done\ndata: {"debug_url":"http://x/?execute_id=77"}\n\n'
 
 
@@ -101,7 +102,7 @@ def test_a_broken_stream_is_followed_where_the_run_has_a_name(
 @pytest.mark.parametrize(
     ("failure", "sentence"),
     [
-        (Outcome("failed", "connection_failed", error_message="h could not be reached, so the run never began."),
+        (Outcome("failed", Proof.CONNECTION_FAILED, error_message="h could not be reached, so the run never began."),
          "The answer did not get to Coze: h could not be reached."),
         (NEVER_SENT, "The answer was not sent, because its caller left before."),
         (None, "Coze did not take the answer: no such event"),

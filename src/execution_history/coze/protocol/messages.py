@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from execution_history.records.nesting import LEVELS, cut
+from execution_history.records.proof import Proof
 
 RunKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
@@ -96,7 +97,7 @@ class Outcome:
     """
 
     status: Literal["running", "success", "failed", "interrupted"]
-    proof: str
+    proof: Proof
     output: Any = None
     error_code: int | str | None = None
     error_message: str | None = None
@@ -167,7 +168,7 @@ def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping
     debug_url = text(content.get("debug_url"))
     known = Outcome(
         "failed",
-        "envelope",
+        Proof.ENVELOPE,
         debug_url=debug_url,
         usage=content.get("usage"),
         execute_id=text(content.get("execute_id")) or execute_id_of(debug_url),
@@ -180,7 +181,7 @@ def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping
     executed = known.execute_id is not None
     return replace(
         known,
-        proof="envelope" if executed else "rejected",
+        proof=Proof.ENVELOPE if executed else Proof.REJECTED,
         error_code=code if isinstance(code, (int, str)) else status_code,
         error_message=message if executed else REJECTED + message,
     )
@@ -200,10 +201,12 @@ def _accepted(run: RunRequest, content: dict[str, Any], known: Outcome) -> Outco
     # An answered question of a run that was asynchronous is accepted like its beginning (coze-protocol 1.5).
     is_accepted = run.is_async or (run.kind == "resume" and known.execute_id is not None)
     if is_accepted and data in (None, ""):
-        return replace(known, status="running", proof="accepted")
+        return replace(known, status="running", proof=Proof.ACCEPTED)
     if "data" not in content and "code" not in content and "debug_url" not in content:
         return replace(
-            known, proof="not_json", error_message="The answer was JSON, but not one that Coze gives to a workflow run."
+            known,
+            proof=Proof.NOT_JSON,
+            error_message="The answer was JSON, but not one that Coze gives to a workflow run.",
         )
     return replace(known, status="success", output=read_output(data))
 
@@ -217,7 +220,7 @@ def _not_json(status_code: int, body: bytes) -> Outcome:
         sentence = f"The upstream answered HTTP {status_code}."
     else:
         sentence = f"The upstream's answer is not JSON ({len(body)} bytes)."
-    proof = "http_status" if status_code >= 400 else "not_json"  # noqa: PLR2004
+    proof = Proof.HTTP_STATUS if status_code >= 400 else Proof.NOT_JSON  # noqa: PLR2004
     return Outcome("failed", proof, error_code=status_code, error_message=sentence)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from execution_history.coze.protocol.messages import Outcome, api_path, parse_json, read_output, text
 from execution_history.records.encoding import as_text
+from execution_history.records.proof import Proof
 from execution_history.records.timeline import Node
 from execution_history.records.values import MILLISECONDS_BEGIN
 
@@ -155,7 +156,7 @@ def _outcome(entry: dict[str, Any], output: object) -> Outcome:
     status, interrupt = entry.get("execute_status"), entry.get("interrupt_data")
     known = Outcome(
         "running",
-        "run_history",
+        Proof.RUN_HISTORY,
         debug_url=text(entry.get("debug_url")),
         usage=entry.get("usage") or _studio_usage(entry),
         execute_id=text(entry.get("execute_id")),

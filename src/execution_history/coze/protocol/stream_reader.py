@@ -13,6 +13,7 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.records.encoding import as_text
+from execution_history.records.proof import Proof
 from execution_history.records.timeline import Node, nodes_of, timeline_of
 
 _END_TITLES: Final = frozenset({"end", "结束", "end node", "结束节点"})
@@ -104,7 +105,7 @@ class StreamReader:
         Args:
             failure: what ended a stream without a terminator; it is no proof that the run failed upstream.
         """
-        ending = self._ending or failure or Outcome("failed", "stream_ended_early", error_message=_ENDED_EARLY)
+        ending = self._ending or failure or Outcome("failed", Proof.STREAM_ENDED_EARLY, error_message=_ENDED_EARLY)
         return replace(
             ending,
             output=self.output() if ending.status == "success" else self._ended_output(),
@@ -124,7 +125,7 @@ class StreamReader:
         elif self._ending is not None:
             return
         elif event.event == "Done":
-            self._ending = Outcome("success", "done_event", debug_url=self._debug_url)
+            self._ending = Outcome("success", Proof.DONE_EVENT, debug_url=self._debug_url)
         elif event.event in {"Error", "error"}:
             self._ending = _error(content, event.data)
         elif event.event == "Interrupt":
@@ -183,14 +184,14 @@ class StreamReader:
         elif name == "conversation.message.completed" and content.get("type") == "answer":
             self._answer(content, now)
         elif name == "conversation.chat.requires_action":
-            self._ending = Outcome("interrupted", "interrupt_event", interrupt=content)
+            self._ending = Outcome("interrupted", Proof.INTERRUPT_EVENT, interrupt=content)
         elif name == "conversation.chat.failed":
             error = content.get("last_error")
             self._ending = _error(error if isinstance(error, dict) else {}, "")
         elif name in {"conversation.chat.completed", "done"}:
             self._usage = content.get("usage") or self._usage
             if name == "conversation.chat.completed":
-                self._ending = Outcome("success", "done_event", usage=self._usage)
+                self._ending = Outcome("success", Proof.DONE_EVENT, usage=self._usage)
 
     def _answer(self, content: dict[str, Any], now: int) -> None:
         node = self._node({"node_title": "answer"}, now)
@@ -216,7 +217,7 @@ def _error(content: dict[str, Any], raw: str) -> Outcome:
     debug_url = text(content.get("debug_url"))
     return Outcome(
         "failed",
-        "error_event",
+        Proof.ERROR_EVENT,
         error_code=code if isinstance(code, (int, str)) and not isinstance(code, bool) else None,
         error_message=message or "Coze ended the run with an error and gave no reason.",
         debug_url=debug_url,
@@ -231,7 +232,7 @@ def _interrupt(content: dict[str, Any]) -> Outcome:
         interrupt["node_title"] = title
     return Outcome(
         "interrupted",
-        "interrupt_event",
+        Proof.INTERRUPT_EVENT,
         execute_id=execute_id_of_event(interrupt.get("event_id")),
         interrupt=interrupt,
     )

@@ -20,6 +20,7 @@ from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import ASKED_UPSTREAM, PROOF, TRANSITION
+from execution_history.records.proof import Proof
 from execution_history.records.record import RecordChange
 
 _log = logging.getLogger("execution_history.coze")
@@ -174,7 +175,7 @@ class RunPoller:
         """End the record without the upstream, which does not answer for this run and will not."""
         fallback = run.fallback or Outcome(
             "interrupted",
-            "upstream_silent",
+            Proof.UPSTREAM_SILENT,
             error_message=f"The outcome of this run is unknown: the upstream has no answer ({refusal.message})",
         )
         now = self._recorder.clock()

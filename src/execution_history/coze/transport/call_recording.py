@@ -17,6 +17,7 @@ from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, S
 from execution_history.functions import parentage
 from execution_history.recording.recorder import Recorder, Recording, Snapshot
 from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, UPSTREAM
+from execution_history.records.proof import Proof
 from execution_history.records.record import OPEN_STATUSES, check_identifier
 
 _log = logging.getLogger("execution_history.coze")
@@ -232,12 +233,12 @@ def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
         return STOPPED
     if isinstance(error, httpx.ConnectTimeout):
         sentence = f"No connection to {host} came about in time{NEVER_BEGAN}"
-        return Outcome("failed", "connection_failed", error_message=sentence)
+        return Outcome("failed", Proof.CONNECTION_FAILED, error_message=sentence)
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{host} was silent for too long; the workflow may still be running there."
-        return Outcome("failed", "timeout", error_message=sentence)
+        return Outcome("failed", Proof.TIMEOUT, error_message=sentence)
     if isinstance(error, httpx.ConnectError):
         sentence = f"{host} could not be reached ({str(error) or 'no reason given'}){NEVER_BEGAN}"
-        return Outcome("failed", "connection_failed", error_message=sentence)
+        return Outcome("failed", Proof.CONNECTION_FAILED, error_message=sentence)
     sentence = f"The connection to {host} broke before the run ended; the workflow may still be running there."
-    return Outcome("failed", "connection_broken", error_message=sentence)
+    return Outcome("failed", Proof.CONNECTION_BROKEN, error_message=sentence)

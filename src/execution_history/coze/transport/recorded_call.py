@@ -23,6 +23,7 @@ from execution_history.coze.protocol.messages import (
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
 from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF, RECORDING_IS_CUT
+from execution_history.records.proof import NEVER_TAKEN, UNCERTAIN, Proof
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -34,23 +35,15 @@ NEVER_BEGAN: Final = ", so the run never began."
 
 STOPPED: Final = Outcome(
     "interrupted",
-    "abandoned",
+    Proof.ABANDONED,
     error_message="Recording stopped before the run ended; it may still be running upstream.",
 )
 """The outcome of a run whose recording was stopped."""
 
 NEVER_SENT: Final = Outcome(
-    "failed", "never_sent", error_message="The caller left before the run was sent, so it never began."
+    "failed", Proof.NEVER_SENT, error_message="The caller left before the run was sent, so it never began."
 )
 """The outcome of a run whose record was opened, and whose request never left."""
-
-NEVER_TAKEN: Final = frozenset({"rejected", "connection_failed", "never_sent"})
-"""The proofs that a call did nothing upstream."""
-
-_UNCERTAIN: Final = frozenset(
-    {"stream_ended_early", "timeout", "connection_broken", "http_status", "not_json", "abandoned"}
-)
-"""The proofs of how a call ended that leave open how the run did; the upstream may know better."""
 
 _TOO_LARGE: Final = "The answer is larger than the {} bytes that are kept of one run, so it only passed through."
 
@@ -188,13 +181,13 @@ class RecordedCall:
             return failure
         if self._room < 0:
             sentence = _TOO_LARGE.format(self._largest)
-            return Outcome("failed", "not_json", error_message=sentence, log_id=log_id_of(self._headers))
+            return Outcome("failed", Proof.NOT_JSON, error_message=sentence, log_id=log_id_of(self._headers))
         return read_answer(self.run, self._status_code, b"".join(self._body), self._headers)
 
     def _closing(self, ended: Outcome) -> CloseRecord:
         outcome, fallback = self._unanswered(ended), None
         upstream_id = ended.execute_id or execute_id_of_event(self.run.event_id)
-        if upstream_id is None or (ended.status != "running" and ended.proof not in _UNCERTAIN):
+        if upstream_id is None or (ended.status != "running" and ended.proof not in UNCERTAIN):
             upstream_id = None
         else:
             # The run goes on upstream, or may: the record stays open for whoever polls it next.
@@ -208,9 +201,9 @@ class RecordedCall:
             return outcome
         reason = (outcome.error_message or "").removeprefix(REJECTED).removesuffix(NEVER_BEGAN)
         sentences = {
-            "rejected": f"Coze did not take the answer: {reason}",
-            "connection_failed": f"The answer did not get to Coze: {reason}.",
-            "never_sent": "The answer was not sent, because its caller left before.",
+            Proof.REJECTED: f"Coze did not take the answer: {reason}",
+            Proof.CONNECTION_FAILED: f"The answer did not get to Coze: {reason}.",
+            Proof.NEVER_SENT: "The answer was not sent, because its caller left before.",
         }
         sentence = sentences[outcome.proof]
         return replace(outcome, status="interrupted", interrupt=self._question, error_message=sentence)

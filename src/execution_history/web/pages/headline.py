@@ -63,10 +63,10 @@ def _node(record: dict[str, Any]) -> str | None:
 
 
 def proof_of(say: Speech, record: dict[str, Any]) -> str:
-    """How we know the status: a sentence for every proof that a recorder gives."""
-    proof = PROOF.raw(record)
-    if isinstance(proof, str) and say.knows(f"proof.{proof}"):
+    """Return how the status is known: a sentence for every proof that a recorder gives."""
+    if (proof := PROOF.of(record)) is not None:
         return say(f"proof.{proof}")
     if record["execute_status"] == "running":
         return say("proof.none.running")
-    return say("proof.none") if proof is None else say("proof.unknown", proof=one_line(str(proof), _LONGEST_NAME))
+    unknown = PROOF.raw(record)
+    return say("proof.none") if unknown is None else say("proof.unknown", proof=one_line(str(unknown), _LONGEST_NAME))

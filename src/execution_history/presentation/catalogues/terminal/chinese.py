@@ -220,6 +220,13 @@ CHINESE: Final[dict[str, str]] = {
     "proof.abandoned": "记录被停止",
     "proof.never_sent": "调用从未发出",
     "proof.recorder_died": "记录程序先于执行结束",
+    "proof.run_history": "Coze 自己的执行记录如此说明",
+    "proof.upstream_silent": "反复询问 Coze，它始终没有说明执行如何结束",
+    "proof.returned": "函数正常返回",
+    "proof.raised": "函数抛出了异常",
+    "proof.cancelled": "函数被取消",
+    "proof.closed_early": "调用方提前停止了读取",
+    "proof.program_ended": "程序先于函数结束",
     # run。
     "run.tokens": "{count} token",
     "run.tokens.one": "1 token",

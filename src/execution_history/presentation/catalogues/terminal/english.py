@@ -227,6 +227,13 @@ Example:
     "proof.abandoned": "recording was stopped",
     "proof.never_sent": "the call never left",
     "proof.recorder_died": "the program that recorded it ended first",
+    "proof.run_history": "Coze's own record of the run says so",
+    "proof.upstream_silent": "Coze was asked again and never said how the run ended",
+    "proof.returned": "the function returned",
+    "proof.raised": "the function raised an exception",
+    "proof.cancelled": "the function was cancelled",
+    "proof.closed_early": "the caller stopped reading early",
+    "proof.program_ended": "the program ended before the function did",
     # run.
     "run.tokens": "{count} tokens",
     "run.tokens.one": "1 token",
