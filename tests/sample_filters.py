@@ -119,6 +119,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ]
     ),
 }
+KEYWORDS = frozenset(_FIELDS)
+"""The filters that are drawn."""
 
 
 @st.composite

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
-from execution_history.query.matcher import Position
+from execution_history.query.cursor import Position
 from execution_history.query.model import RecordQuery
 from execution_history.stores.sqlite.index.access_path import Driver, choose_for_counting, prod_of, together
 from execution_history.stores.sqlite.index.connections import rows

@@ -11,11 +11,9 @@ import apsw
 import orjson
 
 from execution_history.errors import InvalidQuery
-from execution_history.query.cursor import cursor_at, position_at
-from execution_history.query.matcher import NO_TEXT_SEARCH, Position, matches
+from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.model import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
-from execution_history.query.path_conditions import all_hold
-from execution_history.query.text import matches as has_text
+from execution_history.query.predicates import And
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import outline_of
@@ -29,6 +27,11 @@ from execution_history.stores.sqlite.index.index_scan import Row, Walk
 from execution_history.stores.sqlite.index.predicate_sql import Condition, conditions_of
 from execution_history.stores.sqlite.index.text_candidates import Candidates
 from execution_history.stores.status_numbers import STATUS_NUMBERS
+
+NO_TEXT_SEARCH: Final = (
+    "Text search is switched off for this history: set the setting search (variable EXECUTION_HISTORY_SEARCH) to true, "
+    "or ask without a text."
+)
 
 _COUNTING_SECONDS: Final = 0.003
 _SEARCHING_SECONDS: Final = 1.5
@@ -83,6 +86,8 @@ class Question:
     index: apsw.Connection
     history: HistoryView
     wanted: RecordFilter
+    predicate: And
+    of_documents: And
     conditions: list[Condition]
     driver: Driver
     walk: Walk
@@ -96,11 +101,12 @@ class Question:
         Raises:
             InvalidQuery: it asks for a text, and no part of the index knows texts.
         """
+        predicate = query.filter.predicate()
         conditions = conditions_of(index, query.filter)
         text = text_candidates(query.filter, parts)
         driver = choose(index, conditions, query.sort, text)
         walk = Walk(index, query, driver, conditions)
-        return cls(index, history, query.filter, conditions, driver, walk, text)
+        return cls(index, history, query.filter, predicate, predicate.of_documents(), conditions, driver, walk, text)
 
     def count(self) -> Iterator[tuple[int, bool]]:
         """How many rows there are, in steps, and whether that is all of them; documents are not looked at."""
@@ -116,7 +122,7 @@ class Question:
     @property
     def looks_at_documents(self) -> bool:
         """Whether the index alone cannot say which records are meant."""
-        return bool(self.wanted.conditions) or (self.text is not None and not self.text.match.is_exact)
+        return bool(self.of_documents.parts) or (self.text is not None and not self.text.match.is_exact)
 
     def records(self, rows: Sequence[Row]) -> Iterator[Found]:
         """The records of *rows* that are still there and are what is asked for, with what stands in documents."""
@@ -183,14 +189,7 @@ class Question:
 
     def _is_meant(self, found: Found, *, is_current: bool) -> bool:
         """Whether a record is what is asked for, where it is not, or may have changed since, what the index said."""
-        if is_current and not self.looks_at_documents:
-            return True
-        if is_current:
-            return all_hold(self.wanted.conditions, found.record) and self._has_text(found.record)
-        return matches(self.wanted, found.record, found.facts) and self._has_text(found.record)
-
-    def _has_text(self, record: dict[str, Any]) -> bool:
-        return self.text is None or has_text(record, self.text.search)
+        return (is_current and not self.looks_at_documents) or self.predicate.holds(found.record, found.facts)
 
     def _with_text(self, rows: Sequence[Row]) -> Sequence[Row]:
         if self.text is None or self.driver.text is not None:
@@ -226,7 +225,7 @@ def select(
     after = position_at(query)
     with one_moment(index):
         question = Question.of(index, history, query, parts)
-        if query.filter.conditions or question.text is not None:
+        if question.of_documents.parts or question.text is not None:
             return _searched(question, query, after, reach)
         skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
         rows = question.walk.rows(after, query.size + 1, skip)

@@ -64,7 +64,7 @@ def statistics(
     """
     zone = zone_of(query.zone)
     text = text_candidates(query.filter, parts)
-    if query.filter.conditions or (text is not None and not text.match.is_exact):
+    if query.filter.predicate().of_documents().parts or (text is not None and not text.match.is_exact):
         return _of_documents(index, history, query, parts, reach)
     with one_moment(index):
         return _of_rows(index, query, zone, text, reach)
