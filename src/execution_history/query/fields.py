@@ -29,6 +29,7 @@ from execution_history.query.values import (
     UNTIL,
     Values,
 )
+from execution_history.records.attributes import names_of_failed_node
 from execution_history.records.record import STATUSES
 
 _MOST_VALUES: Final = 100
@@ -56,10 +57,12 @@ UPSTREAM_ID: Final = Attribute("upstream id", lambda _, facts: facts.upstream_id
 FINGERPRINT: Final = Attribute("fingerprint", lambda _, facts: facts.fingerprint, "fingerprint", "fingerprint")
 PARENT: Final = Attribute("parent", lambda _, facts: facts.parent, "parent")
 EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id"], "execute_id")
+FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), None)
+"""Only failed runs have it; in no column before the index's next version."""
 
 ATTRIBUTES: Final = (
     WORKFLOW, STATE, CREATED, TOOK, RUN_MODE, BOT, CONVERSATION, ACCOUNT, CALLER, ERROR_CODE, TOKENS, HAS_OUTPUT,
-    PINNED, RATING, UPSTREAM_ID, FINGERPRINT, PARENT, EXECUTE_ID,
+    PINNED, RATING, UPSTREAM_ID, FINGERPRINT, PARENT, EXECUTE_ID, FAILED_NODE,
 )  # fmt: skip
 """All that records are found by, tags, texts and conditions on documents aside."""
 
@@ -180,6 +183,10 @@ class RecordFilter:
     callers: tuple[str, ...] = _row("caller", "Called by", "Called by this program.", ID, _one_of(CALLER), "repeated")
     error_codes: tuple[str, ...] = _row(
         "error", "Error code", "Ended with this error code.", ID, _one_of(ERROR_CODE), "commas"
+    )
+    failed_nodes: tuple[str, ...] = _row(
+        "failed_node", "Failed node", "Failed in this node, by its title or its id.", ID, lambda names:
+        And((In(STATE, ("failed",)), In(FAILED_NODE, tuple(names)))), "repeated",
     )
     tokens_from: int | None = _row(
         "min_tokens", "Tokens from", "Took at least so many tokens.", NUMBER, _from(TOKENS)

@@ -119,21 +119,34 @@ def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
     if status != "failed" and (status != "interrupted" or (code is None and message is None)):
         return None, None
     title = normalised_message(message) if isinstance(message, str) else ""
-    parts = (_identifier(code) or "", title, _failing_node(record["node_execute_status"]) or "")
+    name, node = _failing_node(record["node_execute_status"]) or ("", {})
+    parts = (_identifier(code) or "", title, _text(node.get("node_title")) or name)
     return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest(), title
 
 
-def _failing_node(timeline: object) -> str | None:
-    """The title of the node that says an error, else of the last one that has not finished."""
+def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the node in which a run failed is called: its name in the timeline, its title and its id.
+
+    Empty where the run has not failed, or its timeline does not say where.
+    """
+    found = _failing_node(record["node_execute_status"]) if record["execute_status"] == "failed" else None
+    if found is None:
+        return ()
+    name, node = found
+    titles = (name, _text(node.get("node_title")), _identifier(node.get("node_id")))
+    return tuple(title for title in titles if title is not None)
+
+
+def _failing_node(timeline: object) -> tuple[str, Mapping[str, Any]] | None:
+    """Return name and facts of the first node that says an error, else of the last one that has not finished."""
     unfinished = None
     for name, node in timeline.items() if isinstance(timeline, dict) else ():
         if not isinstance(node, dict):
             continue
-        title = _text(node.get("node_title")) or name
         if node.get("error_message") or node.get("error_code"):
-            return str(title)
+            return name, node
         if node.get("is_finish") is False:
-            unfinished = str(title)
+            unfinished = name, node
     return unfinished
 
 

@@ -102,6 +102,8 @@ def conditions_of(index: apsw.Connection, wanted: RecordFilter) -> list[Conditio
     if len(tags) < len(set(wanted.tags)):
         found.append(Among("tag", "seq", ()))
     found += _ranges(wanted)
+    if wanted.failed_nodes:
+        found.append(Among("status", "status", (STATUS_NUMBERS["failed"],)))
     if wanted.has_output is not None:
         found.append(Other("has output", f"f.has_output = {int(wanted.has_output)}"))
     if wanted.pinned is not None:
