@@ -17,6 +17,15 @@ _NAMES = st.sampled_from(["x", "y", "北京", "x y"])
 _STATUSES = st.sampled_from(["running", "success", "failed", "interrupted", "weird"])
 _CODES = st.sampled_from([4000, "4000", 5000, "timeout"])
 _MESSAGES = st.sampled_from(["timed out after 3 s", "timed out after 40 s", 'no such "thing"', "no such 'one'"])
+_NODES: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None,
+        [],
+        {"x": {"node_title": "x", "node_id": "7", "error_message": "no"}, "y": {"is_finish": False}},
+        {"x": {"node_title": "x", "is_finish": True}, "y": {"node_title": 5, "node_id": 7, "is_finish": False}},
+        {"x_2": {"node_title": "x", "error_code": 1}, "y": "odd"},
+    ]
+)
 
 
 def _some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -48,6 +57,7 @@ def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None
     }
     if status in {"failed", "interrupted"}:
         record |= {"error_code": draw(_some(_CODES)), "error_message": draw(_some(_MESSAGES))}
+        record["node_execute_status"] = draw(_NODES)
     return Document.of(record, orjson.dumps(record))
 
 
@@ -88,6 +98,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "accounts": _several(_NAMES),
     "callers": _several(_NAMES),
     "error_codes": _several(st.sampled_from(["4000", "timeout", "none"])),
+    "failed_nodes": _several(st.sampled_from(["x", "y", "7", "x_2", "none"])),
     "tokens_from": st.sampled_from([0, 1, 400]),
     "tokens_to": st.sampled_from([0, 100]),
     "has_output": st.booleans(),
@@ -119,6 +130,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ]
     ),
 }
+KEYWORDS = frozenset(_FIELDS)
+"""The filters that are drawn."""
 
 
 @st.composite

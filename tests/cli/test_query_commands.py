@@ -27,6 +27,7 @@ def filled(history: History) -> History:
     history.keep(
         "bad", "w", after=1_500, parameters={"city": "Paris"},
         execute_status="failed", error_code=5000, error_message="the plugin timed out",
+        node_execute_status={"天气": {"node_title": "天气", "node_id": "100003", "is_finish": False}},
     )  # fmt: skip
     history.keep("other", "v", after=50, parameters={"city": "Paris"}, execute_status="success", output="plain")
     return history
@@ -41,6 +42,7 @@ def filled(history: History) -> History:
         (["--sort", "duration", "--ascending", "--page-size", "1"], ["other"]),
         (["--since", "2023-11-14", "--min-duration", "1s"], ["bad"]),
         (["--q", "timed out"], ["bad"]),
+        (["--failed-node", "天气"], ["bad"]),
         (["--workflow", "v"], ["other"]),
         (["--until", "2020-01-01"], []),
     ],

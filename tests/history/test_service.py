@@ -141,6 +141,18 @@ async def test_any_value_can_be_recorded(service: ExecutionHistoryService) -> No
     assert {"n": "NaN", "b": {"$base64": "/w=="}, "i": str(2**70)} == made["input_parameters"]
 
 
+@pytest.mark.parametrize("value", ["LLM", ["100002", "other"]])
+async def test_the_node_a_run_failed_in_is_a_keyword(service: ExecutionHistoryService, value: str | list[str]) -> None:
+    """Of a workflow's history and of all: its title or its id, one or several."""
+    await service.create_execution_record("w", "a")
+    await service.create_execution_record("w", "b")
+    nodes = {"LLM": {"node_title": "LLM", "node_id": "100002", "error_message": "no"}}
+    await service.update_execution_record("w", "a", "failed", node_execute_status=nodes)
+    for workflow_id in ("w", None):
+        page = await service.get_execution_history(workflow_id, failed_node=value)
+        assert ["a"] == [record["execute_id"] for record in page["histories"]]
+
+
 def test_a_program_that_never_closes_leaves_its_files_in_order(tmp_path: Path) -> None:
     """The end of the program closes the store."""
     program = (

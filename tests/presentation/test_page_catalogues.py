@@ -16,8 +16,8 @@ from execution_history.presentation.catalogues.terminal.chinese import CHINESE a
 from execution_history.presentation.catalogues.terminal.english import ENGLISH as TERMINAL_ENGLISH
 from execution_history.presentation.coze_error_codes import NAMES
 from execution_history.presentation.page_translator import Speech, isolated, language_of
+from execution_history.query.fields import FILTERS
 from execution_history.records.proof import Proof
-from execution_history.web.pages.list_state import SHOWN_AS_TEXT
 
 WEB = Path(str(files("execution_history.web")))
 SHOWN = WEB.parent.joinpath("presentation")
@@ -73,7 +73,7 @@ def test_every_family_is_used(family: str) -> None:
 def test_every_code_and_every_filter_has_its_words() -> None:
     """What the modules can name, the catalogue can say."""
     assert set() == {f"code.{name}.{part}" for name in NAMES for part in ("meaning", "remedy")} - ENGLISH.keys()
-    assert set() == {f"filter.{name}" for name in SHOWN_AS_TEXT} - ENGLISH.keys()
+    assert set() == {f"filter.{row.name}" for row in FILTERS} - ENGLISH.keys()
     codes = {key.split(".")[1] for key in ENGLISH if key.startswith("code.")}
     assert NAMES == codes
 

@@ -10,7 +10,7 @@ from execution_history.errors import InvalidQuery
 from execution_history.history.keyword_query import keyword_filter
 from execution_history.query.model import PathCondition, RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
-from execution_history.query.path_conditions import all_hold, parse_condition
+from execution_history.query.path_conditions import holds, parse_condition
 from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.records.summary import line_of
 
@@ -113,7 +113,7 @@ def test_a_malformed_condition_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "holds"),
+    ("text", "expected"),
     [
         ("input.n = 1", True), ("input.n = 1.0", True), ('input.n = "1"', False), ("input.t = 1", False),
         ("input.t = true", True), ("input.n != 2", True), ('input.n != "1"', True), ("input.absent != 1", False),
@@ -124,14 +124,14 @@ def test_a_malformed_condition_is_refused(text: str) -> None:
         ("output.deep = 7", False), ("metadata.m = 1", True), ("input.n[0] exists", False),
     ],
 )  # fmt: skip
-def test_comparisons_are_strict_about_types(text: str, holds: bool) -> None:
+def test_comparisons_are_strict_about_types(text: str, expected: bool) -> None:
     """Numbers with numbers, text with text; a path goes on inside a text that is JSON."""
     record = {
         "input_parameters": {"n": 1, "t": True, "s": "b", "none": None, "l": [4, 5], "o": {"k": 1}},
         "output": '{"deep": "{\\"x\\": 7}"}',
         "metadata": {"m": 1},
     }
-    assert holds == all_hold([parse_condition(text)], record)
+    assert expected == holds(parse_condition(text), record)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from execution_history.query.text import fold, matches, parse_search, rank, sear
 from execution_history.query.text.character_classes import patterns
 from execution_history.query.text.normalization import Folded
 from execution_history.query.text.searchable_fields import MOST_CHARACTERS
+from execution_history.query.text.tokens import AllOf, AnyOf, Expression, Token, Tokens, Without, needed
 
 _RECORD: dict[str, Any] = {
     "error_message": "The plugin timed out: upstream-gateway",
@@ -240,6 +241,37 @@ def test_marks_stand_on_what_was_searched(before: str, hit: str, behind: str, le
         assert length + 2 >= len(piece.text)
         for start, end in piece.hits:
             assert search.wanted[0].is_in(fold(piece.text[start:end]))
+
+
+def _has(tokens: set[str], expression: Expression) -> bool:
+    """Whether a text with these tokens fulfils an expression."""
+    match expression:
+        case Token(text):
+            return text in tokens
+        case AllOf(parts):
+            return all(_has(tokens, part) for part in parts)
+        case AnyOf(parts):
+            return any(_has(tokens, part) for part in parts)
+        case Without(wanted, unwanted):
+            return _has(tokens, wanted) and not any(_has(tokens, part) for part in unwanted)
+
+
+@given(_MIXED, _LETTERS | _SINGLES | _MIXED, st.sampled_from(["{}", '"{}"', "{}*", "a -{}", "{} -北"]), st.booleans())
+def test_a_text_with_what_is_searched_for_has_the_tokens_that_it_needs(
+    text: str, word: str, form: str, is_inside: bool
+) -> None:
+    """So no hit is missed; and where the tokens decide alone, nothing else has them."""
+    record = {"output": f"{text} a {word}" if is_inside else text}
+    try:
+        search = parse_search(form.format(word))
+    except InvalidQuery:
+        return
+    required = needed(search)
+    has_tokens = _has(set(Tokens().of(searched_text(record)).split()), required.expression)
+    if required.is_exact:
+        assert matches(record, search) == has_tokens
+    else:
+        assert has_tokens or not matches(record, search)
 
 
 def test_a_hit_deep_in_a_large_text_is_shown() -> None:

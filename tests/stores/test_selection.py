@@ -176,6 +176,39 @@ async def test_figures_count_what_they_say(store: HistoryStore) -> None:
     assert fresh.is_new
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (("LLM",), ["unfinished", "error"]),
+        (("LLM_2",), ["unfinished"]),
+        (("100002",), ["error"]),
+        (("100002", "100001"), ["unfinished", "error"]),
+        (("End",), []),
+    ],
+)
+async def test_runs_are_found_by_the_node_they_failed_in(
+    store: HistoryStore, wanted: tuple[str, ...], expected: list[str]
+) -> None:
+    """By its name in the timeline, its title or its id; counted so too. Runs that did not fail have no such node."""
+    end = {"node_title": "End", "node_id": "900001", "is_finish": True}
+    broken = {"node_title": "LLM", "node_id": "100002", "error_message": "no"}
+    waits = {"node_title": "LLM", "node_id": "100001", "is_finish": False}
+    for number, (execute_id, status, nodes) in enumerate(
+        [
+            ("error", "failed", {"End": end, "LLM": broken}),
+            ("asks", "interrupted", {"LLM": waits}),
+            ("unfinished", "failed", {"End": end, "LLM_2": waits}),
+            ("somewhere", "failed", {"End": end}),
+            ("fine", "success", {"LLM": broken}),
+        ]
+    ):
+        await store.create(document(execute_id, now=BASE + number))
+        await store.update("w", execute_id, change(BASE + number + 5, status, node_execute_status=nodes))
+    query = RecordFilter(failed_nodes=wanted)
+    assert expected == ids((await store.select(RecordQuery(filter=query, summaries=True))).documents)
+    assert len(expected) == (await store.statistics(StatisticsQuery(filter=query))).totals.runs
+
+
 async def test_a_summary_has_no_documents(store: HistoryStore) -> None:
     """But a line of each, the figures, and what people have noted."""
     await store.create(document("a", parameters={"q": "x" * 500}, metadata={"tags": ["t"], "recorder": "r"}))

@@ -25,7 +25,10 @@ async def filled(web: Served) -> Served:
     await service.create_execution_record("w", "ok", {"city": "北京", "n": 1})
     await service.update_execution_record("w", "ok", "success", output={"score": 91, "text": "晴 and dry"})
     await service.create_execution_record("w", "bad", {"city": "Paris", "n": 2})
-    await service.update_execution_record("w", "bad", "failed", error_code=5000, error_message="the plugin timed out")
+    await service.update_execution_record(
+        "w", "bad", "failed", error_code=5000, error_message="the plugin timed out",
+        node_execute_status={"天气": {"node_title": "天气", "node_id": "100003", "is_finish": False}},
+    )  # fmt: skip
     await service.create_execution_record("v", "other", {"city": "Paris"})
     await service.update_execution_record("v", "other", "success", output="plain text", usage={"token_count": 7})
     return web
@@ -49,6 +52,8 @@ def _ids(answer: httpx.Response) -> list[str]:
         ("/coze/history", {"order": "asc", "since": "1h"}, ["ok", "bad", "other"]),
         (_BASE, {"has_output": "true"}, ["ok"]),
         (_BASE, {"error": "5000", "id": "ba"}, ["bad"]),
+        (_BASE, {"failed_node": "天气"}, ["bad"]),
+        ("/coze/history", {"failed_node": "100003", "has_output": "false"}, ["bad"]),
         (_BASE, {"until": "2020-01-01"}, []),
     ],
 )

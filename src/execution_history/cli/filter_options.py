@@ -10,8 +10,8 @@ import typer
 
 from execution_history.clock import now_ms
 from execution_history.presentation.time_zone import local_zone
-from execution_history.query.model import RecordFilter
-from execution_history.query.parameters import FILTER_WORDS, filter_of
+from execution_history.query.fields import FILTERS, FilterField, RecordFilter
+from execution_history.query.parameters import filter_of
 
 Filters = dict[str, list[str]]
 """The filters of one call, by name."""
@@ -26,17 +26,17 @@ def with_filters(*without: str) -> Callable[[Callable[..., None]], Callable[...,
     Args:
         without: the filters that the command offers in another way.
     """
-    words = [word for word in FILTER_WORDS if word.name not in without]
+    rows = [row for row in FILTERS if row.name not in without]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def called(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - whatever typer passes on
-            given = {word.name: named.pop(_KEPT + word.name) for word in words}
+            given = {row.name: named.pop(_KEPT + row.name) for row in rows}
             filters = {name: _texts(value) for name, value in given.items() if value}
             command(*arguments, **named, filters=filters)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "filters"]
-        options = [_option(word.name, word.kind, repeatable=word.is_repeatable) for word in words]
+        options = list(map(_option, rows))
         called.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
         return called
@@ -45,7 +45,7 @@ def with_filters(*without: str) -> Callable[[Callable[..., None]], Callable[...,
 
 
 def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
-    """The filter that the options ask for; times without an offset are in *zone*, by default this machine's.
+    """Return the filter that the options ask for; times without an offset are in *zone*, by default this machine's.
 
     Raises:
         InvalidQuery: a value cannot be read.
@@ -54,14 +54,15 @@ def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo 
 
 
 def as_options(filters: Filters) -> list[str]:
-    """The options that ask for *filters*, for a call that can be copied; a value may begin with a dash."""
+    """Return the options that ask for *filters*, for a call that can be copied; a value may begin with a dash."""
     return [f"{_spelt(name)}={value}" for name, values in filters.items() for value in values]
 
 
-def _option(name: str, kind: str, *, repeatable: bool) -> inspect.Parameter:
-    info = typer.Option(_spelt(name), help=f"filter.{name}", rich_help_panel=_PANEL, metavar=kind.upper())
-    given: Any = Annotated[list[str] | None, info] if repeatable else Annotated[str | None, info]
-    return inspect.Parameter(_KEPT + name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=given)
+def _option(row: FilterField) -> inspect.Parameter:
+    metavar = row.values.kind.upper()
+    info = typer.Option(_spelt(row.name), help=f"filter.{row.name}", rich_help_panel=_PANEL, metavar=metavar)
+    given: Any = Annotated[list[str] | None, info] if row.is_repeatable else Annotated[str | None, info]
+    return inspect.Parameter(_KEPT + row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=given)
 
 
 def _spelt(name: str) -> str:

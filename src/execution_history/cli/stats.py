@@ -20,8 +20,8 @@ from execution_history.presentation.formatting import duration
 from execution_history.presentation.terminal_formatting import grouped, one_line
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
-from execution_history.query.parameters import read_time
 from execution_history.query.time_buckets import bucket_size, zone_of
+from execution_history.query.values import read_time
 
 _FORMATS: Final[dict[BucketSize, str]] = {
     "hour": "%Y-%m-%d %H:00",

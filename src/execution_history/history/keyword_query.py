@@ -32,7 +32,7 @@ class HistoryPage(TypedDict):
 
 
 def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None, now: int) -> RecordFilter:
-    """The filter that keyword arguments mean; the names are those of :mod:`execution_history.query.parameters`.
+    """The filter that keyword arguments mean; the names are those of :data:`execution_history.query.fields.FILTERS`.
 
     Args:
         words: names to values; numbers are milliseconds where a time or a duration is meant.

@@ -68,7 +68,7 @@ class HistoryReading:
             page_index: which page, from 1; not looked at beside a cursor.
             record_filter: which records, or
             words: the same in words, such as ``status="failed", since="2h", where='input.city = "北京"'``; the names
-                are those of :mod:`execution_history.query.parameters`.
+                are those of :data:`execution_history.query.fields.FILTERS`.
             sort: by ``create_time``, ``duration`` or ``tokens``.
             descending: the largest, or newest, first.
             cursor: the ``next_cursor`` of the page before.

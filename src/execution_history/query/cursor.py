@@ -1,15 +1,16 @@
-"""Cursors: where a page ended, as an opaque text that fits one question only. Pure."""
+"""Orders of records, and cursors: where a page ended, as an opaque text that fits one question only. Pure."""
 
 import base64
 import binascii
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
 import orjson
 
 from execution_history.errors import InvalidCursor, quoted
-from execution_history.query.matcher import Position
 from execution_history.query.model import RecordQuery
+from execution_history.records.attributes import Facts
 
 _KEY: Final = b"execution-history cursor 1"
 _LONGEST: Final = 500
@@ -17,8 +18,28 @@ _PARTS: Final = 4
 _LARGEST: Final = 2**63 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a record stands in an order: what is sorted by (``None`` where it has none), create time, arrival."""
+
+    value: int | None
+    create_time: int
+    arrival: int
+
+    def rank(self, *, descending: bool) -> tuple[bool, int, int, int]:
+        """Return what sorts ascending into the order that was asked for."""
+        sign = -1 if descending else 1
+        return (self.value is None, sign * (self.value or 0), sign * self.create_time, sign * self.arrival)
+
+
+def position_of(query: RecordQuery, facts: Facts, arrival: int) -> Position:
+    """Return where the record with *facts* stands; *arrival* rises with every record that comes into the store."""
+    value = {"create_time": facts.create_time, "duration": facts.duration_ms, "tokens": facts.tokens}[query.sort]
+    return Position(value, facts.create_time, arrival)
+
+
 def cursor_at(query: RecordQuery, position: Position) -> str:
-    """The cursor of what follows *position* in the answer to *query*.
+    """Return the cursor of what follows *position* in the answer to *query*.
 
     It carries a digest of the filter and the order. That keeps a cursor that was cut, mistyped or taken from another
     question from being answered with the wrong page. It is no secret and no permission: who reads this program can
@@ -29,7 +50,7 @@ def cursor_at(query: RecordQuery, position: Position) -> str:
 
 
 def position_at(query: RecordQuery) -> Position | None:
-    """The position in ``query.after``; ``None`` when there is none.
+    """Return the position in ``query.after``; ``None`` when there is none.
 
     Raises:
         InvalidCursor: it is broken, or was given out for another filter or order.

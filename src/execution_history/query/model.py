@@ -1,100 +1,43 @@
-"""The words of a question to a history, and of its answer. Pure; a store answers, nothing here does.
+"""Questions to a history and their answers. Pure; a store answers, nothing here does.
 
-Everything in a :class:`RecordFilter` is combined with *and*; the values of one tuple with *or*, but for ``tags``: a
-record must have all of them. What a record's duration, tokens, account and so on are, is said in
-:mod:`execution_history.records.attributes`.
+What a record's duration, tokens, account and so on are, is defined in :mod:`execution_history.records.attributes`; the
+filters stand in :mod:`execution_history.query.fields`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.records.record import STATUSES
+from execution_history.query.fields import RecordFilter
+from execution_history.query.path_conditions import PathCondition
+from execution_history.query.values import check_number
 
-Part = Literal["input", "output", "metadata"]
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
+__all__ = [
+    "BUCKETS",
+    "MAX_SIZE",
+    "SORTS",
+    "Bucket",
+    "BucketSize",
+    "FailureGroup",
+    "Figures",
+    "IndexReach",
+    "PathCondition",
+    "RecordFilter",
+    "RecordKey",
+    "RecordQuery",
+    "Selection",
+    "Sort",
+    "Statistics",
+    "StatisticsQuery",
+]
+
 Sort = Literal["create_time", "duration", "tokens"]
 BucketSize = Literal["hour", "day", "week", "month"]
 
-PARTS: Final[tuple[Part, ...]] = ("input", "output", "metadata")
-OPERATORS: Final[tuple[Operator, ...]] = ("=", "!=", "<", "<=", ">", ">=", "exists")
 SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens")
 BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
-FILTER_STATUSES: Final = (*STATUSES, "other")
 MAX_SIZE: Final = 100
-
-_MOST_VALUES: Final = 100
-_MOST_CONDITIONS: Final = 20
-_LONGEST_VALUE: Final = 1_000
-_LONGEST_TEXT: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class PathCondition:
-    """A comparison of one value in a record's input, output or metadata.
-
-    ``path`` leads from that part to the value: a text is a key of an object, a number an index of a list, from 0.
-    A path goes on inside a text that is itself a JSON object or list, as Coze sends nested values.
-    ``exists`` means present and not null. ``=`` compares numbers with numbers (1 equals 1.0, true is no number), text
-    with text, lists and objects whole; ``!=`` means present and not equal, whatever its type; the order
-    comparisons hold between two numbers or two texts (by code point), and between nothing else.
-    """
-
-    part: Part
-    path: tuple[str | int, ...]
-    operator: Operator
-    value: object = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """Which records are meant; without anything, all.
-
-    Times are milliseconds since the epoch, ``created_from`` inclusive and ``created_before`` exclusive; all other
-    ranges include both ends, and a record without the value is in none. A status is one of the four, or ``other`` for
-    an adopted record whose status is none of them.
-
-    Raises:
-        InvalidQuery: a value is of the wrong kind or too long, or there are too many.
-    """
-
-    workflow_ids: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    created_from: int | None = None
-    created_before: int | None = None
-    duration_from: int | None = None
-    duration_to: int | None = None
-    run_modes: tuple[int, ...] = ()
-    bot_ids: tuple[str, ...] = ()
-    conversation_ids: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    callers: tuple[str, ...] = ()
-    error_codes: tuple[str, ...] = ()
-    tokens_from: int | None = None
-    tokens_to: int | None = None
-    has_output: bool | None = None
-    tags: tuple[str, ...] = ()
-    pinned: bool | None = None
-    rating_from: int | None = None
-    rating_to: int | None = None
-    upstream_ids: tuple[str, ...] = ()
-    execute_id_prefix: str | None = None
-    fingerprints: tuple[str, ...] = ()
-    parents: tuple[str, ...] = ()
-    conditions: tuple[PathCondition, ...] = ()
-    text: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in _names(RecordFilter):
-            _check(name, getattr(self, name))
-        for status in self.statuses:
-            if status not in FILTER_STATUSES:
-                raise InvalidQuery(f"{quoted(status)} is not a status; there are {', '.join(FILTER_STATUSES)}.")
-
-    def given(self) -> frozenset[str]:
-        """The names of what is asked for."""
-        return frozenset(name for name in _names(RecordFilter) if getattr(self, name) not in (None, ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +144,8 @@ class StatisticsQuery:
     def __post_init__(self) -> None:
         if self.bucket is not None and self.bucket not in BUCKETS:
             raise InvalidQuery(f"{quoted(self.bucket)} is not a bucket; there are {', '.join(BUCKETS)}.")
-        _check("new_since", self.new_since)
+        if self.new_since is not None:
+            check_number("new_since", self.new_since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,63 +215,5 @@ class Statistics:
     damaged: tuple[RecordKey, ...] = ()
 
 
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
-
-
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-_NUMBERS: Final = frozenset(
-    {
-        "created_from", "created_before", "duration_from", "duration_to", "tokens_from", "tokens_to", "rating_from",
-        "rating_to", "new_since",
-    }
-)  # fmt: skip
-_FLAGS: Final = frozenset({"has_output", "pinned"})
-_TEXTS: Final = frozenset({"execute_id_prefix", "text"})
-
-
-def _check(name: str, value: object) -> None:
-    """Raise :class:`InvalidQuery` when *value* cannot be the filter's *name*."""
-    if value is None and (name in _NUMBERS or name in _FLAGS or name in _TEXTS):
-        return
-    if name in _NUMBERS:
-        if not _is_integer(value):
-            raise InvalidQuery(f"{name} is a whole number, not {quoted(value)}.")
-    elif name in _FLAGS:
-        if not isinstance(value, bool):
-            raise InvalidQuery(f"{name} is true or false, not {quoted(value)}.")
-    elif name in _TEXTS:
-        _check_text(name, value, _LONGEST_TEXT)
-    elif not isinstance(value, tuple):
-        raise InvalidQuery(f"{name} is a tuple of values, not {type(value).__name__}.")
-    else:
-        _check_values(name, value)
-
-
-def _check_values(name: str, values: tuple[object, ...]) -> None:
-    most = _MOST_CONDITIONS if name == "conditions" else _MOST_VALUES
-    if len(values) > most:
-        raise InvalidQuery(f"{name} takes at most {most} values; these are {len(values)}.")
-    for value in values:
-        if name == "conditions":
-            if not isinstance(value, PathCondition) or value.operator not in OPERATORS or value.part not in PARTS:
-                raise InvalidQuery(f"A condition is a PathCondition, not {quoted(value)}.")
-        elif name == "run_modes":
-            if not _is_integer(value):
-                raise InvalidQuery(f"A run mode is a whole number, not {quoted(value)}.")
-        else:
-            _check_text(name, value, _LONGEST_VALUE)
-
-
-def _check_text(name: str, value: object, longest: int) -> None:
-    if not isinstance(value, str):
-        raise InvalidQuery(f"{name} takes text, not {quoted(value)}.")
-    if len(value) > longest:
-        raise InvalidQuery(f"{name} takes text of at most {longest} characters; this one has {len(value)}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidQuery(f"{name} holds half of a surrogate pair, which no record does.") from None

@@ -6,18 +6,24 @@
     operator   = "=" | "!=" | "<" | "<=" | ">" | ">="
 
 A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, or
-a bare text without quotes. What a comparison means, :class:`~execution_history.query.model.PathCondition` says.
+a bare text without quotes. What a comparison means, :class:`PathCondition` says.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import orjson
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query.model import PARTS, Operator, Part, PathCondition
+
+Part = Literal["input", "output", "metadata"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
+
+PARTS: Final[tuple[Part, ...]] = ("input", "output", "metadata")
+OPERATORS: Final[tuple[Operator, ...]] = ("=", "!=", "<", "<=", ">", ">=", "exists")
 
 _LONGEST: Final = 10_000
 _DEEPEST: Final = 50
@@ -28,11 +34,28 @@ _OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*|\s+exists\s*\Z")
 _KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
 _EXAMPLE: Final = 'write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists'
 MISSING: Final = object()
-"""What stands for a value that is not there."""
+"""Stands for a value that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathCondition:
+    """A comparison of one value in a record's input, output or metadata.
+
+    ``path`` leads from that part to the value: a text is a key of an object, a number an index of a list, from 0.
+    A path goes on inside a text that is itself a JSON object or list, as Coze sends nested values.
+    ``exists`` means present and not null. ``=`` compares numbers with numbers (1 equals 1.0, true is no number), text
+    with text, lists and objects whole; ``!=`` means present and not equal, whatever its type; the order
+    comparisons hold between two numbers or two texts (by code point), and between nothing else.
+    """
+
+    part: Part
+    path: tuple[str | int, ...]
+    operator: Operator
+    value: object = None
 
 
 def parse_condition(text: str) -> PathCondition:
-    """The condition that *text* writes down.
+    """Return the condition that *text* writes down.
 
     Raises:
         InvalidQuery: it is none; the message says where it goes wrong and what would be right.
@@ -61,11 +84,6 @@ def parse_condition(text: str) -> PathCondition:
         return PathCondition(cast("Part", name), tuple(path), "exists")
     value = _value(text, text[operator.end() :].strip())
     return PathCondition(cast("Part", name), tuple(path), cast("Operator", operator[1]), value)
-
-
-def all_hold(conditions: Iterable[PathCondition], record: Mapping[str, Any]) -> bool:
-    """Whether *record*, a parsed document, fulfils every one of *conditions*."""
-    return all(_holds(condition, record) for condition in conditions)
 
 
 def _step(text: str, step: "re.Match[str]") -> str | int:
@@ -100,7 +118,8 @@ def _value(text: str, written: str) -> object:
         return written
 
 
-def _holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
+def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
+    """Return whether *record*, a parsed document, fulfils *condition*."""
     found = value_at(record.get(_KEYS[condition.part], MISSING), condition.path)
     if found is MISSING:
         return False

@@ -15,8 +15,9 @@ from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQ
 from execution_history.query.text import matches, parse_search
 from execution_history.query.text.tokens import Tokens
 from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.sqlite.index import TextIndex, access_path, select
-from execution_history.stores.sqlite.index.text_candidates import Candidates
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.index.access_path import Limits
+from execution_history.stores.sqlite.index.text_candidates import TextMatches
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
@@ -60,14 +61,14 @@ def _found(connection: apsw.Connection, records: dict[int, Any], text: str) -> s
     """What the index finds, looked at where it says that it has to be."""
     search = parse_search(text)
     match = TextIndex().match(search)
-    found = Candidates(search, match).among(connection, list(records))
+    found = TextMatches(match).among(connection, list(records))
     return found if match.is_exact else {rowid for rowid in found if matches(records[rowid], search)}
 
 
 def _rows(connection: apsw.Connection, text: str) -> set[int]:
     """What the index finds among three rows."""
     search = parse_search(text)
-    return Candidates(search, TextIndex().match(search)).among(connection, [1, 2, 3])
+    return TextMatches(TextIndex().match(search)).among(connection, [1, 2, 3])
 
 
 @given(st.lists(_RECORDS, max_size=12), st.lists(_QUESTIONS, min_size=1, max_size=8))
@@ -173,8 +174,10 @@ def test_frequent_texts_are_found_along_the_order(
     """Where rows with the text are many: the same pages and figures as the memory store's."""
 
     async def compare() -> None:
-        model, store = MemoryStore(), SQLiteStore(tmp_path_factory.mktemp("h"), json_files=False)
+        folder = tmp_path_factory.mktemp("h")
+        model, store = MemoryStore(), SQLiteStore(folder, json_files=False)
         await store.open()
+        index = RecordIndex(folder, store._parts.reader, [TextIndex()], Limits(few=0, few_with_text=0, at_once=3))
         for each in (model, store):
             for number, (record, time, succeeds) in enumerate(records):
                 await each.create(document(f"e{number}", now=1_000 + time, output=record["output"]))
@@ -188,18 +191,15 @@ def test_frequent_texts_are_found_along_the_order(
             except InvalidQuery:
                 continue
             while True:
-                expected, found = await model.select(query), await store.select(query)
+                expected, found = await model.select(query), await index.select(query)
                 assert list(expected.documents) == list(found.documents)
                 assert expected.total == found.total if found.total_is_exact else expected.total >= found.total
                 if expected.next is None:
                     break
                 query = replace(query, after=expected.next)
-            counted = await store.statistics(StatisticsQuery(filter=query.filter))
+            counted = await index.statistics(StatisticsQuery(filter=query.filter))
             assert expected.total == counted.totals.runs
+        index.close()
         await store.aclose()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(access_path, "_FEW_WITH_TEXT", 0)
-        patch.setattr(access_path, "FEW", 0)
-        patch.setattr(select, "_AT_ONCE", 3)
-        asyncio.run(compare())
+    asyncio.run(compare())

@@ -18,13 +18,15 @@ Nothing is kept of what stands beside what: where a term has several tokens, its
 import re
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import add
-from typing import Final
+from typing import Final, TypeVar
 
 from execution_history.query.text.character_classes import BREAK, patterns
 from execution_history.query.text.syntax import Atom, Search, Term
+
+_Part = TypeVar("_Part")
 
 _LONGEST_WHOLE: Final = 24
 _LONGEST_USUAL: Final = 20
@@ -123,31 +125,63 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """The text has this token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """The text has all of these, of which there is at least one."""
+
+    parts: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The text has one of these, of which there is at least one."""
+
+    parts: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """The text has *wanted*, and none of *unwanted*."""
+
+    wanted: "Expression"
+    unwanted: "tuple[Expression, ...]"
+
+
+Expression = Token | AllOf | AnyOf | Without
+
+
+@dataclass(frozen=True, slots=True)
 class Needed:
-    """What the candidates for a search have to have, in the language of FTS5.
+    """What the candidates for a search have to have, in no engine's language.
 
     Attributes:
-        expression: the condition.
+        expression: of tokens.
         is_exact: whether every candidate is a hit; otherwise each has to be looked at.
     """
 
-    expression: str
+    expression: Expression
     is_exact: bool
 
 
 def needed(search: Search) -> Needed:
-    """The condition that every text with what is searched for fulfils."""
-    wanted = dict.fromkeys(_condition(atom) for term in search.wanted for atom in term.atoms)
-    unwanted = [_condition(term.atoms[0]) for term in search.unwanted if _is_exact(term)]
-    expression = _all(_some_of(list(wanted)))
+    """Return the condition that every text with what is searched for fulfils."""
+    wanted = tuple(dict.fromkeys(_condition(atom) for term in search.wanted for atom in term.atoms))
+    unwanted = tuple(_condition(term.atoms[0]) for term in search.unwanted if _is_exact(term))
+    expression = _all(_some_of(wanted))
     if unwanted:
-        expression = f"({expression}) NOT ({' OR '.join(unwanted)})"
+        expression = Without(expression, unwanted)
     terms = (*search.wanted, *search.unwanted)
     return Needed(expression, all(map(_is_exact, terms)) and len(wanted) <= _MOST_TOKENS)
 
 
 def _is_exact(term: Term) -> bool:
-    """Whether the condition on the term's atom is true of no other text."""
+    """Return whether the condition on the term's atom is true of no other text."""
     atom = term.atoms[0]
     if len(term.atoms) > 1:
         return False
@@ -158,28 +192,30 @@ def _is_exact(term: Term) -> bool:
     return len(atom.text) == _INSIDE and not atom.ends
 
 
-def _condition(atom: Atom) -> str:
-    """What every text with *atom* fulfils."""
+def _condition(atom: Atom) -> Expression:
+    """Return what every text with *atom* fulfils."""
     text = atom.text
     if atom.is_singles:
-        return _all([text] if len(text) == 1 else _some_of(list(map(add, text, text[1:]))))
+        return _tokens([text] if len(text) == 1 else list(map(add, text, text[1:])))
     if atom.begins and atom.ends:
-        return _all([f"={text[:_LONGEST_WHOLE]}"])
+        return Token(f"={text[:_LONGEST_WHOLE]}")
     begin = [f"^{text[:2]}"] if atom.begins else []
     if len(text) < _INSIDE:
-        return _all(begin)
-    long = _all(begin + _some_of(_long_parts(text)))
+        return _tokens(begin)
+    long = _tokens(_long_parts(text), begin)
     if len(text) > _LONGEST_USUAL:
         return long
-    return f"({_all(begin + _some_of(_parts(text, min(len(text), _LONGER))))} OR {long})"
+    return AnyOf((_tokens(_parts(text, min(len(text), _LONGER)), begin), long))
 
 
-def _some_of(tokens: list[str]) -> list[str]:
-    """All of *tokens*, or every n-th of very many, which leave as few candidates as all would."""
-    return tokens[:: -(-len(tokens) // _MOST_TOKENS)] if len(tokens) > _MOST_TOKENS else tokens
+def _tokens(tokens: list[str], begin: Sequence[str] = ()) -> Expression:
+    return _all([Token(text) for text in (*begin, *_some_of(tokens))])
 
 
-def _all(tokens: list[str]) -> str:
-    """All of *tokens*, which may be conditions of several already."""
-    quoted = [token if '"' in token else f'"{token}"' for token in tokens]
-    return quoted[0] if len(quoted) == 1 else f"({' AND '.join(quoted)})"
+def _some_of(parts: Sequence[_Part]) -> Sequence[_Part]:
+    """Return all of *parts*, or every n-th of very many, which leave as few candidates as all would."""
+    return parts[:: -(-len(parts) // _MOST_TOKENS)] if len(parts) > _MOST_TOKENS else parts
+
+
+def _all(parts: Sequence[Expression]) -> Expression:
+    return parts[0] if len(parts) == 1 else AllOf(tuple(parts))

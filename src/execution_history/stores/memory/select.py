@@ -6,12 +6,9 @@ from typing import Any
 
 import orjson
 
-from execution_history.query.cursor import cursor_at, position_at
-from execution_history.query.matcher import Position, matches, position_of
+from execution_history.query.cursor import Position, cursor_at, position_at, position_of
 from execution_history.query.model import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.statistics import Counted, statistics_of
-from execution_history.query.text import matches as has_text
-from execution_history.query.text import parse_search
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.summary import summary_of
 
@@ -60,9 +57,9 @@ def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], rea
 def _meant(
     wanted: RecordFilter, records: Iterable[tuple[bytes, int]]
 ) -> Iterable[tuple[bytes, dict[str, Any], Facts, int]]:
-    search = None if wanted.text is None else parse_search(wanted.text)
+    predicate = wanted.predicate()
     for body, arrival in records:
         record = orjson.loads(body)
         facts = facts_of(record)
-        if matches(wanted, record, facts) and (search is None or has_text(record, search)):
+        if predicate.holds(record, facts):
             yield body, record, facts, arrival

@@ -144,18 +144,6 @@ SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 
--- name: revision_by_seq
--- In which version a record is there.
-SELECT e.revision
-FROM executions e JOIN workflows w ON w.id = e.workflow
-WHERE e.seq = ? AND w.workflow_id IS NOT NULL;
-
--- name: document_by_seq
--- One record by its place in the order of arrival.
-SELECT e.revision, {record}, e.document
-FROM executions e JOIN workflows w ON w.id = e.workflow
-WHERE e.seq = ? AND w.workflow_id IS NOT NULL;
-
 -- name: store_identity
 -- Which store this is: random, made with it.
 SELECT store FROM identity;

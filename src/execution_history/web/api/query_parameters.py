@@ -1,6 +1,6 @@
 """Questions in the query of an address: filters, order and page, read and documented from one table.
 
-The filters are those of :mod:`execution_history.query.parameters`. What is wrong with one is said in a sentence that
+The filters are those of :mod:`execution_history.query.fields`. What is wrong with one is said in a sentence that
 names it; nothing that is not understood is passed over, but for what callers sent to the old addresses before there
 were filters.
 """
@@ -11,16 +11,11 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.query.fields import FILTERS
 from execution_history.query.model import SORTS, RecordFilter, RecordQuery, Sort
-from execution_history.query.parameters import (
-    FILTER_WORDS,
-    LIKENESS,
-    filter_of,
-    is_filter_word,
-    nearest_filter,
-    read_time,
-)
+from execution_history.query.parameters import LIKENESS, filter_of, is_filter, nearest_filter
 from execution_history.query.time_buckets import zone_of
+from execution_history.query.values import read_time
 from execution_history.web.api.schemas.executions import Parameters
 
 Pairs = Sequence[tuple[str, str]]
@@ -55,13 +50,13 @@ def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
     """What OpenAPI is told of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
     filters: Parameters = [
         {
-            "name": word.name,
+            "name": row.name,
             "in": "query",
-            "description": word.meaning,
-            "schema": {"type": "array", "items": {"type": "string"}} if word.is_repeatable else {"type": "string"},
+            "description": row.meaning,
+            "schema": {"type": "array", "items": {"type": "string"}} if row.is_repeatable else {"type": "string"},
         }
-        for word in FILTER_WORDS
-        if workflow or word.name != "workflow"
+        for row in FILTERS
+        if workflow or row.name != "workflow"
     ]
     others: Parameters = [
         {"name": name, "in": "query", "description": _MEANINGS[name], "schema": {"type": "string"}} for name in names
@@ -171,7 +166,7 @@ def words_of(
     for name, value in pairs:
         if name in others:
             words.others.setdefault(name, []).append(value)
-        elif not (filters and is_filter_word(name)):
+        elif not (filters and is_filter(name)):
             raise InvalidQuery(_unknown(name, others, filters=filters))
         elif name == "workflow" and workflow_id is not None:
             raise InvalidQuery("The address names the workflow already: leave the filter 'workflow' out.")
@@ -181,7 +176,7 @@ def words_of(
 
 
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
-    known = sorted({*others, *(word.name for word in FILTER_WORDS if filters)} - {"account_id"})
+    known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
     near = get_close_matches(shortened(name), known, n=1)
     hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
     return f"There is no parameter {quoted(name)}: {hint}."

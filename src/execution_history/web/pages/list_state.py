@@ -7,18 +7,12 @@ from urllib.parse import urlencode
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.model import SORTS, RecordFilter, Sort
-from execution_history.query.parameters import filter_of, is_filter_word
+from execution_history.query.parameters import filter_of, is_filter
 from execution_history.web.pages.viewer import Reader
 
 Pairs = Sequence[tuple[str, str]]
 
 SEARCH: Final = "q"
-SHOWN_AS_TEXT: Final = (
-    "workflow", "status", "since", "until", "min_duration", "max_duration", "mode", "bot", "conversation", "error",
-    "upstream", "fingerprint", "account", "caller", "parent", "tag", "min_tokens", "max_tokens", "min_rating",
-    "max_rating", "has_output", "pinned", "id", "where", "q",
-)  # fmt: skip
-"""Every filter there is; each has its name in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +120,7 @@ def list_state(path: str, given: Iterable[tuple[str, str]]) -> ListState:
     sort: Sort = "create_time"
     is_ascending, after = False, None
     for name, value in given:
-        if is_filter_word(name) and value.strip() and (name, value.strip()) not in pairs:
+        if is_filter(name) and value.strip() and (name, value.strip()) not in pairs:
             pairs.append((name, value.strip()))
         elif name == "sort" and value:
             sort = _sort(value)

@@ -179,6 +179,7 @@ JSON Lines（.jsonl）逐字节保存每条记录；JSON 就是数据库旁边�
     "filter.account": "用该 Coze 账号运行的。",
     "filter.caller": "由该程序调用的。",
     "filter.error": "以该错误码结束的。",
+    "filter.failed_node": "在该节点失败的，填节点标题或 ID。",
     "filter.min_tokens": "至少用了这么多 Token。",
     "filter.max_tokens": "至多用了这么多 Token。",
     "filter.has_output": "是否有输出：true 或 false。",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from execution_history.query.parameters import FILTER_WORDS
+from execution_history.query.fields import FILTERS
 
 ENGLISH_QUESTIONS: Final[dict[str, str]] = {
     "help.list": """List runs, newest first.
@@ -171,5 +171,5 @@ Examples:
     "error.format": "The name {target} does not tell a format: end it in .jsonl, .json, .zip, .csv or .parquet, "
     "or say --format.",
     "error.studio": "--coze-studio takes one file: the dump of workflow_execution.",
-    **{f"filter.{word.name}": word.meaning for word in FILTER_WORDS},
+    **{f"filter.{row.name}": row.meaning for row in FILTERS},
 }

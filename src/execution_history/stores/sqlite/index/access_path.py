@@ -2,11 +2,11 @@
 
 SQLite is told the index (``INDEXED BY``) rather than asked for one: without statistics of the data it takes an index
 that filters a little and then sorts a million rows. A *walk* is one range of one index; several values of a column
-are several walks, whose rows are put together in order.
+are several walks of one statement, whose rows are put together in order.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Final
@@ -15,16 +15,11 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
+from execution_history.query.predicates import HasTag, In, Prefix, Range
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.predicate_sql import Among, Condition, Other, Tagged, Within
-from execution_history.stores.sqlite.index.sql_fragment import Fragment
-from execution_history.stores.sqlite.index.text_candidates import Candidates
-
-FEW: Final = 4_000
-"""So many rows can be sorted, or looked at one by one, without anybody noticing."""
-
-_FEW_WITH_TEXT: Final = 6_000
-"""So many rows with a text are faster sorted than found along the order: with more, twenty stand close together."""
+from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, has_tag, is_one_of, render
+from execution_history.stores.sqlite.index.sql_fragment import Fragment, together, values_of
+from execution_history.stores.sqlite.index.text_candidates import TextMatches
 
 _MOST_WALKS: Final = 128
 _FROM_TAGS: Final = "tags t CROSS JOIN facets f ON f.seq = t.seq"
@@ -48,7 +43,23 @@ _BY_RANGE: Final = {"duration": "by_duration", "tokens": "by_tokens", "rating": 
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
+class Limits:
+    """How many rows are few.
+
+    Attributes:
+        few: can be sorted, or looked at one by one, without anybody noticing.
+        few_with_text: rows with a text are faster sorted than found along the order: with more, twenty stand close
+            together.
+        at_once: rows of a portion whose documents are looked into.
+    """
+
+    few: int = 4_000
+    few_with_text: int = 6_000
+    at_once: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPath:
     """An index that rows are taken from.
 
     Attributes:
@@ -62,15 +73,20 @@ class Driver:
     """
 
     index: str
-    equal: tuple[Among, ...] = ()
-    tag: Tagged | None = None
-    text: Candidates | None = None
+    equal: tuple[In, ...] = ()
+    tag: HasTag | None = None
+    text: TextMatches | None = None
     seqs: tuple[int, ...] | None = None
-    given: tuple[Condition, ...] = ()
+    given: tuple[ColumnPredicate, ...] = ()
     is_ordered: bool = True
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it walks a whole index."""
+        return not self.equal and self.tag is None and self.text is None and not self.given
+
     def source(self) -> str:
-        """What stands behind FROM."""
+        """Return what stands behind FROM."""
         if self.seqs is not None:
             return "facets f NOT INDEXED"
         if self.text is not None:
@@ -78,130 +94,122 @@ class Driver:
         return _FROM_TAGS if self.tag is not None else f"facets f INDEXED BY {self.index}"
 
     def prefix(self) -> str:
-        """The table whose create_time and seq are in order."""
+        """Return the table whose create_time and seq are in order."""
         return "f" if self.tag is None else "t"
 
+    def count_walks(self) -> int:
+        """Return how many walks it makes."""
+        return prod(len(each.values) for each in self.equal)
+
     def walks(self) -> Iterator[Fragment]:
-        """The condition of each walk."""
-        own = [condition.fragment() for condition in self.given]
+        """Return the condition of each walk."""
+        own = [render(predicate) for predicate in self.given]
         if self.tag is not None:
-            own.append(Fragment("t.tag = ?", (self.tag.tag,)))
+            own.append(has_tag("t", self.tag.tag))
         if self.seqs is not None:
             listed = orjson.dumps(self.seqs).decode()
             own.append(Fragment("f.seq IN (SELECT value FROM json_each(?))", (listed,)))
         elif self.text is not None:
             own.append(self.text.fragment())
-        for values in product(*(among.values for among in self.equal)):
-            columns = [Fragment(f"f.{a.column} = ?", (v,)) for a, v in zip(self.equal, values, strict=True)]
+        for values in product(*(each.values for each in self.equal)):
+            columns = [is_one_of(replace(p, values=(value,))) for p, value in zip(self.equal, values, strict=True)]
             yield together([*columns, *own])
 
-    def answers(self, condition: Condition) -> bool:
-        """Whether no row of a walk has to be tested for *condition*."""
-        if isinstance(condition, Within) and condition.column == "create_time":
+    def bounded(self, tests: Sequence[Fragment], source: str | None = None) -> Fragment:
+        """Return the statement that gives a 1 for each row that passes *tests*, up to a limit that is still to come."""
+        arms = [together([walk, *tests]) for walk in self.walks()]
+        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or self.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
+        return Fragment(f"{sql or 'SELECT 1 WHERE 0'} LIMIT ?", values_of(arms))
+
+    def decides(self, predicate: ColumnPredicate) -> bool:
+        """Return whether no row of a walk has to be tested for *predicate*."""
+        return predicate in self.equal or predicate == self.tag or predicate in self.given
+
+    def uses(self, predicate: ColumnPredicate) -> bool:
+        """Return whether the index serves *predicate*, as a range of its rows where it does not decide it."""
+        is_range_of_time = isinstance(predicate, Range) and predicate.attribute.column == "create_time"
+        if is_range_of_time:
             return self.is_ordered and self.index not in {"by_duration", "by_tokens"}
-        return condition in self.equal or condition is self.tag or condition in self.given
-
-
-def together(fragments: Sequence[Fragment]) -> Fragment:
-    """All of *fragments*; without any, what is always true."""
-    kept = [fragment for fragment in fragments if fragment.sql]
-    sql = " AND ".join(f"({fragment.sql})" if " OR " in fragment.sql else fragment.sql for fragment in kept)
-    return Fragment(sql or "1", tuple(value for fragment in kept for value in fragment.values))
+        return self.decides(predicate)
 
 
 def choose(
-    index: apsw.Connection, conditions: Sequence[Condition], sort: Sort, text: Candidates | None = None
-) -> Driver:
-    """The driver that gives the fewest rows, among those whose rows need no sorting unless they are few."""
-    for condition in conditions:
-        if isinstance(condition, Among) and not condition.values:
+    index: apsw.Connection,
+    predicates: Sequence[ColumnPredicate],
+    sort: Sort,
+    text: TextMatches | None = None,
+    limits: Limits = Limits(),
+) -> AccessPath:
+    """Return the path that gives the fewest rows, among those whose rows need no sorting unless they are few."""
+    for predicate in predicates:
+        if isinstance(predicate, In) and not predicate.values:
             # SQLite has no plan for an index that is told and a condition that is never true: there is nothing to walk.
-            return Driver("by_time", (condition,))
-    candidates = [driver for driver in _candidates(conditions, sort) if prod_of(driver) <= _MOST_WALKS]
-    best, fewest = _smallest(index, candidates, conditions)
+            return AccessPath("by_time", (predicate,))
+    paths = [path for path in _paths(predicates, sort) if path.count_walks() <= _MOST_WALKS]
+    best, fewest = _smallest(index, [path for path in paths if not path.is_whole], predicates, limits)
     if text is not None:
-        bound = _FEW_WITH_TEXT if best is None else fewest
-        seqs = text.few(index, bound)
+        seqs = text.few(index, limits.few_with_text if best is None else fewest)
         if seqs is not None:
-            return Driver("text", text=text, seqs=seqs, is_ordered=False)
-    return best or next(driver for driver in candidates if driver.is_ordered)
+            return AccessPath("text", text=text, seqs=seqs, is_ordered=False)
+    return best or next(path for path in paths if path.is_ordered)
 
 
-def _smallest(
-    index: apsw.Connection, candidates: Sequence[Driver], conditions: Sequence[Condition]
-) -> tuple[Driver | None, int]:
-    """The driver with the fewest rows, and how many; ``None`` when each has many, or there is no choice."""
-    times = [c for c in conditions if isinstance(c, Within) and c.column == "create_time"]
-    best, fewest = None, FEW + 1
-    for driver in candidates if len(candidates) > 1 else ():
-        found = _count(index, driver, times)
-        if found < fewest and (driver.is_ordered or found < FEW):
-            best, fewest = driver, found
-    return best, fewest
+def text_path(text: TextMatches) -> AccessPath:
+    """Return the path that takes rows from the text index."""
+    return AccessPath("text", text=text, is_ordered=False)
 
 
-def text_driver(text: Candidates) -> Driver:
-    """The driver that takes rows from the text index."""
-    return Driver("text", text=text, is_ordered=False)
-
-
-def choose_for_counting(conditions: Sequence[Condition], otherwise: Driver) -> Driver:
-    """A driver that answers every condition by itself, so that no row has to be looked at; else *otherwise*."""
-    for driver in _candidates(conditions, "create_time"):
-        if prod_of(driver) <= _MOST_WALKS and all(map(driver.answers, conditions)):
-            return driver
+def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: AccessPath) -> AccessPath:
+    """Return a path that serves every predicate by itself, so that no row has to be looked at; else *otherwise*."""
+    for path in _paths(predicates, "create_time"):
+        if path.count_walks() <= _MOST_WALKS and all(map(path.uses, predicates)):
+            return path
     return otherwise
 
 
-def prod_of(driver: Driver) -> int:
-    """How many walks a driver makes."""
-    return prod(len(among.values) for among in driver.equal)
-
-
-def _candidates(conditions: Sequence[Condition], sort: Sort) -> list[Driver]:
-    among = {c.column: c for c in conditions if isinstance(c, Among)}
+def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath]:
+    among = {each.attribute.column: each for each in predicates if isinstance(each, In)}
     by_time = sort == "create_time"
     found = []
-    for condition in conditions:
-        if isinstance(condition, Tagged):
-            found.append(Driver("tags", tag=condition, is_ordered=by_time))
-        elif isinstance(condition, Within) and condition.column in _BY_RANGE:
-            is_order = condition.column == sort and "workflow" not in among
+    for each in predicates:
+        if isinstance(each, HasTag):
+            found.append(AccessPath("tags", tag=each, is_ordered=by_time))
+        elif isinstance(each, Prefix):
+            found.append(AccessPath("by_id", given=(each,), is_ordered=False))
+        elif isinstance(each, In) and each.attribute.column == "pinned" and each.values == (True,):
+            found.append(AccessPath("by_pin", given=(each,), is_ordered=by_time))
+        elif isinstance(each, Range) and each.attribute.column in _BY_RANGE:
+            is_order = each.attribute.column == sort and "workflow" not in among
             if not is_order:
-                found.append(Driver(_BY_RANGE[condition.column], given=(condition,), is_ordered=False))
-        elif isinstance(condition, Other) and condition.sql == "f.pinned = 1":
-            found.append(Driver("by_pin", given=(condition,), is_ordered=by_time))
-        elif isinstance(condition, Other) and condition.name == "execute id":
-            found.append(Driver("by_id", given=(condition,), is_ordered=False))
+                found.append(AccessPath(_BY_RANGE[each.attribute.column], given=(each,), is_ordered=False))
     for name, columns in _BY_COLUMNS:
         if all(column in among for column in columns):
-            found.append(Driver(name, tuple(among[column] for column in columns), is_ordered=by_time))
-    return [*found, *_in_order(among, sort)]
+            found.append(AccessPath(name, tuple(among[column] for column in columns), is_ordered=by_time))
+    return [*found, *_in_order(among.get("workflow"), sort)]
 
 
-def _in_order(among: dict[str, Among], sort: Sort) -> list[Driver]:
-    """The drivers that are always there: the whole index in the order that is asked for."""
+def _in_order(workflow: In | None, sort: Sort) -> list[AccessPath]:
+    """Return the paths that are always there: the whole index in the order that is asked for."""
     if sort == "create_time":
-        return [Driver("by_time")]
-    found = [Driver(f"by_{sort}")]
-    if "workflow" in among:
-        found.insert(0, Driver(f"by_workflow_{sort}", (among["workflow"],)))
+        return [AccessPath("by_time")]
+    found = [AccessPath(f"by_{sort}")]
+    if workflow is not None:
+        found.insert(0, AccessPath(f"by_workflow_{sort}", (workflow,)))
     return found
 
 
-def _count(index: apsw.Connection, driver: Driver, times: Sequence[Condition]) -> int:
-    """How many rows the driver's walks have, up to a few more than :data:`FEW`."""
-    if not driver.equal and driver.tag is None and not driver.given:
-        return FEW + 1
-    found = 0
-    for walk in driver.walks():
-        limited = together([walk, *(condition.fragment() for condition in times)])
-        if driver.tag is not None:
-            limited = together([walk])
-            sql = f"SELECT count(*) FROM (SELECT 1 FROM tags t WHERE {limited.sql} LIMIT {FEW + 1})"  # noqa: S608
-        else:
-            sql = f"SELECT count(*) FROM (SELECT 1 FROM {driver.source()} WHERE {limited.sql} LIMIT {FEW + 1})"  # noqa: S608
-        found += int(rows(index, sql, limited.values)[0][0])
-        if found > FEW:
-            break
-    return found
+def _smallest(
+    index: apsw.Connection, paths: Sequence[AccessPath], predicates: Sequence[ColumnPredicate], limits: Limits
+) -> tuple[AccessPath | None, int]:
+    """Return the path with the fewest rows, and how many; ``None`` when each has many, or there is no choice."""
+    best, fewest = None, limits.few + 1
+    if not paths:
+        return best, fewest
+    times = [render(p) for p in predicates if isinstance(p, Range) and p.attribute.column == "create_time"]
+    bounded = [path.bounded(times) if path.tag is None else path.bounded((), "tags t") for path in paths]
+    sql = ", ".join(f"(SELECT count(*) FROM ({each.sql}))" for each in bounded)  # noqa: S608 - literals of ours
+    values = [value for each in bounded for value in (*each.values, limits.few + 1)]
+    for path, found in zip(paths, rows(index, f"SELECT {sql}", values)[0], strict=True):
+        if found < fewest and (path.is_ordered or found < limits.few):
+            best, fewest = path, found
+    return best, fewest

@@ -1,17 +1,21 @@
 """What the index reads of the history; every fault of ``history.db`` leaves here as a :class:`StoreError`."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apsw
+import orjson
 
-from execution_history.query.model import RecordKey
+from execution_history.query.finder import StoredDocument
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.error_mapping import faults
+from execution_history.stores.sqlite.index.connections import statement
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
+
+_LARGEST_BATCH: Final = 8 * 1024 * 1024
 
 
 class ChangedRecord(NamedTuple):
@@ -78,28 +82,41 @@ class HistoryView:
         with faults(self._folder):
             return list(self._connection.execute(query("deleted_executions"), (since, most)))
 
-    def revision(self, seq: int) -> int | None:
-        """The revision of the record at *seq*, ``None`` when it is gone."""
+    def revisions(self, seqs: Iterable[int]) -> dict[int, int]:
+        """Return the revisions of those records at *seqs* that are still there."""
         with faults(self._folder):
-            found = self._connection.execute(query("revision_by_seq"), (seq,)).fetchone()
-        return None if found is None else int(found[0])
+            found: list[Any] = self._connection.execute(statement("revisions_of"), (_listed(seqs),)).fetchall()
+        return dict(found)
 
-    def documents(self, seqs: Iterable[int]) -> Iterator[tuple[int, int, RecordKey, bytes | None]]:
-        """Place, revision, ids and bytes of the records at *seqs* that are still there; a damaged one has no bytes."""
-        for seq in seqs:
-            with faults(self._folder):
-                row = self._connection.execute(query("document_by_seq"), (seq,)).fetchone()
-                if row is None:
-                    continue
-                stored = StoredRecord(*row[1:])
+    def documents(self, seqs: Sequence[int]) -> tuple[int, list[StoredDocument]]:
+        """Read the records at the first of *seqs*, so many that they are not too large together.
+
+        Returns:
+            How many of *seqs* that were, and those records that are still there, in their order; a damaged one has no
+            bytes.
+        """
+        found: list[StoredDocument] = []
+        size = 0
+        # Closed when left early, or the connection would keep looking at this moment.
+        with (
+            faults(self._folder),
+            closing(self._connection.execute(statement("documents_of"), (_listed(seqs),))) as cursor,
+        ):
+            for place, seq, revision, *row in cursor:
+                stored = StoredRecord(*row)
                 body = self._found(stored)
-            yield seq, int(row[0]), stored.key, body
+                found.append(StoredDocument(seq, revision, stored.key, body))
+                size += len(body or b"")
+                if size >= _LARGEST_BATCH:
+                    return place + 1, found
+        return len(seqs), found
 
-    def counts(self, workflow_id: str) -> tuple[int, ...]:
-        """How many records of each status a workflow has, in the order of the status numbers; none: empty."""
+    def counts(self, workflow_ids: Sequence[str]) -> tuple[int, ...]:
+        """Return how many records of each status some workflows have, in the order of the status numbers."""
         with faults(self._folder):
-            row = self._connection.execute(query("workflow_by_id"), (workflow_id,)).fetchone()
-        return () if row is None else tuple(row[1:6])
+            listed = orjson.dumps(workflow_ids).decode()
+            counts: list[tuple[Any, ...]] = self._connection.execute(statement("counts_of"), (listed,)).fetchall()
+        return counts[0]
 
     def all_counts(self) -> tuple[int, ...]:
         """How many records of each status there are, in the order of the status numbers."""
@@ -113,3 +130,7 @@ class HistoryView:
 
     def _found(self, stored: StoredRecord) -> bytes | None:
         return self._reader.stored.find(self._connection, stored)
+
+
+def _listed(seqs: Iterable[int]) -> str:
+    return orjson.dumps(list(seqs)).decode()

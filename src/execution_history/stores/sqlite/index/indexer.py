@@ -8,14 +8,17 @@ from typing import Any, Final
 
 import apsw
 
+from execution_history.query.fields import CREATED, EXECUTE_ID, HAS_OUTPUT, PINNED, STATE, UPSTREAM_ID, WORKFLOW
 from execution_history.query.model import RecordKey
-from execution_history.records.attributes import Facts, facts_of
+from execution_history.query.predicates import Attribute
+from execution_history.records.attributes import facts_of
 from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
+from execution_history.stores.sqlite.index.columns import STORED, as_stored, fingerprint_number
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
-from execution_history.stores.status_numbers import STATUS_NUMBERS
+from execution_history.stores.status_numbers import STATUS_NAMES
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -23,24 +26,13 @@ _MOST_CHANGES: Final = 1_000
 _MOST_SECONDS: Final = 0.25
 _CLEARED_AT_ONCE: Final = 2_000
 _MOST_TEXTS: Final = 5_000
-_OTHER: Final = STATUS_NUMBERS["other"]
-_HALF: Final = 2**63
 _OF_ONE_RECORD: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
 """What SQLite raises for a value rather than for the file."""
 
-
-def fingerprint_number(fingerprint: str) -> int | None:
-    """A fingerprint as the signed number that the index keeps; ``None`` for a text that is none."""
-    try:
-        number = int(fingerprint, 16)
-    except ValueError:
-        return None
-    return number - _HALF if 0 <= number < 2 * _HALF and fingerprint == f"{number:016x}" else None
-
-
-def fingerprint_text(number: int) -> str:
-    """The fingerprint that the index keeps as *number*."""
-    return f"{number + _HALF:016x}"
+_PUT_FACETS: Final = (
+    f"INSERT OR REPLACE INTO facets (seq, revision, {', '.join(str(each.column) for each in STORED)}) "  # noqa: S608 - columns of ours
+    f"VALUES (?, ?{', ?' * len(STORED)})"
+)
 
 
 class Indexer:
@@ -145,7 +137,7 @@ class Indexer:
         seq = change.seq
         record = outline_of(body)
         facts = facts_of(record)
-        index.execute(statement("put_facets"), self._row(index, seq, change.revision, record, facts))
+        self._put_facets(index, change, {each: each.read(record, facts) for each in STORED})
         index.execute(statement("drop_tags"), (seq,))
         for tag in facts.tags:
             index.execute(statement("add_tag"), (self._number(index, tag), facts.create_time, seq))
@@ -161,12 +153,18 @@ class Indexer:
         """What ``history.db`` knows of a record without its document: enough to count it and to name it."""
         self._forget_row(index, change.seq)
         stored = change.stored
-        row = (change.seq, self._number(index, stored.workflow_id), stored.create_time, stored.status)
-        ends = (change.upstream_id, None, change.revision, stored.execute_id)
-        index.execute(
-            statement("put_facets"),
-            (*row, None, None, None, None, None, False, False, None, None, None, None, None, *ends),
-        )
+        known = {WORKFLOW: stored.workflow_id, CREATED: stored.create_time, STATE: STATUS_NAMES[stored.status]}
+        known |= {UPSTREAM_ID: change.upstream_id, EXECUTE_ID: stored.execute_id, HAS_OUTPUT: False, PINNED: False}
+        self._put_facets(index, change, known)
+
+    def _put_facets(self, index: apsw.Connection, change: ChangedRecord, values: Mapping[Attribute, Any]) -> None:
+        stored = (self._as_stored(index, each, values.get(each)) for each in STORED)
+        index.execute(_PUT_FACETS, (change.seq, change.revision, *stored))
+
+    def _as_stored(self, index: apsw.Connection, attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - of any attribute
+        if attribute.stored_as == "shared text":
+            return self._number(index, value)
+        return as_stored(attribute, value)
 
     def _put_parts(self, index: apsw.Connection) -> None:
         """Give the parts what was prepared for them, when nothing else of the transaction is to come.
@@ -179,32 +177,6 @@ class Indexer:
                 if not self._survives(key, partial(part.put, index, seq, text)):
                     part.remove(index, seq)
         self._prepared.clear()
-
-    def _row(
-        self, index: apsw.Connection, seq: int, revision: int, record: Mapping[str, Any], facts: Facts
-    ) -> tuple[Any, ...]:
-        return (
-            seq,
-            self._number(index, record["workflow_id"]),
-            facts.create_time,
-            STATUS_NUMBERS.get(facts.status, _OTHER),
-            facts.duration_ms,
-            facts.tokens,
-            self._number(index, facts.error_code),
-            None if facts.fingerprint is None else fingerprint_number(facts.fingerprint),
-            facts.run_mode,
-            facts.has_output,
-            facts.pinned,
-            facts.rating,
-            self._number(index, facts.bot_id),
-            self._number(index, facts.account),
-            self._number(index, facts.caller),
-            facts.conversation_id,
-            facts.upstream_id,
-            facts.parent,
-            revision,
-            record["execute_id"],
-        )
 
     def _remove(self, index: apsw.Connection, deletion: tuple[Any, ...]) -> bool:
         """Apply a deletion; whether that is finished: a whole workflow goes in several steps."""

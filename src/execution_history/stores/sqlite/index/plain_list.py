@@ -4,8 +4,7 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.query.cursor import cursor_at, position_at
-from execution_history.query.matcher import Position
+from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import outline_of

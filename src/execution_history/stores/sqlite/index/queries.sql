@@ -1,4 +1,4 @@
--- The fixed statements of the index, by name; those that depend on the question are put together in plan.py.
+-- The fixed statements of the index, by name; those that depend on the question are put together in Python.
 
 -- name: state
 -- What this index is, what it follows, and up to which revision.
@@ -16,17 +16,9 @@ UPDATE state SET revision = ?;
 -- The number of a text.
 SELECT id FROM texts WHERE text = ?;
 
--- name: text_of
--- The text of a number.
-SELECT text FROM texts WHERE id = ?;
-
 -- name: add_text
 -- A new text.
 INSERT INTO texts (text) VALUES (?);
-
--- name: put_facets
--- A record that is new or has changed.
-INSERT OR REPLACE INTO facets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: drop_facets
 -- A record that is gone.
@@ -48,17 +40,13 @@ INSERT INTO summaries VALUES (?, ?);
 -- The summary that a record had.
 DELETE FROM summaries WHERE seq = ?;
 
--- name: summary_of
--- The summary of a large record.
-SELECT body FROM summaries WHERE seq = ?;
+-- name: summaries_of
+-- The summaries of large records.
+SELECT seq, body FROM summaries WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: name_failures
 -- What the failures of one fingerprint are called.
 INSERT OR IGNORE INTO failures VALUES (?, ?);
-
--- name: failure_title
--- What the failures of one fingerprint are called.
-SELECT title FROM failures WHERE fingerprint = ?;
 
 -- name: seq_of
 -- The row of a record.
@@ -71,3 +59,21 @@ SELECT seq FROM facets WHERE workflow = ? LIMIT ?;
 -- name: count_all
 -- How many records there are.
 SELECT count(*) FROM facets INDEXED BY by_status;
+
+-- name: documents_of
+-- Of history.db: the records at some places in the order of arrival, in the order in which these are listed.
+SELECT j.key, e.seq, e.revision, {record}, e.document
+FROM json_each(?) j CROSS JOIN executions e ON e.seq = j.value JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL;
+
+-- name: revisions_of
+-- Of history.db: in which version the records at some places are there.
+SELECT e.seq, e.revision
+FROM executions e JOIN workflows w ON w.id = e.workflow
+WHERE e.seq IN (SELECT value FROM json_each(?)) AND w.workflow_id IS NOT NULL;
+
+-- name: counts_of
+-- Of history.db: how many records of each status some workflows have.
+SELECT coalesce(sum(running), 0), coalesce(sum(success), 0), coalesce(sum(failed), 0), coalesce(sum(interrupted), 0),
+    coalesce(sum(other), 0)
+FROM workflows WHERE workflow_id IN (SELECT value FROM json_each(?));

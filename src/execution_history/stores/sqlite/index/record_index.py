@@ -6,6 +6,7 @@ from pathlib import Path
 
 from execution_history.errors import StoreError
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.plain_list import is_plain, select_plainly
@@ -21,10 +22,12 @@ class RecordIndex:
         folder: the store's folder.
         reader: of the history.
         parts: what else follows the history in the same file.
+        limits: how many rows are few.
     """
 
-    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = ()) -> None:
+    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self._reader = reader
+        self._limits = limits
         self._follower = Follower(folder, reader, parts)
 
     def close(self) -> None:
@@ -38,7 +41,9 @@ class RecordIndex:
     def _select(self, query: RecordQuery) -> Selection:
         parts = self._follower.parts
         try:
-            return self._follower.answer(lambda index, history, reach: select(index, history, query, parts, reach))
+            return self._follower.answer(
+                lambda index, history, reach: select(index, history, query, parts, reach, self._limits)
+            )
         except StoreError as error:
             if not is_plain(query):
                 raise
@@ -49,7 +54,8 @@ class RecordIndex:
         """See :meth:`HistoryStore.statistics`."""
         parts = self._follower.parts
         return await asyncio.to_thread(
-            self._follower.answer, lambda index, history, reach: statistics(index, history, query, parts, reach)
+            self._follower.answer,
+            lambda index, history, reach: statistics(index, history, query, parts, reach, self._limits),
         )
 
     async def reach(self) -> IndexReach:

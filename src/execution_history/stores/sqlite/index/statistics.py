@@ -1,226 +1,208 @@
-"""Statistics: SQLite counts one bucket after the other over a range of one index."""
+"""Statistics: carries the steps of a finder out, in four statements over ranges of the index."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import apsw
+import orjson
 
-from execution_history.query.model import (
-    Bucket,
-    FailureGroup,
-    Figures,
-    IndexReach,
-    RecordFilter,
-    RecordQuery,
-    Statistics,
-    StatisticsQuery,
+from execution_history.query.fields import FINGERPRINT, WORKFLOW
+from execution_history.query.finder import (
+    BucketCounts,
+    Documents,
+    ErrorCodes,
+    Failures,
+    Portion,
+    SeenBefore,
+    Span,
+    Step,
+    count,
+    run,
 )
-from execution_history.query.statistics import (
-    ENDED,
-    MOST_GROUPS,
-    Counted,
-    figures_of,
-    in_group_order,
-    most_frequent,
-    statistics_of,
-)
-from execution_history.query.time_buckets import bucket_edges, zone_of
-from execution_history.stores.sqlite.index.access_path import together
-from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
+from execution_history.query.predicates import In, Range
+from execution_history.query.statistics import ENDED, MOST_GROUPS
+from execution_history.stores.sqlite.index.access_path import Limits
+from execution_history.stores.sqlite.index.columns import as_stored, fingerprint_text
+from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
-from execution_history.stores.sqlite.index.indexer import fingerprint_text
-from execution_history.stores.sqlite.index.predicate_sql import Condition, Within, conditions_of
-from execution_history.stores.sqlite.index.select import Question, one_moment, text_candidates
-from execution_history.stores.sqlite.index.sql_fragment import Fragment
-from execution_history.stores.sqlite.index.text_candidates import Candidates
+from execution_history.stores.sqlite.index.predicate_sql import of_columns, render, text_of
+from execution_history.stores.sqlite.index.select import PageEngine, one_moment, text_matches
+from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
-_PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in ("0.5", "0.95", "0.99"))
+_PARTS: Final = ("0.5", "0.95", "0.99")
+_PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in _PARTS)
 _FIGURES: Final = ", ".join(
     [
         *(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values()),
         "coalesce(sum(f.tokens), 0)",
-        *(
-            f"percentile_disc(f.duration, {part}) FILTER (WHERE f.status IN ({_ENDED}))"
-            for part in ("0.5", "0.95", "0.99")
-        ),
+        *(f"percentile_disc(f.duration, {part}) FILTER (WHERE f.status IN ({_ENDED}))" for part in _PARTS),
     ]
 )
+_BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
+
+
+class StatisticsEngine:
+    """Carries out the steps to the statistics of the rows that fulfil the question's filter.
+
+    Every statement has one range of times: of several, SQLite would walk the first and test the others.
+
+    Args:
+        index: a connection to ``index.db``.
+        query: the question.
+        parts: which of them knows texts.
+    """
+
+    def __init__(self, index: apsw.Connection, query: StatisticsQuery, parts: Sequence[Part]) -> None:
+        predicate = query.filter.predicate()
+        predicates = of_columns(predicate)
+        times = [each for each in predicates if isinstance(each, Range) and each.attribute.column == "create_time"]
+        text = text_matches(predicate, parts)
+        self.is_text_exact = text is None or text.match.is_exact
+        self._index = index
+        self._new_since = query.new_since
+        self._of_workflows = [render(e) for e in predicates if isinstance(e, In) and e.attribute is WORKFLOW]
+        self._times = [render(time) for time in times]
+        self._tests = [render(each) for each in predicates if each not in times]
+        self._tests += [] if text is None else [text.membership()]
+
+    def execute(self, step: Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+        """Carry *step* out."""
+        match step:
+            case Span():
+                return self._span()
+            case BucketCounts(first, last, edges):
+                return self._buckets(first, last, edges)
+            case ErrorCodes(first, last):
+                return self._error_codes(first, last)
+            case Failures(first, last):
+                return self._failures(first, last)
+            case SeenBefore(fingerprints):
+                return self._seen_before(fingerprints)
+        raise TypeError(f"No statistics need the step {type(step).__name__}.")
+
+    def _span(self) -> tuple[int, int] | None:
+        where = together([*self._tests, *self._times])
+        ends = [
+            f"(SELECT f.create_time FROM facets f WHERE {where.sql} ORDER BY f.create_time{direction} LIMIT 1)"  # noqa: S608 - literals of ours
+            for direction in ("", " DESC")
+        ]
+        [(first, last)] = rows(self._index, f"SELECT {', '.join(ends)}", (*where.values, *where.values))
+        return None if first is None else (int(first), int(last))
+
+    def _buckets(self, first: int, last: int, edges: Sequence[int]) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
+        """Count all buckets in one statement, each in a query of its own: grouping would sort every row."""
+        whole = together([*self._tests, Fragment(f"+f.status IN ({_ENDED})"), Fragment(_BETWEEN, (first, last))])
+        times = Fragment(
+            "f.create_time >= json_extract(b.value, '$[0]') AND f.create_time <= json_extract(b.value, '$[1]')"
+        )
+        part = together([*self._tests, times])
+        ranges = [(max(start, first), min(end - 1, last)) for start, end in pairwise(edges)]
+        sql = (
+            f"SELECT -1, (SELECT json_array({_PERCENTILES}) FROM facets f WHERE {whole.sql}) UNION ALL "  # noqa: S608 - literals of ours
+            f"SELECT b.key, (SELECT json_array({_FIGURES}) FROM facets f WHERE {part.sql}) FROM json_each(?) b"
+        )
+        values = (*whole.values, *part.values, orjson.dumps(ranges).decode())
+        found = {number: orjson.loads(figures) for number, figures in rows(self._index, sql, values)}
+        percentiles = _whole(found.pop(-1))
+        size = len(STATUS_NAMES)
+        return percentiles, [
+            (number, dict(zip(STATUS_NAMES, figures[:size], strict=True)), figures[size], _whole(figures[size + 1 :]))
+            for number, figures in found.items()
+        ]
+
+    def _error_codes(self, first: int, last: int) -> dict[str, int]:
+        where = self._within(first, last, "f.error_code IS NOT NULL")
+        sql = (
+            f"SELECT {text_of('code')}, runs FROM (SELECT f.error_code AS code, count(*) AS runs FROM facets f "  # noqa: S608 - literals of ours
+            f"INDEXED BY {'by_workflow_error' if self._of_workflows else 'by_error'} WHERE {where.sql} "
+            "GROUP BY f.error_code)"
+        )
+        return {str(code): int(runs) for code, runs in rows(self._index, sql, where.values)}
+
+    def _failures(self, first: int, last: int) -> list[FailureGroup]:
+        grouped = self._within(first, last, "f.fingerprint IS NOT NULL")
+        alike = self._within(first, last, "f.fingerprint = g.fingerprint")
+        seen = self._earlier("g.fingerprint")
+        sql = (
+            "WITH g AS MATERIALIZED (SELECT f.fingerprint, count(*) AS runs, min(f.create_time) AS first, "  # noqa: S608 - literals of ours
+            f"max(f.create_time) AS last FROM facets f INDEXED BY "
+            f"{'by_workflow_failure' if self._of_workflows else 'by_fingerprint'} WHERE {grouped.sql} "
+            "GROUP BY f.fingerprint ORDER BY count(*) DESC, max(f.create_time) DESC, f.fingerprint "
+            f"LIMIT {MOST_GROUPS}) "
+            f"SELECT g.fingerprint, n.title, {text_of('e.error_code')}, g.runs, g.first, g.last, "
+            f"{text_of('e.workflow')}, e.execute_id, NOT ({seen.sql}) "
+            "FROM g JOIN failures n ON n.fingerprint = g.fingerprint JOIN facets e ON e.seq = ("
+            f"SELECT f.seq FROM facets f INDEXED BY by_fingerprint WHERE {alike.sql} "
+            "ORDER BY f.create_time DESC, f.seq DESC LIMIT 1)"
+        )
+        found = rows(self._index, sql, values_of([grouped, seen, alike]))
+        return [
+            FailureGroup(
+                fingerprint=fingerprint_text(fingerprint),
+                title=title,
+                error_code=code,
+                count=runs,
+                first_seen=since,
+                last_seen=until,
+                workflow_id=workflow_id,
+                execute_id=execute_id,
+                is_new=bool(is_new),
+            )
+            for fingerprint, title, code, runs, since, until, workflow_id, execute_id, is_new in found
+        ]
+
+    def _seen_before(self, fingerprints: Sequence[str]) -> set[str]:
+        seen = self._earlier("j.value")
+        listed = orjson.dumps([as_stored(FINGERPRINT, each) for each in fingerprints]).decode()
+        sql = f"SELECT j.value FROM json_each(?) j WHERE {seen.sql}"  # noqa: S608 - literals of ours
+        return {fingerprint_text(number) for (number,) in rows(self._index, sql, (listed, *seen.values))}
+
+    def _earlier(self, fingerprint: str) -> Fragment:
+        """Return whether these workflows had such a failure before it would be new; true where none can be new."""
+        if self._new_since is None:
+            return Fragment("1")
+        same = Fragment(f"f.fingerprint = {fingerprint}")
+        where = together([same, Fragment("f.create_time < ?", (self._new_since,)), *self._of_workflows])
+        sql = f"EXISTS (SELECT 1 FROM facets f INDEXED BY by_fingerprint WHERE {where.sql})"  # noqa: S608 - literals of ours
+        return Fragment(sql, where.values)
+
+    def _within(self, first: int, last: int, condition: str) -> Fragment:
+        return together([*self._tests, Fragment(condition), Fragment(_BETWEEN, (first, last))])
+
+
+def _whole(values: Sequence[Value]) -> tuple[int | None, ...]:
+    return tuple(None if value is None else int(value) for value in values)
 
 
 def statistics(
-    index: apsw.Connection, history: HistoryView, query: StatisticsQuery, parts: Sequence[Part], reach: IndexReach
+    index: apsw.Connection,
+    history: HistoryView,
+    query: StatisticsQuery,
+    parts: Sequence[Part],
+    reach: IndexReach,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Statistics:
-    """The answer to *query*.
+    """Return the answer to *query*.
 
     Raises:
         InvalidQuery: there is no such time zone, there would be too many buckets, or it asks for text and there is no
             text search.
     """
-    zone = zone_of(query.zone)
-    text = text_candidates(query.filter, parts)
-    if query.filter.conditions or (text is not None and not text.match.is_exact):
-        return _of_documents(index, history, query, parts, reach)
     with one_moment(index):
-        return _of_rows(index, query, zone, text, reach)
+        engine = StatisticsEngine(index, query, parts)
+        steps = count(query, reach, is_text_exact=engine.is_text_exact)
+        pages: list[PageEngine] = []
 
+        def execute(step: Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+            if not isinstance(step, (Portion, Documents)):
+                return engine.execute(step)
+            if not pages:
+                pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), parts, limits))
+            return pages[0].execute(step)
 
-def _of_rows(
-    index: apsw.Connection, query: StatisticsQuery, zone: ZoneInfo, text: Candidates | None, reach: IndexReach
-) -> Statistics:
-    conditions = conditions_of(index, query.filter)
-    counting = _Counting(index, conditions, [] if text is None else [text.membership()])
-    span = counting.find_span()
-    if span is None:
-        return statistics_of(query, [], frozenset(), reach)
-    edges = bucket_edges(*span, query.bucket, zone)
-    buckets = [Bucket(*edge, counting.figures(*edge)) for edge in pairwise(edges)]
-    return Statistics(
-        totals=counting.totals([bucket.figures for bucket in buckets]),
-        buckets=buckets,
-        error_codes=counting.error_codes(),
-        failures=in_group_order(_group(counting, query, *row) for row in counting.failures()),
-        reach=reach,
-    )
-
-
-class _Counting:
-    """The counts over the rows that fulfil some conditions.
-
-    Every statement has one range of times: of several, SQLite would walk the first and test the others.
-    """
-
-    def __init__(self, index: apsw.Connection, conditions: Sequence[Condition], extra: Sequence[Fragment]) -> None:
-        self.index = index
-        times = [c for c in conditions if isinstance(c, Within) and c.column == "create_time"]
-        self._times = [time.fragment() for time in times]
-        self._fragments = [c.fragment() for c in conditions if c not in times] + list(extra)
-        by_workflow = any(condition.name == "workflow" for condition in conditions)
-        self._errors = "by_workflow_error" if by_workflow else "by_error"
-        self._failures = "by_workflow_failure" if by_workflow else "by_fingerprint"
-
-    def find_span(self) -> tuple[int, int] | None:
-        """The first and the last create time; what is counted afterwards lies between them."""
-        first = self._ask("f.create_time", behind="ORDER BY f.create_time LIMIT 1")
-        last = self._ask("f.create_time", behind="ORDER BY f.create_time DESC LIMIT 1")
-        if not first:
-            return None
-        self._first, self._last = int(first[0][0]), int(last[0][0])
-        self._times = [_between(self._first, self._last)]
-        return self._first, self._last
-
-    def totals(self, parts: Sequence[Figures]) -> Figures:
-        """The figures of all rows; *parts* are those of every bucket."""
-        counts = {name: sum(part.counts[name] for part in parts) for name in STATUS_NAMES}
-        p50, p95, p99 = self._ask(_PERCENTILES, [Fragment(f"+f.status IN ({_ENDED})")])[0]
-        return figures_of(counts, sum(part.tokens for part in parts), (_whole(p50), _whole(p95), _whole(p99)))
-
-    def figures(self, start: int, end: int) -> Figures:
-        """The figures of the rows that began from *start* on and before *end*."""
-        times = _between(max(start, self._first), min(end - 1, self._last))
-        row = self._ask(_FIGURES, times=[times])[0]
-        counts = dict(zip(STATUS_NAMES, row, strict=False))
-        p50, p95, p99 = map(_whole, row[-3:])
-        return figures_of(counts, int(row[len(STATUS_NAMES)]), (p50, p95, p99))
-
-    def error_codes(self) -> dict[str, int]:
-        """The error codes and how often each is there."""
-        found = self._ask(
-            "f.error_code, count(*)", [Fragment("f.error_code IS NOT NULL")], "GROUP BY f.error_code", self._errors
-        )
-        return most_frequent({self.text(code): int(count) for code, count in found})
-
-    def failures(self) -> list[tuple[Any, ...]]:
-        """The most frequent fingerprints: how many, first and last seen."""
-        return self._ask(
-            "f.fingerprint, count(*), min(f.create_time), max(f.create_time)",
-            [Fragment("f.fingerprint IS NOT NULL")],
-            "GROUP BY f.fingerprint ORDER BY count(*) DESC, max(f.create_time) DESC, f.fingerprint "
-            f"LIMIT {MOST_GROUPS}",
-            self._failures,
-        )
-
-    def newest(self, fingerprint: int) -> tuple[Any, ...]:
-        """The newest row with a fingerprint: its workflow, its execution and its error code."""
-        return self._ask(
-            "f.workflow, f.execute_id, f.error_code",
-            [Fragment("f.fingerprint = ?", (fingerprint,))],
-            "ORDER BY f.create_time DESC, f.seq DESC LIMIT 1",
-            "by_fingerprint",
-        )[0]
-
-    def text(self, number: int) -> str:
-        """A text by its number."""
-        return str(rows(self.index, statement("text_of"), (number,))[0][0])
-
-    def _ask(
-        self,
-        columns: str,
-        limits: Sequence[Fragment] = (),
-        behind: str = "",
-        walked: str | None = None,
-        times: Sequence[Fragment] | None = None,
-    ) -> list[tuple[Any, ...]]:
-        where = together([*self._fragments, *limits, *(self._times if times is None else times)])
-        source = "facets f" if walked is None else f"facets f INDEXED BY {walked}"
-        sql = f"SELECT {columns} FROM {source} WHERE {where.sql} {behind}"  # noqa: S608 - literals of ours
-        return rows(self.index, sql, where.values)
-
-
-def _between(first: int, last: int) -> Fragment:
-    return Fragment("f.create_time >= ? AND f.create_time <= ?", (first, last))
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
-
-
-def _group(
-    counting: _Counting, query: StatisticsQuery, fingerprint: int, count: int, first: int, last: int
-) -> FailureGroup:
-    workflow, execute_id, code = counting.newest(fingerprint)
-    title = rows(counting.index, statement("failure_title"), (fingerprint,))
-    return FailureGroup(
-        fingerprint=fingerprint_text(fingerprint),
-        title=str(title[0][0]),
-        error_code=None if code is None else counting.text(code),
-        count=count,
-        first_seen=first,
-        last_seen=last,
-        workflow_id=counting.text(workflow),
-        execute_id=execute_id,
-        is_new=query.new_since is not None and not _was_seen(counting.index, query, fingerprint_text(fingerprint)),
-    )
-
-
-def _was_seen(index: apsw.Connection, query: StatisticsQuery, fingerprint: str) -> bool:
-    """Whether these workflows had such a failure before it would be new."""
-    earlier = RecordFilter(
-        workflow_ids=query.filter.workflow_ids, created_before=query.new_since, fingerprints=(fingerprint,)
-    )
-    where = together([condition.fragment() for condition in conditions_of(index, earlier)])
-    sql = f"SELECT EXISTS (SELECT 1 FROM facets f INDEXED BY by_fingerprint WHERE {where.sql})"  # noqa: S608 - literals of ours
-    return bool(rows(index, sql, where.values)[0][0])
-
-
-def _of_documents(
-    index: apsw.Connection, history: HistoryView, query: StatisticsQuery, parts: Sequence[Part], reach: IndexReach
-) -> Statistics:
-    """Where documents have to be looked into, all that could be meant are read."""
-    question = Question.of(index, history, RecordQuery(filter=query.filter), parts)
-    runs = [
-        Counted(each.record["workflow_id"], each.record["execute_id"], each.facts, each.row.seq)
-        for each in question.everything()
-    ]
-    fingerprints = {run.facts.fingerprint for run in runs if run.facts.fingerprint is not None}
-    seen = {
-        fingerprint
-        for fingerprint in fingerprints
-        if query.new_since is not None and _was_seen(index, query, fingerprint)
-    }
-    return replace(statistics_of(query, runs, frozenset(seen), reach), damaged=tuple(question.damaged))
+        return run(steps, execute)

@@ -1,4 +1,4 @@
--- Which row has which token; no content, no places, no columns. The tokens are made by grams.py, with spaces between.
+-- Which row has which token; no content, no places, no columns. The tokens are made by query.text.tokens, with spaces between.
 CREATE VIRTUAL TABLE words USING fts5 (
     tokens,
     content = '',

@@ -7,7 +7,6 @@ from typing import Final
 import apsw
 import orjson
 
-from execution_history.query.text import Search
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.index_plugin import Match
 from execution_history.stores.sqlite.index.sql_fragment import Fragment
@@ -17,39 +16,37 @@ _DENSE: Final = 4
 
 
 @dataclass(slots=True)
-class Candidates:
+class TextMatches:
     """The rows whose tokens a search needs.
 
     It is never asked whether one row is among them: that alone costs as much as to read a range of them.
 
     Attributes:
-        search: what is searched for.
         match: how its rows are asked for.
         spread: among how many rows there is one of them, roughly, once :meth:`few` has found that they are many.
     """
 
-    search: Search
     match: Match
     spread: float = 1.0
 
     def fragment(self) -> Fragment:
-        """The condition, for a statement that reads from the table."""
+        """Return the condition, for a statement that reads from the table."""
         return Fragment(f"{self.match.table} MATCH ?", (self.match.expression,))
 
     def membership(self) -> Fragment:
-        """The condition, for a statement that reads very many rows of ``facets f``."""
+        """Return the condition, for a statement that reads very many rows of ``facets f``."""
         table = self.match.table
         sql = f"f.seq IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"  # noqa: S608 - names of ours
         return Fragment(sql, (self.match.expression,))
 
     def count(self, index: apsw.Connection, most: int) -> int:
-        """How many there are, counted up to *most*."""
+        """Return how many there are, counted up to *most*."""
         table = self.match.table
         sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT ?)"  # noqa: S608
         return int(rows(index, sql, (self.match.expression, most))[0][0])
 
     def few(self, index: apsw.Connection, most: int) -> tuple[int, ...] | None:
-        """All of them; ``None`` when there are more than *most*."""
+        """Return all of them; ``None`` when there are more than *most*."""
         table = self.match.table
         sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? LIMIT ?"  # noqa: S608
         found = rows(index, sql, (self.match.expression, most + 1))
@@ -59,7 +56,7 @@ class Candidates:
         return None
 
     def among(self, index: apsw.Connection, seqs: Sequence[int]) -> set[int]:
-        """Those of *seqs* that are candidates; reads the candidates between the least and the greatest."""
+        """Return those of *seqs* that are candidates; reads the candidates between the least and the greatest."""
         if not seqs:
             return set()
         table = self.match.table

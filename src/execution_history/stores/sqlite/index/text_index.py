@@ -1,7 +1,8 @@
 """The text index: which records may have what is searched for.
 
-One full-text table without content (FTS5) whose tokens ``grams`` makes. It keeps which row has a token, not where:
-so it is small, and lists of rows are intersected quickly, over all records or over a range of them.
+One full-text table without content (FTS5), whose tokens :mod:`execution_history.query.text.tokens` makes. It keeps
+which row has a token, not where: so it is small, and lists of rows are intersected quickly, over all records or over a
+range of them.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import apsw
 
 from execution_history.query.text import Search, searched_text
 from execution_history.query.text.character_classes import UNICODE_VERSION
-from execution_history.query.text.tokens import Tokens, needed
+from execution_history.query.text.tokens import AllOf, AnyOf, Expression, Token, Tokens, Without, needed
 from execution_history.stores.sqlite.index.index_plugin import Match
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
@@ -49,4 +50,13 @@ class TextIndex:
     def match(self, search: Search) -> Match:
         """See :meth:`Part.match`."""
         wanted = needed(search)
-        return Match("words", wanted.expression, wanted.is_exact)
+        return Match("words", fts5_of(wanted.expression), wanted.is_exact)
+
+
+def fts5_of(expression: Expression) -> str:
+    """Return *expression* in the language of FTS5."""
+    if isinstance(expression, Token):
+        return '"{}"'.format(expression.text.replace('"', '""'))
+    if isinstance(expression, Without):
+        return f"{fts5_of(expression.wanted)} NOT {fts5_of(AnyOf(expression.unwanted))}"
+    return f"({(' AND ' if isinstance(expression, AllOf) else ' OR ').join(map(fts5_of, expression.parts))})"

@@ -43,6 +43,7 @@ LISTS: Final[dict[str, str]] = {
     "filter.bot": "机器人",
     "filter.conversation": "会话",
     "filter.error": "错误码",
+    "filter.failed_node": "失败节点",
     "filter.upstream": "Coze 的 ID",
     "filter.fingerprint": "失败类别",
     "filter.account": "账号",

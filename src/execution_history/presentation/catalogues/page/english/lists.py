@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from execution_history.query.fields import FILTERS
+
 LISTS: Final[dict[str, str]] = {
     # Lists of runs.
     "list.title": "All runs",
@@ -33,31 +35,7 @@ LISTS: Final[dict[str, str]] = {
     "list.news": "{count} new",
     "list.open_run": "The open run",
     "list.own_page": "On a page of its own",
-    "filter.workflow": "Workflow",
-    "filter.status": "Status",
-    "filter.since": "Since",
-    "filter.until": "Until",
-    "filter.min_duration": "At least as long as",
-    "filter.max_duration": "At most as long as",
-    "filter.mode": "Mode",
-    "filter.bot": "Bot",
-    "filter.conversation": "Conversation",
-    "filter.error": "Error code",
-    "filter.upstream": "Coze’s id",
-    "filter.fingerprint": "Kind of failure",
-    "filter.account": "Account",
-    "filter.caller": "Called by",
-    "filter.parent": "Began from",
-    "filter.tag": "Tag",
-    "filter.min_tokens": "Tokens from",
-    "filter.max_tokens": "Tokens to",
-    "filter.min_rating": "Rating from",
-    "filter.max_rating": "Rating to",
-    "filter.has_output": "Has output",
-    "filter.pinned": "Pinned",
-    "filter.id": "Id begins with",
-    "filter.where": "Where",
-    "filter.q": "Text",
+    **{f"filter.{row.name}": row.label for row in FILTERS},
     # Comparing, choosing, noting.
     "run.compare": "Compare with the last success",
     "run.pin": "Pin",

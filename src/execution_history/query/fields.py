@@ -1,0 +1,246 @@
+"""The filters: one row of :class:`RecordFilter` is all that is written down of one. Pure.
+
+A row gives the Python keyword (the name of the dataclass field), the HTTP parameter (also the option of the command
+line, with dashes), the label of its chip on the page, its meaning in the help, the values that it takes, the attribute
+of a record that it tests, and with that the predicate and the column of an index. Whatever offers, reads, shows or
+applies filters is made from :data:`FILTERS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal
+
+from execution_history.errors import InvalidQuery
+from execution_history.query.path_conditions import PathCondition
+from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
+from execution_history.query.predicates import all_of as _all_of
+from execution_history.query.text import parse_search
+from execution_history.query.values import (
+    CONDITION,
+    DURATION,
+    FLAG,
+    ID,
+    MODE,
+    NUMBER,
+    PREFIX,
+    SINCE,
+    STATUS,
+    TEXT,
+    UNTIL,
+    Values,
+)
+from execution_history.records.attributes import names_of_failed_node
+from execution_history.records.record import STATUSES
+
+_MOST_VALUES: Final = 100
+_MOST_CONDITIONS: Final = 20
+
+Several = Literal["no", "repeated", "commas"]
+
+WORKFLOW: Final = Attribute("workflow", lambda record, _: record["workflow_id"], "workflow", "shared text")
+STATE: Final = Attribute(
+    "status", lambda _, facts: facts.status if facts.status in STATUSES else "other", "status", "status"
+)
+CREATED: Final = Attribute("time", lambda _, facts: facts.create_time, "create_time")
+TOOK: Final = Attribute("duration", lambda _, facts: facts.duration_ms, "duration")
+RUN_MODE: Final = Attribute("mode", lambda _, facts: facts.run_mode, "run_mode")
+BOT: Final = Attribute("bot", lambda _, facts: facts.bot_id, "bot", "shared text")
+CONVERSATION: Final = Attribute("conversation", lambda _, facts: facts.conversation_id, "conversation")
+ACCOUNT: Final = Attribute("account", lambda _, facts: facts.account, "account", "shared text")
+CALLER: Final = Attribute("caller", lambda _, facts: facts.caller, "caller", "shared text")
+ERROR_CODE: Final = Attribute("error code", lambda _, facts: facts.error_code, "error_code", "shared text")
+TOKENS: Final = Attribute("tokens", lambda _, facts: facts.tokens, "tokens")
+HAS_OUTPUT: Final = Attribute("has output", lambda _, facts: facts.has_output, "has_output")
+PINNED: Final = Attribute("pinned", lambda _, facts: facts.pinned, "pinned")
+RATING: Final = Attribute("rating", lambda _, facts: facts.rating, "rating")
+UPSTREAM_ID: Final = Attribute("upstream id", lambda _, facts: facts.upstream_id, "upstream")
+FINGERPRINT: Final = Attribute("fingerprint", lambda _, facts: facts.fingerprint, "fingerprint", "fingerprint")
+PARENT: Final = Attribute("parent", lambda _, facts: facts.parent, "parent")
+EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id"], "execute_id")
+FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), None)
+"""Only failed runs have it; in no column before the index's next version."""
+
+ATTRIBUTES: Final = (
+    WORKFLOW, STATE, CREATED, TOOK, RUN_MODE, BOT, CONVERSATION, ACCOUNT, CALLER, ERROR_CODE, TOKENS, HAS_OUTPUT,
+    PINNED, RATING, UPSTREAM_ID, FINGERPRINT, PARENT, EXECUTE_ID, FAILED_NODE,
+)  # fmt: skip
+"""All that records are found by, tags, texts and conditions on documents aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterField:
+    """A filter as it is offered and applied.
+
+    Attributes:
+        name: of the HTTP parameter; ``min_tokens`` is ``--min-tokens`` on the command line.
+        label: what the page calls it, in English.
+        meaning: what the help says of it, in English.
+        values: what it takes.
+        test: returns the predicate for a value, or for a tuple of them.
+        several: whether it takes several values: the parameter repeated, or with commas too.
+        keyword: its name in Python.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    values: Values
+    test: Callable[[Any], Predicate]
+    several: Several
+    keyword: str = ""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it takes several values."""
+        return self.several != "no"
+
+    def check(self, value: object) -> None:
+        """Raise :class:`InvalidQuery` where *value* cannot be what this filter asks for."""
+        if not self.is_repeatable:
+            if value is not None:
+                self.values.check(self.keyword, value)
+            return
+        if not isinstance(value, tuple):
+            raise InvalidQuery(f"{self.keyword} is a tuple of values, not {type(value).__name__}.")
+        most = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
+        if len(value) > most:
+            raise InvalidQuery(f"{self.keyword} takes at most {most} values; these are {len(value)}.")
+        for each in value:
+            self.values.check(self.keyword, each)
+
+
+def _row(
+    name: str, label: str, meaning: str, values: Values, test: Callable[[Any], Predicate], several: Several = "no"
+) -> Any:  # noqa: ANN401 - the default of a dataclass field of any type
+    row = FilterField(name, label, meaning, values, test, several)
+    return field(default=() if row.is_repeatable else None, metadata={"row": row})
+
+
+def _one_of(attribute: Attribute) -> Callable[[Any], Predicate]:
+    return lambda values: In(attribute, tuple(dict.fromkeys(values)))
+
+
+def _is(attribute: Attribute) -> Callable[[Any], Predicate]:
+    return lambda value: In(attribute, (value,))
+
+
+def _from(attribute: Attribute) -> Callable[[Any], Predicate]:
+    return lambda value: Range(attribute, least=value)
+
+
+def _to(attribute: Attribute, less: int = 0) -> Callable[[Any], Predicate]:
+    return lambda value: Range(attribute, most=value - less)
+
+
+def _each(kind: Callable[[Any], Predicate]) -> Callable[[Any], Predicate]:
+    return lambda values: And(tuple(map(kind, dict.fromkeys(values))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """Which records are meant; without anything, all.
+
+    Everything is combined with *and*; the values of one tuple with *or*, but for ``tags`` and ``conditions``: a record
+    must have all of these. Times are milliseconds since the epoch, ``created_from`` inclusive and ``created_before``
+    exclusive; all other ranges include both ends, and a record without the value is in none. A status is one of the
+    four, or ``other`` for an adopted record whose status is none of them.
+
+    Raises:
+        InvalidQuery: a value is of the wrong kind or too long, or there are too many.
+    """
+
+    # fmt: off
+    workflow_ids: tuple[str, ...] = _row(
+        "workflow", "Workflow", "Runs of this workflow.", ID, _one_of(WORKFLOW), "repeated"
+    )
+    statuses: tuple[str, ...] = _row(
+        "status", "Status", "In this status: running, success, failed, interrupted or other; several with commas.",
+        STATUS, _one_of(STATE), "commas",
+    )
+    created_from: int | None = _row(
+        "since", "Since", "Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds.", SINCE,
+        _from(CREATED),
+    )
+    created_before: int | None = _row(
+        "until", "Until", "Begun before then; a date alone includes its day.", UNTIL, _to(CREATED, 1)
+    )
+    duration_from: int | None = _row(
+        "min_duration", "At least as long as", "Took at least this long: 200ms, 1.5s, 2m or 1h.", DURATION, _from(TOOK)
+    )
+    duration_to: int | None = _row(
+        "max_duration", "At most as long as", "Took at most this long.", DURATION, _to(TOOK)
+    )
+    run_modes: tuple[int, ...] = _row(
+        "mode", "Mode", "Run this way: sync, stream or async; several with commas.", MODE, _one_of(RUN_MODE), "commas"
+    )
+    bot_ids: tuple[str, ...] = _row("bot", "Bot", "Run for this bot.", ID, _one_of(BOT), "commas")
+    conversation_ids: tuple[str, ...] = _row(
+        "conversation", "Conversation", "Run in this conversation.", ID, _one_of(CONVERSATION), "commas"
+    )
+    accounts: tuple[str, ...] = _row(
+        "account", "Account", "Run with this Coze account.", ID, _one_of(ACCOUNT), "repeated"
+    )
+    callers: tuple[str, ...] = _row("caller", "Called by", "Called by this program.", ID, _one_of(CALLER), "repeated")
+    error_codes: tuple[str, ...] = _row(
+        "error", "Error code", "Ended with this error code.", ID, _one_of(ERROR_CODE), "commas"
+    )
+    failed_nodes: tuple[str, ...] = _row(
+        "failed_node", "Failed node", "Failed in this node, by its title or its id.", ID, lambda names:
+        And((In(STATE, ("failed",)), In(FAILED_NODE, tuple(names)))), "repeated",
+    )
+    tokens_from: int | None = _row(
+        "min_tokens", "Tokens from", "Took at least so many tokens.", NUMBER, _from(TOKENS)
+    )
+    tokens_to: int | None = _row("max_tokens", "Tokens to", "Took at most so many tokens.", NUMBER, _to(TOKENS))
+    has_output: bool | None = _row(
+        "has_output", "Has output", "Whether there is an output: true or false.", FLAG, _is(HAS_OUTPUT)
+    )
+    tags: tuple[str, ...] = _row(
+        "tag", "Tag", "With this tag; given several times, with all of them.", ID, _each(HasTag), "repeated"
+    )
+    pinned: bool | None = _row("pinned", "Pinned", "Whether it is pinned: true or false.", FLAG, _is(PINNED))
+    rating_from: int | None = _row("min_rating", "Rating from", "Rated at least this, 1 to 5.", NUMBER, _from(RATING))
+    rating_to: int | None = _row("max_rating", "Rating to", "Rated at most this.", NUMBER, _to(RATING))
+    upstream_ids: tuple[str, ...] = _row(
+        "upstream", "Coze’s id", "With this id at Coze.", ID, _one_of(UPSTREAM_ID), "commas"
+    )
+    fingerprints: tuple[str, ...] = _row(
+        "fingerprint", "Kind of failure", "Failed in this way, as the statistics name it.", ID, _one_of(FINGERPRINT),
+        "commas",
+    )
+    parents: tuple[str, ...] = _row("parent", "Began from", "Begun within this run.", ID, _one_of(PARENT), "repeated")
+    execute_id_prefix: str | None = _row(
+        "id", "Id begins with", "Whose execute id begins so.", PREFIX, lambda prefix: Prefix(EXECUTE_ID, prefix)
+    )
+    conditions: tuple[PathCondition, ...] = _row(
+        "where", "Where", 'Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.',
+        CONDITION, lambda conditions: And(tuple(map(JsonPath, conditions))), "repeated",
+    )
+    text: str | None = _row(
+        "q", "Text", 'With these words: timeout, "out of memory", time*, 北京, -retry.', TEXT,
+        lambda text: Text(parse_search(text)),
+    )
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        for row in FILTERS:
+            row.check(getattr(self, row.keyword))
+
+    def given(self) -> frozenset[str]:
+        """Return the keywords of what is asked for."""
+        return frozenset(row.keyword for row in FILTERS if getattr(self, row.keyword) not in (None, ()))
+
+    def predicate(self) -> And:
+        """Return what a record has to fulfil.
+
+        Raises:
+            InvalidQuery: the text cannot be searched for.
+        """
+        given = self.given()
+        return _all_of(row.test(getattr(self, row.keyword)) for row in FILTERS if row.keyword in given)
+
+
+FILTERS: Final[tuple[FilterField, ...]] = tuple(
+    replace(each.metadata["row"], keyword=each.name) for each in fields(RecordFilter)
+)
+"""Every filter there is, in the order of the help."""

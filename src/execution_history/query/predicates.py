@@ -1,0 +1,158 @@
+"""What a record has to fulfil, in no engine's language: one store matches these, others render them. Pure.
+
+A record that lacks an attribute fulfils nothing about it: ``None`` is in no range and among no values.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from execution_history.query.path_conditions import PathCondition, holds
+from execution_history.query.text import Search, matches
+from execution_history.records.attributes import Facts
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """Something that records are found by.
+
+    Attributes:
+        title: what an explanation calls it.
+        read: returns it from a record and its facts: a number, text or flag, ``None`` where the record lacks it, or a
+            tuple where it may have several.
+        column: the index column that has it; ``None``: only documents do.
+        stored_as: how that column has it: as it is, as the number of a text that many records share, as the number of
+            a status, or as the 64 bits of a fingerprint.
+    """
+
+    title: str
+    read: Callable[[Record, Facts], Any]
+    column: str | None
+    stored_as: Literal["itself", "shared text", "status", "fingerprint"] = "itself"
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The attribute, or one of its values where it has several, is one of *values*."""
+
+    attribute: Attribute
+    values: tuple[Any, ...]
+
+    def holds(self, record: Record, facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        found = self.attribute.read(record, facts)
+        return any(each in self.values for each in (found if isinstance(found, tuple) else (found,)))
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The attribute is a number from *least* to *most*, both included; ``None`` leaves that end open."""
+
+    attribute: Attribute
+    least: int | None = None
+    most: int | None = None
+
+    def holds(self, record: Record, facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        found = self.attribute.read(record, facts)
+        if found is None:
+            return False
+        return (self.least is None or found >= self.least) and (self.most is None or found <= self.most)
+
+    def within(self, other: "Range") -> "Range":
+        """Return the range that both this and *other*, of the same attribute, leave."""
+        least = max((each for each in (self.least, other.least) if each is not None), default=None)
+        return Range(self.attribute, least, min((e for e in (self.most, other.most) if e is not None), default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class HasTag:
+    """The record has this tag."""
+
+    tag: str
+
+    def holds(self, _record: Record, facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return self.tag in facts.tags
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The attribute is text that begins with *prefix*."""
+
+    attribute: Attribute
+    prefix: str
+
+    def holds(self, record: Record, facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        found = self.attribute.read(record, facts)
+        return isinstance(found, str) and found.startswith(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPath:
+    """A comparison of one value in the document holds."""
+
+    condition: PathCondition
+
+    def holds(self, record: Record, _facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return holds(self.condition, record)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The record's texts have what is searched for."""
+
+    search: Search
+
+    def holds(self, record: Record, _facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return matches(record, self.search)
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of *parts* hold."""
+
+    parts: tuple["Predicate", ...] = ()
+
+    def holds(self, record: Record, facts: Facts) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return all(part.holds(record, facts) for part in self.parts)
+
+    def of_documents(self) -> "And":
+        """Return those parts that no index column can decide, texts aside."""
+        return And(tuple(part for part in self.parts if _is_of_documents(part)))
+
+
+Predicate = In | Range | HasTag | Prefix | JsonPath | Text | And
+
+
+def all_of(predicates: Iterable[Predicate]) -> And:
+    """Return *predicates* as one, without an ``And`` in it, and with one range for each attribute."""
+    parts: list[Predicate] = []
+    ranges: dict[Attribute, Range] = {}
+    for predicate in _flat(predicates):
+        if isinstance(predicate, Range):
+            known = ranges.get(predicate.attribute)
+            ranges[predicate.attribute] = predicate if known is None else known.within(predicate)
+        else:
+            parts.append(predicate)
+    return And((*parts, *ranges.values()))
+
+
+def _flat(predicates: Iterable[Predicate]) -> Iterable[Predicate]:
+    for predicate in predicates:
+        if isinstance(predicate, And):
+            yield from _flat(predicate.parts)
+        else:
+            yield predicate
+
+
+def _is_of_documents(predicate: Predicate) -> bool:
+    if isinstance(predicate, (In, Range, Prefix)):
+        return predicate.attribute.column is None
+    return isinstance(predicate, JsonPath)

@@ -1,0 +1,191 @@
+"""What a filter's value may be: how people write it, and what a program may pass. Pure."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from difflib import get_close_matches
+from typing import Any, Final, Literal
+
+from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
+from execution_history.records.record import STATUSES
+from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
+
+FILTER_STATUSES: Final = (*STATUSES, "other")
+
+_MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
+_FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
+_AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_DATE_LENGTH: Final = len("2026-11-01")
+_LARGEST: Final = 2**62
+_LONGEST_VALUE: Final = 1_000
+_LONGEST_TEXT: Final = 2_000
+
+Kind = Literal["text", "id", "time", "duration", "number", "bool", "status", "mode", "condition"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The clock (ms since the epoch) and the zone that values are read in."""
+
+    now: int
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """One kind of value.
+
+    Attributes:
+        kind: its name for people, such as ``duration``.
+        read: returns the value from the name of a filter and the text that somebody wrote; raises
+            :class:`InvalidQuery` where that is none.
+        check: raises :class:`InvalidQuery` where what a program passed as the filter of a name is none.
+    """
+
+    kind: Kind
+    read: Callable[[str, str, Setting], Any]
+    check: Callable[[str, object], None]
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise :class:`InvalidQuery` unless *value* is a whole number; true is none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidQuery(f"{name} is a whole number, not {quoted(value)}.")
+
+
+def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
+    """Return the time (ms) that ``since`` would mean by *value*, for the parameter *name*.
+
+    Raises:
+        InvalidQuery: it cannot be read as a time.
+    """
+    return _since(name, value.strip(), Setting(now, zone))
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidQuery(f"{name} is true or false, not {quoted(value)}.")
+
+
+def _check_mode(_name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidQuery(f"A run mode is a whole number, not {quoted(value)}.")
+
+
+def _check_status(name: str, value: object) -> None:
+    _check_id(name, value)
+    if value not in FILTER_STATUSES:
+        raise InvalidQuery(f"{quoted(value)} is not a status; there are {', '.join(FILTER_STATUSES)}.")
+
+
+def _check_condition(_name: str, value: object) -> None:
+    if not isinstance(value, PathCondition) or value.operator not in OPERATORS or value.part not in PARTS:
+        raise InvalidQuery(f"A condition is a PathCondition, not {quoted(value)}.")
+
+
+def _check_id(name: str, value: object) -> None:
+    _check_text(name, value, _LONGEST_VALUE)
+
+
+def _check_text(name: str, value: object, longest: int = _LONGEST_TEXT) -> None:
+    if not isinstance(value, str):
+        raise InvalidQuery(f"{name} takes text, not {quoted(value)}.")
+    if len(value) > longest:
+        raise InvalidQuery(f"{name} takes text of at most {longest} characters; this one has {len(value)}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidQuery(f"{name} holds half of a surrogate pair, which no record does.") from None
+
+
+def _text(_name: str, value: str, _setting: Setting) -> str:
+    return value
+
+
+def _status(_name: str, value: str, _setting: Setting) -> str:
+    if value not in FILTER_STATUSES:
+        near = get_close_matches(shortened(value), FILTER_STATUSES, n=1)
+        hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
+        raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
+    return value
+
+
+def _mode(_name: str, value: str, _setting: Setting) -> int:
+    if value not in _MODES:
+        raise InvalidQuery(f"{quoted(value)} is not a run mode: write sync, stream or async (0, 1 or 2).")
+    return _MODES[value]
+
+
+def _flag(name: str, value: str, _setting: Setting) -> bool:
+    if value.lower() not in _FLAGS:
+        raise InvalidQuery(f"The filter {quoted(name)} is true or false, not {quoted(value)}.")
+    return _FLAGS[value.lower()]
+
+
+def _number(name: str, value: str, _setting: Setting) -> int:
+    if not _INTEGER.fullmatch(value):
+        raise InvalidQuery(f"The filter {quoted(name)} takes a whole number, not {quoted(value)}.")
+    return int(value)
+
+
+def _duration(name: str, value: str, _setting: Setting) -> int:
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise InvalidQuery(
+            f"The filter {quoted(name)} takes a duration such as 200ms, 1.5s, 2m or 1h, not {quoted(value)}."
+        )
+    return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
+
+
+def _condition(_name: str, value: str, _setting: Setting) -> PathCondition:
+    return parse_condition(value)
+
+
+def _since(name: str, value: str, setting: Setting) -> int:
+    return _time(name, value, setting, time.min)
+
+
+def _until(name: str, value: str, setting: Setting) -> int:
+    return _time(name, value, setting, None)
+
+
+def _time(name: str, value: str, setting: Setting, of_day: time | None) -> int:
+    """Return the time of *value*; a date alone is its first moment, or for ``None`` that of the next day."""
+    if ago := _AGO.fullmatch(value):
+        return max(0, setting.now - round(float(ago[1]) * _UNITS_MS[ago[2]]))
+    if value.isascii() and value.isdigit():
+        number = int(value[: _DATE_LENGTH + 10])
+        if not MILLISECONDS_BEGIN <= number <= LAST_TIME:
+            raise InvalidQuery(
+                f"The filter {quoted(name)} takes milliseconds since 1970 (13 digits today), not {quoted(value)}."
+            )
+        return number
+    try:
+        found = datetime.fromisoformat(value)
+        if len(value) <= _DATE_LENGTH and of_day is None:
+            found += timedelta(days=1)
+        moment = found if found.tzinfo is not None else found.replace(tzinfo=setting.zone)
+        return max(0, round(moment.timestamp() * 1000))
+    except (ValueError, OverflowError):
+        raise InvalidQuery(
+            f"The filter {quoted(name)} takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or milliseconds, "
+            f"not {quoted(value)}."
+        ) from None
+
+
+TEXT: Final = Values("text", _text, _check_text)
+ID: Final = Values("id", _text, _check_id)
+PREFIX: Final = Values("id", _text, _check_text)
+SINCE: Final = Values("time", _since, check_number)
+UNTIL: Final = Values("time", _until, check_number)
+DURATION: Final = Values("duration", _duration, check_number)
+NUMBER: Final = Values("number", _number, check_number)
+FLAG: Final = Values("bool", _flag, _check_flag)
+STATUS: Final = Values("status", _status, _check_status)
+MODE: Final = Values("mode", _mode, _check_mode)
+CONDITION: Final = Values("condition", _condition, _check_condition)
