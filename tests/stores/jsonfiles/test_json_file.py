@@ -1,4 +1,4 @@
-"""One face file: whatever is edited in it, in whatever order, it parses and shows exactly what it should."""
+"""One JSON file: whatever is edited in it, in whatever order, it parses and shows exactly what it should."""
 
 import json
 import tempfile
@@ -27,7 +27,7 @@ from execution_history.stores.jsonfiles.file_format import (
     render_record,
     stamp,
 )
-from execution_history.stores.jsonfiles.json_file import FaceFile, NotOurs
+from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
 from tests.sample_records import document
 
 
@@ -47,7 +47,7 @@ _values = st.recursive(
 )
 
 
-class FaceFileMachine(RuleBasedStateMachine):
+class JSONFileMachine(RuleBasedStateMachine):
     """A list of records, newest first, beside the file that should show it."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class FaceFileMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         """An empty file."""
         write_new(self._path, Header("w", 0, 1, 1, 0), [], 100)
-        self._face = FaceFile(self._path)
+        self._file = JSONFile(self._path)
 
     @rule(value=_values, time=st.integers(0, 6))
     def create(self, value: Any, time: int) -> None:
@@ -104,25 +104,25 @@ class FaceFileMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         """Another process goes on with the file."""
-        self._face.close()
-        self._face = FaceFile(self._path)
+        self._file.close()
+        self._file = JSONFile(self._path)
 
     @rule(slack=st.sampled_from([0, 100, 5000]))
     def give_slack(self, slack: int) -> None:
         """The file is made anew with other slack."""
-        self._face = regrow(self._face, slack)
+        self._file = regrow(self._file, slack)
 
     def _apply(self, change: _Shown) -> None:
         self._revision += 1
-        blocked = self._face.apply([change])
+        blocked = self._file.apply([change])
         if blocked:
             # Where there is no room nothing was changed; with enough slack at the front there always is for the newest.
             json.loads(self._path.read_bytes())
             bodies = [entry[3] for entry in sorted(self._shown, reverse=True)]
-            self._face.close()
+            self._file.close()
             write_new(self._path, Header("w", len(bodies), 1, self._revision, 0), bodies, 300)
-            self._face = FaceFile(self._path)
-        self._face.finish(len(self._shown), self._revision, self._revision)
+            self._file = JSONFile(self._path)
+        self._file.finish(len(self._shown), self._revision, self._revision)
 
     @invariant()
     def the_file_shows_the_records(self) -> None:
@@ -137,13 +137,13 @@ class FaceFileMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let go of the folder."""
-        self._face.close()
+        self._file.close()
         self._patch.undo()
         self._folder.cleanup()
 
 
-FaceFileMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
-TestFaceFile = FaceFileMachine.TestCase
+JSONFileMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
+TestJSONFile = JSONFileMachine.TestCase
 
 
 def test_a_file_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
@@ -151,44 +151,44 @@ def test_a_file_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "w.json"
     path.write_text('{"workflow_id": "w", "total": 0, "histories": [], "updated_at": 1}')
     with pytest.raises(NotOurs):
-        FaceFile(path)
+        JSONFile(path)
 
 
 def test_a_touched_file_is_told_apart(tmp_path: Path) -> None:
     """An edit by anybody else changes the time that we gave the file."""
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 100)
-    face = FaceFile(path)
-    assert face.is_untouched(5, 7)
+    file = JSONFile(path)
+    assert file.is_untouched(5, 7)
     path.write_bytes(path.read_bytes())
-    assert not face.is_untouched(5, 7)
-    face.close()
+    assert not file.is_untouched(5, 7)
+    file.close()
 
 
 def test_a_record_without_room_lets_no_newer_one_pass(tmp_path: Path) -> None:
     """Of two from one millisecond the order in which they came must stay, whatever their size."""
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 2_000)
-    face = FaceFile(path)
+    file = JSONFile(path)
     large = _Shown("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
     small = _Shown("small", 9, document("small", now=9).body, new=True)
-    assert [large, small] == face.apply([large, small])
-    face.close()
+    assert [large, small] == file.apply([large, small])
+    file.close()
 
 
 def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None:
     """Killed while a record waits for room, the next opening must see that the file is behind."""
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 100)
-    face = FaceFile(path)
-    face.finish_but_for_some(1, 6, 8)
-    assert face.is_untouched(6, 8)
+    file = JSONFile(path)
+    file.finish_but_for_some(1, 6, 8)
+    assert file.is_untouched(6, 8)
     assert stamp(6, 8) != path.stat().st_mtime_ns
-    other = FaceFile(path)
+    other = JSONFile(path)
     assert not other.is_untouched(6, 8)
-    face.finish(1, 6, 8)
+    file.finish(1, 6, 8)
     assert stamp(6, 8) == path.stat().st_mtime_ns
-    face.close()
+    file.close()
     other.close()
 
 

@@ -257,7 +257,7 @@ def _in_time_order(documents: Any) -> list[bytes]:
 
 
 class _Watch:
-    """Stands before ``os`` in the face files: keeps the folder as it was before each write."""
+    """Stands before ``os`` in the JSON files: keeps the folder as it was before each write."""
 
     def __init__(self, folder: Path, snapshots: list[Path]) -> None:
         self._folder = folder

@@ -17,6 +17,7 @@ from execution_history.errors import StoreDamaged, StoreFull, StoreTooNew, Store
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles.file_names import file_name, workflow_id_of
+from execution_history.stores.sqlite.mirror_source import MirrorSource
 from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
@@ -239,9 +240,8 @@ async def test_changes_of_one_millisecond_are_caught_up_in_the_order_they_came(t
     await store.create(document("d"))
     await store.delete("w", "d")
     await store.create(document("d"))
-    reader = store._parts.reader
-    with reader.connection() as connection:
-        changes = reader.face_changes(connection, "w", 0)
+    with MirrorSource(store._parts.reader).snapshot() as records:
+        changes = records.changes("w", 0)
     assert [("d", False), ("a", True), ("b", True), ("c", True), ("d", True)] == [
         (entry.execute_id, entry.body is not None) for entry in changes
     ]
@@ -383,7 +383,7 @@ async def test_cleared_histories_give_their_space_back(tmp_path: Path) -> None:
 
 
 async def test_without_json_files_there_are_none(tmp_path: Path) -> None:
-    """A setting turns the face off."""
+    """A setting turns the mirror off."""
     async with ExecutionHistoryService(tmp_path / "h", json_files=False) as service:
         await service.create_execution_record("w")
         assert [] == list((tmp_path / "h").glob("*.json"))

@@ -1,4 +1,4 @@
-"""One face file, open for editing: finds records in it and applies the pure edits with single writes."""
+"""One JSON file, open for editing: finds records in it and applies the pure edits with single writes."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -58,10 +58,10 @@ _Change = TypeVar("_Change", bound=Shown)
 
 
 class NotOurs(Exception):  # noqa: N818 - a finding, not a failure
-    """The file is not a face file of ours, or somebody has touched it."""
+    """The file is not a JSON file of ours, or somebody has touched it."""
 
 
-class FaceFile:
+class JSONFile:
     """A file whose header has been read; every change of it goes through here.
 
     Args:
@@ -69,7 +69,7 @@ class FaceFile:
         is_edited: whether it is opened for writing too.
 
     Raises:
-        NotOurs: it does not begin like a face file.
+        NotOurs: it does not begin like a JSON file.
         OSError: it cannot be opened.
     """
 
@@ -93,7 +93,7 @@ class FaceFile:
         """Read what the file says of itself (another process may have edited it).
 
         Raises:
-            NotOurs: it does not begin like a face file.
+            NotOurs: it does not begin like a JSON file.
         """
         parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
         if parsed is None or not parsed[1] <= parsed[0].newest_at <= os.fstat(self._fd).st_size:

@@ -214,12 +214,12 @@ SELECT id, content FROM dictionaries;
 -- Keeps a dictionary with the documents that it packs.
 INSERT OR IGNORE INTO dictionaries (id, content) VALUES (?, ?);
 
--- name: face_states
+-- name: file_states
 -- What the JSON file of every workflow should be.
 SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
 FROM workflows WHERE workflow_id IS NOT NULL;
 
--- name: face_state
+-- name: file_state
 -- What the JSON file of one workflow should be.
 SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
 FROM workflows WHERE workflow_id = ?;

@@ -19,7 +19,6 @@ import apsw
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState
 from execution_history.stores.protocol import Batch, Change, Page, WorkflowSummary
 from execution_history.stores.sqlite.connections import open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
@@ -135,7 +134,7 @@ class Reader:
                     # Closed when left early, or the connection would keep looking at this moment.
                     walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))
                 rows = heapq.merge(*walks, key=lambda row: row[:2])
-                return list(islice(self._readable(connection, (row[2:] for row in rows)), most))
+                return list(islice(self.readable(connection, (row[2:] for row in rows)), most))
 
         return await self.in_thread(ask)
 
@@ -154,7 +153,7 @@ class Reader:
         """The change feed; both halves come from one snapshot, so that no change hides behind a later one."""
 
         def ask(connection: apsw.Connection) -> list[Change]:
-            with _snapshot(connection):
+            with frozen(connection):
                 puts = [
                     Change(row[0], "put", row[1], row[2])
                     for row in connection.execute(query("changed_executions"), (since, most))
@@ -187,56 +186,6 @@ class Reader:
         """
         return (*self._damage, *await self.in_thread(self.stored.problems))
 
-    def documents(self, connection: apsw.Connection, workflow_id: str) -> Iterator[bytes]:
-        """All records of a workflow that can be read, newest first, one at a time."""
-        return self._readable(connection, connection.execute(query("workflow_documents"), (workflow_id,)))
-
-    def is_small(self, connection: apsw.Connection, workflow_id: str, rows: int, size: int) -> bool:
-        """Whether a workflow has at most *rows* records of together at most *size* bytes."""
-        count, total = _rows(connection, "size_up_to", workflow_id, rows + 1)[0]
-        return bool(count <= rows and total <= size)
-
-    def face_states(self, connection: apsw.Connection) -> dict[str, FaceState]:
-        """What the JSON file of every workflow should say of itself."""
-        return {row[0]: FaceState(*row[1:]) for row in connection.execute(query("face_states"))}
-
-    def face_state(self, connection: apsw.Connection, workflow_id: str) -> FaceState | None:
-        """What the JSON file of one workflow should say of itself; ``None`` when it should not be there."""
-        row = connection.execute(query("face_state"), (workflow_id,)).fetchone()
-        return None if row is None else FaceState(*row[1:])
-
-    def snapshot(self, connection: apsw.Connection, workflow_id: str) -> tuple[FaceState, list[bytes]] | None:
-        """A small workflow's state and all its records that can be read, newest first, from one moment."""
-        with self.frozen(connection):
-            state = self.face_state(connection, workflow_id)
-            return None if state is None else (state, list(self.documents(connection, workflow_id)))
-
-    def face_changes(self, connection: apsw.Connection, workflow_id: str, since: int) -> list[FaceChange]:
-        """What has changed in a workflow after a revision: first what went, then what came or changed.
-
-        The latter stands in the order in which it came, which decides between records of one millisecond; a record that
-        was deleted and came again is in both parts.
-        """
-        gone = [
-            FaceChange(row[0], row[1], None)
-            for row in _rows(connection, "deleted_in_workflow", since, workflow_id)
-            if row[0] is not None
-        ]
-        changed = [StoredRecord(*row) for row in _rows(connection, "changed_in_workflow", since, workflow_id)]
-        found = [(stored, self.stored.find(connection, stored)) for stored in changed]
-        return gone + [FaceChange(s.execute_id, s.create_time, body) for s, body in found if body is not None]
-
-    def safety(self, connection: apsw.Connection) -> tuple[str, int]:
-        """During which start of the machine the store was last open, and up to which revision its files are safe."""
-        boot, revision = _rows(connection, "feed_safety")[0]
-        return boot, revision
-
-    @contextmanager
-    def frozen(self, connection: apsw.Connection) -> Iterator[None]:
-        """All reads in the block see one moment."""
-        with _snapshot(connection):
-            yield
-
     async def in_thread(self, ask: Callable[[apsw.Connection], _Result]) -> _Result:
         """The answer of *ask*, which may take its time."""
 
@@ -261,7 +210,7 @@ class Reader:
         return self._page(connection, int(rows[0][0]), first, size, records, limit)
 
     def _far_page(self, connection: apsw.Connection, workflow_id: str, size: int, first: int) -> Page:
-        with _snapshot(connection):
+        with frozen(connection):
             row = connection.execute(query("workflow_total"), (workflow_id,)).fetchone()
             total = 0 if row is None else int(row[0])
             if first >= total:
@@ -331,7 +280,8 @@ class Reader:
             raise self.stored.damage(damaged[0])
         return bodies
 
-    def _readable(self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+    def readable(self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+        """Return the records of *rows* that can be read, one at a time."""
         for row in rows:
             body = self.stored.find(connection, StoredRecord(*row))
             if body is not None:
@@ -344,7 +294,8 @@ def _rows(connection: apsw.Connection, name: str, *values: int | str) -> list[tu
 
 
 @contextmanager
-def _snapshot(connection: apsw.Connection) -> Iterator[None]:
+def frozen(connection: apsw.Connection) -> Iterator[None]:
+    """Let all reads in the block see one moment."""
     connection.execute("BEGIN")
     try:
         yield

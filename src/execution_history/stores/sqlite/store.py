@@ -18,18 +18,20 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
-from execution_history.stores.jsonfiles import Faces, FacesOff
+from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
+from execution_history.stores.mirror_port import Mirror, NullMirror
 from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.documents import nowhere
-from execution_history.stores.sqlite.error_mapping import faults, is_full
+from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
 from execution_history.stores.sqlite.fork_safety import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.mirror_source import MirrorSource
 from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
@@ -49,7 +51,7 @@ class _Opened:
 
     writer: Writer
     reader: Reader
-    faces: Faces | FacesOff
+    mirror: Mirror
     lock: ProcessLock
     index: RecordIndex
 
@@ -58,7 +60,7 @@ class _Opened:
         for step in (
             self.writer.stop,
             self.lock.acquire,
-            self.faces.close,
+            self.mirror.close,
             self.index.close,
             self.reader.close,
             self.writer.close,
@@ -121,7 +123,7 @@ class SQLiteStore:
         opened = self._opened
         if opened is not None:
             try:
-                await opened.faces.flush()
+                await opened.mirror.flush()
             except StoreClosed:
                 pass  # somebody else is closing too
             except StoreError as error:
@@ -231,7 +233,7 @@ class SQLiteStore:
 
     async def flush(self) -> None:
         """See :meth:`HistoryStore.flush`: every JSON file is current and on the disk."""
-        await self._parts.faces.flush()
+        await self._parts.mirror.flush()
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
@@ -243,7 +245,7 @@ class SQLiteStore:
                 parts = self._parts
                 return StoreHealth(
                     (
-                        *parts.faces.problems(),
+                        *parts.mirror.problems(),
                         *parts.writer.damage,
                         *await parts.reader.problems(),
                         *parts.index.problems(),
@@ -338,14 +340,16 @@ def _open_parts(folder: Path, *, json_files: bool, search: bool, limits: Reading
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
         transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
-        faces = Faces(folder, reader, limits) if json_files else FacesOff()
+        mirror: Mirror = NullMirror()
+        if json_files:
+            mirror = JSONFileMirror(folder, MirrorSource(reader), lambda error: as_store_error(error, folder), limits)
         turn = threading.Lock()
         turn.acquire()
-        commits = Commits(folder, connection, transaction, lock, faces)
+        commits = Commits(folder, connection, transaction, lock, mirror)
         writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
-        faces.begin(writer)
+        mirror.begin(writer)
     except BaseException:
         lock.close()
         raise
     lock.release()
-    return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader, [TextIndex()] if search else []))
+    return _Opened(writer, reader, mirror, lock, RecordIndex(folder, reader, [TextIndex()] if search else []))

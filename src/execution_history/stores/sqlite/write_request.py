@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.stores.jsonfiles import Later
+from execution_history.stores.mirror_port import PendingFiles
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -51,7 +51,7 @@ class Operation:
         time.sleep(_PAUSE)
         return True
 
-    def waits_for(self, later: Later) -> bool:
+    def waits_for(self, later: PendingFiles) -> bool:
         """Return whether the file of this record's workflow will only show the record later."""
         if self.record is None or self.error is not None or self.record[0] not in later:
             return False

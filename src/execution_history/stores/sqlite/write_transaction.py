@@ -12,7 +12,7 @@ import apsw
 from execution_history.errors import ExecutionExists
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
-from execution_history.stores.jsonfiles.file_update import FaceChange
+from execution_history.stores.mirror_port import FileChange
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query
@@ -153,7 +153,7 @@ class WriteTransaction:
         row.counts[stored.status] -= 1
         revision = self._touch(row, row.updated_at)
         self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time))
-        row.changes.append(FaceChange(execute_id, stored.create_time, None))
+        row.changes.append(FileChange(execute_id, stored.create_time, None))
         return True
 
     def clear(self, workflow_id: str) -> bool:
@@ -280,11 +280,11 @@ class WriteTransaction:
         row.counts[stored.status] -= 1
         row.counts[status] += 1
         if stored.create_time != document.create_time:
-            row.changes.append(FaceChange(document.execute_id, stored.create_time, None))
+            row.changes.append(FileChange(document.execute_id, stored.create_time, None))
         self._keep(row, stored.seq, status, document, new=False)
 
     def _keep(self, row: WorkflowRow, seq: int, status: int, document: Document, *, new: bool) -> None:
-        row.changes.append(FaceChange(document.execute_id, document.create_time, document.body, new, document))
+        row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new, document))
         key = (row.id, document.execute_id)
         size = len(document.body)
         # What has ended is hardly ever changed again.

@@ -12,7 +12,7 @@ from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.queries import RECORD_COLUMNS
 from execution_history.stores.sqlite.queries import query as statement
-from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.reader import Reader, frozen
 
 _FARTHEST: Final = 2**62
 
@@ -35,7 +35,7 @@ def select_plainly(connection: apsw.Connection, reader: Reader, query: RecordQue
     Raises:
         InvalidCursor: its cursor is broken or another question's.
     """
-    with reader.frozen(connection):
+    with frozen(connection):
         newest = int(connection.execute(statement("feed_revision")).get)
         total = _total(connection, query)
         rows = _rows(connection, query)
