@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,8 @@ from execution_history.stores.jsonfiles.file_format import (
     stamp,
 )
 from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
+from execution_history.stores.mirror_port import FileChange
 from tests.sample_records import document
-
-
-@dataclass(frozen=True)
-class _Shown:
-    execute_id: str
-    create_time: int
-    body: bytes | None
-    new: bool
-
 
 _hostile = st.text(max_size=40) | st.sampled_from(
     ['\n    {\n      "execute_id": "e1",\n', "\n    }", '"histories": [', "  ]\n}\n", "\u2028", "    ", '",\n']
@@ -77,7 +68,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         execute_id = f"e{self._sequence}"
         body = document(execute_id, now=time, parameters={"v": value}).body
         self._shown.append((time, self._sequence, execute_id, body))
-        self._apply(_Shown(execute_id, time, body, new=True))
+        self._apply(FileChange(execute_id, time, body, new=True))
 
     @precondition(lambda self: self._shown)
     @rule(value=_values, data=st.data())
@@ -87,19 +78,19 @@ class JSONFileMachine(RuleBasedStateMachine):
         time, sequence, execute_id, _ = self._shown[index]
         body = document(execute_id, now=time, parameters={"w": value}).body
         self._shown[index] = (time, sequence, execute_id, body)
-        self._apply(_Shown(execute_id, time, body, new=False))
+        self._apply(FileChange(execute_id, time, body, new=False))
 
     @precondition(lambda self: self._shown)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         """A record that goes."""
         time, _, execute_id, _ = self._shown.pop(data.draw(st.integers(0, len(self._shown) - 1)))
-        self._apply(_Shown(execute_id, time, None, new=False))
+        self._apply(FileChange(execute_id, time, None, new=False))
 
     @rule()
     def delete_what_is_not_there(self) -> None:
         """A deletion that the file has already seen does nothing."""
-        self._apply(_Shown("nobody", 3, None, new=False))
+        self._apply(FileChange("nobody", 3, None, new=False))
 
     @rule()
     def reopen(self) -> None:
@@ -112,7 +103,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         """The file is made anew with other slack."""
         self._file = regrow(self._file, slack)
 
-    def _apply(self, change: _Shown) -> None:
+    def _apply(self, change: FileChange) -> None:
         self._revision += 1
         blocked = self._file.apply([change])
         if blocked:
@@ -170,8 +161,8 @@ def test_a_record_without_room_lets_no_newer_one_pass(tmp_path: Path) -> None:
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 2_000)
     file = JSONFile(path)
-    large = _Shown("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
-    small = _Shown("small", 9, document("small", now=9).body, new=True)
+    large = FileChange("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
+    small = FileChange("small", 9, document("small", now=9).body, new=True)
     assert [large, small] == file.apply([large, small])
     file.close()
 

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,8 @@ from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.file_format import Header, render, render_record, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, tells_case
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, NotOurs
+from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
+from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.unsynced_files import Unsynced
 from execution_history.stores.mirror_port import (
     FileChange,
@@ -35,7 +35,6 @@ from execution_history.stores.mirror_port import (
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
-_MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
 _LOW_SLACK: Final = 16
@@ -69,13 +68,13 @@ class JSONFileMirror:
         self._limits = limits
         self._source = source
         self._case_sensitive = tells_case(folder)
-        self._open: OrderedDict[str, JSONFile] = OrderedDict()
         self._stale: set[str] = set()
         self._brought_in: set[str] = set()  # their files are made anew at the next flush or in idle time
         self._merged_at = 0.0
         self._unsynced = Unsynced(self._path, explain)
         self._problems: dict[str, str] = {}
         self._builder = Builder(folder, source, self._install, self._trouble)
+        self._files = OpenFiles(self._path, self._builder.discard)
 
     def begin(self, writer: MirrorWriter) -> None:
         """Make every file equal to the store: adopt what others wrote, bring back what is missing.
@@ -157,12 +156,11 @@ class JSONFileMirror:
         for workflow_id in sorted(self._unsynced.workflow_ids):
             if time.monotonic() > deadline:
                 break  # spaces do no harm, and a program that ends must not wait for them
-            self._trim(workflow_id)
+            self._files.trim(workflow_id)
         try:
             self._unsynced.sync()
         finally:
-            while self._open:
-                self._open.popitem()[1].close()
+            self._files.close()
 
     def _follow(self, row: FileUpdate) -> set[str] | None:
         """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
@@ -172,7 +170,7 @@ class JSONFileMirror:
             if self._builder.blocks_all(workflow_id):
                 return _NOTHING if workflow_id in self._brought_in else None
             try:
-                file = self._current_file(workflow_id, before)
+                file = self._files.current(workflow_id, before)
                 if file is not None:
                     return self._edit(file, row)
                 if before.total == 0 and not self._path(workflow_id).exists():
@@ -236,7 +234,8 @@ class JSONFileMirror:
         if blocked and file.size <= SMALL:
             needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
             slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
-            file = self._open[row.workflow_id] = regrow(file, slack=max(2 * needed, slack))
+            file = regrow(file, slack=max(2 * needed, slack))
+            self._files.put(row.workflow_id, file)
             blocked = file.apply(blocked, _lines)
             if blocked:
                 return set() if self._renew(row.workflow_id) else None
@@ -248,31 +247,6 @@ class JSONFileMirror:
             no_slack = any(change.new for change in blocked)
             self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
         return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
-
-    def _current_file(self, workflow_id: str, before: FileState) -> JSONFile | None:
-        """The workflow's file, when it is ours, untouched, and up to *before*."""
-        file = self._open.get(workflow_id)
-        if file is not None:
-            self._open.move_to_end(workflow_id)
-            if file.header.revision == before.revision and file.is_untouched(before.updated_at, before.revision):
-                return file
-            self._forget(workflow_id)
-        try:
-            file = JSONFile(self._path(workflow_id))
-        except (FileNotFoundError, NotOurs):
-            return None
-        header = file.header
-        if (
-            header.workflow_id != workflow_id
-            or header.revision != before.revision
-            or not file.is_untouched(before.updated_at, before.revision)
-        ):
-            file.close()
-            return None
-        self._open[workflow_id] = file
-        if len(self._open) > _MOST_OPEN:
-            self._open.popitem(last=False)[1].close()
-        return file
 
     def _write_new(self, row: FileUpdate, state: FileState) -> None:
         """Begin the file of a workflow that had no records."""
@@ -291,7 +265,7 @@ class JSONFileMirror:
         A large file is made in the background unless it has to be made *here*.
         """
         self._stale.discard(workflow_id)
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         with self._source.snapshot() as records:
             is_small = records.is_small(workflow_id, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
             state = records.state(workflow_id)
@@ -316,10 +290,10 @@ class JSONFileMirror:
 
     def _install(self, workflow_id: str, built: JSONFile) -> None:
         """Take a file that was made in the background; called in the writer thread, when it is current."""
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         built.move(self._path(workflow_id))
-        self._open[workflow_id] = built
+        self._files.put(workflow_id, built)
         self._unsynced.add(workflow_id)
         self._brought_in.discard(workflow_id)
         self._problems.pop(workflow_id, None)
@@ -328,7 +302,7 @@ class JSONFileMirror:
         self._builder.cancel(workflow_id)
         self._stale.discard(workflow_id)
         self._brought_in.discard(workflow_id)
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         self._path(workflow_id).unlink(missing_ok=True)
 
@@ -349,20 +323,9 @@ class JSONFileMirror:
             except BaseException as error:  # noqa: BLE001 - the others are brought up to date all the same
                 self._trouble(workflow_id, error)
 
-    def _trim(self, workflow_id: str) -> None:
-        """Give the slack of a small file back."""
-        try:
-            file = self._open.pop(workflow_id, None) or JSONFile(self._path(workflow_id))
-            header = file.header
-            if file.size <= SMALL and file.slack and file.is_untouched(header.updated_at, header.revision):
-                file = regrow(file, slack=0)
-            self._open[workflow_id] = file
-        except (OSError, NotOurs):
-            return
-
     def _trouble(self, workflow_id: str, error: BaseException) -> None:
         """A file cannot be written: the record is safe in the database, and the file is tried again."""
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._stale.add(workflow_id)
         self._brought_in.discard(workflow_id)  # it is tried with the next change, not in every idle moment
         reason = str(self._explain(error))
@@ -372,12 +335,6 @@ class JSONFileMirror:
         if self._problems.get(workflow_id) != sentence:
             _log.warning("%s", sentence)
         self._problems[workflow_id] = sentence
-
-    def _forget(self, workflow_id: str) -> None:
-        """Do not use the file any more; giving up a large one takes the system a while, so not in this thread."""
-        file = self._open.pop(workflow_id, None)
-        if file is not None:
-            self._builder.discard(file)
 
     def _path(self, workflow_id: str) -> Path:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)
