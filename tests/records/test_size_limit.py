@@ -138,10 +138,9 @@ def test_a_new_record_is_made_without_its_large_value_twice() -> None:
     assert made.body == orjson.dumps(made.parts)
 
 
-@pytest.fixture(params=["memory", "folder"])
-async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
+@pytest.fixture
+async def service(place: str) -> AsyncIterator[ExecutionHistoryService]:
     """A service whose records have at most one megabyte."""
-    place = "memory:" if request.param == "memory" else tmp_path / "history"
     async with ExecutionHistoryService(place, record_limit_bytes=MOST) as opened:
         yield opened
 
