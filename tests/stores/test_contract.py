@@ -54,10 +54,11 @@ async def test_a_refused_operation_does_not_disturb_its_neighbours(store: Histor
 async def test_an_update_changes_what_it_names_and_nothing_else(store: HistoryStore) -> None:
     """Metadata is merged key by key, everything else replaced."""
     await store.create(document("a", parameters={"n": 1}, metadata={"x": 1, "y": 1}))
-    body = await store.update("w", "a", change(5_000, "success", output=[1], metadata={"y": 2, "z": 3}))
-    assert body is not None
-    assert body == await store.get("w", "a")
-    record = orjson.loads(body)
+    made = await store.update("w", "a", change(5_000, "success", output=[1], metadata={"y": 2, "z": 3}))
+    assert made is not None
+    assert made.body == await store.get("w", "a")
+    record = orjson.loads(made.body)
+    assert record == made.plain()
     assert {"x": 1, "y": 2, "z": 3} == record["metadata"]
     assert ("success", [1], {"n": 1}, 1_000, 5_000) == (
         record["execute_status"],
@@ -81,7 +82,7 @@ async def test_update_time_rises_with_every_update(store: HistoryStore) -> None:
     second = await store.update("w", "a", change(10))
     assert first is not None
     assert second is not None
-    assert [1_001, 1_002] == [orjson.loads(first)["update_time"], orjson.loads(second)["update_time"]]
+    assert [1_001, 1_002] == [first.update_time, second.update_time]
 
 
 @pytest.mark.parametrize("ending", ["success", "failed"])
@@ -108,7 +109,8 @@ async def test_compare_and_set_leaves_another_status_alone(store: HistoryStore) 
     finished = await store.update("w", "a", change(status="success"))
     late = change(status="interrupted", only_from=frozenset({"running"}))
     assert await store.update("w", "a", late) is None
-    assert finished == await store.get("w", "a")
+    assert finished is not None
+    assert finished.body == await store.get("w", "a")
 
 
 async def test_pages_are_newest_first_and_together_the_whole(store: HistoryStore) -> None:
@@ -278,10 +280,10 @@ async def test_a_large_document_is_kept_whole(store: HistoryStore) -> None:
     """Five megabytes of output, in a page and alone."""
     text = "".join(f"{number:07d} 结果 " for number in range(300_000))
     await store.create(document("a"))
-    body = await store.update("w", "a", change(status="success", output={"text": text}))
-    assert body is not None
-    assert body == await store.get("w", "a")
-    assert [body] == list((await store.page("w", 20, 1)).documents)
+    made = await store.update("w", "a", change(status="success", output={"text": text}))
+    assert made is not None
+    assert made.body == await store.get("w", "a")
+    assert [made.body] == list((await store.page("w", 20, 1)).documents)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Reconciler:
             return dict(orjson.loads(document.body))
         change = change_of(known, history, now, self._recorder.record_limit)
         changed = None if change is None else await store.update(workflow_id, known["execute_id"], change)
-        return known if changed is None else dict(orjson.loads(changed))
+        return known if changed is None else changed.plain()
 
     async def _known(self, workflow_id: str, execute_id: str) -> dict[str, Any] | None:
         """The record with this id upstream, or here."""

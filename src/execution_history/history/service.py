@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage
-from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
+from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
@@ -159,11 +159,8 @@ class ExecutionHistoryService(HistoryReading):
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
         await self.store.open()
-        body = await self.store.update(workflow_id, execute_id, change)
-        if body is None:
-            return None
-        made = change.made  # what the store may have read already
-        return cast("ExecutionRecord", made.plain()) if made is not None and made.body is body else parsed(body)
+        made = await self.store.update(workflow_id, execute_id, change)
+        return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one.

@@ -117,8 +117,8 @@ class HistoryStore(Protocol):
             ExecutionExists: the workflow has a record with this execute id.
         """
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
-        """Apply *change* to the stored record, atomically, and return its new bytes.
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """Apply *change* to the stored record, atomically, and return what it became.
 
         Returns ``None`` when there is no such record, or ``change.only_from`` excludes its status.
 

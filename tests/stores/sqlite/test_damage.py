@@ -328,12 +328,12 @@ async def test_a_damaged_record_is_changed_from_what_its_file_says(tmp_path: Pat
     async with _opened(tmp_path) as store:
         right = await _fill(store)
         damage(tmp_path, "e0")
-        body = await store.update("w", "e0", change(metadata={"note": "seen"}))
-        assert body is not None
-        changed = orjson.loads(body)
+        made = await store.update("w", "e0", change(metadata={"note": "seen"}))
+        assert made is not None
+        changed = made.plain()
         assert ("seen", orjson.loads(right["e0"])["output"]) == (changed["metadata"]["note"], changed["output"])
         (tmp_path / "w.json").unlink()
-        assert body == await store.get("w", "e0")
+        assert made.body == await store.get("w", "e0")
 
 
 async def test_changing_a_record_that_cannot_be_read_is_an_error_for_that_call_alone(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ async def test_changing_a_record_that_cannot_be_read_is_an_error_for_that_call_a
             store.update("w", "e3", change(metadata={"note": "seen"})),
             return_exceptions=True,
         )
-        assert [bytes, RecordDamaged, bytes] == [type(outcome) for outcome in outcomes]
+        assert [Document, RecordDamaged, Document] == [type(outcome) for outcome in outcomes]
         assert [True, False] == [await store.delete("w", "e0"), await store.delete("w", "e0")]
         assert 4 == (await store.page("w", 10, 1)).total
         with pytest.raises(RecordDamaged, match="'e1' of workflow 'w'"):

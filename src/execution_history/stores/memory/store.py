@@ -81,7 +81,7 @@ class MemoryStore:
                 raise ExecutionExists(document.workflow_id, document.execute_id)
             self._put(document)
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         with self._lock:
             entry = self._entry(workflow_id, execute_id)
@@ -89,7 +89,7 @@ class MemoryStore:
             if document is None:
                 return None
             self._put(document)
-            return document.body
+            return document
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
         """See :meth:`HistoryStore.merge`; there is nothing to settle."""

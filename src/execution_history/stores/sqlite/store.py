@@ -136,7 +136,7 @@ class SQLiteStore:
         await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
         self._watchers.tell()
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
         updated = await self._writer.submit(

@@ -110,8 +110,8 @@ class WriteTransaction:
         except apsw.ConstraintError:
             raise ExecutionExists(document.workflow_id, document.execute_id) from None
 
-    def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
-        """Apply *change*; the new bytes, or ``None`` when there is nothing to apply it to."""
+    def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """Apply *change*; what the record became, or ``None`` when there is nothing to apply it to."""
         row = self._workflow(workflow_id)
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
@@ -122,7 +122,7 @@ class WriteTransaction:
         if document is None:
             return None
         self._replace(row, stored, document)
-        return document.body
+        return document
 
     def merge(self, documents: list[Document], *, ties: bool = False) -> MergeReport:
         """Bring records in; one that is there gives way to a newer, and with *ties* to an equally new other one."""
