@@ -19,6 +19,13 @@ def change(now: int = 2_000, status: str | None = None, **fields: Any) -> Record
     return RecordChange.of(now, status, metadata, only_from, fields, only_while)
 
 
+def changed(record: Document, now: int, status: str | None = None, **fields: Any) -> Document:
+    """What *record* becomes by a change."""
+    made = change(now, status, **fields).apply(record.body)
+    assert made is not None
+    return made
+
+
 def ids(documents: Any) -> list[str]:
     """The execute ids of stored documents."""
     return [orjson.loads(body)["execute_id"] for body in documents]

@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
-from execution_history.query.model import RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport
-from tests.sample_records import change, document, ids
+from tests.sample_records import change, changed, document, ids
 
 pytestmark = pytest.mark.anyio
 
@@ -258,13 +258,88 @@ async def test_the_change_feed_gives_the_last_change_of_each_in_order(store: His
     await store.create(document("x", "v"))
     await store.clear("v")
     feed = await store.changes(0, 100)
-    assert [("put", "w", "c"), ("put", "w", "a"), ("delete", "w", "b"), ("delete", "v", None)] == [
-        (entry.kind, entry.workflow_id, entry.execute_id) for entry in feed
-    ]
+    assert [
+        ("created", "w", "c", "running"),
+        ("created", "w", "a", "success"),
+        ("deleted", "w", "b", None),
+        ("deleted", "v", None, None),
+    ] == [(entry.kind, entry.workflow_id, entry.execute_id, entry.status) for entry in feed]
     revisions = [entry.revision for entry in feed]
     assert sorted(set(revisions)) == revisions
     assert feed[2:] == await store.changes(revisions[1], 100)
     assert feed[:2] == await store.changes(0, 2)
+
+
+async def test_the_change_feed_tells_what_is_new_from_what_has_changed(store: HistoryStore) -> None:
+    """New is what came after the place from which the feed is read; a record that came back is new."""
+    await store.create(document("a"))
+    await store.create(document("b"))
+    seen = await store.revision()
+    await store.update("w", "a", change(status="success"))
+    await store.merge([changed(document("b"), 9_000), document("c")])
+    await store.delete("w", "b")
+    await store.create(document("b"))
+    feed = await store.changes(seen, 100)
+    assert [("updated", "a"), ("created", "c"), ("deleted", "b"), ("created", "b")] == [
+        (entry.kind, entry.execute_id) for entry in feed
+    ]
+    assert feed[-1].revision == await store.revision()
+    assert [] == await store.changes(await store.revision(), 100)
+
+
+async def test_the_change_feed_brings_the_documents_where_they_are_asked_for(store: HistoryStore) -> None:
+    """As they are now, and nothing of what is gone; a follower needs no second question."""
+    await store.create(document("a"))
+    await store.create(document("b"))
+    made = await store.update("w", "a", change(status="success", output="o"))
+    assert made is not None
+    await store.delete("w", "b")
+    assert [made.body, None] == [entry.document for entry in await store.changes(0, 10, documents=True)]
+    assert [None, None] == [entry.document for entry in await store.changes(0, 10)]
+
+
+async def test_large_documents_make_an_answer_of_the_feed_shorter_and_nothing_is_left_out(store: HistoryStore) -> None:
+    """Whoever goes on from the last revision gets the rest."""
+    text = "x" * 3_000_000
+    for number in range(5):
+        await store.create(document(f"e{number}", parameters={"t": text}))
+    found: list[str | None] = []
+    since = 0
+    while batch := await store.changes(since, 100, documents=True):
+        found += [entry.execute_id for entry in batch]
+        since = batch[-1].revision
+    assert [f"e{number}" for number in range(5)] == found
+
+
+async def test_many_records_are_read_at_once(store: HistoryStore) -> None:
+    """Those that are there, by their ids, whatever these are."""
+    made = [document("a"), document("a", "v"), document('"\n\0文', "n\0l"), document("c")]
+    for each in made:
+        await store.create(each)
+    keys = [RecordKey(each.workflow_id, each.execute_id) for each in made[:3]]
+    found = await store.get_many([*keys, RecordKey("w", "missing"), RecordKey("missing", "a")])
+    assert ({key: each.body for key, each in zip(keys, made, strict=False)}, ()) == (
+        dict(found.documents),
+        found.damaged,
+    )
+    assert {} == dict((await store.get_many([])).documents)
+
+
+async def test_workflows_are_listed_page_by_page_and_by_their_beginning(store: HistoryStore) -> None:
+    """The one with the newest record first; of equally new ones the first id."""
+    for workflow_id, now in (("b", 5), ("a", 5), ("ab", 7), ("a\U0010ffff", 1), ("B", 2)):
+        await store.create(document("e", workflow_id, now))
+    whole = await store.workflows()
+    assert ["ab", "a", "b", "B", "a\U0010ffff"] == [summary.workflow_id for summary in whole]
+    paged, after = [], None
+    while page := await store.workflows(after=after, limit=2):
+        assert len(page) <= 2
+        paged += page
+        after = page[-1]
+    assert whole == paged
+    assert ["ab", "a", "a\U0010ffff"] == [summary.workflow_id for summary in await store.workflows("a")]
+    assert ["a\U0010ffff"] == [summary.workflow_id for summary in await store.workflows("a\U0010ffff")]
+    assert ["ab"] == [summary.workflow_id for summary in await store.workflows("a", limit=1)]
 
 
 async def test_leases_are_renewed_and_given_up(store: HistoryStore) -> None:

@@ -12,7 +12,8 @@ machine where the store has a disk. A call that raises has changed nothing.
 
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
 rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
-smaller one can still appear. Of a record that changed several times only the last change is given.
+smaller one can still appear. It is a feed of states: of a record that changed several times only the last change is
+given, with what is true of the record now.
 
 **Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
@@ -22,7 +23,7 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 ``damaged``. It is counted as before, it can be deleted, and a merge replaces it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -58,6 +59,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundRecords:
+    """Some records by their ids, as stored bytes; ``damaged`` are those that are there and cannot be read."""
+
+    documents: Mapping[RecordKey, bytes]
+    damaged: tuple[RecordKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowSummary:
     """A workflow that has history: how many records in which status, and when the newest began.
 
@@ -74,12 +83,24 @@ class WorkflowSummary:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the change feed; a cleared workflow is a ``delete`` without an ``execute_id``."""
+    """One entry of the change feed.
+
+    Attributes:
+        revision: its place; whoever passes it as ``since`` later gets what follows.
+        kind: ``created`` when the record came after the ``since`` that was asked for, ``updated`` when it was there
+            already, ``deleted`` when it is gone.
+        workflow_id: whose record.
+        execute_id: which record; ``None`` when the whole workflow was cleared.
+        status: the record's status now, ``other`` for one that is none of the four; ``None`` when it is gone.
+        document: the record's stored bytes now, where these were asked for and can be read.
+    """
 
     revision: int
-    kind: Literal["put", "delete"]
+    kind: Literal["created", "updated", "deleted"]
     workflow_id: str
     execute_id: str | None
+    status: str | None = None
+    document: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +162,9 @@ class HistoryStore(Protocol):
             RecordDamaged: it cannot be read.
         """
 
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """Return those of the records *keys* that are there, all from one moment."""
+
     async def find(self, execute_id: str) -> list[bytes]:
         """The records with this execute id in any workflow, newest first; most often one or none.
 
@@ -199,11 +223,26 @@ class HistoryStore(Protocol):
     async def clear(self, workflow_id: str) -> bool:
         """Remove a workflow's whole history at once; whether there was any."""
 
-    async def workflows(self) -> list[WorkflowSummary]:
-        """Every workflow that has history, the one with the newest record first."""
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
+        """Return the workflows that have history, the one with the newest record first.
 
-    async def changes(self, since: int, limit: int) -> list[Change]:
-        """At most *limit* changes with a revision above *since*, in order."""
+        Args:
+            prefix: what their ids begin with.
+            after: the last one of the page before, as it was given; of two with equally new records the one whose id
+                is first in the order of code points is given first.
+            limit: how many at most; ``None`` for all.
+        """
+
+    async def revision(self) -> int:
+        """Return the newest revision."""
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
+        """Return at most *limit* changes with a revision above *since*, in order; none at the end of the feed.
+
+        With *documents* each has its record's stored bytes, and large ones make the answer shorter.
+        """
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """Say that recorder *owner* is alive until *expires* (milliseconds); 0 gives the lease up."""

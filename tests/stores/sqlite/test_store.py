@@ -387,18 +387,3 @@ async def test_without_json_files_there_are_none(tmp_path: Path) -> None:
     async with ExecutionHistoryService(tmp_path / "h", json_files=False) as service:
         await service.create_execution_record("w")
         assert [] == list((tmp_path / "h").glob("*.json"))
-
-
-async def test_a_store_of_the_first_schema_learns_the_upstream_ids(tmp_path: Path) -> None:
-    """Opening it once with this version is enough to find what was recorded before."""
-    folder = tmp_path / "h"
-    async with ExecutionHistoryService(folder) as service:
-        await service.create_execution_record("w", "a", metadata={"coze_execute_id": "111"})
-        await service.create_execution_record("w", "b", {"coze_execute_id": "no metadata"})
-    connection = apsw.Connection(str(folder / "history.db"))
-    connection.execute("DROP INDEX executions_by_upstream; ALTER TABLE executions DROP COLUMN upstream_id")
-    connection.execute("DROP TABLE identity; DELETE FROM migrations WHERE number >= 2")
-    connection.close()
-    async with ExecutionHistoryService(folder) as service:
-        assert ["a"] == ids(await service.store.find_upstream("111"))
-        assert 2 == (await service.get_execution_history("w"))["total"]

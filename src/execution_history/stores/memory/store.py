@@ -2,18 +2,25 @@
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
-from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
-from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import (
+    Batch,
+    Change,
+    FoundRecords,
+    MergeReport,
+    Page,
+    StoreHealth,
+    WorkflowSummary,
+)
 
 
 @dataclass(slots=True)
@@ -21,6 +28,7 @@ class _Entry:
     document: Document
     sequence: int
     revision: int
+    first_revision: int
 
     def place(self) -> tuple[int, int]:
         return (self.document.create_time, self.sequence)
@@ -113,6 +121,12 @@ class MemoryStore:
             entry = self._entry(workflow_id, execute_id)
             return None if entry is None else entry.document.body
 
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+        with self._lock:
+            found = {key: self._entry(*key) for key in keys}
+            return FoundRecords({key: entry.document.body for key, entry in found.items() if entry is not None})
+
     async def find(self, execute_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find`."""
         with self._lock:
@@ -196,23 +210,36 @@ class MemoryStore:
             self._note_deletion(workflow_id, None)
             return True
 
-    async def workflows(self) -> list[WorkflowSummary]:
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""
         with self._lock:
             self._check_open()
-            newest_first = sorted(
-                self._workflows.items(), key=lambda item: item[1].oldest_first[-1].place(), reverse=True
-            )
-            return [_summary(workflow_id, workflow) for workflow_id, workflow in newest_first]
+            found = [_summary(*item) for item in self._workflows.items() if item[0].startswith(prefix)]
+        behind = [each for each in found if after is None or _recency(each) > _recency(after)]
+        return sorted(behind, key=_recency)[:limit]
 
-    async def changes(self, since: int, limit: int) -> list[Change]:
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        with self._lock:
+            self._check_open()
+            return self._revision
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
         with self._lock:
             self._check_open()
-            kind: Literal["put"] = "put"
             found = [change for change in self._deleted if change.revision > since]
             found += [
-                Change(entry.revision, kind, workflow_id, execute_id)
+                Change(
+                    entry.revision,
+                    "created" if entry.first_revision > since else "updated",
+                    workflow_id,
+                    execute_id,
+                    _status(entry),
+                    entry.document.body if documents else None,
+                )
                 for workflow_id, workflow in self._workflows.items()
                 for execute_id, entry in workflow.entries.items()
                 if entry.revision > since
@@ -266,20 +293,30 @@ class MemoryStore:
         old = workflow.take(document.execute_id)
         if old is None:
             self._sequence += 1
-        workflow.put(_Entry(document, old.sequence if old else self._sequence, self._revision))
+        place = (self._sequence, self._revision) if old is None else (old.sequence, old.first_revision)
+        workflow.put(_Entry(document, place[0], self._revision, place[1]))
         workflow.updated_at = max(workflow.updated_at, document.update_time)
         self._watchers.tell()
 
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
-        self._deleted.append(Change(self._revision, "delete", workflow_id, execute_id))
+        self._deleted.append(Change(self._revision, "deleted", workflow_id, execute_id))
         self._watchers.tell()
+
+
+def _status(entry: _Entry) -> str:
+    status = entry.document.status
+    return status if status in STATUSES else "other"
+
+
+def _recency(summary: WorkflowSummary) -> tuple[int, str]:
+    """What sorts the workflow with the newest record first."""
+    return (-summary.last_create_time, summary.workflow_id)
 
 
 def _summary(workflow_id: str, workflow: _Workflow) -> WorkflowSummary:
     counts = dict.fromkeys((*STATUSES, "other"), 0)
     for entry in workflow.oldest_first:
-        status = entry.document.status
-        counts[status if status in STATUSES else "other"] += 1
+        counts[_status(entry)] += 1
     newest = workflow.oldest_first[-1].document.create_time
     return WorkflowSummary(workflow_id, len(workflow.oldest_first), counts, newest, workflow.updated_at)

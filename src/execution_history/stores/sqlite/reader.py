@@ -8,23 +8,25 @@ import asyncio
 import contextlib
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
+import orjson
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.protocol import Batch, Change, Page, WorkflowSummary
+from execution_history.stores.protocol import Batch, Change, FoundRecords, Page, WorkflowSummary
+from execution_history.stores.sqlite import change_feed
 from execution_history.stores.sqlite.connections import open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.folder_presence import Presence
-from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.queries import past_prefix, query
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _Result = TypeVar("_Result")
@@ -100,6 +102,26 @@ class Reader:
 
         return await self._bounded(ask)
 
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+
+        pairs = orjson.dumps([tuple(key) for key in keys]).decode()
+
+        def ask(connection: apsw.Connection) -> FoundRecords:
+            found: dict[RecordKey, bytes] = {}
+            damaged = []
+            with closing(connection.execute(query("documents_by_key"), (pairs,))) as rows:
+                for row in rows:
+                    stored = StoredRecord(*row)
+                    body = self.stored.find(connection, stored)
+                    if body is None:
+                        damaged.append(stored.key)
+                    else:
+                        found[stored.key] = body
+            return FoundRecords(found, tuple(damaged))
+
+        return await self.in_thread(ask)
+
     async def find(self, identifier: str, named: str = "documents_by_execute_id") -> list[bytes]:
         """The records with one id in any workflow; *named* is the query that knows which id is meant."""
 
@@ -138,31 +160,29 @@ class Reader:
 
         return await self.in_thread(ask)
 
-    async def workflows(self) -> list[WorkflowSummary]:
-        """Every workflow that has history."""
+    async def workflows(self, prefix: str, after: WorkflowSummary | None, limit: int | None) -> list[WorkflowSummary]:
+        """See :meth:`HistoryStore.workflows`."""
+        place = (None, None) if after is None else (after.last_create_time, after.workflow_id)
 
         def ask(connection: apsw.Connection) -> list[WorkflowSummary]:
+            values = (prefix, past_prefix(prefix), *place, -1 if limit is None else limit)
             return [
                 WorkflowSummary(row[0], sum(row[1:6]), dict(zip(STATUS_NAMES, row[1:6], strict=True)), row[7], row[6])
-                for row in connection.execute(query("workflow_summaries"))
+                for row in _rows(connection, "workflow_summaries", *values)
             ]
 
         return await self.in_thread(ask)
 
-    async def changes(self, since: int, most: int) -> list[Change]:
-        """The change feed; both halves come from one snapshot, so that no change hides behind a later one."""
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        return await self._bounded(lambda connection, _: int(_rows(connection, "feed_revision")[0][0]))
+
+    async def changes(self, since: int, limit: int, *, documents: bool) -> list[Change]:
+        """See :meth:`HistoryStore.changes`."""
 
         def ask(connection: apsw.Connection) -> list[Change]:
             with frozen(connection):
-                puts = [
-                    Change(row[0], "put", row[1], row[2])
-                    for row in connection.execute(query("changed_executions"), (since, most))
-                ]
-                gone = [
-                    Change(row[0], "delete", row[1], row[2])
-                    for row in connection.execute(query("deleted_executions"), (since, most))
-                ]
-            return sorted(puts + gone, key=lambda change: change.revision)[:most]
+                return change_feed.changes(connection, self.stored, since, limit, documents=documents)
 
         return await self.in_thread(ask)
 
@@ -288,7 +308,7 @@ class Reader:
                 yield body
 
 
-def _rows(connection: apsw.Connection, name: str, *values: int | str) -> list[tuple[Any, ...]]:
+def _rows(connection: apsw.Connection, name: str, *values: int | str | None) -> list[tuple[Any, ...]]:
     """All rows of a named query; what is in their columns the schema knows."""
     return connection.execute(query(name), values).fetchall()
 

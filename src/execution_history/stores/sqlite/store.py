@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Final
 import apsw
 
 from execution_history.errors import StoreClosed, StoreError, quoted
-from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
@@ -22,7 +22,15 @@ from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.mirror_port import Mirror, NullMirror
-from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import (
+    Batch,
+    Change,
+    FoundRecords,
+    MergeReport,
+    Page,
+    StoreHealth,
+    WorkflowSummary,
+)
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
@@ -166,6 +174,10 @@ class SQLiteStore:
         """See :meth:`HistoryStore.get`."""
         return await self._parts.reader.get(workflow_id, execute_id)
 
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+        return await self._parts.reader.get_many(keys)
+
     async def find(self, execute_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find`."""
         return await self._parts.reader.find(execute_id)
@@ -215,13 +227,19 @@ class SQLiteStore:
         self._watchers.tell()
         return is_cleared
 
-    async def workflows(self) -> list[WorkflowSummary]:
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""
-        return await self._parts.reader.workflows()
+        return await self._parts.reader.workflows(prefix, after, limit)
 
-    async def changes(self, since: int, limit: int) -> list[Change]:
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        return await self._parts.reader.revision()
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
-        return await self._parts.reader.changes(since, limit)
+        return await self._parts.reader.changes(since, limit, documents=documents)
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """See :meth:`HistoryStore.renew_lease`."""
