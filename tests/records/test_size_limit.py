@@ -15,7 +15,8 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, RecordChange, new_document
 from execution_history.records.size_limit import CUT_KEY, LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.stores import SQLiteStore, store_at
-from execution_history.stores.protocol import HistoryStore, record_limit_of
+from execution_history.stores.capabilities import record_limit_of
+from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import import_history
 from tests.sample_records import document
 

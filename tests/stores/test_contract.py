@@ -8,8 +8,9 @@ import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
+from execution_history.stores.capabilities import flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport
-from tests.sample_records import change, changed, document, ids
+from tests.sample_records import change, changed, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ async def test_a_refused_operation_does_not_disturb_its_neighbours(store: Histor
         return_exceptions=True,
     )
     assert [False, True, False] == [isinstance(result, ExecutionExists) for result in results]
-    assert ["b", "a"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_an_update_changes_what_it_names_and_nothing_else(store: HistoryStore) -> None:
@@ -72,7 +73,7 @@ async def test_an_update_changes_what_it_names_and_nothing_else(store: HistorySt
 async def test_an_update_of_nothing_is_none(store: HistoryStore) -> None:
     """An update never makes a record."""
     assert await store.update("w", "a", change(status="success")) is None
-    assert 0 == (await store.page("w", 10, 1)).total
+    assert 0 == (await page_of(store, "w", 10, 1)).total
 
 
 async def test_update_time_rises_with_every_update(store: HistoryStore) -> None:
@@ -119,12 +120,12 @@ async def test_pages_are_newest_first_and_together_the_whole(store: HistoryStore
         await store.create(document(f"e{number:02d}", now=1_000 + number // 3))
     seen: list[str] = []
     for index in range(1, 6):
-        page = await store.page("w", 6, index)
+        page = await page_of(store, "w", 6, index)
         assert 25 == page.total
         assert (index < 5) == page.has_more
         seen += ids(page.documents)
     assert [f"e{number:02d}" for number in reversed(range(25))] == seen
-    beyond = await store.page("w", 6, 6)
+    beyond = await page_of(store, "w", 6, 6)
     assert ([], 25, False) == (list(beyond.documents), beyond.total, beyond.has_more)
 
 
@@ -132,17 +133,17 @@ async def test_a_late_record_takes_its_place_by_time(store: HistoryStore) -> Non
     """Order is by create time; a later arrival with the same time is the newer."""
     for execute_id, now in (("a", 10), ("b", 30), ("c", 20), ("d", 20), ("e", 5)):
         await store.create(document(execute_id, now=now))
-    assert ["b", "d", "c", "a", "e"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b", "d", "c", "a", "e"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_the_page_of_all_workflows_is_in_one_order(store: HistoryStore) -> None:
     """Without a workflow the records of all are mixed by time."""
     for execute_id, workflow_id, now in (("a", "v", 1), ("b", "w", 2), ("c", "v", 3)):
         await store.create(document(execute_id, workflow_id, now))
-    page = await store.page(None, 2, 1)
+    page = await page_of(store, None, 2, 1)
     assert (["c", "b"], 3, True) == (ids(page.documents), page.total, page.has_more)
-    assert ["a"] == ids((await store.page(None, 2, 2)).documents)
-    assert ([], 3) == (ids((await store.page(None, 2, 3)).documents), (await store.page(None, 2, 3)).total)
+    assert ["a"] == ids((await page_of(store, None, 2, 2)).documents)
+    assert ([], 3) == (ids((await page_of(store, None, 2, 3)).documents), (await page_of(store, None, 2, 3)).total)
 
 
 async def test_a_record_is_found_by_its_id_alone(store: HistoryStore) -> None:
@@ -187,7 +188,7 @@ async def test_delete_removes_one_record_once(store: HistoryStore) -> None:
         await store.delete("w", "a"),
         await store.delete("v", "b"),
     ]
-    assert ["b"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b"] == ids((await page_of(store, "w", 10, 1)).documents)
     assert await store.delete("w", "b")
     assert [] == await store.workflows()
 
@@ -198,7 +199,7 @@ async def test_clear_removes_a_whole_history_and_lets_it_begin_again(store: Hist
         await store.create(document(f"e{number}"))
     cleared, _ = await asyncio.gather(store.clear("w"), store.create(document("e1", now=7)))
     assert cleared
-    page = await store.page("w", 10, 1)
+    page = await page_of(store, "w", 10, 1)
     assert (["e1"], 1) == (ids(page.documents), page.total)
     assert await store.clear("w")
     assert not await store.clear("w")
@@ -236,7 +237,7 @@ async def test_merge_is_idempotent_and_the_newer_version_wins(store: HistoryStor
     assert MergeReport(1, 1, 1) == await store.merge([newer, older, document("b", now=70)])
     assert MergeReport(0, 0, 2) == await store.merge([newer, document("b", now=70)])
     assert newer.body == await store.get("w", "a")
-    assert ["a", "b"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["a", "b"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_a_merged_record_with_another_create_time_moves(store: HistoryStore) -> None:
@@ -246,7 +247,7 @@ async def test_a_merged_record_with_another_create_time_moves(store: HistoryStor
     moved = change(900).apply(document("a", now=300).body)
     assert moved is not None
     await store.merge([moved])
-    assert ["a", "b"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["a", "b"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_the_change_feed_gives_the_last_change_of_each_in_order(store: HistoryStore) -> None:
@@ -358,7 +359,7 @@ async def test_a_large_document_is_kept_whole(store: HistoryStore) -> None:
     made = await store.update("w", "a", change(status="success", output={"text": text}))
     assert made is not None
     assert made.body == await store.get("w", "a")
-    assert [made.body] == list((await store.page("w", 20, 1)).documents)
+    assert [made.body] == list((await page_of(store, "w", 20, 1)).documents)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +399,7 @@ async def test_a_closed_store_says_so(store: HistoryStore) -> None:
     with pytest.raises(StoreClosed):
         await store.create(document("a"))
     with pytest.raises(StoreClosed):
-        await store.page("w", 1, 1)
+        await page_of(store, "w", 1, 1)
 
 
 async def test_closing_while_others_call_leaves_nobody_waiting(store: HistoryStore) -> None:
@@ -455,8 +456,8 @@ async def test_a_scan_of_an_empty_store_ends_at_once(store: HistoryStore) -> Non
 async def test_merging_without_settling_is_as_safe(store: HistoryStore) -> None:
     """The records are there when the call returns; what follows them comes with the next flush."""
     assert MergeReport(1, 0, 0) == await store.merge([document("a")], settle=False)
-    assert ["a"] == ids((await store.page("w", 10, 1)).documents)
-    await store.flush()
+    assert ["a"] == ids((await page_of(store, "w", 10, 1)).documents)
+    await flush(store)
 
 
 async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> None:
@@ -464,8 +465,8 @@ async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> Non
     for number in range(3):
         await store.create(document(f"e{number}"))
     answers = (
-        await store.page("w", 10, 1),
-        await store.page(None, 10, 1),
+        await page_of(store, "w", 10, 1),
+        await page_of(store, None, 10, 1),
         await store.scan(0, 10),
         await store.select(RecordQuery()),
     )

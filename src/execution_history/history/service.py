@@ -20,7 +20,8 @@ from execution_history.records.record import ExecutionRecord, RecordChange, chec
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
 from execution_history.stores import store_at
-from execution_history.stores.protocol import HistoryStore, record_limit_of
+from execution_history.stores.capabilities import flush, record_limit_of
+from execution_history.stores.protocol import HistoryStore
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -75,7 +76,7 @@ class ExecutionHistoryService(HistoryReading):
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
         await self.store.open()
-        await self.store.flush()
+        await flush(self.store)
 
     async def create_execution_record(
         self,

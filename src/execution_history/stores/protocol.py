@@ -25,25 +25,10 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
-from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
-from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of records as stored bytes, newest first.
-
-    ``total`` counts all records of what was asked for, in the same snapshot; ``has_more`` says whether
-    records follow this page. ``damaged`` are those that belong on it and cannot be read.
-    """
-
-    documents: Sequence[bytes]
-    total: int
-    has_more: bool
-    damaged: tuple[RecordKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +137,8 @@ class HistoryStore(Protocol):
         """Bring records from elsewhere in; idempotent.
 
         A record that is there already is replaced when the other's ``update_time`` is newer, or when it cannot be read.
-        With *settle* the call flushes too; whoever merges many times in a row does that once, at the end.
+        With *settle* a store that is :class:`~execution_history.stores.capabilities.Mirrored` is flushed too; whoever
+        merges many times in a row does that once, at the end.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -179,9 +165,6 @@ class HistoryStore(Protocol):
             RecordDamaged: one of them cannot be read.
         """
 
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
-
     async def scan(self, after: int, limit: int) -> Batch:
         """At most *limit* records of all workflows, in the order in which they came; for reading a store whole.
 
@@ -193,7 +176,8 @@ class HistoryStore(Protocol):
         """One page of the records that ``query.filter`` means, in the order that *query* asks for.
 
         Pages that follow each other by their cursors never skip a record and never repeat one, as long as what is
-        sorted by does not change; a record that comes in between is given if its place is still ahead.
+        sorted by does not change; a record that comes in between is given if its place is still ahead. A list of one
+        workflow, or of all, by time and without a filter is exact and waits for nothing that follows the feed.
 
         Raises:
             InvalidCursor: ``query.after`` is broken, or belongs to another filter or order.
@@ -207,12 +191,6 @@ class HistoryStore(Protocol):
             InvalidQuery: there is no such time zone, there would be too many buckets, or the filter asks for text and
                 the store has no text search.
         """
-
-    async def index_reach(self) -> IndexReach:
-        """How far what answers ``select`` and ``statistics`` has followed the change feed; waits for nothing."""
-
-    async def rebuild_index(self) -> None:
-        """Make what answers ``select`` and ``statistics`` anew from the records, and return when it is whole."""
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """At most *limit* records in one of *statuses* that can be read, oldest first."""
@@ -250,22 +228,5 @@ class HistoryStore(Protocol):
     async def leases(self) -> dict[str, int]:
         """The recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
 
-    async def flush(self) -> None:
-        """Return when everything that follows the calls answered so far is on the disk too."""
-
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""
-
-
-@runtime_checkable
-class Limited(Protocol):
-    """A store that says how many bytes a record has at most that is made for it."""
-
-    @property
-    def record_limit_bytes(self) -> int:
-        """The number; fewer than 1 MiB count as that."""
-
-
-def record_limit_of(store: HistoryStore) -> int:
-    """How many bytes a record has at most that is made for *store*; see :mod:`execution_history.records.size_limit`."""
-    return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD

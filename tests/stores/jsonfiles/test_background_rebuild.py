@@ -21,7 +21,7 @@ from execution_history.stores.jsonfiles.file_format import Header
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.rebuild_job import copy_before
 from execution_history.stores.sqlite.queries import migrations, query
-from tests.sample_records import change, document
+from tests.sample_records import change, document, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def test_a_front_that_has_grown_long_is_copied_in_the_background(
     await store.flush()
     assert disturbed or threads[0] == "execution-history-slack"
     content = json.loads((tmp_path / "h" / "w.json").read_bytes())
-    found = [orjson.loads(body) for index in (1, 2, 3, 4) for body in (await store.page("w", 100, index)).documents]
+    found = [orjson.loads(body) for index in (1, 2, 3, 4) for body in (await page_of(store, "w", 100, index)).documents]
     assert found == content["histories"]
     assert number + 20 == content["total"]
     await store.aclose()

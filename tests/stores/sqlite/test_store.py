@@ -18,7 +18,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles.file_names import file_name, workflow_id_of
 from execution_history.stores.sqlite.mirror_source import MirrorSource
-from tests.sample_records import change, document, ids
+from tests.sample_records import change, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -223,7 +223,7 @@ async def test_a_large_file_is_current_after_every_call(tmp_path: Path) -> None:
         store.delete("w", "e00500"),
     )
     content = json.loads((tmp_path / "h" / "w.json").read_bytes())
-    found = [orjson.loads(body) for index in range(1, 47) for body in (await store.page("w", 100, index)).documents]
+    found = [orjson.loads(body) for index in range(1, 47) for body in (await page_of(store, "w", 100, index)).documents]
     assert 4_559 == content["total"]
     assert found == content["histories"]
     await store.aclose()

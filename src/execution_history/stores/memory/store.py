@@ -4,7 +4,6 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 
 from execution_history.errors import ExecutionExists, StoreClosed
 from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
@@ -17,7 +16,6 @@ from execution_history.stores.protocol import (
     Change,
     FoundRecords,
     MergeReport,
-    Page,
     StoreHealth,
     WorkflowSummary,
 )
@@ -142,18 +140,6 @@ class MemoryStore:
             found = [entry for entry in entries if entry.document.upstream_id == upstream_id]
             return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
 
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """See :meth:`HistoryStore.page`."""
-        with self._lock:
-            self._check_open()
-            if workflow_id is None:
-                entries = sorted((e for w in self._workflows.values() for e in w.oldest_first), key=_Entry.place)
-            else:
-                entries = self._workflows.get(workflow_id, _Workflow()).oldest_first
-            total, first = len(entries), (index - 1) * size
-            chosen = islice(reversed(entries), first, first + size) if first < total else ()
-            return Page([entry.document.body for entry in chosen], total, first + size < total)
-
     async def scan(self, after: int, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
         with self._lock:
@@ -165,21 +151,11 @@ class MemoryStore:
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return select.select(query, self._all_records(), await self.index_reach())
+        return select.select(query, self._all_records(), await self._reach())
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        return select.statistics(query, self._all_records(), await self.index_reach())
-
-    async def index_reach(self) -> IndexReach:
-        """See :meth:`HistoryStore.index_reach`; there is nothing that could be behind."""
-        with self._lock:
-            self._check_open()
-            return IndexReach(self._revision, self._revision)
-
-    async def rebuild_index(self) -> None:
-        """There is no index."""
-        self._check_open()
+        return select.statistics(query, self._all_records(), await self._reach())
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -261,17 +237,17 @@ class MemoryStore:
             self._check_open()
             return dict(self._leases)
 
-    async def flush(self) -> None:
-        """Nothing follows a call here."""
-        self._check_open()
-
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
         return StoreHealth(("The store is closed.",) if self._closed else ())
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.stores.protocol.Watched`."""
+        """See :class:`~execution_history.stores.capabilities.Watched`."""
         return self._watchers.add(call)
+
+    async def _reach(self) -> IndexReach:
+        newest = await self.revision()
+        return IndexReach(newest, newest)
 
     def _all_records(self) -> list[tuple[bytes, int]]:
         with self._lock:

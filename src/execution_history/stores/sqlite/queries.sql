@@ -101,33 +101,9 @@ FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.upstream_id = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC;
 
--- name: page_newest_first
--- A page counted from the newest record, with the workflow's total in the same snapshot.
-SELECT w.running + w.success + w.failed + w.interrupted + w.other, {record},
-    CASE WHEN e.size <= ? THEN e.document END
-FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
-WHERE w.workflow_id = ?
-ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
-
--- name: page_oldest_first
--- A page counted from the oldest record, with the workflow's total in the same snapshot.
-SELECT w.running + w.success + w.failed + w.interrupted + w.other, {record},
-    CASE WHEN e.size <= ? THEN e.document END
-FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
-WHERE w.workflow_id = ?
-ORDER BY e.create_time, e.seq LIMIT ? OFFSET ?;
-
 -- name: workflow_total
 -- How many records a workflow has.
 SELECT running + success + failed + interrupted + other FROM workflows WHERE workflow_id = ?;
-
--- name: page_of_all
--- A page over all workflows, newest first.
-SELECT (SELECT sum(running + success + failed + interrupted + other) FROM workflows WHERE workflow_id IS NOT NULL),
-    {record}, CASE WHEN e.size <= ? THEN e.document END
-FROM executions e JOIN workflows w ON w.id = e.workflow
-WHERE w.workflow_id IS NOT NULL
-ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
 
 -- name: scan_documents
 -- Records in the order in which they came, after a place; the cross join keeps that order without sorting.

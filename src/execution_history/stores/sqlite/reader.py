@@ -20,7 +20,7 @@ import orjson
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.protocol import Batch, Change, FoundRecords, Page, WorkflowSummary
+from execution_history.stores.protocol import Batch, Change, FoundRecords, WorkflowSummary
 from execution_history.stores.sqlite import change_feed
 from execution_history.stores.sqlite.connections import open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
@@ -100,7 +100,7 @@ class Reader:
             row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
             return None if row is None else self._exactly(connection, [row], limit)[0]
 
-        return await self._bounded(ask)
+        return await self.bounded(ask)
 
     async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
         """See :meth:`HistoryStore.get_many`."""
@@ -130,15 +130,6 @@ class Reader:
             return self._exactly(connection, rows)
 
         return await self.in_thread(ask)
-
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """A numbered page; a far one is counted from the other end when that is nearer."""
-        first = (index - 1) * size
-        if workflow_id is None:
-            return await self._bounded(lambda connection, limit: self._page_of_all(connection, limit, size, first))
-        if first < size:
-            return await self._bounded(lambda c, limit: self._near_page(c, limit, workflow_id, size, first))
-        return await self.in_thread(lambda connection: self._far_page(connection, workflow_id, size, first))
 
     async def scan(self, after: int, limit: int) -> Batch:
         """A batch of all records in the order in which they came."""
@@ -175,7 +166,7 @@ class Reader:
 
     async def revision(self) -> int:
         """See :meth:`HistoryStore.revision`."""
-        return await self._bounded(lambda connection, _: int(_rows(connection, "feed_revision")[0][0]))
+        return await self.bounded(lambda connection, _: int(_rows(connection, "feed_revision")[0][0]))
 
     async def changes(self, since: int, limit: int, *, documents: bool) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
@@ -215,51 +206,11 @@ class Reader:
 
         return await asyncio.to_thread(run)
 
-    async def _bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
+    async def bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
         """The answer of *ask*, here when its documents are small, in a thread otherwise."""
         with contextlib.suppress(_TakesLong), self.connection() as connection:
             return ask(connection, _INLINE_BYTES)
         return await self.in_thread(lambda connection: ask(connection, NO_LIMIT))
-
-    def _near_page(self, connection: apsw.Connection, limit: int, workflow_id: str, size: int, first: int) -> Page:
-        rows = _rows(connection, "page_newest_first", limit, workflow_id, size, first)
-        if not rows:
-            return Page([], 0, has_more=False)
-        # A workflow without records has a row without one.
-        records = [row[1:] for row in rows if row[2] is not None]
-        return self._page(connection, int(rows[0][0]), first, size, records, limit)
-
-    def _far_page(self, connection: apsw.Connection, workflow_id: str, size: int, first: int) -> Page:
-        with frozen(connection):
-            row = connection.execute(query("workflow_total"), (workflow_id,)).fetchone()
-            total = 0 if row is None else int(row[0])
-            if first >= total:
-                return Page([], total, has_more=False)
-            if first <= total // 2:
-                return self._near_page(connection, NO_LIMIT, workflow_id, size, first)
-            most = min(size, total - first)
-            rows = _rows(connection, "page_oldest_first", NO_LIMIT, workflow_id, most, total - first - most)
-        return self._page(connection, total, first, size, [row[1:] for row in reversed(rows)])
-
-    def _page_of_all(self, connection: apsw.Connection, limit: int, size: int, first: int) -> Page:
-        rows = _rows(connection, "page_of_all", limit, size, first)
-        total = int(rows[0][0] if rows else _rows(connection, "total_of_all")[0][0])
-        return self._page(connection, total, first, size, [row[1:] for row in rows], limit)
-
-    def _page(
-        self,
-        connection: apsw.Connection,
-        total: int,
-        first: int,
-        size: int,
-        rows: Sequence[tuple[Any, ...]],
-        limit: int = NO_LIMIT,
-    ) -> Page:
-        if len(rows) < min(size, total - first):
-            # The counters know of more: an index of SQLite's is damaged in a way that it does not notice itself.
-            raise apsw.CorruptError("a page has too few records")
-        bodies, damaged = self.read(connection, rows, limit)
-        return Page(bodies, total, first + len(rows) < total, tuple(damaged))
 
     def read(
         self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]], limit: int = NO_LIMIT

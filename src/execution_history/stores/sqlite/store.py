@@ -27,7 +27,6 @@ from execution_history.stores.protocol import (
     Change,
     FoundRecords,
     MergeReport,
-    Page,
     StoreHealth,
     WorkflowSummary,
 )
@@ -40,6 +39,7 @@ from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.fork_safety import watch
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.mirror_source import MirrorSource
+from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
 from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
@@ -118,7 +118,7 @@ class SQLiteStore:
 
     @property
     def location(self) -> str:
-        """See :class:`~execution_history.stores.protocol.Located`: the folder."""
+        """See :class:`~execution_history.stores.capabilities.Located`: the folder."""
         return f"sqlite:{self._folder}"
 
     async def open(self) -> None:
@@ -186,28 +186,25 @@ class SQLiteStore:
         """See :meth:`HistoryStore.find_upstream`."""
         return await self._parts.reader.find(upstream_id, "documents_by_upstream_id")
 
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """See :meth:`HistoryStore.page`."""
-        return await self._parts.reader.page(workflow_id, size, index)
-
     async def scan(self, after: int, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
         return await self._parts.reader.scan(after, limit)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return await self._parts.index.select(query)
+        parts = self._parts
+        return await (select_plainly(parts.reader, query) if is_plain(query) else parts.index.select(query))
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         return await self._parts.index.statistics(query)
 
     async def index_reach(self) -> IndexReach:
-        """See :meth:`HistoryStore.index_reach`."""
+        """See :class:`~execution_history.stores.capabilities.Indexed`."""
         return await self._parts.index.reach()
 
     async def rebuild_index(self) -> None:
-        """See :meth:`HistoryStore.rebuild_index`."""
+        """See :class:`~execution_history.stores.capabilities.Indexed`."""
         await self._parts.index.rebuild()
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
@@ -250,7 +247,7 @@ class SQLiteStore:
         return await self._parts.reader.leases()
 
     async def flush(self) -> None:
-        """See :meth:`HistoryStore.flush`: every JSON file is current and on the disk."""
+        """See :class:`~execution_history.stores.capabilities.Mirrored`."""
         await self._parts.mirror.flush()
 
     async def health(self) -> StoreHealth:
@@ -277,7 +274,7 @@ class SQLiteStore:
             return StoreHealth((str(error),))
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.stores.protocol.Watched`."""
+        """See :class:`~execution_history.stores.capabilities.Watched`."""
         return self._watchers.add(call)
 
     @property
