@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
-from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, StatisticsQuery
 from execution_history.stores.capabilities import flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport
 from tests.sample_records import change, changed, document, ids, page_of
@@ -191,6 +191,35 @@ async def test_delete_removes_one_record_once(store: HistoryStore) -> None:
     assert ["b"] == ids((await page_of(store, "w", 10, 1)).documents)
     assert await store.delete("w", "b")
     assert [] == await store.workflows()
+
+
+async def test_many_records_are_deleted_at_once_by_their_ids(store: HistoryStore) -> None:
+    """Those that are there, once each, at most so many; the feed names every one."""
+    for name in ("a", "b", "c"):
+        await store.create(document(name))
+        await store.create(document(name, "v"))
+    seen = await store.revision()
+    keys = [RecordKey("w", "a"), RecordKey("v", "b"), RecordKey("w", "missing"), RecordKey("w", "a")]
+    assert {RecordKey("w", "a"), RecordKey("v", "b")} == set(await store.delete_many(keys, 10))
+    assert {("deleted", "w", "a"), ("deleted", "v", "b")} == {
+        (entry.kind, entry.workflow_id, entry.execute_id) for entry in await store.changes(seen, 10)
+    }
+    assert [] == await store.delete_many(keys, 10)
+    assert 1 == len(await store.delete_many([RecordKey("w", "b"), RecordKey("w", "c")], 1))
+    assert [1, 2] == [(await page_of(store, name, 10, 1)).total for name in ("w", "v")]
+
+
+async def test_what_a_filter_means_is_deleted_the_oldest_first(store: HistoryStore) -> None:
+    """In steps, until nothing of it is left; other records stay."""
+    for number in range(5):
+        await store.create(document(f"e{number}", "wv"[number % 2], now=1_000 + number))
+        await store.update("wv"[number % 2], f"e{number}", change(status="failed"))
+    await store.create(document("running"))
+    wanted = RecordFilter(statuses=("failed",))
+    assert ["e0", "e1"] == sorted(key.execute_id for key in await store.delete_many(wanted, 2))
+    assert ["e2", "e3", "e4"] == sorted(key.execute_id for key in await store.delete_many(wanted, 100))
+    assert [] == await store.delete_many(wanted, 100)
+    assert ["running"] == ids((await page_of(store, None, 10, 1)).documents)
 
 
 async def test_clear_removes_a_whole_history_and_lets_it_begin_again(store: HistoryStore) -> None:

@@ -6,7 +6,7 @@ Its constructor, methods and return values are those that existing deployments r
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist
+from execution_history.query.model import RecordKey
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
@@ -173,6 +174,16 @@ class ExecutionHistoryService(HistoryReading):
             return False
         await self.store.open()
         return await self.store.delete(workflow_id, execute_id)
+
+    async def delete_execution_records(self, keys: Iterable[tuple[str, str]]) -> list[RecordKey]:
+        """Remove the records with these workflow and execute ids; return which of them there were.
+
+        Raises:
+            StoreError: the removal could not be written.
+        """
+        named = [RecordKey(*key) for key in keys if all(map(could_exist, key))]
+        await self.store.open()
+        return await self.store.delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
         """Remove all records of a workflow; whether there were any.

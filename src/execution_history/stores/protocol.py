@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
 
 
@@ -197,6 +197,16 @@ class HistoryStore(Protocol):
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one."""
+
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """Remove at most *limit* of the records that *what* names or means, and return which were removed.
+
+        Those of one workflow go together. Of a filter's records the oldest go first, and none that was changed since it
+        was found; whoever wants all of them gone calls until the answer is empty.
+
+        Raises:
+            InvalidQuery: the filter asks for text, and the store has no text search.
+        """
 
     async def clear(self, workflow_id: str) -> bool:
         """Remove a workflow's whole history at once; whether there was any."""

@@ -4,9 +4,18 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from execution_history.errors import ExecutionExists, StoreClosed
-from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import (
+    IndexReach,
+    RecordFilter,
+    RecordKey,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.listeners import Watchers
@@ -169,13 +178,14 @@ class MemoryStore:
         """See :meth:`HistoryStore.delete`."""
         with self._lock:
             self._check_open()
-            workflow = self._workflows.get(workflow_id)
-            if workflow is None or workflow.take(execute_id) is None:
-                return False
-            if not workflow.entries:
-                del self._workflows[workflow_id]
-            self._note_deletion(workflow_id, execute_id)
-            return True
+            return self._delete(RecordKey(workflow_id, execute_id))
+
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """See :meth:`HistoryStore.delete_many`."""
+        with self._lock:
+            self._check_open()
+            keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else dict.fromkeys(what)
+            return [key for key in islice(keys, limit) if self._delete(key)]
 
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
@@ -253,6 +263,15 @@ class MemoryStore:
         with self._lock:
             self._check_open()
             return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
+
+    def _delete(self, key: RecordKey) -> bool:
+        workflow = self._workflows.get(key.workflow_id)
+        if workflow is None or workflow.take(key.execute_id) is None:
+            return False
+        if not workflow.entries:
+            del self._workflows[key.workflow_id]
+        self._note_deletion(*key)
+        return True
 
     def _check_open(self) -> None:
         if self._closed:

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -13,15 +13,21 @@ from typing import Final
 import apsw
 
 from execution_history.errors import StoreClosed, StoreError, quoted
-from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import (
+    MAX_SIZE,
+    IndexReach,
+    RecordFilter,
+    RecordKey,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
+from execution_history.records.partial import outline_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
-from execution_history.stores.jsonfiles import JSONFileMirror
-from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
-from execution_history.stores.mirror_port import Mirror, NullMirror
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -30,19 +36,12 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
-from execution_history.stores.sqlite.checkpoint import Checkpointer
-from execution_history.stores.sqlite.commit import Commits
-from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
 from execution_history.stores.sqlite.disk_reserve import Reserve
-from execution_history.stores.sqlite.documents import nowhere
-from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
+from execution_history.stores.sqlite.error_mapping import faults, is_full
 from execution_history.stores.sqlite.fork_safety import watch
-from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.mirror_source import MirrorSource
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
-from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
-from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.process_lock import WAIT_SECONDS
+from execution_history.stores.sqlite.store_parts import StoreParts, open_parts
 from execution_history.stores.sqlite.write_batcher import Writer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
@@ -50,34 +49,6 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 
 _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
-_LOCK_FILE: Final = ".lock"
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The parts of a store that is open."""
-
-    writer: Writer
-    reader: Reader
-    mirror: Mirror
-    lock: ProcessLock
-    index: RecordIndex
-
-    def close(self) -> None:
-        """Finish what has queued up, bring the files in order and let go of everything. Never raises."""
-        for step in (
-            self.writer.stop,
-            self.lock.acquire,
-            self.mirror.close,
-            self.index.close,
-            self.reader.close,
-            self.writer.close,
-            self.lock.close,
-        ):
-            try:
-                step()
-            except BaseException as error:  # noqa: BLE001 - what is left must be let go of too
-                _log.warning("Closing a history left something to its next opening: %s", error)
 
 
 class SQLiteStore:
@@ -110,7 +81,7 @@ class SQLiteStore:
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
-        self._opened: _Opened | None = None
+        self._opened: StoreParts | None = None
         self._closed = False
         self._left_for_fork = False
         self._opening = threading.Lock()
@@ -218,6 +189,37 @@ class SQLiteStore:
         self._watchers.tell()
         return is_deleted
 
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """See :meth:`HistoryStore.delete_many`."""
+        if not isinstance(what, RecordFilter):
+            return await self._delete_versions(dict.fromkeys(islice(dict.fromkeys(what), limit)))
+        deleted: list[RecordKey] = []
+        after: str | None = None
+        while len(deleted) < limit:
+            size = min(limit - len(deleted), MAX_SIZE)
+            page = await self.select(RecordQuery(filter=what, size=size, descending=False, after=after))
+            found = [outline_of(body) for body in page.documents]
+            versions = {RecordKey(each["workflow_id"], each["execute_id"]): each["update_time"] for each in found}
+            deleted += await self._delete_versions(versions)
+            after = page.next
+            if after is None:
+                break
+        return deleted
+
+    async def _delete_versions(self, versions: Mapping[RecordKey, int | None]) -> list[RecordKey]:
+        """Remove records that still have the update times given; ``None`` stands for any."""
+        by_workflow: dict[str, dict[str, int | None]] = {}
+        for key, update_time in versions.items():
+            by_workflow.setdefault(key.workflow_id, {})[key.execute_id] = update_time
+        deleted = await asyncio.gather(
+            *(
+                self._writer.submit(partial(_delete_many, name, wanted), (name, None), makes_room=True)
+                for name, wanted in by_workflow.items()
+            )
+        )
+        self._watchers.tell()
+        return [key for keys in deleted for key in keys]
+
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
         is_cleared = await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), makes_room=True)
@@ -278,7 +280,7 @@ class SQLiteStore:
         return self._watchers.add(call)
 
     @property
-    def _parts(self) -> _Opened:
+    def _parts(self) -> StoreParts:
         opened = self._opened
         if opened is None and self._left_for_fork:
             # It was open, and whoever opened it knows nothing of forks.
@@ -310,8 +312,8 @@ class SQLiteStore:
                 self._left_for_fork = False
                 watch(self)
 
-    def _open_parts(self) -> _Opened:
-        return _open_parts(
+    def _open_parts(self) -> StoreParts:
+        return open_parts(
             self._folder,
             json_files=self._json_files,
             search=self._search,
@@ -343,28 +345,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool, limits: ReadingLimits, lock_seconds: float) -> _Opened:
-    prepare_folder(folder)
-    lock = ProcessLock(folder / _LOCK_FILE, lock_seconds)
-    try:
-        lock.acquire()
-        connection = open_writer(folder)
-        dictionaries = load_dictionaries(connection)
-        if CURRENT not in dictionaries:
-            connection.execute(query("add_dictionary"), (CURRENT, shipped_dictionary()))
-            dictionaries = load_dictionaries(connection)
-        reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
-        transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
-        mirror: Mirror = NullMirror()
-        if json_files:
-            mirror = JSONFileMirror(folder, MirrorSource(reader), lambda error: as_store_error(error, folder), limits)
-        turn = threading.Lock()
-        turn.acquire()
-        commits = Commits(folder, connection, transaction, lock, mirror)
-        writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
-        mirror.begin(writer)
-    except BaseException:
-        lock.close()
-        raise
-    lock.release()
-    return _Opened(writer, reader, mirror, lock, RecordIndex(folder, reader, [TextIndex()] if search else []))
+def _delete_many(
+    workflow_id: str, update_times: Mapping[str, int | None], transaction: WriteTransaction
+) -> list[RecordKey]:
+    return transaction.delete_many(workflow_id, update_times)

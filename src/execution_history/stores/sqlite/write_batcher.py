@@ -79,7 +79,7 @@ class Writer:
 
         Args:
             work: what is done in the transaction.
-            record: the workflow and the execution that the caller relies on to be in the file.
+            record: the workflow and the execution (``None``: whichever) that the file has to show to the caller.
             size: roughly how many bytes will be written.
             makes_room: whether *work* removes something: it gets the reserve of a full disk, and tidying follows.
 

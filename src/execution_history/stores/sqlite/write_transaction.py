@@ -4,12 +4,14 @@ An operation looks before it writes, so that one that is refused leaves nothing 
 its group are not disturbed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
 
 from execution_history.errors import ExecutionExists
+from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange
@@ -155,6 +157,17 @@ class WriteTransaction:
         self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time))
         row.changes.append(FileChange(execute_id, stored.create_time, None))
         return True
+
+    def delete_many(self, workflow_id: str, update_times: Mapping[str, int | None]) -> list[RecordKey]:
+        """Remove those records of a workflow that have the update time given, or any; return which these were."""
+        row = self._workflow(workflow_id)
+        deleted = []
+        for execute_id, update_time in update_times.items():
+            stored = None if row is None else self._stored(row, execute_id)
+            if stored is not None and update_time in (None, stored.update_time):
+                self.delete(workflow_id, execute_id)
+                deleted.append(RecordKey(workflow_id, execute_id))
+        return deleted
 
     def clear(self, workflow_id: str) -> bool:
         """Take a whole history away at once; its rows are purged later."""
