@@ -63,8 +63,8 @@ async def _exports(store: HistoryStore, out: Path) -> Iterator[str]:
 async def _imports(out: Path, folder: Path) -> Iterator[str]:
     lines = []
     for name, source, json_files in (
-        ("JSON Lines, without face files", "all.jsonl", False),
-        ("JSON Lines, with face files, until these are whole", "all.jsonl", True),
+        ("JSON Lines, without JSON files", "all.jsonl", False),
+        ("JSON Lines, with JSON files, until these are whole", "all.jsonl", True),
         ("JSON, the folder", "folder", False),
         ("a folder of ours (its database)", "../ours", False),
     ):

@@ -5,6 +5,10 @@ import tempfile
 
 import pytest
 
+from tests.stores_under_test import place, store
+
+__all__ = ["place", "store"]
+
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test
 

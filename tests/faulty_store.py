@@ -37,12 +37,12 @@ class FaultyStore(MemoryStore):
         await super().create(document)
         self.written.append(f"{document.execute_id} {document.status}")
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         await self._check(execute_id)
-        body = await super().update(workflow_id, execute_id, change)
+        made = await super().update(workflow_id, execute_id, change)
         self.written.append(f"{execute_id} {change.status}")
-        return body
+        return made
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """See :meth:`HistoryStore.merge`."""

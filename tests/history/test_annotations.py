@@ -1,8 +1,6 @@
 """Tags, notes, ratings and pins: kept in the metadata, at any time, and nobody's tag is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,21 +8,17 @@ import pytest
 
 from execution_history.errors import ExecutionNotFound, InvalidInput
 from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
-from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HistoryStore]:
+@pytest.fixture
+async def store(store: HistoryStore) -> HistoryStore:
     """A store of each kind with one running execution."""
-    made: HistoryStore = MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "history")
-    await made.open()
-    await made.create(document("e"))
-    yield made
-    await made.aclose()
+    await store.create(document("e"))
+    return store
 
 
 async def metadata(store: HistoryStore, execute_id: str = "e") -> dict[str, Any]:

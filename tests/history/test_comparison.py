@@ -1,27 +1,14 @@
 """Comparing stored runs, and finding the last success by itself."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from execution_history.errors import ExecutionNotFound, InvalidIdentifier, InvalidInput
 from execution_history.history.annotations import Annotation, annotate_execution
 from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
-from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HistoryStore]:
-    """An empty store of each kind, not yet opened."""
-    made: HistoryStore = MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "history")
-    await made.open()
-    yield made
-    await made.aclose()
 
 
 async def run(store: HistoryStore, execute_id: str, now: int, status: str | None, workflow_id: str = "w") -> None:

@@ -22,7 +22,7 @@ class LateStore(MemoryStore):
 
     async def index_reach(self) -> IndexReach:
         """As far as it has followed."""
-        newest = (await super().index_reach()).newest
+        newest = await self.revision()
         return IndexReach(newest - self._behind, newest)
 
     async def select(self, query: RecordQuery) -> Selection:

@@ -1,7 +1,6 @@
 """Listeners to the change feed, on both stores."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,6 @@ pytestmark = pytest.mark.anyio
 
 _LONG = 3_600.0
 """Seconds between two looks at the feed: whatever is heard has been told, not found."""
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HistoryStore]:
-    """An open store of each kind."""
-    made: HistoryStore = MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "history")
-    await made.open()
-    yield made
-    await made.aclose()
 
 
 def told(events: list[LiveEvent]) -> list[tuple[Any, ...]]:

@@ -13,12 +13,6 @@ from execution_history.query.search_results import SearchPage
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a service keeps its history."""
-    return "memory:" if request.param == "memory" else str(tmp_path / "h")
-
-
 async def _filled(service: ExecutionHistoryService) -> None:
     for number, note in enumerate(["deploy", "nothing", "redeployed 北京", "the deploy of the day", "deploy deploy"]):
         await service.create_execution_record("w" if number % 2 else "v", f"e{number}", {"said": note})

@@ -38,7 +38,7 @@ class _FullStore(MemoryStore):
         self._check_room()
         await super().create(document)
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """Refuse while there is no room."""
         self._check_room()
         return await super().update(workflow_id, execute_id, change)

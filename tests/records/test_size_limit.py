@@ -15,7 +15,8 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, RecordChange, new_document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT, fit
 from execution_history.stores import SQLiteStore, store_at
-from execution_history.stores.protocol import HistoryStore, record_limit_of
+from execution_history.stores.capabilities import record_limit_of
+from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import import_history
 from tests.sample_records import document
 
@@ -141,10 +142,9 @@ def test_a_new_record_is_made_without_its_large_value_twice() -> None:
     assert made.body == orjson.dumps(made.parts)
 
 
-@pytest.fixture(params=["memory", "folder"])
-async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
+@pytest.fixture
+async def service(place: str) -> AsyncIterator[ExecutionHistoryService]:
     """A service whose records have at most one megabyte."""
-    place = "memory:" if request.param == "memory" else tmp_path / "history"
     async with ExecutionHistoryService(place, record_limit_bytes=MOST) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""Every contract test runs on every store; adding a store adds a fixture, not tests."""
+"""Every contract test runs on every store and configuration."""
 
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -6,18 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
+from tests.stores_under_test import VARIANTS
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite without files"])
+@pytest.fixture(params=VARIANTS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HistoryStore]:
-    """An opened, empty store of each kind."""
-    made: HistoryStore
-    if request.param == "memory":
-        made = MemoryStore()
-    else:
-        made = SQLiteStore(tmp_path / "history", json_files=request.param != "sqlite without files")
+    """An opened, empty store of each kind, in each configuration."""
+    made = VARIANTS[request.param](tmp_path / "history")
     await made.open()
     yield made
     await made.aclose()

@@ -14,7 +14,6 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.jsonfiles.file_update import FaceWork
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.transfer import import_history
 from tests.sample_records import document
@@ -81,7 +80,7 @@ class _Raising:
         self._error = error
         self.merged = 0
 
-    def run_now(self, work: Callable[[Any], Any]) -> tuple[Any, list[FaceWork]]:
+    def run_now(self, work: Callable[[Any], Any]) -> Any:
         """See :class:`RunsTransactions`."""
         del work
         if self.merged:

@@ -7,9 +7,10 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
-from execution_history.query.model import RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, StatisticsQuery
+from execution_history.stores.capabilities import flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport
-from tests.sample_records import change, document, ids
+from tests.sample_records import change, changed, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,16 +49,17 @@ async def test_a_refused_operation_does_not_disturb_its_neighbours(store: Histor
         return_exceptions=True,
     )
     assert [False, True, False] == [isinstance(result, ExecutionExists) for result in results]
-    assert ["b", "a"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_an_update_changes_what_it_names_and_nothing_else(store: HistoryStore) -> None:
     """Metadata is merged key by key, everything else replaced."""
     await store.create(document("a", parameters={"n": 1}, metadata={"x": 1, "y": 1}))
-    body = await store.update("w", "a", change(5_000, "success", output=[1], metadata={"y": 2, "z": 3}))
-    assert body is not None
-    assert body == await store.get("w", "a")
-    record = orjson.loads(body)
+    made = await store.update("w", "a", change(5_000, "success", output=[1], metadata={"y": 2, "z": 3}))
+    assert made is not None
+    assert made.body == await store.get("w", "a")
+    record = orjson.loads(made.body)
+    assert record == made.plain()
     assert {"x": 1, "y": 2, "z": 3} == record["metadata"]
     assert ("success", [1], {"n": 1}, 1_000, 5_000) == (
         record["execute_status"],
@@ -71,7 +73,7 @@ async def test_an_update_changes_what_it_names_and_nothing_else(store: HistorySt
 async def test_an_update_of_nothing_is_none(store: HistoryStore) -> None:
     """An update never makes a record."""
     assert await store.update("w", "a", change(status="success")) is None
-    assert 0 == (await store.page("w", 10, 1)).total
+    assert 0 == (await page_of(store, "w", 10, 1)).total
 
 
 async def test_update_time_rises_with_every_update(store: HistoryStore) -> None:
@@ -81,7 +83,7 @@ async def test_update_time_rises_with_every_update(store: HistoryStore) -> None:
     second = await store.update("w", "a", change(10))
     assert first is not None
     assert second is not None
-    assert [1_001, 1_002] == [orjson.loads(first)["update_time"], orjson.loads(second)["update_time"]]
+    assert [1_001, 1_002] == [first.update_time, second.update_time]
 
 
 @pytest.mark.parametrize("ending", ["success", "failed"])
@@ -108,7 +110,8 @@ async def test_compare_and_set_leaves_another_status_alone(store: HistoryStore) 
     finished = await store.update("w", "a", change(status="success"))
     late = change(status="interrupted", only_from=frozenset({"running"}))
     assert await store.update("w", "a", late) is None
-    assert finished == await store.get("w", "a")
+    assert finished is not None
+    assert finished.body == await store.get("w", "a")
 
 
 async def test_pages_are_newest_first_and_together_the_whole(store: HistoryStore) -> None:
@@ -117,12 +120,12 @@ async def test_pages_are_newest_first_and_together_the_whole(store: HistoryStore
         await store.create(document(f"e{number:02d}", now=1_000 + number // 3))
     seen: list[str] = []
     for index in range(1, 6):
-        page = await store.page("w", 6, index)
+        page = await page_of(store, "w", 6, index)
         assert 25 == page.total
         assert (index < 5) == page.has_more
         seen += ids(page.documents)
     assert [f"e{number:02d}" for number in reversed(range(25))] == seen
-    beyond = await store.page("w", 6, 6)
+    beyond = await page_of(store, "w", 6, 6)
     assert ([], 25, False) == (list(beyond.documents), beyond.total, beyond.has_more)
 
 
@@ -130,17 +133,17 @@ async def test_a_late_record_takes_its_place_by_time(store: HistoryStore) -> Non
     """Order is by create time; a later arrival with the same time is the newer."""
     for execute_id, now in (("a", 10), ("b", 30), ("c", 20), ("d", 20), ("e", 5)):
         await store.create(document(execute_id, now=now))
-    assert ["b", "d", "c", "a", "e"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b", "d", "c", "a", "e"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_the_page_of_all_workflows_is_in_one_order(store: HistoryStore) -> None:
     """Without a workflow the records of all are mixed by time."""
     for execute_id, workflow_id, now in (("a", "v", 1), ("b", "w", 2), ("c", "v", 3)):
         await store.create(document(execute_id, workflow_id, now))
-    page = await store.page(None, 2, 1)
+    page = await page_of(store, None, 2, 1)
     assert (["c", "b"], 3, True) == (ids(page.documents), page.total, page.has_more)
-    assert ["a"] == ids((await store.page(None, 2, 2)).documents)
-    assert ([], 3) == (ids((await store.page(None, 2, 3)).documents), (await store.page(None, 2, 3)).total)
+    assert ["a"] == ids((await page_of(store, None, 2, 2)).documents)
+    assert ([], 3) == (ids((await page_of(store, None, 2, 3)).documents), (await page_of(store, None, 2, 3)).total)
 
 
 async def test_a_record_is_found_by_its_id_alone(store: HistoryStore) -> None:
@@ -185,9 +188,38 @@ async def test_delete_removes_one_record_once(store: HistoryStore) -> None:
         await store.delete("w", "a"),
         await store.delete("v", "b"),
     ]
-    assert ["b"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b"] == ids((await page_of(store, "w", 10, 1)).documents)
     assert await store.delete("w", "b")
     assert [] == await store.workflows()
+
+
+async def test_many_records_are_deleted_at_once_by_their_ids(store: HistoryStore) -> None:
+    """Those that are there, once each, at most so many; the feed names every one."""
+    for name in ("a", "b", "c"):
+        await store.create(document(name))
+        await store.create(document(name, "v"))
+    seen = await store.revision()
+    keys = [RecordKey("w", "a"), RecordKey("v", "b"), RecordKey("w", "missing"), RecordKey("w", "a")]
+    assert {RecordKey("w", "a"), RecordKey("v", "b")} == set(await store.delete_many(keys, 10))
+    assert {("deleted", "w", "a"), ("deleted", "v", "b")} == {
+        (entry.kind, entry.workflow_id, entry.execute_id) for entry in await store.changes(seen, 10)
+    }
+    assert [] == await store.delete_many(keys, 10)
+    assert 1 == len(await store.delete_many([RecordKey("w", "b"), RecordKey("w", "c")], 1))
+    assert [1, 2] == [(await page_of(store, name, 10, 1)).total for name in ("w", "v")]
+
+
+async def test_what_a_filter_means_is_deleted_the_oldest_first(store: HistoryStore) -> None:
+    """In steps, until nothing of it is left; other records stay."""
+    for number in range(5):
+        await store.create(document(f"e{number}", "wv"[number % 2], now=1_000 + number))
+        await store.update("wv"[number % 2], f"e{number}", change(status="failed"))
+    await store.create(document("running"))
+    wanted = RecordFilter(statuses=("failed",))
+    assert ["e0", "e1"] == sorted(key.execute_id for key in await store.delete_many(wanted, 2))
+    assert ["e2", "e3", "e4"] == sorted(key.execute_id for key in await store.delete_many(wanted, 100))
+    assert [] == await store.delete_many(wanted, 100)
+    assert ["running"] == ids((await page_of(store, None, 10, 1)).documents)
 
 
 async def test_clear_removes_a_whole_history_and_lets_it_begin_again(store: HistoryStore) -> None:
@@ -196,7 +228,7 @@ async def test_clear_removes_a_whole_history_and_lets_it_begin_again(store: Hist
         await store.create(document(f"e{number}"))
     cleared, _ = await asyncio.gather(store.clear("w"), store.create(document("e1", now=7)))
     assert cleared
-    page = await store.page("w", 10, 1)
+    page = await page_of(store, "w", 10, 1)
     assert (["e1"], 1) == (ids(page.documents), page.total)
     assert await store.clear("w")
     assert not await store.clear("w")
@@ -234,7 +266,7 @@ async def test_merge_is_idempotent_and_the_newer_version_wins(store: HistoryStor
     assert MergeReport(1, 1, 1) == await store.merge([newer, older, document("b", now=70)])
     assert MergeReport(0, 0, 2) == await store.merge([newer, document("b", now=70)])
     assert newer.body == await store.get("w", "a")
-    assert ["a", "b"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["a", "b"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_a_merged_record_with_another_create_time_moves(store: HistoryStore) -> None:
@@ -244,7 +276,7 @@ async def test_a_merged_record_with_another_create_time_moves(store: HistoryStor
     moved = change(900).apply(document("a", now=300).body)
     assert moved is not None
     await store.merge([moved])
-    assert ["a", "b"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["a", "b"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_the_change_feed_gives_the_last_change_of_each_in_order(store: HistoryStore) -> None:
@@ -256,13 +288,88 @@ async def test_the_change_feed_gives_the_last_change_of_each_in_order(store: His
     await store.create(document("x", "v"))
     await store.clear("v")
     feed = await store.changes(0, 100)
-    assert [("put", "w", "c"), ("put", "w", "a"), ("delete", "w", "b"), ("delete", "v", None)] == [
-        (entry.kind, entry.workflow_id, entry.execute_id) for entry in feed
-    ]
+    assert [
+        ("created", "w", "c", "running"),
+        ("created", "w", "a", "success"),
+        ("deleted", "w", "b", None),
+        ("deleted", "v", None, None),
+    ] == [(entry.kind, entry.workflow_id, entry.execute_id, entry.status) for entry in feed]
     revisions = [entry.revision for entry in feed]
     assert sorted(set(revisions)) == revisions
     assert feed[2:] == await store.changes(revisions[1], 100)
     assert feed[:2] == await store.changes(0, 2)
+
+
+async def test_the_change_feed_tells_what_is_new_from_what_has_changed(store: HistoryStore) -> None:
+    """New is what came after the place from which the feed is read; a record that came back is new."""
+    await store.create(document("a"))
+    await store.create(document("b"))
+    seen = await store.revision()
+    await store.update("w", "a", change(status="success"))
+    await store.merge([changed(document("b"), 9_000), document("c")])
+    await store.delete("w", "b")
+    await store.create(document("b"))
+    feed = await store.changes(seen, 100)
+    assert [("updated", "a"), ("created", "c"), ("deleted", "b"), ("created", "b")] == [
+        (entry.kind, entry.execute_id) for entry in feed
+    ]
+    assert feed[-1].revision == await store.revision()
+    assert [] == await store.changes(await store.revision(), 100)
+
+
+async def test_the_change_feed_brings_the_documents_where_they_are_asked_for(store: HistoryStore) -> None:
+    """As they are now, and nothing of what is gone; a follower needs no second question."""
+    await store.create(document("a"))
+    await store.create(document("b"))
+    made = await store.update("w", "a", change(status="success", output="o"))
+    assert made is not None
+    await store.delete("w", "b")
+    assert [made.body, None] == [entry.document for entry in await store.changes(0, 10, documents=True)]
+    assert [None, None] == [entry.document for entry in await store.changes(0, 10)]
+
+
+async def test_large_documents_make_an_answer_of_the_feed_shorter_and_nothing_is_left_out(store: HistoryStore) -> None:
+    """Whoever goes on from the last revision gets the rest."""
+    text = "x" * 3_000_000
+    for number in range(5):
+        await store.create(document(f"e{number}", parameters={"t": text}))
+    found: list[str | None] = []
+    since = 0
+    while batch := await store.changes(since, 100, documents=True):
+        found += [entry.execute_id for entry in batch]
+        since = batch[-1].revision
+    assert [f"e{number}" for number in range(5)] == found
+
+
+async def test_many_records_are_read_at_once(store: HistoryStore) -> None:
+    """Those that are there, by their ids, whatever these are."""
+    made = [document("a"), document("a", "v"), document('"\n\0文', "n\0l"), document("c")]
+    for each in made:
+        await store.create(each)
+    keys = [RecordKey(each.workflow_id, each.execute_id) for each in made[:3]]
+    found = await store.get_many([*keys, RecordKey("w", "missing"), RecordKey("missing", "a")])
+    assert ({key: each.body for key, each in zip(keys, made, strict=False)}, ()) == (
+        dict(found.documents),
+        found.damaged,
+    )
+    assert {} == dict((await store.get_many([])).documents)
+
+
+async def test_workflows_are_listed_page_by_page_and_by_their_beginning(store: HistoryStore) -> None:
+    """The one with the newest record first; of equally new ones the first id."""
+    for workflow_id, now in (("b", 5), ("a", 5), ("ab", 7), ("a\U0010ffff", 1), ("B", 2)):
+        await store.create(document("e", workflow_id, now))
+    whole = await store.workflows()
+    assert ["ab", "a", "b", "B", "a\U0010ffff"] == [summary.workflow_id for summary in whole]
+    paged, after = [], None
+    while page := await store.workflows(after=after, limit=2):
+        assert len(page) <= 2
+        paged += page
+        after = page[-1]
+    assert whole == paged
+    assert ["ab", "a", "a\U0010ffff"] == [summary.workflow_id for summary in await store.workflows("a")]
+    assert ["a\U0010ffff"] == [summary.workflow_id for summary in await store.workflows("a\U0010ffff")]
+    assert ["ab"] == [summary.workflow_id for summary in await store.workflows("a", limit=1)]
 
 
 async def test_leases_are_renewed_and_given_up(store: HistoryStore) -> None:
@@ -278,10 +385,10 @@ async def test_a_large_document_is_kept_whole(store: HistoryStore) -> None:
     """Five megabytes of output, in a page and alone."""
     text = "".join(f"{number:07d} 结果 " for number in range(300_000))
     await store.create(document("a"))
-    body = await store.update("w", "a", change(status="success", output={"text": text}))
-    assert body is not None
-    assert body == await store.get("w", "a")
-    assert [body] == list((await store.page("w", 20, 1)).documents)
+    made = await store.update("w", "a", change(status="success", output={"text": text}))
+    assert made is not None
+    assert made.body == await store.get("w", "a")
+    assert [made.body] == list((await page_of(store, "w", 20, 1)).documents)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +428,7 @@ async def test_a_closed_store_says_so(store: HistoryStore) -> None:
     with pytest.raises(StoreClosed):
         await store.create(document("a"))
     with pytest.raises(StoreClosed):
-        await store.page("w", 1, 1)
+        await page_of(store, "w", 1, 1)
 
 
 async def test_closing_while_others_call_leaves_nobody_waiting(store: HistoryStore) -> None:
@@ -378,8 +485,8 @@ async def test_a_scan_of_an_empty_store_ends_at_once(store: HistoryStore) -> Non
 async def test_merging_without_settling_is_as_safe(store: HistoryStore) -> None:
     """The records are there when the call returns; what follows them comes with the next flush."""
     assert MergeReport(1, 0, 0) == await store.merge([document("a")], settle=False)
-    assert ["a"] == ids((await store.page("w", 10, 1)).documents)
-    await store.flush()
+    assert ["a"] == ids((await page_of(store, "w", 10, 1)).documents)
+    await flush(store)
 
 
 async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> None:
@@ -387,8 +494,8 @@ async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> Non
     for number in range(3):
         await store.create(document(f"e{number}"))
     answers = (
-        await store.page("w", 10, 1),
-        await store.page(None, 10, 1),
+        await page_of(store, "w", 10, 1),
+        await page_of(store, None, 10, 1),
         await store.scan(0, 10),
         await store.select(RecordQuery()),
     )

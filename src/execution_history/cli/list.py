@@ -21,12 +21,12 @@ from execution_history.presentation.terminal_formatting import (
     one_line,
 )
 from execution_history.presentation.terminal_translator import Speech
-from execution_history.query.model import RecordKey
+from execution_history.query.model import RecordKey, Selection
 from execution_history.records.attributes import facts_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import STATUSES
-from execution_history.stores.protocol import Page, WorkflowSummary
+from execution_history.stores.protocol import WorkflowSummary
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"
 
@@ -166,7 +166,7 @@ def _say_empty(session: Session, workflow_id: str | None, place: str) -> None:
     session.output.remark(sentence)
 
 
-def _say_where(session: Session, workflow_id: str | None, page: Page, page_index: int, page_size: int) -> None:
+def _say_where(session: Session, workflow_id: str | None, page: Selection, page_index: int, page_size: int) -> None:
     """How much of it this was, and how to see the rest."""
     pages = -(-page.total // page_size)
     first = (page_index - 1) * page_size + 1

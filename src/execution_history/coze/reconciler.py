@@ -101,7 +101,7 @@ class Reconciler:
             return dict(orjson.loads(document.body))
         change = change_of(known, history, now, self._recorder.record_limit)
         changed = None if change is None else await store.update(workflow_id, known["execute_id"], change)
-        return known if changed is None else dict(orjson.loads(changed))
+        return known if changed is None else changed.plain()
 
     async def _history(self, account_id: str, call: HistoryRequest) -> RunHistory:
         transport, address = self._upstream.transport(), self._upstream.address(account_id)

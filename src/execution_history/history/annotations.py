@@ -190,7 +190,7 @@ async def _annotate(
             workflow_id, execute_id, RecordChange.of(clock(), metadata=wanted, only_while=only_while)
         )
         if changed is not None:
-            return cast("ExecutionRecord", orjson.loads(changed)), True
+            return cast("ExecutionRecord", changed.plain()), True
     raise StoreBusy(f"Execution {quoted(execute_id)} was tagged by others {_MOST_ATTEMPTS} times meanwhile; try again.")
 
 

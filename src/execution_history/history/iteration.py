@@ -23,7 +23,7 @@ async def selected(
         StoreBusy: what answers does not catch up.
         StoreError: the store could not be read.
     """
-    await _catch_up(store)
+    await _catch_up(store, wanted)
     after: str | None = None
     while True:
         query = RecordQuery(filter=wanted, size=size, after=after, descending=descending)
@@ -34,14 +34,13 @@ async def selected(
             return
 
 
-async def _catch_up(store: HistoryStore) -> None:
+async def _catch_up(store: HistoryStore, wanted: RecordFilter) -> None:
     """Ask until everything that is in the store now can be in an answer; each answer waits a little for that."""
-    reach = await store.index_reach()
-    newest, standstills = reach.newest, 0
-    while reach.revision < newest:
-        before = reach.revision
-        reach = (await store.select(RecordQuery(size=1, summaries=True))).reach
-        standstills = 0 if reach.revision > before else standstills + 1
+    newest, reached, standstills = await store.revision(), -1, 0
+    while reached < newest:
+        before, reach = reached, (await store.select(RecordQuery(filter=wanted, size=1, summaries=True))).reach
+        reached = reach.revision
+        standstills = 0 if reached > before else standstills + 1
         if standstills == _MOST_STANDSTILLS:
             raise StoreBusy(
                 f"The index of this history stands at change {reach.revision} of {newest} and does not go on: "

@@ -22,7 +22,8 @@ from typing import Final, Literal, Self
 
 import orjson
 
-from execution_history.errors import InvalidInput, RecordDamaged, StoreClosed, StoreError
+from execution_history.errors import InvalidInput, StoreClosed, StoreError
+from execution_history.query.model import RecordKey
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -129,7 +130,7 @@ class LiveFeed:
         """
         async with self._starting:
             await self.store.open()
-            newest = (await self.store.index_reach()).newest
+            newest = await self.store.revision()
             if self._reading is None and not self.has_ended:
                 self.position = self._kept_since = newest
                 self._kept = []
@@ -223,16 +224,10 @@ class LiveFeed:
         told: dict[int, LiveEvent] = {}
         for start in range(0, len(bare), _BODIES_AT_ONCE):
             group = bare[start : start + _BODIES_AT_ONCE]
-            bodies = await asyncio.gather(*map(self._body, group))
-            told |= await asyncio.to_thread(_summed_up, group, bodies)
+            found = (await self.store.get_many([_key(event) for event in group])).documents
+            told |= await asyncio.to_thread(_summed_up, [(event, found.get(_key(event))) for event in group])
         whole = (told.get(event.revision, event) for event in events)
         return [event for event in whole if event.kind != "put" or event.summary is not None]
-
-    async def _body(self, event: LiveEvent) -> bytes | None:
-        """The record that an event is about; one that cannot be read, which the store says, is passed over."""
-        with contextlib.suppress(RecordDamaged):
-            return await self.store.get(event.workflow_id or "", event.execute_id or "")
-        return None
 
 
 class FeedSubscription:
@@ -333,17 +328,23 @@ async def _until(event: asyncio.Event, seconds: float | None) -> None:
 
 
 def _event(change: Change) -> LiveEvent:
-    return LiveEvent(change.kind, change.revision, change.workflow_id, change.execute_id)
+    return LiveEvent(
+        "delete" if change.kind == "deleted" else "put", change.revision, change.workflow_id, change.execute_id
+    )
 
 
 def _of(events: Iterable[LiveEvent], wanted: frozenset[str]) -> list[LiveEvent]:
     return [event for event in events if not wanted or event.workflow_id in wanted]
 
 
-def _summed_up(events: Sequence[LiveEvent], bodies: Sequence[bytes | None]) -> dict[int, LiveEvent]:
-    """The events whose records are there, each with its summary, by revision."""
+def _key(event: LiveEvent) -> RecordKey:
+    return RecordKey(event.workflow_id or "", event.execute_id or "")
+
+
+def _summed_up(events: Iterable[tuple[LiveEvent, bytes | None]]) -> dict[int, LiveEvent]:
+    """Return the events whose records are there, each with its summary, by revision."""
     told: dict[int, LiveEvent] = {}
-    for event, body in zip(events, bodies, strict=True):
+    for event, body in events:
         if body is not None:
             record = outline_of(body)
             told[event.revision] = replace(event, summary=summary_of(record, facts_of(record)))

@@ -31,7 +31,8 @@ from execution_history.query.model import (
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, check_identifier
-from execution_history.stores.protocol import HistoryStore, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.capabilities import Indexed, reach_of
+from execution_history.stores.protocol import HistoryStore, StoreHealth, WorkflowSummary
 
 MAX_PAGE_SIZE: Final = 100
 
@@ -158,7 +159,7 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         await self.store.open()
-        return await self.store.index_reach()
+        return await reach_of(self.store)
 
     async def rebuild_index(self) -> None:
         """Make what answers ``select`` and ``statistics`` anew; returns when it is whole.
@@ -167,9 +168,10 @@ class HistoryReading:
             StoreError: the store could not be read, or the index not be written.
         """
         await self.store.open()
-        await self.store.rebuild_index()
+        if isinstance(self.store, Indexed):
+            await self.store.rebuild_index()
 
-    async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Page:
+    async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Selection:
         """The same page as stored bytes, neither parsed nor written again; ``None`` asks for all workflows.
 
         Raises:
@@ -177,10 +179,12 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         _check_page(page_size, page_index)
-        if workflow_id is not None and not could_exist(workflow_id):
-            return Page([], 0, has_more=False)
-        await self.store.open()
-        return await self.store.page(workflow_id, page_size, page_index)
+        workflow_ids = () if workflow_id is None else (workflow_id,)
+        if not all(map(could_exist, workflow_ids)):
+            nowhere = IndexReach(0, 0)
+            return Selection(documents=[], total=0, total_is_exact=True, next=None, has_more=False, reach=nowhere)
+        wanted = RecordFilter(workflow_ids=workflow_ids)
+        return await self.select(RecordQuery(filter=wanted, size=page_size, index=page_index))
 
     async def get_execution_detail(self, workflow_id: str, execute_id: str) -> ExecutionRecord | None:
         """One record, or ``None``.

@@ -7,7 +7,7 @@ Its constructor, methods and return values are those that existing deployments r
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +18,14 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage
 from execution_history.history.live_feed import FeedSubscription, LiveFeed
-from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist, parsed
+from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist
+from execution_history.query.model import RecordKey
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
 from execution_history.stores import store_at
-from execution_history.stores.protocol import HistoryStore, record_limit_of
+from execution_history.stores.capabilities import flush, record_limit_of
+from execution_history.stores.protocol import HistoryStore
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -111,7 +113,7 @@ class ExecutionHistoryService(HistoryReading):
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
         await self.store.open()
-        await self.store.flush()
+        await flush(self.store)
 
     async def create_execution_record(
         self,
@@ -195,11 +197,8 @@ class ExecutionHistoryService(HistoryReading):
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
         await self.store.open()
-        body = await self.store.update(workflow_id, execute_id, change)
-        if body is None:
-            return None
-        made = change.made  # what the store may have read already
-        return cast("ExecutionRecord", made.plain()) if made is not None and made.body is body else parsed(body)
+        made = await self.store.update(workflow_id, execute_id, change)
+        return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one.
@@ -211,6 +210,16 @@ class ExecutionHistoryService(HistoryReading):
             return False
         await self.store.open()
         return await self.store.delete(workflow_id, execute_id)
+
+    async def delete_execution_records(self, keys: Iterable[tuple[str, str]]) -> list[RecordKey]:
+        """Remove the records with these workflow and execute ids; return which of them there were.
+
+        Raises:
+            StoreError: the removal could not be written.
+        """
+        named = [RecordKey(*key) for key in keys if all(map(could_exist, key))]
+        await self.store.open()
+        return await self.store.delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
         """Remove all records of a workflow; whether there were any.

@@ -113,7 +113,7 @@ class Waiting:
 
 def _light(step: Step) -> Step:
     """The same step without what it only carries to be written faster: that would double what waits."""
-    return replace(step, parts=None, _plain=None) if isinstance(step, Document) else replace(step, made=None)
+    return replace(step, parts=None, _plain=None) if isinstance(step, Document) else step
 
 
 def _fold(first: Step, second: Step) -> Step | None:

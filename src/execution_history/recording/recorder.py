@@ -23,7 +23,8 @@ from execution_history.records.record import (
     check_identifier,
     new_document,
 )
-from execution_history.stores.protocol import HistoryStore, record_limit_of
+from execution_history.stores.capabilities import record_limit_of
+from execution_history.stores.protocol import HistoryStore
 
 _log = logging.getLogger("execution_history.recording")
 _RUNNING: Final = frozenset({"running"})

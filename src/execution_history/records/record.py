@@ -209,7 +209,6 @@ class RecordChange:
     ``only_from``, when given, names the statuses in which the change applies at all, and ``only_while`` maps
     metadata keys to the values that they must have: any other record is left as it is (compare-and-set).
     ``largest`` is how many bytes a record has at most when it was no larger before; None is no limit.
-    ``made`` is the document that came of it when it was applied last.
     """
 
     now: int
@@ -219,7 +218,6 @@ class RecordChange:
     only_from: frozenset[str] | None = None
     only_while: Mapping[str, object] | None = None
     largest: int | None = None
-    made: Document | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -291,11 +289,11 @@ class RecordChange:
             record["metadata"] = kept = self._merged(kept)
         record["update_time"] = max(self.now, record["update_time"] + 1)
         written = self._written(record, body, is_ours=parts is not None)
-        self.made = Document.of(record, written)
-        self.made.parts = record
+        made = Document.of(record, written)
+        made.parts = record
         if self.largest is not None and len(written) > self.largest >= len(body):
-            self.made = self.made.fitted(self.largest)
-        return self.made
+            made = made.fitted(self.largest)
+        return made
 
     def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
         """The metadata with what the change brings; what is replaced is not said to be cut any more."""

@@ -11,7 +11,7 @@ class Watchers:
         self._calls: tuple[Callable[[], None], ...] = ()
 
     def add(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :meth:`~execution_history.stores.protocol.Watched.on_change`."""
+        """See :meth:`~execution_history.stores.capabilities.Watched.on_change`."""
         self._calls = (*self._calls, call)
 
         def end() -> None:

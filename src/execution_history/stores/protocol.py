@@ -12,7 +12,8 @@ machine where the store has a disk. A call that raises has changed nothing.
 
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
 rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
-smaller one can still appear. Of a record that changed several times only the last change is given.
+smaller one can still appear. It is a feed of states: of a record that changed several times only the last change is
+given, with what is true of the record now.
 
 **Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
@@ -22,27 +23,12 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 ``damaged``. It is counted as before, it can be deleted, and a merge replaces it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
-from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
-from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of records as stored bytes, newest first.
-
-    ``total`` counts all records of what was asked for, in the same snapshot; ``has_more`` says whether
-    records follow this page. ``damaged`` are those that belong on it and cannot be read.
-    """
-
-    documents: Sequence[bytes]
-    total: int
-    has_more: bool
-    damaged: tuple[RecordKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +40,14 @@ class Batch:
 
     documents: Sequence[bytes]
     next: int | None
+    damaged: tuple[RecordKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecords:
+    """Some records by their ids, as stored bytes; ``damaged`` are those that are there and cannot be read."""
+
+    documents: Mapping[RecordKey, bytes]
     damaged: tuple[RecordKey, ...] = ()
 
 
@@ -74,12 +68,24 @@ class WorkflowSummary:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the change feed; a cleared workflow is a ``delete`` without an ``execute_id``."""
+    """One entry of the change feed.
+
+    Attributes:
+        revision: its place; whoever passes it as ``since`` later gets what follows.
+        kind: ``created`` when the record came after the ``since`` that was asked for, ``updated`` when it was there
+            already, ``deleted`` when it is gone.
+        workflow_id: whose record.
+        execute_id: which record; ``None`` when the whole workflow was cleared.
+        status: the record's status now, ``other`` for one that is none of the four; ``None`` when it is gone.
+        document: the record's stored bytes now, where these were asked for and can be read.
+    """
 
     revision: int
-    kind: Literal["put", "delete"]
+    kind: Literal["created", "updated", "deleted"]
     workflow_id: str
     execute_id: str | None
+    status: str | None = None
+    document: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,8 @@ class HistoryStore(Protocol):
             ExecutionExists: the workflow has a record with this execute id.
         """
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
-        """Apply *change* to the stored record, atomically, and return its new bytes.
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """Apply *change* to the stored record, atomically, and return what it became.
 
         Returns ``None`` when there is no such record, or ``change.only_from`` excludes its status.
 
@@ -131,7 +137,8 @@ class HistoryStore(Protocol):
         """Bring records from elsewhere in; idempotent.
 
         A record that is there already is replaced when the other's ``update_time`` is newer, or when it cannot be read.
-        With *settle* the call flushes too; whoever merges many times in a row does that once, at the end.
+        With *settle* a store that is :class:`~execution_history.stores.capabilities.Mirrored` is flushed too; whoever
+        merges many times in a row does that once, at the end.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -140,6 +147,9 @@ class HistoryStore(Protocol):
         Raises:
             RecordDamaged: it cannot be read.
         """
+
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """Return those of the records *keys* that are there, all from one moment."""
 
     async def find(self, execute_id: str) -> list[bytes]:
         """The records with this execute id in any workflow, newest first; most often one or none.
@@ -155,9 +165,6 @@ class HistoryStore(Protocol):
             RecordDamaged: one of them cannot be read.
         """
 
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """Page *index* (from 1) of *size* records, of one workflow or, for ``None``, of all together."""
-
     async def scan(self, after: int, limit: int) -> Batch:
         """At most *limit* records of all workflows, in the order in which they came; for reading a store whole.
 
@@ -169,7 +176,8 @@ class HistoryStore(Protocol):
         """One page of the records that ``query.filter`` means, in the order that *query* asks for.
 
         Pages that follow each other by their cursors never skip a record and never repeat one, as long as what is
-        sorted by does not change; a record that comes in between is given if its place is still ahead.
+        sorted by does not change; a record that comes in between is given if its place is still ahead. A list of one
+        workflow, or of all, by time and without a filter is exact and waits for nothing that follows the feed.
 
         Raises:
             InvalidCursor: ``query.after`` is broken, or belongs to another filter or order.
@@ -184,26 +192,45 @@ class HistoryStore(Protocol):
                 the store has no text search.
         """
 
-    async def index_reach(self) -> IndexReach:
-        """How far what answers ``select`` and ``statistics`` has followed the change feed; waits for nothing."""
-
-    async def rebuild_index(self) -> None:
-        """Make what answers ``select`` and ``statistics`` anew from the records, and return when it is whole."""
-
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """At most *limit* records in one of *statuses* that can be read, oldest first."""
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one."""
 
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """Remove at most *limit* of the records that *what* names or means, and return which were removed.
+
+        Those of one workflow go together. Of a filter's records the oldest go first, and none that was changed since it
+        was found; whoever wants all of them gone calls until the answer is empty.
+
+        Raises:
+            InvalidQuery: the filter asks for text, and the store has no text search.
+        """
+
     async def clear(self, workflow_id: str) -> bool:
         """Remove a workflow's whole history at once; whether there was any."""
 
-    async def workflows(self) -> list[WorkflowSummary]:
-        """Every workflow that has history, the one with the newest record first."""
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
+        """Return the workflows that have history, the one with the newest record first.
 
-    async def changes(self, since: int, limit: int) -> list[Change]:
-        """At most *limit* changes with a revision above *since*, in order."""
+        Args:
+            prefix: what their ids begin with.
+            after: the last one of the page before, as it was given; of two with equally new records the one whose id
+                is first in the order of code points is given first.
+            limit: how many at most; ``None`` for all.
+        """
+
+    async def revision(self) -> int:
+        """Return the newest revision."""
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
+        """Return at most *limit* changes with a revision above *since*, in order; none at the end of the feed.
+
+        With *documents* each has its record's stored bytes, and large ones make the answer shorter.
+        """
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """Say that recorder *owner* is alive until *expires* (milliseconds); 0 gives the lease up."""
@@ -211,22 +238,5 @@ class HistoryStore(Protocol):
     async def leases(self) -> dict[str, int]:
         """The recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
 
-    async def flush(self) -> None:
-        """Return when everything that follows the calls answered so far is on the disk too."""
-
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""
-
-
-@runtime_checkable
-class Limited(Protocol):
-    """A store that says how many bytes a record has at most that is made for it."""
-
-    @property
-    def record_limit_bytes(self) -> int:
-        """The number; fewer than 1 MiB count as that."""
-
-
-def record_limit_of(store: HistoryStore) -> int:
-    """How many bytes a record has at most that is made for *store*; see :mod:`execution_history.records.size_limit`."""
-    return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD

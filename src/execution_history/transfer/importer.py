@@ -15,7 +15,8 @@ from execution_history.clock import now_ms
 from execution_history.errors import StoreError
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.stores.protocol import HistoryStore, MergeReport, record_limit_of
+from execution_history.stores.capabilities import flush, record_limit_of
+from execution_history.stores.protocol import HistoryStore, MergeReport
 from execution_history.transfer.folders import source_at
 from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress, to_its_end
@@ -118,13 +119,13 @@ async def merge_sources(
         reading.stop()
         # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
         with contextlib.suppress(StoreError):
-            await to_its_end(store.flush())
+            await to_its_end(flush(store))
         raise
     finally:
         with contextlib.suppress(Exception):
             await ahead
         await in_thread(reading.close)
-    await store.flush()
+    await flush(store)
     return ImportReport(
         tally.added, tally.replaced, tally.skipped, tally.refused_count, tuple(tally.refused), reading.size()
     )

@@ -7,8 +7,8 @@ from typing import Any
 from starlette.responses import Response
 
 from execution_history.history.keyword_query import damaged_of
+from execution_history.query.model import Selection
 from execution_history.records.encoding import encode
-from execution_history.stores.protocol import Page
 
 
 def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
@@ -21,7 +21,7 @@ def answer(content: dict[str, Any], status: int = HTTPStatus.OK, headers: Mappin
     return json_answer(encode(content), status, headers)
 
 
-def page_answer(page: Page) -> Response:
+def page_answer(page: Selection) -> Response:
     """A page of history, its records the very bytes that are stored."""
     more = encode({"total": page.total, "has_more": page.has_more, **damaged_of(page.damaged)})
     return json_answer(b'{"success":true,"histories":[' + b",".join(page.documents) + b"]," + more[1:])

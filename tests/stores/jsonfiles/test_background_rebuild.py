@@ -18,10 +18,10 @@ from execution_history.stores.jsonfiles import mirror as mirror_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.atomic_write import write_new
 from execution_history.stores.jsonfiles.file_format import Header
-from execution_history.stores.jsonfiles.json_file import FaceFile
+from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.rebuild_job import copy_before
 from execution_history.stores.sqlite.queries import migrations, query
-from tests.sample_records import change, document
+from tests.sample_records import change, document, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(background_rebuild_module, "_FRONT", 4_000)
     threads: list[str] = []
 
-    def noted(source: FaceFile, begin: int, end: int, target: FaceFile) -> None:
+    def noted(source: JSONFile, begin: int, end: int, target: JSONFile) -> None:
         threads.append(threading.current_thread().name)
         copy_before(source, begin, end, target)
 
@@ -71,7 +71,7 @@ async def test_a_front_that_has_grown_long_is_copied_in_the_background(
     await store.flush()
     assert disturbed or threads[0] == "execution-history-slack"
     content = json.loads((tmp_path / "h" / "w.json").read_bytes())
-    found = [orjson.loads(body) for index in (1, 2, 3, 4) for body in (await store.page("w", 100, index)).documents]
+    found = [orjson.loads(body) for index in (1, 2, 3, 4) for body in (await page_of(store, "w", 100, index)).documents]
     assert found == content["histories"]
     assert number + 20 == content["total"]
     await store.aclose()
@@ -92,10 +92,10 @@ def test_new_slack_has_room_for_what_is_copied_last(tmp_path: Path) -> None:
     """Also where the newest records are most of the file."""
     bodies = [document(f"e{number}", now=number, parameters={"t": "x" * 3_000}).body for number in range(100, 0, -1)]
     write_new(tmp_path / "old", Header("w", 100, 1, 1, 0), bodies, 0)
-    old = FaceFile(tmp_path / "old")
+    old = JSONFile(tmp_path / "old")
     begin = rebuild_module.boundary(old, 250_000)
     rebuild_module.build_from_file(tmp_path / "new", old, begin)
-    new = FaceFile(tmp_path / "new")
+    new = JSONFile(tmp_path / "new")
     copy_before(old, old.header.newest_at, begin, new)
     new.finish(100, 1, 1)
     assert [orjson.loads(body) for body in bodies] == json.loads((tmp_path / "new").read_bytes())["histories"]

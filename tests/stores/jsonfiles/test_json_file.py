@@ -1,8 +1,7 @@
-"""One face file: whatever is edited in it, in whatever order, it parses and shows exactly what it should."""
+"""One JSON file: whatever is edited in it, in whatever order, it parses and shows exactly what it should."""
 
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,9 @@ from execution_history.stores.jsonfiles.file_format import (
     render_record,
     stamp,
 )
-from execution_history.stores.jsonfiles.json_file import FaceFile, NotOurs
+from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
+from execution_history.stores.mirror_port import FileChange
 from tests.sample_records import document
-
-
-@dataclass(frozen=True)
-class _Shown:
-    execute_id: str
-    create_time: int
-    body: bytes | None
-    new: bool
-
 
 _hostile = st.text(max_size=40) | st.sampled_from(
     ['\n    {\n      "execute_id": "e1",\n', "\n    }", '"histories": [', "  ]\n}\n", "\u2028", "    ", '",\n']
@@ -47,7 +38,7 @@ _values = st.recursive(
 )
 
 
-class FaceFileMachine(RuleBasedStateMachine):
+class JSONFileMachine(RuleBasedStateMachine):
     """A list of records, newest first, beside the file that should show it."""
 
     def __init__(self) -> None:
@@ -68,7 +59,7 @@ class FaceFileMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         """An empty file."""
         write_new(self._path, Header("w", 0, 1, 1, 0), [], 100)
-        self._face = FaceFile(self._path)
+        self._file = JSONFile(self._path)
 
     @rule(value=_values, time=st.integers(0, 6))
     def create(self, value: Any, time: int) -> None:
@@ -77,7 +68,7 @@ class FaceFileMachine(RuleBasedStateMachine):
         execute_id = f"e{self._sequence}"
         body = document(execute_id, now=time, parameters={"v": value}).body
         self._shown.append((time, self._sequence, execute_id, body))
-        self._apply(_Shown(execute_id, time, body, new=True))
+        self._apply(FileChange(execute_id, time, body, new=True))
 
     @precondition(lambda self: self._shown)
     @rule(value=_values, data=st.data())
@@ -87,42 +78,42 @@ class FaceFileMachine(RuleBasedStateMachine):
         time, sequence, execute_id, _ = self._shown[index]
         body = document(execute_id, now=time, parameters={"w": value}).body
         self._shown[index] = (time, sequence, execute_id, body)
-        self._apply(_Shown(execute_id, time, body, new=False))
+        self._apply(FileChange(execute_id, time, body, new=False))
 
     @precondition(lambda self: self._shown)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         """A record that goes."""
         time, _, execute_id, _ = self._shown.pop(data.draw(st.integers(0, len(self._shown) - 1)))
-        self._apply(_Shown(execute_id, time, None, new=False))
+        self._apply(FileChange(execute_id, time, None, new=False))
 
     @rule()
     def delete_what_is_not_there(self) -> None:
         """A deletion that the file has already seen does nothing."""
-        self._apply(_Shown("nobody", 3, None, new=False))
+        self._apply(FileChange("nobody", 3, None, new=False))
 
     @rule()
     def reopen(self) -> None:
         """Another process goes on with the file."""
-        self._face.close()
-        self._face = FaceFile(self._path)
+        self._file.close()
+        self._file = JSONFile(self._path)
 
     @rule(slack=st.sampled_from([0, 100, 5000]))
     def give_slack(self, slack: int) -> None:
         """The file is made anew with other slack."""
-        self._face = regrow(self._face, slack)
+        self._file = regrow(self._file, slack)
 
-    def _apply(self, change: _Shown) -> None:
+    def _apply(self, change: FileChange) -> None:
         self._revision += 1
-        blocked = self._face.apply([change])
+        blocked = self._file.apply([change])
         if blocked:
             # Where there is no room nothing was changed; with enough slack at the front there always is for the newest.
             json.loads(self._path.read_bytes())
             bodies = [entry[3] for entry in sorted(self._shown, reverse=True)]
-            self._face.close()
+            self._file.close()
             write_new(self._path, Header("w", len(bodies), 1, self._revision, 0), bodies, 300)
-            self._face = FaceFile(self._path)
-        self._face.finish(len(self._shown), self._revision, self._revision)
+            self._file = JSONFile(self._path)
+        self._file.finish(len(self._shown), self._revision, self._revision)
 
     @invariant()
     def the_file_shows_the_records(self) -> None:
@@ -137,13 +128,13 @@ class FaceFileMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let go of the folder."""
-        self._face.close()
+        self._file.close()
         self._patch.undo()
         self._folder.cleanup()
 
 
-FaceFileMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
-TestFaceFile = FaceFileMachine.TestCase
+JSONFileMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
+TestJSONFile = JSONFileMachine.TestCase
 
 
 def test_a_file_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
@@ -151,44 +142,44 @@ def test_a_file_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "w.json"
     path.write_text('{"workflow_id": "w", "total": 0, "histories": [], "updated_at": 1}')
     with pytest.raises(NotOurs):
-        FaceFile(path)
+        JSONFile(path)
 
 
 def test_a_touched_file_is_told_apart(tmp_path: Path) -> None:
     """An edit by anybody else changes the time that we gave the file."""
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 100)
-    face = FaceFile(path)
-    assert face.is_untouched(5, 7)
+    file = JSONFile(path)
+    assert file.is_untouched(5, 7)
     path.write_bytes(path.read_bytes())
-    assert not face.is_untouched(5, 7)
-    face.close()
+    assert not file.is_untouched(5, 7)
+    file.close()
 
 
 def test_a_record_without_room_lets_no_newer_one_pass(tmp_path: Path) -> None:
     """Of two from one millisecond the order in which they came must stay, whatever their size."""
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 2_000)
-    face = FaceFile(path)
-    large = _Shown("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
-    small = _Shown("small", 9, document("small", now=9).body, new=True)
-    assert [large, small] == face.apply([large, small])
-    face.close()
+    file = JSONFile(path)
+    large = FileChange("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
+    small = FileChange("small", 9, document("small", now=9).body, new=True)
+    assert [large, small] == file.apply([large, small])
+    file.close()
 
 
 def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None:
     """Killed while a record waits for room, the next opening must see that the file is behind."""
     path = tmp_path / "w.json"
     write_new(path, Header("w", 0, 5, 7, 0), [], 100)
-    face = FaceFile(path)
-    face.finish_but_for_some(1, 6, 8)
-    assert face.is_untouched(6, 8)
+    file = JSONFile(path)
+    file.finish_but_for_some(1, 6, 8)
+    assert file.is_untouched(6, 8)
     assert stamp(6, 8) != path.stat().st_mtime_ns
-    other = FaceFile(path)
+    other = JSONFile(path)
     assert not other.is_untouched(6, 8)
-    face.finish(1, 6, 8)
+    file.finish(1, 6, 8)
     assert stamp(6, 8) == path.stat().st_mtime_ns
-    face.close()
+    file.close()
     other.close()
 
 

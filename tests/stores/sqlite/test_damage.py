@@ -22,7 +22,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, stored_elsewhere
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.index import Match, RecordIndex
-from tests.sample_records import change, document, ids
+from tests.sample_records import change, document, ids, page_of
 from tests.stores.sqlite.damage import damage, damaged, make_old, mislead, stored
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ async def test_no_bit_that_is_turned_round_gives_a_wrong_value(tmp_path: Path, j
                     lost = [RecordKey(workflow_id, execute_id)]
                 assert not (lost and json_files)
                 kept = [body for name, body in right[workflow_id].items() if RecordKey(workflow_id, name) not in lost]
-                page = await store.page(workflow_id, 10, 1)
+                page = await page_of(store, workflow_id, 10, 1)
                 assert (kept[::-1], tuple(lost), len(right[workflow_id])) == (
                     list(page.documents), page.damaged, page.total,
                 )  # fmt: skip
@@ -95,7 +95,7 @@ async def test_older_documents_without_a_checksum_stay_readable(tmp_path: Path, 
     make_old(tmp_path, plain=plain)
     noticed = 0
     async with _opened(tmp_path, json_files=json_files) as store:
-        assert list(right.values())[::-1] == list((await store.page("w", 10, 1)).documents)
+        assert list(right.values())[::-1] == list((await page_of(store, "w", 10, 1)).documents)
         for _ in range(150):
             execute_id = chosen.choice(list(right))
             bit = chosen.randrange(8 * len(stored(tmp_path, execute_id)))
@@ -127,7 +127,7 @@ async def test_a_row_that_does_not_fit_its_document_is_damaged(tmp_path: Path, c
         with pytest.raises(RecordDamaged) as caught:
             await store.get("w", "e0")
         assert ("w", "e0") == (caught.value.workflow_id, caught.value.execute_id)
-        assert ["e1"] == ids((await store.page("w", 10, 1)).documents)
+        assert ["e1"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path) -> None:
     connection.execute("UPDATE dictionaries SET content = randomblob(length(content))")
     connection.close()
     async with _opened(tmp_path, json_files=False) as store:
-        assert list(right.values())[::-1] == list((await store.page("w", 10, 1)).documents)
+        assert list(right.values())[::-1] == list((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_a_damaged_record_is_read_from_a_file_that_is_being_written(tmp_path: Path) -> None:
@@ -167,11 +167,11 @@ async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tm
     async with _opened(tmp_path, json_files=False) as store:
         await _fill(store)
         await store.create(document("e2", "v"))
-        await store.select(_ALL)
+        await store.statistics(StatisticsQuery())  # the index has been made
         damage(tmp_path, "e2")
-        for page in (await store.page("w", 10, 1), await store.page("w", 2, 2)):
+        for page in (await page_of(store, "w", 10, 1), await page_of(store, "w", 2, 2)):
             assert (True, 5, gone) == ("e2" not in ids(page.documents), page.total, page.damaged)
-        assert gone == (await store.page(None, 10, 1)).damaged
+        assert gone == (await page_of(store, None, 10, 1)).damaged
         batch = await store.scan(0, 3)
         assert (["e0", "e1"], gone) == (ids(batch.documents), batch.damaged)
         assert batch.next is not None
@@ -305,8 +305,8 @@ async def test_the_log_and_the_health_name_what_is_damaged_until_it_is_not(
         (tmp_path / "v.json").unlink()
         with caplog.at_level(logging.WARNING):
             for _ in range(3):
-                assert 5 == len((await store.page("w", 10, 1)).documents)
-                assert (RecordKey("v", "e0"),) == (await store.page("v", 10, 1)).damaged
+                assert 5 == len((await page_of(store, "w", 10, 1)).documents)
+                assert (RecordKey("v", "e0"),) == (await page_of(store, "v", 10, 1)).damaged
         assert 3 == sum("is damaged in" in message for message in caplog.messages)
         lost, recovered = (await store.health()).problems
         assert "1 record in" in lost
@@ -328,12 +328,12 @@ async def test_a_damaged_record_is_changed_from_what_its_file_says(tmp_path: Pat
     async with _opened(tmp_path) as store:
         right = await _fill(store)
         damage(tmp_path, "e0")
-        body = await store.update("w", "e0", change(metadata={"note": "seen"}))
-        assert body is not None
-        changed = orjson.loads(body)
+        made = await store.update("w", "e0", change(metadata={"note": "seen"}))
+        assert made is not None
+        changed = made.plain()
         assert ("seen", orjson.loads(right["e0"])["output"]) == (changed["metadata"]["note"], changed["output"])
         (tmp_path / "w.json").unlink()
-        assert body == await store.get("w", "e0")
+        assert made.body == await store.get("w", "e0")
 
 
 async def test_changing_a_record_that_cannot_be_read_is_an_error_for_that_call_alone(tmp_path: Path) -> None:
@@ -347,9 +347,9 @@ async def test_changing_a_record_that_cannot_be_read_is_an_error_for_that_call_a
             store.update("w", "e3", change(metadata={"note": "seen"})),
             return_exceptions=True,
         )
-        assert [bytes, RecordDamaged, bytes] == [type(outcome) for outcome in outcomes]
+        assert [Document, RecordDamaged, Document] == [type(outcome) for outcome in outcomes]
         assert [True, False] == [await store.delete("w", "e0"), await store.delete("w", "e0")]
-        assert 4 == (await store.page("w", 10, 1)).total
+        assert 4 == (await page_of(store, "w", 10, 1)).total
         with pytest.raises(RecordDamaged, match="'e1' of workflow 'w'"):
             await store.update("w", "e1", change(status="success"))
         assert await store.clear("w")
@@ -385,7 +385,7 @@ async def test_a_json_file_is_made_anew_with_what_it_alone_has(tmp_path: Path) -
         await store.merge([document("last", now=400)])
         left = orjson.loads((tmp_path / "w.json").read_bytes())["histories"]
         assert (8, True) == (len(left), "e1" not in [record["execute_id"] for record in left])
-        assert 9 == (await store.page("w", 10, 1)).total
+        assert 9 == (await page_of(store, "w", 10, 1)).total
 
 
 @pytest.mark.parametrize("change_of_file", ["value", "update_time", "create_time", "id", "cut", "other workflow"])
@@ -443,7 +443,7 @@ async def test_an_index_that_leads_to_another_record_gives_and_changes_nothing(t
         for call in calls:
             with pytest.raises(StoreDamaged, match="move that file away"):
                 await call()
-        assert list(right.values())[::-1] == list((await store.page("w", 10, 1)).documents)
+        assert list(right.values())[::-1] == list((await page_of(store, "w", 10, 1)).documents)
         assert (await store.health()).problems
 
 

@@ -23,7 +23,7 @@ from execution_history.stores.jsonfiles import background_rebuild as background_
 from execution_history.stores.jsonfiles import json_file as json_file_module
 from execution_history.stores.jsonfiles import locate_record as locate_record_module
 from execution_history.stores.jsonfiles import mirror as mirror_module
-from tests.sample_records import change, document
+from tests.sample_records import change, document, page_of
 
 _WORKFLOWS = st.sampled_from(["w", "a/b", "W"])
 _IDS = st.sampled_from([f"e{number}" for number in range(6)])
@@ -207,8 +207,8 @@ class EmbeddedMachine(RuleBasedStateMachine):
             assert set(theirs) == set(mine)
             for workflow_id, summary in theirs.items():
                 assert summary.counts == mine[workflow_id].counts
-                expected = self._run(self._model.page(workflow_id, 100, 1))
-                found = self._run(store.page(workflow_id, 100, 1))
+                expected = self._run(page_of(self._model, workflow_id, 100, 1))
+                found = self._run(page_of(store, workflow_id, 100, 1))
                 assert _in_time_order(expected.documents) == _in_time_order(found.documents)
                 assert expected.total == found.total
 
@@ -228,7 +228,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
         store = self._stores[0]
         expected = {}
         for summary in self._run(store.workflows()):
-            page = self._run(store.page(summary.workflow_id, 100, 1))
+            page = self._run(page_of(store, summary.workflow_id, 100, 1))
             expected[summary.workflow_id] = [orjson.loads(body) for body in page.documents]
         found = {}
         for path in self._folder.glob("*.json"):
@@ -257,7 +257,7 @@ def _in_time_order(documents: Any) -> list[bytes]:
 
 
 class _Watch:
-    """Stands before ``os`` in the face files: keeps the folder as it was before each write."""
+    """Stands before ``os`` in the JSON files: keeps the folder as it was before each write."""
 
     def __init__(self, folder: Path, snapshots: list[Path]) -> None:
         self._folder = folder

@@ -17,7 +17,8 @@ from execution_history.errors import StoreDamaged, StoreFull, StoreTooNew, Store
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles.file_names import file_name, workflow_id_of
-from tests.sample_records import change, document, ids
+from execution_history.stores.sqlite.mirror_source import MirrorSource
+from tests.sample_records import change, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -222,7 +223,7 @@ async def test_a_large_file_is_current_after_every_call(tmp_path: Path) -> None:
         store.delete("w", "e00500"),
     )
     content = json.loads((tmp_path / "h" / "w.json").read_bytes())
-    found = [orjson.loads(body) for index in range(1, 47) for body in (await store.page("w", 100, index)).documents]
+    found = [orjson.loads(body) for index in range(1, 47) for body in (await page_of(store, "w", 100, index)).documents]
     assert 4_559 == content["total"]
     assert found == content["histories"]
     await store.aclose()
@@ -239,9 +240,8 @@ async def test_changes_of_one_millisecond_are_caught_up_in_the_order_they_came(t
     await store.create(document("d"))
     await store.delete("w", "d")
     await store.create(document("d"))
-    reader = store._parts.reader
-    with reader.connection() as connection:
-        changes = reader.face_changes(connection, "w", 0)
+    with MirrorSource(store._parts.reader).snapshot() as records:
+        changes = records.changes("w", 0)
     assert [("d", False), ("a", True), ("b", True), ("c", True), ("d", True)] == [
         (entry.execute_id, entry.body is not None) for entry in changes
     ]
@@ -383,22 +383,7 @@ async def test_cleared_histories_give_their_space_back(tmp_path: Path) -> None:
 
 
 async def test_without_json_files_there_are_none(tmp_path: Path) -> None:
-    """A setting turns the face off."""
+    """A setting turns the mirror off."""
     async with ExecutionHistoryService(tmp_path / "h", json_files=False) as service:
         await service.create_execution_record("w")
         assert [] == list((tmp_path / "h").glob("*.json"))
-
-
-async def test_a_store_of_the_first_schema_learns_the_upstream_ids(tmp_path: Path) -> None:
-    """Opening it once with this version is enough to find what was recorded before."""
-    folder = tmp_path / "h"
-    async with ExecutionHistoryService(folder) as service:
-        await service.create_execution_record("w", "a", metadata={"coze_execute_id": "111"})
-        await service.create_execution_record("w", "b", {"coze_execute_id": "no metadata"})
-    connection = apsw.Connection(str(folder / "history.db"))
-    connection.execute("DROP INDEX executions_by_upstream; ALTER TABLE executions DROP COLUMN upstream_id")
-    connection.execute("DROP TABLE identity; DELETE FROM migrations WHERE number >= 2")
-    connection.close()
-    async with ExecutionHistoryService(folder) as service:
-        assert ["a"] == ids(await service.store.find_upstream("111"))
-        assert 2 == (await service.get_execution_history("w"))["total"]

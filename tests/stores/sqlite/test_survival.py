@@ -16,7 +16,7 @@ from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreErro
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.sample_records import change, document, ids
+from tests.sample_records import change, document, ids, page_of
 from tests.stores.sqlite.injection import Injector, injected, install
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def _goes_on(store: SQLiteStore) -> None:
         for workflow_id in ("other", "w"):
             name = f"next-{os.urandom(4).hex()}"
             await store.create(document(name, workflow_id, 5_000))
-            assert name in ids((await store.page(workflow_id, 100, 1)).documents)
+            assert name in ids((await page_of(store, workflow_id, 100, 1)).documents)
             assert name in [record["execute_id"] for record in _file(store, workflow_id)["histories"]]
 
 
@@ -76,7 +76,7 @@ async def test_a_transaction_that_fails_is_the_callers_error(
     with injected(Injector(error, statements=(sign,))) as injector, pytest.raises(StoreError):
         await store.create(document("again"))
     assert injector.raised
-    assert ["first"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["first"] == ids((await page_of(store, "w", 10, 1)).documents)
     await store.create(document("again"))
     await _goes_on(store)
 
@@ -90,7 +90,7 @@ async def test_a_transaction_that_cannot_even_be_undone_does_not_stay_open(
     with injected(Injector(error, statements=signs, times=2)) as injector, pytest.raises(StoreError):
         await store.create(document("again"))
     assert len(injector.raised) == 2
-    assert ["first"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["first"] == ids((await page_of(store, "w", 10, 1)).documents)
     await _goes_on(store)
 
 
@@ -109,7 +109,7 @@ async def test_of_a_group_only_the_operation_that_fails_is_refused(store: SQLite
     async with asyncio.timeout(20):
         answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [False, False, True, False, False, False] == [isinstance(answer, StoreError) for answer in answers]
-    assert 6 == (await store.page("w", 10, 1)).total
+    assert 6 == (await page_of(store, "w", 10, 1)).total
     await _goes_on(store)
 
 
@@ -234,7 +234,7 @@ async def test_an_event_loop_that_cannot_be_answered_keeps_nobody_else_waiting(s
             runner.run(call("deaf"))
 
     await asyncio.gather(asyncio.to_thread(run), *(store.create(document(f"e{number}")) for number in range(20)))
-    assert 22 == (await store.page("w", 100, 1)).total
+    assert 22 == (await page_of(store, "w", 100, 1)).total
     await _goes_on(store)
 
 
@@ -277,7 +277,7 @@ async def test_a_folder_that_goes_away_is_noticed_at_the_next_call(tmp_path: Pat
     for call in (store.create(document("lost")), store.update("w", "first", change()), store.delete("w", "first")):
         with pytest.raises(StoreUnwritable, match="not there any more"):
             await call
-    for read in (store.get("w", "first"), store.page("w", 10, 1), store.workflows(), store.changes(0, 10)):
+    for read in (store.get("w", "first"), page_of(store, "w", 10, 1), store.workflows(), store.changes(0, 10)):
         with pytest.raises(StoreUnwritable, match="not there any more"):
             await read
     assert "not there any more" in (await store.health()).problems[0]
@@ -324,7 +324,7 @@ async def main(folder):
     await store.aclose()
     again = SQLiteStore(folder)
     await again.open()
-    assert "after" in ids((await again.page("kept", 100, 1)).documents)
+    assert "after" in ids((await page_of(again, "kept", 100, 1)).documents)
     await again.aclose()
     print("well")
 
@@ -369,8 +369,10 @@ async def test_a_wrong_digit_in_a_file_with_its_old_time_does_no_harm(tmp_path: 
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         await store.update("w", f"e{number}", change(1_700_000_000_100, metadata={"n": number}))
         await store.create(document(f"later{number}", now=1_700_000_000_200))
-        assert ids((await store.page("w", 100, 1)).documents) == [r["execute_id"] for r in _file(store)["histories"]]
-    page = [json.loads(body) for body in (await store.page("w", 100, 1)).documents]
+        assert ids((await page_of(store, "w", 100, 1)).documents) == [
+            r["execute_id"] for r in _file(store)["histories"]
+        ]
+    page = [json.loads(body) for body in (await page_of(store, "w", 100, 1)).documents]
     assert page == _file(store)["histories"]
     assert {1_700_000_000_000 + number for number in range(10, 50)} < {record["create_time"] for record in page}
     await store.aclose()

@@ -16,7 +16,7 @@ from execution_history.errors import StoreClosed
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite import checkpoint as checkpoint_module
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.sample_records import change, document, ids
+from tests.sample_records import change, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +48,7 @@ async def test_a_store_that_is_held_by_others_keeps_the_event_loop_free(store: S
     else:
         lock.release()
     await asyncio.gather(*calls)
-    assert ["b", "a"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["b", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
     lock.close()
     other.close()
 
@@ -103,7 +103,7 @@ async def test_a_caller_who_stops_waiting_does_not_undo_its_write(store: SQLiteS
         call.cancel()
     await asyncio.wait(calls)
     await store.flush()
-    assert ["c", "b", "a"] == ids((await store.page("w", 10, 1)).documents)
+    assert ["c", "b", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
 async def test_what_was_asked_for_before_closing_is_done(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_what_was_asked_for_before_closing_is_done(tmp_path: Path) -> None
     for _ in range(20):
         store = SQLiteStore(tmp_path / "h", json_files=False)
         await store.open()
-        before = (await store.page("w", 1, 1)).total
+        before = (await page_of(store, "w", 1, 1)).total
         asked = [asyncio.create_task(store.create(document(f"{before}-{number}"))) for number in range(5)]
         closing = asyncio.create_task(store.aclose())
         results = await asyncio.gather(*asked, return_exceptions=True)

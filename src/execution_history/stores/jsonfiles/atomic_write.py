@@ -1,11 +1,11 @@
-"""Small face files written whole: beside their place, then put there at once."""
+"""Small JSON files written whole: beside their place, then put there at once."""
 
 import os
 from pathlib import Path
 from typing import Final
 
 from execution_history.stores.jsonfiles.file_format import Header, render, stamp, whole_file
-from execution_history.stores.jsonfiles.json_file import FaceFile
+from execution_history.stores.jsonfiles.json_file import JSONFile
 
 _LEAST_SLACK: Final = 4096
 
@@ -25,15 +25,15 @@ def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None
     _replace_file(path, header, whole_file(header, records, slack))
 
 
-def regrow(face: FaceFile, slack: int) -> FaceFile:
+def regrow(file: JSONFile, slack: int) -> JSONFile:
     """The same small file with *slack* bytes of slack; the old one is closed."""
-    body = face.read(face.header.newest_at, face.size)
-    head = face.header
+    body = file.read(file.header.newest_at, file.size)
+    head = file.header
     header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
     header.newest_at = len(header.encode()) + slack
-    _replace_file(face.path, header, header.encode() + b" " * slack + body)
-    face.close()
-    return FaceFile(face.path)
+    _replace_file(file.path, header, header.encode() + b" " * slack + body)
+    file.close()
+    return JSONFile(file.path)
 
 
 def _replace_file(path: Path, header: Header, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The background threads that make large face files anew, off the writers' path.
+"""The background threads that make large JSON files anew, off the writers' path.
 
 A file is built beside the old one from a snapshot of the store, or from the old file with new slack, and
 caught up with the change feed until little is missing. The rest, and the renaming, are done in the
@@ -13,18 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, Protocol
-
-import apsw
+from typing import Final
 
 from execution_history.errors import StoreClosed
 from execution_history.stores.jsonfiles.file_format import Header
-from execution_history.stores.jsonfiles.file_update import FaceState
-from execution_history.stores.jsonfiles.json_file import SMALL, FaceFile
+from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
 from execution_history.stores.jsonfiles.rebuild import boundary, build_from_file, build_from_store
 from execution_history.stores.jsonfiles.rebuild_job import Job, NoRoom, copy_before
-from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.mirror_port import FileState, MirrorWriter, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
@@ -35,19 +31,12 @@ _MOST_FRONTS: Final = 8
 _LEFTOVER_SECONDS: Final = 600
 
 
-class PostsToWriter(Protocol):
-    """What the builder needs of the writer."""
-
-    def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
-        """Run *work* in the writer thread, outside a transaction, or call *failed* there with why it could not run."""
-
-
 class Builder:
     """Builds files, and gives them new slack.
 
     Args:
         folder: where the files are.
-        reader: where records come from.
+        source: where records come from.
         install: takes a finished file, in the writer thread.
         give_up: takes the workflow whose file could not be made, and why, in the writer thread.
     """
@@ -55,20 +44,20 @@ class Builder:
     def __init__(
         self,
         folder: Path,
-        reader: Reader,
-        install: Callable[[str, FaceFile], None],
+        source: RecordSource,
+        install: Callable[[str, JSONFile], None],
         give_up: Callable[[str, BaseException], None],
     ) -> None:
         self._folder = folder
-        self._reader = reader
+        self._source = source
         self._install = install
         self._give_up = give_up
         self._jobs: dict[str, Job] = {}
         self._when_idle: list[Callable[[], object]] = []
-        self._lanes: dict[str, SimpleQueue[Job | FaceFile | Path | None]] = {}
+        self._lanes: dict[str, SimpleQueue[Job | JSONFile | Path | None]] = {}
         self._threads: list[threading.Thread] = []
 
-    def begin(self, writer: PostsToWriter) -> None:
+    def begin(self, writer: MirrorWriter) -> None:
         """Know the writer, and remove what a process that was killed left behind long ago."""
         self._writer = writer
         for pattern in (".*.building*", ".*.new"):
@@ -105,11 +94,11 @@ class Builder:
             self._path(job).unlink(missing_ok=True)
             self._start(job)
 
-    def extend(self, workflow_id: str, face: FaceFile) -> None:
+    def extend(self, workflow_id: str, file: JSONFile) -> None:
         """Give a file new slack before the old is used up."""
         if workflow_id not in self._jobs:
-            face.deepest_edit = 0
-            self._start(Job(workflow_id, set(), face, boundary(face, _FRONT)))
+            file.deepest_edit = 0
+            self._start(Job(workflow_id, set(), file, boundary(file, _FRONT)))
 
     def cancel(self, workflow_id: str) -> None:
         """The job is over, or its file is not wanted any more; whoever waits for it is answered."""
@@ -158,12 +147,12 @@ class Builder:
                 self._path(job).unlink(missing_ok=True)
             self.cancel(job.workflow_id)
 
-    def discard(self, face: FaceFile) -> None:
+    def discard(self, file: JSONFile) -> None:
         """Let go of a file, a large one in the background, where giving up its space stalls nobody."""
-        if face.size > SMALL:
-            self._put(face)
+        if file.size > SMALL:
+            self._put(file)
         else:
-            face.close()
+            file.close()
 
     def make_way(self, path: Path) -> None:
         """Take a large file out of its place, to be removed in the background; a small one stays to be replaced."""
@@ -177,7 +166,7 @@ class Builder:
         self._jobs[job.workflow_id] = job
         self._put(job)
 
-    def _put(self, item: Job | FaceFile | Path) -> None:
+    def _put(self, item: Job | JSONFile | Path) -> None:
         """Queue *item* with its like: new slack must not wait for a build, or for a large file to be given up."""
         name = "closing" if not isinstance(item, Job) else "builds" if item.old is None else "slack"
         lane = self._lanes.get(name)
@@ -188,18 +177,18 @@ class Builder:
             thread.start()
         lane.put(item)
 
-    def _serve(self, lane: "SimpleQueue[Job | FaceFile | Path | None]") -> None:
+    def _serve(self, lane: "SimpleQueue[Job | JSONFile | Path | None]") -> None:
         while (item := lane.get()) is not None:
             if isinstance(item, Job):
                 self._work(item)
                 continue
             try:
-                item.close() if isinstance(item, FaceFile) else item.unlink(missing_ok=True)
+                item.close() if isinstance(item, JSONFile) else item.unlink(missing_ok=True)
             except OSError as error:
                 _log.warning("A file that is not used any more could not be given up: %s", error)
 
     def _work(self, job: Job) -> None:
-        built: FaceFile | None = None
+        built: JSONFile | None = None
         failure: BaseException | None = None
         try:
             built = None if job.cancelled else self._make(job)
@@ -207,7 +196,7 @@ class Builder:
             failure = error
         self._post(job, built, failure)
 
-    def _post(self, job: Job, built: FaceFile | None, failure: BaseException | None) -> None:
+    def _post(self, job: Job, built: JSONFile | None, failure: BaseException | None) -> None:
         """Have a job finished in the writer thread; after that has stopped, the next opening makes the file."""
         try:
             self._writer.post(
@@ -220,11 +209,11 @@ class Builder:
     def _path(self, job: Job) -> Path:
         return self._folder / f".{id(job):x}.{os.getpid()}.building"
 
-    def _make(self, job: Job) -> FaceFile | None:
+    def _make(self, job: Job) -> JSONFile | None:
         """The new file, caught up until little is missing; ``None`` when the workflow is gone."""
         path, old = self._path(job), job.old
         if old is not None:
-            source = FaceFile(old.path)
+            source = JSONFile(old.path)
             try:
                 if job.built is not None:
                     copy_before(source, job.begin, job.end, job.built)
@@ -232,18 +221,18 @@ class Builder:
                 build_from_file(path, source, job.begin)
             finally:
                 source.close()
-            return FaceFile(path)
+            return JSONFile(path)
         if job.built is not None:
             job.built.close()  # it began as more room for the old file, and something found none there
             job.built = None
-        with self._reader.connection() as connection, self._reader.frozen(connection):
-            state = self._reader.face_state(connection, job.workflow_id)
+        with self._source.snapshot() as records:
+            state = records.state(job.workflow_id)
             if state is None:
                 return None
-            job.seen = _newest_revision(connection)
+            job.seen = records.revision()
             header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
-            build_from_store(path, header, self._reader.documents(connection, job.workflow_id))
-        built = FaceFile(path)
+            build_from_store(path, header, records.documents(job.workflow_id))
+        built = JSONFile(path)
         try:
             while self._catch_up(job, built, _FEW_CHANGES):
                 pass
@@ -252,20 +241,20 @@ class Builder:
             raise
         return built
 
-    def _catch_up(self, job: Job, face: FaceFile, few: int) -> bool:
+    def _catch_up(self, job: Job, file: JSONFile, few: int) -> bool:
         """Apply what has changed since the file was last up to date; whether that was more than *few* changes."""
-        since = max(face.header.revision, job.seen)
-        with self._reader.connection() as connection, self._reader.frozen(connection):
-            state = self._reader.face_state(connection, face.header.workflow_id)
-            changes = self._reader.face_changes(connection, face.header.workflow_id, since)
-            job.seen = _newest_revision(connection)
-        if face.apply(changes):
+        since = max(file.header.revision, job.seen)
+        with self._source.snapshot() as records:
+            state = records.state(file.header.workflow_id)
+            changes = records.changes(file.header.workflow_id, since)
+            job.seen = records.revision()
+        if file.apply(changes):
             raise NoRoom
         if state is not None:
-            face.finish(state.total, state.updated_at, state.revision)
+            file.finish(state.total, state.updated_at, state.revision)
         return len(changes) > few
 
-    def _finish(self, job: Job, built: FaceFile | None, failure: BaseException | None) -> None:
+    def _finish(self, job: Job, built: JSONFile | None, failure: BaseException | None) -> None:
         """In the writer thread: bring the new file up to date and put it in its place, or try again."""
         done = False
         try:
@@ -290,7 +279,7 @@ class Builder:
         if not job.cancelled:
             self._retry(job, failure)
 
-    def _drop(self, job: Job, built: FaceFile | None) -> None:
+    def _drop(self, job: Job, built: JSONFile | None) -> None:
         """Give up what was made, a large file in the background."""
         for made in {made for made in (built, job.built) if made is not None}:
             made.close()
@@ -298,7 +287,7 @@ class Builder:
         self.make_way(self._path(job))
         self._path(job).unlink(missing_ok=True)
 
-    def _has_long_front(self, job: Job, built: FaceFile) -> bool:
+    def _has_long_front(self, job: Job, built: JSONFile) -> bool:
         """Whether so much has come before what was copied that most of it is better copied in the background too."""
         old = job.old
         if old is None or job.cancelled or job.afresh or job.fronts >= _MOST_FRONTS or old.deepest_edit > job.begin:
@@ -322,9 +311,9 @@ class Builder:
         self._give_up(job.workflow_id, failure or NoRoom())
         self.cancel(job.workflow_id)
 
-    def _complete(self, job: Job, built: FaceFile) -> bool:
-        with self._reader.connection() as connection:
-            state = self._reader.face_state(connection, job.workflow_id)
+    def _complete(self, job: Job, built: JSONFile) -> bool:
+        with self._source.snapshot() as records:
+            state = records.state(job.workflow_id)
         if state is None:
             return False
         if job.begin and not self._add_front(job, built, state):
@@ -333,7 +322,7 @@ class Builder:
         self._install(job.workflow_id, built)
         return True
 
-    def _add_front(self, job: Job, built: FaceFile, state: FaceState) -> bool:
+    def _add_front(self, job: Job, built: JSONFile, state: FileState) -> bool:
         """Copy the newest records of the old file, unless it was touched behind them in the meantime."""
         old = job.old
         if old is None or job.aside or old.deepest_edit > job.begin:
@@ -355,8 +344,3 @@ class Builder:
                 answer()
             except Exception:  # noqa: BLE001 - one who cannot be answered must not keep the others waiting
                 _log.exception("Whoever waits for a JSON file could not be answered")
-
-
-def _newest_revision(connection: apsw.Connection) -> int:
-    """The store's newest revision, in the snapshot at hand."""
-    return int(connection.execute(query("feed_revision")).get)

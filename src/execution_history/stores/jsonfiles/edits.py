@@ -1,4 +1,4 @@
-"""The edits that change a face file in place: pure functions from a window of its bytes to one write.
+"""The edits that change a JSON file in place: pure functions from a window of its bytes to one write.
 
 A window is a part of the file that begins anywhere before the record concerned, at best in the slack or
 a gap, and reaches beyond its end. Room for growth is taken from the gaps to the left, so

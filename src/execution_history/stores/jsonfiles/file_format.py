@@ -1,4 +1,4 @@
-"""What a face file looks like: bytes in, bytes out.
+"""What a JSON file looks like: bytes in, bytes out.
 
     {
       "workflow_id": "7321",
@@ -56,7 +56,7 @@ HEADER_LIMIT: Final = 16_384
 
 @dataclass(slots=True)
 class Header:
-    """The numbers at the head of a face file."""
+    """The numbers at the head of a JSON file."""
 
     workflow_id: str
     total: int

@@ -1,4 +1,4 @@
-"""The newest records of a face file, remembered as they stand in it, so that all changes of a group are one write.
+"""The newest records of a JSON file, remembered as they stand in it, so that all changes of a group are one write.
 
 Pure: from what stands there and what is to be shown to the edit that makes it so.
 """

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidIdentifier, StoreBusy, StoreError, StoreFull, quoted
@@ -17,25 +17,15 @@ from execution_history.records.record import Document, check_identifier
 from execution_history.stores.foreign_files import in_groups, open_regular
 from execution_history.stores.jsonfiles.file_format import stamp
 from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
-from execution_history.stores.jsonfiles.file_update import FaceState, FaceWork
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
-from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.write_transaction import WriteTransaction
+from execution_history.stores.mirror_port import FileState, RecordSource, TransactionRunner
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
-_Result = TypeVar("_Result")
 
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 _NO_FILE: Final = -1
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-
-
-class RunsTransactions(Protocol):
-    """What adoption needs of the writer."""
-
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
-        """Run *work* in a transaction of its own, in the writer thread."""
 
 
 class Adopter:
@@ -53,7 +43,7 @@ class Adopter:
     def __init__(
         self,
         folder: Path,
-        writer: RunsTransactions,
+        writer: TransactionRunner,
         path_of: Callable[[str], Path],
         limits: ReadingLimits | None = None,
     ) -> None:
@@ -67,16 +57,16 @@ class Adopter:
         """One sentence for everything of which something was not taken, as long as it is still there."""
         return tuple(sentence for path, sentence in list(self._problems.items()) if os.path.lexists(path))
 
-    def reconcile(self, reader: Reader) -> list[str]:
+    def reconcile(self, source: RecordSource) -> list[str]:
         """Look at every file once and adopt those that are not exactly what we wrote.
 
         Returns the workflows whose file has to be made anew. A file is recognised by its modification
         time alone, so that opening a store does not depend on how large its files are.
         """
         boot = _boot()
-        with reader.connection() as connection:
-            states = reader.face_states(connection)
-            last_boot, safe_revision = reader.safety(connection)
+        with source.snapshot() as records:
+            states = records.states()
+            last_boot, safe_revision = records.safety()
         doubt_from = safe_revision if last_boot and last_boot != boot else None
         try:
             self._writer.run_now(lambda transaction: transaction.note_safety(boot, safe_revision))
@@ -173,7 +163,7 @@ class Adopter:
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
-    """The names and modification times of what could be faces, or stands in their place."""
+    """The names and modification times of what could be JSON files of ours, or stands in their place."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
@@ -182,7 +172,7 @@ def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
                     yield entry.name, entry.stat(follow_symlinks=False).st_mtime_ns if is_file else _NO_FILE
 
 
-def _is_exact(state: FaceState, modified: int, doubt_from: int | None) -> bool:
+def _is_exact(state: FileState, modified: int, doubt_from: int | None) -> bool:
     if doubt_from is not None and state.revision > doubt_from:
         return False  # the machine went down since: what was written last may not have reached the disk
     return modified == stamp(state.updated_at, state.revision)

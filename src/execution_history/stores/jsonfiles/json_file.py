@@ -1,9 +1,9 @@
-"""One face file, open for editing: finds records in it and applies the pure edits with single writes."""
+"""One JSON file, open for editing: finds records in it and applies the pure edits with single writes."""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final
 
 from execution_history.stores.jsonfiles import edits, locate_record
 from execution_history.stores.jsonfiles.chunked_fsync import write_all
@@ -20,6 +20,7 @@ from execution_history.stores.jsonfiles.file_format import (
     stamp,
 )
 from execution_history.stores.jsonfiles.head_buffer import Front
+from execution_history.stores.mirror_port import FileChange
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -34,34 +35,11 @@ _MOST_PLACES: Final = 1024
 _OPEN_FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-class Shown(Protocol):
-    """A record to show, or without a body to lose."""
-
-    @property
-    def execute_id(self) -> str:
-        """Its id."""
-
-    @property
-    def create_time(self) -> int:
-        """Where it stands."""
-
-    @property
-    def body(self) -> bytes | None:
-        """Its document."""
-
-    @property
-    def new(self) -> bool:
-        """Whether the file cannot have it yet."""
-
-
-_Change = TypeVar("_Change", bound=Shown)
-
-
 class NotOurs(Exception):  # noqa: N818 - a finding, not a failure
-    """The file is not a face file of ours, or somebody has touched it."""
+    """The file is not a JSON file of ours, or somebody has touched it."""
 
 
-class FaceFile:
+class JSONFile:
     """A file whose header has been read; every change of it goes through here.
 
     Args:
@@ -69,7 +47,7 @@ class FaceFile:
         is_edited: whether it is opened for writing too.
 
     Raises:
-        NotOurs: it does not begin like a face file.
+        NotOurs: it does not begin like a JSON file.
         OSError: it cannot be opened.
     """
 
@@ -77,7 +55,7 @@ class FaceFile:
         self.path, self._name = path, str(path)
         self.deepest_edit = 0
         self._front: Front | None = None
-        self._lines: Callable[[Any], bytes] = _lines
+        self._lines: Callable[[FileChange], bytes] = _lines
         self._is_complete = True
         self._has_all = False
         self._places: dict[str, tuple[int, int]] = {}
@@ -93,7 +71,7 @@ class FaceFile:
         """Read what the file says of itself (another process may have edited it).
 
         Raises:
-            NotOurs: it does not begin like a face file.
+            NotOurs: it does not begin like a JSON file.
         """
         parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
         if parsed is None or not parsed[1] <= parsed[0].newest_at <= os.fstat(self._fd).st_size:
@@ -128,11 +106,11 @@ class FaceFile:
 
     def apply(
         self,
-        changes: Sequence[_Change],
-        lines: Callable[[_Change], bytes] | None = None,
+        changes: Sequence[FileChange],
+        lines: Callable[[FileChange], bytes] | None = None,
         *,
         is_complete: bool = False,
-    ) -> list[_Change]:
+    ) -> list[FileChange]:
         """Make the edits for *changes*; those that found no room, in order.
 
         A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
@@ -150,7 +128,7 @@ class FaceFile:
         self._has_all = is_complete
         if is_complete and self._front is None and (self._newest_time() or 0) > self.header.updated_at:
             raise NotOurs(f"{self.path} has a record that began after the last change of all")
-        blocked: list[_Change] = []
+        blocked: list[FileChange] = []
         is_full = False
         number = 0
         while number < len(changes):
@@ -190,7 +168,7 @@ class FaceFile:
         """The bytes from offset *begin* to *end*, fewer where the file ends before."""
         return os.pread(self._fd, max(0, end - begin), begin)
 
-    def _apply_together(self, changes: Sequence[Shown], begin: int) -> int:
+    def _apply_together(self, changes: Sequence[FileChange], begin: int) -> int:
         """Make as many changes from *begin* on as concern the newest records in one write; how many they were."""
         front = self._front
         first = changes[begin]
@@ -213,7 +191,7 @@ class FaceFile:
                 self._remember(*forgotten)
         return done - begin
 
-    def _draft(self, front: Front, change: Shown) -> bool:
+    def _draft(self, front: Front, change: FileChange) -> bool:
         if change.body is None:
             return False
         text = self._lines(change)
@@ -232,7 +210,7 @@ class FaceFile:
             self._places.clear()
         self._places[execute_id] = (behind, length)
 
-    def _apply_one(self, change: Shown) -> bool:
+    def _apply_one(self, change: FileChange) -> bool:
         self._front = None
         text = b"" if change.body is None else self._lines(change)
         if text and not change.new and self._replace_remembered(change.execute_id, text):
@@ -350,5 +328,5 @@ class FaceFile:
         return newest is None or create_time >= newest
 
 
-def _lines(change: Shown) -> bytes:
+def _lines(change: FileChange) -> bytes:
     return b"" if change.body is None else render(change.body)

@@ -1,4 +1,4 @@
-"""Finding a place in a face file: records stand newest first, so by time it is a bisection of small reads."""
+"""Finding a place in a JSON file: records stand newest first, so by time it is a bisection of small reads."""
 
 from typing import Final, Protocol
 
@@ -9,7 +9,7 @@ _NEAR: Final = 64 * 1024
 
 
 class Readable(Protocol):
-    """What is read of a face file."""
+    """What is read of a JSON file."""
 
     header: Header
     body_start: int

@@ -1,4 +1,4 @@
-"""All the face files of a store: brought up to every commit in the writer thread, before callers are answered.
+"""All the JSON files of a store: brought up to every commit in the writer thread, before callers are answered.
 
 A file that has no room left, that somebody deleted or touched, or that is behind, is made anew: at once when
 it is small, in a background thread otherwise, and then only those callers wait whose records it lacks.
@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +20,21 @@ from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
 from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.file_format import Header, render, render_record, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, tells_case
-from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState, FaceWork
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.jsonfiles.json_file import SMALL, FaceFile, NotOurs
-from execution_history.stores.jsonfiles.ports import CommitsWrites, Later
+from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
+from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.unsynced_files import Unsynced
-from execution_history.stores.sqlite.error_mapping import as_store_error
-from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.mirror_port import (
+    FileChange,
+    FileState,
+    FileUpdate,
+    MirrorWriter,
+    PendingFiles,
+    RecordSource,
+)
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
-_MOST_OPEN: Final = 128
 _ROWS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 2 * SMALL
 _LOW_SLACK: Final = 16
@@ -43,29 +46,37 @@ _TRIMMING_SECONDS: Final = 2.0
 _MERGING_SECONDS: Final = 1.0
 
 
-class Faces:
-    """The face files of one folder.
+class JSONFileMirror:
+    """The JSON files of one folder.
 
     Args:
         folder: the store's folder.
-        reader: where records are read when a file is made anew.
+        source: where records are read when a file is made anew.
+        explain: gives what an error of the disk means for the user of the folder.
         limits: what reading files of others may take.
     """
 
-    def __init__(self, folder: Path, reader: Reader, limits: ReadingLimits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: RecordSource,
+        explain: Callable[[BaseException], StoreError],
+        limits: ReadingLimits | None = None,
+    ) -> None:
+        self._explain = explain
         self._folder = folder
         self._limits = limits
-        self._reader = reader
+        self._source = source
         self._case_sensitive = tells_case(folder)
-        self._open: OrderedDict[str, FaceFile] = OrderedDict()
         self._stale: set[str] = set()
         self._brought_in: set[str] = set()  # their files are made anew at the next flush or in idle time
         self._merged_at = 0.0
-        self._unsynced = Unsynced(folder, self._path)
+        self._unsynced = Unsynced(self._path, explain)
         self._problems: dict[str, str] = {}
-        self._builder = Builder(folder, reader, self._install, self._trouble)
+        self._builder = Builder(folder, source, self._install, self._trouble)
+        self._files = OpenFiles(self._path, self._builder.discard)
 
-    def begin(self, writer: CommitsWrites) -> None:
+    def begin(self, writer: MirrorWriter) -> None:
         """Make every file equal to the store: adopt what others wrote, bring back what is missing.
 
         Runs once, before the first caller is served, with the lock between processes held. Files that would take
@@ -75,15 +86,15 @@ class Faces:
         self._builder.begin(writer)
         self._adopter = Adopter(self._folder, writer, self._path, self._limits)
         deadline = time.monotonic() + _OPENING_SECONDS
-        for workflow_id in self._adopter.reconcile(self._reader):
+        for workflow_id in self._adopter.reconcile(self._source):
             try:
                 self._renew(workflow_id, here=time.monotonic() < deadline)
             except BaseException as error:  # noqa: BLE001 - one file must not keep the history from opening
                 self._trouble(workflow_id, error)
 
-    def follow(self, rows: list[FaceWork]) -> Later:
+    def follow(self, rows: list[FileUpdate]) -> PendingFiles:
         """Bring the files up to a commit; the workflows whose file will only be current later. Never raises."""
-        later: Later = {}
+        later: PendingFiles = {}
         for row in rows:
             try:
                 lacks = self._follow(row)
@@ -145,14 +156,13 @@ class Faces:
         for workflow_id in sorted(self._unsynced.workflow_ids):
             if time.monotonic() > deadline:
                 break  # spaces do no harm, and a program that ends must not wait for them
-            self._trim(workflow_id)
+            self._files.trim(workflow_id)
         try:
             self._unsynced.sync()
         finally:
-            while self._open:
-                self._open.popitem()[1].close()
+            self._files.close()
 
-    def _follow(self, row: FaceWork) -> set[str] | None:
+    def _follow(self, row: FileUpdate) -> set[str] | None:
         """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
         workflow_id, before = row.workflow_id, row.before
         self._unsynced.add(workflow_id)
@@ -160,9 +170,9 @@ class Faces:
             if self._builder.blocks_all(workflow_id):
                 return _NOTHING if workflow_id in self._brought_in else None
             try:
-                face = self._face(workflow_id, before)
-                if face is not None:
-                    return self._edit(face, row)
+                file = self._files.current(workflow_id, before)
+                if file is not None:
+                    return self._edit(file, row)
                 if before.total == 0 and not self._path(workflow_id).exists():
                     self._write_new(row, row.after)
                     return _NOTHING
@@ -173,18 +183,18 @@ class Faces:
                 self._stale.add(workflow_id)
         return self._follow_anew(row)
 
-    def _edit(self, face: FaceFile, row: FaceWork) -> set[str] | None:
+    def _edit(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
         """Apply the changes in place; the records that are not shown then, ``None`` when all have to wait."""
         state = row.after
         at_work = self._builder.is_at_work(row.workflow_id)
-        if at_work or (blocked := face.apply(row.changes, _lines, is_complete=True)):
-            return self._edit_around(face, row if at_work else replace(row, changes=blocked))
-        face.finish(state.total, state.updated_at, state.revision)
-        if face.size > SMALL and face.slack < face.size // _LOW_SLACK:
-            self._builder.extend(row.workflow_id, face)
+        if at_work or (blocked := file.apply(row.changes, _lines, is_complete=True)):
+            return self._edit_around(file, row if at_work else replace(row, changes=blocked))
+        file.finish(state.total, state.updated_at, state.revision)
+        if file.size > SMALL and file.slack < file.size // _LOW_SLACK:
+            self._builder.extend(row.workflow_id, file)
         return _NOTHING
 
-    def _follow_anew(self, row: FaceWork) -> set[str] | None:
+    def _follow_anew(self, row: FileUpdate) -> set[str] | None:
         """The same where the file cannot be edited: it goes, or is made from the store."""
         workflow_id = row.workflow_id
         if row.cleared or row.after.total == 0:
@@ -202,7 +212,7 @@ class Faces:
                 return set()  # it must not be written over; the adopter tells of it until that is possible
         return set() if self._renew(workflow_id) else None
 
-    def _is_foreign(self, workflow_id: str, state: FaceState) -> bool:
+    def _is_foreign(self, workflow_id: str, state: FileState) -> bool:
         """Whether there is a file that somebody else has written: one of ours that is damaged has nothing to give."""
         try:
             modified = self._path(workflow_id).stat().st_mtime_ns
@@ -212,7 +222,7 @@ class Faces:
             stamp(state.updated_at, state.revision, complete=is_complete) for is_complete in (True, False)
         }
 
-    def _edit_around(self, face: FaceFile, row: FaceWork) -> set[str] | None:
+    def _edit_around(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
         """Apply changes in place while a new file is in the making, or some that have found no room.
 
         The records that are not shown then; ``None`` when all have to wait.
@@ -220,51 +230,27 @@ class Faces:
         state = row.after
         aside = self._builder.aside(row.workflow_id)
         waiting = [change for change in row.changes if change.execute_id in aside]
-        blocked = face.apply([change for change in row.changes if change.execute_id not in aside], _lines)
-        if blocked and face.size <= SMALL:
+        blocked = file.apply([change for change in row.changes if change.execute_id not in aside], _lines)
+        if blocked and file.size <= SMALL:
             needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
-            slack = face.size * (_LITTLE_SLACK if face.size < _LITTLE else 1)
-            face = self._open[row.workflow_id] = regrow(face, slack=max(2 * needed, slack))
-            blocked = face.apply(blocked, _lines)
+            slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
+            file = regrow(file, slack=max(2 * needed, slack))
+            self._files.put(row.workflow_id, file)
+            blocked = file.apply(blocked, _lines)
             if blocked:
                 return set() if self._renew(row.workflow_id) else None
         if blocked or waiting or aside:
-            face.finish_but_for_some(state.total, state.updated_at, state.revision)
+            file.finish_but_for_some(state.total, state.updated_at, state.revision)
         else:
-            face.finish(state.total, state.updated_at, state.revision)
+            file.finish(state.total, state.updated_at, state.revision)
         if blocked:
             no_slack = any(change.new for change in blocked)
             self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
         return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
-    def _face(self, workflow_id: str, before: FaceState) -> FaceFile | None:
-        """The workflow's file, when it is ours, untouched, and up to *before*."""
-        face = self._open.get(workflow_id)
-        if face is not None:
-            self._open.move_to_end(workflow_id)
-            if face.header.revision == before.revision and face.is_untouched(before.updated_at, before.revision):
-                return face
-            self._forget(workflow_id)
-        try:
-            face = FaceFile(self._path(workflow_id))
-        except (FileNotFoundError, NotOurs):
-            return None
-        header = face.header
-        if (
-            header.workflow_id != workflow_id
-            or header.revision != before.revision
-            or not face.is_untouched(before.updated_at, before.revision)
-        ):
-            face.close()
-            return None
-        self._open[workflow_id] = face
-        if len(self._open) > _MOST_OPEN:
-            self._open.popitem(last=False)[1].close()
-        return face
-
-    def _write_new(self, row: FaceWork, state: FaceState) -> None:
+    def _write_new(self, row: FileUpdate, state: FileState) -> None:
         """Begin the file of a workflow that had no records."""
-        newest_first: list[FaceChange] = []
+        newest_first: list[FileChange] = []
         latest = {change.execute_id: change for change in row.changes}
         for change in latest.values():
             if change.body is not None:
@@ -279,20 +265,20 @@ class Faces:
         A large file is made in the background unless it has to be made *here*.
         """
         self._stale.discard(workflow_id)
-        self._forget(workflow_id)
-        with self._reader.connection() as connection:
-            small = self._reader.is_small(connection, workflow_id, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
-            if not small:
-                if here:
-                    self._builder.build_here(workflow_id)
-                else:
-                    self._builder.build(workflow_id, None, afresh=True)
-                return here
-            snapshot = self._reader.snapshot(connection, workflow_id)
-        if snapshot is None:
+        self._files.forget(workflow_id)
+        with self._source.snapshot() as records:
+            is_small = records.is_small(workflow_id, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
+            state = records.state(workflow_id)
+            bodies = list(records.documents(workflow_id)) if is_small else []
+        if not is_small:
+            if here:
+                self._builder.build_here(workflow_id)
+            else:
+                self._builder.build(workflow_id, None, afresh=True)
+            return here
+        if state is None:
             self._path(workflow_id).unlink(missing_ok=True)
         else:
-            state, bodies = snapshot
             self._builder.make_way(self._path(workflow_id))
             write_new(
                 self._path(workflow_id), Header(workflow_id, state.total, state.updated_at, state.revision, 0), bodies
@@ -302,12 +288,12 @@ class Faces:
         self._unsynced.add(workflow_id)
         return True
 
-    def _install(self, workflow_id: str, built: FaceFile) -> None:
+    def _install(self, workflow_id: str, built: JSONFile) -> None:
         """Take a file that was made in the background; called in the writer thread, when it is current."""
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         built.move(self._path(workflow_id))
-        self._open[workflow_id] = built
+        self._files.put(workflow_id, built)
         self._unsynced.add(workflow_id)
         self._brought_in.discard(workflow_id)
         self._problems.pop(workflow_id, None)
@@ -316,7 +302,7 @@ class Faces:
         self._builder.cancel(workflow_id)
         self._stale.discard(workflow_id)
         self._brought_in.discard(workflow_id)
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         self._path(workflow_id).unlink(missing_ok=True)
 
@@ -337,23 +323,12 @@ class Faces:
             except BaseException as error:  # noqa: BLE001 - the others are brought up to date all the same
                 self._trouble(workflow_id, error)
 
-    def _trim(self, workflow_id: str) -> None:
-        """Give the slack of a small file back."""
-        try:
-            face = self._open.pop(workflow_id, None) or FaceFile(self._path(workflow_id))
-            header = face.header
-            if face.size <= SMALL and face.slack and face.is_untouched(header.updated_at, header.revision):
-                face = regrow(face, slack=0)
-            self._open[workflow_id] = face
-        except (OSError, NotOurs):
-            return
-
     def _trouble(self, workflow_id: str, error: BaseException) -> None:
         """A file cannot be written: the record is safe in the database, and the file is tried again."""
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._stale.add(workflow_id)
         self._brought_in.discard(workflow_id)  # it is tried with the next change, not in every idle moment
-        reason = str(as_store_error(error, self._folder))
+        reason = str(self._explain(error))
         sentence = (
             f"The JSON file of workflow {quoted(workflow_id)} is behind its database until its next change. {reason}"
         )
@@ -361,17 +336,11 @@ class Faces:
             _log.warning("%s", sentence)
         self._problems[workflow_id] = sentence
 
-    def _forget(self, workflow_id: str) -> None:
-        """Do not use the file any more; giving up a large one takes the system a while, so not in this thread."""
-        face = self._open.pop(workflow_id, None)
-        if face is not None:
-            self._builder.discard(face)
-
     def _path(self, workflow_id: str) -> Path:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)
 
 
-def _lines(change: FaceChange) -> bytes:
+def _lines(change: FileChange) -> bytes:
     """The lines of a record in the file; its document has often been read, or will be by the caller."""
     if change.document is not None and len(change.document.body) <= HUGE:
         return render_record(change.document.plain())

@@ -1,4 +1,4 @@
-"""Making a large face file anew beside the old one: from the store, or from the old file with new room."""
+"""Making a large JSON file anew beside the old one: from the store, or from the old file with new room."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Final
 
 from execution_history.stores.jsonfiles.chunked_fsync import SLICE
 from execution_history.stores.jsonfiles.file_format import FOOTER, RECORD_START, SEPARATOR, Header, render, stamp
-from execution_history.stores.jsonfiles.json_file import GAP, GAP_EVERY, FaceFile
+from execution_history.stores.jsonfiles.json_file import GAP, GAP_EVERY, JSONFile
 
 _PIECE: Final = 256 * 1024
 _LEAST_SLACK: Final = 64 * 1024
@@ -34,22 +34,22 @@ def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> Non
         records.unlink(missing_ok=True)
 
 
-def build_from_file(path: Path, face: FaceFile, begin: int) -> None:
-    """Write to *path* the part of *face* from the record at offset *begin* on, with new slack and gaps before it.
+def build_from_file(path: Path, file: JSONFile, begin: int) -> None:
+    """Write to *path* the part of *file* from the record at offset *begin* on, with new slack and gaps before it.
 
     What stands before *begin* will need room too, so the slack is that much longer.
     """
-    head = face.header
+    head = file.header
     header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
-    _write(path, header, _pieces(face, begin), face.size - begin, begin - head.newest_at)
+    _write(path, header, _pieces(file, begin), file.size - begin, begin - head.newest_at)
 
 
-def boundary(face: FaceFile, distance: int) -> int:
+def boundary(file: JSONFile, distance: int) -> int:
     """The offset of a record at least *distance* bytes behind the newest; the newest where there is none."""
-    at = face.header.newest_at + distance
-    window = face.read(at, at + 16 * _PIECE)
+    at = file.header.newest_at + distance
+    window = file.read(at, at + 16 * _PIECE)
     found = window.find(RECORD_START)
-    return face.header.newest_at if found < 0 else at + found
+    return file.header.newest_at if found < 0 else at + found
 
 
 def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int, front: int = 0) -> None:
@@ -85,12 +85,12 @@ def _with_gaps(bodies: Iterable[bytes]) -> Iterator[bytes]:
     yield FOOTER if first else b"\n" + FOOTER
 
 
-def _pieces(face: FaceFile, begin: int) -> Iterator[bytes]:
+def _pieces(file: JSONFile, begin: int) -> Iterator[bytes]:
     """The bytes from *begin* on, in pieces that end where a record begins, with a gap wherever one is due."""
     at = begin
-    while at < face.size:
-        piece = face.read(at, at + GAP_EVERY)
-        cut = piece.rfind(RECORD_START, 1) if at + len(piece) < face.size else -1
+    while at < file.size:
+        piece = file.read(at, at + GAP_EVERY)
+        cut = piece.rfind(RECORD_START, 1) if at + len(piece) < file.size else -1
         if cut > 0:
             # The indentation belongs to the next piece; what was a gap stays one.
             piece = piece[:cut]

@@ -1,10 +1,10 @@
-"""One face file in the making, and copying what a file has to another."""
+"""One JSON file in the making, and copying what a file has to another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from execution_history.stores.jsonfiles.json_file import FaceFile
+from execution_history.stores.jsonfiles.json_file import JSONFile
 
 _PIECE: Final = 1024 * 1024
 
@@ -24,10 +24,10 @@ class Job:
 
     workflow_id: str
     aside: set[str] | None
-    old: FaceFile | None = None
+    old: JSONFile | None = None
     begin: int = 0
     end: int = 0
-    built: FaceFile | None = None
+    built: JSONFile | None = None
     fronts: int = 0
     seen: int = 0
     attempt: int = 0
@@ -36,7 +36,7 @@ class Job:
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
 
-def copy_before(source: FaceFile, begin: int, end: int, target: FaceFile) -> None:
+def copy_before(source: JSONFile, begin: int, end: int, target: JSONFile) -> None:
     """Put what *source* has from offset *begin* to *end* before what *target* has."""
     while end > begin:
         at = max(begin, end - _PIECE)

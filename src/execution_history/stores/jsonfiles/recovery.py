@@ -11,7 +11,7 @@ import orjson
 from execution_history.records.adoption import whole_record
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.jsonfiles.file_names import file_name
-from execution_history.stores.jsonfiles.json_file import FaceFile, NotOurs
+from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
 from execution_history.stores.jsonfiles.locate_record import find
 
 _ATTEMPTS: Final = 5
@@ -36,7 +36,7 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
         time.sleep(_PAUSE * attempt)
         try:
             modified = path.stat().st_mtime_ns
-            with closing(FaceFile(path, is_edited=False)) as file:
+            with closing(JSONFile(path, is_edited=False)) as file:
                 body = _found_in(file, stored)
                 if _was_at_rest(file, modified):
                     return body
@@ -45,7 +45,7 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
     return None
 
 
-def _was_at_rest(file: FaceFile, modified: int) -> bool:
+def _was_at_rest(file: JSONFile, modified: int) -> bool:
     """Whether nobody edited the file while it was read: it would be half of the one and half of the other text.
 
     An edit sets the time of the file to the present when it begins, and to that of its revision when it has ended.
@@ -55,7 +55,7 @@ def _was_at_rest(file: FaceFile, modified: int) -> bool:
     return file.path.stat().st_mtime_ns == modified and abs(time.time() - modified / 1e9) > _LONGEST_EDIT
 
 
-def _found_in(file: FaceFile, stored: StoredRecord) -> bytes | None:
+def _found_in(file: JSONFile, stored: StoredRecord) -> bytes | None:
     if file.header.workflow_id != stored.workflow_id:
         return None
     try:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from execution_history.errors import StoreError
 from execution_history.stores.jsonfiles.chunked_fsync import sync_file
-from execution_history.stores.sqlite.error_mapping import as_store_error
 
 _MOST_SYNCED: Final = 500
 
@@ -15,12 +15,12 @@ class Unsynced:
     """Remembers files by their workflows, and brings them to the disk; for several threads.
 
     Args:
-        folder: the store's folder, for messages.
         path_of: the file of a workflow.
+        explain: gives what an error of the disk means for the user of the folder.
     """
 
-    def __init__(self, folder: Path, path_of: Callable[[str], Path]) -> None:
-        self._folder = folder
+    def __init__(self, path_of: Callable[[str], Path], explain: Callable[[BaseException], StoreError]) -> None:
+        self._explain = explain
         self._path_of = path_of
         self._workflow_ids: set[str] = set()
 
@@ -53,4 +53,4 @@ class Unsynced:
                 failure = error
                 self._workflow_ids.add(workflow_id)
         if failure is not None:
-            raise as_store_error(failure, self._folder) from failure
+            raise self._explain(failure) from failure

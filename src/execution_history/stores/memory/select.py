@@ -7,7 +7,15 @@ from typing import Any
 import orjson
 
 from execution_history.query.cursor import Position, cursor_at, position_at, position_of
-from execution_history.query.model import IndexReach, RecordFilter, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import (
+    IndexReach,
+    RecordFilter,
+    RecordKey,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
 from execution_history.query.statistics import Counted, statistics_of
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.summary import summary_of
@@ -52,6 +60,12 @@ def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], rea
         wider = RecordFilter(workflow_ids=query.filter.workflow_ids, created_before=query.new_since)
         seen_before = {facts.fingerprint for _, _, facts, _ in _meant(wider, records) if facts.fingerprint is not None}
     return statistics_of(query, runs, frozenset(seen_before), reach)
+
+
+def keys_of(wanted: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[RecordKey]:
+    """Return the ids of the records that *wanted* means, the oldest first."""
+    found = sorted(_meant(wanted, records), key=lambda item: (item[1]["create_time"], item[3]))
+    return [RecordKey(record["workflow_id"], record["execute_id"]) for _, record, _, _ in found]
 
 
 def _meant(

@@ -2,18 +2,32 @@
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
 
 from execution_history.errors import ExecutionExists, StoreClosed
-from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import (
+    IndexReach,
+    RecordFilter,
+    RecordKey,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
-from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import (
+    Batch,
+    Change,
+    FoundRecords,
+    MergeReport,
+    StoreHealth,
+    WorkflowSummary,
+)
 
 
 @dataclass(slots=True)
@@ -21,6 +35,7 @@ class _Entry:
     document: Document
     sequence: int
     revision: int
+    first_revision: int
 
     def place(self) -> tuple[int, int]:
         return (self.document.create_time, self.sequence)
@@ -81,7 +96,7 @@ class MemoryStore:
                 raise ExecutionExists(document.workflow_id, document.execute_id)
             self._put(document)
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         with self._lock:
             entry = self._entry(workflow_id, execute_id)
@@ -89,7 +104,7 @@ class MemoryStore:
             if document is None:
                 return None
             self._put(document)
-            return document.body
+            return document
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
         """See :meth:`HistoryStore.merge`; there is nothing to settle."""
@@ -113,6 +128,12 @@ class MemoryStore:
             entry = self._entry(workflow_id, execute_id)
             return None if entry is None else entry.document.body
 
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+        with self._lock:
+            found = {key: self._entry(*key) for key in keys}
+            return FoundRecords({key: entry.document.body for key, entry in found.items() if entry is not None})
+
     async def find(self, execute_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find`."""
         with self._lock:
@@ -128,18 +149,6 @@ class MemoryStore:
             found = [entry for entry in entries if entry.document.upstream_id == upstream_id]
             return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
 
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """See :meth:`HistoryStore.page`."""
-        with self._lock:
-            self._check_open()
-            if workflow_id is None:
-                entries = sorted((e for w in self._workflows.values() for e in w.oldest_first), key=_Entry.place)
-            else:
-                entries = self._workflows.get(workflow_id, _Workflow()).oldest_first
-            total, first = len(entries), (index - 1) * size
-            chosen = islice(reversed(entries), first, first + size) if first < total else ()
-            return Page([entry.document.body for entry in chosen], total, first + size < total)
-
     async def scan(self, after: int, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
         with self._lock:
@@ -151,21 +160,11 @@ class MemoryStore:
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return select.select(query, self._all_records(), await self.index_reach())
+        return select.select(query, self._all_records(), await self._reach())
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        return select.statistics(query, self._all_records(), await self.index_reach())
-
-    async def index_reach(self) -> IndexReach:
-        """See :meth:`HistoryStore.index_reach`; there is nothing that could be behind."""
-        with self._lock:
-            self._check_open()
-            return IndexReach(self._revision, self._revision)
-
-    async def rebuild_index(self) -> None:
-        """There is no index."""
-        self._check_open()
+        return select.statistics(query, self._all_records(), await self._reach())
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -179,13 +178,14 @@ class MemoryStore:
         """See :meth:`HistoryStore.delete`."""
         with self._lock:
             self._check_open()
-            workflow = self._workflows.get(workflow_id)
-            if workflow is None or workflow.take(execute_id) is None:
-                return False
-            if not workflow.entries:
-                del self._workflows[workflow_id]
-            self._note_deletion(workflow_id, execute_id)
-            return True
+            return self._delete(RecordKey(workflow_id, execute_id))
+
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """See :meth:`HistoryStore.delete_many`."""
+        with self._lock:
+            self._check_open()
+            keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else dict.fromkeys(what)
+            return [key for key in islice(keys, limit) if self._delete(key)]
 
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
@@ -196,23 +196,36 @@ class MemoryStore:
             self._note_deletion(workflow_id, None)
             return True
 
-    async def workflows(self) -> list[WorkflowSummary]:
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""
         with self._lock:
             self._check_open()
-            newest_first = sorted(
-                self._workflows.items(), key=lambda item: item[1].oldest_first[-1].place(), reverse=True
-            )
-            return [_summary(workflow_id, workflow) for workflow_id, workflow in newest_first]
+            found = [_summary(*item) for item in self._workflows.items() if item[0].startswith(prefix)]
+        behind = [each for each in found if after is None or _recency(each) > _recency(after)]
+        return sorted(behind, key=_recency)[:limit]
 
-    async def changes(self, since: int, limit: int) -> list[Change]:
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        with self._lock:
+            self._check_open()
+            return self._revision
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
         with self._lock:
             self._check_open()
-            kind: Literal["put"] = "put"
             found = [change for change in self._deleted if change.revision > since]
             found += [
-                Change(entry.revision, kind, workflow_id, execute_id)
+                Change(
+                    entry.revision,
+                    "created" if entry.first_revision > since else "updated",
+                    workflow_id,
+                    execute_id,
+                    _status(entry),
+                    entry.document.body if documents else None,
+                )
                 for workflow_id, workflow in self._workflows.items()
                 for execute_id, entry in workflow.entries.items()
                 if entry.revision > since
@@ -234,22 +247,31 @@ class MemoryStore:
             self._check_open()
             return dict(self._leases)
 
-    async def flush(self) -> None:
-        """Nothing follows a call here."""
-        self._check_open()
-
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
         return StoreHealth(("The store is closed.",) if self._closed else ())
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.stores.protocol.Watched`."""
+        """See :class:`~execution_history.stores.capabilities.Watched`."""
         return self._watchers.add(call)
+
+    async def _reach(self) -> IndexReach:
+        newest = await self.revision()
+        return IndexReach(newest, newest)
 
     def _all_records(self) -> list[tuple[bytes, int]]:
         with self._lock:
             self._check_open()
             return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
+
+    def _delete(self, key: RecordKey) -> bool:
+        workflow = self._workflows.get(key.workflow_id)
+        if workflow is None or workflow.take(key.execute_id) is None:
+            return False
+        if not workflow.entries:
+            del self._workflows[key.workflow_id]
+        self._note_deletion(*key)
+        return True
 
     def _check_open(self) -> None:
         if self._closed:
@@ -266,20 +288,30 @@ class MemoryStore:
         old = workflow.take(document.execute_id)
         if old is None:
             self._sequence += 1
-        workflow.put(_Entry(document, old.sequence if old else self._sequence, self._revision))
+        place = (self._sequence, self._revision) if old is None else (old.sequence, old.first_revision)
+        workflow.put(_Entry(document, place[0], self._revision, place[1]))
         workflow.updated_at = max(workflow.updated_at, document.update_time)
         self._watchers.tell()
 
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
-        self._deleted.append(Change(self._revision, "delete", workflow_id, execute_id))
+        self._deleted.append(Change(self._revision, "deleted", workflow_id, execute_id))
         self._watchers.tell()
+
+
+def _status(entry: _Entry) -> str:
+    status = entry.document.status
+    return status if status in STATUSES else "other"
+
+
+def _recency(summary: WorkflowSummary) -> tuple[int, str]:
+    """What sorts the workflow with the newest record first."""
+    return (-summary.last_create_time, summary.workflow_id)
 
 
 def _summary(workflow_id: str, workflow: _Workflow) -> WorkflowSummary:
     counts = dict.fromkeys((*STATUSES, "other"), 0)
     for entry in workflow.oldest_first:
-        status = entry.document.status
-        counts[status if status in STATUSES else "other"] += 1
+        counts[_status(entry)] += 1
     newest = workflow.oldest_first[-1].document.create_time
     return WorkflowSummary(workflow_id, len(workflow.oldest_first), counts, newest, workflow.updated_at)

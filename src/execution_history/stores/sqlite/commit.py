@@ -7,13 +7,12 @@ raises: an operation that fails carries its error to whoever waits for it.
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
 from execution_history.errors import ExecutionHistoryError, StoreDamaged, StoreError, quoted
-from execution_history.stores.jsonfiles import Later
-from execution_history.stores.jsonfiles.file_update import FaceWork
+from execution_history.stores.mirror_port import FileUpdate, Mirror, PendingFiles
 from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
 from execution_history.stores.sqlite.folder_presence import Presence
@@ -28,23 +27,6 @@ _PURGE_ROWS: Final = 500
 _VACUUM_PAGES: Final = 256
 
 
-class FollowsCommits(Protocol):
-    """What must be true of the files before a caller is answered; called by whoever has the turn."""
-
-    def follow(self, rows: list[FaceWork]) -> Later:
-        """Bring the files up to the commit; what they will only show later."""
-
-    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
-        """Call *answer* in the writer thread once the workflow's file is current."""
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether files wait for idle time."""
-
-    def catch_up(self) -> None:
-        """Use idle time: bring files up to date into which much was merged, once nothing more comes. Never raises."""
-
-
 class Commits:
     """The writing connection and what stands around it.
 
@@ -53,7 +35,7 @@ class Commits:
         connection: the writing connection, used by nobody else from now on.
         transaction: the operations on it.
         lock: the lock between processes.
-        files: what follows each commit.
+        mirror: what follows each commit.
     """
 
     def __init__(
@@ -62,13 +44,13 @@ class Commits:
         connection: apsw.Connection,
         transaction: WriteTransaction,
         lock: ProcessLock,
-        files: FollowsCommits,
+        mirror: Mirror,
     ) -> None:
         self._folder = folder
         self._connection = connection
         self._transaction = transaction
         self._lock = lock
-        self._files = files
+        self._mirror = mirror
         self._presence = Presence(folder)
         self.damage: tuple[str, ...] = ()
         self._reserve = Reserve(folder)
@@ -78,7 +60,7 @@ class Commits:
         """Close the connection."""
         self._connection.close()
 
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
+    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> _Result:
         """Run *work* in a transaction of its own, with the lock held.
 
         Raises:
@@ -86,12 +68,13 @@ class Commits:
         """
         operation = Operation(work)
         with faults(self._folder):
-            rows = self._transact([operation])
-        return operation.result, rows
+            self._transact([operation])
+        result: _Result = operation.result
+        return result
 
     def run(self, group: list[Operation]) -> list[Operation]:
         """Commit *group*, whatever time it takes; return those that can be answered. Never raises."""
-        later: Later = {}
+        later: PendingFiles = {}
         try:
             self._lock.acquire()
             try:
@@ -127,9 +110,9 @@ class Commits:
     @property
     def has_files_behind(self) -> bool:
         """Whether there are files for which :meth:`tidy` has something to do."""
-        return self._files.is_behind
+        return self._mirror.is_behind
 
-    def _hold_back(self, operations: list[Operation], later: Later) -> list[Operation]:
+    def _hold_back(self, operations: list[Operation], later: PendingFiles) -> list[Operation]:
         """Return those of *operations* that can be answered now; the others are once their file is current."""
         if not later:
             return operations
@@ -137,7 +120,7 @@ class Commits:
         for operation in operations:
             if operation.waits_for(later):
                 assert operation.record is not None  # noqa: S101 - for the type checker
-                self._files.when_current(operation.record[0], lambda op=operation: answer([op]))  # type: ignore[misc]
+                self._mirror.when_current(operation.record[0], lambda op=operation: answer([op]))  # type: ignore[misc]
             else:
                 now.append(operation)
         return now
@@ -152,13 +135,13 @@ class Commits:
         if free > _VACUUM_PAGES:
             connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
         self._transaction.forget()
-        self._files.catch_up()
-        is_untidy = more or free > _VACUUM_PAGES or self._files.is_behind
+        self._mirror.catch_up()
+        is_untidy = more or free > _VACUUM_PAGES or self._mirror.is_behind
         if not is_untidy:
             self._reserve.make()
         return is_untidy
 
-    def _run_locked(self, group: list[Operation]) -> Later:
+    def _run_locked(self, group: list[Operation]) -> PendingFiles:
         if group[0].outside:
             self._run_outside(group[0])
             return {}
@@ -167,7 +150,7 @@ class Commits:
         except BaseException as error:  # noqa: BLE001 - whatever one operation raises is its own answer
             if len(group) > 1:
                 # One of them may be the cause: each gets a transaction, and an answer, of its own.
-                later: Later = {}
+                later: PendingFiles = {}
                 for operation in group:
                     later |= self._run_locked([operation])
                 return later
@@ -175,9 +158,9 @@ class Commits:
                 return self._run_locked(group)
             self._fail(group, error)
             return {}
-        return self._files.follow(rows)
+        return self._mirror.follow(rows)
 
-    def _transact(self, group: list[Operation]) -> list[FaceWork]:
+    def _transact(self, group: list[Operation]) -> list[FileUpdate]:
         """Commit *group*; return what that asks of the files."""
         connection, transaction = self._connection, self._transaction
         self._presence.check()
@@ -187,7 +170,7 @@ class Commits:
         try:
             transaction.begin()
             self._run_operations(group)
-            rows = [row.face_work() for row in transaction.finish()]
+            rows = [row.file_update() for row in transaction.finish()]
             connection.execute("COMMIT")
         except BaseException:
             self._roll_back()

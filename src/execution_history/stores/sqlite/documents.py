@@ -21,7 +21,9 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 NO_LIMIT: Final = 1 << 62
 """As the largest size of a document that is read: all are."""
 
-_LARGEST_BATCH: Final = 8 * 1024 * 1024
+LARGEST_BATCH: Final = 8 * 1024 * 1024
+"""Bytes of documents after which an answer of many records ends."""
+
 _MOST_REMEMBERED: Final = 1_000
 _MOST_NAMED: Final = 5
 
@@ -99,7 +101,7 @@ class Documents:
                 else:
                     bodies.append(body)
                     size += len(body)
-                if size >= _LARGEST_BATCH or number == limit:
+                if size >= LARGEST_BATCH or number == limit:
                     return Batch(bodies, seq, tuple(damaged))
         return Batch(bodies, None, tuple(damaged))
 

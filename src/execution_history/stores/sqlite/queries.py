@@ -1,11 +1,14 @@
 """The SQL of the embedded store: named statements from ``queries.sql`` and the numbered migrations."""
 
 import re
+import sys
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 _NAMED: Final = re.compile(r"^-- name: (\w+)\n((?:--[^\n]*\n)*)(.*?;)\s*$", re.MULTILINE | re.DOTALL)
+_FIRST_SURROGATE: Final = 0xD800
+_AFTER_SURROGATES: Final = 0xE000
 _HERE: Final = "execution_history.stores.sqlite"
 RECORD_COLUMNS: Final = "w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing"
 """What, with a document behind it, makes a StoredRecord."""
@@ -30,3 +33,12 @@ def migrations() -> tuple[tuple[int, str, str], ...]:
     folder = files(_HERE).joinpath("migrations")
     scripts = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple((int(name[:4]), name[5:-4], folder.joinpath(name).read_text("utf-8")) for name in scripts)
+
+
+def past_prefix(prefix: str) -> bytes | str:
+    """Return what is larger than every text that begins with *prefix*, in the order of UTF-8, which is SQLite's."""
+    for length in range(len(prefix), 0, -1):
+        following = ord(prefix[length - 1]) + 1
+        if following <= sys.maxunicode:
+            return prefix[: length - 1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)
+    return b""  # a blob is larger than every text

@@ -36,8 +36,9 @@ DELETE FROM executions WHERE seq IN (SELECT seq FROM executions WHERE workflow =
 -- name: add_execution
 -- Keeps a new record.
 INSERT INTO executions
-    (workflow, execute_id, create_time, update_time, status, revision, size, packing, document, upstream_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    (workflow, execute_id, create_time, update_time, status, revision, first_revision, size, packing, document,
+    upstream_id)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10);
 
 -- name: execution_for_update
 -- What an update has to know of the stored record.
@@ -84,6 +85,12 @@ SELECT {record}, CASE WHEN e.size <= ? THEN e.document END
 FROM workflows w JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id = ? AND e.execute_id = ?;
 
+-- name: documents_by_key
+-- The records that a JSON list of pairs of ids names.
+SELECT {record}, e.document
+FROM json_each(?) k JOIN workflows w ON w.workflow_id = k.value ->> 0
+JOIN executions e ON e.workflow = w.id AND e.execute_id = k.value ->> 1;
+
 -- name: documents_by_execute_id
 -- The records with one execute id in any workflow, newest first.
 SELECT {record}, e.document
@@ -98,33 +105,9 @@ FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.upstream_id = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC;
 
--- name: page_newest_first
--- A page counted from the newest record, with the workflow's total in the same snapshot.
-SELECT w.running + w.success + w.failed + w.interrupted + w.other, {record},
-    CASE WHEN e.size <= ? THEN e.document END
-FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
-WHERE w.workflow_id = ?
-ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
-
--- name: page_oldest_first
--- A page counted from the oldest record, with the workflow's total in the same snapshot.
-SELECT w.running + w.success + w.failed + w.interrupted + w.other, {record},
-    CASE WHEN e.size <= ? THEN e.document END
-FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
-WHERE w.workflow_id = ?
-ORDER BY e.create_time, e.seq LIMIT ? OFFSET ?;
-
 -- name: workflow_total
 -- How many records a workflow has.
 SELECT running + success + failed + interrupted + other FROM workflows WHERE workflow_id = ?;
-
--- name: page_of_all
--- A page over all workflows, newest first.
-SELECT (SELECT sum(running + success + failed + interrupted + other) FROM workflows WHERE workflow_id IS NOT NULL),
-    {record}, CASE WHEN e.size <= ? THEN e.document END
-FROM executions e JOIN workflows w ON w.id = e.workflow
-WHERE w.workflow_id IS NOT NULL
-ORDER BY e.create_time DESC, e.seq DESC LIMIT ? OFFSET ?;
 
 -- name: scan_documents
 -- Records in the order in which they came, after a place; the cross join keeps that order without sorting.
@@ -169,16 +152,16 @@ SELECT coalesce(sum(running), 0), coalesce(sum(success), 0), coalesce(sum(failed
 FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: workflow_summaries
--- Every workflow that has history, the one with the newest record first.
-SELECT w.workflow_id, w.running, w.success, w.failed, w.interrupted, w.other, w.updated_at, e.create_time
-FROM workflows w JOIN executions e ON e.seq = (
-    SELECT n.seq FROM executions n WHERE n.workflow = w.id ORDER BY n.create_time DESC, n.seq DESC LIMIT 1)
-WHERE w.workflow_id IS NOT NULL
-ORDER BY e.create_time DESC, e.seq DESC;
+-- Workflows whose ids are in a range, the one with the newest record first, behind a place in that order.
+SELECT workflow_id, running, success, failed, interrupted, other, updated_at, newest
+FROM (SELECT w.*, (SELECT max(n.create_time) FROM executions n WHERE n.workflow = w.id) AS newest
+    FROM workflows w WHERE w.workflow_id >= ?1 AND w.workflow_id < ?2)
+WHERE newest IS NOT NULL AND (?3 IS NULL OR newest < ?3 OR newest = ?3 AND workflow_id > ?4)
+ORDER BY newest DESC, workflow_id LIMIT ?5;
 
 -- name: changed_executions
--- Records changed after a revision, in order.
-SELECT e.revision, w.workflow_id, e.execute_id
+-- Records changed after a revision, in order; their documents where these are asked for.
+SELECT e.revision, e.first_revision, {record}, CASE WHEN ? THEN e.document END
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 
@@ -206,12 +189,12 @@ SELECT id, content FROM dictionaries;
 -- Keeps a dictionary with the documents that it packs.
 INSERT OR IGNORE INTO dictionaries (id, content) VALUES (?, ?);
 
--- name: face_states
+-- name: file_states
 -- What the JSON file of every workflow should be.
 SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
 FROM workflows WHERE workflow_id IS NOT NULL;
 
--- name: face_state
+-- name: file_state
 -- What the JSON file of one workflow should be.
 SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
 FROM workflows WHERE workflow_id = ?;

@@ -8,26 +8,27 @@ import asyncio
 import contextlib
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
+import orjson
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState
-from execution_history.stores.protocol import Batch, Change, Page, WorkflowSummary
+from execution_history.stores.protocol import Batch, Change, FoundRecords, WorkflowSummary
+from execution_history.stores.sqlite import change_feed
 from execution_history.stores.sqlite.connections import open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.folder_presence import Presence
-from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.queries import past_prefix, query
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _Result = TypeVar("_Result")
@@ -106,7 +107,27 @@ class Reader:
                 raise apsw.CorruptError("An index leads to another record.")
             return body
 
-        return await self._bounded(ask)
+        return await self.bounded(ask)
+
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+
+        pairs = orjson.dumps([tuple(key) for key in keys]).decode()
+
+        def ask(connection: apsw.Connection) -> FoundRecords:
+            found: dict[RecordKey, bytes] = {}
+            damaged = []
+            with closing(connection.execute(query("documents_by_key"), (pairs,))) as rows:
+                for row in rows:
+                    stored = StoredRecord(*row)
+                    body = self.stored.find(connection, stored)
+                    if body is None:
+                        damaged.append(stored.key)
+                    else:
+                        found[stored.key] = body
+            return FoundRecords(found, tuple(damaged))
+
+        return await self.in_thread(ask)
 
     async def find(self, identifier: str, named: str = "documents_by_execute_id") -> list[bytes]:
         """The records with one id in any workflow; *named* is the query that knows which id is meant."""
@@ -116,15 +137,6 @@ class Reader:
             return self._exactly(connection, rows)
 
         return await self.in_thread(ask)
-
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """A numbered page; a far one is counted from the other end when that is nearer."""
-        first = (index - 1) * size
-        if workflow_id is None:
-            return await self._bounded(lambda connection, limit: self._page_of_all(connection, limit, size, first))
-        if first < size:
-            return await self._bounded(lambda c, limit: self._near_page(c, limit, workflow_id, size, first))
-        return await self.in_thread(lambda connection: self._far_page(connection, workflow_id, size, first))
 
     async def scan(self, after: int, limit: int) -> Batch:
         """A batch of all records in the order in which they came."""
@@ -142,35 +154,33 @@ class Reader:
                     # Closed when left early, or the connection would keep looking at this moment.
                     walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))
                 rows = heapq.merge(*walks, key=lambda row: row[:2])
-                return list(islice(self._readable(connection, (row[2:] for row in rows)), most))
+                return list(islice(self.readable(connection, (row[2:] for row in rows)), most))
 
         return await self.in_thread(ask)
 
-    async def workflows(self) -> list[WorkflowSummary]:
-        """Every workflow that has history."""
+    async def workflows(self, prefix: str, after: WorkflowSummary | None, limit: int | None) -> list[WorkflowSummary]:
+        """See :meth:`HistoryStore.workflows`."""
+        place = (None, None) if after is None else (after.last_create_time, after.workflow_id)
 
         def ask(connection: apsw.Connection) -> list[WorkflowSummary]:
+            values = (prefix, past_prefix(prefix), *place, -1 if limit is None else limit)
             return [
                 WorkflowSummary(row[0], sum(row[1:6]), dict(zip(STATUS_NAMES, row[1:6], strict=True)), row[7], row[6])
-                for row in connection.execute(query("workflow_summaries"))
+                for row in _rows(connection, "workflow_summaries", *values)
             ]
 
         return await self.in_thread(ask)
 
-    async def changes(self, since: int, most: int) -> list[Change]:
-        """The change feed; both halves come from one snapshot, so that no change hides behind a later one."""
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        return await self.bounded(lambda connection, _: int(_rows(connection, "feed_revision")[0][0]))
+
+    async def changes(self, since: int, limit: int, *, documents: bool) -> list[Change]:
+        """See :meth:`HistoryStore.changes`."""
 
         def ask(connection: apsw.Connection) -> list[Change]:
-            with _snapshot(connection):
-                puts = [
-                    Change(row[0], "put", row[1], row[2])
-                    for row in connection.execute(query("changed_executions"), (since, most))
-                ]
-                gone = [
-                    Change(row[0], "delete", row[1], row[2])
-                    for row in connection.execute(query("deleted_executions"), (since, most))
-                ]
-            return sorted(puts + gone, key=lambda change: change.revision)[:most]
+            with frozen(connection):
+                return change_feed.changes(connection, self.stored, since, limit, documents=documents)
 
         return await self.in_thread(ask)
 
@@ -194,56 +204,6 @@ class Reader:
         """
         return (*self._damage, *await self.in_thread(self.stored.problems))
 
-    def documents(self, connection: apsw.Connection, workflow_id: str) -> Iterator[bytes]:
-        """All records of a workflow that can be read, newest first, one at a time."""
-        return self._readable(connection, connection.execute(query("workflow_documents"), (workflow_id,)))
-
-    def is_small(self, connection: apsw.Connection, workflow_id: str, rows: int, size: int) -> bool:
-        """Whether a workflow has at most *rows* records of together at most *size* bytes."""
-        count, total = _rows(connection, "size_up_to", workflow_id, rows + 1)[0]
-        return bool(count <= rows and total <= size)
-
-    def face_states(self, connection: apsw.Connection) -> dict[str, FaceState]:
-        """What the JSON file of every workflow should say of itself."""
-        return {row[0]: FaceState(*row[1:]) for row in connection.execute(query("face_states"))}
-
-    def face_state(self, connection: apsw.Connection, workflow_id: str) -> FaceState | None:
-        """What the JSON file of one workflow should say of itself; ``None`` when it should not be there."""
-        row = connection.execute(query("face_state"), (workflow_id,)).fetchone()
-        return None if row is None else FaceState(*row[1:])
-
-    def snapshot(self, connection: apsw.Connection, workflow_id: str) -> tuple[FaceState, list[bytes]] | None:
-        """A small workflow's state and all its records that can be read, newest first, from one moment."""
-        with self.frozen(connection):
-            state = self.face_state(connection, workflow_id)
-            return None if state is None else (state, list(self.documents(connection, workflow_id)))
-
-    def face_changes(self, connection: apsw.Connection, workflow_id: str, since: int) -> list[FaceChange]:
-        """What has changed in a workflow after a revision: first what went, then what came or changed.
-
-        The latter stands in the order in which it came, which decides between records of one millisecond; a record that
-        was deleted and came again is in both parts.
-        """
-        gone = [
-            FaceChange(row[0], row[1], None)
-            for row in _rows(connection, "deleted_in_workflow", since, workflow_id)
-            if row[0] is not None
-        ]
-        changed = [StoredRecord(*row) for row in _rows(connection, "changed_in_workflow", since, workflow_id)]
-        found = [(stored, self.stored.find(connection, stored)) for stored in changed]
-        return gone + [FaceChange(s.execute_id, s.create_time, body) for s, body in found if body is not None]
-
-    def safety(self, connection: apsw.Connection) -> tuple[str, int]:
-        """During which start of the machine the store was last open, and up to which revision its files are safe."""
-        boot, revision = _rows(connection, "feed_safety")[0]
-        return boot, revision
-
-    @contextmanager
-    def frozen(self, connection: apsw.Connection) -> Iterator[None]:
-        """All reads in the block see one moment."""
-        with _snapshot(connection):
-            yield
-
     async def in_thread(self, ask: Callable[[apsw.Connection], _Result]) -> _Result:
         """The answer of *ask*, which may take its time."""
 
@@ -253,51 +213,11 @@ class Reader:
 
         return await asyncio.to_thread(run)
 
-    async def _bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
+    async def bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
         """The answer of *ask*, here when its documents are small, in a thread otherwise."""
         with contextlib.suppress(_TakesLong), self.connection() as connection:
             return ask(connection, _INLINE_BYTES)
         return await self.in_thread(lambda connection: ask(connection, NO_LIMIT))
-
-    def _near_page(self, connection: apsw.Connection, limit: int, workflow_id: str, size: int, first: int) -> Page:
-        rows = _rows(connection, "page_newest_first", limit, workflow_id, size, first)
-        if not rows:
-            return Page([], 0, has_more=False)
-        # A workflow without records has a row without one.
-        records = [row[1:] for row in rows if row[2] is not None]
-        return self._page(connection, int(rows[0][0]), first, size, records, limit)
-
-    def _far_page(self, connection: apsw.Connection, workflow_id: str, size: int, first: int) -> Page:
-        with _snapshot(connection):
-            row = connection.execute(query("workflow_total"), (workflow_id,)).fetchone()
-            total = 0 if row is None else int(row[0])
-            if first >= total:
-                return Page([], total, has_more=False)
-            if first <= total // 2:
-                return self._near_page(connection, NO_LIMIT, workflow_id, size, first)
-            most = min(size, total - first)
-            rows = _rows(connection, "page_oldest_first", NO_LIMIT, workflow_id, most, total - first - most)
-        return self._page(connection, total, first, size, [row[1:] for row in reversed(rows)])
-
-    def _page_of_all(self, connection: apsw.Connection, limit: int, size: int, first: int) -> Page:
-        rows = _rows(connection, "page_of_all", limit, size, first)
-        total = int(rows[0][0] if rows else _rows(connection, "total_of_all")[0][0])
-        return self._page(connection, total, first, size, [row[1:] for row in rows], limit)
-
-    def _page(
-        self,
-        connection: apsw.Connection,
-        total: int,
-        first: int,
-        size: int,
-        rows: Sequence[tuple[Any, ...]],
-        limit: int = NO_LIMIT,
-    ) -> Page:
-        if len(rows) < min(size, total - first):
-            # The counters know of more: an index of SQLite's is damaged in a way that it does not notice itself.
-            raise apsw.CorruptError("a page has too few records")
-        bodies, damaged = self.read(connection, rows, limit)
-        return Page(bodies, total, first + len(rows) < total, tuple(damaged))
 
     def read(
         self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]], limit: int = NO_LIMIT
@@ -338,7 +258,8 @@ class Reader:
             raise self.stored.damage(damaged[0])
         return bodies
 
-    def _readable(self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+    def readable(self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+        """Return the records of *rows* that can be read, one at a time."""
         for row in rows:
             body = self.stored.find(connection, StoredRecord(*row))
             if body is not None:
@@ -350,13 +271,14 @@ def _has_id(body: bytes, execute_id: str) -> bool:
     return body.startswith(b'{"execute_id":%b,' % encode(execute_id)) or outline_of(body)["execute_id"] == execute_id
 
 
-def _rows(connection: apsw.Connection, name: str, *values: int | str) -> list[tuple[Any, ...]]:
+def _rows(connection: apsw.Connection, name: str, *values: int | str | None) -> list[tuple[Any, ...]]:
     """All rows of a named query; what is in their columns the schema knows."""
     return connection.execute(query(name), values).fetchall()
 
 
 @contextmanager
-def _snapshot(connection: apsw.Connection) -> Iterator[None]:
+def frozen(connection: apsw.Connection) -> Iterator[None]:
+    """Let all reads in the block see one moment."""
     connection.execute("BEGIN")
     try:
         yield

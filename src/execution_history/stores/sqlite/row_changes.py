@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from execution_history.stores.jsonfiles.file_update import FaceChange, FaceState, FaceWork
+from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
 
 
 @dataclass(slots=True)
@@ -14,17 +14,17 @@ class WorkflowRow:
     counts: list[int]
     revision: int
     updated_at: int
-    before: FaceState | None = None
-    changes: list[FaceChange] = field(default_factory=list)
+    before: FileState | None = None
+    changes: list[FileChange] = field(default_factory=list)
     cleared: bool = False
     anew: bool = False
     bulk: bool = False
 
-    def state(self) -> FaceState:
+    def state(self) -> FileState:
         """What the JSON file should say now."""
-        return FaceState(sum(self.counts), self.revision, self.updated_at)
+        return FileState(sum(self.counts), self.revision, self.updated_at)
 
-    def face_work(self) -> "FaceWork":
-        """What the commit asks of the JSON file."""
-        after = self.state()
-        return FaceWork(self.workflow_id, self.before or after, after, self.changes, self.cleared, self.anew, self.bulk)
+    def file_update(self) -> FileUpdate:
+        """Return what the commit asks of the mirror."""
+        now = self.state()
+        return FileUpdate(self.workflow_id, self.before or now, now, self.changes, self.cleared, self.anew, self.bulk)

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -13,26 +13,35 @@ from typing import Final
 import apsw
 
 from execution_history.errors import StoreClosed, StoreError, quoted
-from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import (
+    MAX_SIZE,
+    IndexReach,
+    RecordFilter,
+    RecordKey,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
+from execution_history.records.partial import outline_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
-from execution_history.stores.jsonfiles import Faces, FacesOff
-from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
-from execution_history.stores.protocol import Batch, Change, MergeReport, Page, StoreHealth, WorkflowSummary
-from execution_history.stores.sqlite.checkpoint import Checkpointer
-from execution_history.stores.sqlite.commit import Commits
-from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
+from execution_history.stores.protocol import (
+    Batch,
+    Change,
+    FoundRecords,
+    MergeReport,
+    StoreHealth,
+    WorkflowSummary,
+)
 from execution_history.stores.sqlite.disk_reserve import Reserve
-from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.error_mapping import faults, is_full
 from execution_history.stores.sqlite.fork_safety import watch
-from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
-from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
+from execution_history.stores.sqlite.process_lock import WAIT_SECONDS
+from execution_history.stores.sqlite.store_parts import StoreParts, open_parts
 from execution_history.stores.sqlite.write_batcher import Writer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
@@ -40,34 +49,6 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 
 _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
-_LOCK_FILE: Final = ".lock"
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The parts of a store that is open."""
-
-    writer: Writer
-    reader: Reader
-    faces: Faces | FacesOff
-    lock: ProcessLock
-    index: RecordIndex
-
-    def close(self) -> None:
-        """Finish what has queued up, bring the files in order and let go of everything. Never raises."""
-        for step in (
-            self.writer.stop,
-            self.lock.acquire,
-            self.faces.close,
-            self.index.close,
-            self.reader.close,
-            self.writer.close,
-            self.lock.close,
-        ):
-            try:
-                step()
-            except BaseException as error:  # noqa: BLE001 - what is left must be let go of too
-                _log.warning("Closing a history left something to its next opening: %s", error)
 
 
 class SQLiteStore:
@@ -100,7 +81,7 @@ class SQLiteStore:
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
-        self._opened: _Opened | None = None
+        self._opened: StoreParts | None = None
         self._closed = False
         self._left_for_fork = False
         self._opening = threading.Lock()
@@ -108,7 +89,7 @@ class SQLiteStore:
 
     @property
     def location(self) -> str:
-        """See :class:`~execution_history.stores.protocol.Located`: the folder."""
+        """See :class:`~execution_history.stores.capabilities.Located`: the folder."""
         return f"sqlite:{self._folder}"
 
     async def open(self) -> None:
@@ -121,7 +102,7 @@ class SQLiteStore:
         opened = self._opened
         if opened is not None:
             try:
-                await opened.faces.flush()
+                await opened.mirror.flush()
             except StoreClosed:
                 pass  # somebody else is closing too
             except StoreError as error:
@@ -134,7 +115,7 @@ class SQLiteStore:
         await self._writer.submit(lambda t: t.create(document), record, size=len(document.body))
         self._watchers.tell()
 
-    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         record = (workflow_id, execute_id)
         updated = await self._writer.submit(
@@ -164,6 +145,10 @@ class SQLiteStore:
         """See :meth:`HistoryStore.get`."""
         return await self._parts.reader.get(workflow_id, execute_id)
 
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+        return await self._parts.reader.get_many(keys)
+
     async def find(self, execute_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find`."""
         return await self._parts.reader.find(execute_id)
@@ -172,28 +157,25 @@ class SQLiteStore:
         """See :meth:`HistoryStore.find_upstream`."""
         return await self._parts.reader.find(upstream_id, "documents_by_upstream_id")
 
-    async def page(self, workflow_id: str | None, size: int, index: int) -> Page:
-        """See :meth:`HistoryStore.page`."""
-        return await self._parts.reader.page(workflow_id, size, index)
-
     async def scan(self, after: int, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
         return await self._parts.reader.scan(after, limit)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return await self._parts.index.select(query)
+        parts = self._parts
+        return await (select_plainly(parts.reader, query) if is_plain(query) else parts.index.select(query))
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         return await self._parts.index.statistics(query)
 
     async def index_reach(self) -> IndexReach:
-        """See :meth:`HistoryStore.index_reach`."""
+        """See :class:`~execution_history.stores.capabilities.Indexed`."""
         return await self._parts.index.reach()
 
     async def rebuild_index(self) -> None:
-        """See :meth:`HistoryStore.rebuild_index`."""
+        """See :class:`~execution_history.stores.capabilities.Indexed`."""
         await self._parts.index.rebuild()
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
@@ -207,19 +189,56 @@ class SQLiteStore:
         self._watchers.tell()
         return is_deleted
 
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """See :meth:`HistoryStore.delete_many`."""
+        if not isinstance(what, RecordFilter):
+            return await self._delete_versions(dict.fromkeys(islice(dict.fromkeys(what), limit)))
+        deleted: list[RecordKey] = []
+        after: str | None = None
+        while len(deleted) < limit:
+            size = min(limit - len(deleted), MAX_SIZE)
+            page = await self.select(RecordQuery(filter=what, size=size, descending=False, after=after))
+            found = [outline_of(body) for body in page.documents]
+            versions = {RecordKey(each["workflow_id"], each["execute_id"]): each["update_time"] for each in found}
+            deleted += await self._delete_versions(versions)
+            after = page.next
+            if after is None:
+                break
+        return deleted
+
+    async def _delete_versions(self, versions: Mapping[RecordKey, int | None]) -> list[RecordKey]:
+        """Remove records that still have the update times given; ``None`` stands for any."""
+        by_workflow: dict[str, dict[str, int | None]] = {}
+        for key, update_time in versions.items():
+            by_workflow.setdefault(key.workflow_id, {})[key.execute_id] = update_time
+        deleted = await asyncio.gather(
+            *(
+                self._writer.submit(partial(_delete_many, name, wanted), (name, None), makes_room=True)
+                for name, wanted in by_workflow.items()
+            )
+        )
+        self._watchers.tell()
+        return [key for keys in deleted for key in keys]
+
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
         is_cleared = await self._writer.submit(lambda t: t.clear(workflow_id), (workflow_id, None), makes_room=True)
         self._watchers.tell()
         return is_cleared
 
-    async def workflows(self) -> list[WorkflowSummary]:
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""
-        return await self._parts.reader.workflows()
+        return await self._parts.reader.workflows(prefix, after, limit)
 
-    async def changes(self, since: int, limit: int) -> list[Change]:
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        return await self._parts.reader.revision()
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
-        return await self._parts.reader.changes(since, limit)
+        return await self._parts.reader.changes(since, limit, documents=documents)
 
     async def renew_lease(self, owner: str, expires: int) -> None:
         """See :meth:`HistoryStore.renew_lease`."""
@@ -230,8 +249,8 @@ class SQLiteStore:
         return await self._parts.reader.leases()
 
     async def flush(self) -> None:
-        """See :meth:`HistoryStore.flush`: every JSON file is current and on the disk."""
-        await self._parts.faces.flush()
+        """See :class:`~execution_history.stores.capabilities.Mirrored`."""
+        await self._parts.mirror.flush()
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
@@ -243,7 +262,7 @@ class SQLiteStore:
                 parts = self._parts
                 return StoreHealth(
                     (
-                        *parts.faces.problems(),
+                        *parts.mirror.problems(),
                         *parts.writer.damage,
                         *await parts.reader.problems(),
                         *parts.index.problems(),
@@ -257,11 +276,11 @@ class SQLiteStore:
             return StoreHealth((str(error),))
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.stores.protocol.Watched`."""
+        """See :class:`~execution_history.stores.capabilities.Watched`."""
         return self._watchers.add(call)
 
     @property
-    def _parts(self) -> _Opened:
+    def _parts(self) -> StoreParts:
         opened = self._opened
         if opened is None and self._left_for_fork:
             # It was open, and whoever opened it knows nothing of forks.
@@ -293,8 +312,8 @@ class SQLiteStore:
                 self._left_for_fork = False
                 watch(self)
 
-    def _open_parts(self) -> _Opened:
-        return _open_parts(
+    def _open_parts(self) -> StoreParts:
+        return open_parts(
             self._folder,
             json_files=self._json_files,
             search=self._search,
@@ -326,26 +345,7 @@ class SQLiteStore:
                 self._at_exit()
 
 
-def _open_parts(folder: Path, *, json_files: bool, search: bool, limits: ReadingLimits, lock_seconds: float) -> _Opened:
-    prepare_folder(folder)
-    lock = ProcessLock(folder / _LOCK_FILE, lock_seconds)
-    try:
-        lock.acquire()
-        connection = open_writer(folder)
-        dictionaries = load_dictionaries(connection)
-        if CURRENT not in dictionaries:
-            connection.execute(query("add_dictionary"), (CURRENT, shipped_dictionary()))
-            dictionaries = load_dictionaries(connection)
-        reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
-        transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
-        faces = Faces(folder, reader, limits) if json_files else FacesOff()
-        turn = threading.Lock()
-        turn.acquire()
-        commits = Commits(folder, connection, transaction, lock, faces)
-        writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
-        faces.begin(writer)
-    except BaseException:
-        lock.close()
-        raise
-    lock.release()
-    return _Opened(writer, reader, faces, lock, RecordIndex(folder, reader, [TextIndex()] if search else []))
+def _delete_many(
+    workflow_id: str, update_times: Mapping[str, int | None], transaction: WriteTransaction
+) -> list[RecordKey]:
+    return transaction.delete_many(workflow_id, update_times)

@@ -14,7 +14,6 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 from execution_history.errors import StoreClosed
-from execution_history.stores.jsonfiles.file_update import FaceWork
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits
 from execution_history.stores.sqlite.write_request import Operation, answer
@@ -60,7 +59,7 @@ class Writer:
         self._checkpointer.start()
         self._turn.release()
 
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> tuple[_Result, list[FaceWork]]:
+    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> _Result:
         """Run *work* in a transaction of its own, for whoever has the turn and the lock.
 
         Raises:
@@ -80,7 +79,7 @@ class Writer:
 
         Args:
             work: what is done in the transaction.
-            record: the workflow and the execution that the caller relies on to be in the file.
+            record: the workflow and the execution (``None``: whichever) that the file has to show to the caller.
             size: roughly how many bytes will be written.
             makes_room: whether *work* removes something: it gets the reserve of a full disk, and tidying follows.
 

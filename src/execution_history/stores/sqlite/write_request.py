@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.stores.jsonfiles import Later
+from execution_history.stores.mirror_port import PendingFiles
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -20,10 +20,11 @@ _PAUSE: Final = 0.05
 class Operation:
     """A piece of work for the writer.
 
-    ``record`` names the workflow and the execution that the caller relies on to be in the file, ``size`` is roughly
-    how many bytes will be written, ``makes_room`` says that the work removes something, so that there will be
-    something to tidy, and ``outside`` that it runs outside a transaction, in which case ``failed`` is called if it
-    could not run. ``is_durable`` is set once the work is committed: an error after that is not the operation's.
+    ``record`` names the workflow and the execution (``None``: whichever) that the file has to show to the caller,
+    ``size`` is roughly how many bytes will be written, ``makes_room`` says that the work removes something, so that
+    there will be something to tidy, and ``outside`` that it runs outside a transaction, in which case ``failed`` is
+    called if it could not run. ``is_durable`` is set once the work is committed: an error after that is not the
+    operation's.
     """
 
     work: Callable[[WriteTransaction], Any]
@@ -51,12 +52,12 @@ class Operation:
         time.sleep(_PAUSE)
         return True
 
-    def waits_for(self, later: Later) -> bool:
+    def waits_for(self, later: PendingFiles) -> bool:
         """Return whether the file of this record's workflow will only show the record later."""
         if self.record is None or self.error is not None or self.record[0] not in later:
             return False
         waiting = later[self.record[0]]
-        return waiting is None or self.record[1] in waiting
+        return waiting is None or self.record[1] is None or self.record[1] in waiting
 
 
 def answer(operations: Iterable[Operation]) -> None:

@@ -4,15 +4,17 @@ An operation looks before it writes, so that one that is refused leaves nothing 
 its group are not disturbed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
 
 from execution_history.errors import ExecutionExists
+from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
-from execution_history.stores.jsonfiles.file_update import FaceChange
+from execution_history.stores.mirror_port import FileChange
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query
@@ -110,8 +112,8 @@ class WriteTransaction:
         except apsw.ConstraintError:
             raise ExecutionExists(document.workflow_id, document.execute_id) from None
 
-    def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> bytes | None:
-        """Apply *change*; the new bytes, or ``None`` when there is nothing to apply it to."""
+    def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """Apply *change*; what the record became, or ``None`` when there is nothing to apply it to."""
         row = self._workflow(workflow_id)
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
@@ -122,7 +124,7 @@ class WriteTransaction:
         if document is None:
             return None
         self._replace(row, stored, document)
-        return document.body
+        return document
 
     def merge(self, documents: list[Document], *, ties: bool = False) -> MergeReport:
         """Bring records in; one that is there gives way to a newer, and with *ties* to an equally new other one."""
@@ -153,8 +155,19 @@ class WriteTransaction:
         row.counts[stored.status] -= 1
         revision = self._touch(row, row.updated_at)
         self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time))
-        row.changes.append(FaceChange(execute_id, stored.create_time, None))
+        row.changes.append(FileChange(execute_id, stored.create_time, None))
         return True
+
+    def delete_many(self, workflow_id: str, update_times: Mapping[str, int | None]) -> list[RecordKey]:
+        """Remove those records of a workflow that have the update time given, or any; return which these were."""
+        row = self._workflow(workflow_id)
+        deleted = []
+        for execute_id, update_time in update_times.items():
+            stored = None if row is None else self._stored(row, execute_id)
+            if stored is not None and update_time in (None, stored.update_time):
+                self.delete(workflow_id, execute_id)
+                deleted.append(RecordKey(workflow_id, execute_id))
+        return deleted
 
     def clear(self, workflow_id: str) -> bool:
         """Take a whole history away at once; its rows are purged later."""
@@ -283,11 +296,11 @@ class WriteTransaction:
         row.counts[stored.status] -= 1
         row.counts[status] += 1
         if stored.create_time != document.create_time:
-            row.changes.append(FaceChange(document.execute_id, stored.create_time, None))
+            row.changes.append(FileChange(document.execute_id, stored.create_time, None))
         self._keep(row, stored.seq, status, document, new=False)
 
     def _keep(self, row: WorkflowRow, seq: int, status: int, document: Document, *, new: bool) -> None:
-        row.changes.append(FaceChange(document.execute_id, document.create_time, document.body, new, document))
+        row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new, document))
         key = (row.id, document.execute_id)
         size = len(document.body)
         # What has ended is hardly ever changed again.

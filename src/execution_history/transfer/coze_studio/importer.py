@@ -14,7 +14,8 @@ from execution_history.errors import ImportFailed, quoted
 from execution_history.records.encoding import encode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.stores.protocol import HistoryStore, record_limit_of
+from execution_history.stores.capabilities import record_limit_of
+from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer.coze_studio.mapping import (
     EXECUTION_COLUMNS,
     MOST_NODES,

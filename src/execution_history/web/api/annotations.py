@@ -1,7 +1,5 @@
 """What people note about runs, and deleting several at once."""
 
-import asyncio
-from itertools import islice
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -80,16 +78,10 @@ def _add_several(router: APIRouter, service: ExecutionHistoryService) -> None:
     )
     async def delete_several(request: DeleteRequest) -> Response:
         """Remove the records. Those that are not there are reported; the call can be repeated."""
-        deleted, missing = 0, []
-        remaining = iter(_keys(request.executions))
-        while group := list(islice(remaining, _AT_ONCE)):
-            # At once, because the store commits in groups what comes at once.
-            calls = [service.delete_execution_record(*key) for key in group]
-            for key, is_deleted in zip(group, await asyncio.gather(*calls), strict=True):
-                deleted += is_deleted
-                if not is_deleted:
-                    missing.append({"workflow_id": key[0], "execute_id": key[1]})
-        return answer({"success": True, "deleted": deleted, "missing": missing})
+        keys = _keys(request.executions)
+        deleted = set(await service.delete_execution_records(keys))
+        missing = [{"workflow_id": key[0], "execute_id": key[1]} for key in keys if key not in deleted]
+        return answer({"success": True, "deleted": len(deleted), "missing": missing})
 
 
 def _keys(names: list[ExecutionName]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from execution_history.coze import CozeRunner, Reconciler
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.stores.protocol import record_limit_of
+from execution_history.stores.capabilities import record_limit_of
 from execution_history.web.api.annotations import add_noting
 from execution_history.web.api.compare import add_comparing
 from execution_history.web.api.live import add_live

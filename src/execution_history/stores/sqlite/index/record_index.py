@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from execution_history.errors import StoreError
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.index_plugin import Part
-from execution_history.stores.sqlite.index.plain_list import is_plain, select_plainly
 from execution_history.stores.sqlite.index.select import select
 from execution_history.stores.sqlite.index.statistics import statistics
 from execution_history.stores.sqlite.reader import Reader
@@ -26,7 +24,6 @@ class RecordIndex:
     """
 
     def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
-        self._reader = reader
         self._limits = limits
         self._follower = Follower(folder, reader, parts)
 
@@ -35,20 +32,14 @@ class RecordIndex:
         self._follower.close()
 
     async def select(self, query: RecordQuery) -> Selection:
-        """See :meth:`HistoryStore.select`; a plain list needs no index."""
+        """See :meth:`HistoryStore.select`."""
         return await asyncio.to_thread(self._select, query)
 
     def _select(self, query: RecordQuery) -> Selection:
         parts = self._follower.parts
-        try:
-            return self._follower.answer(
-                lambda index, history, reach: select(index, history, query, parts, reach, self._limits)
-            )
-        except StoreError as error:
-            if not is_plain(query):
-                raise
-            with self._reader.connection() as connection:
-                return select_plainly(connection, self._reader, query, str(error))
+        return self._follower.answer(
+            lambda index, history, reach: select(index, history, query, parts, reach, self._limits)
+        )
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""

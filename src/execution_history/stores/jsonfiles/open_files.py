@@ -1,0 +1,78 @@
+"""The JSON files that the writer thread keeps open between commits."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from execution_history.stores.jsonfiles.atomic_write import regrow
+from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, NotOurs
+from execution_history.stores.mirror_port import FileState
+
+_MOST_OPEN: Final = 128
+
+
+class OpenFiles:
+    """The files that were used last, by workflow; for one thread.
+
+    Args:
+        path_of: the file of a workflow.
+        discard: closes a file; giving up a large one takes the system a while.
+    """
+
+    def __init__(self, path_of: Callable[[str], Path], discard: Callable[[JSONFile], None]) -> None:
+        self._path_of = path_of
+        self._discard = discard
+        self._files: OrderedDict[str, JSONFile] = OrderedDict()
+
+    def current(self, workflow_id: str, state: FileState) -> JSONFile | None:
+        """Return the workflow's file, when it is ours, untouched, and in *state*; ``None`` otherwise."""
+        file = self._files.get(workflow_id)
+        if file is not None:
+            self._files.move_to_end(workflow_id)
+            if _is_current(file, workflow_id, state):
+                return file
+            self.forget(workflow_id)
+        try:
+            file = JSONFile(self._path_of(workflow_id))
+        except (FileNotFoundError, NotOurs):
+            return None
+        if not _is_current(file, workflow_id, state):
+            file.close()
+            return None
+        self._files[workflow_id] = file
+        if len(self._files) > _MOST_OPEN:
+            self._files.popitem(last=False)[1].close()
+        return file
+
+    def put(self, workflow_id: str, file: JSONFile) -> None:
+        """Keep the file that has taken the place of the workflow's old one."""
+        self._files[workflow_id] = file
+
+    def forget(self, workflow_id: str) -> None:
+        """Do not use the workflow's file any more."""
+        file = self._files.pop(workflow_id, None)
+        if file is not None:
+            self._discard(file)
+
+    def trim(self, workflow_id: str) -> None:
+        """Give the slack of a small file back; one that cannot be trimmed keeps it."""
+        try:
+            file = self._files.pop(workflow_id, None) or JSONFile(self._path_of(workflow_id))
+            header = file.header
+            if file.size <= SMALL and file.slack and file.is_untouched(header.updated_at, header.revision):
+                file = regrow(file, slack=0)
+            self._files[workflow_id] = file
+        except (OSError, NotOurs):
+            return
+
+    def close(self) -> None:
+        """Close all of them."""
+        while self._files:
+            self._files.popitem()[1].close()
+
+
+def _is_current(file: JSONFile, workflow_id: str, state: FileState) -> bool:
+    header = file.header
+    is_of_state = header.workflow_id == workflow_id and header.revision == state.revision
+    return is_of_state and file.is_untouched(state.updated_at, state.revision)
