@@ -32,8 +32,8 @@ class Messages:
         self._count = 0
         self._room = largest
         self._first = self._last = 0
-        self.size = 0
-        self.is_cut = False
+        self.size: int = 0
+        self.is_cut: bool = False
         self.is_finished = False
 
     def __len__(self) -> int:

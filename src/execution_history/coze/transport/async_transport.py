@@ -55,8 +55,8 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._largest = largest_recorded
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self.asker = Asker(self._inner)
-        self.follower = RunFollower(recorder, self.asker, first_pause=first_pause)
+        self.asker: Asker = Asker(self._inner)
+        self.follower: RunFollower = RunFollower(recorder, self.asker, first_pause=first_pause)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; a run is recorded from before it leaves to its end.
