@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer, field_validator
@@ -51,7 +51,7 @@ class AccountSettings(BaseModel):
     configured: it is refused when it is called, and keeps nobody from calling the others.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     base_url: str = COZE_COM
     token: SecretStr | None = None
@@ -128,7 +128,7 @@ _ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
 class Settings(BaseSettings):
     """All settings; build one with :func:`load_settings`, which words what is wrong as one sentence."""
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
     )
 

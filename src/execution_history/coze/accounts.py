@@ -56,7 +56,7 @@ class Upstream:
     ) -> None:
         self._accounts = accounts
         self._recorder = recorder
-        self.timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
+        self.timeout: httpx.Timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
         self._first_pause = first_pause

@@ -29,8 +29,8 @@ class Messages:
         self._keeps_content = keeps_content
         self._pieces: list[str | bytes] = []
         self._room = largest
-        self.size = 0
-        self.is_cut = False
+        self.size: int = 0
+        self.is_cut: bool = False
         self.is_finished = False
 
     def __len__(self) -> int:

@@ -85,7 +85,7 @@ class Run:
     def __init__(self, plan: Plan, parameters: object) -> None:
         self._plan = plan
         self._redaction = Redaction(plan.redact)
-        self.workflow_id = plan.workflow_id
+        self.workflow_id: str = plan.workflow_id
         self.output: object = _UNSET
         self.usage: object = None
         self.metadata: dict[str, Any] = {}
@@ -97,7 +97,7 @@ class Run:
         self._beginning: Future[None] | None = None
         self._parameters = b"{}"
         self._opening = parentage()
-        self.execute_id = ""
+        self.execute_id: str = ""
         with self._unseen():
             self._prepare(parameters)
         self._messages = Messages(

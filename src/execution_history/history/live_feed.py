@@ -81,7 +81,7 @@ class LiveFeed:
 
     def __init__(self, store: HistoryStore, *, poll_seconds: float = _POLL_SECONDS, kept: int = _KEPT) -> None:
         self.store = store
-        self.position = 0
+        self.position: int = 0
         self._poll_seconds = poll_seconds
         self._most_kept = kept
         self._kept: list[LiveEvent] = []
@@ -91,7 +91,7 @@ class LiveFeed:
         self._news = asyncio.Event()
         self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
-        self.has_ended = False
+        self.has_ended: bool = False
 
     @property
     def is_reading(self) -> bool:
@@ -240,7 +240,7 @@ class FeedSubscription:
     """
 
     def __init__(self, feed: LiveFeed, since: int | None, wanted: frozenset[str]) -> None:
-        self.revision = since or 0
+        self.revision: int = since or 0
         self._feed = feed
         self._since = since
         self._wanted = wanted

@@ -30,7 +30,7 @@ class Backlog:
 
     def __init__(self, spool: Spool | None) -> None:
         self._spool = spool
-        self.refused = None if spool is None else RefusedSteps(spool)
+        self.refused: RefusedSteps | None = None if spool is None else RefusedSteps(spool)
         self._lock = threading.RLock()
         self._batches: dict[Path, Batch] = {}
         self._left: Counter[int] = Counter()

@@ -55,9 +55,9 @@ class Delivery:
         self._lock = lock
         self._answer_seconds = answer_seconds
         self._clock = clock
-        self.trouble = Trouble()
+        self.trouble: Trouble = Trouble()
         self.given_up: dict[int, Refusal] = {}
-        self.lost = 0
+        self.lost: int = 0
         self._refusals = Refusals(most_refusals)
         self._hung: dict[int, Entry] = {}
         self._tasks: set[asyncio.Task[None]] = set()

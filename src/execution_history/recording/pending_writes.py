@@ -50,7 +50,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self._queues: dict[Key, Queue] = {}
-        self.bytes = 0
+        self.bytes: int = 0
 
     def __len__(self) -> int:
         return len(self._queues)

@@ -62,9 +62,9 @@ class Recorder:
         self.progress_interval_ms = progress_interval_ms
         self._lease_ms = int(lease_seconds * 1000)
         self.requires_recording = require_recording
-        self.record_limit = record_limit_of(store)
-        self.owner = sign_of_life(new_id())
-        self.outbox = Outbox(store, clock=clock)
+        self.record_limit: int = record_limit_of(store)
+        self.owner: str = sign_of_life(new_id())
+        self.outbox: Outbox = Outbox(store, clock=clock)
         self._tending: asyncio.Task[None] | None = None
         self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None

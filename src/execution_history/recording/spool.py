@@ -68,7 +68,7 @@ class Spool:
         self, location: str, folder: Path | None = None, *, abandoned_seconds: float = _ABANDONED_SECONDS
     ) -> None:
         self.location = location
-        self.folder = folder or user_state_path("execution-history") / "waiting"
+        self.folder: Path = folder or user_state_path("execution-history") / "waiting"
         self._abandoned_seconds = abandoned_seconds
         digest = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()
         self._prefix = digest[:_DIGEST_CHARACTERS] + "-"

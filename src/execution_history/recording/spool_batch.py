@@ -42,7 +42,7 @@ class Batch:
 
     def __init__(self, path: Path, records: Iterable[int] = ()) -> None:
         self.path = path
-        self.records = array("q", records)
+        self.records: array[int] = array("q", records)
         self.is_foreign = False
         self._states = bytearray(len(self.records))
         self._places = array("Q")

@@ -28,7 +28,7 @@ class Trouble:
 
     def __init__(self) -> None:
         self.sentence: str | None = None
-        self.is_down = False
+        self.is_down: bool = False
         self._told: set[str] = set()
 
     @property

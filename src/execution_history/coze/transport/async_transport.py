@@ -55,7 +55,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
         self._calls: dict[asyncio.Task[None], CallRecord] = {}
-        self.poller = RunPoller(recorder, RunHistoryClient(self._inner), first_pause=first_pause)
+        self.poller: RunPoller = RunPoller(recorder, RunHistoryClient(self._inner), first_pause=first_pause)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; a run is recorded from before it leaves to its end.
