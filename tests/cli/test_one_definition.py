@@ -147,6 +147,8 @@ async def _check_stores(documents: list[Document], facts: dict[str, Facts], fold
         await store.open()
         try:
             await store.merge(documents)
+            while not (await store.index_reach()).is_complete:
+                await asyncio.sleep(0.01)
             await _check_lists(store, facts)
             await _check_statistics(store, facts)
         finally:
