@@ -103,7 +103,7 @@ def error_code_of(record: Mapping[str, Any]) -> str | None:
 
 
 def facts_of(record: Mapping[str, Any]) -> Facts:
-    """The facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
+    """Return the facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
 
     What is of the wrong kind in it counts as not there.
     """
@@ -141,7 +141,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
 
 
 def normalised_message(message: str) -> str:
-    """*message* with its numbers, ids, quoted values and addresses replaced by their kinds; at most 200 characters."""
+    """Return *message* with numbers, ids, quoted values and addresses as their kinds, cut at 200 characters."""
     replaced = _VARYING.sub(lambda found: f"<{found.lastgroup}>", message[:_LONGEST_MESSAGE])
     return _SPACES.sub(" ", replaced).strip()[:_LONGEST_TITLE]
 
