@@ -102,6 +102,15 @@ def error_code_of(record: Mapping[str, Any]) -> str | None:
     return None if code == "0" else code
 
 
+def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the node in which a run failed is called: its name in the timeline, its title and its id.
+
+    Empty where the run has not failed, or its timeline does not say where.
+    """
+    node = failing_node(nodes_of(record["node_execute_status"])) if record["execute_status"] == "failed" else None
+    return () if node is None else tuple(name for name in (node.name, node.node_title, node.node_id) if name)
+
+
 def facts_of(record: Mapping[str, Any]) -> Facts:
     """Return the facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
 

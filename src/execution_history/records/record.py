@@ -98,7 +98,7 @@ class Document:
             record["update_time"],
             record["execute_status"],
             body,
-            upstream_id if is_identifier(upstream_id) else None,
+            upstream_id if upstream_id is not None and is_identifier(upstream_id) else None,
         )
 
     def plain(self) -> dict[str, Any]:
