@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.records.attributes import Facts, facts_of, normalised_message
+from execution_history.records.attributes import Facts, facts_of, names_of_failed_node, normalised_message
 from execution_history.records.record import RecordChange
 from tests.sample_records import change, document
 
@@ -92,6 +92,15 @@ def test_failures_alike_but_for_what_varies_have_one_fingerprint() -> None:
         ),
     ]
     assert 3 == len({first.fingerprint, *(other.fingerprint for other in others)})
+
+
+def test_a_failed_node_has_a_name_a_title_and_an_id() -> None:
+    """A run that did not fail has no such node, whatever its nodes say."""
+    nodes = {"Pay (2)": {"node_title": "Pay", "node_id": 7, "error_message": "no"}}
+    failed = document("a").plain() | {"execute_status": "failed", "node_execute_status": nodes}
+    assert (("Pay (2)", "Pay", "7"), "Pay") == (names_of_failed_node(failed), facts_of(failed).failed_node)
+    stopped = failed | {"execute_status": "interrupted"}
+    assert ((), None) == (names_of_failed_node(stopped), facts_of(stopped).failed_node)
 
 
 def test_what_did_not_fail_has_no_fingerprint() -> None:

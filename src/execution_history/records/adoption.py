@@ -13,7 +13,7 @@ from execution_history.records.values import MILLISECONDS_BEGIN, time
 
 
 def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
-    """The document of a record that is exactly as we write it, with *body* as its bytes; ``None`` when it is not.
+    """Return the document of a record that is exactly as we write it, with *body* as its bytes; ``None`` if it is not.
 
     *record* is what *body* says. Nothing is mended here: :func:`adopt_record` does that.
     """
@@ -38,7 +38,7 @@ def _is_written_so(record: dict[str, Any], body: bytes) -> bool:
 
 
 def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:
-    """A record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
+    """Return a record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
 
     What is missing gets its default, times that are not milliseconds are mended, and keys that are not
     ours move to ``metadata["adopted_fields"]``: nothing is dropped. The workflow is the one whose file

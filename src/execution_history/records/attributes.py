@@ -102,8 +102,17 @@ def error_code_of(record: Mapping[str, Any]) -> str | None:
     return None if code == "0" else code
 
 
+def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the node in which a run failed is called: its name in the timeline, its title and its id.
+
+    Empty where the run has not failed, or its timeline does not say where.
+    """
+    node = failing_node(nodes_of(record["node_execute_status"])) if record["execute_status"] == "failed" else None
+    return () if node is None else tuple(name for name in (node.name, node.node_title, node.node_id) if name)
+
+
 def facts_of(record: Mapping[str, Any]) -> Facts:
-    """The facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
+    """Return the facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
 
     What is of the wrong kind in it counts as not there.
     """
@@ -141,7 +150,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
 
 
 def normalised_message(message: str) -> str:
-    """*message* with its numbers, ids, quoted values and addresses replaced by their kinds; at most 200 characters."""
+    """Return *message* with numbers, ids, quoted values and addresses as their kinds, cut at 200 characters."""
     replaced = _VARYING.sub(lambda found: f"<{found.lastgroup}>", message[:_LONGEST_MESSAGE])
     return _SPACES.sub(" ", replaced).strip()[:_LONGEST_TITLE]
 

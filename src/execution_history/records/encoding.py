@@ -51,7 +51,7 @@ _DIGITS_OF_64_BITS: Final = 19
 
 
 def encode(value: object, *, levels: int = WRITABLE) -> bytes:
-    """*value* as compact UTF-8 JSON of at most *levels* levels of lists and objects, in the form of the table above.
+    """Return *value* as compact UTF-8 JSON of at most *levels* levels of lists and objects, by the table above.
 
     Values that JSON holds as they are take a fast path; everything else costs a walk over the value.
     """
@@ -69,7 +69,7 @@ def encode(value: object, *, levels: int = WRITABLE) -> bytes:
 
 
 def decode(document: bytes, *, levels: int = LEVELS) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The value of a JSON document; integers stay exact whatever their size.
+    """Return the value of a JSON document; integers stay exact whatever their size.
 
     Of one that is nested too deeply to be read, what lies below *levels* levels is a string: its JSON as it is written.
 
@@ -91,7 +91,7 @@ def _read(document: bytes) -> Any:  # noqa: ANN401
 
 
 def indent(document: bytes) -> bytes:
-    """A JSON document of ours, indented by two spaces, for people."""
+    """Return a JSON document of ours, indented by two spaces, for people."""
     try:
         return orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2)
     except (ValueError, TypeError):  # an older one may be nested more deeply than is written today
@@ -99,12 +99,12 @@ def indent(document: bytes) -> bytes:
 
 
 def as_text(value: object) -> str:
-    """*value* where a text is kept or sent: itself if it is one, nothing for null, and the JSON of everything else."""
+    """Return *value* where a text is kept or sent: itself if it is one, "" for null, the JSON of everything else."""
     return value if isinstance(value, str) else "" if value is None else encode(value).decode()
 
 
 def _may_hold_large_integer(document: bytes) -> bool:
-    """Whether 19 digits or more follow each other: orjson would read such an integer as a float."""
+    """Return whether 19 digits or more follow each other: orjson would read such an integer as a float."""
     return b"0" * _DIGITS_OF_64_BITS in document.translate(_DIGIT_MAP)
 
 
@@ -112,7 +112,7 @@ _DIGIT_MAP: Final = bytes(ord("0") if byte in b"0123456789" else 0x20 for byte i
 
 
 def _holds_non_finite(value: object) -> bool:
-    """Whether a float that JSON cannot hold is in the plain *value*; orjson would have written null."""
+    """Return whether a float that JSON cannot hold is in the plain *value*; orjson would have written null."""
     stack = [value]
     while stack:
         item = stack.pop()
@@ -135,7 +135,7 @@ class _Walk:
         self._seen = 0
 
     def plain(self, value: object, depth: int) -> object:
-        """*value* as what orjson takes: plain values, lists and dicts."""
+        """Return *value* as what orjson takes: plain values, lists and dicts."""
         self._seen += 1
         if self._seen > _MOST_VALUES:
             return "[too large]"
@@ -249,7 +249,7 @@ def _text_of(value: object) -> str:
 
 
 def _content(value: object) -> object:
-    """The parts of a compound value: a mapping, a list, or another value that stands for it."""
+    """Return the parts of a compound value: a mapping, a list, or another value that stands for it."""
     if isinstance(value, Mapping):
         return value
     try:
@@ -300,7 +300,7 @@ def _attributes(value: object) -> object:
 
 
 def _tail(value: object) -> str:
-    """What lies too deep, as JSON text, written without recursion."""
+    """Return what lies too deep, as JSON text, written without recursion."""
     parts: list[str] = []
     length = 0
     stack: list[object] = [value]

@@ -41,7 +41,7 @@ _IS_BRACKET: Final = bytes(byte in _BRACKETS for byte in range(256))
 
 
 def kinds_within(value: object, levels: int) -> set[type] | None:
-    """The types of *value* and of everything in it; ``None`` where it has more than *levels* levels.
+    """Return the types of *value* and of everything in it; ``None`` where it has more than *levels* levels.
 
     ``None`` too where it holds anything but plain lists, tuples, dicts and leaves, or more than sixteen million values.
     What an :class:`orjson.Fragment` holds is not seen.
@@ -63,7 +63,7 @@ def kinds_within(value: object, levels: int) -> set[type] | None:
 
 
 def cut(document: bytes, levels: int) -> bytes:
-    """*document*, JSON of any origin and depth, in which every list and object below *levels* levels is a string.
+    """Return *document*, JSON of any origin and depth, with every list and object below *levels* levels as a string.
 
     It takes time and memory in proportion to the document. What makes more than a hundred thousand strings becomes one
     for each value in the second level, or one altogether. What is not JSON stays so.
@@ -85,7 +85,7 @@ def cut(document: bytes, levels: int) -> bytes:
 
 
 def _has_more_brackets(document: bytes, most: int) -> bool:
-    """Whether more than *most* brackets open in *document*, those in its texts included."""
+    """Return whether more than *most* brackets open in *document*, those in its texts included."""
     found = 0
     for at in range(0, len(document), _PIECE):
         piece = document[at : at + _PIECE]
@@ -97,7 +97,7 @@ def _has_more_brackets(document: bytes, most: int) -> bool:
 
 
 def _parts(document: bytes, levels: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of every list and object below *levels* levels that is in no other such; at most one too many."""
+    """Yield begin and end of each list and object below *levels* levels that is in no other such; at most one more."""
     depth, begin, found = 0, -1, 0
     for at, pieces, texts in _split(document):
         steps = b"".join(pieces[1 - texts :: 2]).translate(_STEPS, _OTHERS)
@@ -123,7 +123,7 @@ def _parts(document: bytes, levels: int) -> Iterator[tuple[int, int]]:
 
 
 def _split(document: bytes) -> Iterator[tuple[int, list[bytes], int]]:
-    """*document* piece by piece: where each begins, what stands between its quotes, and with which of that texts begin.
+    """Yield *document* in pieces: where each begins, what stands between its quotes, and with which of it texts begin.
 
     Every other one from there on is a text.
     """
@@ -136,14 +136,14 @@ def _split(document: bytes) -> Iterator[tuple[int, list[bytes], int]]:
 
 
 def _places(at: int, pieces: list[bytes], texts: int) -> list[int]:
-    """Where the brackets of lists and objects are; see :func:`_split`."""
+    """Return where the brackets of lists and objects are; see :func:`_split`."""
     if inside := pieces[texts::2]:
         pieces[texts::2] = b'"'.join(inside).translate(_NO_BRACKETS).split(b'"')
     return list(compress(count(at), b'"'.join(pieces).translate(_IS_BRACKET)))
 
 
 def _next(depths: list[int], depth: int, start: int) -> int:
-    """Where *depth* is next in *depths*; -1 when it is not."""
+    """Return where *depth* is next in *depths*; -1 when it is not."""
     try:
         return depths.index(depth, start)
     except ValueError:

@@ -36,11 +36,11 @@ class Unread:
     json: bytes
 
     def beginning(self, characters: int) -> str:
-        """The first *characters* of its JSON."""
+        """Return the first *characters* of its JSON."""
         return self.json[: 4 * characters].decode(errors="ignore")[:characters]
 
     def texts(self) -> Iterator[str]:
-        """Its keys, texts and numbers, in the order of the JSON."""
+        """Yield its keys, texts and numbers, in the order of the JSON."""
         for found in _ATOMS.finditer(self.json):
             text, number = found.groups()
             if text is None:
@@ -50,7 +50,7 @@ class Unread:
 
 
 def outline_of(body: bytes) -> dict[str, Any]:
-    """The record whose stored bytes are *body*, with :class:`Unread` in the place of very large lists and objects.
+    """Return the record whose stored bytes are *body*, with :class:`Unread` in the place of large lists and objects.
 
     Records up to :data:`LARGE` are read whole. Of a larger one every text is read, and so are usage, metadata with its
     tags and caller, and the timeline with its nodes, but for the large values in them.
@@ -65,7 +65,7 @@ def outline_of(body: bytes) -> dict[str, Any]:
 
 
 def members_of(json: "bytes | memoryview") -> "dict[str, msgspec.Raw]":
-    """The members of a JSON object, their values unread.
+    """Return the members of a JSON object, their values unread.
 
     Raises:
         ValueError: it is none.
@@ -74,7 +74,7 @@ def members_of(json: "bytes | memoryview") -> "dict[str, msgspec.Raw]":
 
 
 def read_record(body: bytes) -> dict[str, Any]:
-    """A record as plain values, however many."""
+    """Return a record as plain values, however many."""
     is_watched = len(body) > HUGE and gc.isenabled()
     if is_watched:
         gc.disable()  # it would look at millions of new objects again and again; no other thread runs meanwhile
@@ -87,7 +87,7 @@ def read_record(body: bytes) -> dict[str, Any]:
 
 
 def parts_of(body: bytes) -> dict[str, Any]:
-    """A record as a change of it is written from: of a huge one, huge values but its metadata stay JSON."""
+    """Return a record as a change of it is written from: of a huge one, huge values but its metadata stay JSON."""
     if len(body) <= HUGE:
         return read_record(body)
     documents = {key: bytes(memoryview(value)) for key, value in members_of(body).items()}

@@ -41,7 +41,7 @@ class ReadingLimits:
     temporary: int = 4 * 1024 * _MIB
 
     def fault_of(self, text: bytes | str) -> str | None:
-        """Why the JSON *text*, which is no record, is not parsed, as a sentence; ``None`` when it can be."""
+        """Return why the JSON *text*, which is no record, is not parsed, as a sentence; ``None`` when it can be."""
         if fault := self.fault_of_record(text):
             return fault
         if len(text) <= _SMALL:
@@ -54,7 +54,7 @@ class ReadingLimits:
         return None
 
     def fault_of_record(self, text: bytes | str) -> str | None:
-        """Why the record with this compact JSON is not read, as a sentence; ``None`` when it can be."""
+        """Return why the record with this compact JSON is not read, as a sentence; ``None`` when it can be."""
         if len(text) <= self.record // 4 or isinstance(text, bytes):
             return self.too_large if len(text) > self.record else None
         return self.too_large if len(text.encode("utf-8", "surrogatepass")) > self.record else None
@@ -66,7 +66,7 @@ class ReadingLimits:
 
 
 def memory_of(text: bytes, parts: Iterable[bytes] | None = None) -> int:
-    """How many bytes the values of a JSON text take once it is parsed, beside the text: about, and rather too many.
+    """Return about how many bytes the values of a JSON text take once it is parsed, beside the text; rather too many.
 
     Args:
         text: all of it.
@@ -78,7 +78,7 @@ def memory_of(text: bytes, parts: Iterable[bytes] | None = None) -> int:
 
 
 def _outside_of_strings(text: bytes) -> Iterator[bytes]:
-    """What stands outside of the strings of a JSON text, piece by piece, so that no other thread waits for it."""
+    """Yield what stands outside of the strings of a JSON text, piece by piece, so that no other thread waits for it."""
     at = 0
     is_inside = False
     while at < len(text):

@@ -98,11 +98,11 @@ class Document:
             record["update_time"],
             record["execute_status"],
             body,
-            upstream_id if is_identifier(upstream_id) else None,
+            upstream_id if upstream_id is not None and is_identifier(upstream_id) else None,
         )
 
     def plain(self) -> dict[str, Any]:
-        """The record as plain values, read once.
+        """Return the record as plain values, read once.
 
         Whoever began or changed the record gets this very dict once the call is over; until then it is for looking at.
         """
@@ -111,14 +111,14 @@ class Document:
         return self._plain
 
     def fitted(self, largest: int | None) -> "Document":
-        """The record as one of at most *largest* bytes; None is no limit (see ``records/size_limit``)."""
+        """Return the record as one of at most *largest* bytes; None is no limit (see ``records/size_limit``)."""
         if largest is None or len(self.body) <= largest:
             return self
         return replace(self, body=fit(self.body, largest), parts=None, _plain=None)
 
 
 def check_identifier(what: str, value: object) -> str:
-    """*value* as an id, when it is a string of 1 to 1 000 characters that UTF-8 can hold.
+    """Return *value* as an id, when it is a string of 1 to 1 000 characters that UTF-8 can hold.
 
     Raises:
         InvalidIdentifier: it is not; the message names *what* it should have been.
@@ -135,7 +135,7 @@ def check_identifier(what: str, value: object) -> str:
 
 
 def is_identifier(value: object) -> TypeGuard[str]:
-    """Whether :func:`check_identifier` takes *value*."""
+    """Return whether :func:`check_identifier` takes *value*."""
     try:
         check_identifier("id", value)
     except InvalidIdentifier:
@@ -144,7 +144,7 @@ def is_identifier(value: object) -> TypeGuard[str]:
 
 
 def check_status(status: object) -> ExecutionStatus:
-    """*status* when it is one of the four.
+    """Return *status* when it is one of the four.
 
     Raises:
         InvalidStatus: it is something else.
@@ -164,7 +164,7 @@ def new_document(
     largest: int | None = None,
     **fields: object,
 ) -> Document:
-    """The document a new execution begins with, status ``running``.
+    """Return the document a new execution begins with, status ``running``.
 
     Args:
         workflow_id: the workflow, already checked.
@@ -231,7 +231,7 @@ class RecordChange:
         cleared: Iterable[str] = (),
         largest: int | None = None,
     ) -> "RecordChange":
-        """A change at *now* (milliseconds) from plain Python values; ``None`` means unchanged.
+        """Return a change at *now* (milliseconds) from plain Python values; ``None`` means unchanged.
 
         *fields* maps record keys to values, *metadata* what is merged into that key; the keys in *cleared* become
         null where *fields* does not give them a value.
@@ -253,11 +253,11 @@ class RecordChange:
         return cls(now, checked, changed, merged, only_from, only_while, largest)
 
     def size(self) -> int:
-        """How many bytes the change brings, roughly."""
+        """Return how many bytes the change brings, roughly."""
         return sum(map(len, self.fields.values())) + sum(map(len, self.metadata.values()))
 
     def apply(self, body: bytes, parts: Mapping[str, Any] | None = None) -> Document | None:
-        """The changed document, or ``None`` when ``only_from`` or ``only_while`` excludes the record.
+        """Return the changed document, or ``None`` when ``only_from`` or ``only_while`` excludes the record.
 
         ``update_time`` becomes *now*, or one more than it was where the clock has not moved: it always
         rises, so that of two versions of a record the later one can be told. The time at which a run ended stays
@@ -296,7 +296,7 @@ class RecordChange:
         return made
 
     def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
-        """The metadata with what the change brings; what is replaced is not said to be cut any more."""
+        """Return the metadata with what the change brings; what is replaced is not said to be cut any more."""
         merged = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
         key = RECORDING_IS_CUT.name
         if key in kept:
@@ -307,7 +307,7 @@ class RecordChange:
         return merged
 
     def _written(self, record: dict[str, Any], body: bytes, *, is_ours: bool) -> bytes:
-        """The JSON of *record*, made of what *body* says.
+        """Return the JSON of *record*, made of what *body* says.
 
         One that an earlier version wrote may be nested more deeply than any today, and is changed with it.
         """

@@ -32,7 +32,7 @@ _LITERAL: Final = re.compile(r'"(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*')
 
 
 def shortened(name: str, document: bytes, most: int | None, cuts: MutableMapping[str, int]) -> bytes:
-    """*document*, the JSON of the value called *name*; of more than *most* bytes its beginning, noted in *cuts*."""
+    """Return *document*, the JSON of the value *name*; of more than *most* bytes its beginning, noted in *cuts*."""
     if most is None or len(document) <= most:
         return document
     cuts[name] = len(document)
@@ -40,12 +40,12 @@ def shortened(name: str, document: bytes, most: int | None, cuts: MutableMapping
 
 
 def named(key: str) -> str:
-    """What the value of a key in ``metadata`` is called."""
+    """Return what the value of a key in ``metadata`` is called."""
     return f"metadata.{key[:_LONGEST_NAME]}"
 
 
 def fit(body: bytes, most: int) -> bytes:
-    """The JSON of a record as one of at most *most* bytes; fewer than :data:`LEAST_LIMIT` count as that."""
+    """Return the JSON of a record as one of at most *most* bytes; fewer than :data:`LEAST_LIMIT` count as that."""
     most = max(most, LEAST_LIMIT)
     if len(body) <= most:
         return body
@@ -71,7 +71,7 @@ def fit(body: bytes, most: int) -> bytes:
 
 
 def restated(known: Any, replaced: Collection[str], cuts: Any) -> Any:  # noqa: ANN401 - true, or an object of sizes
-    """What ``recording_is_cut`` says when *known* was said, the values *replaced* are new, and *cuts* is new of them.
+    """Return the ``recording_is_cut`` that follows *known* when the values *replaced* are new, and *cuts* of them.
 
     ``None`` when everything is whole again.
     """
@@ -92,7 +92,7 @@ def _leave_out(metadata: dict[str, memoryview], excess: int) -> None:
 
 
 def _beginning(start: bytes) -> bytes:
-    """The beginning of a value as JSON; *start* is that of its JSON."""
+    """Return the beginning of a value as JSON; *start* is that of its JSON."""
     text = start.decode(errors="ignore")
     found = _LITERAL.match(text)
     return orjson.dumps((orjson.loads(found[0] + '"') if found else text) + "…")

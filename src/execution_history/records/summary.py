@@ -24,7 +24,7 @@ _SMALL: Final = 4_000
 
 
 def summary_of(record: Mapping[str, Any], facts: Facts) -> bytes:
-    """The JSON of *record*, or of its outline, without input, output and node timeline, with a little of its metadata.
+    """Return the JSON of *record*, or its outline, without input, output and timeline, with a little of its metadata.
 
     It is small whatever the record holds: a text ends after 1,000 characters with ``…``; of a list or an object with
     more than 4,000 bytes of JSON there are the first 50 items, texts among them with at most 100 characters, lists and
@@ -47,7 +47,7 @@ def summary_of(record: Mapping[str, Any], facts: Facts) -> bytes:
 
 
 def line_of(value: object) -> str:
-    """The beginning of any JSON value, read or unread, as one line of at most 120 characters."""
+    """Return the beginning of any JSON value, read or unread, as one line of at most 120 characters."""
     if value in (None, "", {}, []):
         return ""
     if isinstance(value, Unread):
@@ -60,7 +60,7 @@ def line_of(value: object) -> str:
 
 
 def _shortened(value: object, largest: float = LARGE) -> object:
-    """*value* where it is small, the beginning of what is larger, null for what an outline leaves unread."""
+    """Return *value* where it is small, the beginning of what is larger, null for what an outline leaves unread."""
     if isinstance(value, str):
         return _cut(value, LONGEST_TEXT)
     if not isinstance(value, (dict, list)):
