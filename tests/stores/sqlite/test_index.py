@@ -23,6 +23,7 @@ from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQ
 from execution_history.query.text import Search
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
+from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.plain_list import select_plainly
 from execution_history.stores.sqlite.reader import Reader
 from tests.sample_records import change, document, ids
@@ -220,7 +221,7 @@ async def test_a_list_without_an_index_is_the_one_with_it(
         reader = store._parts.reader
         for query, selection in zip(queries, right, strict=True):
             with reader.connection() as connection:
-                assert selection == select_plainly(connection, reader, query, "reason")
+                assert selection == select_plainly(HistoryView(tmp_path, reader, connection), query, "reason")
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100, None, "half", "page"])

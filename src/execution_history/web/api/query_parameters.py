@@ -47,7 +47,7 @@ class HistoryQuestion:
 
 
 def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
-    """What OpenAPI is told of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
+    """Return the OpenAPI of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
     filters: Parameters = [
         {
             "name": row.name,
@@ -68,7 +68,7 @@ HISTORY_WORDS: Final = tuple(_MEANINGS)
 
 
 def asks_for_more(pairs: Pairs) -> bool:
-    """Whether a query has more than callers knew of before there were filters: a word of ours, or a slip of one."""
+    """Return whether a query has more than there was before filters: a name of ours, or a slip of one."""
     return any(
         name not in _OLD and (_is_like_one_of_ours(name) or nearest_filter(name) is not None) for name, _ in pairs
     )
@@ -79,7 +79,7 @@ def _is_like_one_of_ours(name: str) -> bool:
 
 
 def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None) -> HistoryQuestion:
-    """The question that a query asks.
+    """Return the question that a query asks.
 
     Args:
         pairs: its parameters.
@@ -118,7 +118,7 @@ class Words:
     workflow_id: str | None
 
     def only(self, name: str) -> str | None:
-        """The one value of a parameter that is no filter; ``None`` when it is not given, or blank.
+        """Return the one value of a parameter that is no filter; ``None`` when it is not given, or blank.
 
         Raises:
             InvalidQuery: it has several.
@@ -129,7 +129,7 @@ class Words:
         return (values[0].strip() or None) if values else None
 
     def zone(self) -> str:
-        """The name of the time zone.
+        """Return the name of the time zone.
 
         Raises:
             InvalidQuery: there is no such zone.
@@ -137,7 +137,7 @@ class Words:
         return zone_of(self.only("zone") or "UTC").key
 
     def record_filter(self, now: int) -> RecordFilter:
-        """The filter.
+        """Return the filter.
 
         Raises:
             InvalidQuery: a filter cannot be.
@@ -145,7 +145,7 @@ class Words:
         return filter_of(self.filters, now=now, zone=zone_of(self.zone()), workflow_id=self.workflow_id)
 
     def time(self, name: str, now: int) -> int | None:
-        """The time (ms) that the parameter *name* means, where it is given.
+        """Return the time (ms) that the parameter *name* means, where it is given.
 
         Raises:
             InvalidQuery: it is no time.
@@ -157,7 +157,7 @@ class Words:
 def words_of(
     pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
 ) -> Words:
-    """The parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
+    """Return the parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
 
     Raises:
         InvalidQuery: one is unknown, or names another workflow than the address.

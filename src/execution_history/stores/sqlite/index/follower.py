@@ -67,7 +67,7 @@ class Follower:
                 self._database.close()
 
     def answer(self, ask: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
-        """What *ask* makes of an index that has caught up, as far as that was possible in two seconds.
+        """Return what *ask* makes of an index that has caught up, as far as that was possible in two seconds.
 
         An index that cannot be written, because the disk is full, say, answers with what it has.
 
@@ -84,7 +84,7 @@ class Follower:
         return self._tried(answered)
 
     def reach(self) -> IndexReach:
-        """How far the index is, now.
+        """Return how far the index is, now.
 
         Raises:
             StoreError: the history could not be read.
@@ -117,7 +117,7 @@ class Follower:
             pass
 
     def _tried(self, work: Callable[[], _Result]) -> _Result:
-        """The result of *work*, with an index made anew where the one that is there is unfit.
+        """Return the result of *work*, with an index made anew where the one that is there is unfit.
 
         Raises:
             StoreError: none can be made.
@@ -186,7 +186,7 @@ class Follower:
                 self._thread.start()
 
     def _follow(self) -> None:
-        """The thread: follow whatever is new, and rest a second when nothing is, or when that fails in any way."""
+        """Follow whatever is new, and rest a second when nothing is, or when that fails in any way."""
         while not self._closing.is_set():
             is_current = True
             try:

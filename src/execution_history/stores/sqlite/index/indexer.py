@@ -150,7 +150,7 @@ class Indexer:
         self._prepared[seq] = change.stored.key, [part.prepare(record) for part in self._parts]
 
     def _put_columns(self, index: apsw.Connection, change: ChangedRecord) -> None:
-        """What ``history.db`` knows of a record without its document: enough to count it and to name it."""
+        """Take in what ``history.db`` knows of a record without its document: enough to count it and to name it."""
         self._forget_row(index, change.seq)
         stored = change.stored
         known = {WORKFLOW: stored.workflow_id, CREATED: stored.create_time, STATE: STATUS_NAMES[stored.status]}

@@ -1,84 +1,63 @@
 """A list without filters, read from the history itself: where there is no index, and none can be made."""
 
-from typing import Any, Final
+import time
+from typing import Any
 
-import apsw
-
-from execution_history.query.cursor import Position, cursor_at, position_at
+from execution_history.query import steps
+from execution_history.query.cursor import Position
+from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
-from execution_history.records.attributes import facts_of
-from execution_history.records.partial import outline_of
-from execution_history.records.summary import summary_of
-from execution_history.stores.sqlite.queries import RECORD_COLUMNS
-from execution_history.stores.sqlite.queries import query as statement
-from execution_history.stores.sqlite.reader import Reader
-
-_FARTHEST: Final = 2**62
+from execution_history.stores.sqlite.index.history_source import HistoryView
 
 
 def is_plain(query: RecordQuery) -> bool:
-    """Whether *query* asks for nothing but the records of one workflow, or of all, by time."""
+    """Return whether *query* asks for nothing but the records of one workflow, or of all, by time."""
     workflows = query.filter.workflow_ids
-    return query.sort == "create_time" and query.filter.given() <= {"workflow_ids"} and len(workflows[:2]) < 2  # noqa: PLR2004
+    return query.sort == "create_time" and query.filter.given() <= {"workflow_ids"} and len(workflows) <= 1
 
 
-def select_plainly(connection: apsw.Connection, reader: Reader, query: RecordQuery, reason: str) -> Selection:
-    """The answer to a plain *query*, with the cursors that an index would give.
+def select_plainly(history: HistoryView, query: RecordQuery, reason: str) -> Selection:
+    """Return the answer to a plain *query*, with the cursors that an index would give.
 
     Args:
-        connection: one of *reader*'s.
-        reader: of the history.
+        history: where the records are.
         query: the question.
         reason: why there is no index, for whoever asks how the answer was found.
 
     Raises:
         InvalidCursor: its cursor is broken or another question's.
     """
-    with reader.frozen(connection):
-        newest = int(connection.execute(statement("feed_revision")).get)
-        total = _total(connection, query)
-        rows = _rows(connection, query)
-    page, has_more = rows[: query.size], len(rows) > query.size
-    bodies, damaged = reader.read(connection, (row[1:] for row in page))
-    if query.summaries:
-        records = [outline_of(body) for body in bodies]
-        bodies = [summary_of(record, facts_of(record)) for record in records]
-    return Selection(
-        documents=bodies,
-        total=total,
-        total_is_exact=True,
-        next=cursor_at(query, _position(page[-1])) if has_more else None,
-        has_more=has_more,
-        reach=IndexReach(newest, newest),
-        explain=(f"Reads the history itself, because there is no index: {reason}",) if query.explain else (),
-        damaged=tuple(damaged),
-    )
+
+    def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+        match step:
+            case steps.Rows(after, limit, skip):
+                return _rows(history, query, after, limit, skip)
+            case steps.Documents(seqs):
+                return history.documents(seqs)
+            case steps.Counters(workflow_ids, _):
+                return sum(history.counts(workflow_ids) if workflow_ids else history.all_counts())
+            case steps.Summaries():
+                return {}
+            case steps.Explain():
+                return (f"Reads the history itself, because there is no index: {reason}",)
+        raise TypeError(f"No plain list needs the step {type(step).__name__}.")
+
+    with history.frozen():
+        newest = history.newest()
+        reach = IndexReach(newest, newest)
+        return steps.run(find(query, reach, is_text_exact=True, clock=time.monotonic), execute)
 
 
-def _rows(connection: apsw.Connection, query: RecordQuery) -> list[tuple[Any, ...]]:
-    """The rows of a page and one more, each with its place in the order of arrival before the record."""
-    after = position_at(query)
+def _rows(history: HistoryView, query: RecordQuery, after: Position | None, limit: int, skip: int) -> list[steps.Row]:
     conditions = ["w.workflow_id = ?" if query.filter.workflow_ids else "w.workflow_id IS NOT NULL"]
     values: list[int | str] = list(query.filter.workflow_ids)
     if after is not None:
         conditions.append(f"(e.create_time, e.seq) {'<' if query.descending else '>'} (?, ?)")
         values += [after.create_time, after.arrival]
     direction = "DESC" if query.descending else "ASC"
-    skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     sql = (
-        f"SELECT e.seq, {RECORD_COLUMNS}, e.document FROM executions e JOIN workflows w ON w.id = e.workflow "  # noqa: S608 - literals of ours
-        f"WHERE {' AND '.join(conditions)} ORDER BY e.create_time {direction}, e.seq {direction} LIMIT ? OFFSET ?"
+        "SELECT e.create_time, e.create_time, e.seq, e.revision FROM executions e "  # noqa: S608 - literals of ours
+        f"JOIN workflows w ON w.id = e.workflow WHERE {' AND '.join(conditions)} "
+        f"ORDER BY e.create_time {direction}, e.seq {direction} LIMIT ? OFFSET ?"
     )
-    return connection.execute(sql, (*values, query.size + 1, skip)).fetchall()
-
-
-def _total(connection: apsw.Connection, query: RecordQuery) -> int:
-    rows: list[Any] = [connection.execute(statement("total_of_all")).fetchone()]
-    if query.filter.workflow_ids:
-        rows = connection.execute(statement("workflow_total"), query.filter.workflow_ids).fetchall()
-    return int(rows[0][0]) if rows else 0
-
-
-def _position(row: tuple[Any, ...]) -> Position:
-    seq, create_time = row[0], row[3]
-    return Position(create_time, create_time, seq)
+    return [steps.Row(*row) for row in history.rows(sql, (*values, limit, skip))]

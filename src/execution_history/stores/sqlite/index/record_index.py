@@ -8,6 +8,7 @@ from execution_history.errors import StoreError
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.follower import Follower
+from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.plain_list import is_plain, select_plainly
 from execution_history.stores.sqlite.index.select import select
@@ -26,6 +27,7 @@ class RecordIndex:
     """
 
     def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        self._folder = folder
         self._reader = reader
         self._limits = limits
         self._follower = Follower(folder, reader, parts)
@@ -48,7 +50,7 @@ class RecordIndex:
             if not is_plain(query):
                 raise
             with self._reader.connection() as connection:
-                return select_plainly(connection, self._reader, query, str(error))
+                return select_plainly(HistoryView(self._folder, self._reader, connection), query, str(error))
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
@@ -63,7 +65,7 @@ class RecordIndex:
         return await asyncio.to_thread(self._follower.reach)
 
     def problems(self) -> tuple[str, ...]:
-        """What keeps the index from following, in one sentence; empty when nothing does."""
+        """Return what keeps the index from following, in one sentence; empty when nothing does."""
         return self._follower.problems()
 
     async def rebuild(self) -> None:

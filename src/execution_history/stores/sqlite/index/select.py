@@ -9,20 +9,9 @@ import apsw
 import orjson
 
 from execution_history.errors import InvalidQuery
+from execution_history.query import steps
 from execution_history.query.cursor import Position
-from execution_history.query.finder import (
-    Count,
-    Counters,
-    Documents,
-    Explain,
-    Portion,
-    Row,
-    Rows,
-    Step,
-    Summaries,
-    find,
-    run,
-)
+from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
 from execution_history.stores.sqlite.index.access_path import Limits, choose, text_path
@@ -80,22 +69,22 @@ class PageEngine:
         """Whether the text index alone decides which records have the text."""
         return self._text is None or self._text.match.is_exact
 
-    def execute(self, step: Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
         """Carry *step* out."""
         match step:
-            case Rows(after, limit, skip):
+            case steps.Rows(after, limit, skip):
                 return self._scan.rows(after, limit, skip)
-            case Portion(after):
+            case steps.Portion(after):
                 return self._portion(after)
-            case Documents(seqs):
+            case steps.Documents(seqs):
                 return self._history.documents(seqs)
-            case Summaries(rows):
+            case steps.Summaries(rows):
                 return self._summaries(rows)
-            case Counters(workflow_ids, statuses):
+            case steps.Counters(workflow_ids, statuses):
                 return self._counters(workflow_ids, statuses)
-            case Count(at_least):
+            case steps.Count(at_least):
                 return self._count(at_least)
-            case Explain():
+            case steps.Explain():
                 return tuple(self._explained())
         raise TypeError(f"No page needs the step {type(step).__name__}.")
 
@@ -105,7 +94,7 @@ class PageEngine:
         # One look at about as many rows as a page takes is quicker than several at few.
         return min(max(self._at_once, int(_A_PAGE * self._text.spread)), _MOST_AT_ONCE)
 
-    def _portion(self, after: Position | None) -> tuple[list[Row], Position | None]:
+    def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
         """Return some rows behind *after*, more and more where a text leaves few of them, and where they end."""
         found = self._scan.rows(after, self._portion_size)
         end = found[-1].position if len(found) == self._portion_size else None
@@ -117,7 +106,7 @@ class PageEngine:
             found = [row for row in found if row.seq in seqs]
         return found, end
 
-    def _summaries(self, rows: Sequence[Row]) -> dict[int, bytes]:
+    def _summaries(self, rows: Sequence[steps.Row]) -> dict[int, bytes]:
         """Return the summaries that the index has of large records, of those that have not changed since."""
         listed = orjson.dumps([row.seq for row in rows]).decode()
         kept = {seq: bytes(body) for seq, body in rows_of(self._index, statement("summaries_of"), (listed,))}
@@ -195,12 +184,12 @@ def select(
     """
     with one_moment(index):
         engine = PageEngine(index, history, query, parts, limits)
-        return run(find(query, reach, is_text_exact=engine.is_text_exact, clock=clock), engine.execute)
+        return steps.run(find(query, reach, is_text_exact=engine.is_text_exact, clock=clock), engine.execute)
 
 
 @contextmanager
 def one_moment(index: apsw.Connection) -> Iterator[None]:
-    """All reads in the block see the index as it was at one moment."""
+    """Let all reads in the block see the index as it was at one moment."""
     index.execute("BEGIN")
     try:
         yield
