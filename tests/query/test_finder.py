@@ -62,8 +62,8 @@ class _Lists:
                 return len(seqs[:2]), [self._stored(seq) for seq in seqs[:2]]
             case steps.Summaries():
                 return {}
-            case steps.Counters() | steps.Count():
-                return len(self._rows) if isinstance(step, steps.Counters) else (len(self._rows), True)
+            case steps.Total():
+                return len(self._rows), True
             case steps.Explain():
                 return ("From lists.",)
         raise AssertionError(step)

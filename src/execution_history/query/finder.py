@@ -40,7 +40,6 @@ _COUNTING_BY_LOOKING_SECONDS: Final = 0.005
 _LEAST_READ: Final = 16
 _MOST_READ: Final = 50
 _FARTHEST: Final = 2**62
-_WITH_COUNTERS: Final = frozenset({"workflow_ids", "statuses"})
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def find(
     if after is None and not has_more and (page or not skip):
         total, is_exact = skip + len(page), True
     else:
-        total, is_exact = yield from _total(query, skip + len(rows) if page else 0)
+        total, is_exact = yield steps.Total(skip + len(rows) if page else 0)
     explain = (yield steps.Explain()) if query.explain else ()
     kept = (yield steps.Summaries(tuple(page))) if query.summaries else {}
     found = yield from reading.read_all([row for row in page if row.seq not in kept])
@@ -179,7 +178,7 @@ def _search(
     end = page[-1].row.position if len(found) >= least else stopped
     total, is_exact = len(found), after is None and stopped is None and len(found) < most
     if not is_exact and not reading.looks_at_documents:
-        total, is_exact = yield from _total(query, len(found))
+        total, is_exact = yield steps.Total(len(found))
     return Selection(
         documents=[each.shown(as_summary=query.summaries) for each in page],
         total=total,
@@ -219,14 +218,6 @@ def _look(
             return found, None
         if clock() > (deadline if len(found) < least else enough):
             return found, end
-
-
-def _total(query: RecordQuery, at_least: int) -> steps.Steps[tuple[int, bool]]:
-    """Return how many records there are and whether that is exact."""
-    if query.filter.given() <= _WITH_COUNTERS:
-        return (yield steps.Counters(query.filter.workflow_ids, query.filter.statuses)), True
-    counted: tuple[int, bool] = yield steps.Count(at_least)
-    return counted
 
 
 def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> steps.Steps[Statistics]:

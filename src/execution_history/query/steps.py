@@ -53,18 +53,10 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Total:
     """Count the rows, as far as that takes little: the number and whether it is exact, or *at_least* and false."""
 
     at_least: int
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Read how many records there are of some workflows, or of all, in some statuses, or in any: a number."""
-
-    workflow_ids: tuple[str, ...]
-    statuses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +123,7 @@ class SeenBefore:
 
 
 Step = (
-    Rows | Portion | Count | Counters | Summaries | Documents | Explain | Span | BucketCounts | ErrorCodes | Failures
+    Rows | Portion | Total | Summaries | Documents | Explain | Span | BucketCounts | ErrorCodes | Failures
     | SeenBefore
 )  # fmt: skip
 Steps = Generator[Step, Any, _Answer]

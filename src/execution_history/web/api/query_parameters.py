@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from execution_history.errors import InvalidQuery, quoted, shortened
 from execution_history.query.fields import FILTERS
-from execution_history.query.model import SORTS, RecordFilter, RecordQuery, Sort
+from execution_history.query.model import RecordFilter, RecordQuery, sort_of
 from execution_history.query.parameters import LIKENESS, filter_of, is_filter, nearest_filter
 from execution_history.query.time_buckets import zone_of
 from execution_history.query.values import read_time
@@ -92,13 +92,14 @@ def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_
         InvalidQuery: a parameter is unknown, or cannot be what it is; the message names it.
     """
     words = words_of(pairs, _NEW | _OLD, workflow_id)
-    sort, is_ranked = _sort(words.only("sort"))
+    sort = words.only("sort")
+    is_ranked = sort == RELEVANCE
     if is_ranked and (not words.filters.get("q") or words.only("cursor") or index > 1):
         raise InvalidQuery("sort=relevance needs q, the text that is searched for, and has one page only.")
     cursor = words.only("cursor")
     query = RecordQuery(
         filter=words.record_filter(now),
-        sort=sort,
+        sort="create_time" if sort is None or is_ranked else sort_of(sort, (RELEVANCE,)),
         descending=_one_of("order", words.only("order") or "desc", _ORDERS),
         size=size,
         after=cursor,
@@ -180,15 +181,6 @@ def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     near = get_close_matches(shortened(name), known, n=1)
     hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
     return f"There is no parameter {quoted(name)}: {hint}."
-
-
-def _sort(value: str | None) -> tuple[Sort, bool]:
-    if value is None or value == RELEVANCE:
-        return "create_time", value == RELEVANCE
-    for sort in SORTS:
-        if value == sort:
-            return sort, False
-    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join((*SORTS, RELEVANCE))}.")
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

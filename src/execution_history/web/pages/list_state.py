@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from execution_history.errors import InvalidQuery, quoted
-from execution_history.query.model import SORTS, RecordFilter, Sort
+from execution_history.query.model import RecordFilter, Sort, sort_of
 from execution_history.query.parameters import filter_of, is_filter
 from execution_history.web.pages.viewer import Reader
 
@@ -123,16 +122,9 @@ def list_state(path: str, given: Iterable[tuple[str, str]]) -> ListState:
         if is_filter(name) and value.strip() and (name, value.strip()) not in pairs:
             pairs.append((name, value.strip()))
         elif name == "sort" and value:
-            sort = _sort(value)
+            sort = sort_of(value)
         elif name == "order":
             is_ascending = value == "asc"
         elif name == "after":
             after = value or None
     return ListState(path, tuple(pairs), sort, is_ascending, after)
-
-
-def _sort(value: str) -> Sort:
-    for sort in SORTS:
-        if value == sort:
-            return sort
-    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join(SORTS)}.")

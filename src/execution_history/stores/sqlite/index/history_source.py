@@ -110,12 +110,10 @@ class HistoryView:
         return len(seqs), found
 
     def counts(self, workflow_ids: Sequence[str]) -> tuple[int, ...]:
-        """Return how many records of each status some workflows have, in the order of the status numbers."""
+        """Return how many records of each status some workflows have, or all, in the order of the status numbers."""
+        if not workflow_ids:
+            return self.rows(query("counts_of_all"), ())[0]
         return self.rows(statement("counts_of"), (orjson.dumps(workflow_ids).decode(),))[0]
-
-    def all_counts(self) -> tuple[int, ...]:
-        """Return how many records of each status there are, in the order of the status numbers."""
-        return self.rows(query("counts_of_all"), ())[0]
 
     def rows(self, sql: str, values: Sequence[int | str]) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""

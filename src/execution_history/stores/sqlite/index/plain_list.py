@@ -34,8 +34,8 @@ def select_plainly(history: HistoryView, query: RecordQuery, reason: str) -> Sel
                 return _rows(history, query, after, limit, skip)
             case steps.Documents(seqs):
                 return history.documents(seqs)
-            case steps.Counters(workflow_ids, _):
-                return sum(history.counts(workflow_ids) if workflow_ids else history.all_counts())
+            case steps.Total():
+                return sum(history.counts(query.filter.workflow_ids)), True
             case steps.Summaries():
                 return {}
             case steps.Explain():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from execution_history.errors import StoreError
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
-from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.plain_list import is_plain, select_plainly
 from execution_history.stores.sqlite.index.select import select
 from execution_history.stores.sqlite.index.statistics import statistics
@@ -23,14 +23,14 @@ class RecordIndex:
         folder: the store's folder.
         reader: of the history.
         parts: what else follows the history in the same file.
-        limits: how many rows are few.
+        limits: the numbers that it works with.
     """
 
-    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = USUAL) -> None:
         self._folder = folder
         self._reader = reader
         self._limits = limits
-        self._follower = Follower(folder, reader, parts)
+        self._follower = Follower(folder, reader, parts, limits)
 
     def close(self) -> None:
         """End the thread that follows, and close the file."""

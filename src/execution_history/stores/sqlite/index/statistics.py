@@ -13,11 +13,11 @@ from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.statistics import ENDED, MOST_GROUPS
-from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.columns import as_stored, fingerprint_text
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import of_columns, render, text_of
 from execution_history.stores.sqlite.index.select import PageEngine, one_moment, text_matches
 from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together, values_of
@@ -175,7 +175,7 @@ def statistics(
     query: StatisticsQuery,
     parts: Sequence[Part],
     reach: IndexReach,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = USUAL,
 ) -> Statistics:
     """Return the answer to *query*.
 
