@@ -90,8 +90,8 @@ class Span:
 class BucketCounts:
     """Count the rows from *first* to *last* (ms) between each two of *edges*.
 
-    Answered with the percentiles of all, and for each bucket that has rows its number, the counts per status as
-    :data:`~execution_history.query.statistics.COUNTED` has them, the sum of tokens and the percentiles.
+    Answered with the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
+    status, the sum of tokens and the percentiles.
     """
 
     first: int
