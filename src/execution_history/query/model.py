@@ -10,7 +10,6 @@ from typing import Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import RecordFilter
-from execution_history.query.path_conditions import PathCondition
 from execution_history.query.values import check_number
 
 __all__ = [
@@ -22,7 +21,6 @@ __all__ = [
     "FailureGroup",
     "Figures",
     "IndexReach",
-    "PathCondition",
     "RecordFilter",
     "RecordKey",
     "RecordQuery",
