@@ -20,6 +20,7 @@ from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.record import Document
 from execution_history.records.values import LAST_TIME
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.capabilities import reach_of
 from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer.buffer import Buffer
 from execution_history.transfer.columns import as_text, parse_columns
@@ -147,7 +148,7 @@ async def _check_stores(documents: list[Document], facts: dict[str, Facts], fold
         await store.open()
         try:
             await store.merge(documents)
-            while not (await store.index_reach()).is_complete:
+            while not (await reach_of(store)).is_complete:
                 await asyncio.sleep(0.01)
             await _check_lists(store, facts)
             await _check_statistics(store, facts)

@@ -10,21 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from execution_history.query import steps
 from execution_history.query.cursor import Position, position_of
-from execution_history.query.finder import (
-    Count,
-    Counters,
-    Documents,
-    Explain,
-    Portion,
-    Row,
-    Rows,
-    Step,
-    StoredDocument,
-    Summaries,
-    find,
-    run,
-)
+from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
 from execution_history.query.path_conditions import parse_condition
 from execution_history.query.predicates import Text
@@ -45,7 +33,7 @@ class _Lists:
     """
 
     def __init__(self, query: RecordQuery, bodies: list[bytes]) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[steps.Step] = []
         self._query = query
         self._bodies = bodies
         undecided = query.filter.predicate().of_documents().parts
@@ -58,39 +46,39 @@ class _Lists:
             facts = facts_of(record)
             position = position_of(query, facts, seq)
             if all(each.holds(record, facts) for each in tests):
-                self._rows.append(Row(position.value, position.create_time, seq, 1))
+                self._rows.append(steps.Row(position.value, position.create_time, seq, 1))
         self._rows.sort(key=lambda row: row.position.rank(descending=query.descending))
 
-    def execute(self, step: Step) -> Any:
+    def execute(self, step: steps.Step) -> Any:
         """Carry *step* out."""
         self.steps.append(step)
         match step:
-            case Rows(after, limit, skip):
+            case steps.Rows(after, limit, skip):
                 return self._behind(after)[skip : skip + limit]
-            case Portion(after):
+            case steps.Portion(after):
                 rows = self._behind(after)[:3]
                 return rows, rows[-1].position if rows else None
-            case Documents(seqs):
+            case steps.Documents(seqs):
                 return len(seqs[:2]), [self._stored(seq) for seq in seqs[:2]]
-            case Summaries():
+            case steps.Summaries():
                 return {}
-            case Counters() | Count():
-                return len(self._rows) if isinstance(step, Counters) else (len(self._rows), True)
-            case Explain():
+            case steps.Total():
+                return len(self._rows), True
+            case steps.Explain():
                 return ("From lists.",)
         raise AssertionError(step)
 
-    def _behind(self, after: Position | None) -> list[Row]:
+    def _behind(self, after: Position | None) -> list[steps.Row]:
         descending = self._query.descending
         rank = None if after is None else after.rank(descending=descending)
         return [row for row in self._rows if rank is None or row.position.rank(descending=descending) > rank]
 
-    def _stored(self, seq: int) -> StoredDocument:
-        return StoredDocument(seq, 1, RecordKey("w", str(seq)), self._bodies[seq])
+    def _stored(self, seq: int) -> steps.StoredDocument:
+        return steps.StoredDocument(seq, 1, RecordKey("w", str(seq)), self._bodies[seq])
 
 
 def _find(query: RecordQuery, engine: _Lists, clock: Callable[[], float] = lambda: 0.0) -> Selection:
-    return run(find(query, _REACH, is_text_exact=False, clock=clock), engine.execute)
+    return steps.run(find(query, _REACH, is_text_exact=False, clock=clock), engine.execute)
 
 
 @given(
@@ -128,7 +116,7 @@ def test_an_engine_of_lists_gives_the_pages_of_the_specification(
 
 
 def _documents_read(engine: _Lists) -> int:
-    return sum(len(step.seqs[:2]) for step in engine.steps if isinstance(step, Documents))
+    return sum(len(step.seqs[:2]) for step in engine.steps if isinstance(step, steps.Documents))
 
 
 def test_looking_into_documents_stops_after_its_time_and_goes_on_from_there() -> None:

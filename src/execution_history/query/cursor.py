@@ -84,5 +84,6 @@ def _are_numbers(values: list[object]) -> bool:
 
 
 def _digest(query: RecordQuery, values: list[int | None]) -> str:
-    question = repr((query.filter, query.sort, query.descending, values))
+    given = [(name, getattr(query.filter, name)) for name in sorted(query.filter.given())]
+    question = repr((given, query.sort, query.descending, values))
     return blake2b(question.encode(), digest_size=9, key=_KEY).hexdigest()

@@ -6,7 +6,7 @@ of a record that it tests, and with that the predicate and the column of an inde
 applies filters is made from :data:`FILTERS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
@@ -60,12 +60,6 @@ EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id
 FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), None)
 """Only failed runs have it; in no column before the index's next version."""
 
-ATTRIBUTES: Final = (
-    WORKFLOW, STATE, CREATED, TOOK, RUN_MODE, BOT, CONVERSATION, ACCOUNT, CALLER, ERROR_CODE, TOKENS, HAS_OUTPUT,
-    PINNED, RATING, UPSTREAM_ID, FINGERPRINT, PARENT, EXECUTE_ID, FAILED_NODE,
-)  # fmt: skip
-"""All that records are found by, tags, texts and conditions on documents aside."""
-
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
@@ -76,7 +70,8 @@ class FilterField:
         label: what the page calls it, in English.
         meaning: what the help says of it, in English.
         values: what it takes.
-        test: returns the predicate for a value, or for a tuple of them.
+        attribute: what it tests of a record; ``None``: its tags, its texts or anything in its document.
+        test: returns the predicate for the attribute and a value, or a tuple of them.
         several: whether it takes several values: the parameter repeated, or with commas too.
         keyword: its name in Python.
     """
@@ -85,7 +80,8 @@ class FilterField:
     label: str
     meaning: str
     values: Values
-    test: Callable[[Any], Predicate]
+    attribute: Attribute | None
+    test: Callable[[Any, Any], Predicate]
     several: Several
     keyword: str = ""
 
@@ -110,30 +106,40 @@ class FilterField:
 
 
 def _row(
-    name: str, label: str, meaning: str, values: Values, test: Callable[[Any], Predicate], several: Several = "no"
+    name: str,
+    label: str,
+    meaning: str,
+    values: Values,
+    attribute: Attribute | None,
+    test: Callable[[Any, Any], Predicate],
+    several: Several = "no",
 ) -> Any:  # noqa: ANN401 - the default of a dataclass field of any type
-    row = FilterField(name, label, meaning, values, test, several)
+    row = FilterField(name, label, meaning, values, attribute, test, several)
     return field(default=() if row.is_repeatable else None, metadata={"row": row})
 
 
-def _one_of(attribute: Attribute) -> Callable[[Any], Predicate]:
-    return lambda values: In(attribute, tuple(dict.fromkeys(values)))
+def _one_of(attribute: Attribute, values: Sequence[Any]) -> Predicate:
+    return In(attribute, tuple(dict.fromkeys(values)))
 
 
-def _is(attribute: Attribute) -> Callable[[Any], Predicate]:
-    return lambda value: In(attribute, (value,))
+def _is(attribute: Attribute, value: bool) -> Predicate:  # noqa: FBT001 - the value of a filter
+    return In(attribute, (value,))
 
 
-def _from(attribute: Attribute) -> Callable[[Any], Predicate]:
-    return lambda value: Range(attribute, least=value)
+def _from(attribute: Attribute, value: int) -> Predicate:
+    return Range(attribute, least=value)
 
 
-def _to(attribute: Attribute, less: int = 0) -> Callable[[Any], Predicate]:
-    return lambda value: Range(attribute, most=value - less)
+def _to(attribute: Attribute, value: int) -> Predicate:
+    return Range(attribute, most=value)
 
 
-def _each(kind: Callable[[Any], Predicate]) -> Callable[[Any], Predicate]:
-    return lambda values: And(tuple(map(kind, dict.fromkeys(values))))
+def _before(attribute: Attribute, value: int) -> Predicate:
+    return Range(attribute, most=value - 1)
+
+
+def _failed_in(attribute: Attribute, values: Sequence[Any]) -> Predicate:
+    return And((In(STATE, ("failed",)), _one_of(attribute, values)))  # the status has an index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,74 +157,75 @@ class RecordFilter:
 
     # fmt: off
     workflow_ids: tuple[str, ...] = _row(
-        "workflow", "Workflow", "Runs of this workflow.", ID, _one_of(WORKFLOW), "repeated"
+        "workflow", "Workflow", "Runs of this workflow.", ID, WORKFLOW, _one_of, "repeated"
     )
     statuses: tuple[str, ...] = _row(
         "status", "Status", "In this status: running, success, failed, interrupted or other; several with commas.",
-        STATUS, _one_of(STATE), "commas",
+        STATUS, STATE, _one_of, "commas",
     )
     created_from: int | None = _row(
         "since", "Since", "Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds.", SINCE,
-        _from(CREATED),
+        CREATED, _from,
     )
     created_before: int | None = _row(
-        "until", "Until", "Begun before then; a date alone includes its day.", UNTIL, _to(CREATED, 1)
+        "until", "Until", "Begun before then; a date alone includes its day.", UNTIL, CREATED, _before
     )
     duration_from: int | None = _row(
-        "min_duration", "At least as long as", "Took at least this long: 200ms, 1.5s, 2m or 1h.", DURATION, _from(TOOK)
+        "min_duration", "At least as long as", "Took at least this long: 200ms, 1.5s, 2m or 1h.", DURATION, TOOK, _from
     )
     duration_to: int | None = _row(
-        "max_duration", "At most as long as", "Took at most this long.", DURATION, _to(TOOK)
+        "max_duration", "At most as long as", "Took at most this long.", DURATION, TOOK, _to
     )
     run_modes: tuple[int, ...] = _row(
-        "mode", "Mode", "Run this way: sync, stream or async; several with commas.", MODE, _one_of(RUN_MODE), "commas"
+        "mode", "Mode", "Run this way: sync, stream or async; several with commas.", MODE, RUN_MODE, _one_of, "commas"
     )
-    bot_ids: tuple[str, ...] = _row("bot", "Bot", "Run for this bot.", ID, _one_of(BOT), "commas")
+    bot_ids: tuple[str, ...] = _row("bot", "Bot", "Run for this bot.", ID, BOT, _one_of, "commas")
     conversation_ids: tuple[str, ...] = _row(
-        "conversation", "Conversation", "Run in this conversation.", ID, _one_of(CONVERSATION), "commas"
+        "conversation", "Conversation", "Run in this conversation.", ID, CONVERSATION, _one_of, "commas"
     )
     accounts: tuple[str, ...] = _row(
-        "account", "Account", "Run with this Coze account.", ID, _one_of(ACCOUNT), "repeated"
+        "account", "Account", "Run with this Coze account.", ID, ACCOUNT, _one_of, "repeated"
     )
-    callers: tuple[str, ...] = _row("caller", "Called by", "Called by this program.", ID, _one_of(CALLER), "repeated")
+    callers: tuple[str, ...] = _row("caller", "Called by", "Called by this program.", ID, CALLER, _one_of, "repeated")
     error_codes: tuple[str, ...] = _row(
-        "error", "Error code", "Ended with this error code.", ID, _one_of(ERROR_CODE), "commas"
+        "error", "Error code", "Ended with this error code.", ID, ERROR_CODE, _one_of, "commas"
     )
     failed_nodes: tuple[str, ...] = _row(
-        "failed_node", "Failed node", "Failed in this node, by its title or its id.", ID, lambda names:
-        And((In(STATE, ("failed",)), In(FAILED_NODE, tuple(names)))), "repeated",
+        "failed_node", "Failed node", "Failed in this node, by its title or its id.", ID, FAILED_NODE, _failed_in,
+        "repeated",
     )
     tokens_from: int | None = _row(
-        "min_tokens", "Tokens from", "Took at least so many tokens.", NUMBER, _from(TOKENS)
+        "min_tokens", "Tokens from", "Took at least so many tokens.", NUMBER, TOKENS, _from
     )
-    tokens_to: int | None = _row("max_tokens", "Tokens to", "Took at most so many tokens.", NUMBER, _to(TOKENS))
+    tokens_to: int | None = _row("max_tokens", "Tokens to", "Took at most so many tokens.", NUMBER, TOKENS, _to)
     has_output: bool | None = _row(
-        "has_output", "Has output", "Whether there is an output: true or false.", FLAG, _is(HAS_OUTPUT)
+        "has_output", "Has output", "Whether there is an output: true or false.", FLAG, HAS_OUTPUT, _is
     )
     tags: tuple[str, ...] = _row(
-        "tag", "Tag", "With this tag; given several times, with all of them.", ID, _each(HasTag), "repeated"
+        "tag", "Tag", "With this tag; given several times, with all of them.", ID, None,
+        lambda _, tags: And(tuple(map(HasTag, dict.fromkeys(tags)))), "repeated",
     )
-    pinned: bool | None = _row("pinned", "Pinned", "Whether it is pinned: true or false.", FLAG, _is(PINNED))
-    rating_from: int | None = _row("min_rating", "Rating from", "Rated at least this, 1 to 5.", NUMBER, _from(RATING))
-    rating_to: int | None = _row("max_rating", "Rating to", "Rated at most this.", NUMBER, _to(RATING))
+    pinned: bool | None = _row("pinned", "Pinned", "Whether it is pinned: true or false.", FLAG, PINNED, _is)
+    rating_from: int | None = _row("min_rating", "Rating from", "Rated at least this, 1 to 5.", NUMBER, RATING, _from)
+    rating_to: int | None = _row("max_rating", "Rating to", "Rated at most this.", NUMBER, RATING, _to)
     upstream_ids: tuple[str, ...] = _row(
-        "upstream", "Coze’s id", "With this id at Coze.", ID, _one_of(UPSTREAM_ID), "commas"
+        "upstream", "Coze’s id", "With this id at Coze.", ID, UPSTREAM_ID, _one_of, "commas"
     )
     fingerprints: tuple[str, ...] = _row(
-        "fingerprint", "Kind of failure", "Failed in this way, as the statistics name it.", ID, _one_of(FINGERPRINT),
+        "fingerprint", "Kind of failure", "Failed in this way, as the statistics name it.", ID, FINGERPRINT, _one_of,
         "commas",
     )
-    parents: tuple[str, ...] = _row("parent", "Began from", "Begun within this run.", ID, _one_of(PARENT), "repeated")
+    parents: tuple[str, ...] = _row("parent", "Began from", "Begun within this run.", ID, PARENT, _one_of, "repeated")
     execute_id_prefix: str | None = _row(
-        "id", "Id begins with", "Whose execute id begins so.", PREFIX, lambda prefix: Prefix(EXECUTE_ID, prefix)
+        "id", "Id begins with", "Whose execute id begins so.", PREFIX, EXECUTE_ID, Prefix
     )
     conditions: tuple[PathCondition, ...] = _row(
         "where", "Where", 'Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.',
-        CONDITION, lambda conditions: And(tuple(map(JsonPath, conditions))), "repeated",
+        CONDITION, None, lambda _, conditions: And(tuple(map(JsonPath, conditions))), "repeated",
     )
     text: str | None = _row(
-        "q", "Text", 'With these words: timeout, "out of memory", time*, 北京, -retry.', TEXT,
-        lambda text: Text(parse_search(text)),
+        "q", "Text", 'With these words: timeout, "out of memory", time*, 北京, -retry.', TEXT, None,
+        lambda _, text: Text(parse_search(text)),
     )
     # fmt: on
 
@@ -237,10 +244,13 @@ class RecordFilter:
             InvalidQuery: the text cannot be searched for.
         """
         given = self.given()
-        return _all_of(row.test(getattr(self, row.keyword)) for row in FILTERS if row.keyword in given)
+        return _all_of(row.test(row.attribute, getattr(self, row.keyword)) for row in FILTERS if row.keyword in given)
 
 
 FILTERS: Final[tuple[FilterField, ...]] = tuple(
     replace(each.metadata["row"], keyword=each.name) for each in fields(RecordFilter)
 )
 """Every filter there is, in the order of the help."""
+
+ATTRIBUTES: Final = tuple(dict.fromkeys(row.attribute for row in FILTERS if row.attribute is not None))
+"""All that they test; those with a column are what an index keeps of a record."""

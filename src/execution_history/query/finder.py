@@ -2,20 +2,21 @@
 
 :func:`find` and :func:`count` plan and assemble; an engine executes::
 
-    answer = run(find(query, reach, ...), engine.execute)
+    answer = steps.run(find(query, reach, ...), engine.execute)
 
 Each is a generator of steps, which say what to read in no engine's language and are answered with what was read; its
 value is the answer. So a store brings its statements, and what a page is stands here. No step reads one record alone.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 
 import orjson
 
+from execution_history.query import steps
 from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.model import (
     Bucket,
@@ -33,153 +34,12 @@ from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
-_Answer = TypeVar("_Answer")
-
 _SEARCHING_SECONDS: Final = 1.5
 _COUNTED_BY_LOOKING: Final = 100
 _COUNTING_BY_LOOKING_SECONDS: Final = 0.005
 _LEAST_READ: Final = 16
 _MOST_READ: Final = 50
 _FARTHEST: Final = 2**62
-_WITH_COUNTERS: Final = frozenset({"workflow_ids", "statuses"})
-
-
-class Row(NamedTuple):
-    """One record in an order: what is sorted by, when it began, its place in the order of arrival, its revision."""
-
-    value: int | None
-    create_time: int
-    seq: int
-    revision: int
-
-    @property
-    def position(self) -> Position:
-        """Return where it stands in the order."""
-        return Position(self.value, self.create_time, self.seq)
-
-
-class StoredDocument(NamedTuple):
-    """A record as it is stored now; ``body`` is ``None`` where it is damaged."""
-
-    seq: int
-    revision: int
-    key: RecordKey
-    body: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Read at most *limit* rows behind *after*, without the first *skip*: a list of :class:`Row`."""
-
-    after: Position | None
-    limit: int
-    skip: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """Read some rows behind *after*, without those that surely lack the text.
-
-    Answered with a list of :class:`Row`, perhaps empty, and the position that it reaches to, ``None`` at the end.
-    """
-
-    after: Position | None
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Count the rows, as far as that takes little: the number and whether it is exact, or *at_least* and false."""
-
-    at_least: int
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Read how many records there are of some workflows, or of all, in some statuses, or in any: a number."""
-
-    workflow_ids: tuple[str, ...]
-    statuses: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Summaries:
-    """Read the summaries that are kept of *rows* and are still true: a dict from ``seq`` to JSON bytes."""
-
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Documents:
-    """Read the documents at *seqs*, in this order, as far as memory allows, but of at least one.
-
-    Answered with how many of *seqs* that were, and a list of :class:`StoredDocument` of those that are still there.
-    """
-
-    seqs: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Explain:
-    """Say how the rows are found: a tuple of sentences."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Read the first and the last create time: two numbers, ``None`` without any rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class BucketCounts:
-    """Count the rows from *first* to *last* (ms) between each two of *edges*.
-
-    Answered with the percentiles of all, and for each bucket that has rows its number, the counts per status as
-    :data:`~execution_history.query.statistics.COUNTED` has them, the sum of tokens and the percentiles.
-    """
-
-    first: int
-    last: int
-    edges: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorCodes:
-    """Count the rows from *first* to *last* by error code: a dict."""
-
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """Read the most frequent failures from *first* to *last*: a list of :class:`FailureGroup`."""
-
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class SeenBefore:
-    """Read which of *fingerprints* these workflows had before they would be new: a set."""
-
-    fingerprints: tuple[str, ...]
-
-
-Step = (
-    Rows | Portion | Count | Counters | Summaries | Documents | Explain | Span | BucketCounts | ErrorCodes | Failures
-    | SeenBefore
-)  # fmt: skip
-Steps = Generator[Step, Any, _Answer]
-
-
-def run(steps: Steps[_Answer], execute: Callable[[Step], Any]) -> _Answer:
-    """Return the answer that *steps* come to when *execute* carries each out."""
-    answer = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        answer = execute(step)
 
 
 @dataclass(frozen=True)
@@ -192,7 +52,7 @@ class Found:
         is_whole: whether all of the record is needed, however large, rather than its outline.
     """
 
-    row: Row
+    row: steps.Row
     body: bytes
     is_whole: bool
 
@@ -224,9 +84,9 @@ class _Reading:
     is_whole: bool
     damaged: list[RecordKey] = field(default_factory=list)
 
-    def read(self, rows: Sequence[Row], most: int = _FARTHEST) -> Steps[tuple[list[Found], int]]:
+    def read(self, rows: Sequence[steps.Row], most: int = _FARTHEST) -> steps.Steps[tuple[list[Found], int]]:
         """Read the first of *rows*; *most* records that are what was asked for, and how many rows were read."""
-        count, documents = yield Documents(tuple(row.seq for row in rows))
+        count, documents = yield steps.Documents(tuple(row.seq for row in rows))
         by_seq = {row.seq: row for row in rows}
         found: list[Found] = []
         for stored in documents:
@@ -237,7 +97,7 @@ class _Reading:
                     break
         return found, count
 
-    def read_all(self, rows: Sequence[Row]) -> Steps[list[Found]]:
+    def read_all(self, rows: Sequence[steps.Row]) -> steps.Steps[list[Found]]:
         """Read the records of all *rows*."""
         found: list[Found] = []
         at = 0
@@ -247,7 +107,7 @@ class _Reading:
             at += count
         return found
 
-    def _meant(self, row: Row, stored: StoredDocument) -> Found | None:
+    def _meant(self, row: steps.Row, stored: steps.StoredDocument) -> Found | None:
         """Return a record, if it is what was asked for; one that has changed since its row was read is tested."""
         if stored.body is None:
             self.damaged.append(stored.key)
@@ -264,7 +124,9 @@ def _reading(query: RecordQuery | StatisticsQuery, *, is_text_exact: bool) -> _R
     return _Reading(predicate, looks, bool(query.filter.conditions))
 
 
-def find(query: RecordQuery, reach: IndexReach, *, is_text_exact: bool, clock: Callable[[], float]) -> Steps[Selection]:
+def find(
+    query: RecordQuery, reach: IndexReach, *, is_text_exact: bool, clock: Callable[[], float]
+) -> steps.Steps[Selection]:
     """Return the steps to the answer to *query*.
 
     Args:
@@ -281,14 +143,14 @@ def find(query: RecordQuery, reach: IndexReach, *, is_text_exact: bool, clock: C
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     if reading.looks_at_documents or query.filter.text is not None:
         return (yield from _search(query, reach, reading, after, skip, clock))
-    rows = yield Rows(after, query.size + 1, skip)
+    rows = yield steps.Rows(after, query.size + 1, skip)
     page, has_more = rows[: query.size], len(rows) > query.size
     if after is None and not has_more and (page or not skip):
         total, is_exact = skip + len(page), True
     else:
-        total, is_exact = yield from _total(query, skip + len(rows) if page else 0)
-    explain = (yield Explain()) if query.explain else ()
-    kept = (yield Summaries(tuple(page))) if query.summaries else {}
+        total, is_exact = yield steps.Total(skip + len(rows) if page else 0)
+    explain = (yield steps.Explain()) if query.explain else ()
+    kept = (yield steps.Summaries(tuple(page))) if query.summaries else {}
     found = yield from reading.read_all([row for row in page if row.seq not in kept])
     shown = kept | {each.row.seq: each.shown(as_summary=query.summaries) for each in found}
     return Selection(
@@ -306,7 +168,7 @@ def find(query: RecordQuery, reach: IndexReach, *, is_text_exact: bool, clock: C
 def _search(
     query: RecordQuery, reach: IndexReach, reading: _Reading, after: Position | None, skip: int,
     clock: Callable[[], float],
-) -> Steps[Selection]:  # fmt: skip
+) -> steps.Steps[Selection]:  # fmt: skip
     """Return the steps where rows have to be looked up by their text, or documents to be looked into."""
     least = skip + query.size + 1
     # A few more are cheap, and make the total of what is rare exact.
@@ -316,7 +178,7 @@ def _search(
     end = page[-1].row.position if len(found) >= least else stopped
     total, is_exact = len(found), after is None and stopped is None and len(found) < most
     if not is_exact and not reading.looks_at_documents:
-        total, is_exact = yield from _total(query, len(found))
+        total, is_exact = yield steps.Total(len(found))
     return Selection(
         documents=[each.shown(as_summary=query.summaries) for each in page],
         total=total,
@@ -324,14 +186,14 @@ def _search(
         next=None if end is None else cursor_at(query, end),
         has_more=end is not None,
         reach=reach,
-        explain=(yield Explain()) if query.explain else (),
+        explain=(yield steps.Explain()) if query.explain else (),
         damaged=tuple(reading.damaged),
     )
 
 
 def _look(
     reading: _Reading, after: Position | None, least: int, most: int, clock: Callable[[], float]
-) -> Steps[tuple[list[Found], Position | None]]:
+) -> steps.Steps[tuple[list[Found], Position | None]]:
     """Look for at most *most* records behind *after*, and where the search stopped early, if it did.
 
     Those beyond the *least* are only counted, and looked for as long as that takes next to no time.
@@ -340,7 +202,7 @@ def _look(
     found: list[Found] = []
     end = after
     while True:
-        rows, end = yield Portion(end)
+        rows, end = yield steps.Portion(end)
         at = 0
         while at < len(rows):
             missing = _MOST_READ if reading.looks_at_documents else least - len(found)
@@ -358,15 +220,7 @@ def _look(
             return found, end
 
 
-def _total(query: RecordQuery, at_least: int) -> Steps[tuple[int, bool]]:
-    """Return how many records there are and whether that is exact."""
-    if query.filter.given() <= _WITH_COUNTERS:
-        return (yield Counters(query.filter.workflow_ids, query.filter.statuses)), True
-    counted: tuple[int, bool] = yield Count(at_least)
-    return counted
-
-
-def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> Steps[Statistics]:
+def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> steps.Steps[Statistics]:
     """Return the steps to the answer to *query*: four, unless documents have to be looked into.
 
     Raises:
@@ -376,12 +230,12 @@ def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> 
     reading = _reading(query, is_text_exact=is_text_exact)
     if reading.looks_at_documents:
         return (yield from _count_documents(query, reach, reading))
-    span = yield Span()
+    span = yield steps.Span()
     if span is None:
         return statistics_of(query, [], frozenset(), reach)
     first, last = span
     edges = bucket_edges(first, last, query.bucket, zone)
-    percentiles, counted = yield BucketCounts(first, last, tuple(edges))
+    percentiles, counted = yield steps.BucketCounts(first, last, tuple(edges))
     tallies = {number: figures_of(*figures) for number, *figures in counted}
     nothing = figures_of({}, 0, (None, None, None))
     buckets = [Bucket(start, end, tallies.get(number, nothing)) for number, (start, end) in enumerate(pairwise(edges))]
@@ -389,22 +243,22 @@ def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> 
     return Statistics(
         totals=figures_of(counts, sum(bucket.figures.tokens for bucket in buckets), percentiles),
         buckets=buckets,
-        error_codes=most_frequent((yield ErrorCodes(first, last))),
-        failures=in_group_order((yield Failures(first, last))),
+        error_codes=most_frequent((yield steps.ErrorCodes(first, last))),
+        failures=in_group_order((yield steps.Failures(first, last))),
         reach=reach,
     )
 
 
-def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: _Reading) -> Steps[Statistics]:
+def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: _Reading) -> steps.Steps[Statistics]:
     """Return the steps where all records that could be meant have to be read."""
     runs: list[Counted] = []
     end: Position | None = None
     while True:
-        rows, end = yield Portion(end)
+        rows, end = yield steps.Portion(end)
         found = yield from reading.read_all(rows)
         runs += [Counted(e.record["workflow_id"], e.record["execute_id"], e.facts, e.row.seq) for e in found]
         if end is None:
             break
     fingerprints = {run.facts.fingerprint for run in runs if run.facts.fingerprint is not None}
-    seen = (yield SeenBefore(tuple(sorted(fingerprints)))) if query.new_since is not None and fingerprints else ()
+    seen = (yield steps.SeenBefore(tuple(sorted(fingerprints)))) if query.new_since is not None and fingerprints else ()
     return replace(statistics_of(query, runs, frozenset(seen), reach), damaged=tuple(reading.damaged))

@@ -10,7 +10,6 @@ from typing import Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import RecordFilter
-from execution_history.query.path_conditions import PathCondition
 from execution_history.query.values import check_number
 
 __all__ = [
@@ -22,7 +21,6 @@ __all__ = [
     "FailureGroup",
     "Figures",
     "IndexReach",
-    "PathCondition",
     "RecordFilter",
     "RecordKey",
     "RecordQuery",
@@ -30,6 +28,7 @@ __all__ = [
     "Sort",
     "Statistics",
     "StatisticsQuery",
+    "sort_of",
 ]
 
 Sort = Literal["create_time", "duration", "tokens"]
@@ -68,14 +67,25 @@ class RecordQuery:
     explain: bool = False
 
     def __post_init__(self) -> None:
-        if self.sort not in SORTS:
-            raise InvalidQuery(f"{quoted(self.sort)} is not a sort order; there are {', '.join(SORTS)}.")
+        sort_of(self.sort)
         if not _is_integer(self.size) or not 1 <= self.size <= MAX_SIZE:
             raise InvalidQuery(f"A page has 1 to {MAX_SIZE} records, not {quoted(self.size)}.")
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
             raise InvalidQuery(f"Pages are numbered from 1 on; there is no page {quoted(self.index)}.")
         if self.index is not None and self.after is not None:
             raise InvalidQuery("A page is asked for by its number or by a cursor, not by both.")
+
+
+def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
+    """Return the sort order called *name*; *more* are others that there are where it is asked for.
+
+    Raises:
+        InvalidQuery: there is none.
+    """
+    for sort in SORTS:
+        if name == sort:
+            return sort
+    raise InvalidQuery(f"{quoted(name)} is not a sort order; there are {', '.join((*SORTS, *more))}.")
 
 
 @dataclass(frozen=True, slots=True)

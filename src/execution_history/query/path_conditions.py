@@ -134,7 +134,7 @@ def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
 
 
 def value_at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    """The value that *path* leads to from *value*, through texts that are themselves JSON; or :data:`MISSING`."""
+    """Return the value at *path* within *value*, through texts that are themselves JSON; or :data:`MISSING`."""
     for step in path:
         inside = _inside(value) if isinstance(value, str) else value
         is_key = isinstance(step, str) and isinstance(inside, dict) and step in inside
@@ -145,7 +145,7 @@ def value_at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - 
 
 
 def _inside(text: str) -> object:
-    """The object or list that *text* is the JSON of; the text itself when it is none."""
+    """Return the object or list that *text* is the JSON of; the text itself when it is none."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
@@ -159,7 +159,7 @@ def _is_number(value: object) -> bool:
 
 
 def _equal(one: object, other: object) -> bool:
-    """Equality that does not take true for 1, at any depth."""
+    """Return whether two values are equal; true is not 1, at any depth."""
     if _is_number(one) and _is_number(other):
         return one == other
     if type(one) is not type(other):

@@ -34,17 +34,17 @@ class SearchPage:
 
 
 def page_of_hits(selection: Selection, search: Search) -> SearchPage:
-    """The records of *selection*, in its order, with their hits."""
+    """Return the records of *selection*, in its order, with their hits."""
     return _page(selection, search, selection.documents, selection.next)
 
 
 def best_of(selection: Selection, search: Search, size: int) -> SearchPage:
-    """The *size* records of *selection* that fit *search* best; of equals the newer first. No page follows."""
+    """Return the *size* records of *selection* that fit *search* best; of equals the newer first. No page follows."""
     return _page(selection, search, best_first(selection.documents, search)[:size], None)
 
 
 def best_first(bodies: Iterable[bytes], search: Search) -> list[bytes]:
-    """Stored records by their rank; of two alike the one that came first stays first."""
+    """Return stored records by their rank; of two alike the one that came first stays first."""
     return sorted(bodies, key=lambda body: rank(outline_of(body), search), reverse=True)
 
 

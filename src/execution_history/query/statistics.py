@@ -33,7 +33,7 @@ class Tally:
             self.durations.append(facts.duration_ms)
 
     def figures(self) -> Figures:
-        """What has been counted."""
+        """Return what has been counted."""
         return figures_of(self.counts, self.tokens, percentiles(sorted(self.durations)))
 
 
@@ -48,7 +48,7 @@ class Counted:
 
 
 def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | None]:
-    """The 50th, 95th and 99th of values in ascending order; see :class:`~execution_history.query.model.Figures`."""
+    """Return the 50th, 95th and 99th of values in ascending order, as :class:`Figures` has them."""
     if not ordered:
         return (None, None, None)
     last = len(ordered) - 1
@@ -58,7 +58,7 @@ def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | N
 def figures_of(
     counts: Mapping[str, int], tokens: int, percentile: tuple[int | None, int | None, int | None]
 ) -> Figures:
-    """The figures from counts per status (what is missing is 0), a sum and three percentiles."""
+    """Return the figures from counts per status (what is missing is 0), a sum and three percentiles."""
     ended = sum(counts.get(status, 0) for status in ENDED)
     p50, p95, p99 = percentile
     return Figures(
@@ -73,19 +73,19 @@ def figures_of(
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
-    """The most frequent first, those of one number by name; at most 100."""
+    """Return the most frequent first, those of one number by name; at most 100."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_GROUPS])
 
 
 def in_group_order(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
-    """The most frequent first, of one number the one seen last; at most 100."""
+    """Return the most frequent first, of one number the one seen last; at most 100."""
     return sorted(groups, key=lambda group: (-group.count, -group.last_seen, group.fingerprint))[:MOST_GROUPS]
 
 
 def statistics_of(
     query: StatisticsQuery, runs: Sequence[Counted], seen_before: frozenset[str], reach: IndexReach
 ) -> Statistics:
-    """The statistics of *runs*; *seen_before* has the fingerprints that are not new.
+    """Return the statistics of *runs*; *seen_before* has the fingerprints that are not new.
 
     Raises:
         InvalidQuery: there is no such time zone, or there would be too many buckets.

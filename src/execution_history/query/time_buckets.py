@@ -18,7 +18,7 @@ _LAST_YEAR: Final = 9_998
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone with an IANA name.
+    """Return the time zone with an IANA name.
 
     Raises:
         InvalidQuery: there is none of that name.
@@ -33,7 +33,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo) -> list[int]:
-    """The starts (ms) of the buckets from the one with *first* to the one with *last*, and the end of that one.
+    """Return the starts (ms) of the buckets from the one with *first* to the one with *last*, and the end of that one.
 
     Without a *size* they are days, or weeks or months where days, or weeks, would be too many.
 
@@ -55,7 +55,7 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
 
 
 def bucket_size(start: int, end: int) -> BucketSize:
-    """What the bucket from *start* to *end* (ms) is; clocks may have been changed in it."""
+    """Return what the bucket from *start* to *end* (ms) is; clocks may have been changed in it."""
     length = end - start
     if length <= 2 * _HOUR:
         return "hour"
@@ -63,7 +63,7 @@ def bucket_size(start: int, end: int) -> BucketSize:
 
 
 def _fitting(first: int, last: int) -> BucketSize:
-    """The shortest of days, weeks and months that are not too many."""
+    """Return the shortest of days, weeks and months that are not too many."""
     fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1]
     return fitting[0] if fitting else "month"
 

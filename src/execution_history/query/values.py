@@ -72,15 +72,11 @@ def _check_flag(name: str, value: object) -> None:
         raise InvalidQuery(f"{name} is true or false, not {quoted(value)}.")
 
 
-def _check_mode(_name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidQuery(f"A run mode is a whole number, not {quoted(value)}.")
-
-
-def _check_status(name: str, value: object) -> None:
-    _check_id(name, value)
+def _check_status(_name: str, value: object) -> None:
     if value not in FILTER_STATUSES:
-        raise InvalidQuery(f"{quoted(value)} is not a status; there are {', '.join(FILTER_STATUSES)}.")
+        near = get_close_matches(shortened(str(value)), FILTER_STATUSES, n=1)
+        hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
+        raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
 
 
 def _check_condition(_name: str, value: object) -> None:
@@ -104,14 +100,6 @@ def _check_text(name: str, value: object, longest: int = _LONGEST_TEXT) -> None:
 
 
 def _text(_name: str, value: str, _setting: Setting) -> str:
-    return value
-
-
-def _status(_name: str, value: str, _setting: Setting) -> str:
-    if value not in FILTER_STATUSES:
-        near = get_close_matches(shortened(value), FILTER_STATUSES, n=1)
-        hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
-        raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
     return value
 
 
@@ -186,6 +174,6 @@ UNTIL: Final = Values("time", _until, check_number)
 DURATION: Final = Values("duration", _duration, check_number)
 NUMBER: Final = Values("number", _number, check_number)
 FLAG: Final = Values("bool", _flag, _check_flag)
-STATUS: Final = Values("status", _status, _check_status)
-MODE: Final = Values("mode", _mode, _check_mode)
+STATUS: Final = Values("status", _text, _check_status)
+MODE: Final = Values("mode", _mode, check_number)
 CONDITION: Final = Values("condition", _condition, _check_condition)

@@ -167,14 +167,5 @@ def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None, str | N
     return fingerprint, title, (parts[2] or None) if status == "failed" else None
 
 
-def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the node in which a run failed is called: its name in the timeline, its title and its id.
-
-    Empty where the run has not failed, or its timeline does not say where.
-    """
-    node = failing_node(nodes_of(record["node_execute_status"])) if record["execute_status"] == "failed" else None
-    return () if node is None else tuple(filter(None, (node.name, node.node_title, node.node_id)))
-
-
 def _tags(tags: list[Any]) -> tuple[str, ...]:
     return tuple(islice(dict.fromkeys(tag for tag in tags if text(tag) is not None), _MOST_TAGS))

@@ -22,7 +22,8 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.text import Search
 from execution_history.stores import SQLiteStore
-from execution_history.stores.sqlite.index import Match, RecordIndex, follower, indexer
+from execution_history.stores.sqlite.index import Match, RecordIndex, TextIndex
+from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.plain_select import select_plainly
 from execution_history.stores.sqlite.reader import Reader
 from tests.sample_records import change, document, ids, page_of
@@ -46,7 +47,17 @@ async def _fill(store: SQLiteStore, count: int, workflow_id: str = "w") -> None:
     await store.merge([document(f"e{number:04d}", workflow_id, 1_000 + number) for number in range(count)])
 
 
-async def _totals(store: SQLiteStore) -> tuple[int, int]:
+@contextmanager
+def _limited(folder: Path, store: SQLiteStore, part: TextIndex | None = None, **limits: float) -> Iterator[RecordIndex]:
+    """An index of the store of its own, with these limits."""
+    index = RecordIndex(folder, store._parts.reader, [part or TextIndex()], Limits(**limits))  # type: ignore[arg-type]
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+async def _totals(store: SQLiteStore | RecordIndex) -> tuple[int, int]:
     """What is found by walking pages, and what is counted."""
     found, query = 0, _ALL
     while True:
@@ -303,65 +314,62 @@ async def test_a_place_that_was_used_again_belongs_to_its_new_record(tmp_path: P
         assert ["e0002", "e0001", "e0000"] == ids((await store.select(_ALL)).documents)
 
 
-async def test_a_cleared_workflow_that_begins_again_has_its_new_records_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cleared_workflow_that_begins_again_has_its_new_records_only(tmp_path: Path) -> None:
     """Also where it takes several steps to forget the old ones."""
-    monkeypatch.setattr(indexer, "_CLEARED_AT_ONCE", 7)
-    monkeypatch.setattr(indexer, "_MOST_CHANGES", 10)
     async with _opened(tmp_path) as store:
-        await _fill(store, 50)
-        await _fill(store, 5, "v")
-        assert (55, 55) == await _totals(store)
-        await store.clear("w")
-        await _fill(store, 3)
-        assert (8, 8) == await _totals(store)
-        for number in range(25):
-            await store.create(document(f"x{number}"))
-            await store.delete("w", f"x{number}")
-        assert (8, 8) == await _totals(store)
+        with _limited(tmp_path, store, cleared=7, changes=10) as index:
+            await _fill(store, 50)
+            await _fill(store, 5, "v")
+            assert (55, 55) == await _totals(index)
+            await store.clear("w")
+            await _fill(store, 3)
+            assert (8, 8) == await _totals(index)
+            for number in range(25):
+                await store.create(document(f"x{number}"))
+                await store.delete("w", f"x{number}")
+            assert (8, 8) == await _totals(index)
 
 
-async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class _Interrupting(TextIndex):
+    """A part that is interrupted once, in the middle of a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prepared = 0
+
+    def prepare(self, record: Mapping[str, Any]) -> str:
+        """The same, but for the twentieth."""
+        self.prepared += 1
+        if self.prepared == 20:
+            raise KeyboardInterrupt
+        return super().prepare(record)
+
+
+async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(tmp_path: Path) -> None:
     """The next question takes all of it in."""
     async with _opened(tmp_path) as store:
         await _fill(store, 30)
-        real, calls = vars(indexer)["facts_of"], []
-
-        def failing(record: Mapping[str, Any]) -> Any:
-            calls.append(1)
-            if len(calls) == 20:
-                raise KeyboardInterrupt
-            return real(record)
-
-        monkeypatch.setattr(indexer, "facts_of", failing)
-        with pytest.raises(KeyboardInterrupt):
-            store._parts.index._follower._step()
-        assert 0 == (await store.index_reach()).revision
-        assert (30, 30) == await _totals(store)
+        with _limited(tmp_path, store, _Interrupting()) as index:
+            with pytest.raises(KeyboardInterrupt):
+                index._follower._step()
+            assert 0 == index._follower._revision()
+            assert (30, 30) == await _totals(index)
 
 
-async def test_a_long_build_answers_with_what_it_has_and_goes_on_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_build_answers_with_what_it_has_and_goes_on_behind(tmp_path: Path) -> None:
     """The first answer says that it is not whole; a rebuild waits until it is."""
     async with _opened(tmp_path) as store:
         await _fill(store, 500)
-    monkeypatch.setattr(indexer, "_MOST_CHANGES", 10)
-    with monkeypatch.context() as patch:
-        patch.setattr(follower, "_LONGEST_WAIT", 0.0)
-        async with _opened(tmp_path) as store:
-            first = await store.select(_ALL)
+        with _limited(tmp_path, store, changes=10, wait_seconds=0.0) as index:
+            first = await index.select(_ALL)
             assert (False, 500) == (first.reach.is_complete, first.reach.newest)
-            while not (await store.index_reach()).is_complete:
+            while not (await index.reach()).is_complete:
                 await asyncio.sleep(0.001)
-            assert 100 == len((await store.select(_ALL)).documents)
-    async with _opened(tmp_path) as store:
-        await store.rebuild_index()
-        assert (await store.index_reach()).is_complete
-        assert (500, 500) == await _totals(store)
+            assert 100 == len((await index.select(_ALL)).documents)
+        with _limited(tmp_path, store, changes=10) as index:
+            await index.rebuild()
+            assert (await index.reach()).is_complete
+            assert (500, 500) == await _totals(index)
 
 
 async def test_two_processes_follow_at_once(tmp_path: Path) -> None:
@@ -390,15 +398,16 @@ async def test_a_process_killed_while_it_builds_leaves_a_usable_index(tmp_path: 
         await _fill(store, 3_000)
     program = (
         "import asyncio, sys\n"
-        "from execution_history.query.model import RecordQuery\n"
+        "from pathlib import Path\n"
         "from execution_history.stores import SQLiteStore\n"
-        "from execution_history.stores.sqlite.index import indexer\n"
-        "indexer._MOST_CHANGES = 5\n"
+        "from execution_history.stores.sqlite.index import RecordIndex, TextIndex\n"
+        "from execution_history.stores.sqlite.index.limits import Limits\n"
         "async def main():\n"
-        "    store = SQLiteStore(__import__('pathlib').Path(sys.argv[1]), json_files=False)\n"
+        "    store = SQLiteStore(Path(sys.argv[1]), json_files=False)\n"
         "    await store.open()\n"
+        "    index = RecordIndex(Path(sys.argv[1]), store._parts.reader, [TextIndex()], Limits(changes=5))\n"
         "    print('building', flush=True)\n"
-        "    await store.rebuild_index()\n"
+        "    await index.rebuild()\n"
         "asyncio.run(main())\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)

@@ -16,7 +16,7 @@ from execution_history.query.text import matches, parse_search
 from execution_history.query.text.tokens import Tokens
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.index.access_path import Limits
+from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.index.text_candidates import TextMatches
 from tests.sample_records import change, document
 

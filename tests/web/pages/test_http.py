@@ -104,6 +104,23 @@ async def test_a_filter_that_is_wrong_is_said_and_stays(site: Site) -> None:
     assert 'href="/runs?since=24h"' in answer.text
 
 
+async def test_the_node_that_a_run_failed_in_is_a_filter_with_a_chip(site: Site) -> None:
+    """The node that the run's page names, in both languages; the chip takes the filter away again."""
+    nodes = {
+        "Start": {"node_title": "Start", "node_id": "1", "is_finish": True, "start_time": 1, "update_time": 2},
+        "Weather": {"node_title": "Weather", "node_id": "2", "is_finish": False, "start_time": 2, "update_time": 3},
+    }
+    path = await site.record("failing", "here", execute_status="failed", node_execute_status=nodes)
+    await site.record("failing", "elsewhere", execute_status="failed", node_execute_status={"Start": nodes["Start"]})
+    assert "in <bdi>Weather</bdi>" in (await site.client.get(path)).text
+    for value, language, label in (("Weather", "en", "Failed node"), ("2", "zh", "失败节点")):
+        address = f"/workflows/failing/runs?failed_node={value}&sort=duration"
+        page = (await site.client.get(address, headers={"accept-language": language})).text
+        assert ["failing/here"] == re.findall(r'data-row="([^"]+)"', page)
+        assert f'<span class="quiet">{label}</span>' in page
+        assert '<a href="/workflows/failing/runs?sort=duration" aria-label=' in page
+
+
 async def test_faults_are_said_in_the_readers_language(site: Site) -> None:
     """With the library's own words behind; in English by these alone."""
     for address, beginning in {

@@ -57,7 +57,7 @@ class Patterns:
 
 @cache
 def patterns() -> Patterns:
-    """The patterns for this Python's version of Unicode; made on the first call, in about 50 ms."""
+    """Return the patterns for this Python's version of Unicode; made on the first call, in about 50 ms."""
     singles, separators = _ranges(_SINGLES), _ranges(_runs(_separators()))
     invisible = _ranges(_INVISIBLE)
     clinging = _ranges(_runs(_clinging())) + invisible
@@ -86,7 +86,7 @@ def _separators() -> Iterator[int]:
 
 
 def _clinging() -> Iterator[int]:
-    """Characters that may become one with the character before them when a text is folded."""
+    """Return characters that may become one with the character before them when a text is folded."""
     for code in range(0x300, _LETTERS_END):
         if not any(code in block for block in _NEVER_CLINGING):
             is_composed = unicodedata.decomposition(chr(code))

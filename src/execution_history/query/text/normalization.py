@@ -56,7 +56,7 @@ class Folded:
         self.text = "".join(folded)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        """Where the characters that became ``text[start:end]``, which is not empty, begin and end in ``original``.
+        """Return where in ``original`` the characters that became ``text[start:end]``, not empty, begin and end.
 
         Characters that became one, or one that became several, are never divided.
         """
@@ -65,7 +65,7 @@ class Folded:
         return self._place(start)[0], self._place(end - 1)[1]
 
     def _place(self, at: int) -> tuple[int, int]:
-        """Begin and end, in the original, of the cluster that the folded character *at* came from."""
+        """Return where, in the original, the cluster that the folded character *at* came from begins and ends."""
         number = bisect_right(self._ends, at)
         begin = self._begins[number]
         reached = self._ends[number - 1] if number else 0

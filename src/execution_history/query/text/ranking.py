@@ -15,24 +15,24 @@ _WHOLE_WORD: Final = 1.5
 
 
 def searched_text(record: Mapping[str, Any]) -> str:
-    """All that is searched of a record in one folded text; terms never reach from one text of it into the next."""
+    """Return all that is searched of a record in one folded text; no term reaches from one text into the next."""
     return fold(BREAK.join([text for _, texts in fields_of(record) for text in texts]))
 
 
 def matches(record: Mapping[str, Any], search: Search) -> bool:
-    """Whether *record* has all terms that are wanted, anywhere, and none that is unwanted."""
+    """Return whether *record* has all terms that are wanted, anywhere, and none that is unwanted."""
     return has(searched_text(record), search)
 
 
 def has(searched: str, search: Search) -> bool:
-    """The same for a record's :func:`searched_text`."""
+    """Return the same for a record's :func:`searched_text`."""
     return all(term.is_in(searched) for term in search.wanted) and not any(
         term.is_in(searched) for term in search.unwanted
     )
 
 
 def rank(record: Mapping[str, Any], search: Search) -> float:
-    """How well *record*, which matches, fits: the higher the better, 0 for a record that lacks a term.
+    """Return how well *record*, which matches, fits: the higher the better, 0 for a record that lacks a term.
 
     A term counts more in a note than in an error, in an error than in the input, and least in the output; more as a
     whole word than inside one; a little more when it is there often, and a little less in a long text.
@@ -48,7 +48,7 @@ def rank(record: Mapping[str, Any], search: Search) -> float:
 
 
 def _by_weight(texts: Iterable[FieldText]) -> dict[float, str]:
-    """The folded texts of fields of the same weight, together."""
+    """Return the folded texts of fields of the same weight, together."""
     gathered: dict[float, list[str]] = {}
     for text in texts:
         gathered.setdefault(_WEIGHTS.get(text.field.partition(".")[0], 1.0), []).append(text.text)

@@ -24,7 +24,7 @@ class FieldText(NamedTuple):
 
 
 def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
-    """The texts of *record*, or of its outline, that are searched, in this order.
+    """Return the texts of *record*, or of its outline, that are searched, in this order.
 
     ``error_message`` and ``error_code``; every key, text and number in ``input_parameters`` and ``output``; the titles
     of the nodes and what they said, unless that is already part of the output; what stands in ``metadata``: note,
@@ -38,7 +38,7 @@ def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
 
 
 def fields_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
-    """The same, the texts of a field together; a field may come several times."""
+    """Return the same, the texts of a field together; a field may come several times."""
     left = MOST_CHARACTERS
     for field, texts in _all_fields(record):
         size = sum(map(len, texts)) + _EACH * len(texts)
@@ -80,7 +80,7 @@ def _node_fields(nodes: object, output: set[str]) -> Iterator[tuple[str, Sequenc
 
 
 def _texts(value: object) -> Sequence[str]:
-    """The keys, texts and numbers in *value*, in the order of its JSON; without recursion, at any depth."""
+    """Return the keys, texts and numbers in *value*, in the order of its JSON; without recursion, at any depth."""
     if isinstance(value, str):
         return (value,)
     if value is None:

@@ -31,7 +31,7 @@ class Snippet:
 def snippets(
     record: Mapping[str, Any], search: Search, length: int = SNIPPET_CHARACTERS, most: int = 3
 ) -> list[Snippet]:
-    """At most *most* pieces of about *length* characters, in the order of the texts they are from.
+    """Return at most *most* pieces of about *length* characters, in the order of the texts they are from.
 
     Together they show as many of the terms as they can: a piece that shows a term for the first time goes before one
     that does not. A text gives more than one piece only for terms that its first does not show.
@@ -80,7 +80,7 @@ def _piece(
 
 
 def _hits(folded: str, search: Search, begin: int, end: int) -> tuple[list[tuple[int, int]], set[Term]]:
-    """The places of all terms between *begin* and *end*, and the terms that have one."""
+    """Return the places of all terms between *begin* and *end*, and the terms that have one."""
     window = folded[: end + 1]  # one more character decides whether a word ends
     places: list[tuple[int, int]] = []
     seen: set[Term] = set()

@@ -59,7 +59,7 @@ class Term:
     atoms: tuple[Atom, ...]
 
     def find(self, folded: str, start: int = 0) -> tuple[int, int] | None:
-        """Where the term first begins and ends in a folded text at or after *start*; ``None`` when it is not there."""
+        """Return where the term first begins and ends in a folded text, from *start* on; ``None`` where it is not."""
         first = self.atoms[0]
         at = folded.find(first.text, start)
         while at >= 0:
@@ -71,11 +71,11 @@ class Term:
         return None
 
     def is_in(self, folded: str) -> bool:
-        """Whether a folded text has the term."""
+        """Return whether a folded text has the term."""
         return self.find(folded) is not None
 
     def _follow(self, folded: str, at: int) -> int:
-        """Where the atoms behind the first one end, when they stand at *at*; -1 when they do not."""
+        """Return where the atoms behind the first one end, when they stand at *at*; -1 when they do not."""
         for atom in self.atoms[1:]:
             gap = patterns().separators.match(folded, at)
             begin = at if gap is None else gap.end()
@@ -96,7 +96,7 @@ class Search:
 
 
 def parse_search(text: str) -> Search:
-    """What *text* asks for, as the table above says.
+    """Return what *text* asks for, as the table above says.
 
     Raises:
         InvalidQuery: it is too long, breaks off in the middle of a term, has too many terms, or nothing in it can be
@@ -169,7 +169,7 @@ def _term(text: str, *, begins: bool, ends: bool) -> Term | None:
 
 
 def _stands(atom: Atom, folded: str, at: int) -> bool:
-    """Whether *atom*, which is at *at*, begins and ends a word there as it has to."""
+    """Return whether *atom*, which is at *at*, begins and ends a word there as it has to."""
     if not (atom.begins or atom.ends):
         return True
     letters, end = patterns().letters, at + len(atom.text)

@@ -52,7 +52,7 @@ class Tokens:
         self._words = _Words()
 
     def of(self, searched: str) -> str:
-        """The tokens of a folded text with spaces between them; some may be there twice."""
+        """Return the tokens of a folded text with spaces between them; some may be there twice."""
         words: set[str] = set()
         singles: set[str] = set()
         kinds = patterns()
@@ -88,7 +88,7 @@ class _Words(dict[str, str]):
 
 
 def _pairs(runs: str) -> str:
-    """Every two characters of *runs* with spaces between them; with a space among the two, the other one alone."""
+    """Return every two characters of *runs* with spaces between them; beside a space, the other one alone."""
     codes = array("I", runs.encode(_CODES))
     pairs = array("I", _SPACE) * (3 * len(codes) - 3)
     pairs[0::3], pairs[1::3] = codes[:-1], codes[1:]
@@ -96,12 +96,12 @@ def _pairs(runs: str) -> str:
 
 
 def _parts(text: str, size: int) -> list[str]:
-    """Every *size* characters of *text*, none where it is shorter."""
+    """Return every *size* characters of *text*, none where it is shorter."""
     return [text[at : at + size] for at in range(len(text) + 1 - size)]
 
 
 def _of_many(words: set[str]) -> list[str]:
-    """The tokens of very many words, each once."""
+    """Return the tokens of very many words, each once."""
     begins = {word[:2] for word in words}
     tokens = {f"^{begin}" for begin in begins} | {f"^{begin[0]}" for begin in begins}
     tokens |= {f"={word[:_LONGEST_WHOLE]}" for word in words}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from execution_history.errors import InvalidQuery, quoted, shortened
 from execution_history.query.fields import FILTERS
-from execution_history.query.model import SORTS, RecordFilter, RecordQuery, Sort
+from execution_history.query.model import RecordFilter, RecordQuery, sort_of
 from execution_history.query.parameters import LIKENESS, filter_of, is_filter, nearest_filter
 from execution_history.query.time_buckets import zone_of
 from execution_history.query.values import read_time
@@ -47,7 +47,7 @@ class HistoryQuestion:
 
 
 def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
-    """What OpenAPI is told of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
+    """Return the OpenAPI of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
     filters: Parameters = [
         {
             "name": row.name,
@@ -68,7 +68,7 @@ HISTORY_WORDS: Final = tuple(_MEANINGS)
 
 
 def asks_for_more(pairs: Pairs) -> bool:
-    """Whether a query has more than callers knew of before there were filters: a word of ours, or a slip of one."""
+    """Return whether a query has more than there was before filters: a name of ours, or a slip of one."""
     return any(
         name not in _OLD and (_is_like_one_of_ours(name) or nearest_filter(name) is not None) for name, _ in pairs
     )
@@ -79,7 +79,7 @@ def _is_like_one_of_ours(name: str) -> bool:
 
 
 def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None) -> HistoryQuestion:
-    """The question that a query asks.
+    """Return the question that a query asks.
 
     Args:
         pairs: its parameters.
@@ -92,13 +92,14 @@ def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_
         InvalidQuery: a parameter is unknown, or cannot be what it is; the message names it.
     """
     words = words_of(pairs, _NEW | _OLD, workflow_id)
-    sort, is_ranked = _sort(words.only("sort"))
+    sort = words.only("sort")
+    is_ranked = sort == RELEVANCE
     if is_ranked and (not words.filters.get("q") or words.only("cursor") or index > 1):
         raise InvalidQuery("sort=relevance needs q, the text that is searched for, and has one page only.")
     cursor = words.only("cursor")
     query = RecordQuery(
         filter=words.record_filter(now),
-        sort=sort,
+        sort="create_time" if sort is None or is_ranked else sort_of(sort, (RELEVANCE,)),
         descending=_one_of("order", words.only("order") or "desc", _ORDERS),
         size=size,
         after=cursor,
@@ -118,7 +119,7 @@ class Words:
     workflow_id: str | None
 
     def only(self, name: str) -> str | None:
-        """The one value of a parameter that is no filter; ``None`` when it is not given, or blank.
+        """Return the one value of a parameter that is no filter; ``None`` when it is not given, or blank.
 
         Raises:
             InvalidQuery: it has several.
@@ -129,7 +130,7 @@ class Words:
         return (values[0].strip() or None) if values else None
 
     def zone(self) -> str:
-        """The name of the time zone.
+        """Return the name of the time zone.
 
         Raises:
             InvalidQuery: there is no such zone.
@@ -137,7 +138,7 @@ class Words:
         return zone_of(self.only("zone") or "UTC").key
 
     def record_filter(self, now: int) -> RecordFilter:
-        """The filter.
+        """Return the filter.
 
         Raises:
             InvalidQuery: a filter cannot be.
@@ -145,7 +146,7 @@ class Words:
         return filter_of(self.filters, now=now, zone=zone_of(self.zone()), workflow_id=self.workflow_id)
 
     def time(self, name: str, now: int) -> int | None:
-        """The time (ms) that the parameter *name* means, where it is given.
+        """Return the time (ms) that the parameter *name* means, where it is given.
 
         Raises:
             InvalidQuery: it is no time.
@@ -157,7 +158,7 @@ class Words:
 def words_of(
     pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
 ) -> Words:
-    """The parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
+    """Return the parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
 
     Raises:
         InvalidQuery: one is unknown, or names another workflow than the address.
@@ -180,15 +181,6 @@ def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     near = get_close_matches(shortened(name), known, n=1)
     hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
     return f"There is no parameter {quoted(name)}: {hint}."
-
-
-def _sort(value: str | None) -> tuple[Sort, bool]:
-    if value is None or value == RELEVANCE:
-        return "create_time", value == RELEVANCE
-    for sort in SORTS:
-        if value == sort:
-            return sort, False
-    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join((*SORTS, RELEVANCE))}.")
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

@@ -17,6 +17,7 @@ import orjson
 from execution_history.query.model import Sort
 from execution_history.query.predicates import HasTag, In, Prefix, Range
 from execution_history.stores.sqlite.index.connections import rows
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, has_tag, is_one_of, render
 from execution_history.stores.sqlite.index.sql_fragment import Fragment, together, values_of
 from execution_history.stores.sqlite.index.text_candidates import TextMatches
@@ -40,22 +41,6 @@ _BY_COLUMNS: Final = (
     ("by_mode", ("run_mode",)),
 )
 _BY_RANGE: Final = {"duration": "by_duration", "tokens": "by_tokens", "rating": "by_rating"}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many rows are few.
-
-    Attributes:
-        few: can be sorted, or looked at one by one, without anybody noticing.
-        few_with_text: rows with a text are faster sorted than found along the order: with more, twenty stand close
-            together.
-        at_once: rows of a portion whose documents are looked into.
-    """
-
-    few: int = 4_000
-    few_with_text: int = 6_000
-    at_once: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +123,7 @@ def choose(
     predicates: Sequence[ColumnPredicate],
     sort: Sort,
     text: TextMatches | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = USUAL,
 ) -> AccessPath:
     """Return the path that gives the fewest rows, among those whose rows need no sorting unless they are few."""
     for predicate in predicates:

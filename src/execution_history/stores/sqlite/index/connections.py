@@ -45,17 +45,17 @@ class IndexUnusable(Exception):  # noqa: N818 - a signal within this room
 
 
 def statement(name: str) -> str:
-    """The fixed statement called *name*."""
+    """Return the fixed statement called *name*."""
     return statements(_PACKAGE)[name]
 
 
 def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows of a statement; what is in their columns the schema knows."""
+    """Return all rows of a statement; what is in their columns the schema knows."""
     return connection.execute(sql, values).fetchall()
 
 
 def _names_tables(error: apsw.SQLError) -> bool:
-    """Whether a statement failed because the tables are not ours."""
+    """Return whether a statement failed because the tables are not ours."""
     return any(sign in str(error) for sign in _NOT_OUR_TABLES)
 
 
@@ -80,7 +80,7 @@ class IndexDatabase:
 
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
-        """A connection to an index that follows our store, for the time of a ``with`` block.
+        """Return a connection to an index that follows our store, for the time of a ``with`` block.
 
         Raises:
             IndexUnfit: the file has to be replaced.

@@ -16,12 +16,12 @@ from execution_history.stores.sqlite.index.connections import IndexDatabase, Ind
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.indexer import Indexer
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.reader import Reader
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
-_LONGEST_WAIT: Final = 2.0
 _PAUSE: Final = 1.0
 _TRIES: Final = 3
 _BREATH: Final = 0.000_5
@@ -37,14 +37,16 @@ class Follower:
         folder: the store's folder.
         reader: of the history.
         parts: what else follows.
+        limits: how much is done at once, and how long an answer waits.
     """
 
-    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = ()) -> None:
+    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = USUAL) -> None:
         self._folder = folder
         self._reader = reader
         self.parts = tuple(parts)
+        self._limits = limits
         self._database: IndexDatabase | None = None
-        self._indexer = Indexer(self.parts)
+        self._indexer = Indexer(self.parts, limits)
         self._working = threading.Lock()
         self._starting = threading.Lock()
         self._closing = threading.Event()
@@ -67,7 +69,7 @@ class Follower:
                 self._database.close()
 
     def answer(self, ask: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
-        """What *ask* makes of an index that has caught up, as far as that was possible in two seconds.
+        """Return what *ask* makes of an index that has caught up, as far as that was possible in a short time.
 
         An index that cannot be written, because the disk is full, say, answers with what it has.
 
@@ -77,14 +79,14 @@ class Follower:
         """
 
         def answered() -> _Result:
-            reach = self._catch_up(time.monotonic() + _LONGEST_WAIT)
+            reach = self._catch_up(time.monotonic() + self._limits.wait_seconds)
             with self._history() as history, self._index().connection() as index:
                 return ask(index, history, reach)
 
         return self._tried(answered)
 
     def reach(self) -> IndexReach:
-        """How far the index is, now.
+        """Return how far the index is, now.
 
         Raises:
             StoreError: the history could not be read.
@@ -113,11 +115,11 @@ class Follower:
         self._forget_file()
         with self._history() as history:
             newest = history.newest()
-        while self._tried(lambda: self._follow_up_to(newest, time.monotonic() + _LONGEST_WAIT)) < newest:
+        while self._tried(lambda: self._follow_up_to(newest, time.monotonic() + self._limits.wait_seconds)) < newest:
             pass
 
     def _tried(self, work: Callable[[], _Result]) -> _Result:
-        """The result of *work*, with an index made anew where the one that is there is unfit.
+        """Return the result of *work*, with an index made anew where the one that is there is unfit.
 
         Raises:
             StoreError: none can be made.
@@ -186,7 +188,7 @@ class Follower:
                 self._thread.start()
 
     def _follow(self) -> None:
-        """The thread: follow whatever is new, and rest a second when nothing is, or when that fails in any way."""
+        """Follow whatever is new, and rest a second when nothing is, or when that fails in any way."""
         while not self._closing.is_set():
             is_current = True
             try:

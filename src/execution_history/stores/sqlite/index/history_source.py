@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import apsw
 import orjson
 
-from execution_history.query.finder import StoredDocument
+from execution_history.query.steps import StoredDocument
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.connections import statement
@@ -47,7 +47,7 @@ class HistoryView:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """All reads in the block see one moment."""
+        """Let all reads in the block see one moment."""
         with faults(self._folder):
             self._connection.execute("BEGIN")
         try:
@@ -57,11 +57,11 @@ class HistoryView:
                 self._connection.execute("COMMIT")
 
     def newest(self) -> int:
-        """The newest revision."""
+        """Return the newest revision."""
         return self._number("feed_revision")
 
     def total(self) -> int:
-        """How many records there are."""
+        """Return how many records there are."""
         return self._number("total_of_all")
 
     def identity(self) -> str:
@@ -70,7 +70,7 @@ class HistoryView:
             return str(self._connection.execute(query("store_identity")).get)
 
     def changed(self, since: int, most: int) -> Iterator[ChangedRecord]:
-        """The records changed after *since*, in the order of their last changes."""
+        """Return the records changed after *since*, in the order of their last changes."""
         with faults(self._folder):
             rows = self._connection.execute(query("documents_changed"), (since, most))
             for revision, seq, upstream_id, *row in rows:
@@ -78,14 +78,12 @@ class HistoryView:
                 yield ChangedRecord(revision, seq, upstream_id, stored, self._found(stored))
 
     def deleted(self, since: int, most: int) -> list[tuple[int, str, str | None]]:
-        """Deletions after *since*, in order: revision, workflow, and execution unless all of a workflow are gone."""
-        with faults(self._folder):
-            return list(self._connection.execute(query("deleted_executions"), (since, most)))
+        """Return deletions after *since*, in order: revision, workflow, and execution unless the workflow is gone."""
+        return self.rows(query("deleted_executions"), (since, most))
 
     def revisions(self, seqs: Iterable[int]) -> dict[int, int]:
         """Return the revisions of those records at *seqs* that are still there."""
-        with faults(self._folder):
-            found: list[Any] = self._connection.execute(statement("revisions_of"), (_listed(seqs),)).fetchall()
+        found: list[Any] = self.rows(statement("revisions_of"), (_listed(seqs),))
         return dict(found)
 
     def documents(self, seqs: Sequence[int]) -> tuple[int, list[StoredDocument]]:
@@ -112,17 +110,15 @@ class HistoryView:
         return len(seqs), found
 
     def counts(self, workflow_ids: Sequence[str]) -> tuple[int, ...]:
-        """Return how many records of each status some workflows have, in the order of the status numbers."""
-        with faults(self._folder):
-            listed = orjson.dumps(workflow_ids).decode()
-            counts: list[tuple[Any, ...]] = self._connection.execute(statement("counts_of"), (listed,)).fetchall()
-        return counts[0]
+        """Return how many records of each status some workflows have, or all, in the order of the status numbers."""
+        if not workflow_ids:
+            return self.rows(query("counts_of_all"), ())[0]
+        return self.rows(statement("counts_of"), (orjson.dumps(workflow_ids).decode(),))[0]
 
-    def all_counts(self) -> tuple[int, ...]:
-        """How many records of each status there are, in the order of the status numbers."""
+    def rows(self, sql: str, values: Sequence[int | str]) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement."""
         with faults(self._folder):
-            counts: list[tuple[Any, ...]] = self._connection.execute(query("counts_of_all")).fetchall()
-        return counts[0]
+            return self._connection.execute(sql, values).fetchall()
 
     def _number(self, name: str) -> int:
         with faults(self._folder):

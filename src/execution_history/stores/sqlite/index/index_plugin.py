@@ -42,7 +42,7 @@ class Part(Protocol):
         """Make its tables in a new ``index.db``."""
 
     def prepare(self, record: Mapping[str, Any]) -> str:
-        """What it keeps of *record*, a document of the 19 keys or its outline."""
+        """Return what it keeps of *record*, a document of the 19 keys or its outline."""
 
     def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
         """Take in what was *prepared*, in the place of what *rowid* had before, if anything."""
@@ -51,4 +51,4 @@ class Part(Protocol):
         """Forget what *rowid* had; there may be nothing."""
 
     def match(self, search: Search) -> Match | None:
-        """What finds the rows that may have the texts of *search*; ``None`` where this part knows nothing of texts."""
+        """Return what finds the rows that may have the texts of *search*; ``None`` where this part knows no texts."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 import apsw
 
 from execution_history.query.cursor import Position
-from execution_history.query.finder import Row
 from execution_history.query.model import RecordQuery
+from execution_history.query.steps import Row
 from execution_history.stores.sqlite.index.access_path import AccessPath, choose_for_counting
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, render

@@ -18,13 +18,12 @@ from execution_history.stores.sqlite.index.columns import STORED, as_stored, fin
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
+from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_MOST_CHANGES: Final = 1_000
 _MOST_SECONDS: Final = 0.25
-_CLEARED_AT_ONCE: Final = 2_000
 _MOST_TEXTS: Final = 5_000
 _OF_ONE_RECORD: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
 """What SQLite raises for a value rather than for the file."""
@@ -40,10 +39,12 @@ class Indexer:
 
     Args:
         parts: what else takes every record in.
+        limits: how much a step takes in.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], limits: Limits) -> None:
         self._parts = parts
+        self._limits = limits
         self._file = ""
         self._texts: dict[str, int] = {}
         self._prepared: dict[int, tuple[RecordKey, list[str]]] = {}
@@ -87,11 +88,11 @@ class Indexer:
         if len(self._texts) > _MOST_TEXTS:
             self._texts.clear()
         until = time.monotonic() + _MOST_SECONDS
-        gone = history.deleted(since, _MOST_CHANGES)
-        was_full = len(gone) == _MOST_CHANGES
+        gone = history.deleted(since, self._limits.changes)
+        was_full = len(gone) == self._limits.changes
         gone.reverse()
         reached = since
-        for number, change in enumerate(history.changed(since, _MOST_CHANGES), 1):
+        for number, change in enumerate(history.changed(since, self._limits.changes), 1):
             while gone and gone[-1][0] < change.revision:
                 if not self._remove(index, gone[-1]):
                     return reached
@@ -100,7 +101,7 @@ class Indexer:
                 return reached  # deletions before this change may not have been read
             self._put(index, change)
             reached = change.revision
-            if number == _MOST_CHANGES or time.monotonic() > until:
+            if number == self._limits.changes or time.monotonic() > until:
                 return reached
         while gone:
             if not self._remove(index, gone[-1]):
@@ -150,7 +151,7 @@ class Indexer:
         self._prepared[seq] = change.stored.key, [part.prepare(record) for part in self._parts]
 
     def _put_columns(self, index: apsw.Connection, change: ChangedRecord) -> None:
-        """What ``history.db`` knows of a record without its document: enough to count it and to name it."""
+        """Take in what ``history.db`` knows of a record without its document: enough to count it and to name it."""
         self._forget_row(index, change.seq)
         stored = change.stored
         known = {WORKFLOW: stored.workflow_id, CREATED: stored.create_time, STATE: STATUS_NAMES[stored.status]}
@@ -183,12 +184,12 @@ class Indexer:
         _, workflow_id, execute_id = deletion
         workflow = self._number(index, workflow_id)
         if execute_id is None:
-            found = rows(index, statement("some_of_workflow"), (workflow, _CLEARED_AT_ONCE))
+            found = rows(index, statement("some_of_workflow"), (workflow, self._limits.cleared))
         else:
             found = rows(index, statement("seq_of"), (execute_id, workflow))
         for (seq,) in found:
             self._forget_row(index, seq)
-        return execute_id is not None or len(found) < _CLEARED_AT_ONCE
+        return execute_id is not None or len(found) < self._limits.cleared
 
     def _forget_row(self, index: apsw.Connection, seq: int) -> None:
         index.execute(statement("drop_facets"), (seq,))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
-from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.index_plugin import Part
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.select import select
 from execution_history.stores.sqlite.index.statistics import statistics
 from execution_history.stores.sqlite.reader import Reader
@@ -20,12 +20,12 @@ class RecordIndex:
         folder: the store's folder.
         reader: of the history.
         parts: what else follows the history in the same file.
-        limits: how many rows are few.
+        limits: the numbers that it works with.
     """
 
-    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(self, folder: Path, reader: Reader, parts: Sequence[Part] = (), limits: Limits = USUAL) -> None:
         self._limits = limits
-        self._follower = Follower(folder, reader, parts)
+        self._follower = Follower(folder, reader, parts, limits)
 
     def close(self) -> None:
         """End the thread that follows, and close the file."""
@@ -54,7 +54,7 @@ class RecordIndex:
         return await asyncio.to_thread(self._follower.reach)
 
     def problems(self) -> tuple[str, ...]:
-        """What keeps the index from following, in one sentence; empty when nothing does."""
+        """Return what keeps the index from following, in one sentence; empty when nothing does."""
         return self._follower.problems()
 
     async def rebuild(self) -> None:

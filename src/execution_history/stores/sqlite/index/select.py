@@ -9,28 +9,18 @@ import apsw
 import orjson
 
 from execution_history.errors import InvalidQuery
+from execution_history.query import steps
 from execution_history.query.cursor import Position
-from execution_history.query.finder import (
-    Count,
-    Counters,
-    Documents,
-    Explain,
-    Portion,
-    Row,
-    Rows,
-    Step,
-    Summaries,
-    find,
-    run,
-)
+from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
-from execution_history.stores.sqlite.index.access_path import Limits, choose, text_path
+from execution_history.stores.sqlite.index.access_path import choose, text_path
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.index_scan import IndexScan
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import of_columns, title_of
 from execution_history.stores.sqlite.index.text_candidates import TextMatches
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
@@ -45,6 +35,7 @@ _STEPS: Final = 2_000
 _A_PAGE: Final = 60
 _MOST_AT_ONCE: Final = 10_000
 _COUNTING_TEXT: Final = (10_000, 100_000)
+_WITH_COUNTERS: Final = frozenset({"workflow_ids", "statuses"})
 
 
 class PageEngine:
@@ -55,7 +46,7 @@ class PageEngine:
         history: a connection to ``history.db``.
         query: the question.
         parts: which of them knows texts.
-        limits: how many rows are few.
+        limits: how many rows are few, and how many are read at once.
 
     Raises:
         InvalidQuery: the question has a text, and no part of the index knows texts.
@@ -67,6 +58,7 @@ class PageEngine:
         predicate = query.filter.predicate()
         self._index = index
         self._history = history
+        self._filter = query.filter
         self._at_once = limits.at_once
         self._predicates = of_columns(predicate)
         self._looks_at_documents = bool(predicate.of_documents().parts)
@@ -80,22 +72,20 @@ class PageEngine:
         """Whether the text index alone decides which records have the text."""
         return self._text is None or self._text.match.is_exact
 
-    def execute(self, step: Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
         """Carry *step* out."""
         match step:
-            case Rows(after, limit, skip):
+            case steps.Rows(after, limit, skip):
                 return self._scan.rows(after, limit, skip)
-            case Portion(after):
+            case steps.Portion(after):
                 return self._portion(after)
-            case Documents(seqs):
+            case steps.Documents(seqs):
                 return self._history.documents(seqs)
-            case Summaries(rows):
+            case steps.Summaries(rows):
                 return self._summaries(rows)
-            case Counters(workflow_ids, statuses):
-                return self._counters(workflow_ids, statuses)
-            case Count(at_least):
-                return self._count(at_least)
-            case Explain():
+            case steps.Total(at_least):
+                return self._total(at_least)
+            case steps.Explain():
                 return tuple(self._explained())
         raise TypeError(f"No page needs the step {type(step).__name__}.")
 
@@ -105,7 +95,7 @@ class PageEngine:
         # One look at about as many rows as a page takes is quicker than several at few.
         return min(max(self._at_once, int(_A_PAGE * self._text.spread)), _MOST_AT_ONCE)
 
-    def _portion(self, after: Position | None) -> tuple[list[Row], Position | None]:
+    def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
         """Return some rows behind *after*, more and more where a text leaves few of them, and where they end."""
         found = self._scan.rows(after, self._portion_size)
         end = found[-1].position if len(found) == self._portion_size else None
@@ -117,19 +107,21 @@ class PageEngine:
             found = [row for row in found if row.seq in seqs]
         return found, end
 
-    def _summaries(self, rows: Sequence[Row]) -> dict[int, bytes]:
+    def _summaries(self, rows: Sequence[steps.Row]) -> dict[int, bytes]:
         """Return the summaries that the index has of large records, of those that have not changed since."""
         listed = orjson.dumps([row.seq for row in rows]).decode()
         kept = {seq: bytes(body) for seq, body in rows_of(self._index, statement("summaries_of"), (listed,))}
         current = self._history.revisions(kept) if kept else {}
         return {row.seq: kept[row.seq] for row in rows if row.seq in kept and current.get(row.seq) == row.revision}
 
-    def _counters(self, workflow_ids: Sequence[str], statuses: Sequence[str]) -> int:
-        counts = self._history.counts(workflow_ids) if workflow_ids else self._history.all_counts()
-        return sum(counts[STATUS_NUMBERS[status]] for status in set(statuses or STATUS_NAMES))
+    def _total(self, at_least: int) -> tuple[int, bool]:
+        """Return how many rows there are, and whether that is exact: counting stops at 10 000, or after 3 ms.
 
-    def _count(self, at_least: int) -> tuple[int, bool]:
-        """Return how many rows there are, and whether that is exact: counting stops at 10 000, or after 3 ms."""
+        Where only workflows and statuses are asked for, the counters of the history know.
+        """
+        if self._filter.given() <= _WITH_COUNTERS:
+            counts = self._history.counts(self._filter.workflow_ids)
+            return sum(counts[STATUS_NUMBERS[name]] for name in set(self._filter.statuses or STATUS_NAMES)), True
         most = at_least
         with _interrupted(self._index, _COUNTING_SECONDS):
             for counted, is_exact in self._counts():
@@ -185,7 +177,7 @@ def select(
     query: RecordQuery,
     parts: Sequence[Part],
     reach: IndexReach,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = USUAL,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
     """Return the answer to *query*, from one moment of the index.
@@ -195,12 +187,12 @@ def select(
     """
     with one_moment(index):
         engine = PageEngine(index, history, query, parts, limits)
-        return run(find(query, reach, is_text_exact=engine.is_text_exact, clock=clock), engine.execute)
+        return steps.run(find(query, reach, is_text_exact=engine.is_text_exact, clock=clock), engine.execute)
 
 
 @contextmanager
 def one_moment(index: apsw.Connection) -> Iterator[None]:
-    """All reads in the block see the index as it was at one moment."""
+    """Let all reads in the block see the index as it was at one moment."""
     index.execute("BEGIN")
     try:
         yield

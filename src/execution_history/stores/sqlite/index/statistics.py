@@ -7,27 +7,17 @@ from typing import Any, Final
 import apsw
 import orjson
 
+from execution_history.query import steps
 from execution_history.query.fields import FINGERPRINT, WORKFLOW
-from execution_history.query.finder import (
-    BucketCounts,
-    Documents,
-    ErrorCodes,
-    Failures,
-    Portion,
-    SeenBefore,
-    Span,
-    Step,
-    count,
-    run,
-)
+from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.statistics import ENDED, MOST_GROUPS
-from execution_history.stores.sqlite.index.access_path import Limits
 from execution_history.stores.sqlite.index.columns import as_stored, fingerprint_text
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_plugin import Part
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import of_columns, render, text_of
 from execution_history.stores.sqlite.index.select import PageEngine, one_moment, text_matches
 from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together, values_of
@@ -70,18 +60,18 @@ class StatisticsEngine:
         self._tests = [render(each) for each in predicates if each not in times]
         self._tests += [] if text is None else [text.membership()]
 
-    def execute(self, step: Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
         """Carry *step* out."""
         match step:
-            case Span():
+            case steps.Span():
                 return self._span()
-            case BucketCounts(first, last, edges):
+            case steps.BucketCounts(first, last, edges):
                 return self._buckets(first, last, edges)
-            case ErrorCodes(first, last):
+            case steps.ErrorCodes(first, last):
                 return self._error_codes(first, last)
-            case Failures(first, last):
+            case steps.Failures(first, last):
                 return self._failures(first, last)
-            case SeenBefore(fingerprints):
+            case steps.SeenBefore(fingerprints):
                 return self._seen_before(fingerprints)
         raise TypeError(f"No statistics need the step {type(step).__name__}.")
 
@@ -185,7 +175,7 @@ def statistics(
     query: StatisticsQuery,
     parts: Sequence[Part],
     reach: IndexReach,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = USUAL,
 ) -> Statistics:
     """Return the answer to *query*.
 
@@ -195,14 +185,14 @@ def statistics(
     """
     with one_moment(index):
         engine = StatisticsEngine(index, query, parts)
-        steps = count(query, reach, is_text_exact=engine.is_text_exact)
+        planned = count(query, reach, is_text_exact=engine.is_text_exact)
         pages: list[PageEngine] = []
 
-        def execute(step: Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
-            if not isinstance(step, (Portion, Documents)):
+        def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+            if not isinstance(step, (steps.Portion, steps.Documents)):
                 return engine.execute(step)
             if not pages:
                 pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), parts, limits))
             return pages[0].execute(step)
 
-        return run(steps, execute)
+        return steps.run(planned, execute)

@@ -1,0 +1,140 @@
+"""What a finder has to have read, in no engine's language, and what it is answered with. Pure."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from execution_history.query.cursor import Position
+from execution_history.query.model import RecordKey
+
+_Answer = TypeVar("_Answer")
+
+
+class Row(NamedTuple):
+    """One record in an order: what is sorted by, when it began, its place in the order of arrival, its revision."""
+
+    value: int | None
+    create_time: int
+    seq: int
+    revision: int
+
+    @property
+    def position(self) -> Position:
+        """Return where it stands in the order."""
+        return Position(self.value, self.create_time, self.seq)
+
+
+class StoredDocument(NamedTuple):
+    """A record as it is stored now; ``body`` is ``None`` where it is damaged."""
+
+    seq: int
+    revision: int
+    key: RecordKey
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Read at most *limit* rows behind *after*, without the first *skip*: a list of :class:`Row`."""
+
+    after: Position | None
+    limit: int
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Read some rows behind *after*, without those that surely lack the text.
+
+    Answered with a list of :class:`Row`, perhaps empty, and the position that it reaches to, ``None`` at the end.
+    """
+
+    after: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Count the rows, as far as that takes little: the number and whether it is exact, or *at_least* and false."""
+
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summaries:
+    """Read the summaries that are kept of *rows* and are still true: a dict from ``seq`` to JSON bytes."""
+
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Read the documents at *seqs*, in this order, as far as memory allows, but of at least one.
+
+    Answered with how many of *seqs* that were, and a list of :class:`StoredDocument` of those that are still there.
+    """
+
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Say how the rows are found: a tuple of sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Read the first and the last create time: two numbers, ``None`` without any rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCounts:
+    """Count the rows from *first* to *last* (ms) between each two of *edges*.
+
+    Answered with the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
+    status, the sum of tokens and the percentiles.
+    """
+
+    first: int
+    last: int
+    edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCodes:
+    """Count the rows from *first* to *last* by error code: a dict."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Read the most frequent failures from *first* to *last*: a list of :class:`FailureGroup`."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBefore:
+    """Read which of *fingerprints* these workflows had before they would be new: a set."""
+
+    fingerprints: tuple[str, ...]
+
+
+Step = (
+    Rows | Portion | Total | Summaries | Documents | Explain | Span | BucketCounts | ErrorCodes | Failures
+    | SeenBefore
+)  # fmt: skip
+Steps = Generator[Step, Any, _Answer]
+
+
+def run(steps: Steps[_Answer], execute: Callable[[Step], Any]) -> _Answer:
+    """Return the answer that *steps* come to when *execute* carries each out."""
+    answer = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        answer = execute(step)
