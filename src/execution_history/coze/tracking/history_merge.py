@@ -85,26 +85,13 @@ def document_of(
 def _fields(outcome: Outcome, history: RunHistory, timeline: object) -> dict[str, object]:
     """Return the record keys; a timeline that was recorded here holds more than the upstream's nodes."""
     nodes = timeline if isinstance(timeline, dict) and timeline else dict(history.nodes) or None
-    return {
-        "output": outcome.output,
-        "error_code": outcome.error_code,
-        "error_message": outcome.error_message,
-        "debug_url": outcome.debug_url,
-        "usage": outcome.usage,
-        "node_execute_status": nodes,
-        "is_output_trimmed": history.is_output_trimmed,
-    }
+    return {**outcome.fields(), "node_execute_status": nodes, "is_output_trimmed": history.is_output_trimmed}
 
 
 def _metadata(outcome: Outcome, history: RunHistory) -> dict[str, object]:
     missing = sorted(title for title, node in history.nodes.items() if node.get("is_missing"))
-    known: dict[str, object] = {
-        UPSTREAM_KEY: outcome.execute_id,
-        "log_id": outcome.log_id,
-        "missing_outputs": missing or None,
-    }
-    # Always there, so that an answered question does not stay in the record as if it were open.
-    return {"proof": outcome.proof, "interrupt": outcome.interrupt} | {k: v for k, v in known.items() if v is not None}
+    # A question is always overwritten: an answered one must not stay in the record as if it were open.
+    return {"interrupt": None, **outcome.metadata(), **({"missing_outputs": missing} if missing else {})}
 
 
 def trimmed_nodes(history: RunHistory) -> dict[str, str]:
