@@ -163,3 +163,17 @@ async def test_a_bridge_that_ends_while_a_record_is_closed_costs_no_synchronous_
             await asyncio.sleep(0.01)
         await anyio.to_thread.run_sync(bridge.end, 0.1)
         assert b'{"code": 0}' == await reading
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+async def test_a_synchronous_run_leaves_unrecorded_only_where_it_may(is_required: bool) -> None:
+    """A bridge that has ended keeps no record: the run goes on, or is refused where recording is required."""
+    bridge = Bridge()
+    await anyio.to_thread.run_sync(bridge.end, 0.1)
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"code": 0}'))
+    transport = SyncRecordingTransport(Recorder(MemoryStore(), require_recording=is_required), inner, bridge=bridge)
+    if is_required:
+        with pytest.raises(RuntimeError, match="The program is ending"):
+            transport.handle_request(_run())
+    else:
+        assert b'{"code": 0}' == transport.handle_request(_run()).read()

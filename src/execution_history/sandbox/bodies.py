@@ -34,6 +34,11 @@ def debug_url(execution: Execution) -> str:
     return f"https://www.coze.cn/work_flow?{urlencode(query)}"
 
 
+def studio_debug_url(execution: Execution) -> str:
+    """Return the address of the execution's debug page as Studio writes it."""
+    return f"{debug_url(execution)}&execute_mode=2"
+
+
 def usage_object(usage: Usage) -> dict[str, int]:
     """Return ``usage`` with its total."""
     return {

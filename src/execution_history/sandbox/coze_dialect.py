@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 
 from execution_history.sandbox.bodies import envelope, refusal_envelope, run_answer, started_answer
-from execution_history.sandbox.chat import ChatWriter
 from execution_history.sandbox.dialect import ChatTurn, StreamWriter
 from execution_history.sandbox.errors import AUTHENTICATION_INVALID, Refusal, bad_request
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.requests import ChatRequest
-from execution_history.sandbox.sse import FrameWriter
+from execution_history.sandbox.sse import ChatWriter, RunWriter
 from execution_history.sandbox.steps import Failure, Finished
 
 
@@ -58,8 +57,8 @@ class CozeDialect:
 
     def stream(self, execution: Execution) -> StreamWriter:
         """Return a writer of events with ids from 0."""
-        return FrameWriter(execution)
+        return RunWriter(execution, is_studio=False)
 
     def chat(self, turn: ChatTurn) -> StreamWriter:
         """Return a writer of events without ids."""
-        return ChatWriter(turn)
+        return ChatWriter(turn, is_studio=False)

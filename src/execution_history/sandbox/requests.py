@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from execution_history.sandbox.errors import bad_request
 from execution_history.sandbox.json_text import to_text
@@ -17,6 +18,58 @@ MAX_MESSAGES = 50
 """The most messages that a chat may add to its conversation (protocol 1.9)."""
 
 API_CONNECTOR = "1024"
+
+
+class _Body(BaseModel):
+    """A body as the protocol describes it; null counts as not given, and an unknown field does no harm."""
+
+    model_config = ConfigDict(strict=True)
+
+
+_Read = TypeVar("_Read", bound=_Body)
+_Required = Annotated[str, Field(min_length=1)]
+
+
+def _object_in(given: object) -> object:
+    """Return parameters as an object: the documented type is String, though every example sends an object (1.2)."""
+    return orjson.loads(given or "{}") if isinstance(given, str) else given
+
+
+class _Run(_Body):
+    workflow_id: _Required
+    parameters: Annotated[dict[str, Any] | None, BeforeValidator(_object_in)] = None
+    bot_id: str | None = None
+    app_id: str | None = None
+    workflow_version: str | None = None
+    connector_id: str | None = None
+    ext: dict[str, str] | None = None
+    is_async: bool | None = None
+
+
+class _Resume(_Body):
+    workflow_id: _Required
+    event_id: _Required
+    resume_data: str
+    interrupt_type: int
+
+
+class _Message(_Body):
+    role: Literal["user", "assistant"]
+    type: str | None = None
+    content: str
+    content_type: Literal["", "text", "object_string"] | None = None
+    meta_data: dict[str, str] | None = None
+
+
+class _Chat(_Run):
+    additional_messages: Annotated[list[_Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+    conversation_id: str | None = None
+
+
+class _Conversation(_Body):
+    app_id: _Required
+    conversation_name: _Required
+    get_or_create: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +114,25 @@ def read_run(body: bytes) -> RunRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    fields = _object(body)
-    bot_id, app_id = _text(fields, "bot_id"), _text(fields, "app_id")
-    if bot_id and app_id:
+    return _run(_read(_Run, body), len(body))
+
+
+def _run(fields: _Run, size: int) -> RunRequest:
+    if fields.bot_id and fields.app_id:
         raise bad_request("'bot_id' and 'app_id' cannot be given together.")
-    _text(fields, "workflow_version")
+    parameters = fields.parameters or {}
+    try:
+        to_text({"parameters": {"parameters": parameters}})
+    except TypeError as error:
+        raise bad_request("'parameters' are nested too deeply.") from error
     return RunRequest(
-        workflow_id=_required_text(fields, "workflow_id"),
-        parameters=_parameters(fields.get("parameters")),
-        bot_id=bot_id or "0",
-        connector_id=_text(fields, "connector_id") or API_CONNECTOR,
-        connector_uid=_strings("ext", fields.get("ext")).get("user_id") or "0",
-        is_async=_boolean(fields, "is_async"),
-        size=len(body),
+        workflow_id=fields.workflow_id,
+        parameters=parameters,
+        bot_id=fields.bot_id or "0",
+        connector_id=fields.connector_id or API_CONNECTOR,
+        connector_uid=(fields.ext or {}).get("user_id") or "0",
+        is_async=fields.is_async is True,
+        size=size,
     )
 
 
@@ -84,18 +143,7 @@ def read_resume(body: bytes) -> ResumeRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    fields = _object(body)
-    kind = fields.get("interrupt_type")
-    if not isinstance(kind, int) or isinstance(kind, bool):
-        raise bad_request("'interrupt_type' must be an integer.")
-    if not isinstance(fields.get("resume_data"), str):
-        raise bad_request("'resume_data' must be a string.")
-    return ResumeRequest(
-        workflow_id=_required_text(fields, "workflow_id"),
-        event_id=_required_text(fields, "event_id"),
-        resume_data=fields["resume_data"],
-        interrupt_type=kind,
-    )
+    return ResumeRequest(**_read(_Resume, body).model_dump())
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +177,17 @@ def read_chat(body: bytes) -> ChatRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    run = read_run(body)
-    fields = _object(body)
-    last = _messages(fields.get("additional_messages"))[-1]
-    is_user_last = last["role"] == "user"
-    said = last["content"] if is_user_last else ""
+    fields = _read(_Chat, body)
+    run, last = _run(fields, len(body)), fields.additional_messages[-1]
+    is_user_last = last.role == "user"
+    said = last.content if is_user_last else ""
     name = run.parameters.get("CONVERSATION_NAME", "")
     if not isinstance(name, str):
         raise bad_request("the parameter 'CONVERSATION_NAME' must be a string.")
     return ChatRequest(
         run=replace(run, parameters={"USER_INPUT": said, **run.parameters}, is_async=False),
-        owner_id=_text(fields, "bot_id") or _text(fields, "app_id"),
-        conversation_id=_text(fields, "conversation_id"),
+        owner_id=fields.bot_id or fields.app_id or "",
+        conversation_id=fields.conversation_id or "",
         conversation_name=name,
         said=said,
         is_user_last=is_user_last,
@@ -154,32 +201,8 @@ def read_conversation(body: bytes) -> ConversationRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    fields = _object(body)
-    return ConversationRequest(
-        owner_id=_required_text(fields, "app_id"),
-        name=_required_text(fields, "conversation_name"),
-        get_or_create=_boolean(fields, "get_or_create"),
-    )
-
-
-def _messages(given: object) -> list[dict[str, str]]:
-    if not isinstance(given, list) or not 1 <= len(given) <= MAX_MESSAGES:
-        raise bad_request(f"'additional_messages' must be a list of 1 to {MAX_MESSAGES} messages.")
-    return [_message(entry) for entry in given]
-
-
-def _message(given: object) -> dict[str, str]:
-    if not isinstance(given, dict):
-        raise bad_request("each of 'additional_messages' must be an object.")
-    message = {name: _text(given, name) for name in ("role", "type", "content", "content_type")}
-    if message["role"] not in {"user", "assistant"}:
-        raise bad_request("the 'role' of a message must be user or assistant.")
-    if message["content_type"] not in {"", "text", "object_string"}:
-        raise bad_request("the 'content_type' of a message must be text or object_string.")
-    if not isinstance(given.get("content"), str):
-        raise bad_request("the 'content' of a message must be a string.")
-    _strings("meta_data", given.get("meta_data"))
-    return message
+    fields = _read(_Conversation, body)
+    return ConversationRequest(fields.app_id, fields.conversation_name, get_or_create=fields.get_or_create is True)
 
 
 def read_settings(
@@ -236,58 +259,12 @@ def _whole_number(name: str, given: object, most: int) -> int:
     return int(number)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _read(model: type[_Read], body: bytes) -> _Read:
     try:
-        fields = orjson.loads(body)
+        return model.model_validate(orjson.loads(body))
     except orjson.JSONDecodeError as error:
         raise bad_request("the body is not JSON.") from error
-    if not isinstance(fields, dict):
-        raise bad_request("the body is not a JSON object.")
-    return fields
-
-
-def _parameters(given: object) -> Mapping[str, object]:
-    value = given
-    if isinstance(given, str):  # the documented type is String though every example sends an object (1.2)
-        value = _object(given.encode()) if given else {}
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise bad_request("'parameters' must be an object.")
-    try:
-        to_text({"parameters": {"parameters": value}})
-    except TypeError as error:
-        raise bad_request("'parameters' are nested too deeply.") from error
-    return value
-
-
-def _strings(name: str, given: object) -> dict[str, str]:
-    value = {} if given is None else given
-    if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
-        raise bad_request(f"'{name}' must be an object of strings.")
-    return value
-
-
-def _text(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise bad_request(f"'{name}' must be a string.")
-    return value
-
-
-def _required_text(fields: Mapping[str, object], name: str) -> str:
-    value = _text(fields, name)
-    if not value:
-        raise bad_request(f"'{name}' is missing.")
-    return value
-
-
-def _boolean(fields: Mapping[str, object], name: str) -> bool:
-    value = fields.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise bad_request(f"'{name}' must be true or false.")
-    return value
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, wrong["loc"])) or "the body"
+        raise bad_request(f"'{place}': {wrong['msg']}.") from error

@@ -1,7 +1,7 @@
 """The words in which a sandbox workflow says what it does, before any of it becomes bytes.
 
 A script turns :class:`Inputs` into steps; it waits for nothing and sends nothing. ``engine`` plays the steps,
-``sse`` and ``answers`` turn them into what goes over the wire. ``Pause``, ``Ping``, ``Raw``, ``Cut`` and ``Hush``
+``sse`` and ``bodies`` turn them into what goes over the wire. ``Pause``, ``Ping``, ``Raw``, ``Cut`` and ``Hush``
 concern the connection only; the others are what happens to the execution.
 """
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from execution_history.sandbox.bodies import debug_url
+from execution_history.sandbox.bodies import studio_debug_url
 from execution_history.sandbox.dialect import ChatTurn, StreamWriter
 from execution_history.sandbox.errors import Refusal, bad_request
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Interruption
 from execution_history.sandbox.json_text import to_text
 from execution_history.sandbox.requests import ChatRequest
+from execution_history.sandbox.sse import ChatWriter, RunWriter
 from execution_history.sandbox.steps import Failure, Finished
-from execution_history.sandbox.studio_streams import StudioChatWriter, StudioFrameWriter
 from execution_history.sandbox.workflows import Workflow
 
 _AUTHENTICATION_FAILED = 700012006
@@ -80,16 +80,11 @@ class StudioDialect:
 
     def stream(self, execution: Execution) -> StreamWriter:
         """Return a writer of events with ids from 0."""
-        return StudioFrameWriter(execution, studio_debug_url(execution))
+        return RunWriter(execution, is_studio=True)
 
     def chat(self, turn: ChatTurn) -> StreamWriter:
         """Return a writer of events with ids from 1."""
-        return StudioChatWriter(turn, studio_debug_url(turn.execution))
-
-
-def studio_debug_url(execution: Execution) -> str:
-    """Return the address of the execution's debug page as Studio writes it."""
-    return f"{debug_url(execution)}&execute_mode=2"
+        return ChatWriter(turn, is_studio=True)
 
 
 def history_answer(execution: Execution, *, with_output: bool) -> dict[str, object]:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF
 from execution_history.records.nesting import LEVELS, cut
 from execution_history.records.proof import Proof
 
@@ -25,6 +26,7 @@ _PATHS: Final[dict[RunKind, str]] = {
 }
 _KINDS: Final = {path: kind for kind, path in _PATHS.items()}
 _RESUMPTIONS: Final = frozenset({"stream_resume", "resume"})
+_IDS: Final = ("workflow_id", "bot_id", "app_id", "conversation_id", "connector_id", "event_id")
 _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
 _UNAUTHORISED: Final = 401
@@ -105,7 +107,17 @@ class Outcome:
     usage: Any = None
     execute_id: str | None = None
     log_id: str | None = None
-    interrupt: dict[str, Any] | None = field(default=None)
+    interrupt: dict[str, Any] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the record keys that the outcome fills, and their values."""
+        names = ("output", "error_code", "error_message", "debug_url", "usage")
+        return {name: getattr(self, name) for name in names}
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata keys that the outcome fills, without those that are unknown."""
+        known = {LOG_ID.name: self.log_id, INTERRUPT.name: self.interrupt, COZE_EXECUTE_ID.name: self.execute_id}
+        return {PROOF.name: self.proof} | {key: value for key, value in known.items() if value is not None}
 
 
 def api_path(path: str) -> str:
@@ -133,20 +145,15 @@ def parse_run_request(kind: RunKind, body: bytes) -> RunRequest:
         parameters = parsed if isinstance(parsed, dict) else parameters
     if kind == "chat" and parameters is None:
         parameters = {"additional_messages": content.get("additional_messages")}
-    ext = content.get("ext")
+    ext, interrupt_type = content.get("ext"), content.get("interrupt_type")
     return RunRequest(
         kind,
-        text(content.get("workflow_id")),
-        parameters,
-        text(content.get("bot_id")),
-        text(content.get("app_id")),
-        text(content.get("conversation_id")),
-        text(content.get("connector_id")),
-        text(ext.get("user_id")) if isinstance(ext, dict) else None,
-        text(content.get("event_id")),
-        content.get("resume_data"),
-        content.get("interrupt_type") if isinstance(content.get("interrupt_type"), int) else None,
-        content.get("is_async") is True,
+        parameters=parameters,
+        connector_uid=text(ext.get("user_id")) if isinstance(ext, dict) else None,
+        resume_data=content.get("resume_data"),
+        interrupt_type=interrupt_type if isinstance(interrupt_type, int) else None,
+        is_async=content.get("is_async") is True,
+        **{name: text(content.get(name)) for name in _IDS},
     )
 
 

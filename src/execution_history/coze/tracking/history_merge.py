@@ -13,9 +13,7 @@ from execution_history.records.metadata import (
     ENDED_AT,
     FETCHED_AT,
     INTERRUPT,
-    LOG_ID,
     MISSING_OUTPUTS,
-    PROOF,
     TRANSITION,
 )
 from execution_history.records.record import OPEN_STATUSES, Document, RecordChange
@@ -101,27 +99,13 @@ def document_of(
 def _fields(outcome: Outcome, history: RunHistory, timeline: object) -> dict[str, object]:
     """Return the record keys; a timeline that was recorded here holds more than the upstream's nodes."""
     nodes = timeline if isinstance(timeline, dict) and timeline else dict(history.nodes) or None
-    return {
-        "output": outcome.output,
-        "error_code": outcome.error_code,
-        "error_message": outcome.error_message,
-        "debug_url": outcome.debug_url,
-        "usage": outcome.usage,
-        "node_execute_status": nodes,
-        "is_output_trimmed": history.is_output_trimmed,
-    }
+    return {**outcome.fields(), "node_execute_status": nodes, "is_output_trimmed": history.is_output_trimmed}
 
 
 def _metadata(outcome: Outcome, history: RunHistory) -> dict[str, object]:
     missing = sorted(title for title, node in history.nodes.items() if node.get("is_missing"))
-    known: dict[str, object] = {
-        COZE_EXECUTE_ID.name: outcome.execute_id,
-        LOG_ID.name: outcome.log_id,
-        MISSING_OUTPUTS.name: missing or None,
-    }
-    # Always there, so that an answered question does not stay in the record as if it were open.
-    always = {PROOF.name: outcome.proof, INTERRUPT.name: outcome.interrupt}
-    return always | {key: value for key, value in known.items() if value is not None}
+    # A question is always overwritten: an answered one must not stay in the record as if it were open.
+    return {INTERRUPT.name: None, **outcome.metadata(), **({MISSING_OUTPUTS.name: missing} if missing else {})}
 
 
 def trimmed_nodes(history: RunHistory) -> dict[str, str]:

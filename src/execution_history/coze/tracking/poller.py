@@ -156,7 +156,7 @@ class RunPoller:
         try:
             body = await self._recorder.store.get(run.workflow_id, run.execute_id)
         except StoreError as error:
-            _log.warning("A followed run's record cannot be read now: %s", error)
+            _log.warning("The record of a polled run cannot be read now: %s", error)
             return False
         if body is None:
             return True

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import httpx
@@ -24,6 +24,28 @@ _log = logging.getLogger("execution_history.coze")
 
 CONTEXT: Final = "execution_history"
 """The request extension under which a :class:`RunContext` is passed."""
+
+_KEPT: Final = ("parameters", "bot_id", "conversation_id", "connector_id", "connector_uid", "run_mode")
+
+# By the first entry whose exception fits: the outcome of the call, and its sentence.
+_FAILURES: Final = (
+    (
+        httpx.ConnectTimeout,
+        Outcome("failed", Proof.CONNECTION_FAILED),
+        f"No connection to {{}} came about in time{NEVER_BEGAN}",
+    ),
+    (
+        httpx.TimeoutException,
+        Outcome("failed", Proof.TIMEOUT),
+        "{} was silent for too long; the workflow may still be running there.",
+    ),
+    (httpx.ConnectError, Outcome("failed", Proof.CONNECTION_FAILED), f"{{}} could not be reached ({{}}){NEVER_BEGAN}"),
+    (
+        (httpx.TransportError, httpx.StreamError, OSError),
+        Outcome("failed", Proof.CONNECTION_BROKEN),
+        "The connection to {} broke before the run ended; the workflow may still be running there.",
+    ),
+)
 
 
 @dataclass(slots=True)
@@ -181,16 +203,8 @@ async def begin_recording(
         if record is not None:
             return await _continue(recorder, record, run, caller)
         metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [_answer(run)]}
-    return await recorder.open(
-        run.workflow_id or "",
-        parameters=run.parameters,
-        bot_id=run.bot_id,
-        conversation_id=run.conversation_id,
-        connector_id=run.connector_id,
-        connector_uid=run.connector_uid,
-        run_mode=run.run_mode,
-        metadata=metadata,
-    )
+    fields = {name: getattr(run, name) for name in _KEPT}
+    return await recorder.open(run.workflow_id or "", metadata=metadata, **fields)
 
 
 async def close_recording(recording: Recording, action: CloseRecord) -> None:
@@ -228,17 +242,8 @@ def _answer(run: RunRequest) -> dict[str, object]:
 
 def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
     """Return the outcome of a call that *error* ended (coze-protocol 3.1: the workflow may run on all the same)."""
-    host = request.url.host
-    if not isinstance(error, (httpx.TransportError, httpx.StreamError, OSError)):
-        return STOPPED
-    if isinstance(error, httpx.ConnectTimeout):
-        sentence = f"No connection to {host} came about in time{NEVER_BEGAN}"
-        return Outcome("failed", Proof.CONNECTION_FAILED, error_message=sentence)
-    if isinstance(error, httpx.TimeoutException):
-        sentence = f"{host} was silent for too long; the workflow may still be running there."
-        return Outcome("failed", Proof.TIMEOUT, error_message=sentence)
-    if isinstance(error, httpx.ConnectError):
-        sentence = f"{host} could not be reached ({str(error) or 'no reason given'}){NEVER_BEGAN}"
-        return Outcome("failed", Proof.CONNECTION_FAILED, error_message=sentence)
-    sentence = f"The connection to {host} broke before the run ended; the workflow may still be running there."
-    return Outcome("failed", Proof.CONNECTION_BROKEN, error_message=sentence)
+    for kinds, outcome, sentence in _FAILURES:
+        if isinstance(error, kinds):
+            message = sentence.format(request.url.host, str(error) or "no reason given")
+            return replace(outcome, error_message=message)
+    return STOPPED

@@ -22,7 +22,7 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
-from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF, RECORDING_IS_CUT
+from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.proof import NEVER_TAKEN, UNCERTAIN, Proof
 
 _log = logging.getLogger("execution_history.coze")
@@ -149,7 +149,7 @@ class RecordedCall:
         with self._guarded():
             return self._closing(self._outcome(failure))
         failure = failure or STOPPED
-        return CloseRecord(failure, {"error_message": failure.error_message}, {PROOF.name: failure.proof})
+        return CloseRecord(failure, failure.fields(), failure.metadata())
 
     def progress(self) -> dict[str, object]:
         """Return the record keys that the stream has filled so far."""
@@ -193,7 +193,11 @@ class RecordedCall:
             # The run goes on upstream, or may: the record stays open for whoever polls it next.
             fallback = None if ended.status == "running" else ended
             outcome = Outcome("running", ended.proof, usage=ended.usage, execute_id=upstream_id, log_id=ended.log_id)
-        return CloseRecord(outcome, self._fields(outcome), self._metadata(outcome), upstream_id, fallback)
+        fields, metadata, stream = outcome.fields(), outcome.metadata(), self._stream
+        if stream is not None:
+            fields |= {"node_execute_status": stream.timeline(), "conversation_id": stream.conversation_id}
+            metadata |= {RECORDING_IS_CUT.name: True} if stream.is_cut else {}
+        return CloseRecord(outcome, fields, metadata, upstream_id, fallback)
 
     def _unanswered(self, outcome: Outcome) -> Outcome:
         """Return the outcome of a run that still asks its question where the answer did not get through."""
@@ -207,25 +211,3 @@ class RecordedCall:
         }
         sentence = sentences[outcome.proof]
         return replace(outcome, status="interrupted", interrupt=self._question, error_message=sentence)
-
-    def _metadata(self, outcome: Outcome) -> dict[str, object]:
-        known = {
-            PROOF.name: outcome.proof,
-            LOG_ID.name: outcome.log_id,
-            INTERRUPT.name: outcome.interrupt,
-            COZE_EXECUTE_ID.name: outcome.execute_id,
-            RECORDING_IS_CUT.name: True if self._stream is not None and self._stream.is_cut else None,
-        }
-        return {key: value for key, value in known.items() if value is not None}
-
-    def _fields(self, outcome: Outcome) -> dict[str, Any]:
-        stream = self._stream
-        return {
-            "output": outcome.output,
-            "error_code": outcome.error_code,
-            "error_message": outcome.error_message,
-            "debug_url": outcome.debug_url,
-            "usage": outcome.usage,
-            "node_execute_status": None if stream is None else stream.timeline(),
-            "conversation_id": None if stream is None else stream.conversation_id,
-        }

@@ -56,6 +56,8 @@ class SyncCall:
 
         Raises:
             StoreError: only where recording is required: the record could not be written.
+            RuntimeError: only where recording is required: the program is ending.
+            TimeoutError: only where recording is required: the store does not answer.
         """
         try:
             self._opening = self._bridge.submit(self._record.open())

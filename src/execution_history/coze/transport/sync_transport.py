@@ -67,6 +67,8 @@ class SyncRecordingTransport(httpx.BaseTransport):
         Raises:
             httpx.TransportError: the inner transport raised it.
             StoreError: only where recording is required: the record could not be written.
+            RuntimeError: only where recording is required: the program is ending.
+            TimeoutError: only where recording is required: the store does not answer.
         """
         context = request.extensions.get(CONTEXT) or RunContext()
         kind = None if context.is_unrecorded else run_kind(request.method, request.url.path)
@@ -101,6 +103,8 @@ class SyncRecordingTransport(httpx.BaseTransport):
 
         Raises:
             StoreError: only where recording is required: the record could not be written.
+            RuntimeError: only where recording is required: the program is ending.
+            TimeoutError: only where recording is required: the store does not answer.
         """
         try:
             recorder, bridge = self._recorder or default_recorder(), self._loop()
