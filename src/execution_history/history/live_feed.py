@@ -22,7 +22,7 @@ from typing import Final, Literal, Self
 
 import orjson
 
-from execution_history.errors import InvalidInput, StoreClosed, StoreError
+from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import outline_of
@@ -293,7 +293,11 @@ class Following:
         clock = asyncio.get_running_loop().time
         deadline = None if patience is None else clock() + patience
         while not self._feed.has_ended:
-            events, self.revision = await self._feed.after(self.revision, self._wanted)
+            try:
+                events, self.revision = await self._feed.after(self.revision, self._wanted)
+            except FeedExpired:
+                self.revision = self._feed.position
+                return [LiveEvent("reset", self.revision)]
             remaining = None if deadline is None else deadline - clock()
             if events or (remaining is not None and remaining <= 0):
                 return events

@@ -49,6 +49,14 @@ class Mirrored(Protocol):
 
 
 @runtime_checkable
+class Prunable(Protocol):
+    """A store that keeps what was deleted until it is told to forget it, or has the time for that."""
+
+    async def prune(self) -> int:
+        """Forget the deletions that nobody needs any more; return the revision up to which they are forgotten."""
+
+
+@runtime_checkable
 class Limited(Protocol):
     """A store that limits the records that are made for it."""
 

@@ -13,7 +13,8 @@ machine where the store has a disk. A call that raises has changed nothing.
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
 rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
 smaller one can still appear. It is a feed of states: of a record that changed several times only the last change is
-given, with what is true of the record now.
+given, with what is true of the record now. Deletions are forgotten after 30 days, unless a follower with a cursor has
+not taken them yet; whoever stands before what was forgotten begins anew.
 
 **Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
@@ -29,6 +30,7 @@ from typing import Literal, Protocol
 
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
+from execution_history.stores.bookkeeping import Bookkeeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class StoreHealth:
     problems: tuple[str, ...] = ()
 
 
-class HistoryStore(Protocol):
+class HistoryStore(Bookkeeping, Protocol):
     """Where histories are kept. Ids are checked before they come here; see the module for the promise.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
@@ -230,6 +232,9 @@ class HistoryStore(Protocol):
         """Return at most *limit* changes with a revision above *since*, in order; none at the end of the feed.
 
         With *documents* each has its record's stored bytes, and large ones make the answer shorter.
+
+        Raises:
+            FeedExpired: *since* is not 0, and deletions that come after it have been forgotten.
         """
 
     async def renew_lease(self, owner: str, expires: int) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from execution_history.errors import ExecutionExists, StoreClosed
+from execution_history.clock import now_ms
+from execution_history.errors import ExecutionExists, FeedExpired, StoreClosed
 from execution_history.query.model import (
     IndexReach,
     RecordFilter,
@@ -18,6 +19,7 @@ from execution_history.query.model import (
 )
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
+from execution_history.stores.bookkeeping import FEED_KEPT_MS
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
 from execution_history.stores.protocol import (
@@ -64,13 +66,17 @@ class MemoryStore:
 
     Args:
         record_limit_bytes: how large a record may be that is made for it.
+        clock: milliseconds since the epoch.
     """
 
-    def __init__(self, record_limit_bytes: int = LARGEST_RECORD) -> None:
+    def __init__(self, record_limit_bytes: int = LARGEST_RECORD, clock: Callable[[], int] = now_ms) -> None:
+        self._clock = clock
         self.record_limit_bytes = record_limit_bytes
         self._lock = threading.RLock()
         self._workflows: dict[str, _Workflow] = {}
-        self._deleted: list[Change] = []
+        self._deleted: list[tuple[Change, int]] = []
+        self._floor = 0
+        self._cursors: dict[str, int] = {}
         self._leases: dict[str, int] = {}
         self._revision = 0
         self._sequence = 0
@@ -216,7 +222,9 @@ class MemoryStore:
         """See :meth:`HistoryStore.changes`."""
         with self._lock:
             self._check_open()
-            found = [change for change in self._deleted if change.revision > since]
+            if 0 < since < self._floor:
+                raise FeedExpired(since, self._floor)
+            found = [change for change, _ in self._deleted if change.revision > since]
             found += [
                 Change(
                     entry.revision,
@@ -246,6 +254,31 @@ class MemoryStore:
         with self._lock:
             self._check_open()
             return dict(self._leases)
+
+    async def save_cursor(self, name: str, revision: int | None) -> None:
+        """See :meth:`Bookkeeping.save_cursor`."""
+        with self._lock:
+            self._check_open()
+            if revision is None:
+                self._cursors.pop(name, None)
+            else:
+                self._cursors[name] = revision
+
+    async def cursors(self) -> dict[str, int]:
+        """See :meth:`Bookkeeping.cursors`."""
+        with self._lock:
+            self._check_open()
+            return dict(self._cursors)
+
+    async def prune(self) -> int:
+        """See :class:`~execution_history.stores.capabilities.Prunable`."""
+        with self._lock:
+            self._check_open()
+            seen = min(self._cursors.values(), default=self._revision)
+            before = self._clock() - FEED_KEPT_MS
+            while self._deleted and self._deleted[0][0].revision <= seen and self._deleted[0][1] <= before:
+                self._floor = self._deleted.pop(0)[0].revision
+            return self._floor
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
@@ -295,7 +328,7 @@ class MemoryStore:
 
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
-        self._deleted.append(Change(self._revision, "deleted", workflow_id, execute_id))
+        self._deleted.append((Change(self._revision, "deleted", workflow_id, execute_id), self._clock()))
         self._watchers.tell()
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import apsw
 
+from execution_history.errors import FeedExpired
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import Change
 from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents
@@ -16,7 +17,14 @@ from execution_history.stores.status_numbers import STATUS_NAMES
 
 
 def changes(connection: apsw.Connection, stored: Documents, since: int, limit: int, *, documents: bool) -> list[Change]:
-    """See :meth:`HistoryStore.changes`; the connection looks at one moment, so that no change hides behind a later."""
+    """See :meth:`HistoryStore.changes`; the connection looks at one moment, so that no change hides behind a later.
+
+    Raises:
+        FeedExpired: deletions that come after *since* have been forgotten.
+    """
+    floor = int(connection.execute(query("feed_floor")).get)
+    if 0 < since < floor:
+        raise FeedExpired(since, floor)
     found: list[Change] = []
     size = 0
     with (

@@ -57,7 +57,39 @@ DELETE FROM executions WHERE seq = ?;
 
 -- name: add_deletion
 -- Tells the change feed that something is gone.
-INSERT INTO deletions (revision, workflow_id, execute_id, create_time) VALUES (?, ?, ?, ?);
+INSERT INTO deletions (revision, workflow_id, execute_id, create_time, deleted_at) VALUES (?, ?, ?, ?, ?);
+
+-- name: oldest_deletions
+-- What was deleted first, and when.
+SELECT revision, deleted_at FROM deletions ORDER BY revision LIMIT ?;
+
+-- name: drop_deletions
+-- Forgets deletions up to a revision.
+DELETE FROM deletions WHERE revision <= ?;
+
+-- name: feed_floor
+-- Up to which revision deletions are forgotten.
+SELECT floor FROM feed;
+
+-- name: save_feed_floor
+-- Notes up to which revision deletions are forgotten.
+UPDATE feed SET floor = ?;
+
+-- name: cursors
+-- How far the followers have come.
+SELECT name, revision FROM cursors;
+
+-- name: oldest_cursor
+-- The revision up to which every follower has come; null without any.
+SELECT min(revision) FROM cursors;
+
+-- name: save_cursor
+-- Keeps how far a follower has come.
+INSERT INTO cursors (name, revision) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision;
+
+-- name: drop_cursor
+-- Forgets a follower.
+DELETE FROM cursors WHERE name = ?;
 
 -- name: feed_revision
 -- The newest revision.

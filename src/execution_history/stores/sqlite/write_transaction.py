@@ -4,15 +4,18 @@ An operation looks before it writes, so that one that is refused leaves nothing 
 its group are not disturbed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 import apsw
 
+from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
+from execution_history.stores.bookkeeping import FEED_KEPT_MS
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange
 from execution_history.stores.protocol import MergeReport
@@ -49,7 +52,10 @@ class WriteTransaction:
     ``begin`` and ``finish`` stand at the two ends of every transaction; ``forget`` follows a rollback.
     """
 
-    def __init__(self, connection: apsw.Connection, stored: Documents, packer: Packer) -> None:
+    def __init__(
+        self, connection: apsw.Connection, stored: Documents, packer: Packer, clock: Callable[[], int] = now_ms
+    ) -> None:
+        self._clock = clock
         self._run = connection.execute
         self._connection = connection
         self._stored_documents = stored
@@ -154,7 +160,7 @@ class WriteTransaction:
         self._documents.pop((row.id, execute_id), None)
         row.counts[stored.status] -= 1
         revision = self._touch(row, row.updated_at)
-        self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time))
+        self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time, self._clock()))
         row.changes.append(FileChange(execute_id, stored.create_time, None))
         return True
 
@@ -179,7 +185,7 @@ class WriteTransaction:
         revision = self._touch(row, row.updated_at)
         self._run(query("save_workflow"), (*row.counts, row.revision, row.updated_at, row.id))
         self._run(query("clear_workflow"), (row.id,))
-        self._run(query("add_deletion"), (revision, workflow_id, None, None))
+        self._run(query("add_deletion"), (revision, workflow_id, None, None, self._clock()))
         row.cleared = True
         row.changes.clear()
         self._workflows.pop(workflow_id, None)
@@ -194,6 +200,26 @@ class WriteTransaction:
             for document in documents
             if not self._run(query("deleted_after"), (revision, document.workflow_id, document.execute_id)).get
         ]
+
+    def is_outdated(self, workflow_id: str, revision: int) -> bool:
+        """See :meth:`~execution_history.stores.mirror_port.MirrorTransaction.is_outdated`."""
+        row = self._workflow(workflow_id)
+        is_current = row is not None and row.revision <= revision
+        return not is_current and revision < int(self._run(query("feed_floor")).get)
+
+    def prune(self, most: int) -> bool:
+        """Forget at most *most* deletions that are old enough and seen by all followers; whether there may be more."""
+        before, seen = self._clock() - FEED_KEPT_MS, self._run(query("oldest_cursor")).get
+        oldest: list[Any] = self._run(query("oldest_deletions"), (most,)).fetchall()
+        old = [r for r, at in takewhile(lambda row: row[1] <= before and (seen is None or row[0] <= seen), oldest)]
+        if old:
+            self._run(query("drop_deletions"), (old[-1],))
+            self._run(query("save_feed_floor"), (old[-1],))
+        return len(old) == most
+
+    def run(self, name: str, *values: int | str | bytes | None) -> None:
+        """Run a named statement that changes no record."""
+        self._run(query(name), values)
 
     def note_safety(self, boot: str, safe_revision: int) -> None:
         """Note during which start of the machine the store is open, and up to where its files are on the disk."""

@@ -10,6 +10,7 @@ import apsw
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.error_mapping import faults
+from execution_history.stores.sqlite.index.connections import IndexUnfit
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 
@@ -74,7 +75,13 @@ class HistoryView:
                 yield ChangedRecord(revision, seq, upstream_id, stored, self._found(stored))
 
     def deleted(self, since: int, most: int) -> list[tuple[int, str, str | None]]:
-        """Deletions after *since*, in order: revision, workflow, and execution unless all of a workflow are gone."""
+        """Deletions after *since*, in order: revision, workflow, and execution unless all of a workflow are gone.
+
+        Raises:
+            IndexUnfit: deletions that come after it have been forgotten.
+        """
+        if 0 < since < self._number("feed_floor"):
+            raise IndexUnfit("the change feed has forgotten what it has not followed yet")
         with faults(self._folder):
             return list(self._connection.execute(query("deleted_executions"), (since, most)))
 
