@@ -95,5 +95,7 @@ async def test_an_index_from_before_the_floor_is_made_anew(tmp_path: Path, clock
         await store.delete("w", "a")
         await store.create(document("c"))
         await forget(store, clock)
-        assert 2 == (await store.statistics(StatisticsQuery())).totals.runs
+        while not (counted := await store.statistics(StatisticsQuery())).reach.is_complete:
+            pass  # this machine is busy
+        assert 2 == counted.totals.runs
         assert ["c", "b"] == ids((await page_of(store, "w", 10, 1)).documents)

@@ -19,9 +19,9 @@ from execution_history.query.model import (
 )
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.stores.bookkeeping import FEED_KEPT_MS
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
+from execution_history.stores.memory.bookkeeping import MemoryBookkeeping
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -61,7 +61,7 @@ class _Workflow:
         return entry
 
 
-class MemoryStore:
+class MemoryStore(MemoryBookkeeping):
     """Keeps everything in this process's memory and forgets it on ``aclose``.
 
     Args:
@@ -75,9 +75,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._workflows: dict[str, _Workflow] = {}
         self._deleted: list[tuple[Change, int]] = []
-        self._floor = 0
-        self._cursors: dict[str, int] = {}
-        self._leases: dict[str, int] = {}
+        self._init_bookkeeping()
         self._revision = 0
         self._sequence = 0
         self._closed = False
@@ -238,47 +236,8 @@ class MemoryStore:
                 for execute_id, entry in workflow.entries.items()
                 if entry.revision > since
             ]
+            found += self._changed_entries(since, documents=documents)
             return sorted(found, key=lambda change: change.revision)[:limit]
-
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """See :meth:`HistoryStore.renew_lease`."""
-        with self._lock:
-            self._check_open()
-            if expires:
-                self._leases[owner] = expires
-            else:
-                self._leases.pop(owner, None)
-
-    async def leases(self) -> dict[str, int]:
-        """See :meth:`HistoryStore.leases`."""
-        with self._lock:
-            self._check_open()
-            return dict(self._leases)
-
-    async def save_cursor(self, name: str, revision: int | None) -> None:
-        """See :meth:`Bookkeeping.save_cursor`."""
-        with self._lock:
-            self._check_open()
-            if revision is None:
-                self._cursors.pop(name, None)
-            else:
-                self._cursors[name] = revision
-
-    async def cursors(self) -> dict[str, int]:
-        """See :meth:`Bookkeeping.cursors`."""
-        with self._lock:
-            self._check_open()
-            return dict(self._cursors)
-
-    async def prune(self) -> int:
-        """See :class:`~execution_history.stores.capabilities.Prunable`."""
-        with self._lock:
-            self._check_open()
-            seen = min(self._cursors.values(), default=self._revision)
-            before = self._clock() - FEED_KEPT_MS
-            while self._deleted and self._deleted[0][0].revision <= seen and self._deleted[0][1] <= before:
-                self._floor = self._deleted.pop(0)[0].revision
-            return self._floor
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""

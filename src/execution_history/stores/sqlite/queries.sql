@@ -61,7 +61,47 @@ INSERT INTO deletions (revision, workflow_id, execute_id, create_time, deleted_a
 
 -- name: oldest_deletions
 -- What was deleted first, and when.
-SELECT revision, deleted_at FROM deletions ORDER BY revision LIMIT ?;
+SELECT revision, deleted_at FROM deletions UNION ALL SELECT version, changed_at FROM registry WHERE value IS NULL
+ORDER BY 1 LIMIT ?;
+
+-- name: drop_removed_entries
+-- Forgets entries of the registry that were removed up to a revision.
+DELETE FROM registry WHERE value IS NULL AND version <= ?;
+
+-- name: entry
+-- One entry of the registry.
+SELECT value, version FROM registry WHERE kind = ? AND key = ? AND value IS NOT NULL;
+
+-- name: entries
+-- The entries of a kind behind a key.
+SELECT key, value, version FROM registry WHERE kind = ? AND key > ? AND value IS NOT NULL ORDER BY key LIMIT ?;
+
+-- name: save_entry
+-- Keeps an entry of the registry, or without a value its removal.
+INSERT INTO registry (kind, key, value, version, changed_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (kind, key) DO UPDATE
+SET value = excluded.value, version = excluded.version, changed_at = excluded.changed_at;
+
+-- name: changed_entries
+-- Entries of the registry that were changed or removed after a revision, in order.
+SELECT version, kind, key, value FROM registry WHERE version > ? ORDER BY version LIMIT ?;
+
+-- name: append_audit
+-- Adds a line to the audit log.
+INSERT INTO audit (at, actor, action, details) VALUES (?, ?, ?, ?) RETURNING number;
+
+-- name: audit
+-- Lines of the audit log behind a number.
+SELECT number, at, actor, action, details FROM audit WHERE number > ? ORDER BY number LIMIT ?;
+
+-- name: named_lease
+-- Who has a lease, during which start of the machine, and until when.
+SELECT owner, boot, ends FROM named_leases WHERE name = ?;
+
+-- name: save_named_lease
+-- Gives a lease to an owner.
+INSERT INTO named_leases (name, owner, boot, ends) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, boot = excluded.boot, ends = excluded.ends;
 
 -- name: drop_deletions
 -- Forgets deletions up to a revision.

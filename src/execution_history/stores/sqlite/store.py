@@ -249,14 +249,6 @@ class SQLiteStore(SQLiteBookkeeping):
         """See :meth:`HistoryStore.changes`."""
         return await self._parts.reader.changes(since, limit, documents=documents)
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """See :meth:`HistoryStore.renew_lease`."""
-        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
-
-    async def leases(self) -> dict[str, int]:
-        """See :meth:`HistoryStore.leases`."""
-        return await self._parts.reader.leases()
-
     async def flush(self) -> None:
         """See :class:`~execution_history.stores.capabilities.Mirrored`."""
         await self._parts.mirror.flush()

@@ -6,7 +6,6 @@ its group are not disturbed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final
 
 import apsw
@@ -15,10 +14,10 @@ from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
-from execution_history.stores.bookkeeping import FEED_KEPT_MS
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange
 from execution_history.stores.protocol import MergeReport
+from execution_history.stores.sqlite.bookkeeping_transaction import BookkeepingTransaction
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.row_changes import WorkflowRow
@@ -67,6 +66,7 @@ class WriteTransaction:
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
+        self.bookkeeping = BookkeepingTransaction(connection, self._next_revision, clock)
 
     def begin(self) -> None:
         """Start: what another process wrote since the last time makes us forget what we knew."""
@@ -207,30 +207,9 @@ class WriteTransaction:
         is_current = row is not None and row.revision <= revision
         return not is_current and revision < int(self._run(query("feed_floor")).get)
 
-    def prune(self, most: int) -> bool:
-        """Forget at most *most* deletions that are old enough and seen by all followers; whether there may be more."""
-        before, seen = self._clock() - FEED_KEPT_MS, self._run(query("oldest_cursor")).get
-        oldest: list[Any] = self._run(query("oldest_deletions"), (most,)).fetchall()
-        old = [r for r, at in takewhile(lambda row: row[1] <= before and (seen is None or row[0] <= seen), oldest)]
-        if old:
-            self._run(query("drop_deletions"), (old[-1],))
-            self._run(query("save_feed_floor"), (old[-1],))
-        return len(old) == most
-
-    def run(self, name: str, *values: int | str | bytes | None) -> None:
-        """Run a named statement that changes no record."""
-        self._run(query(name), values)
-
     def note_safety(self, boot: str, safe_revision: int) -> None:
         """Note during which start of the machine the store is open, and up to where its files are on the disk."""
         self._run(query("save_feed_safety"), (boot, safe_revision))
-
-    def renew_lease(self, owner: str, expires: int) -> None:
-        """Keep a recorder's sign of life; 0 forgets it."""
-        if expires:
-            self._run(query("put_lease"), (owner, expires))
-        else:
-            self._run(query("drop_lease"), (owner,))
 
     def check(self) -> None:
         """Write what stands there already: raises when nothing can be written."""
@@ -340,9 +319,12 @@ class WriteTransaction:
         if row.before is None:
             row.before = row.state()
         self._touched[row.workflow_id] = row
-        self._revision += 1
-        row.revision = self._revision
+        row.revision = self._next_revision()
         row.updated_at = max(row.updated_at, updated_at)
+        return row.revision
+
+    def _next_revision(self) -> int:
+        self._revision += 1
         return self._revision
 
     def _gives_way(self, stored: _Stored, document: Document, *, ties: bool) -> bool:
