@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, FeedExpired, StoreClosed
@@ -19,6 +20,7 @@ from execution_history.query.model import (
 )
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
+from execution_history.stores.capabilities import Binned
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
 from execution_history.stores.memory.bookkeeping import MemoryBookkeeping
@@ -30,6 +32,8 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
+
+_FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
 @dataclass(slots=True)
@@ -75,6 +79,7 @@ class MemoryStore(MemoryBookkeeping):
         self._lock = threading.RLock()
         self._workflows: dict[str, _Workflow] = {}
         self._deleted: list[tuple[Change, int]] = []
+        self._bin: dict[RecordKey, tuple[Binned, Document]] = {}
         self._init_bookkeeping()
         self._revision = 0
         self._sequence = 0
@@ -191,6 +196,41 @@ class MemoryStore(MemoryBookkeeping):
             keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else dict.fromkeys(what)
             return [key for key in islice(keys, limit) if self._delete(key)]
 
+    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+        """See :meth:`Bin.discard`."""
+        with self._lock:
+            self._check_open()
+            now, discarded = self._clock(), []
+            for key in dict.fromkeys(keys):
+                entry = self._entry(*key)
+                if entry is not None:
+                    kept = Binned(key, len(entry.document.body), now, now + keep_ms)
+                    self._bin[key] = (kept, entry.document)
+                    discarded.append(key)
+                    self._delete(key)
+            return discarded
+
+    async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
+        """See :meth:`Bin.restore`."""
+        with self._lock:
+            restored = [key for key in dict.fromkeys(keys) if self._is_binned(key) and self._entry(*key) is None]
+            for key in restored:
+                self._put(self._bin.pop(key)[1])
+            return restored
+
+    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+        """See :meth:`Bin.binned`."""
+        with self._lock:
+            self._check_open()
+            return [self._bin[key][0] for key in sorted(self._bin) if key > after and self._is_binned(key)][:limit]
+
+    async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
+        """See :meth:`Bin.empty_bin`."""
+        with self._lock:
+            self._check_open()
+            for key in keys:
+                self._bin.pop(key, None)
+
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
         with self._lock:
@@ -255,6 +295,9 @@ class MemoryStore(MemoryBookkeeping):
         with self._lock:
             self._check_open()
             return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
+
+    def _is_binned(self, key: RecordKey) -> bool:
+        return key in self._bin and self._bin[key][0].ends > self._clock()
 
     def _delete(self, key: RecordKey) -> bool:
         workflow = self._workflows.get(key.workflow_id)

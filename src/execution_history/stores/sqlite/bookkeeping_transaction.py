@@ -59,7 +59,10 @@ class BookkeepingTransaction:
         return ttl_ms > 0
 
     def prune(self, most: int) -> bool:
-        """Forget at most *most* deletions that are old enough and seen by all followers; whether there may be more."""
+        """Forget at most *most* deletions that are old enough and seen by all followers; whether there may be more.
+
+        So many discarded records that are kept no longer go too.
+        """
         before, seen = self._clock() - FEED_KEPT_MS, self.run("oldest_cursor")[0][0]
         oldest = self.run("oldest_deletions", most)
         old = [r for r, at in takewhile(lambda row: row[1] <= before and (seen is None or row[0] <= seen), oldest)]
@@ -67,6 +70,7 @@ class BookkeepingTransaction:
             self.run("drop_deletions", old[-1])
             self.run("drop_removed_entries", old[-1])
             self.run("save_feed_floor", old[-1])
+        self.run("purge_bin", self._clock(), most)
         return len(old) == most
 
     def _version(self, name: EntryName) -> int:

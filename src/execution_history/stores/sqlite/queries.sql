@@ -304,3 +304,27 @@ SELECT EXISTS (SELECT 1 FROM deletions WHERE revision > ? AND workflow_id = ? AN
 -- The bytes of a workflow's newest documents, as many as a limit says.
 SELECT count(*), coalesce(sum(size), 0) FROM (
     SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);
+
+-- name: put_in_bin
+-- Keeps a record that is about to be deleted.
+INSERT OR REPLACE INTO bin
+SELECT w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?, ?
+FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? AND e.execute_id = ?;
+
+-- name: binned_document
+-- A discarded record that is still kept.
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
+
+-- name: binned
+-- The discarded records that are still kept, behind one of them.
+SELECT workflow_id, execute_id, size, deleted_at, ends
+FROM bin WHERE ends > ? AND (workflow_id, execute_id) > (?, ?) ORDER BY workflow_id, execute_id LIMIT ?;
+
+-- name: drop_from_bin
+-- Removes a discarded record for good, or because it is back.
+DELETE FROM bin WHERE workflow_id = ? AND execute_id = ?;
+
+-- name: purge_bin
+-- Removes some discarded records that are kept no longer.
+DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);

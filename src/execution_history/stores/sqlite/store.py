@@ -37,6 +37,7 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
+from execution_history.stores.sqlite.bin import SQLiteBin
 from execution_history.stores.sqlite.bookkeeping import SQLiteBookkeeping
 from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.error_mapping import faults, is_full
@@ -53,7 +54,7 @@ _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
 
 
-class SQLiteStore(SQLiteBookkeeping):
+class SQLiteStore(SQLiteBookkeeping, SQLiteBin):
     """One folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes.
@@ -90,6 +91,7 @@ class SQLiteStore(SQLiteBookkeeping):
             lock_seconds=lock_seconds,
             clock=clock,
         )
+        self._clock = clock
         self._opened: StoreParts | None = None
         self._closed = False
         self._left_for_fork = False
