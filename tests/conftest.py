@@ -5,9 +5,9 @@ import tempfile
 
 import pytest
 
-from tests.stores_under_test import place, store
+from tests.stores_under_test import clock, place, store
 
-__all__ = ["place", "store"]
+__all__ = ["clock", "place", "store"]
 
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test

@@ -6,17 +6,39 @@ from typing import Final
 
 import pytest
 
+from execution_history.clock import now_ms
 from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
 
 KINDS: Final[dict[str, Callable[[Path], str]]] = {"memory": lambda _: "memory:", "sqlite": str}
 """For each kind of store the location that it has under a folder of its own; the first is the specification."""
 
-VARIANTS: Final[dict[str, Callable[[Path], HistoryStore]]] = {
-    **{kind: lambda folder, at=at: store_at(at(folder)) for kind, at in KINDS.items()},  # type: ignore[misc]
-    "sqlite without files": lambda folder: store_at(folder, json_files=False),
+VARIANTS: Final[dict[str, Callable[[Path, "Clock"], HistoryStore]]] = {
+    **{kind: lambda folder, clock, at=at: store_at(at(folder), clock=clock) for kind, at in KINDS.items()},  # type: ignore[misc]
+    "sqlite without files": lambda folder, clock: store_at(folder, json_files=False, clock=clock),
 }
 """For the contract suite: every kind in every configuration that another code path answers."""
+
+
+class Clock:
+    """The present, and what a test puts before it."""
+
+    def __init__(self) -> None:
+        self._ahead = 0
+
+    def __call__(self) -> int:
+        """Milliseconds since the epoch."""
+        return now_ms() + self._ahead
+
+    def go_on(self, days: float) -> None:
+        """Let so many days go by."""
+        self._ahead += int(days * 86_400_000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of a store that forgets."""
+    return Clock()
 
 
 @pytest.fixture(params=KINDS)

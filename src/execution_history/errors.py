@@ -202,5 +202,15 @@ class StoreTooNew(StoreError):
     """The store was written by a newer version of this package."""
 
 
+class FeedExpired(StoreError):
+    """The change feed has forgotten deletions that come after the place from which it was to be read."""
+
+    def __init__(self, since: int, floor: int) -> None:
+        super().__init__(
+            f"The change feed has forgotten what was deleted up to change {floor}: "
+            f"whoever stands at change {since} begins anew, from 0."
+        )
+
+
 class StoreClosed(StoreError):
     """The service was closed; make a new one."""

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from execution_history.stores.protocol import HistoryStore
-from tests.stores_under_test import VARIANTS
+from tests.stores_under_test import VARIANTS, Clock
 
 
 @pytest.fixture(params=VARIANTS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HistoryStore]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[HistoryStore]:
     """An opened, empty store of each kind, in each configuration."""
-    made = VARIANTS[request.param](tmp_path / "history")
+    made = VARIANTS[request.param](tmp_path / "history", clock)
     await made.open()
     yield made
     await made.aclose()

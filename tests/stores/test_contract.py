@@ -372,15 +372,6 @@ async def test_workflows_are_listed_page_by_page_and_by_their_beginning(store: H
     assert ["ab"] == [summary.workflow_id for summary in await store.workflows("a", limit=1)]
 
 
-async def test_leases_are_renewed_and_given_up(store: HistoryStore) -> None:
-    """Each recorder has one."""
-    await store.renew_lease("r1", 10)
-    await store.renew_lease("r2", 20)
-    await store.renew_lease("r1", 30)
-    await store.renew_lease("r2", 0)
-    assert {"r1": 30} == await store.leases()
-
-
 async def test_a_large_document_is_kept_whole(store: HistoryStore) -> None:
     """Five megabytes of output, in a page and alone."""
     text = "".join(f"{number:07d} 结果 " for number in range(300_000))

@@ -17,12 +17,11 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Final, Literal, Self
 
 import orjson
 
-from execution_history.errors import InvalidInput, StoreClosed, StoreError
+from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.records.attributes import facts_of
 from execution_history.records.partial import outline_of
@@ -158,9 +157,12 @@ class LiveFeed:
         """
         position = self.position
         if revision < self._kept_since:
-            changes: Sequence[Change] = await self.store.changes(revision, MOST_EVENTS)
+            try:
+                changes: Sequence[Change] = await self.store.changes(revision, MOST_EVENTS)
+            except FeedExpired:
+                return [LiveEvent("reset", position)], position
             reached = changes[-1].revision if changes else position
-            events = [_event(change) for change in changes]
+            events = _events(changes)
         else:
             first = bisect_right(self._kept, revision, key=lambda event: event.revision)
             events = self._kept[first : first + MOST_EVENTS]
@@ -207,7 +209,7 @@ class LiveFeed:
         if not changes:
             return False
         wanted = _ALL if _ALL in self._listeners else _ALL.union(*self._listeners)
-        events = [_event(change) for change in changes]
+        events = _events(changes)
         told = {event.revision: event for event in await self._with_summaries(_of(events, wanted))}
         # One that nobody wanted, or whose record is gone again, is kept without a summary.
         self._kept += [told.get(event.revision, event) for event in events]
@@ -224,8 +226,10 @@ class LiveFeed:
         told: dict[int, LiveEvent] = {}
         for start in range(0, len(bare), _BODIES_AT_ONCE):
             group = bare[start : start + _BODIES_AT_ONCE]
-            found = (await self.store.get_many([_key(event) for event in group])).documents
-            told |= await asyncio.to_thread(_summed_up, [(event, found.get(_key(event))) for event in group])
+            keys = [RecordKey(each.workflow_id or "", each.execute_id or "") for each in group]
+            found = (await self.store.get_many(keys)).documents
+            pairs = [(event, found[key]) for event, key in zip(group, keys, strict=True) if key in found]
+            told |= await asyncio.to_thread(_summed_up, pairs)
         whole = (told.get(event.revision, event) for event in events)
         return [event for event in whole if event.kind != "put" or event.summary is not None]
 
@@ -251,9 +255,7 @@ class FeedSubscription:
         await self.begin()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.end()
 
     async def begin(self) -> None:
@@ -327,25 +329,20 @@ async def _until(event: asyncio.Event, seconds: float | None) -> None:
             await event.wait()
 
 
-def _event(change: Change) -> LiveEvent:
-    return LiveEvent(
-        "delete" if change.kind == "deleted" else "put", change.revision, change.workflow_id, change.execute_id
-    )
+def _events(changes: Iterable[Change]) -> list[LiveEvent]:
+    """Return what happened to records."""
+    return [
+        LiveEvent("delete" if each.kind == "deleted" else "put", each.revision, each.workflow_id, each.execute_id)
+        for each in changes
+        if each.kind != "registry"
+    ]
 
 
 def _of(events: Iterable[LiveEvent], wanted: frozenset[str]) -> list[LiveEvent]:
     return [event for event in events if not wanted or event.workflow_id in wanted]
 
 
-def _key(event: LiveEvent) -> RecordKey:
-    return RecordKey(event.workflow_id or "", event.execute_id or "")
-
-
-def _summed_up(events: Iterable[tuple[LiveEvent, bytes | None]]) -> dict[int, LiveEvent]:
-    """Return the events whose records are there, each with its summary, by revision."""
-    told: dict[int, LiveEvent] = {}
-    for event, body in events:
-        if body is not None:
-            record = outline_of(body)
-            told[event.revision] = replace(event, summary=summary_of(record, facts_of(record)))
-    return told
+def _summed_up(events: Iterable[tuple[LiveEvent, bytes]]) -> dict[int, LiveEvent]:
+    """Return the events with the summaries of their records, by revision."""
+    records = [(event, outline_of(body)) for event, body in events]
+    return {event.revision: replace(event, summary=summary_of(record, facts_of(record))) for event, record in records}

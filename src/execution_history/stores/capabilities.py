@@ -1,9 +1,10 @@
 """What only some stores can do, beside the promise of all; and what stands in for it where a store cannot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from execution_history.query.model import IndexReach
+from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.protocol import HistoryStore
 
@@ -46,6 +47,47 @@ class Mirrored(Protocol):
         Raises:
             StoreError: some are behind.
         """
+
+
+@runtime_checkable
+class Prunable(Protocol):
+    """A store that keeps what was deleted until it is told to forget it, or has the time for that."""
+
+    async def prune(self) -> int:
+        """Forget the deletions that nobody needs any more; return the revision up to which they are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """A deleted record that can be restored: its size in bytes of JSON, when it was deleted and until when it is kept.
+
+    Times are milliseconds since the epoch.
+    """
+
+    key: RecordKey
+    size: int
+    deleted_at: int
+    ends: int
+
+
+@runtime_checkable
+class Bin(Protocol):
+    """A store that can keep deleted records for a while."""
+
+    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+        """Remove records, but keep them so long (milliseconds) that they can be restored; return which there were."""
+
+    async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
+        """Bring discarded records back as they were; return which these are.
+
+        Left where they are: those that were not discarded or not kept so long, and those whose id a record has now.
+        """
+
+    async def binned(self, after: RecordKey = ..., limit: int | None = None) -> list[Binned]:
+        """Return what can be restored, in the order of the ids, behind the record *after*."""
+
+    async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
+        """Remove discarded records for good."""
 
 
 @runtime_checkable

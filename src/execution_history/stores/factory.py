@@ -1,8 +1,10 @@
 """From what a user writes, a folder or a URL, to the store it names."""
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from execution_history.clock import now_ms
 from execution_history.errors import SettingsError, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
@@ -19,6 +21,7 @@ def store_at(
     search: bool = True,
     record_limit_bytes: int = LARGEST_RECORD,
     limits: ReadingLimits | None = None,
+    clock: Callable[[], int] = now_ms,
 ) -> HistoryStore:
     """The store at *location*, not yet opened.
 
@@ -28,6 +31,7 @@ def store_at(
         search: whether an embedded store can be searched for texts.
         record_limit_bytes: how many bytes a record has at most that is made for the store.
         limits: what an embedded store may take to read JSON files that others wrote.
+        clock: milliseconds since the epoch, for what a store forgets after a time.
 
     Raises:
         SettingsError: no store answers to that name.
@@ -35,7 +39,12 @@ def store_at(
 
     def embedded(folder: Path) -> SQLiteStore:
         return SQLiteStore(
-            folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes, limits=limits
+            folder,
+            json_files=json_files,
+            search=search,
+            record_limit_bytes=record_limit_bytes,
+            limits=limits,
+            clock=clock,
         )
 
     if isinstance(location, Path):
@@ -47,7 +56,7 @@ def store_at(
             raise SettingsError("The store is an empty string; name a folder or a URL such as sqlite:data/history.")
         return embedded(Path(location))
     if scheme == "memory":
-        return MemoryStore(record_limit_bytes)
+        return MemoryStore(record_limit_bytes, clock)
     if scheme == "sqlite":
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:

@@ -65,6 +65,9 @@ class MirrorTransaction(Protocol):
     def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
         """Return those of *documents* that no change after *revision* has deleted; 0 stands for no knowledge."""
 
+    def is_outdated(self, workflow_id: str, revision: int) -> bool:
+        """Return whether a file that is up to *revision* may show what has been deleted, and forgotten, since."""
+
     def note_safety(self, boot: str, safe_revision: int) -> None:
         """Note during which start of the machine the store is open, and up to where its files are on the disk."""
 

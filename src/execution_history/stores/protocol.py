@@ -13,7 +13,8 @@ machine where the store has a disk. A call that raises has changed nothing.
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
 rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
 smaller one can still appear. It is a feed of states: of a record that changed several times only the last change is
-given, with what is true of the record now.
+given, with what is true of the record now. Deletions are forgotten after 30 days, unless a follower with a cursor has
+not taken them yet; whoever stands before what was forgotten begins anew.
 
 **Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
 called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
@@ -29,6 +30,7 @@ from typing import Literal, Protocol
 
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
+from execution_history.stores.bookkeeping import Bookkeeping, EntryName
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,21 @@ class Change:
     Attributes:
         revision: its place; whoever passes it as ``since`` later gets what follows.
         kind: ``created`` when the record came after the ``since`` that was asked for, ``updated`` when it was there
-            already, ``deleted`` when it is gone.
-        workflow_id: whose record.
+            already, ``deleted`` when it is gone; ``registry`` when an entry of the registry was changed or removed.
+        workflow_id: whose record; ``None`` for the registry.
         execute_id: which record; ``None`` when the whole workflow was cleared.
         status: the record's status now, ``other`` for one that is none of the four; ``None`` when it is gone.
-        document: the record's stored bytes now, where these were asked for and can be read.
+        document: the record's stored bytes now, or the entry's, where these were asked for and can be read.
+        entry: which entry of the registry, if it is one.
     """
 
     revision: int
-    kind: Literal["created", "updated", "deleted"]
-    workflow_id: str
-    execute_id: str | None
+    kind: Literal["created", "updated", "deleted", "registry"]
+    workflow_id: str | None = None
+    execute_id: str | None = None
     status: str | None = None
     document: bytes | None = None
+    entry: EntryName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class StoreHealth:
     problems: tuple[str, ...] = ()
 
 
-class HistoryStore(Protocol):
+class HistoryStore(Bookkeeping, Protocol):
     """Where histories are kept. Ids are checked before they come here; see the module for the promise.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
@@ -230,13 +234,10 @@ class HistoryStore(Protocol):
         """Return at most *limit* changes with a revision above *since*, in order; none at the end of the feed.
 
         With *documents* each has its record's stored bytes, and large ones make the answer shorter.
+
+        Raises:
+            FeedExpired: *since* is not 0, and deletions that come after it have been forgotten.
         """
-
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """Say that recorder *owner* is alive until *expires* (milliseconds); 0 gives the lease up."""
-
-    async def leases(self) -> dict[str, int]:
-        """The recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
 
     async def health(self) -> StoreHealth:
         """Whether the store can be read and written now; never raises."""

@@ -116,6 +116,13 @@ class Adopter:
         faults: list[str] = []
         documents = self._documents(found, _identifier(workflow_id_of(path.name)), faults)
         for group in in_groups(documents, _AT_ONCE, _BYTES_AT_ONCE, lambda document: len(document.body)):
+            if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
+                kept = _set_aside(path, "outdated")
+                self._problems[kept] = (
+                    f"{quoted(path.name)} was not taken in: it is older than what the history still knows of deleted "
+                    f"runs, and is kept as {quoted(kept.name)}. Import it to bring all of its runs back."
+                )
+                return
             # What was deleted after this file was last brought up to date does not come back.
             self._writer.run_now(lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=True))  # type: ignore[misc]
             touched.update(document.workflow_id for document in group)
@@ -133,6 +140,9 @@ class Adopter:
                 _set_aside(path, "adopted")
             elif found.workflow_id is not None and self._path_of(found.workflow_id).name == path.name:
                 path.unlink(missing_ok=True)
+
+    def _is_outdated(self, workflow_id: str, revision: int) -> bool:
+        return self._writer.run_now(lambda transaction: transaction.is_outdated(workflow_id, revision))
 
     def _documents(self, found: FoundFile, by_name: str | None, faults: list[str]) -> Iterator[Document]:
         for number, record in enumerate(found.records(), 1):

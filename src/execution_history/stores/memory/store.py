@@ -5,8 +5,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
-from execution_history.errors import ExecutionExists, StoreClosed
+from execution_history.clock import now_ms
+from execution_history.errors import ExecutionExists, FeedExpired, StoreClosed
 from execution_history.query.model import (
     IndexReach,
     RecordFilter,
@@ -18,8 +20,10 @@ from execution_history.query.model import (
 )
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
+from execution_history.stores.capabilities import Binned
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
+from execution_history.stores.memory.bookkeeping import MemoryBookkeeping
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -28,6 +32,8 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
+
+_FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
 @dataclass(slots=True)
@@ -59,19 +65,22 @@ class _Workflow:
         return entry
 
 
-class MemoryStore:
+class MemoryStore(MemoryBookkeeping):
     """Keeps everything in this process's memory and forgets it on ``aclose``.
 
     Args:
         record_limit_bytes: how large a record may be that is made for it.
+        clock: milliseconds since the epoch.
     """
 
-    def __init__(self, record_limit_bytes: int = LARGEST_RECORD) -> None:
+    def __init__(self, record_limit_bytes: int = LARGEST_RECORD, clock: Callable[[], int] = now_ms) -> None:
+        self._clock = clock
         self.record_limit_bytes = record_limit_bytes
         self._lock = threading.RLock()
         self._workflows: dict[str, _Workflow] = {}
-        self._deleted: list[Change] = []
-        self._leases: dict[str, int] = {}
+        self._deleted: list[tuple[Change, int]] = []
+        self._bin: dict[RecordKey, tuple[Binned, Document]] = {}
+        self._init_bookkeeping()
         self._revision = 0
         self._sequence = 0
         self._closed = False
@@ -187,6 +196,41 @@ class MemoryStore:
             keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else dict.fromkeys(what)
             return [key for key in islice(keys, limit) if self._delete(key)]
 
+    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+        """See :meth:`Bin.discard`."""
+        with self._lock:
+            self._check_open()
+            now, discarded = self._clock(), []
+            for key in dict.fromkeys(keys):
+                entry = self._entry(*key)
+                if entry is not None:
+                    kept = Binned(key, len(entry.document.body), now, now + keep_ms)
+                    self._bin[key] = (kept, entry.document)
+                    discarded.append(key)
+                    self._delete(key)
+            return discarded
+
+    async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
+        """See :meth:`Bin.restore`."""
+        with self._lock:
+            restored = [key for key in dict.fromkeys(keys) if self._is_binned(key) and self._entry(*key) is None]
+            for key in restored:
+                self._put(self._bin.pop(key)[1])
+            return restored
+
+    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+        """See :meth:`Bin.binned`."""
+        with self._lock:
+            self._check_open()
+            return [self._bin[key][0] for key in sorted(self._bin) if key > after and self._is_binned(key)][:limit]
+
+    async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
+        """See :meth:`Bin.empty_bin`."""
+        with self._lock:
+            self._check_open()
+            for key in keys:
+                self._bin.pop(key, None)
+
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
         with self._lock:
@@ -216,7 +260,9 @@ class MemoryStore:
         """See :meth:`HistoryStore.changes`."""
         with self._lock:
             self._check_open()
-            found = [change for change in self._deleted if change.revision > since]
+            if 0 < since < self._floor:
+                raise FeedExpired(since, self._floor)
+            found = [change for change, _ in self._deleted if change.revision > since]
             found += [
                 Change(
                     entry.revision,
@@ -230,22 +276,8 @@ class MemoryStore:
                 for execute_id, entry in workflow.entries.items()
                 if entry.revision > since
             ]
+            found += self._changed_entries(since, documents=documents)
             return sorted(found, key=lambda change: change.revision)[:limit]
-
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """See :meth:`HistoryStore.renew_lease`."""
-        with self._lock:
-            self._check_open()
-            if expires:
-                self._leases[owner] = expires
-            else:
-                self._leases.pop(owner, None)
-
-    async def leases(self) -> dict[str, int]:
-        """See :meth:`HistoryStore.leases`."""
-        with self._lock:
-            self._check_open()
-            return dict(self._leases)
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
@@ -263,6 +295,9 @@ class MemoryStore:
         with self._lock:
             self._check_open()
             return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
+
+    def _is_binned(self, key: RecordKey) -> bool:
+        return key in self._bin and self._bin[key][0].ends > self._clock()
 
     def _delete(self, key: RecordKey) -> bool:
         workflow = self._workflows.get(key.workflow_id)
@@ -295,7 +330,7 @@ class MemoryStore:
 
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
-        self._deleted.append(Change(self._revision, "deleted", workflow_id, execute_id))
+        self._deleted.append((Change(self._revision, "deleted", workflow_id, execute_id), self._clock()))
         self._watchers.tell()
 
 

@@ -1,4 +1,4 @@
-"""The change feed of ``history.db``, merged of the records that are there and the deletions."""
+"""The change feed of ``history.db``, merged of the records that are there, the deletions and the registry."""
 
 import heapq
 from collections.abc import Generator
@@ -8,6 +8,8 @@ from typing import Literal
 
 import apsw
 
+from execution_history.errors import FeedExpired
+from execution_history.stores.bookkeeping import EntryName
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import Change
 from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents
@@ -16,14 +18,22 @@ from execution_history.stores.status_numbers import STATUS_NAMES
 
 
 def changes(connection: apsw.Connection, stored: Documents, since: int, limit: int, *, documents: bool) -> list[Change]:
-    """See :meth:`HistoryStore.changes`; the connection looks at one moment, so that no change hides behind a later."""
+    """See :meth:`HistoryStore.changes`; the connection looks at one moment, so that no change hides behind a later.
+
+    Raises:
+        FeedExpired: deletions that come after *since* have been forgotten.
+    """
+    floor = int(connection.execute(query("feed_floor")).get)
+    if 0 < since < floor:
+        raise FeedExpired(since, floor)
     found: list[Change] = []
     size = 0
     with (
         closing(_put(connection, stored, since, limit, documents=documents)) as put,
         closing(_gone(connection, since, limit)) as gone,
+        closing(_registry(connection, since, limit, documents=documents)) as registry,
     ):
-        for change in heapq.merge(put, gone, key=attrgetter("revision")):
+        for change in heapq.merge(put, gone, registry, key=attrgetter("revision")):
             found.append(change)
             size += len(change.document or b"")
             if len(found) == limit or size >= LARGEST_BATCH:
@@ -47,3 +57,9 @@ def _gone(connection: apsw.Connection, since: int, limit: int) -> Generator[Chan
     with closing(connection.execute(query("deleted_executions"), (since, limit))) as rows:
         for revision, workflow_id, execute_id in rows:
             yield Change(revision, "deleted", workflow_id, execute_id)
+
+
+def _registry(connection: apsw.Connection, since: int, limit: int, *, documents: bool) -> Generator[Change]:
+    with closing(connection.execute(query("changed_entries"), (since, limit))) as rows:
+        for version, kind, key, value in rows:
+            yield Change(version, "registry", document=value if documents else None, entry=EntryName(kind, key))

@@ -61,7 +61,79 @@ DELETE FROM executions WHERE seq = ?;
 
 -- name: add_deletion
 -- Tells the change feed that something is gone.
-INSERT INTO deletions (revision, workflow_id, execute_id, create_time) VALUES (?, ?, ?, ?);
+INSERT INTO deletions (revision, workflow_id, execute_id, create_time, deleted_at) VALUES (?, ?, ?, ?, ?);
+
+-- name: oldest_deletions
+-- What was deleted first, and when.
+SELECT revision, deleted_at FROM deletions UNION ALL SELECT version, changed_at FROM registry WHERE value IS NULL
+ORDER BY 1 LIMIT ?;
+
+-- name: drop_removed_entries
+-- Forgets entries of the registry that were removed up to a revision.
+DELETE FROM registry WHERE value IS NULL AND version <= ?;
+
+-- name: entry
+-- One entry of the registry.
+SELECT value, version FROM registry WHERE kind = ? AND key = ? AND value IS NOT NULL;
+
+-- name: entries
+-- The entries of a kind behind a key.
+SELECT key, value, version FROM registry WHERE kind = ? AND key > ? AND value IS NOT NULL ORDER BY key LIMIT ?;
+
+-- name: save_entry
+-- Keeps an entry of the registry, or without a value its removal.
+INSERT INTO registry (kind, key, value, version, changed_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (kind, key) DO UPDATE
+SET value = excluded.value, version = excluded.version, changed_at = excluded.changed_at;
+
+-- name: changed_entries
+-- Entries of the registry that were changed or removed after a revision, in order.
+SELECT version, kind, key, value FROM registry WHERE version > ? ORDER BY version LIMIT ?;
+
+-- name: append_audit
+-- Adds a line to the audit log.
+INSERT INTO audit (at, actor, action, details) VALUES (?, ?, ?, ?) RETURNING number;
+
+-- name: audit
+-- Lines of the audit log behind a number.
+SELECT number, at, actor, action, details FROM audit WHERE number > ? ORDER BY number LIMIT ?;
+
+-- name: named_lease
+-- Who has a lease, during which start of the machine, and until when.
+SELECT owner, boot, ends FROM named_leases WHERE name = ?;
+
+-- name: save_named_lease
+-- Gives a lease to an owner.
+INSERT INTO named_leases (name, owner, boot, ends) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, boot = excluded.boot, ends = excluded.ends;
+
+-- name: drop_deletions
+-- Forgets deletions up to a revision.
+DELETE FROM deletions WHERE revision <= ?;
+
+-- name: feed_floor
+-- Up to which revision deletions are forgotten.
+SELECT floor FROM feed;
+
+-- name: save_feed_floor
+-- Notes up to which revision deletions are forgotten.
+UPDATE feed SET floor = ?;
+
+-- name: cursors
+-- How far the followers have come.
+SELECT name, revision FROM cursors;
+
+-- name: oldest_cursor
+-- The revision up to which every follower has come; null without any.
+SELECT min(revision) FROM cursors;
+
+-- name: save_cursor
+-- Keeps how far a follower has come.
+INSERT INTO cursors (name, revision) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision;
+
+-- name: drop_cursor
+-- Forgets a follower.
+DELETE FROM cursors WHERE name = ?;
 
 -- name: feed_revision
 -- The newest revision.
@@ -224,3 +296,27 @@ SELECT EXISTS (SELECT 1 FROM deletions WHERE revision > ? AND workflow_id = ? AN
 -- The bytes of a workflow's newest documents, as many as a limit says.
 SELECT count(*), coalesce(sum(size), 0) FROM (
     SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);
+
+-- name: put_in_bin
+-- Keeps a record that is about to be deleted.
+INSERT OR REPLACE INTO bin
+SELECT w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?, ?
+FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? AND e.execute_id = ?;
+
+-- name: binned_document
+-- A discarded record that is still kept.
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
+
+-- name: binned
+-- The discarded records that are still kept, behind one of them.
+SELECT workflow_id, execute_id, size, deleted_at, ends
+FROM bin WHERE ends > ? AND (workflow_id, execute_id) > (?, ?) ORDER BY workflow_id, execute_id LIMIT ?;
+
+-- name: drop_from_bin
+-- Removes a discarded record for good, or because it is back.
+DELETE FROM bin WHERE workflow_id = ? AND execute_id = ?;
+
+-- name: purge_bin
+-- Removes some discarded records that are kept no longer.
+DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);

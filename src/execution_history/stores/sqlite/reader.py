@@ -184,14 +184,6 @@ class Reader:
 
         return await self.in_thread(ask)
 
-    async def leases(self) -> dict[str, int]:
-        """The recorders that have a lease."""
-
-        def ask(connection: apsw.Connection) -> dict[str, int]:
-            return {str(owner): int(expires) for owner, expires in _rows(connection, "leases")}
-
-        return await self.in_thread(ask)
-
     async def check(self) -> None:
         """Raise a :class:`StoreError` when the database cannot be read."""
         await self.in_thread(lambda connection: connection.execute(query("feed_revision")).fetchall())

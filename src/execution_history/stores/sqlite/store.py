@@ -12,6 +12,7 @@ from typing import Final
 
 import apsw
 
+from execution_history.clock import now_ms
 from execution_history.errors import StoreClosed, StoreError, quoted
 from execution_history.query.model import (
     MAX_SIZE,
@@ -36,6 +37,8 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
+from execution_history.stores.sqlite.bin import SQLiteBin
+from execution_history.stores.sqlite.bookkeeping import SQLiteBookkeeping
 from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.error_mapping import faults, is_full
 from execution_history.stores.sqlite.fork_safety import watch
@@ -51,7 +54,7 @@ _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
 
 
-class SQLiteStore:
+class SQLiteStore(SQLiteBookkeeping, SQLiteBin):
     """One folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes.
@@ -63,6 +66,7 @@ class SQLiteStore:
         record_limit_bytes: how large a record may be that is made for it, or that is found in the folder.
         limits: what reading JSON files that others wrote may take.
         lock_seconds: how long a write waits for other processes.
+        clock: milliseconds since the epoch, for what is forgotten after a time.
     """
 
     def __init__(
@@ -74,13 +78,20 @@ class SQLiteStore:
         record_limit_bytes: int = LARGEST_RECORD,
         limits: ReadingLimits | None = None,
         lock_seconds: float = WAIT_SECONDS,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._lock_seconds = lock_seconds
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
-        self._limits = limits or ReadingLimits(self.record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
-        self._json_files = json_files
-        self._search = search
+        self._open_parts = partial(
+            open_parts,
+            self._folder,
+            json_files=json_files,
+            search=search,
+            limits=limits or ReadingLimits(self.record_limit_bytes),
+            lock_seconds=lock_seconds,
+            clock=clock,
+        )
+        self._clock = clock
         self._opened: StoreParts | None = None
         self._closed = False
         self._left_for_fork = False
@@ -240,14 +251,6 @@ class SQLiteStore:
         """See :meth:`HistoryStore.changes`."""
         return await self._parts.reader.changes(since, limit, documents=documents)
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """See :meth:`HistoryStore.renew_lease`."""
-        await self._writer.submit(lambda t: t.renew_lease(owner, expires))
-
-    async def leases(self) -> dict[str, int]:
-        """See :meth:`HistoryStore.leases`."""
-        return await self._parts.reader.leases()
-
     async def flush(self) -> None:
         """See :class:`~execution_history.stores.capabilities.Mirrored`."""
         await self._parts.mirror.flush()
@@ -311,15 +314,6 @@ class SQLiteStore:
                 self._at_exit = weakref.finalize(self, self._opened.close)
                 self._left_for_fork = False
                 watch(self)
-
-    def _open_parts(self) -> StoreParts:
-        return open_parts(
-            self._folder,
-            json_files=self._json_files,
-            search=self._search,
-            limits=self._limits,
-            lock_seconds=self._lock_seconds,
-        )
 
     def before_fork(self) -> None:
         """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,13 @@ class StoreParts:
 
 
 def open_parts(
-    folder: Path, *, json_files: bool, search: bool, limits: ReadingLimits, lock_seconds: float
+    folder: Path,
+    *,
+    json_files: bool,
+    search: bool,
+    limits: ReadingLimits,
+    lock_seconds: float,
+    clock: Callable[[], int],
 ) -> StoreParts:
     """Open the database in *folder*, read in what others wrote there, and return what serves it.
 
@@ -76,7 +83,7 @@ def open_parts(
             connection.execute(query("add_dictionary"), (CURRENT, shipped_dictionary()))
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
-        transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]))
+        transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), clock)
         mirror: Mirror = NullMirror()
         if json_files:
             mirror = JSONFileMirror(folder, MirrorSource(reader), lambda error: as_store_error(error, folder), limits)

@@ -4,18 +4,21 @@ An operation looks before it writes, so that one that is refused leaves nothing 
 its group are not disturbed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
 
+from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange
 from execution_history.stores.protocol import MergeReport
+from execution_history.stores.sqlite.bin_transaction import BinTransaction
+from execution_history.stores.sqlite.bookkeeping_transaction import BookkeepingTransaction
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.row_changes import WorkflowRow
@@ -49,7 +52,10 @@ class WriteTransaction:
     ``begin`` and ``finish`` stand at the two ends of every transaction; ``forget`` follows a rollback.
     """
 
-    def __init__(self, connection: apsw.Connection, stored: Documents, packer: Packer) -> None:
+    def __init__(
+        self, connection: apsw.Connection, stored: Documents, packer: Packer, clock: Callable[[], int] = now_ms
+    ) -> None:
+        self._clock = clock
         self._run = connection.execute
         self._connection = connection
         self._stored_documents = stored
@@ -61,6 +67,8 @@ class WriteTransaction:
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
+        self.bookkeeping = BookkeepingTransaction(connection, self._next_revision, clock)
+        self.bin = BinTransaction(self, connection, stored, clock)
 
     def begin(self) -> None:
         """Start: what another process wrote since the last time makes us forget what we knew."""
@@ -154,7 +162,7 @@ class WriteTransaction:
         self._documents.pop((row.id, execute_id), None)
         row.counts[stored.status] -= 1
         revision = self._touch(row, row.updated_at)
-        self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time))
+        self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time, self._clock()))
         row.changes.append(FileChange(execute_id, stored.create_time, None))
         return True
 
@@ -179,7 +187,7 @@ class WriteTransaction:
         revision = self._touch(row, row.updated_at)
         self._run(query("save_workflow"), (*row.counts, row.revision, row.updated_at, row.id))
         self._run(query("clear_workflow"), (row.id,))
-        self._run(query("add_deletion"), (revision, workflow_id, None, None))
+        self._run(query("add_deletion"), (revision, workflow_id, None, None, self._clock()))
         row.cleared = True
         row.changes.clear()
         self._workflows.pop(workflow_id, None)
@@ -195,16 +203,15 @@ class WriteTransaction:
             if not self._run(query("deleted_after"), (revision, document.workflow_id, document.execute_id)).get
         ]
 
+    def is_outdated(self, workflow_id: str, revision: int) -> bool:
+        """See :meth:`~execution_history.stores.mirror_port.MirrorTransaction.is_outdated`."""
+        row = self._workflow(workflow_id)
+        is_current = row is not None and row.revision <= revision
+        return not is_current and revision < int(self._run(query("feed_floor")).get)
+
     def note_safety(self, boot: str, safe_revision: int) -> None:
         """Note during which start of the machine the store is open, and up to where its files are on the disk."""
         self._run(query("save_feed_safety"), (boot, safe_revision))
-
-    def renew_lease(self, owner: str, expires: int) -> None:
-        """Keep a recorder's sign of life; 0 forgets it."""
-        if expires:
-            self._run(query("put_lease"), (owner, expires))
-        else:
-            self._run(query("drop_lease"), (owner,))
 
     def check(self) -> None:
         """Write what stands there already: raises when nothing can be written."""
@@ -317,9 +324,12 @@ class WriteTransaction:
         if row.before is None:
             row.before = row.state()
         self._touched[row.workflow_id] = row
-        self._revision += 1
-        row.revision = self._revision
+        row.revision = self._next_revision()
         row.updated_at = max(row.updated_at, updated_at)
+        return row.revision
+
+    def _next_revision(self) -> int:
+        self._revision += 1
         return self._revision
 
     def _gives_way(self, stored: _Stored, document: Document, *, ties: bool) -> bool:

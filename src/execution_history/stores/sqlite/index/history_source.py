@@ -11,7 +11,7 @@ import orjson
 from execution_history.query.steps import StoredDocument
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.error_mapping import faults
-from execution_history.stores.sqlite.index.connections import statement
+from execution_history.stores.sqlite.index.connections import IndexUnfit, statement
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
 
@@ -78,7 +78,13 @@ class HistoryView:
                 yield ChangedRecord(revision, seq, upstream_id, stored, self._found(stored))
 
     def deleted(self, since: int, most: int) -> list[tuple[int, str, str | None]]:
-        """Return deletions after *since*, in order: revision, workflow, and execution unless the workflow is gone."""
+        """Return deletions after *since*, in order: revision, workflow, and execution unless the workflow is gone.
+
+        Raises:
+            IndexUnfit: deletions that come after it have been forgotten.
+        """
+        if 0 < since < self._number("feed_floor"):
+            raise IndexUnfit("the change feed has forgotten what it has not followed yet")
         return self.rows(query("deleted_executions"), (since, most))
 
     def revisions(self, seqs: Iterable[int]) -> dict[int, int]:

@@ -1,0 +1,146 @@
+"""What the memory store keeps that is not a record; see :mod:`execution_history.stores.bookkeeping`."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from execution_history.stores.bookkeeping import FEED_KEPT_MS, AuditEntry, Entry, EntryName
+from execution_history.stores.listeners import Watchers
+from execution_history.stores.protocol import Change
+
+
+class MemoryBookkeeping:
+    """The half of the memory store that keeps what is not a record."""
+
+    _lock: AbstractContextManager[object]
+    _clock: Callable[[], int]
+    _revision: int
+    _deleted: list[tuple[Change, int]]
+    _watchers: Watchers
+    _check_open: Callable[[], None]
+
+    def _init_bookkeeping(self) -> None:
+        self._floor = 0
+        self._leases: dict[str, int] = {}
+        self._cursors: dict[str, int] = {}
+        self._entries: dict[EntryName, Entry] = {}
+        self._audit: list[AuditEntry] = []
+        self._held: dict[str, tuple[str, float]] = {}
+
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """See :meth:`Bookkeeping.entry`."""
+        with self._lock:
+            self._check_open()
+            return self._entries.get(EntryName(kind, key))
+
+    async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See :meth:`Bookkeeping.entries`."""
+        with self._lock:
+            self._check_open()
+            found = [each for each in self._entries.values() if each.name.kind == kind and each.name.key > after]
+        return sorted(found, key=lambda entry: entry.name)[:limit]
+
+    async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
+        """See :meth:`Bookkeeping.put_entry`."""
+        name = EntryName(kind, key)
+        with self._lock:
+            self._check_open()
+            if expected not in (None, self._version(name)):
+                return None
+            self._revision += 1
+            self._forget_removal(name)
+            entry = self._entries[name] = Entry(name, value, self._revision)
+        self._watchers.tell()
+        return entry
+
+    async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
+        """See :meth:`Bookkeeping.drop_entry`."""
+        name = EntryName(kind, key)
+        with self._lock:
+            self._check_open()
+            version = self._version(name)
+            if not version or expected not in (None, version):
+                return False
+            del self._entries[name]
+            self._revision += 1
+            self._deleted.append((Change(self._revision, "registry", entry=name), self._clock()))
+        self._watchers.tell()
+        return True
+
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+        """See :meth:`Bookkeeping.append_audit`."""
+        with self._lock:
+            self._check_open()
+            self._audit.append(AuditEntry(len(self._audit) + 1, self._clock(), actor, action, details))
+            return len(self._audit)
+
+    async def audit(self, after: int, limit: int) -> list[AuditEntry]:
+        """See :meth:`Bookkeeping.audit`."""
+        with self._lock:
+            self._check_open()
+            return self._audit[after : after + limit]
+
+    async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
+        """See :meth:`Bookkeeping.lease`."""
+        with self._lock:
+            self._check_open()
+            now = time.monotonic() * 1000
+            holder, ends = self._held.get(name, (owner, now))
+            if holder != owner and ends > now:
+                return False
+            self._held[name] = (owner, now + ttl_ms)
+            return ttl_ms > 0
+
+    async def renew_lease(self, owner: str, expires: int) -> None:
+        """See :meth:`Bookkeeping.renew_lease`."""
+        with self._lock:
+            self._check_open()
+            if expires:
+                self._leases[owner] = expires
+            else:
+                self._leases.pop(owner, None)
+
+    async def leases(self) -> dict[str, int]:
+        """See :meth:`Bookkeeping.leases`."""
+        with self._lock:
+            self._check_open()
+            return dict(self._leases)
+
+    async def save_cursor(self, name: str, revision: int | None) -> None:
+        """See :meth:`Bookkeeping.save_cursor`."""
+        with self._lock:
+            self._check_open()
+            if revision is None:
+                self._cursors.pop(name, None)
+            else:
+                self._cursors[name] = revision
+
+    async def cursors(self) -> dict[str, int]:
+        """See :meth:`Bookkeeping.cursors`."""
+        with self._lock:
+            self._check_open()
+            return dict(self._cursors)
+
+    async def prune(self) -> int:
+        """See :class:`~execution_history.stores.capabilities.Prunable`."""
+        with self._lock:
+            self._check_open()
+            seen = min(self._cursors.values(), default=self._revision)
+            before = self._clock() - FEED_KEPT_MS
+            while self._deleted and self._deleted[0][0].revision <= seen and self._deleted[0][1] <= before:
+                self._floor = self._deleted.pop(0)[0].revision
+            return self._floor
+
+    def _changed_entries(self, since: int, *, documents: bool) -> list[Change]:
+        return [
+            Change(each.version, "registry", document=each.value if documents else None, entry=each.name)
+            for each in self._entries.values()
+            if each.version > since
+        ]
+
+    def _version(self, name: EntryName) -> int:
+        return self._entries[name].version if name in self._entries else 0
+
+    def _forget_removal(self, name: EntryName) -> None:
+        """An entry that is there again is told by its last change."""
+        self._deleted = [each for each in self._deleted if each[0].entry != name]

@@ -1,0 +1,93 @@
+"""What ``history.db`` keeps that is not a record; see :mod:`execution_history.stores.bookkeeping`."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from execution_history.stores.bookkeeping import AuditEntry, Entry, EntryName
+from execution_history.stores.listeners import Watchers
+from execution_history.stores.sqlite.bookkeeping_transaction import BookkeepingTransaction
+from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.store_parts import StoreParts
+
+_Result = TypeVar("_Result")
+_AT_ONCE: Final = 500
+
+
+class SQLiteBookkeeping:
+    """The half of the embedded store that keeps what is not a record."""
+
+    _watchers: Watchers
+
+    @property
+    @abstractmethod
+    def _parts(self) -> StoreParts:
+        """The parts of the open store."""
+
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """See :meth:`Bookkeeping.entry`."""
+        found = await self._rows("entry", kind, key)
+        return Entry(EntryName(kind, key), *found[0]) if found else None
+
+    async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See :meth:`Bookkeeping.entries`."""
+        found = await self._rows("entries", kind, after, -1 if limit is None else limit)
+        return [Entry(EntryName(kind, key), value, version) for key, value, version in found]
+
+    async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
+        """See :meth:`Bookkeeping.put_entry`."""
+        entry = await self._write(lambda t: t.put_entry(EntryName(kind, key), value, expected))
+        self._watchers.tell()
+        return entry
+
+    async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
+        """See :meth:`Bookkeeping.drop_entry`."""
+        is_dropped = await self._write(lambda t: t.drop_entry(EntryName(kind, key), expected))
+        self._watchers.tell()
+        return is_dropped
+
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+        """See :meth:`Bookkeeping.append_audit`."""
+        return await self._write(lambda t: t.append_audit(actor, action, details))
+
+    async def audit(self, after: int, limit: int) -> list[AuditEntry]:
+        """See :meth:`Bookkeeping.audit`."""
+        return [AuditEntry(*row) for row in await self._rows("audit", after, limit)]
+
+    async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
+        """See :meth:`Bookkeeping.lease`."""
+        return await self._write(lambda t: t.lease(name, owner, ttl_ms))
+
+    async def renew_lease(self, owner: str, expires: int) -> None:
+        """See :meth:`Bookkeeping.renew_lease`."""
+        if expires:
+            await self._write(lambda t: t.run("put_lease", owner, expires))
+        else:
+            await self._write(lambda t: t.run("drop_lease", owner))
+
+    async def leases(self) -> dict[str, int]:
+        """See :meth:`Bookkeeping.leases`."""
+        return dict(await self._rows("leases"))
+
+    async def save_cursor(self, name: str, revision: int | None) -> None:
+        """See :meth:`Bookkeeping.save_cursor`."""
+        if revision is None:
+            await self._write(lambda t: t.run("drop_cursor", name))
+        else:
+            await self._write(lambda t: t.run("save_cursor", name, revision))
+
+    async def cursors(self) -> dict[str, int]:
+        """See :meth:`Bookkeeping.cursors`."""
+        return dict(await self._rows("cursors"))
+
+    async def prune(self) -> int:
+        """See :class:`~execution_history.stores.capabilities.Prunable`."""
+        while await self._write(lambda t: t.prune(_AT_ONCE)):
+            pass
+        return int((await self._rows("feed_floor"))[0][0])
+
+    async def _write(self, work: Callable[[BookkeepingTransaction], _Result]) -> _Result:
+        return await self._parts.writer.submit(lambda transaction: work(transaction.bookkeeping))
+
+    async def _rows(self, name: str, *values: int | str) -> list[tuple[Any, ...]]:
+        return await self._parts.reader.in_thread(lambda c: c.execute(query(name), values).fetchall())

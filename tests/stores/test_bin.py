@@ -1,0 +1,67 @@
+"""Deleted records that can be restored, on every store that keeps them."""
+
+import pytest
+
+from execution_history.query.model import RecordKey
+from execution_history.stores.capabilities import Bin
+from execution_history.stores.protocol import HistoryStore
+from tests.sample_records import change, document, ids, page_of
+from tests.stores_under_test import Clock
+
+pytestmark = pytest.mark.anyio
+
+_DAY = 86_400_000
+_A, _B, _V = RecordKey("w", "a"), RecordKey("w", "b"), RecordKey("v", "a")
+
+
+@pytest.fixture
+async def bin_of(store: HistoryStore) -> Bin:
+    """The bin of a store with three records of two workflows."""
+    for key in (_A, _B, _V):
+        await store.create(document(key.execute_id, key.workflow_id))
+    await store.update("w", "a", change(status="success", output="o", metadata={"coze_execute_id": "1"}))
+    assert isinstance(store, Bin)
+    return store
+
+
+async def test_what_is_discarded_is_gone_and_can_be_restored(store: HistoryStore, bin_of: Bin) -> None:
+    """Byte for byte, in its place, found by its upstream id again; the feed tells that it went and came."""
+    body = await store.get("w", "a")
+    assert body is not None
+    seen = await store.revision()
+    assert {_A, _V} == set(await bin_of.discard([_A, _V, RecordKey("w", "missing")], _DAY))
+    assert [None, 1] == [await store.get("w", "a"), len(await store.workflows())]
+    assert [_V, _A] == [each.key for each in await bin_of.binned()]
+    assert [_A] == [each.key for each in await bin_of.binned(after=_V, limit=5)]
+    assert {(True, _DAY)} == {(each.size > 0, each.ends - each.deleted_at) for each in await bin_of.binned()}
+    assert [_A] == await bin_of.restore([_A, _B])
+    assert body == await store.get("w", "a")
+    assert ["a", "b"] == sorted(ids((await page_of(store, "w", 10, 1)).documents))
+    assert ["a"] == ids(await store.find_upstream("1"))
+    assert [_V] == [each.key for each in await bin_of.binned()]
+    feed = [(e.kind, e.workflow_id, e.execute_id) for e in await store.changes(seen, 10)]
+    assert {("deleted", "w", "a"), ("deleted", "v", "a")} == set(feed[:2])
+    assert [("created", "w", "a")] == feed[2:]
+
+
+async def test_a_record_that_came_meanwhile_is_not_replaced(store: HistoryStore, bin_of: Bin) -> None:
+    """What was discarded stays where it is; a later one under the same id takes its place there."""
+    await bin_of.discard([_A], _DAY)
+    again = document("a", parameters={"n": 2})
+    await store.create(again)
+    assert [] == await bin_of.restore([_A])
+    assert again.body == await store.get("w", "a")
+    await bin_of.discard([_A], _DAY)
+    assert [_A] == await bin_of.restore([_A])
+    assert again.body == await store.get("w", "a")
+
+
+async def test_what_is_discarded_is_kept_for_its_time_or_until_the_bin_is_emptied(bin_of: Bin, clock: Clock) -> None:
+    """And cannot be restored after that."""
+    await bin_of.discard([_A], _DAY)
+    await bin_of.discard([_B, _V], 3 * _DAY)
+    clock.go_on(days=2)
+    assert [_V, _B] == [each.key for each in await bin_of.binned()]
+    await bin_of.empty_bin([_B])
+    assert [_V] == await bin_of.restore([_A, _B, _V])
+    assert [] == await bin_of.binned()
