@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.errors import ExecutionHistoryError
-from execution_history.query.model import RecordFilter, RecordQuery
+from execution_history.query.model import RecordFilter, RecordKey, RecordQuery
 from execution_history.records.record import Document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles import atomic_write as atomic_write_module
@@ -118,6 +118,22 @@ class EmbeddedMachine(RuleBasedStateMachine):
             documents.append(body)
         self._both("merge", documents, which=which)
 
+    @rule(key=_IDS, value=st.integers(0, 3), which=st.integers(0, 1))
+    def register(self, key: str, value: int, which: int) -> None:
+        """An entry of the registry is put there, or removed."""
+        for store in (self._model, self._stores[which % len(self._stores)]):
+            self._run(store.put_entry("view", key, b"%d" % value) if value else store.drop_entry("view", key))
+
+    @rule(workflow=_WORKFLOWS, execute_id=_IDS, which=st.integers(0, 1))
+    def discard(self, workflow: str, execute_id: str, which: int) -> None:
+        """One record goes into the bin."""
+        self._both("discard", [RecordKey(workflow, execute_id)], 86_400_000, which=which)
+
+    @rule(workflow=_WORKFLOWS, execute_id=_IDS, which=st.integers(0, 1))
+    def restore(self, workflow: str, execute_id: str, which: int) -> None:
+        """One record comes back from the bin, if it is there and nothing has taken its place."""
+        self._both("restore", [RecordKey(workflow, execute_id)], which=which)
+
     @precondition(lambda self: len(self._stores) == 1)
     @rule()
     def second_process(self) -> None:
@@ -192,11 +208,27 @@ class EmbeddedMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_database(self) -> None:
-        """The database is deleted; the files bring everything back."""
+        """The database is deleted; the files bring every record back, and nothing that is not one."""
         self._close()
         for path in self._folder.glob("history.db*"):
             path.unlink()
         self._stores = [self._opened()]
+        for entry in self._run(self._model.entries("view")):
+            self._run(self._model.drop_entry("view", entry.name.key))
+        self._run(self._model.empty_bin([each.key for each in self._run(self._model.binned())]))
+
+    @invariant()
+    def what_is_no_record_is_the_same_too(self) -> None:
+        """The registry and the bin, in every process that is open."""
+        for store in self._stores:
+            kept = [
+                (
+                    [(entry.name, entry.value) for entry in self._run(each.entries("view"))],
+                    [binned.key for binned in self._run(each.binned())],
+                )
+                for each in (self._model, store)
+            ]
+            assert kept[0] == kept[1]
 
     @invariant()
     def both_stores_agree(self) -> None:

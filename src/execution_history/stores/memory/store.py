@@ -1,9 +1,7 @@
 """The memory store: the executable specification of the promise, and a store for tests and trials."""
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -24,6 +22,7 @@ from execution_history.stores.capabilities import Binned
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
 from execution_history.stores.memory.bookkeeping import MemoryBookkeeping
+from execution_history.stores.memory.workflow import Entry, Workflow
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -34,35 +33,6 @@ from execution_history.stores.protocol import (
 )
 
 _FROM_THE_BEGINNING: Final = RecordKey("", "")
-
-
-@dataclass(slots=True)
-class _Entry:
-    document: Document
-    sequence: int
-    revision: int
-    first_revision: int
-
-    def place(self) -> tuple[int, int]:
-        return (self.document.create_time, self.sequence)
-
-
-@dataclass(slots=True)
-class _Workflow:
-    entries: dict[str, _Entry] = field(default_factory=dict)
-    oldest_first: list[_Entry] = field(default_factory=list)
-    updated_at: int = 0
-
-    def put(self, entry: _Entry) -> None:
-        at = bisect_left(self.oldest_first, entry.place(), key=_Entry.place)
-        self.oldest_first.insert(at, entry)
-        self.entries[entry.document.execute_id] = entry
-
-    def take(self, execute_id: str) -> _Entry | None:
-        entry = self.entries.pop(execute_id, None)
-        if entry is not None:
-            del self.oldest_first[bisect_left(self.oldest_first, entry.place(), key=_Entry.place)]
-        return entry
 
 
 class MemoryStore(MemoryBookkeeping):
@@ -77,7 +47,7 @@ class MemoryStore(MemoryBookkeeping):
         self._clock = clock
         self.record_limit_bytes = record_limit_bytes
         self._lock = threading.RLock()
-        self._workflows: dict[str, _Workflow] = {}
+        self._workflows: dict[str, Workflow] = {}
         self._deleted: list[tuple[Change, int]] = []
         self._bin: dict[RecordKey, tuple[Binned, Document]] = {}
         self._init_bookkeeping()
@@ -148,7 +118,7 @@ class MemoryStore(MemoryBookkeeping):
         with self._lock:
             self._check_open()
             found = [w.entries[execute_id] for w in self._workflows.values() if execute_id in w.entries]
-            return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
+            return [entry.document.body for entry in sorted(found, key=Entry.place, reverse=True)]
 
     async def find_upstream(self, upstream_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find_upstream`."""
@@ -156,7 +126,7 @@ class MemoryStore(MemoryBookkeeping):
             self._check_open()
             entries = (e for w in self._workflows.values() for e in w.oldest_first)
             found = [entry for entry in entries if entry.document.upstream_id == upstream_id]
-            return [entry.document.body for entry in sorted(found, key=_Entry.place, reverse=True)]
+            return [entry.document.body for entry in sorted(found, key=Entry.place, reverse=True)]
 
     async def scan(self, after: int, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
@@ -180,7 +150,7 @@ class MemoryStore(MemoryBookkeeping):
         with self._lock:
             self._check_open()
             entries = (e for w in self._workflows.values() for e in w.oldest_first)
-            chosen = sorted((e for e in entries if e.document.status in statuses), key=_Entry.place)
+            chosen = sorted((e for e in entries if e.document.status in statuses), key=Entry.place)
             return [entry.document.body for entry in chosen[:limit]]
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
@@ -312,19 +282,19 @@ class MemoryStore(MemoryBookkeeping):
         if self._closed:
             raise StoreClosed("This history was closed; make a new service.")
 
-    def _entry(self, workflow_id: str, execute_id: str) -> _Entry | None:
+    def _entry(self, workflow_id: str, execute_id: str) -> Entry | None:
         self._check_open()
         workflow = self._workflows.get(workflow_id)
         return None if workflow is None else workflow.entries.get(execute_id)
 
     def _put(self, document: Document) -> None:
-        workflow = self._workflows.setdefault(document.workflow_id, _Workflow())
+        workflow = self._workflows.setdefault(document.workflow_id, Workflow())
         self._revision += 1
         old = workflow.take(document.execute_id)
         if old is None:
             self._sequence += 1
         place = (self._sequence, self._revision) if old is None else (old.sequence, old.first_revision)
-        workflow.put(_Entry(document, place[0], self._revision, place[1]))
+        workflow.put(Entry(document, place[0], self._revision, place[1]))
         workflow.updated_at = max(workflow.updated_at, document.update_time)
         self._watchers.tell()
 
@@ -334,7 +304,7 @@ class MemoryStore(MemoryBookkeeping):
         self._watchers.tell()
 
 
-def _status(entry: _Entry) -> str:
+def _status(entry: Entry) -> str:
     status = entry.document.status
     return status if status in STATUSES else "other"
 
@@ -344,7 +314,7 @@ def _recency(summary: WorkflowSummary) -> tuple[int, str]:
     return (-summary.last_create_time, summary.workflow_id)
 
 
-def _summary(workflow_id: str, workflow: _Workflow) -> WorkflowSummary:
+def _summary(workflow_id: str, workflow: Workflow) -> WorkflowSummary:
     counts = dict.fromkeys((*STATUSES, "other"), 0)
     for entry in workflow.oldest_first:
         counts[_status(entry)] += 1
