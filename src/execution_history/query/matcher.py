@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from execution_history.errors import Message
 from execution_history.query.model import RecordFilter, RecordQuery
 from execution_history.query.path_conditions import all_hold
 from execution_history.records.attributes import Facts
 from execution_history.records.record import STATUSES
 
-NO_TEXT_SEARCH: Final = (
-    "Text search is switched off for this history: set the setting search (variable EXECUTION_HISTORY_SEARCH) to true, "
-    "or ask without a text."
+NO_TEXT_SEARCH: Final = Message(
+    "Text search is switched off for this history: set the setting search (variable "
+    "EXECUTION_HISTORY_SEARCH) to true, or ask without a text."
 )
 
 

@@ -90,7 +90,11 @@ class RecordFilter:
             _check(name, getattr(self, name))
         for status in self.statuses:
             if status not in FILTER_STATUSES:
-                raise InvalidQuery(f"{quoted(status)} is not a status; there are {', '.join(FILTER_STATUSES)}.")
+                raise InvalidQuery(
+                    "%(status)s is not a status; there are %(names)s.",
+                    status=quoted(status),
+                    names=", ".join(FILTER_STATUSES),
+                )
 
     def given(self) -> frozenset[str]:
         """The names of what is asked for."""
@@ -126,11 +130,15 @@ class RecordQuery:
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:
-            raise InvalidQuery(f"{quoted(self.sort)} is not a sort order; there are {', '.join(SORTS)}.")
+            raise InvalidQuery(
+                "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(self.sort), names=", ".join(SORTS)
+            )
         if not _is_integer(self.size) or not 1 <= self.size <= MAX_SIZE:
-            raise InvalidQuery(f"A page has 1 to {MAX_SIZE} records, not {quoted(self.size)}.")
+            raise InvalidQuery(
+                "A page has 1 to %(max_size)s records, not %(size)s.", max_size=MAX_SIZE, size=quoted(self.size)
+            )
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
-            raise InvalidQuery(f"Pages are numbered from 1 on; there is no page {quoted(self.index)}.")
+            raise InvalidQuery("Pages are numbered from 1 on; there is no page %(index)s.", index=quoted(self.index))
         if self.index is not None and self.after is not None:
             raise InvalidQuery("A page is asked for by its number or by a cursor, not by both.")
 
@@ -200,7 +208,9 @@ class StatisticsQuery:
 
     def __post_init__(self) -> None:
         if self.bucket is not None and self.bucket not in BUCKETS:
-            raise InvalidQuery(f"{quoted(self.bucket)} is not a bucket; there are {', '.join(BUCKETS)}.")
+            raise InvalidQuery(
+                "%(bucket)s is not a bucket; there are %(names)s.", bucket=quoted(self.bucket), names=", ".join(BUCKETS)
+            )
         _check("new_since", self.new_since)
 
 
@@ -295,14 +305,14 @@ def _check(name: str, value: object) -> None:
         return
     if name in _NUMBERS:
         if not _is_integer(value):
-            raise InvalidQuery(f"{name} is a whole number, not {quoted(value)}.")
+            raise InvalidQuery("%(name)s is a whole number, not %(value)s.", name=name, value=quoted(value))
     elif name in _FLAGS:
         if not isinstance(value, bool):
-            raise InvalidQuery(f"{name} is true or false, not {quoted(value)}.")
+            raise InvalidQuery("%(name)s is true or false, not %(value)s.", name=name, value=quoted(value))
     elif name in _TEXTS:
         _check_text(name, value, _LONGEST_TEXT)
     elif not isinstance(value, tuple):
-        raise InvalidQuery(f"{name} is a tuple of values, not {type(value).__name__}.")
+        raise InvalidQuery("%(name)s is a tuple of values, not %(name_2)s.", name=name, name_2=type(value).__name__)
     else:
         _check_values(name, value)
 
@@ -310,24 +320,31 @@ def _check(name: str, value: object) -> None:
 def _check_values(name: str, values: tuple[object, ...]) -> None:
     most = _MOST_CONDITIONS if name == "conditions" else _MOST_VALUES
     if len(values) > most:
-        raise InvalidQuery(f"{name} takes at most {most} values; these are {len(values)}.")
+        raise InvalidQuery(
+            "%(name)s takes at most %(most)s values; these are %(count)s.", name=name, most=most, count=len(values)
+        )
     for value in values:
         if name == "conditions":
             if not isinstance(value, PathCondition) or value.operator not in OPERATORS or value.part not in PARTS:
-                raise InvalidQuery(f"A condition is a PathCondition, not {quoted(value)}.")
+                raise InvalidQuery("A condition is a PathCondition, not %(value)s.", value=quoted(value))
         elif name == "run_modes":
             if not _is_integer(value):
-                raise InvalidQuery(f"A run mode is a whole number, not {quoted(value)}.")
+                raise InvalidQuery("A run mode is a whole number, not %(value)s.", value=quoted(value))
         else:
             _check_text(name, value, _LONGEST_VALUE)
 
 
 def _check_text(name: str, value: object, longest: int) -> None:
     if not isinstance(value, str):
-        raise InvalidQuery(f"{name} takes text, not {quoted(value)}.")
+        raise InvalidQuery("%(name)s takes text, not %(value)s.", name=name, value=quoted(value))
     if len(value) > longest:
-        raise InvalidQuery(f"{name} takes text of at most {longest} characters; this one has {len(value)}.")
+        raise InvalidQuery(
+            "%(name)s takes text of at most %(longest)s characters; this one has %(count)s.",
+            name=name,
+            longest=longest,
+            count=len(value),
+        )
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidQuery(f"{name} holds half of a surrogate pair, which no record does.") from None
+        raise InvalidQuery("%(name)s holds half of a surrogate pair, which no record does.", name=name) from None

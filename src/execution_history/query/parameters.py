@@ -29,7 +29,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
-from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.model import FILTER_STATUSES, RecordFilter
 from execution_history.query.path_conditions import parse_condition
 
@@ -97,12 +97,14 @@ def filter_of(
     for name, given in words.items():
         word = _WORDS.get(name)
         if word is None:
-            raise InvalidQuery(f"There is no filter {quoted(name)}: {_nearest(name)}.")
+            raise InvalidQuery("There is no filter %(name)s: %(nearest)s.", name=quoted(name), nearest=_nearest(name))
         values = _values(word, given)
         if not values:
             continue
         if word.several == "no" and len(values) > 1:
-            raise InvalidQuery(f"The filter {quoted(name)} takes one value, not {len(values)}.")
+            raise InvalidQuery(
+                "The filter %(name)s takes one value, not %(count)s.", name=quoted(name), count=len(values)
+            )
         read = tuple(word.read(name, value, setting) for value in values)
         fields[word.field] = read[0] if word.several == "no" else fields.get(word.field, ()) + read
     return RecordFilter(**fields)
@@ -136,7 +138,11 @@ def _values(word: _Word, given: str | Sequence[str]) -> list[str]:
 
 def _nearest(name: str) -> str:
     near = get_close_matches(shortened(name), _WORDS, n=1)
-    return f"perhaps {near[0]} is meant" if near else f"there are {', '.join(sorted(_WORDS))}"
+    return (
+        Message("perhaps %(near)s is meant", near=near[0])
+        if near
+        else Message("there are %(names)s", names=", ".join(sorted(_WORDS)))
+    )
 
 
 def _text(_name: str, value: str, _setting: _Setting) -> str:
@@ -146,26 +152,34 @@ def _text(_name: str, value: str, _setting: _Setting) -> str:
 def _status(_name: str, value: str, _setting: _Setting) -> str:
     if value not in FILTER_STATUSES:
         near = get_close_matches(shortened(value), FILTER_STATUSES, n=1)
-        hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
-        raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
+        hint = (
+            Message("perhaps %(near)s is meant", near=near[0])
+            if near
+            else Message("there are %(names)s", names=", ".join(FILTER_STATUSES))
+        )
+        raise InvalidQuery("%(value)s is not a status: %(hint)s.", value=quoted(value), hint=hint)
     return value
 
 
 def _mode(_name: str, value: str, _setting: _Setting) -> int:
     if value not in _MODES:
-        raise InvalidQuery(f"{quoted(value)} is not a run mode: write sync, stream or async (0, 1 or 2).")
+        raise InvalidQuery("%(value)s is not a run mode: write sync, stream or async (0, 1 or 2).", value=quoted(value))
     return _MODES[value]
 
 
 def _flag(name: str, value: str, _setting: _Setting) -> bool:
     if value.lower() not in _FLAGS:
-        raise InvalidQuery(f"The filter {quoted(name)} is true or false, not {quoted(value)}.")
+        raise InvalidQuery(
+            "The filter %(name)s is true or false, not %(value)s.", name=quoted(name), value=quoted(value)
+        )
     return _FLAGS[value.lower()]
 
 
 def _integer(name: str, value: str, _setting: _Setting) -> int:
     if not _INTEGER.fullmatch(value):
-        raise InvalidQuery(f"The filter {quoted(name)} takes a whole number, not {quoted(value)}.")
+        raise InvalidQuery(
+            "The filter %(name)s takes a whole number, not %(value)s.", name=quoted(name), value=quoted(value)
+        )
     return int(value)
 
 
@@ -173,7 +187,9 @@ def _duration(name: str, value: str, _setting: _Setting) -> int:
     found = _DURATION.fullmatch(value)
     if found is None:
         raise InvalidQuery(
-            f"The filter {quoted(name)} takes a duration such as 200ms, 1.5s, 2m or 1h, not {quoted(value)}."
+            "The filter %(name)s takes a duration such as 200ms, 1.5s, 2m or 1h, not %(value)s.",
+            name=quoted(name),
+            value=quoted(value),
         )
     return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
 
@@ -194,7 +210,9 @@ def _time(name: str, value: str, setting: _Setting, of_day: time | None) -> int:
         number = int(value[: _DATE_LENGTH + 10])
         if not _MILLISECONDS_BEGIN <= number <= _LAST_TIME:
             raise InvalidQuery(
-                f"The filter {quoted(name)} takes milliseconds since 1970 (13 digits today), not {quoted(value)}."
+                "The filter %(name)s takes milliseconds since 1970 (13 digits today), not %(value)s.",
+                name=quoted(name),
+                value=quoted(value),
             )
         return number
     try:
@@ -205,8 +223,10 @@ def _time(name: str, value: str, setting: _Setting, of_day: time | None) -> int:
         return max(0, round(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise InvalidQuery(
-            f"The filter {quoted(name)} takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or milliseconds, "
-            f"not {quoted(value)}."
+            "The filter %(name)s takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or "
+            "milliseconds, not %(value)s.",
+            name=quoted(name),
+            value=quoted(value),
         ) from None
 
 
