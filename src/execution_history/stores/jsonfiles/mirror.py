@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import StoreBusy, StoreError, StoreFull, quoted
+from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, quoted
 from execution_history.records.partial import HUGE
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
@@ -132,7 +132,11 @@ class Faces:
         await done
         await asyncio.to_thread(self._unsynced.sync)
         if problems := tuple(self._problems.values()):
-            raise StoreError(f"{len(problems)} of the JSON files are behind their database. {problems[0]}")
+            raise StoreError(
+                "%(count)s of the JSON files are behind their database. %(problems)s",
+                count=len(problems),
+                problems=problems[0],
+            )
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for every file that could not be brought up to date."""
@@ -353,9 +357,10 @@ class Faces:
         self._forget(workflow_id)
         self._stale.add(workflow_id)
         self._brought_in.discard(workflow_id)  # it is tried with the next change, not in every idle moment
-        reason = str(as_store_error(error, self._folder))
-        sentence = (
-            f"The JSON file of workflow {quoted(workflow_id)} is behind its database until its next change. {reason}"
+        sentence = Message(
+            "The JSON file of workflow %(workflow)s is behind its database until its next change. %(reason)s",
+            workflow=quoted(workflow_id),
+            reason=as_store_error(error, self._folder).message,
         )
         if self._problems.get(workflow_id) != sentence:
             _log.warning("%s", sentence)

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from execution_history.errors import StoreClosed, StoreError, quoted
+from execution_history.errors import StoreClosed, StoreError, message_of, quoted
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, RecordChange
@@ -254,7 +254,7 @@ class SQLiteStore:
                 (f"The history in {quoted(self._folder)} has not answered for {_ANSWER_SECONDS} seconds.",)
             )
         except StoreError as error:
-            return StoreHealth((str(error),))
+            return StoreHealth((message_of(error),))
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """See :class:`~execution_history.stores.protocol.Watched`."""

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import apsw
 
+from execution_history.errors import Message
 from execution_history.query.cursor import cursor_at, position_at
 from execution_history.query.matcher import Position
 from execution_history.query.model import IndexReach, RecordQuery, Selection
@@ -51,7 +52,9 @@ def select_plainly(connection: apsw.Connection, reader: Reader, query: RecordQue
         next=cursor_at(query, _position(page[-1])) if has_more else None,
         has_more=has_more,
         reach=IndexReach(newest, newest),
-        explain=(f"Reads the history itself, because there is no index: {reason}",) if query.explain else (),
+        explain=(Message("Reads the history itself, because there is no index: %(reason)s", reason=reason),)
+        if query.explain
+        else (),
         damaged=tuple(damaged),
     )
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from execution_history.errors import StoreError
+from execution_history.errors import StoreError, message_of
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.index.follower import Follower
 from execution_history.stores.sqlite.index.index_plugin import Part
@@ -43,7 +43,7 @@ class RecordIndex:
             if not is_plain(query):
                 raise
             with self._reader.connection() as connection:
-                return select_plainly(connection, self._reader, query, str(error))
+                return select_plainly(connection, self._reader, query, message_of(error))
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""

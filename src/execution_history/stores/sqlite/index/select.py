@@ -10,7 +10,7 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, Message
 from execution_history.query.cursor import cursor_at, position_at
 from execution_history.query.matcher import NO_TEXT_SEARCH, Position, matches
 from execution_history.query.model import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
@@ -300,14 +300,14 @@ def _explained(question: Question) -> Iterator[str]:
     yield from question.walk.explain()
     tests = sorted({c.name for c in question.conditions if not question.driver.answers(c)})
     if tests:
-        yield f"Tests each row for: {', '.join(tests)}."
+        yield Message("Tests each row for: %(names)s.", names=", ".join(tests))
     driver = question.driver
     if not driver.equal and driver.tag is None and driver.text is None and not driver.given and tests:
-        yield "No index serves this filter alone: it scans the rows in order until the page is full."
+        yield Message("No index serves this filter alone: it scans the rows in order until the page is full.")
     if question.text is not None and question.driver.text is None:
-        yield "Keeps the rows that the text index has too."
+        yield Message("Keeps the rows that the text index has too.")
     if question.looks_at_documents:
-        yield "Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page."
+        yield Message("Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page.")
 
 
 @contextmanager
