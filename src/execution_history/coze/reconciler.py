@@ -9,7 +9,7 @@ from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryCall, HistoryRefusal, RunHistory
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import FollowedRun
-from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
+from execution_history.errors import ExecutionNotFound, Message, UpstreamRefused, quoted, shortened
 from execution_history.recording.orphans import RECORDER_DIED, RECORDER_KEY
 from execution_history.recording.recorder import Recorder
 from execution_history.records.record import UPSTREAM_KEY, RecordChange, check_identifier
@@ -108,7 +108,11 @@ class Reconciler:
         if isinstance(history, HistoryRefusal):
             kind = ExecutionNotFound if history.kind == "unknown" else UpstreamRefused
             raise kind(
-                f"The upstream does not tell of execution {quoted(call.execute_id)} of workflow "
-                f"{quoted(call.workflow_id)}: {shortened(history.message, 300)}"
+                Message(
+                    "The upstream does not tell of run %(run)s of workflow %(workflow)s: %(shortened)s",
+                    run=quoted(call.execute_id),
+                    workflow=quoted(call.workflow_id),
+                    shortened=shortened(history.message, 300),
+                )
             )
         return history
