@@ -163,10 +163,7 @@ class ExecutionExists(ExecutionHistoryError):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            N_(
-                "Workflow %(workflow)s already has a run %(run)s: "
-                "update it, or leave the id out to get a new one."
-            ),
+            N_("Workflow %(workflow)s already has a run %(run)s: update it, or leave the id out to get a new one."),
             workflow=quoted(workflow_id),
             run=quoted(execute_id),
         )

@@ -72,7 +72,7 @@ def test_the_next_page_is_a_call_that_can_be_copied(call: Call) -> None:
     said = call("list", "w", "--where", where, "--where", 'input.city != "-"', "--page-size", "1", *_STORE)
     assert "ok" in call(*_next(said)).out
     said = call("search", "--page-size", "1", "--since=2020-01-01", *_STORE, "--", "-nowhere c")
-    assert (0, "No run in history is like that.\n") == (said.code, said.err)
+    assert (0, "No runs in history match.\n") == (said.code, said.err)
     said = call("search", "--page-size", "1", "--since=2020-01-01", *_STORE, "--", '-nowhere "Paris"')
     assert "bad" in call(*_next(said)).out
 

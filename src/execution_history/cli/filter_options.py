@@ -9,14 +9,15 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.clock import now_ms
+from execution_history.errors import N_
 from execution_history.presentation.time_zone import local_zone
 from execution_history.query.model import RecordFilter
-from execution_history.query.parameters import FILTER_WORDS, filter_of
+from execution_history.query.parameters import FILTER_WORDS, FilterWord, filter_of
 
 Filters = dict[str, list[str]]
 """The filters of one call, by name."""
 
-_PANEL: Final = "panel.filters"
+_PANEL: Final = N_("Filters")
 _KEPT: Final = "filter_"
 
 
@@ -36,7 +37,7 @@ def with_filters(*without: str) -> Callable[[Callable[..., None]], Callable[...,
             command(*arguments, **named, filters=filters)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "filters"]
-        options = [_option(word.name, word.kind, repeatable=word.is_repeatable) for word in words]
+        options = [_option(word) for word in words]
         called.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
         return called
@@ -58,10 +59,10 @@ def as_options(filters: Filters) -> list[str]:
     return [f"{_spelt(name)}={value}" for name, values in filters.items() for value in values]
 
 
-def _option(name: str, kind: str, *, repeatable: bool) -> inspect.Parameter:
-    info = typer.Option(_spelt(name), help=f"filter.{name}", rich_help_panel=_PANEL, metavar=kind.upper())
-    given: Any = Annotated[list[str] | None, info] if repeatable else Annotated[str | None, info]
-    return inspect.Parameter(_KEPT + name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=given)
+def _option(word: FilterWord) -> inspect.Parameter:
+    info = typer.Option(_spelt(word.name), help=word.meaning, rich_help_panel=_PANEL, metavar=word.kind.upper())
+    given: Any = Annotated[list[str] | None, info] if word.is_repeatable else Annotated[str | None, info]
+    return inspect.Parameter(_KEPT + word.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=given)
 
 
 def _spelt(name: str) -> str:

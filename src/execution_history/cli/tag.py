@@ -9,7 +9,7 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
 from execution_history.presentation.terminal_formatting import as_text
-from execution_history.presentation.terminal_translator import Speech
+from execution_history.presentation.translator import Translator
 
 
 async def note_run(session: Session, execute_id: str, workflow_id: str | None, annotation: Annotation) -> ExitCode:
@@ -30,21 +30,21 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
     if session.as_json:
         session.output.document(noted)
         return ExitCode.SUCCESS
-    say = session.say
-    facts = noted_facts(say, metadata)
+    _ = session.translate
+    facts = noted_facts(_, metadata)
     for line in aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]):
         session.output.answer(line)
     if not facts:
-        session.output.answer(say("note.nothing"))
+        session.output.answer(_("This run has no tags, note, rating or pin."))
     return ExitCode.SUCCESS
 
 
-def noted_facts(say: Speech, metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+def noted_facts(_: Translator, metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What people noted in a record's *metadata*: a name and a text each, a long note a line for each of its lines."""
     tags, rating, note = metadata.get("tags"), metadata.get("rating"), metadata.get("note")
-    facts = [(say("note.tags"), ", ".join(map(as_text, tags)) if isinstance(tags, list) else "")]
-    facts += [(say("note.rating"), "★" * rating if isinstance(rating, int) and rating in RATINGS else "")]
-    facts += [(say("note.pinned"), say("note.yes") if metadata.get("pinned") is True else "")]
+    facts = [(_("Tags"), ", ".join(map(as_text, tags)) if isinstance(tags, list) else "")]
+    facts += [(_("Rating"), "★" * rating if isinstance(rating, int) and rating in RATINGS else "")]
+    facts += [(_("Pinned"), _("yes") if metadata.get("pinned") is True else "")]
     lines = note.splitlines() if isinstance(note, str) else []
-    facts += [(say("note.note") if number == 0 else "", line) for number, line in enumerate(lines)]
+    facts += [(_("Note") if number == 0 else "", line) for number, line in enumerate(lines)]
     return [(name, value) for name, value in facts if value]

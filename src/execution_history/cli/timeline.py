@@ -7,7 +7,7 @@ from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.presentation.terminal_formatting import duration, grouped, one_line, tokens, visible
-from execution_history.presentation.terminal_translator import Speech
+from execution_history.presentation.translator import Translator
 
 _AXIS: Final = 24
 _LEAST_WIDTH_FOR_AXIS: Final = 96
@@ -30,7 +30,7 @@ class _Node:
     tokens: int | None
 
 
-def node_lines(say: Speech, nodes: object, began: int, width: int | None, *, whole: bool) -> list[Text] | None:
+def node_lines(_: Translator, nodes: object, began: int, width: int | None, *, whole: bool) -> list[Text] | None:
     """The timeline of *nodes*, the ``node_execute_status`` of a record that began at *began* (milliseconds).
 
     Returns ``None`` when it is not a timeline of ours (Coze's own has other keys), to be shown as it is.
@@ -41,7 +41,7 @@ def node_lines(say: Speech, nodes: object, began: int, width: int | None, *, who
         return None
     end = max(node.end for node in known)
     has_axis = (width is None or width >= _LEAST_WIDTH_FOR_AXIS) and end > began
-    rows = [_row(say, node, began, end if has_axis else None) for node in known]
+    rows = [_row(_, node, began, end if has_axis else None) for node in known]
     lines: list[Text] = []
     for node, line in zip(known, aligned(rows), strict=True):
         lines.append(cropped(line, width))
@@ -77,17 +77,17 @@ def _text(value: Any) -> str:  # noqa: ANN401 - whatever a record holds
     return value if isinstance(value, str) else ""
 
 
-def _row(say: Speech, node: _Node, began: int, axis_end: int | None) -> list[Cell]:
+def _row(_: Translator, node: _Node, began: int, axis_end: int | None) -> list[Cell]:
     row = [Cell(f"  {node.title}"), Cell(node.kind, "dim"), Cell(f"+{duration(node.start - began)}", "dim", right=True)]
     if axis_end is not None:
         row.append(Cell(_bar(node.start - began, node.end - began, axis_end - began), "blue"))
     row.append(Cell(duration(node.end - node.start), right=True))
-    counted = say("node.message" if node.messages == 1 else "node.messages", count=grouped(node.messages))
-    said = [] if node.messages is None else [counted]
-    said += [say("node.characters", count=grouped(len(node.content)))]
-    said += [] if node.tokens is None else [say("node.tokens", count=grouped(node.tokens))]
-    said += [] if node.is_finished or node.error else [say("node.unfinished")]
-    said += [say("node.failed")] if node.error else []
+    count, length, used = node.messages, len(node.content), node.tokens
+    said = [] if count is None else [_.plural("%(num)s message", "%(num)s messages", count, num=grouped(count))]
+    said += [_.plural("%(num)s character", "%(num)s characters", length, num=grouped(length))]
+    said += [] if used is None else [_.plural("%(num)s token", "%(num)s tokens", used, num=grouped(used))]
+    said += [] if node.is_finished or node.error else [_("unfinished")]
+    said += [_("failed")] if node.error else []
     row.append(Cell(", ".join(said), "red" if node.error else "" if node.is_finished else "yellow"))
     return row
 

@@ -13,12 +13,6 @@ from execution_history.web.pages.viewer import Reader
 Pairs = Sequence[tuple[str, str]]
 
 SEARCH: Final = "q"
-SHOWN_AS_TEXT: Final = (
-    "workflow", "status", "since", "until", "min_duration", "max_duration", "mode", "bot", "conversation", "error",
-    "upstream", "fingerprint", "account", "caller", "parent", "tag", "min_tokens", "max_tokens", "min_rating",
-    "max_rating", "has_output", "pinned", "id", "where", "q",
-)  # fmt: skip
-"""Every filter there is; each has its name in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +135,6 @@ def _sort(value: str) -> Sort:
     for sort in SORTS:
         if value == sort:
             return sort
-    raise InvalidQuery(f"{quoted(value)} is not a sort order; there are {', '.join(SORTS)}.")
+    raise InvalidQuery(
+        "%(value)s is not a sort order; there are %(names)s.", value=quoted(value), names=", ".join(SORTS)
+    )

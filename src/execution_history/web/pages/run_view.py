@@ -9,11 +9,12 @@ import orjson
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line, tokens
+from execution_history.presentation.wording import RUN_MODES, proof_sentence
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.encoding import decode, encode
 from execution_history.records.record import KEYS, UPSTREAM_KEY
 from execution_history.web.pages.cuts import Cuts, cuts_of, is_input_whole
-from execution_history.web.pages.headline import Headline, headline_of, interrupt_of, proof_of
+from execution_history.web.pages.headline import Headline, headline_of, interrupt_of
 from execution_history.web.pages.interrupt_form import Question, question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, Node, tree_of
@@ -36,7 +37,6 @@ _SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
 _SHOWN_ELSEWHERE: Final = frozenset(
     {"proof", "interrupt", UPSTREAM_KEY, "log_id", "account", "caller", "tags", "note", "rating", "pinned"}
 )
-_MODES: Final = (0, 1, 2)
 
 Record = dict[str, Any]
 
@@ -134,9 +134,9 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         update_time=record["update_time"],
         took=took,
         tokens=tokens(record["usage"]).total,
-        headline=headline_of(reader.say, record, took),
-        proof=proof_of(reader.say, record),
-        explanation=explanation(reader.say, record["error_code"]) if status == "failed" else None,
+        headline=headline_of(reader.translate, record, took),
+        proof=proof_sentence(reader.translate, record),
+        explanation=explanation(reader.translate, record["error_code"]) if status == "failed" else None,
         question=question_of(interrupt_of(record)) if status == "interrupted" else None,
         waterfall=waterfall,
         nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
@@ -188,7 +188,7 @@ def _facts(record: Record) -> tuple[Fact, ...]:
         Fact("caller", _caller(metadata.get("caller")), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
-        Fact("run_mode", mode if mode in _MODES else None),
+        Fact("run_mode", mode if mode in RUN_MODES else None),
         Fact("tokens", None if usage.total is None else usage),
         Fact("error_code", record["error_code"], "text", "/error_code"),
     )
