@@ -22,13 +22,16 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from execution_history import errors
+from execution_history.query.parameters import FILTER_WORDS
+
 _SOURCE: Final = Path(__file__).parent.parent / "src" / "execution_history"
 _LOCALE: Final = _SOURCE / "presentation" / "locale"
 _DOMAIN: Final = "execution_history"
 _METHODS: Final = [("**.py", "python"), ("web/templates/**.html", "jinja2.ext:babel_extract")]
 _KEYWORDS: Final = {
     "_": None, "N_": None, "translate": None, "markup": None, "Message": None, "ngettext": (1, 2), "plural": (1, 2),
-    "CommandFailed": (2,), "_Word": (3,),
+    "CommandFailed": (2,),
 }  # fmt: skip
 """What marks a sentence, beside the classes of ``errors``: which arguments are sentences, by default the first."""
 
@@ -37,7 +40,7 @@ _PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|\{\w*\}")
 
 
 def extracted() -> Catalog:
-    """Return every sentence in the code and the templates."""
+    """Return every sentence in the code and the templates, and what the table of filters says."""
     catalog = Catalog(domain=_DOMAIN, project="execution-history", fuzzy=False)
     keywords = {**_KEYWORDS, **dict.fromkeys(_error_classes())}
     options = {"web/templates/**.html": {"trimmed": "true", "silent": "false"}}
@@ -45,12 +48,12 @@ def extracted() -> Catalog:
     with contextlib.redirect_stderr(io.StringIO()):  # it warns of every f-string, also where no sentence is meant
         for file, _, sentence, comments, context in found:
             catalog.add(sentence, locations=[(file, 0)], auto_comments=comments, context=context)
+    for word in FILTER_WORDS:
+        catalog.add(word.meaning, locations=[("query/parameters.py", 0)])
     return catalog
 
 
 def _error_classes() -> Iterator[str]:
-    from execution_history import errors  # noqa: PLC0415 - `--help` needs no package
-
     return (name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception))
 
 

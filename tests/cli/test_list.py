@@ -21,9 +21,7 @@ def test_a_line_shows_what_became_of_a_run(call: Call, history: History) -> None
     """Status, start, duration, tokens, workflow, id and output stand on one line when nothing limits it."""
     history.keep(after=12_449, execute_status="success", output={"output": "the answer"}, usage={"token_count": 1_920})
     said = call("list", "--store", "history")
-    assert (
-        "● success  2023-11-14 22:13:20    12.4 s   1 920  w         run-1       the answer" == said.out.splitlines()[1]
-    )
+    assert "● success  2023-11-14 22:13:20    12.4 s   1 920  w         run-1   the answer" == said.out.splitlines()[1]
 
 
 @pytest.mark.parametrize(
