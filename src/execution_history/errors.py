@@ -104,8 +104,13 @@ class ExecutionHistoryError(Exception):
     """
 
     def __init__(self, sentence: str = "", /, **arguments: object) -> None:
-        self.message = sentence if isinstance(sentence, Message) else Message(sentence, **arguments)
-        super().__init__(self.message)
+        super().__init__(sentence if isinstance(sentence, Message) else Message(sentence, **arguments))
+
+    @property
+    def message(self) -> Message:
+        """The sentence, with what it was made of."""
+        sentence = self.args[0] if self.args else ""
+        return sentence if isinstance(sentence, Message) else Message(str(sentence))
 
 
 def message_of(error: BaseException) -> str:

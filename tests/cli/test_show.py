@@ -212,7 +212,7 @@ def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History)
     lines = shown(call)
     at = lines.index("The workflow asks: Where to?")
     assert "  city (string, required): Where to go" == lines[at + 1]
-    assert lines[at + 2].startswith("To answer it: execution-history resume ")
+    assert lines[at + 2].startswith("To answer: execution-history resume ")
 
 
 def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> None:
@@ -221,7 +221,7 @@ def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> 
     dead = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
     history.keep("run-1", begun_with={RECORDER_KEY: dead})
     history.keep("run-2", begun_with={RECORDER_KEY: sign_of_life("alive")})
-    sentence = "The program that recorded this run is no longer there"
+    sentence = "The program that recorded this run is gone"
     assert sentence in call("show", "run-1", "--store", "history").out
     assert sentence not in call("show", "run-2", "--store", "history").out
 
@@ -257,7 +257,7 @@ def test_a_value_that_was_cut_at_recording_is_said_to_be(call: Call, history: Hi
             True,
             "Incomplete: the response was larger than largest_recorded_bytes; the rest was passed on, not recorded.",
         ),
-        ("zh_CN.UTF-8", True, "不完整：回答超过 largest_recorded_bytes，其余只转发，没有保留。"),
+        ("zh_CN.UTF-8", True, "不完整：响应超过 largest_recorded_bytes，其余部分只转发，没有记录。"),
         (
             "zh_CN.UTF-8",
             {"output": 90_000},

@@ -125,7 +125,7 @@ def test_forms_lead_back_only_here(address: str, back: str) -> None:
 def test_cookies_describe_the_reader() -> None:
     """What they say goes before the header; what is odd in them is ignored."""
     known = reader_of({"language": "zh", "theme": "dark", "zone": "Asia/Shanghai"}, "en", NOW)
-    assert ("zh", "dark", SHANGHAI) == (known.say.language, known.theme, known.zone)
+    assert ("zh_CN", "dark", SHANGHAI) == (known.translate.language, known.theme, known.zone)
     odd = reader_of({"language": "xx", "theme": "<", "zone": "../../etc/passwd"}, "zh", NOW)
-    assert ("zh", "auto", UTC) == (odd.say.language, odd.theme, odd.zone)
+    assert ("zh_CN", "auto", UTC) == (odd.translate.language, odd.theme, odd.zone)
     assert timedelta(0) == zone_of("x" * 1000).utcoffset(None)
