@@ -26,14 +26,14 @@
         ├── StoreTooNew                written by a newer version of this package
         └── StoreClosed                used after ``aclose``
 
-Each message is one sentence for a person; the facts in it are attributes too. What callers sent stands in it as
-:func:`quoted` returns it.
+Each message is one sentence for a person, in English, and can be translated: it is a :class:`Message`, which keeps its
+msgid and its arguments. What callers sent stands in it as :func:`quoted` returns it.
 """
 
 import errno
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final, Self
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the operating system says where there is no space left."""
@@ -60,8 +60,8 @@ def quoted(value: object) -> str:
 def listed(values: Iterable[object]) -> str:
     """Return *values*, quoted, one behind the other; of more than ten only how many more there are."""
     shown = [quoted(value) for value in values]
-    more = len(shown) - _MOST_LISTED
-    return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:_MOST_LISTED])} and {more} more"
+    names, more = ", ".join(shown[:_MOST_LISTED]), len(shown) - _MOST_LISTED
+    return names if more <= 0 else Message(N_("%(names)s and %(more)s more"), names=names, more=more)
 
 
 def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
@@ -69,8 +69,53 @@ def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
     return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[len(text) - most // 3 :]}"
 
 
+def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Return *sentence* as it is; marks a sentence that is translated where it is shown."""
+    return sentence
+
+
+class Message(str):
+    """A sentence in English that keeps what it was made of, so that it can be shown in another language.
+
+    Args:
+        msgid: the sentence, with a placeholder such as ``%(name)s`` for each argument.
+        arguments: values for the placeholders; those that are messages are translated too. Without any, the sentence
+            is taken as it is.
+    """
+
+    __slots__ = ("arguments", "msgid")
+    msgid: str
+    arguments: dict[str, Any]
+
+    def __new__(cls, msgid: str = "", /, **arguments: object) -> Self:
+        """Return the sentence with its arguments in their places."""
+        message = super().__new__(cls, msgid % arguments if arguments else msgid)
+        message.msgid = msgid
+        message.arguments = arguments
+        return message
+
+
 class ExecutionHistoryError(Exception):
-    """The root: catch it to catch everything this package raises on purpose."""
+    """The root: catch it to catch everything this package raises on purpose.
+
+    Args:
+        sentence: the message, or its msgid with a placeholder such as ``%(name)s`` for each of the arguments.
+        arguments: what stands in the placeholders.
+    """
+
+    def __init__(self, sentence: str = "", /, **arguments: object) -> None:
+        super().__init__(sentence if isinstance(sentence, Message) else Message(sentence, **arguments))
+
+    @property
+    def message(self) -> Message:
+        """The sentence, with what it was made of."""
+        sentence = self.args[0] if self.args else ""
+        return sentence if isinstance(sentence, Message) else Message(str(sentence))
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of *error*, which can be translated where the error is one of this package."""
+    return error.message if isinstance(error, ExecutionHistoryError) else str(error)
 
 
 class InvalidInput(ExecutionHistoryError, ValueError):
@@ -98,7 +143,10 @@ class InvalidStatus(InvalidInput):
 
     def __init__(self, status: object) -> None:
         self.status = status
-        super().__init__(f"{quoted(status)} is not an execution status; use running, success, failed or interrupted.")
+        super().__init__(
+            N_("%(status)s is not a run status; use running, success, failed or interrupted."),
+            status=quoted(status),
+        )
 
 
 class ImportFailed(InvalidInput):
@@ -120,8 +168,9 @@ class ExecutionExists(ExecutionHistoryError):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            f"Workflow {quoted(workflow_id)} already has an execution {quoted(execute_id)}: "
-            "update it, or leave the id out to get a new one."
+            N_("Workflow %(workflow)s already has a run %(run)s: update it, or leave the id out to get a new one."),
+            workflow=quoted(workflow_id),
+            run=quoted(execute_id),
         )
 
 
@@ -133,8 +182,13 @@ class IllegalTransition(ExecutionHistoryError):
         self.current = current
         self.wanted = wanted
         super().__init__(
-            f"Execution {quoted(execute_id)} is {quoted(current)} and cannot become {quoted(wanted)}: "
-            "only a running or interrupted execution changes its status."
+            N_(
+                "Run %(run)s is %(current)s and cannot become %(wanted)s: "
+                "only a running or interrupted run changes its status."
+            ),
+            run=quoted(execute_id),
+            current=quoted(current),
+            wanted=quoted(wanted),
         )
 
 
@@ -152,8 +206,12 @@ class UnknownAccount(AccountError, InvalidInput):
     def __init__(self, account_id: str, known: Iterable[str]) -> None:
         self.account_id = account_id
         super().__init__(
-            f"There is no Coze account {quoted(account_id)}: name one of those in the settings ({listed(known)}), "
-            "or add it to them."
+            N_(
+                "There is no Coze account %(account)s: name one of those in the settings (%(known)s), "
+                "or add it to them."
+            ),
+            account=quoted(account_id),
+            known=listed(known),
         )
 
 
@@ -192,9 +250,13 @@ class RecordDamaged(StoreDamaged):
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
-            f"Execution {quoted(execute_id)} of workflow {quoted(workflow_id)} cannot be read, because the "
-            f"history.db in {quoted(folder)} is damaged there: "
-            "import the execution from a backup or an export, or delete it."
+            N_(
+                "Run %(run)s of workflow %(workflow)s cannot be read, because the history.db in %(folder)s is "
+                "damaged there: import the run from a backup or an export, or delete it."
+            ),
+            run=quoted(execute_id),
+            workflow=quoted(workflow_id),
+            folder=quoted(folder),
         )
 
 
@@ -207,8 +269,12 @@ class FeedExpired(StoreError):
 
     def __init__(self, since: int, floor: int) -> None:
         super().__init__(
-            f"The change feed has forgotten what was deleted up to change {floor}: "
-            f"whoever stands at change {since} begins anew, from 0."
+            N_(
+                "The change feed no longer lists what was deleted up to change %(floor)s: a reader that has got as "
+                "far as change %(since)s has to start again from 0."
+            ),
+            floor=floor,
+            since=since,
         )
 
 

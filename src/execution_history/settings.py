@@ -28,7 +28,7 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
-from execution_history.errors import SettingsError, UnknownAccount, quoted
+from execution_history.errors import Message, SettingsError, UnknownAccount, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
@@ -216,9 +216,15 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by th
     except SourceError as error:
         raise SettingsError(_source_sentence(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings file {_config_file()} is not valid TOML: {error}.") from None
+        raise SettingsError(
+            "The settings file %(config_file)s is not valid TOML: %(reason)s.", config_file=_config_file(), reason=error
+        ) from None
     except OSError as error:
-        raise SettingsError(f"The settings file {_config_file()} cannot be read: {error.strerror}.") from None
+        raise SettingsError(
+            "The settings file %(config_file)s cannot be read: %(reason)s.",
+            config_file=_config_file(),
+            reason=error.strerror,
+        ) from None
     _add_default_account(settings)
     return settings
 
@@ -230,7 +236,11 @@ def _config_file() -> Path:
 def _refuse_unknown_variables() -> None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():
-        raise SettingsError(f"{CONFIG_VARIABLE} names {quoted(Path(named))}, which is not a file.")
+        raise SettingsError(
+            "%(config_variable)s names %(named)s, which is not a file.",
+            config_variable=CONFIG_VARIABLE,
+            named=quoted(Path(named)),
+        )
     for variable in os.environ:
         name, separator, _ = variable.lower().partition("__")
         if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
@@ -238,15 +248,17 @@ def _refuse_unknown_variables() -> None:
         name = name.removeprefix(PREFIX.lower())
         if name not in Settings.model_fields or (separator and name != "accounts"):
             hint = _hint(name, lambda known: PREFIX + known.upper())
-            raise SettingsError(f"There is no setting for the variable {variable}: {hint}.")
+            raise SettingsError(
+                "There is no setting for the variable %(variable)s: %(hint)s.", variable=variable, hint=hint
+            )
 
 
 def _hint(name: str, shown: Callable[[str], str] = str) -> str:
     """The setting that *name* comes nearest to, or all of them, each as *shown*."""
     near = get_close_matches(name, Settings.model_fields, n=1)
     if near:
-        return f"perhaps {shown(near[0])} is meant"
-    return f"there are {', '.join(map(shown, sorted(Settings.model_fields)))}"
+        return Message("perhaps %(shown)s is meant", shown=shown(near[0]))
+    return Message("there are %(names)s", names=", ".join(map(shown, sorted(Settings.model_fields))))
 
 
 def _add_default_account(settings: Settings) -> None:
@@ -264,14 +276,25 @@ def _add_default_account(settings: Settings) -> None:
         settings.accounts[DEFAULT_ACCOUNT] = AccountSettings(**given)
     except ValidationError as error:
         # Its value is not shown: whoever mixes the two variables up has put the token there.
-        raise SettingsError(f"COZE_API_BASE is wrong: it {_problem(_first(error))}.") from None
+        raise SettingsError("COZE_API_BASE is wrong: it %(problem)s.", problem=_problem(_first(error))) from None
 
 
 def _source_sentence(error: SourceError) -> str:
     """What is wrong with a variable that should hold JSON; *error* names its field and nothing of its value."""
     field = _FIELD.search(str(error))
-    named = f"The setting {field[1]} (variable {PREFIX}{field[1].upper()})" if field else "A setting in the environment"
-    return f'{named} is wrong: it must be JSON, a list such as ["a", "b"] or an object such as {{"name": {{}}}}.'
+    named = (
+        Message(
+            "The setting %(field)s (variable %(prefix)s%(upper)s)",
+            field=field[1],
+            prefix=PREFIX,
+            upper=field[1].upper(),
+        )
+        if field
+        else Message("A setting in the environment")
+    )
+    return Message(
+        '%(named)s is wrong: it must be JSON, a list such as ["a", "b"] or an object such as {"name": {}}.', named=named
+    )
 
 
 def _sentence(error: ValidationError) -> str:
@@ -282,9 +305,16 @@ def _sentence(error: ValidationError) -> str:
     named = [str(part) for part in fault["loc"] if isinstance(part, str)]
     variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
-        hint = _hint(path[0]) if len(path) == 1 else f"an account has {_ACCOUNT_KEYS}"
-        return f"There is no setting {quoted('.'.join(path))}: {hint}."
-    return f"The setting {'.'.join(path) or 'settings'} (variable {variable}) is wrong: it {_problem(fault)}."
+        hint = (
+            _hint(path[0]) if len(path) == 1 else Message("an account has %(account_keys)s", account_keys=_ACCOUNT_KEYS)
+        )
+        return Message("There is no setting %(names)s: %(hint)s.", names=quoted(".".join(path)), hint=hint)
+    return Message(
+        "The setting %(names)s (variable %(variable)s) is wrong: it %(problem)s.",
+        names=".".join(path) or "settings",
+        variable=variable,
+        problem=_problem(fault),
+    )
 
 
 def _first(error: ValidationError) -> ErrorDetails:

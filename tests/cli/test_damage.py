@@ -27,7 +27,7 @@ def holed(history: History, monkeypatch: pytest.MonkeyPatch) -> History:
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("C.UTF-8", "cannot be read, because the history.db"), ("zh_CN.UTF-8", "数据已损坏，无法读取")],
+    [("C.UTF-8", "cannot be read, because the history.db"), ("zh_CN.UTF-8", "在该处已损坏")],
 )
 @pytest.mark.parametrize(
     "words", [["show", "run-00002"], ["show", "run-00002", "--workflow", "w"], ["tag", "run-00002", "checked"]]
@@ -50,17 +50,17 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
         (
             "C.UTF-8",
             (
-                "Left out is 1 run that cannot be read, because history.db is damaged there: run-00002. Repair it: "
-                "execution-history --store history import BACKUP. Or give it up: "
+                "Left out is 1 run that cannot be read, because history.db is damaged there: run-00002. To repair it: "
+                "execution-history --store history import BACKUP. To give it up: "
                 "execution-history --store history delete ID.\n"
             ),
         ),
         (
             "zh_CN.UTF-8",
             (
-                "略去了 1 次无法读取的执行，因为它在 history.db 中的数据已损坏：run-00002。"
-                "修复：execution-history --store history import 备份；"
-                "或放弃它：execution-history --store history delete ID。\n"
+                "略去了 1 次无法读取的运行，因为它们在 history.db 中的数据已损坏：run-00002。"
+                "修复：execution-history --store history import 备份文件；"
+                "放弃：execution-history --store history delete ID。\n"
             ),
         ),
     ],

@@ -53,7 +53,7 @@ def test_an_unforeseen_error_shows_nothing_of_what_it_was_about(call: Call, monk
 
     monkeypatch.setattr(listing, "open_history", fail)
     said = call("list")
-    sentence = "Something went wrong that should not have (KeyError). Add --debug to see where, and please report it."
+    sentence = "An unexpected error (KeyError). Add --debug to see where, and please report it."
     assert (70, f"Error: {sentence}\n") == (said.code, said.err)
     assert "KeyError: 'secret'" in call("list", "--debug").err
 
@@ -131,7 +131,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(history: History, tmp_
             stderr=subprocess.PIPE,
             check=False,
         )
-    assert (70, b"Error: The machine refused: No space left on device.\n") == (ended.returncode, ended.stderr)
+    assert (70, b"Error: The operating system refused: No space left on device.\n") == (ended.returncode, ended.stderr)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
@@ -154,10 +154,10 @@ def test_colours_are_for_terminals_that_want_them(
 
 
 def test_what_the_library_says_comes_in_the_language_of_the_user(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its own words behind it; in English these alone."""
+    """In Chinese where the locale is Chinese."""
     words = ("list", "--status", "odd", "--store", "history")
     english = call(*words).err
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     chinese = call(*words).err
-    assert chinese.startswith("错误：筛选条件、搜索文字、排序或时间里有一处无法理解")
-    assert english.removeprefix("Error: ").strip() in chinese
+    assert english.startswith("Error: 'odd' is not a status: there are running, ")
+    assert chinese.startswith("错误：'odd' 不是状态：可用的有 running, ")

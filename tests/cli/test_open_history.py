@@ -31,7 +31,7 @@ def test_a_beginning_of_several_is_refused_with_all_of_them(call: Call, two: His
     """It is a wrong call, and nothing is done."""
     said = call(*command, _FIRST[:8], *(["Paris"] if command == ["resume"] else []), *_STORE)
     candidates = f"{_SECOND} (w), {_FIRST} (w)"
-    sentence = f"Several runs are meant by '01a212e1': {candidates}. Write more of the id."
+    sentence = f"'01a212e1' may mean several runs: {candidates}. Write more of the id."
     assert (2, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
     assert 2 == len(two.read("w"))
 
@@ -47,7 +47,7 @@ def test_what_no_run_begins_with_is_not_there(call: Call, beginning: str, workfl
 def test_less_than_a_beginning_is_told_so(call: Call, two: History) -> None:
     """The sentence says how much of an id is needed."""
     del two
-    assert "an id's beginning has at least 8 characters" in call("show", _FIRST[:7], *_STORE).err
+    assert "the beginning of an id needs at least 8 characters" in call("show", _FIRST[:7], *_STORE).err
 
 
 def test_a_whole_id_is_never_the_beginning_of_another(call: Call, history: History) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.run_inputs import read_parameters
-from execution_history.presentation.terminal_translator import Speech
 from execution_history.records.encoding import decode, encode
 from tests.cli.conftest import Call, History
 
@@ -39,7 +38,7 @@ def in_assignment(folder: Path, levels: int) -> tuple[str | None, list[str]]:
 @pytest.mark.parametrize("levels", [1 + 1, 129, MOST])
 def test_deep_parameters_are_sent_as_they_were_given(tmp_path: Path, given: Given, levels: int) -> None:
     """Also where a record keeps only the text of what lies deeper, and after the way through the request."""
-    parameters = read_parameters(Speech(), *given(tmp_path, levels))
+    parameters = read_parameters(*given(tmp_path, levels))
     assert nested(levels).encode() == orjson.dumps(parameters)
     assert (parameters,) == tuple(decode(encode((parameters,))))
 
@@ -49,9 +48,9 @@ def test_deep_parameters_are_sent_as_they_were_given(tmp_path: Path, given: Give
 def test_parameters_that_are_too_deep_to_be_sent_are_refused(tmp_path: Path, given: Given, levels: int) -> None:
     """The sentence has the number of levels that can be sent, and a deep text that is no JSON stays a text."""
     with pytest.raises(CommandFailed, match=f"nested too deeply to be sent: at most {MOST} levels") as refused:
-        read_parameters(Speech(), *given(tmp_path, levels))
+        read_parameters(*given(tmp_path, levels))
     assert ExitCode.WRONG_CALL == refused.value.code
-    assert {"a": "[" * levels} == read_parameters(Speech(), None, [f"a={'[' * levels}"])
+    assert {"a": "[" * levels} == read_parameters(None, [f"a={'[' * levels}"])
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_only_a_run_that_asks_can_be_answered(call: Call) -> None:
     execute_id = _asked(call)
     call("resume", execute_id, "Paris", "--store", "history")
     said = call("resume", execute_id, "Rome", "--store", "history")
-    assert (2, True) == (said.code, "waits for no answer" in said.err)
+    assert (2, True) == (said.code, "is not waiting for an answer" in said.err)
     assert 5 == call("resume", "nobody", "Rome", "--store", "history").code
 
 
@@ -130,4 +130,4 @@ def test_a_run_that_happened_elsewhere_is_fetched_once(call: Call, sandbox: str)
         fetched[0]["metadata"]["proof"],
     )
     unknown = call("fetch", _SHORT, "123", "--store", "history")
-    assert (5, True) == (unknown.code, "has no history of execution '123'" in unknown.err)
+    assert (5, True) == (unknown.code, "does not tell of run '123'" in unknown.err)

@@ -11,7 +11,7 @@ import pytest
 
 from execution_history.cli.run_reporter import Ending, telling_of
 from execution_history.cli.session import Session
-from execution_history.presentation.terminal_translator import Speech
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.recording.spool import put_aside, spool_of
 from execution_history.stores import SQLiteStore
 from tests.cli.conftest import Call, History
@@ -152,7 +152,7 @@ def test_parameters_come_from_the_standard_input(call: Call, monkeypatch: pytest
         (["--parameters-file", "text.json"], "The parameters file text.json is not JSON."),
         (
             ["--account", "work"],
-            "--sandbox and --account exclude each other: the sandbox is the account default.",
+            "--sandbox and --account cannot be used together: the sandbox is the account default.",
         ),
     ],
 )
@@ -294,7 +294,7 @@ def test_a_run_is_called_unrecorded_when_it_is(
     capsys: pytest.CaptureFixture[str], waits: bool, is_recorded: bool, problems: list[str], told: list[str]
 ) -> None:
     """It waits, or there is no record of it; whatever else the recorder complains of is told of the history."""
-    session = Session(Speech())
+    session = Session(LANGUAGES["en"])
     session.as_json = True
     record = orjson.loads(document("run-1").body) if is_recorded else None
     telling_of(session, embedded=True).ended(Ending("w", "run-1", "success", record=record, waits=waits), problems)

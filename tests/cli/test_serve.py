@@ -83,7 +83,7 @@ def test_a_port_that_is_taken_is_one_sentence(call: Call, tmp_path: Path) -> Non
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = call("serve", "--port", str(port))
-    sentence = f"Port {port} on 127.0.0.1 is taken: choose another with --port, or stop the program that has it."
+    sentence = f"Port {port} on 127.0.0.1 is in use: choose another with --port, or stop the program that uses it."
     assert (2, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
     assert not (tmp_path / "data").exists()
 

@@ -65,18 +65,18 @@ def test_the_facts_that_are_known_have_a_line(call: Call, history: History) -> N
         metadata={"proof": "done_event", "coze_execute_id": "111", "log_id": "L1", "account": "default"},
     )
     assert [
-        "  Execute id     run-1",
-        "  Workflow       w",
-        "  Started        2023-11-14 22:13:20.000 +00:00",
-        "  Last changed   2023-11-14 22:13:21.500 +00:00",
-        "  How we know    done_event: Coze's stream said that it is done",
-        "  Ran            streamed",
-        "  Tokens         1 920 (1 280 read, 640 written)",
-        "  Account        default",
-        "  Bot            bot_7",
-        "  Coze's own id  111",
-        "  Coze's log id  L1",
-        "  Debug page     https://www.coze.cn/work_flow?execute_id=1",
+        "  Run id          run-1",
+        "  Workflow        w",
+        "  Started         2023-11-14 22:13:20.000 +00:00",
+        "  Last changed    2023-11-14 22:13:21.500 +00:00",
+        "  Proof           done_event: Coze’s stream ended with a Done event.",
+        "  Run mode        streaming",
+        "  Tokens          1 920 (1 280 in, 640 out)",
+        "  Account         default",
+        "  Bot             bot_7",
+        "  Run id at Coze  111",
+        "  Coze log id     L1",
+        "  Debug page      https://www.coze.cn/work_flow?execute_id=1",
     ] == shown(call)[2:14]
 
 
@@ -87,15 +87,15 @@ def test_input_and_output_are_shown_as_they_are(call: Call, history: History) ->
     )
     lines = shown(call)
     assert ["Input", "{", '  "城市": "北京"', "}"] == lines[lines.index("Input") : lines.index("Output") - 1]
-    assert ["Output", "two", "lines"] == lines[lines.index("Output") : lines.index("More") - 1]
-    assert '  "tag": [' in lines[lines.index("More") :]
+    assert ["Output", "two", "lines"] == lines[lines.index("Output") : lines.index("Other metadata") - 1]
+    assert '  "tag": [' in lines[lines.index("Other metadata") :]
 
 
 def test_long_values_are_cut_unless_asked_for(call: Call, history: History) -> None:
     """The cut says how much is missing and how to see it."""
     history.keep(execute_status="success", output="x" * 10_000 + "end")
     cut = shown(call)
-    assert "… 2 003 more characters; --full shows them, --json writes the record as it is stored." == cut[-1]
+    assert "… 2 003 more characters; --full shows them, --json prints the record as stored." == cut[-1]
     assert shown(call, "--full")[-1].endswith("xend")
 
 
@@ -217,7 +217,7 @@ def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History)
     lines = shown(call)
     at = lines.index("The workflow asks: Where to?")
     assert "  city (string, required): Where to go" == lines[at + 1]
-    assert lines[at + 2].startswith("To answer it: execution-history resume ")
+    assert lines[at + 2].startswith("To answer: execution-history resume ")
 
 
 def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> None:
@@ -226,13 +226,13 @@ def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> 
     dead = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
     history.keep("run-1", begun_with={"recorder": dead})
     history.keep("run-2", begun_with={"recorder": sign_of_life("alive")})
-    sentence = "The program that recorded this run is no longer there"
+    sentence = "The program that recorded this run is gone"
     assert sentence in call("show", "run-1", "--store", "history").out
     assert sentence not in call("show", "run-2", "--store", "history").out
 
 
 _NOT_WHOLE = (
-    "Not whole: this value had {}; its beginning is kept, because the record was larger than record_limit_bytes."
+    "Incomplete: this value had {}; only its beginning is kept, because the record was larger than record_limit_bytes."
 )
 
 
@@ -260,9 +260,9 @@ def test_a_value_that_was_cut_at_recording_is_said_to_be(call: Call, history: Hi
         (
             "C.UTF-8",
             True,
-            "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded.",
+            "Incomplete: the response was larger than largest_recorded_bytes; the rest was passed on, not recorded.",
         ),
-        ("zh_CN.UTF-8", True, "不完整：回答超过 largest_recorded_bytes，其余只转发，没有保留。"),
+        ("zh_CN.UTF-8", True, "不完整：响应超过 largest_recorded_bytes，其余部分只转发，没有记录。"),
         (
             "zh_CN.UTF-8",
             {"output": 90_000},

@@ -138,7 +138,7 @@ def test_an_export_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"", "0 added, 0 replaced, 0 there already, 0 refused"),
+        (b"", "0 added, 0 replaced, 0 already there, 0 refused"),
         (b"[1, 2]\n", "line 1"),
         (b'{"execute_id": "x"}\n', "no workflow_id"),
         (b'{"execute_id": "x", "workflow_id": "w"}\n{"execute_id": "y", "workf', "line 2"),

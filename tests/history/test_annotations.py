@@ -158,7 +158,7 @@ async def test_tags_of_another_shape_are_not_overwritten(store: HistoryStore) ->
 
 async def test_a_missing_run_is_said_to_be_missing(store: HistoryStore) -> None:
     """The error names the workflow and the execution."""
-    with pytest.raises(ExecutionNotFound, match="Workflow 'w' has no execution 'none'"):
+    with pytest.raises(ExecutionNotFound, match="Workflow 'w' has no run 'none'"):
         await annotate_execution(store, "w", "none", Annotation(pinned=True))
 
 

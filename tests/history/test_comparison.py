@@ -60,7 +60,7 @@ async def test_without_an_earlier_success_that_is_said(store: HistoryStore) -> N
     await run(store, "asked", 1_000, "success")
     await run(store, "later", 2_000, "success")
 
-    with pytest.raises(ExecutionNotFound, match=r"'w' has no successful execution before 'asked': compare with"):
+    with pytest.raises(ExecutionNotFound, match=r"'w' has no successful run before 'asked': compare with"):
         await compare_with_last_success(store, Run("asked"))
 
 
@@ -68,9 +68,9 @@ async def test_a_missing_run_is_named(store: HistoryStore) -> None:
     """Whichever of the two it is."""
     await run(store, "a", 1_000, "success")
 
-    with pytest.raises(ExecutionNotFound, match="There is no execution 'b'"):
+    with pytest.raises(ExecutionNotFound, match="There is no run 'b'"):
         await compare_executions(store, Run("a"), Run("b"))
-    with pytest.raises(ExecutionNotFound, match="In workflow 'v' there is no execution 'a'"):
+    with pytest.raises(ExecutionNotFound, match="Workflow 'v' has no run 'a'"):
         await compare_executions(store, Run("a", "v"), Run("a"))
     with pytest.raises(InvalidIdentifier):
         await compare_executions(store, Run("a"), Run(""))
@@ -81,7 +81,7 @@ async def test_an_id_that_several_workflows_have_needs_its_workflow(store: Histo
     await run(store, "a", 1_000, "success")
     await run(store, "a", 2_000, "success", "v")
 
-    with pytest.raises(InvalidInput, match="Several workflows have an execution 'a': name one of 'v', 'w'"):
+    with pytest.raises(InvalidInput, match="Several workflows have a run 'a': name one of 'v', 'w'"):
         await compare_executions(store, Run("a"), Run("a", "w"))
 
 

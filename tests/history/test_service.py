@@ -77,14 +77,14 @@ async def test_what_is_missing_is_none_or_false(service: ExecutionHistoryService
 async def test_bad_input_is_refused_with_a_sentence(service: ExecutionHistoryService) -> None:
     """And changes nothing."""
     await service.create_execution_record("w", "a")
-    with pytest.raises(ExecutionExists, match="already has an execution"):
+    with pytest.raises(ExecutionExists, match="already has a run"):
         await service.create_execution_record("w", "a")
     for workflow_id in ("", "x" * 1001, "\ud800", 5):
         with pytest.raises(InvalidIdentifier):
             await service.create_execution_record(workflow_id)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="metadata is a mapping"):
         await service.create_execution_record("w", metadata=[1])  # type: ignore[arg-type]
-    with pytest.raises(InvalidStatus, match="'done' is not an execution status"):
+    with pytest.raises(InvalidStatus, match="'done' is not a run status"):
         await service.update_execution_record("w", "a", "done")
     for size, index in ((0, 1), (101, 1), (1, 0), ("x", 1)):
         with pytest.raises(InvalidPage):

@@ -52,7 +52,7 @@ async def test_what_is_no_file_is_stepped_over_and_named(tmp_path: Path, kind: s
     async with ExecutionHistoryService(tmp_path / "h") as service:
         assert ["a"] == [each["execute_id"] for each in (await service.get_execution_history("good"))["histories"]]
         (problem,) = (await service.health()).problems
-        assert problem.startswith("'bad.json' was not taken in: it is a ")
+        assert problem.startswith("'bad.json' was not imported: it is a ")
         assert os.path.lexists(tmp_path / "h" / "bad.json")
         (tmp_path / "h" / "bad.json").rename(tmp_path / "away")
         assert () == (await service.health()).problems
@@ -117,7 +117,7 @@ def test_whatever_one_file_raises_it_is_named_and_nothing_is_lost(
     assert kept.name.startswith("w.json.unread-")
     assert data == kept.read_bytes()
     (problem,) = adopter.problems()
-    assert problem.startswith("'w.json' was not taken in: ")
+    assert problem.startswith("'w.json' was not imported: ")
     assert problem.endswith(f"It is kept as {kept.name!r}.")
 
 
@@ -131,7 +131,7 @@ def test_a_file_for_which_there_is_no_space_now_stays_as_it_is(tmp_path: Path) -
         adopter.adopt(path, is_needed=True)
     assert [data] == [each.read_bytes() for each in tmp_path.iterdir()]
     (problem,) = adopter.problems()
-    assert problem.startswith("'w.json' was not taken in: ")
+    assert problem.startswith("'w.json' was not imported: ")
 
 
 def test_a_file_of_somebody_else_that_cannot_be_read_stays_where_it_is(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_file_of_somebody_else_that_cannot_be_read_stays_where_it_is(tmp_path:
     (tmp_path / "x.json").mkdir()
     assert set() == adopter.adopt(tmp_path / "x.json", is_needed=False)
     assert ["x.json"] == [path.name for path in tmp_path.iterdir()]
-    assert ("'x.json' was not taken in: it is a folder, not a file.",) == adopter.problems()
+    assert ("'x.json' was not imported: it is a folder, not a file.",) == adopter.problems()
 
 
 @pytest.mark.parametrize(

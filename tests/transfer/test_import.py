@@ -168,7 +168,7 @@ async def test_a_damaged_record_of_another_history_is_one_refusal(tmp_path: Path
     report = await import_history(store, [tmp_path / "source"])
 
     assert (3 if json_files else 2) == report.added
-    assert ([] if json_files else ["execution b of workflow w"]) == [each.place for each in report.refused]
+    assert ([] if json_files else ["run b of workflow w"]) == [each.place for each in report.refused]
     assert await store.get("w", "c") is not None
 
 

@@ -6,20 +6,17 @@ from typing import Any
 from pydantic import SecretStr
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
-from execution_history.cli.session import Session
 from execution_history.coze.tracking.history_client import origin_of
+from execution_history.errors import N_
 from execution_history.records.metadata import ACCOUNT, UPSTREAM
-from execution_history.sandbox import DEFAULT_TOKEN
+from execution_history.sandbox import DEFAULT_TOKEN, AddressError
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
 
-def account_named(
-    session: Session, settings: Settings, wanted: str | None, *, sandbox: bool = False
-) -> tuple[Settings, str]:
+def account_named(settings: Settings, wanted: str | None, *, sandbox: bool = False) -> tuple[Settings, str]:
     """The account *wanted*, or ``default``, and settings in which it can be used.
 
     Args:
-        session: whose words are spoken.
         settings: where the accounts are.
         wanted: the account's name, where one was given.
         sandbox: that ``default`` is the sandbox which ``serve --sandbox`` starts.
@@ -30,19 +27,27 @@ def account_named(
     """
     if sandbox:
         if wanted not in (None, DEFAULT_ACCOUNT):
-            raise CommandFailed(session.say("error.sandbox_account"), ExitCode.WRONG_CALL)
+            raise CommandFailed(
+                ExitCode.WRONG_CALL,
+                "--sandbox and --account cannot be used together: the sandbox is the account default.",
+            )
         return _with_sandbox(settings), DEFAULT_ACCOUNT
     name = wanted or DEFAULT_ACCOUNT
     account = find_account(settings.accounts, name)
     if account.missing:
-        key = "error.no_token" if account.missing == ("token",) else "error.half_account"
+        sentence = N_("The Coze account '%(account)s' is incomplete: set %(settings)s.")
+        if account.missing == ("token",):
+            sentence = N_(
+                "The Coze account '%(account)s' has no token: set %(settings)s (and COZE_API_BASE for coze.cn or "
+                "Coze Studio), or add --sandbox to try it without an account."
+            )
         lacking = ", ".join(missing_settings(account, name))
-        raise CommandFailed(session.say(key, account=name, settings=lacking), ExitCode.WRONG_CALL)
+        raise CommandFailed(ExitCode.WRONG_CALL, sentence, account=name, settings=lacking)
     return settings, name
 
 
 def account_that_answers(
-    session: Session, settings: Settings, record: Mapping[str, Any], wanted: str | None, *, sandbox: bool = False
+    settings: Settings, record: Mapping[str, Any], wanted: str | None, *, sandbox: bool = False
 ) -> tuple[Settings, str]:
     """The account that can answer what *record* asks, and settings in which it can be used.
 
@@ -55,18 +60,35 @@ def account_that_answers(
         CommandFailed: none can; the sentence says what to set.
     """
     if sandbox or wanted is not None:
-        return account_named(session, settings, wanted, sandbox=sandbox)
+        return account_named(settings, wanted, sandbox=sandbox)
     name, waits_at = ACCOUNT.of(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
     if waits_at is None:
-        return account_named(session, settings, name)
+        return account_named(settings, name)
     for candidate in (name, *sorted(settings.accounts)):
         account = settings.accounts.get(candidate)
         if account is not None and not account.missing and origin_of(account.base_url) == waits_at:
             return settings, candidate
     if waits_at == _sandbox_address(settings):
         return _with_sandbox(settings), DEFAULT_ACCOUNT
-    sentence = session.say("error.no_account_there", upstream=waits_at, execute_id=record["execute_id"])
-    raise CommandFailed(sentence, ExitCode.WRONG_CALL)
+    raise CommandFailed(
+        ExitCode.WRONG_CALL,
+        "Run '%(execute_id)s' is waiting for its answer at %(upstream)s, and no account calls that address: set "
+        "COZE_API_BASE=%(upstream)s and COZE_API_TOKEN (of a sandbox: sandbox-token), or name an account with "
+        "--account.",
+        execute_id=record["execute_id"],
+        upstream=waits_at,
+    )
+
+
+def unusable_address(error: AddressError) -> CommandFailed:
+    """The failure of a command whose sandbox cannot listen where it should."""
+    return CommandFailed(
+        ExitCode.WRONG_CALL,
+        "The sandbox cannot listen on %(host)s:%(port)s (%(reason)s): choose another port, or 0 for any free one.",
+        host=error.host,
+        port=error.port,
+        reason=error.reason,
+    )
 
 
 def _sandbox_address(settings: Settings) -> str:

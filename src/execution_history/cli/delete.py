@@ -18,7 +18,13 @@ async def delete_run(session: Session, execute_id: str, workflow_id: str | None)
         deleted = 1 if is_deleted else 0
         session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted})
     else:
-        session.output.remark(session.say("delete.done", execute_id=execute_id, workflow_id=workflow_id))
+        session.output.remark(
+            session.translate(
+                "Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.",
+                execute_id=execute_id,
+                workflow_id=workflow_id,
+            )
+        )
     return ExitCode.SUCCESS
 
 
@@ -28,20 +34,43 @@ async def clear_workflow(session: Session, workflow_id: str, *, unasked: bool) -
         count = (await service.page_bytes(workflow_id, page_size=1)).total
         if count == 0:
             raise CommandFailed(
-                session.say("error.no_workflow", workflow_id=workflow_id, store=place), ExitCode.NOT_FOUND
+                ExitCode.NOT_FOUND,
+                "Workflow '%(workflow_id)s' has no history in %(store)s.",
+                workflow_id=workflow_id,
+                store=place,
             )
         if not (unasked or _agreed(session, workflow_id, count)):
-            session.output.remark(session.say("clear.kept"))
+            session.output.remark(session.translate("Nothing was deleted."))
             return ExitCode.STOPPED
         await service.clear_workflow_history(workflow_id)
     if session.as_json:
         session.output.document({"workflow_id": workflow_id, "deleted": count})
     else:
-        session.output.remark(session.say("clear.done", count=count, workflow_id=workflow_id))
+        session.output.remark(
+            session.translate.plural(
+                "Deleted the history of workflow '%(workflow_id)s' (%(num)s run).",
+                "Deleted the history of workflow '%(workflow_id)s' (%(num)s runs).",
+                count,
+                workflow_id=workflow_id,
+            )
+        )
     return ExitCode.SUCCESS
 
 
 def _agreed(session: Session, workflow_id: str, count: int) -> bool:
     if session.as_json or not sys.stdin.isatty():
-        raise CommandFailed(session.say("error.say_yes", count=count), ExitCode.WRONG_CALL)
-    return typer.confirm(session.say("clear.ask", count=count, workflow_id=workflow_id), err=True)
+        raise CommandFailed(
+            ExitCode.WRONG_CALL,
+            "This deletes the whole history of a workflow (runs: %(num)s), and there is no terminal "
+            "to confirm it on: add --yes to go ahead.",
+            num=count,
+        )
+    return typer.confirm(
+        session.translate.plural(
+            "Delete the whole history of workflow '%(workflow_id)s' (%(num)s run)?",
+            "Delete the whole history of workflow '%(workflow_id)s' (%(num)s runs)?",
+            count,
+            workflow_id=workflow_id,
+        ),
+        err=True,
+    )

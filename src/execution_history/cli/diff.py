@@ -14,6 +14,7 @@ from execution_history.history.comparison import Run, compare_executions, compar
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
 from execution_history.presentation.formatting import duration
 from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
+from execution_history.presentation.wording import DIVERGENCES, PARTS
 
 _LONGEST_VALUE = 300
 _MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
@@ -39,15 +40,15 @@ async def diff_runs(session: Session, old: str, new: str | None, workflow_id: st
 
 
 def _show(session: Session, found: Comparison) -> None:
-    say, answer = session.say, session.output.answer
+    _, answer = session.translate, session.output.answer
     for sign, run, style in (("−", found.old, "red"), ("+", found.new, "green")):
-        status = status_cell(say, run.status)
+        status = status_cell(_, run.status)
         line = Text(f"{sign} {visible(run.execute_id)}", style=style)
         line.append(f"  {local_time(run.create_time)}  ", style="default")
         answer(line.append(status.text, style=status.style))
-    measures = [_measure(say("diff.duration"), found.duration, duration)]
+    measures = [_measure(_("Duration"), found.duration, duration)]
     if found.tokens["total"].old is not None or found.tokens["total"].new is not None:
-        measures.append(_measure(say("diff.tokens"), found.tokens["total"], grouped))
+        measures.append(_measure(_("Tokens"), found.tokens["total"], grouped))
     for each in aligned(measures):
         answer(each)
     if found.divergence is not None:
@@ -55,9 +56,9 @@ def _show(session: Session, found: Comparison) -> None:
     for name in ("ending", "input", "output", "settings"):
         _show_part(session, name, getattr(found, name))
     for sentence in found.left_out:
-        session.output.remark(sentence, style="yellow")
+        session.output.remark(_.message(sentence), style="yellow")
     if found.is_same:
-        answer(say("diff.same"))
+        answer(_("No other differences."))
 
 
 def _measure(name: str, measure: Measure, shown: Callable[[int], str]) -> list[Cell]:
@@ -70,8 +71,8 @@ def _show_divergence(session: Session, divergence: Divergence) -> None:
     session.output.answer()
     titles = [one_line(title or "–", 60) for title in (divergence.old_title, divergence.new_title)]
     node = titles[0] if titles[0] == titles[1] else " → ".join(titles)
-    said = session.say(f"diff.divergence.{divergence.kind}", position=divergence.position + 1, node=node)
-    session.output.answer(said, style="bold")
+    said = session.translate(DIVERGENCES[divergence.kind], position=divergence.position + 1)
+    session.output.answer(f"{said}: {node}", style="bold")
     for sign, content, style in (("−", divergence.old_content, "red"), ("+", divergence.new_content, "green")):
         if content:
             session.output.answer(Text(f"  {sign} {one_line(content, _LONGEST_VALUE)}", style=style))
@@ -81,7 +82,7 @@ def _show_part(session: Session, name: str, differences: Sequence[Difference]) -
     if not differences:
         return
     session.output.answer()
-    session.output.answer(session.say(f"diff.{name}"), style="bold")
+    session.output.answer(session.translate(PARTS[name]), style="bold")
     for each in differences:
         session.output.answer(Text(f"  {visible(each.path)}", style="bold"))
         if each.text is not None:

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from execution_history.errors import ExecutionHistoryError, ExecutionNotFound, ExportFailed, StoreError
+from execution_history.errors import ExecutionHistoryError, ExecutionNotFound, ExportFailed, Message, StoreError
 
 
 class ExitCode(IntEnum):
@@ -22,11 +22,18 @@ class ExitCode(IntEnum):
 
 
 class CommandFailed(Exception):  # noqa: N818 - named as the errors of this package are
-    """A command cannot do what it was asked; the message is one sentence for a person."""
+    """A command cannot do what it was asked.
 
-    def __init__(self, sentence: str, code: ExitCode) -> None:
+    Args:
+        code: what the command ends with.
+        sentence: the msgid of one sentence for a person.
+        arguments: what stands in its placeholders.
+    """
+
+    def __init__(self, code: ExitCode, sentence: str, /, **arguments: object) -> None:
         self.code = code
-        super().__init__(sentence)
+        self.message = Message(sentence, **arguments)
+        super().__init__(self.message)
 
 
 def code_of(error: ExecutionHistoryError) -> ExitCode:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.clock import now_ms
+from execution_history.errors import N_
 from execution_history.presentation.time_zone import local_zone
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
 from execution_history.query.parameters import filter_of
@@ -16,7 +17,7 @@ from execution_history.query.parameters import filter_of
 Filters = dict[str, list[str]]
 """The filters of one call, by name."""
 
-_PANEL: Final = "panel.filters"
+_PANEL: Final = N_("Filters")
 _KEPT: Final = "filter_"
 
 
@@ -59,8 +60,7 @@ def as_options(filters: Filters) -> list[str]:
 
 
 def _option(row: FilterField) -> inspect.Parameter:
-    metavar = row.values.kind.upper()
-    info = typer.Option(_spelt(row.name), help=f"filter.{row.name}", rich_help_panel=_PANEL, metavar=metavar)
+    info = typer.Option(_spelt(row.name), help=row.meaning, rich_help_panel=_PANEL, metavar=row.values.kind.upper())
     given: Any = Annotated[list[str] | None, info] if row.is_repeatable else Annotated[str | None, info]
     return inspect.Parameter(_KEPT + row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=given)
 

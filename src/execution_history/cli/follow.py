@@ -39,7 +39,13 @@ async def _until_there_is_one(session: Session) -> None:
     is_told = session.as_json
     while not is_there(settings):
         if not is_told:
-            session.output.remark(session.say("follow.waiting", store=place_of(settings.store)), style="dim")
+            session.output.remark(
+                session.translate(
+                    "There is no history in %(store)s yet; waiting for the first run. Press Ctrl-C to stop.",
+                    store=place_of(settings.store),
+                ),
+                style="dim",
+            )
         is_told = True
         await asyncio.sleep(_LOOK_SECONDS)
 
@@ -47,7 +53,9 @@ async def _until_there_is_one(session: Session) -> None:
 async def _follow(session: Session, since: int | None, workflow_ids: Sequence[str]) -> None:
     async with open_history(session) as (service, place), service.follow(since, workflow_ids) as events:
         if not session.as_json:
-            session.output.remark(session.say("follow.begun", store=place), style="dim")
+            session.output.remark(
+                session.translate("Following %(store)s; press Ctrl-C to stop.", store=place), style="dim"
+            )
         async for event in events:
             _tell(session, event)
 
@@ -61,12 +69,14 @@ def _tell(session: Session, event: LiveEvent) -> None:
 
 def _line(session: Session, event: LiveEvent) -> Text:
     if event.kind == "reset":
-        return Text(session.say("follow.reset"), style="yellow")
+        return Text(
+            session.translate("This is not the history that the revision came from: read it anew."), style="yellow"
+        )
     name = f"{one_line(event.workflow_id or '', _LONGEST_ID)}  {visible(event.execute_id or '')}"
     if event.summary is None:
-        return Text(session.say("follow.deleted"), style="dim").append(f"  {name}", style="default")
+        return Text(session.translate("deleted"), style="dim").append(f"  {name}", style="default")
     record = orjson.loads(event.summary)
-    status = status_cell(session.say, record["execute_status"])
+    status = status_cell(session.translate, record["execute_status"])
     line = Text(status.text, style=status.style)
     took = record["duration_ms"]
     line.append(f"  {local_time(record['update_time'])}  {name}", style="default")

@@ -10,7 +10,11 @@ from execution_history.presentation.terminal_formatting import one_line, questio
 def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:
     """The question and the fields it wants filled in, as far as *interrupt* says what they are."""
     question = question_text(interrupt)
-    first = session.say("ask.question", question=question) if question else session.say("ask.unnamed")
+    first = (
+        session.translate("The workflow asks: %(question)s", question=question)
+        if question
+        else session.translate("The workflow is waiting for an answer.")
+    )
     fields = interrupt.get("required_parameters")
     described = fields.items() if isinstance(fields, dict) else ()
     return [first, *(_field(session, str(name), field) for name, field in described)]
@@ -20,12 +24,12 @@ def answer_lines(session: Session, execute_id: str, interrupt: Mapping[str, Any]
     """How to answer later: a command that can be copied."""
     if not isinstance(interrupt.get("event_id"), str):
         return []
-    return [session.say("ask.later", command=session.command("resume", execute_id, "…"))]
+    return [session.translate("To answer: %(command)s", command=session.command("resume", execute_id, "…"))]
 
 
 def _field(session: Session, name: str, field: object) -> str:
     facts: dict[str, Any] = field if isinstance(field, dict) else {}
     kind = [str(facts["type"])] if facts.get("type") else []
-    kind += [session.say("ask.required")] if facts.get("required") else []
+    kind += [session.translate("required")] if facts.get("required") else []
     shown = name + (f" ({', '.join(kind)})" if kind else "")
     return "  " + one_line(f"{shown}: {facts['description']}" if facts.get("description") else shown, 500)

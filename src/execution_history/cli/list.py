@@ -20,8 +20,9 @@ from execution_history.presentation.terminal_formatting import (
     local_time,
     one_line,
 )
-from execution_history.presentation.terminal_translator import Speech
-from execution_history.query.model import RecordKey, Selection
+from execution_history.presentation.translator import Translator
+from execution_history.presentation.wording import status_word
+from execution_history.query.model import IndexReach, RecordKey, Selection
 from execution_history.records.attributes import facts_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
@@ -36,11 +37,10 @@ _LONGEST_ID: Final = 60
 _MOST_NAMED: Final = 10
 
 
-def status_cell(say: Speech, status: str) -> Cell:
+def status_cell(_: Translator, status: str) -> Cell:
     """A status as its shape and its word."""
     shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
-    word = say(f"status.{status}") if status in SHAPES else one_line(status, 20)
-    return Cell(f"{shape} {word}", colour)
+    return Cell(f"{shape} {status_word(_, status)}", colour)
 
 
 async def list_runs(session: Session, workflow_id: str | None, page_index: int, page_size: int) -> ExitCode:
@@ -54,7 +54,11 @@ async def list_runs(session: Session, workflow_id: str | None, page_index: int, 
         _say_empty(session, workflow_id, place)
     elif not page.documents and not page.damaged:
         pages = -(-page.total // page_size)
-        session.output.remark(session.say("list.past_end", page=page_index, pages=grouped(pages)))
+        session.output.remark(
+            session.translate(
+                "There is no page %(page)s; the last one is %(pages)s.", page=page_index, pages=grouped(pages)
+            )
+        )
     else:
         if page.documents:
             for line in run_lines(session, page.documents, of_all=workflow_id is None):
@@ -82,9 +86,29 @@ def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | Non
     if damaged:
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         runs = ", ".join(named + (["…"] if len(damaged) > _MOST_NAMED else []))
-        facts = {"count": grouped(count or len(damaged)), "runs": runs, "program": session.command()}
-        sentence = session.say("found.damaged", **facts)
+        count = count or len(damaged)
+        sentence = session.translate.plural(
+            "Left out is %(num)s run that cannot be read, because history.db is damaged there: "
+            "%(runs)s. To repair it: %(program)s import BACKUP. To give it up: %(program)s delete ID.",
+            "Left out are %(num)s runs that cannot be read, because history.db is damaged there: "
+            "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
+            "delete ID.",
+            count,
+            num=grouped(count),
+            runs=runs,
+            program=session.command(),
+        )
         session.output.remark(sentence, style="yellow")
+
+
+def say_reach(session: Session, reach: IndexReach) -> None:
+    """How far the index is that an answer comes from."""
+    known = session.translate(
+        "The index is still being built: this answer covers %(done)s of %(newest)s changes.",
+        done=grouped(reach.revision),
+        newest=grouped(reach.newest),
+    )
+    session.output.remark(known, style="yellow")
 
 
 def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
@@ -92,11 +116,11 @@ def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> 
     now, width = now_ms(), session.output.width
     records = [outline_of(document) for document in documents]
     facts = [
-        _heads(session.say, of_all=of_all),
-        *(_facts(session.say, record, now, of_all=of_all) for record in records),
+        _heads(session.translate, of_all=of_all),
+        *(_facts(session.translate, record, now, of_all=of_all) for record in records),
     ]
-    ids = [Cell(session.say("head.execute_id"), "dim"), *(Cell(record["execute_id"]) for record in records)]
-    gists = [session.say("head.gist"), *(gist(record, _LONGEST_GIST) for record in records)]
+    ids = [Cell(session.translate("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]
+    gists = [session.translate("Output or error").upper(), *(gist(record, _LONGEST_GIST) for record in records)]
     said = [Cell(text, "dim") for text in gists]
     if width is None or natural_width(aligned(_beside(facts, ids))) + _LEAST_GIST < width:
         return [cropped(line, width) for line in aligned(_beside(facts, ids, said))]
@@ -108,16 +132,16 @@ def _beside(rows: list[list[Cell]], *columns: list[Cell]) -> list[list[Cell]]:
     return [[*row, *cells] for row, *cells in zip(rows, *columns, strict=True)]
 
 
-def _heads(say: Speech, *, of_all: bool) -> list[Cell]:
-    heads = [Cell(say(f"head.{name}"), "dim") for name in ("status", "started")]
-    heads += [Cell(say(f"head.{name}"), "dim", right=True) for name in ("duration", "tokens")]
-    return [*heads, Cell(say("head.workflow"), "dim")] if of_all else heads
+def _heads(_: Translator, *, of_all: bool) -> list[Cell]:
+    heads = [Cell(name.upper(), "dim") for name in (_("Status"), _("Started"))]
+    heads += [Cell(name.upper(), "dim", right=True) for name in (_("Duration"), _("Tokens"))]
+    return [*heads, Cell(_("Workflow").upper(), "dim")] if of_all else heads
 
 
-def _facts(say: Speech, record: dict[str, Any], now: int, *, of_all: bool) -> list[Cell]:
+def _facts(_: Translator, record: dict[str, Any], now: int, *, of_all: bool) -> list[Cell]:
     known = facts_of(record)
     facts = [
-        status_cell(say, record["execute_status"]),
+        status_cell(_, record["execute_status"]),
         Cell(local_time(known.create_time)),
         Cell(duration(known.elapsed_ms(now)), right=True),
         Cell(grouped(known.tokens), right=True),
@@ -127,27 +151,27 @@ def _facts(say: Speech, record: dict[str, Any], now: int, *, of_all: bool) -> li
 
 def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
     """A line for each workflow; on a narrow terminal the heads are shapes, which a last line explains."""
-    say, width = session.say, session.output.width
+    _, width = session.translate, session.output.width
     has_other = any(summary.counts.get("other") for summary in summaries)
     names: list[str] = [*STATUSES, *(["other"] if has_other else [])]
-    marks = [_mark(say, name) for name in names]
-    lines = aligned([_workflow_heads(say, marks), *(_workflow_cells(summary, names) for summary in summaries)])
+    marks = [_mark(_, name) for name in names]
+    lines = aligned([_workflow_heads(_, marks), *(_workflow_cells(summary, names) for summary in summaries)])
     if width is not None and natural_width(lines) > width:
         shapes = [Cell(mark.text[0], mark.style, right=True) for mark in marks]
-        lines = aligned([_workflow_heads(say, shapes), *(_workflow_cells(summary, names) for summary in summaries)])
+        lines = aligned([_workflow_heads(_, shapes), *(_workflow_cells(summary, names) for summary in summaries)])
         lines.append(Text("  ".join(mark.text for mark in marks), style="dim"))
     for line in lines:
         session.output.answer(cropped(line, width))
 
 
-def _mark(say: Speech, name: str) -> Cell:
+def _mark(_: Translator, name: str) -> Cell:
     shape, colour = SHAPES.get(name, UNKNOWN_SHAPE)
-    return Cell(f"{shape} {say(f'status.{name}' if name in SHAPES else 'head.other')}", colour, right=True)
+    return Cell(f"{shape} {status_word(_, name) if name in SHAPES else _('other')}", colour, right=True)
 
 
-def _workflow_heads(say: Speech, marks: list[Cell]) -> list[Cell]:
-    first = [Cell(say("head.workflow"), "dim"), Cell(say("head.runs"), "dim", right=True)]
-    return [*first, *marks, Cell(say("head.last_run"), "dim")]
+def _workflow_heads(_: Translator, marks: list[Cell]) -> list[Cell]:
+    first = [Cell(_("Workflow").upper(), "dim"), Cell(_("Runs").upper(), "dim", right=True)]
+    return [*first, *marks, Cell(_("Last run").upper(), "dim")]
 
 
 def _workflow_cells(summary: WorkflowSummary, names: list[str]) -> list[Cell]:
@@ -159,10 +183,23 @@ def _workflow_cells(summary: WorkflowSummary, names: list[str]) -> list[Cell]:
 def _say_empty(session: Session, workflow_id: str | None, place: str) -> None:
     if workflow_id is not None:
         command = session.command("workflows")
-        sentence = session.say("list.empty_workflow", workflow_id=workflow_id, store=place, command=command)
+        sentence = session.translate(
+            "Workflow '%(workflow_id)s' has no runs in %(store)s; `%(command)s` lists the workflows that have.",
+            workflow_id=workflow_id,
+            store=place,
+            command=command,
+        )
     else:
         run = session.command("run", TRIAL_WORKFLOW, "-p", "city=Paris", "--sandbox")
-        sentence = session.say("list.empty", store=place, run=run, serve=session.command("serve", "--sandbox"))
+        sentence = session.translate(
+            "No runs are recorded in %(store)s yet. Record one without a Coze account:\n  "
+            "%(run)s\n"
+            "or serve the HTTP API with a sandbox to try it on:\n  "
+            "%(serve)s",
+            store=place,
+            run=run,
+            serve=session.command("serve", "--sandbox"),
+        )
     session.output.remark(sentence)
 
 
@@ -171,8 +208,8 @@ def _say_where(session: Session, workflow_id: str | None, page: Selection, page_
     pages = -(-page.total // page_size)
     first = (page_index - 1) * page_size + 1
     if page.documents:
-        counted = session.say(
-            "list.counted",
+        counted = session.translate(
+            "Runs %(first)s to %(last)s of %(total)s, page %(page)s of %(pages)s.",
             first=grouped(first),
             last=grouped(first + len(page.documents) - 1),
             total=grouped(page.total),
@@ -183,7 +220,7 @@ def _say_where(session: Session, workflow_id: str | None, page: Selection, page_
     if page.has_more:
         words = ["list", *([] if workflow_id is None else [workflow_id]), "--page", str(page_index + 1)]
         words += [] if page_size == DEFAULT_PAGE_SIZE else ["--page-size", str(page_size)]
-        session.output.remark(session.say("list.next", command=session.command(*words)), style="dim")
+        session.output.remark(session.translate("Next: %(command)s", command=session.command(*words)), style="dim")
 
 
 DEFAULT_PAGE_SIZE: Final = 20

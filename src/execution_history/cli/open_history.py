@@ -9,7 +9,7 @@ import orjson
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.session import Session
-from execution_history.errors import RecordDamaged
+from execution_history.errors import N_, RecordDamaged
 from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
@@ -90,8 +90,8 @@ async def the_run(
     else:
         found = await service.find_execution(execute_id)
     if len(found) > 1:
-        raise _ambiguous(session, execute_id, [record["workflow_id"] for record in found])
-    record = found[0] if found else await _meant(session, service, execute_id, workflow_id)
+        raise _ambiguous(execute_id, [record["workflow_id"] for record in found])
+    record = found[0] if found else await _meant(service, execute_id, workflow_id)
     if record is None:
         raise _not_there(session, place, execute_id, workflow_id)
     return record
@@ -111,13 +111,11 @@ async def ids_of_run(
         keys = [*alike.damaged, *(_key_of(orjson.loads(body)) for body in alike.documents)]
         workflows = [each.workflow_id for each in keys if each.execute_id == key.execute_id]
         if len(workflows) > 1:
-            raise _ambiguous(session, key.execute_id, workflows)
+            raise _ambiguous(key.execute_id, workflows)
     return key
 
 
-async def _meant(
-    session: Session, service: ExecutionHistoryService, given: str, workflow_id: str | None
-) -> ExecutionRecord | None:
+async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str | None) -> ExecutionRecord | None:
     """The record that *given* is the beginning of, or that has it as its id at Coze; ``None`` where there is none.
 
     Raises:
@@ -133,14 +131,23 @@ async def _meant(
     ):
         found = await service.select(RecordQuery(filter=wanted, size=_MOST_CANDIDATES))
         if found.documents and not found.reach.is_complete:
-            raise CommandFailed(session.say("error.beginning_early", beginning=given), ExitCode.WRONG_CALL)
+            raise CommandFailed(
+                ExitCode.WRONG_CALL,
+                "The index is still being built, so it is not known yet which runs begin with "
+                "'%(beginning)s': write the whole id, or wait a moment.",
+                beginning=given,
+            )
         records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
         keys = [*(_key_of(record) for record in records), *found.damaged]
         if len(keys) > 1:
             candidates = [f"{key.execute_id} ({key.workflow_id})" for key in keys]
             candidates += ["…"] if found.has_more else []
-            facts = {"beginning": given, "candidates": ", ".join(candidates)}
-            raise CommandFailed(session.say("error.several", **facts), ExitCode.WRONG_CALL)
+            raise CommandFailed(
+                ExitCode.WRONG_CALL,
+                "'%(beginning)s' may mean several runs: %(candidates)s. Write more of the id.",
+                beginning=given,
+                candidates=", ".join(candidates),
+            )
         if records:
             return records[0]
         if found.damaged:
@@ -152,19 +159,34 @@ def _key_of(record: ExecutionRecord) -> RecordKey:
     return RecordKey(record["workflow_id"], record["execute_id"])
 
 
-def _ambiguous(session: Session, execute_id: str, workflows: list[str]) -> CommandFailed:
-    sentence = session.say("error.ambiguous", execute_id=execute_id, workflows=", ".join(workflows))
-    return CommandFailed(sentence, ExitCode.WRONG_CALL)
+def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
+    return CommandFailed(
+        ExitCode.WRONG_CALL,
+        "Several workflows have a run '%(execute_id)s' (%(workflows)s): name one with --workflow.",
+        execute_id=execute_id,
+        workflows=", ".join(workflows),
+    )
 
 
 def _not_there(session: Session, place: str, execute_id: str, workflow_id: str | None) -> CommandFailed:
     if workflow_id is not None:
-        sentence = session.say("error.no_run_in_workflow", workflow_id=workflow_id, execute_id=execute_id, store=place)
+        sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
+    elif len(execute_id) < SHORTEST_PREFIX:
+        sentence = N_(
+            "There is no run '%(execute_id)s' in %(store)s, and the beginning of an id needs at least %(least)s "
+            "characters; `%(command)s` lists the runs there are."
+        )
     else:
-        key = "error.no_run_so_short" if len(execute_id) < SHORTEST_PREFIX else "error.no_run"
-        command = session.command("list")
-        sentence = session.say(key, execute_id=execute_id, store=place, command=command, least=SHORTEST_PREFIX)
-    return CommandFailed(sentence, ExitCode.NOT_FOUND)
+        sentence = N_("There is no run '%(execute_id)s' in %(store)s; `%(command)s` lists the runs there are.")
+    return CommandFailed(
+        ExitCode.NOT_FOUND,
+        sentence,
+        workflow_id=workflow_id,
+        execute_id=execute_id,
+        store=place,
+        command=session.command("list"),
+        least=SHORTEST_PREFIX,
+    )
 
 
 def _holds_history(folder: Path) -> bool:

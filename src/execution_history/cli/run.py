@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from execution_history.application import Application, open_application
-from execution_history.cli.accounts import account_named, account_that_answers
+from execution_history.cli.accounts import account_named, account_that_answers, unusable_address
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.run_inputs import read_parameters
@@ -17,6 +17,7 @@ from execution_history.cli.run_reporter import Ending, Telling, telling_of
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.coze.protocol.messages import MODE_STREAM
+from execution_history.presentation.wording import STATUSES
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 from execution_history.sandbox import AddressError
@@ -64,8 +65,13 @@ async def resume_run(session: Session, request: ResumeRequest) -> ExitCode:
     async with open_history(session) as (service, place):
         found = await the_run(session, service, place, request.execute_id, request.workflow_id)
     if not _waits(found):
-        facts = {"execute_id": found["execute_id"], "status": session.say(f"status.{found['execute_status']}")}
-        raise CommandFailed(session.say("error.not_waiting", **facts), ExitCode.WRONG_CALL)
+        raise CommandFailed(
+            ExitCode.WRONG_CALL,
+            "Run '%(execute_id)s' is not waiting for an answer (status: %(status)s): only a run that "
+            "asked a question can be resumed.",
+            execute_id=found["execute_id"],
+            status=session.translate(STATUSES[found["execute_status"]]),
+        )
     return await _told(telling_of(session, embedded=False), lambda t: _resume(session, found, answer, request, t))
 
 
@@ -78,9 +84,7 @@ def _waits(record: ExecutionRecord) -> bool:
 async def _resume(
     session: Session, record: ExecutionRecord, answer: str, request: ResumeRequest, telling: Telling
 ) -> tuple[Ending, Sequence[str]]:
-    settings, account = account_that_answers(
-        session, session.settings(), record, request.account, sandbox=request.sandbox
-    )
+    settings, account = account_that_answers(session.settings(), record, request.account, sandbox=request.sandbox)
     async with open_application(settings) as application:
         runner, key = application.runner, (record["workflow_id"], record["execute_id"])
         ending = Ending(*key)
@@ -106,7 +110,7 @@ async def fetch_run(
     session: Session, workflow_id: str, execute_id: str, account: str | None, *, sandbox: bool
 ) -> ExitCode:
     """Record a run that happened elsewhere, and show what became of it."""
-    settings, name = account_named(session, session.settings(), account, sandbox=sandbox)
+    settings, name = account_named(session.settings(), account, sandbox=sandbox)
     async with open_application(settings) as application:
         record = await application.reconciler.fetch(workflow_id, execute_id, name)
     if session.as_json:
@@ -115,7 +119,11 @@ async def fetch_run(
         ending = Ending(workflow_id, record["execute_id"], record["execute_status"])
         ending.record = cast("ExecutionRecord", record)
         telling_of(session, embedded=False).ended(ending, _problems(application, ending))
-        session.output.remark(session.say("fetch.done", command=session.command("show", record["execute_id"])))
+        session.output.remark(
+            session.translate(
+                "Recorded. `%(command)s` shows it.", command=session.command("show", record["execute_id"])
+            )
+        )
     return ExitCode.SUCCESS
 
 
@@ -125,8 +133,10 @@ async def run_workflow(session: Session, request: RunRequest) -> ExitCode:
     Ctrl-C and SIGTERM stop it; its record is then closed as interrupted.
     """
     if request.sandbox and request.account not in (None, "default"):
-        raise CommandFailed(session.say("error.sandbox_account"), ExitCode.WRONG_CALL)
-    parameters = read_parameters(session.say, request.parameters_file, request.assignments)
+        raise CommandFailed(
+            ExitCode.WRONG_CALL, "--sandbox and --account cannot be used together: the sandbox is the account default."
+        )
+    parameters = read_parameters(request.parameters_file, request.assignments)
     telling = telling_of(session, embedded=request.sandbox)
     return await _told(telling, lambda telling: _run(session, request, parameters, telling))
 
@@ -152,13 +162,13 @@ async def _run(
     # A free port for the sandbox: a server with its own may be running beside this.
     settings = session.settings(sandbox_port=0 if request.sandbox else None)
     if not request.sandbox:
-        account_named(session, settings, request.account)
+        account_named(settings, request.account)
     try:
         async with open_application(settings, sandbox=request.sandbox) as application:
             run = _stream if request.streamed else _execute
             ending = await run(application, request, parameters, telling)
     except AddressError as error:
-        raise CommandFailed(str(error), ExitCode.WRONG_CALL) from None
+        raise unusable_address(error) from None
     return ending, _problems(application, ending)
 
 

@@ -10,6 +10,7 @@ from execution_history.cli.interrupts import answer_lines, question_lines
 from execution_history.cli.list import status_cell
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
+from execution_history.errors import N_
 from execution_history.presentation.terminal_formatting import (
     as_text,
     duration,
@@ -186,7 +187,12 @@ class _ToPeople:
         session, asked = self._session, ending.asked()
         lines = question_lines(session, asked)
         if self._embedded:
-            lines.append(session.say("ask.forgotten"))
+            lines.append(
+                session.translate(
+                    "The embedded sandbox forgets its questions when the run ends; with `execution-history "
+                    "serve --sandbox` they can be answered later."
+                )
+            )
         else:
             lines += answer_lines(session, ending.execute_id, asked)
         for line in lines:
@@ -195,28 +201,38 @@ class _ToPeople:
 
 def _last_line(session: Session, ending: Ending) -> Text:
     """Status, execute id, duration and tokens, on one line."""
-    status = status_cell(session.say, ending.status)
+    status = status_cell(session.translate, ending.status)
     line = Text(status.text, style=status.style).append(f"  {visible(ending.execute_id)}", style="default")
     if ending.record is not None:
         known = facts_of(ending.record)
         line.append(f"  {duration(known.elapsed_ms(now_ms()))}", style="default")
-        if known.tokens is not None:
-            line.append("  " + session.say("run.tokens", count=grouped(known.tokens)), style="default")
+        if (count := known.tokens) is not None:
+            line.append(
+                "  " + session.translate.plural("%(num)s token", "%(num)s tokens", count, num=grouped(count)),
+                style="default",
+            )
     return line
 
 
 def _say_stopped(session: Session, execute_id: str) -> None:
     if execute_id:
-        session.output.remark(session.say("run.stopped", execute_id=execute_id))
+        session.output.remark(
+            session.translate(
+                "Stopped. Run %(execute_id)s is recorded up to this point; the workflow may still be running at Coze.",
+                execute_id=execute_id,
+            )
+        )
     else:
-        session.output.remark(session.say("run.stopped_early"))
+        session.output.remark(session.translate("Stopped before the run started."))
 
 
 def _say_problems(session: Session, ending: Ending, problems: Sequence[str]) -> None:
     """Why the run waits comes first among the *problems*; all the others are of the history, whatever the run."""
     is_explained = ending.waits and bool(problems)
     if ending.record is None and not is_explained:
-        session.output.remark(session.say("run.unrecorded_unknown"), style="yellow")
+        session.output.remark(session.translate("This run could not be recorded."), style="yellow")
     for number, problem in enumerate(problems):
-        key = "run.unrecorded" if is_explained and number == 0 else "run.attention"
-        session.output.remark(session.say(key, problem=problem), style="yellow")
+        sentence = N_("The history needs attention: %(problem)s")
+        if is_explained and number == 0:
+            sentence = N_("This run could not be recorded: %(problem)s")
+        session.output.remark(session.translate(sentence, problem=problem), style="yellow")

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from execution_history.cli.exit_codes import ExitCode
 from execution_history.cli.filter_options import Filters, as_options, read_filters
-from execution_history.cli.list import DEFAULT_PAGE_SIZE, run_lines, say_damaged, status_cell
+from execution_history.cli.list import DEFAULT_PAGE_SIZE, run_lines, say_damaged, say_reach, status_cell
 from execution_history.cli.open_history import open_history
 from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
+from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
 from execution_history.query.model import RecordQuery, Selection, Sort
@@ -77,7 +78,7 @@ async def list_found(session: Session, request: ListRequest) -> ExitCode:
         for line in run_lines(session, found.documents, of_all=request.workflow_id is None):
             session.output.answer(line)
     for sentence in found.explain:
-        session.output.remark(sentence, style="dim")
+        session.output.remark(session.translate.message(sentence), style="dim")
     _say_how_many(session, found, place, None if found.next is None else request.words_behind(found.next))
     return ExitCode.SUCCESS
 
@@ -134,7 +135,7 @@ def _show_hits(session: Session, hits: Sequence[Hit]) -> None:
     heads = aligned(
         [
             [
-                status_cell(session.say, record["execute_status"]),
+                status_cell(session.translate, record["execute_status"]),
                 Cell(local_time(record["create_time"])),
                 Cell(one_line(record["workflow_id"], _LONGEST_ID)),
             ]
@@ -182,16 +183,16 @@ def _say_how_many(
     session: Session, found: Selection | SearchPage, place: str, behind: list[str] | None, text: str | None = None
 ) -> None:
     """How many there are, as far as that is known, and the call for the page behind this one."""
-    say, reach = session.say, found.reach
+    _, reach = session.translate, found.reach
     say_damaged(session, found.damaged)
     if not reach.is_complete:
-        known = say("found.reach", done=grouped(reach.revision), newest=grouped(reach.newest))
-        session.output.remark(known, style="yellow")
+        say_reach(session, reach)
     if found.total == 0 and not found.has_more:
-        session.output.remark(say("found.nothing", store=place))
+        session.output.remark(_("No runs in %(store)s match.", store=place))
         return
     is_exact = found.total_is_exact and reach.is_complete
-    session.output.remark(say("found.total" if is_exact else "found.at_least", total=grouped(found.total)), style="dim")
+    sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
+    session.output.remark(_(sentence, total=grouped(found.total)), style="dim")
     if behind is not None:
         command = session.command(*behind, text=text)
-        session.output.remark(say("list.next", command=command), style="dim")
+        session.output.remark(_("Next: %(command)s", command=command), style="dim")

@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 
 from execution_history.application import Application, open_application
+from execution_history.cli.accounts import unusable_address
 from execution_history.cli.allocator import return_freed_memory
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.list import TRIAL_WORKFLOW
@@ -22,6 +23,7 @@ from execution_history.cli.open_history import place_of
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
+from execution_history.errors import N_
 from execution_history.sandbox import WORKFLOWS, AddressError, Flavour, Sandbox, serve_sandbox
 from execution_history.settings import Settings, missing_settings
 from execution_history.web import create_app
@@ -48,21 +50,21 @@ async def serve(
     """Serve the HTTP application until Ctrl-C or SIGTERM."""
     return_freed_memory()
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
-    with closing(_listen(session, settings)) as listener:
+    with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         try:
             async with open_application(settings, sandbox=sandbox) as application:
                 await _serve_until_stopped(session, application, listener, access_log=access_log)
         except AddressError as error:
-            raise CommandFailed(str(error), ExitCode.WRONG_CALL) from None
-    session.output.remark(session.say("serve.stopped"))
+            raise unusable_address(error) from None
+    session.output.remark(session.translate("Stopped."))
     return ExitCode.SUCCESS
 
 
 async def serve_sandbox_alone(session: Session, *, host: str, port: int | None, token: str, studio: bool) -> ExitCode:
     """Serve the sandbox upstream until Ctrl-C or SIGTERM."""
     if not token:
-        raise CommandFailed(session.say("error.token"), ExitCode.WRONG_CALL)
+        raise CommandFailed(ExitCode.WRONG_CALL, "The token of the sandbox must not be empty.")
     settings = session.settings(sandbox_port=port)
     flavour: Flavour = "studio" if studio else "coze"
     stop = asyncio.Event()
@@ -73,8 +75,8 @@ async def serve_sandbox_alone(session: Session, *, host: str, port: int | None, 
                 _announce_sandbox(session, running)
                 await stop.wait()
         except AddressError as error:
-            raise CommandFailed(str(error), ExitCode.WRONG_CALL) from None
-    session.output.remark(session.say("serve.stopped"))
+            raise unusable_address(error) from None
+    session.output.remark(session.translate("Stopped."))
     return ExitCode.SUCCESS
 
 
@@ -142,7 +144,7 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
     return "timeout graceful shutdown exceeded" not in said and "returned without completing response" not in said
 
 
-def _listen(session: Session, settings: Settings) -> socket.socket:
+def _listen(settings: Settings) -> socket.socket:
     """The listening socket; taken before anything else, so that a second server does not even open the store.
 
     Raises:
@@ -155,7 +157,7 @@ def _listen(session: Session, settings: Settings) -> socket.socket:
         # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
         listener = socket.socket(family, kind, socket.IPPROTO_TCP)
     except OSError as error:
-        raise _unusable(session, settings, error) from None
+        raise _unusable(settings, error) from None
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -163,14 +165,18 @@ def _listen(session: Session, settings: Settings) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise _unusable(session, settings, error) from None
+        raise _unusable(settings, error) from None
     return listener
 
 
-def _unusable(session: Session, settings: Settings, error: OSError) -> CommandFailed:
-    key = "error.taken" if error.errno == errno.EADDRINUSE else "error.address"
+def _unusable(settings: Settings, error: OSError) -> CommandFailed:
+    sentence = N_("Cannot listen on %(host)s:%(port)s: %(reason)s. Choose another address with --host or --port.")
+    if error.errno == errno.EADDRINUSE:
+        sentence = N_(
+            "Port %(port)s on %(host)s is in use: choose another with --port, or stop the program that uses it."
+        )
     reason = error.strerror or str(error)
-    return CommandFailed(session.say(key, host=settings.host, port=settings.port, reason=reason), ExitCode.WRONG_CALL)
+    return CommandFailed(ExitCode.WRONG_CALL, sentence, host=settings.host, port=settings.port, reason=reason)
 
 
 def _announce(session: Session, application: Application) -> None:
@@ -179,7 +185,12 @@ def _announce(session: Session, application: Application) -> None:
         # One without a token lets those through who bring their own.
         if account.missing not in ((), ("token",)):
             lacking = ", ".join(missing_settings(account, name))
-            session.output.remark(session.say("error.half_account", account=name, settings=lacking), style="yellow")
+            session.output.remark(
+                session.translate(
+                    "The Coze account '%(account)s' is incomplete: set %(settings)s.", account=name, settings=lacking
+                ),
+                style="yellow",
+            )
     url = _address(settings.host, settings.port)
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}
@@ -188,28 +199,36 @@ def _announce(session: Session, application: Application) -> None:
         )
         return
     rows = [
-        ("serve.history", url, session.say("serve.docs", url=f"{url}/docs")),
-        ("serve.store", place_of(settings.store), ""),
+        (session.translate("History"), url, session.translate("API documentation %(url)s", url=f"{url}/docs")),
+        (session.translate("Store"), place_of(settings.store), ""),
     ]
     if sandbox is not None:
-        rows.append(("serve.sandbox", sandbox.base_url, session.say("serve.token", token=sandbox.token)))
+        rows.append(
+            (session.translate("Sandbox"), sandbox.base_url, session.translate("token %(token)s", token=sandbox.token))
+        )
     _say_addresses(session, rows)
     if not settings.host.startswith(_LOOPBACK):
-        session.output.remark(session.say("serve.open", host=settings.host), style="yellow")
+        session.output.remark(
+            session.translate(
+                "Listening on %(host)s: anyone who can reach this machine can read and delete these histories.",
+                host=settings.host,
+            ),
+            style="yellow",
+        )
     if sandbox is not None:
         body = f'{{"workflow_id": "{TRIAL_WORKFLOW}", "parameters": {{"city": "Paris"}}}}'
-        session.output.remark("\n" + session.say("serve.try"))
+        session.output.remark("\n" + session.translate("Try it:"))
         session.output.remark(
             f"  curl -N {url}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{body}'"
         )
         session.output.remark(f"  curl {url}/coze/workflows/{TRIAL_WORKFLOW}/history")
         session.output.remark(f"  {session.command('list')}")
-    session.output.remark("\n" + session.say("serve.stop"), style="dim")
+    session.output.remark("\n" + session.translate("Press Ctrl-C to stop."), style="dim")
 
 
 def _say_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
     """What is where: a name, a place, and more about it, under each other."""
-    for line in aligned([[Cell(session.say(key)), Cell(place, "bold"), Cell(more)] for key, place, more in rows]):
+    for line in aligned([[Cell(name), Cell(place, "bold"), Cell(more)] for name, place, more in rows]):
         session.output.remark(line)
 
 
@@ -228,15 +247,20 @@ def _announce_sandbox(session: Session, running: Sandbox) -> None:
             }
         )
         return
-    say = session.say
-    _say_addresses(session, [("serve.sandbox", running.base_url, say("serve.token", token=running.token))])
-    use = say("sandbox.use", url=running.base_url, token=running.token, command=session.command("run", TRIAL_WORKFLOW))
+    _ = session.translate
+    _say_addresses(session, [(_("Sandbox"), running.base_url, _("token %(token)s", token=running.token))])
+    use = _(
+        "To use it: COZE_API_BASE=%(url)s COZE_API_TOKEN=%(token)s %(command)s",
+        url=running.base_url,
+        token=running.token,
+        command=session.command("run", TRIAL_WORKFLOW),
+    )
     session.output.remark(f"{use}\n")
-    rows = [[Cell(say("head.workflow"), "dim"), Cell(say("sandbox.head"), "dim")]]
+    rows = [[Cell(_("Workflow").upper(), "dim"), Cell(_("What it does").upper(), "dim")]]
     rows += [[Cell(each.workflow_id), Cell(each.description)] for each in WORKFLOWS.values()]
     for line in aligned(rows):
         session.output.answer(cropped(line, session.output.width))
-    session.output.remark("\n" + say("serve.stop"), style="dim")
+    session.output.remark("\n" + _("Press Ctrl-C to stop."), style="dim")
 
 
 def _address(host: str, port: int) -> str:

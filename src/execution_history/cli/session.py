@@ -9,31 +9,21 @@ import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode, code_of
 from execution_history.cli.output import Output
-from execution_history.errors import ExecutionHistoryError
-from execution_history.presentation.terminal_error_messages import sentence_of
-from execution_history.presentation.terminal_translator import Speech
+from execution_history.errors import ExecutionHistoryError, RecordDamaged, StoreDamaged
+from execution_history.presentation.translator import Translator
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings, load_settings
 
 PROGRAM: Final = "execution-history"
 
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="FOLDER|URL",
-        help="option.store",
-        show_default="EXECUTION_HISTORY_STORE, or data/execution_history",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="option.json")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="option.debug")]
+_LONGEST_ARGUMENT: Final = 400
+"""Characters of what was typed in an error: an id may have a thousand, and several may be named."""
 
 Work = Callable[[], Coroutine[Any, Any, ExitCode]]
 
@@ -41,8 +31,8 @@ Work = Callable[[], Coroutine[Any, Any, ExitCode]]
 class Session:
     """One call of the command: what was said for all commands, and where its own words go."""
 
-    def __init__(self, say: Speech) -> None:
-        self.say = say
+    def __init__(self, translate: Translator) -> None:
+        self.translate = translate
         self.output = Output()
         self.store: str | None = None
         self.as_json = False
@@ -98,16 +88,34 @@ class Session:
             sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
         match error:
             case CommandFailed():
-                code, sentence = error.code, str(error)
+                code, sentence = error.code, self.translate.message(error.message, _LONGEST_ARGUMENT)
+            case StoreDamaged() if not isinstance(error, RecordDamaged):
+                code, sentence = (
+                    code_of(error),
+                    self.translate.message(error.message)
+                    + " "
+                    + self.translate(
+                        "To do so, stop what uses the folder and type there: mkdir damaged && mv history.db* damaged/"
+                    ),
+                )
             case ExecutionHistoryError():
-                code, sentence = code_of(error), sentence_of(self.say, error)
+                code, sentence = code_of(error), self.translate.message(error.message)
             case OSError():
                 self.output.forget_answers()
-                code, sentence = ExitCode.FAULT, self.say("error.machine", reason=error.strerror or str(error))
+                code, sentence = (
+                    ExitCode.FAULT,
+                    self.translate("The operating system refused: %(reason)s.", reason=error.strerror or str(error)),
+                )
             case _:
-                code, sentence = ExitCode.FAULT, self.say("error.fault", kind=type(error).__name__)
+                code, sentence = (
+                    ExitCode.FAULT,
+                    self.translate(
+                        "An unexpected error (%(kind)s). Add --debug to see where, and please report it.",
+                        kind=type(error).__name__,
+                    ),
+                )
         with suppress(OSError):
-            self.output.remark(self.say("error.prefix") + sentence, style="red")
+            self.output.remark(self.translate("Error: ") + sentence, style="red")
         return code
 
 

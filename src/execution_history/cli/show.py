@@ -23,6 +23,15 @@ from execution_history.presentation.terminal_formatting import (
     one_line,
     visible,
 )
+from execution_history.presentation.wording import (
+    FACTS,
+    HEADLINE_OF_OTHERS,
+    HEADLINES,
+    RUN_MODES,
+    cut_sentence,
+    proof_sentence,
+    token_parts,
+)
 from execution_history.recording.process_identity import is_dead
 from execution_history.records.attributes import Facts, caller_text, facts_of
 from execution_history.records.metadata import (
@@ -56,15 +65,15 @@ async def show_run(session: Session, execute_id: str, workflow_id: str | None, *
         session.output.answer(line)
     _show_hint(session, record)
     _show_question(session, record)
-    cuts = _cuts(record)
-    _show_value(session, "head.input", record["input_parameters"], whole=whole)
+    cuts, _ = _cuts(record), session.translate
+    _show_value(session, _("Input"), record["input_parameters"], whole=whole)
     _show_cut(session, cuts.pop("input_parameters", None))
-    _show_value(session, "head.output", record["output"], whole=whole)
+    _show_value(session, _("Output"), record["output"], whole=whole)
     _show_cut(session, cuts.pop("output", None))
     _show_nodes(session, record, whole=whole)
     _show_cut(session, cuts.pop("node_execute_status", None))
     others = {key: value for key, value in metadata_of(record).items() if Use.PLACED not in uses_of(key)}
-    _show_value(session, "head.metadata", others, whole=whole)
+    _show_value(session, _("Other metadata"), others, whole=whole)
     for name, size in cuts.items():
         _show_cut(session, size, f"{one_line(name, 200)}: ")
     return ExitCode.SUCCESS
@@ -73,29 +82,36 @@ async def show_run(session: Session, execute_id: str, workflow_id: str | None, *
 def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
-    key = f"show.{status}" if status in SHAPES else "show.other"
+    sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS)
     took = duration(facts_of(record).elapsed_ms(now_ms()))
-    headline = Text(f"{shape} {session.say(key, duration=took, status=status)}", style=f"bold {colour}")
+    headline = Text(f"{shape} {session.translate(sentence, duration=took, status=status)}", style=f"bold {colour}")
     if error := error_text(record):
         headline.append(f": {visible(error)}")
     session.output.answer(headline)
     recorder = RECORDER.of(record)
     if status == "running" and recorder is not None and is_dead(recorder):
-        session.output.answer(session.say("show.recorder_gone"), style="yellow")
+        session.output.answer(
+            session.translate(
+                "The program that recorded this run is gone; the next `serve` or `run` on this store "
+                "settles its status."
+            ),
+            style="yellow",
+        )
     session.output.answer()
 
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
     """What is known of the run, a name and a value each; what is not known has no line."""
-    say, mode, proof = session.say, record["run_mode"], PROOF.of(record)
+    _, known, proof = session.translate, facts_of(record), PROOF.of(record)
+    mode = known.run_mode
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
         "create_time": local_time(record["create_time"], exact=True),
         "update_time": local_time(record["update_time"], exact=True),
-        "proof": PROOF.raw(record) if proof is None else f"{proof}: {say(f'proof.{proof}')}",
-        "run_mode": say(f"show.mode.{mode}") if say.knows(f"show.mode.{mode}") else mode,
-        "tokens": _tokens(session, facts_of(record)),
+        "proof": PROOF.raw(record) if proof is None else f"{proof}: {proof_sentence(_, record)}",
+        "run_mode": _(RUN_MODES[mode]) if mode in RUN_MODES else record["run_mode"],
+        "tokens": _tokens(session, known),
         "account": ACCOUNT.raw(record),
         "caller": caller_text(record),
         "bot_id": record["bot_id"],
@@ -105,10 +121,10 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         "coze_execute_id": COZE_EXECUTE_ID.raw(record),
         "log_id": LOG_ID.raw(record),
         "debug_url": record["debug_url"],
-        "is_output_trimmed": say("show.trimmed") if record["is_output_trimmed"] is True else None,
+        "is_output_trimmed": _("truncated by Coze") if record["is_output_trimmed"] is True else None,
     }
     return [
-        [Cell(f"  {say(f'fact.{name}')}", "dim"), Cell(one_line(as_text(value), 2_000))]
+        [Cell(f"  {_(FACTS[name])}", "dim"), Cell(one_line(as_text(value), 2_000))]
         for name, value in facts.items()
         if value not in (None, "")
     ]
@@ -116,7 +132,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
 
 def _noted(session: Session, record: Record) -> list[list[Cell]]:
     """What people noted about the run."""
-    facts = noted_facts(session.say, record)
+    facts = noted_facts(session.translate, record)
     return [[Cell(f"  {name}", "dim"), Cell(one_line(value, 2_000))] for name, value in facts]
 
 
@@ -125,12 +141,15 @@ def _show_hint(session: Session, record: Record) -> None:
     if record["execute_status"] == "failed" and session.output.width is not None:
         command = session.command("diff", record["execute_id"])
         session.output.answer()
-        session.output.answer(session.say("show.compare", command=command), style="dim")
+        session.output.answer(
+            session.translate("To compare it with the last success before it: %(command)s", command=command),
+            style="dim",
+        )
 
 
 def _tokens(session: Session, known: Facts) -> str:
     total, read, written = map(grouped, (known.tokens, known.input_tokens, known.output_tokens))
-    return session.say("show.tokens", total=total, read=read, written=written) if read and written else total
+    return f"{total} ({token_parts(session.translate, read, written)})" if read and written else total
 
 
 def _show_question(session: Session, record: Record) -> None:
@@ -145,11 +164,11 @@ def _show_question(session: Session, record: Record) -> None:
 
 
 def _show_nodes(session: Session, record: Record, *, whole: bool) -> None:
-    lines = node_lines(session.say, record, session.output.width, whole=whole)
+    lines = node_lines(session.translate, record, session.output.width, whole=whole)
     if lines is None:
-        _show_value(session, "head.nodes", record["node_execute_status"], whole=whole)
+        _show_value(session, session.translate("Nodes"), record["node_execute_status"], whole=whole)
         return
-    _show_head(session, "head.nodes")
+    _show_head(session, session.translate("Nodes"))
     for line in lines:
         session.output.answer(line)
 
@@ -163,7 +182,15 @@ def _show_value(session: Session, head: str, value: object, *, whole: bool) -> N
     shown = text if whole else text[:_MOST_CHARACTERS]
     session.output.text(shown if shown.endswith("\n") else shown + "\n")
     if len(shown) < len(text):
-        session.output.answer(session.say("show.cut", count=grouped(len(text) - len(shown))), style="dim")
+        session.output.answer(
+            session.translate.plural(
+                "… %(num)s more character; --full shows it, --json prints the record as stored.",
+                "… %(num)s more characters; --full shows them, --json prints the record as stored.",
+                len(text) - len(shown),
+                num=grouped(len(text) - len(shown)),
+            ),
+            style="dim",
+        )
 
 
 def _cuts(record: Record) -> dict[str, object]:
@@ -175,11 +202,11 @@ def _cuts(record: Record) -> dict[str, object]:
 def _show_cut(session: Session, size: object, name: str = "") -> None:
     """That a value is not whole, where it is not."""
     if size is not None:
-        key = "show.not_whole_answer" if size is True else "show.not_whole"
         shown = f"{grouped(size)} B" if isinstance(size, int) else one_line(as_text(size), 40)
-        session.output.answer(name + session.say(key, size=shown), style="yellow")
+        sentence = cut_sentence(session.translate, None if size is True else shown)
+        session.output.answer(name + sentence, style="yellow")
 
 
-def _show_head(session: Session, key: str) -> None:
+def _show_head(session: Session, head: str) -> None:
     session.output.answer()
-    session.output.answer(session.say(key), style="bold")
+    session.output.answer(head, style="bold")

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from execution_history.cli.exit_codes import ExitCode
 from execution_history.cli.filter_options import Filters, read_filters
-from execution_history.cli.list import say_damaged
+from execution_history.cli.list import say_damaged, say_reach
 from execution_history.cli.open_history import open_history
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
+from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.formatting import duration
 from execution_history.presentation.terminal_formatting import grouped, one_line
@@ -29,7 +30,17 @@ _FORMATS: Final[dict[BucketSize, str]] = {
     "week": "%Y-%m-%d",
     "month": "%Y-%m",
 }
-_NAMES: Final = ("when", "runs", "failed", "open", "success_rate", "p50", "p95", "p99", "tokens")
+_HEADS: Final = {
+    "when": N_("Time"),
+    "runs": N_("Runs"),
+    "failed": N_("Failed"),
+    "open": N_("Unfinished"),
+    "success_rate": N_("Success rate"),
+    "p50": "p50",
+    "p95": "p95",
+    "p99": "p99",
+    "tokens": N_("Tokens"),
+}
 _DISPENSABLE: Final = ("p99", "tokens", "p50", "open", "p95")
 _MOST_FAILURES: Final = 10
 _MOST_CODES: Final = 10
@@ -66,15 +77,14 @@ async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
         session.output.document(_as_json(found, zone))
         return ExitCode.SUCCESS
     if found.totals.runs == 0:
-        session.output.remark(session.say("found.nothing", store=place))
+        session.output.remark(session.translate("No runs in %(store)s match.", store=place))
     else:
         _show_buckets(session, found, zone)
         _show_codes(session, found)
         _show_failures(session, found.failures, zone)
-        session.output.remark(session.say("stats.zone", zone=zone.key), style="dim")
+        session.output.remark(session.translate("Times are in %(zone)s.", zone=zone.key), style="dim")
     if not found.reach.is_complete:
-        reach = session.say("found.reach", done=grouped(found.reach.revision), newest=grouped(found.reach.newest))
-        session.output.remark(reach, style="yellow")
+        say_reach(session, found.reach)
     return ExitCode.SUCCESS
 
 
@@ -88,15 +98,15 @@ def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
     """A row for each length of time and one for all; on a narrow terminal what is least needed is left out."""
-    say, width = session.say, session.output.width
-    rows = [{name: Cell(say(f"head.{name}"), "dim", right=name != "when") for name in _NAMES}]
+    _, width = session.translate, session.output.width
+    rows = [{name: Cell(_(head).upper(), "dim", right=name != "when") for name, head in _HEADS.items()}]
     rows += [
         _row(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}", each.figures)
         for each in found.buckets
     ]
-    total = _row(say("stats.total"), found.totals)
+    total = _row(_("all"), found.totals)
     rows.append({name: Cell(cell.text, "bold", right=cell.right) for name, cell in total.items()})
-    names = list(_NAMES)
+    names = list(_HEADS)
     lines = aligned([[row[name] for name in names] for row in rows])
     for name in _DISPENSABLE:
         if width is None or natural_width(lines) <= width:
@@ -113,26 +123,26 @@ def _row(name: str, figures: Figures) -> dict[str, Cell]:
     unfinished = Cell(grouped(figures.counts["running"] + figures.counts["interrupted"] or None), right=True)
     others = [Cell(text, right=True) for text in (rate, *times, grouped(figures.tokens or None))]
     cells = [Cell(name), Cell(grouped(figures.runs), right=True), failed, unfinished, *others]
-    return dict(zip(_NAMES, cells, strict=True))
+    return dict(zip(_HEADS, cells, strict=True))
 
 
 def _show_codes(session: Session, found: Statistics) -> None:
     if found.error_codes:
         codes = [f"{one_line(code, 40)} × {grouped(n)}" for code, n in list(found.error_codes.items())[:_MOST_CODES]]
         session.output.answer()
-        session.output.answer(session.say("stats.codes", codes=", ".join(codes)))
+        session.output.answer(session.translate("Error codes: %(codes)s", codes=", ".join(codes)))
 
 
 def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:
     """The failures that are alike; a second line for the example where one is too narrow, since no id is ever cut."""
     if not failures:
         return
-    say, width = session.say, session.output.width
+    _, width = session.translate, session.output.width
     groups = failures[:_MOST_FAILURES]
-    heads = [Cell(say("head.count"), "dim", right=True), Cell(say("head.last_seen"), "dim")]
+    heads = [Cell(_("Runs").upper(), "dim", right=True), Cell(_("Last seen").upper(), "dim")]
     facts = [heads, *([_count(group), Cell(f"{_moment(group.last_seen, zone):%Y-%m-%d %H:%M}")] for group in groups)]
-    ids = [Cell(say("head.example"), "dim"), *(Cell(group.execute_id, "dim") for group in groups)]
-    titles = [Cell(say("head.failure"), "dim"), *(_title(session, group) for group in groups)]
+    ids = [Cell(_("Example").upper(), "dim"), *(Cell(group.execute_id, "dim") for group in groups)]
+    titles = [Cell(_("Failure").upper(), "dim"), *(_title(session, group) for group in groups)]
     on_one = [[*fact, example] for fact, example in zip(facts, ids, strict=True)]
     session.output.answer()
     if width is None or natural_width(aligned(on_one)) + _LEAST_TITLE < width:
@@ -149,7 +159,7 @@ def _count(group: FailureGroup) -> Cell:
 
 def _title(session: Session, group: FailureGroup) -> Cell:
     code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
-    mark = session.say("stats.new") if group.is_new else ""
+    mark = session.translate("new: ") if group.is_new else ""
     return Cell(f"{mark}{one_line(group.title, 120)}{code}", "red" if group.is_new else "")
 
 

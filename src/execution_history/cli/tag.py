@@ -9,7 +9,7 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
 from execution_history.presentation.terminal_formatting import as_text
-from execution_history.presentation.terminal_translator import Speech
+from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
 
 
@@ -30,21 +30,21 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
     if session.as_json:
         session.output.document(noted)
         return ExitCode.SUCCESS
-    say = session.say
-    facts = noted_facts(say, changed)
+    _ = session.translate
+    facts = noted_facts(_, changed)
     for line in aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]):
         session.output.answer(line)
     if not facts:
-        session.output.answer(say("note.nothing"))
+        session.output.answer(_("This run has no tags, note, rating or pin."))
     return ExitCode.SUCCESS
 
 
-def noted_facts(say: Speech, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def noted_facts(_: Translator, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what people noted in *record*: a name and a text each, a long note a line for each of its lines."""
     rating = RATING.of(record)
-    facts = [(say("note.tags"), ", ".join(map(as_text, TAGS.of(record) or ())))]
-    facts += [(say("note.rating"), "★" * rating if rating in RATINGS and rating else "")]
-    facts += [(say("note.pinned"), say("note.yes") if PINNED.of(record) else "")]
+    facts = [(_("Tags"), ", ".join(map(as_text, TAGS.of(record) or ())))]
+    facts += [(_("Rating"), "★" * rating if rating in RATINGS and rating else "")]
+    facts += [(_("Pinned"), _("yes") if PINNED.of(record) else "")]
     lines = (NOTE.of(record) or "").splitlines()
-    facts += [(say("note.note") if number == 0 else "", line) for number, line in enumerate(lines)]
+    facts += [(_("Note") if number == 0 else "", line) for number, line in enumerate(lines)]
     return [(name, value) for name, value in facts if value]

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.presentation.terminal_formatting import duration, grouped, one_line, visible
-from execution_history.presentation.terminal_translator import Speech
+from execution_history.presentation.translator import Translator
 from execution_history.records.timeline import Node, failing_node, timed_nodes
 from execution_history.records.usage import usage_of
 
@@ -17,7 +17,7 @@ _LONGEST_TITLE: Final = 32
 _LONGEST_CONTENT: Final = 400
 
 
-def node_lines(say: Speech, record: Mapping[str, Any], width: int | None, *, whole: bool) -> list[Text] | None:
+def node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, whole: bool) -> list[Text] | None:
     """Return the lines of a record's timeline.
 
     ``None`` when it is not a timeline of ours (Coze's own has other keys), to be shown as it is.
@@ -30,8 +30,7 @@ def node_lines(say: Speech, record: Mapping[str, Any], width: int | None, *, who
     end = max(node.ended for node in known)
     has_axis = (width is None or width >= _LEAST_WIDTH_FOR_AXIS) and end > began
     rows = [
-        _row(say, node, began, end if has_axis else None, is_failed=node is failed or node.error != "")
-        for node in known
+        _row(_, node, began, end if has_axis else None, is_failed=node is failed or node.error != "") for node in known
     ]
     lines: list[Text] = []
     for node, line in zip(known, aligned(rows), strict=True):
@@ -44,19 +43,19 @@ def node_lines(say: Speech, record: Mapping[str, Any], width: int | None, *, who
     return lines
 
 
-def _row(say: Speech, node: Node, began: int, axis_end: int | None, *, is_failed: bool) -> list[Cell]:
-    is_finished, used = node.is_finish is not False, usage_of(node.usage).total
+def _row(_: Translator, node: Node, began: int, axis_end: int | None, *, is_failed: bool) -> list[Cell]:
+    is_finished, count, length = node.is_finish is not False, node.packet_count, len(node.text)
+    used = usage_of(node.usage).total
     name, kind = one_line(node.name, _LONGEST_TITLE), one_line(node.node_type or "", _LONGEST_TITLE)
     row = [Cell(f"  {name}"), Cell(kind, "dim"), Cell(f"+{duration(node.started - began)}", "dim", right=True)]
     if axis_end is not None:
         row.append(Cell(_bar(node.started - began, node.ended - began, axis_end - began), "blue"))
     row.append(Cell(duration(node.took_ms), right=True))
-    counted = say("node.message" if node.packet_count == 1 else "node.messages", count=grouped(node.packet_count))
-    said = [] if node.packet_count is None else [counted]
-    said += [say("node.characters", count=grouped(len(node.text)))]
-    said += [] if used is None else [say("node.tokens", count=grouped(used))]
-    said += [] if is_finished or is_failed else [say("node.unfinished")]
-    said += [say("node.failed")] if is_failed else []
+    said = [] if count is None else [_.plural("%(num)s message", "%(num)s messages", count, num=grouped(count))]
+    said += [_.plural("%(num)s character", "%(num)s characters", length, num=grouped(length))]
+    said += [] if used is None else [_.plural("%(num)s token", "%(num)s tokens", used, num=grouped(used))]
+    said += [] if is_finished or is_failed else [_("unfinished")]
+    said += [_("failed")] if is_failed else []
     row.append(Cell(", ".join(said), "red" if is_failed else "" if is_finished else "yellow"))
     return row
 

@@ -50,7 +50,7 @@ class ExportRequest:
 
 async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
     """Write runs into a file, a folder or the standard output."""
-    kind = request.format or _format_of(session, request.target)
+    kind = request.format or _format_of(request.target)
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     if request.columns is not None:
         columns = tuple(column.strip() for column in request.columns.split(",") if column.strip())
@@ -75,14 +75,19 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
     if session.as_json:
         session.output.document({"target": request.target, "format": kind, **report.to_json()})
     else:
-        done = session.say(
-            "export.done", count=grouped(report.records), size=decimal(report.size), target=visible(request.target)
+        done = session.translate.plural(
+            "%(num)s run, %(size)s, in %(target)s.",
+            "%(num)s runs, %(size)s, in %(target)s.",
+            report.records,
+            num=grouped(report.records),
+            size=decimal(report.size),
+            target=visible(request.target),
         )
         session.output.remark(done)
     return code
 
 
-def _format_of(session: Session, target: str) -> ExportFormat:
+def _format_of(target: str) -> ExportFormat:
     """The format that a file's name tells."""
     known: dict[str, ExportFormat] = {
         ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".zip": "json", ".csv": "csv", ".parquet": "parquet",
@@ -91,7 +96,12 @@ def _format_of(session: Session, target: str) -> ExportFormat:
         return "jsonl"
     suffix = Path(target).suffix.lower()
     if suffix not in known:
-        raise CommandFailed(session.say("error.format", target=target), ExitCode.WRONG_CALL)
+        raise CommandFailed(
+            ExitCode.WRONG_CALL,
+            "The name %(target)s does not tell the format: end it in .jsonl, .json, .zip, .csv or "
+            ".parquet, or give --format.",
+            target=target,
+        )
     return known[suffix]
 
 
@@ -107,7 +117,9 @@ class ImportRequest:
 async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
     """Merge files into the history, and tell what was taken and what was not."""
     if request.from_studio and len(request.paths) != 1:
-        raise CommandFailed(session.say("error.studio"), ExitCode.WRONG_CALL)
+        raise CommandFailed(
+            ExitCode.WRONG_CALL, "--coze-studio takes exactly one file: the dump of workflow_execution."
+        )
     settings = session.settings()
     limits = settings.reading_limits
     store = store_at(
@@ -139,13 +151,25 @@ def _show(session: Session, report: ImportReport, place: str) -> None:
         "skipped": grouped(report.skipped),
         "refused": grouped(report.refused_count),
     }
-    session.output.answer(session.say("import.done", store=place, **counts))
-    for each in report.refused[:_SHOWN_REFUSALS]:
-        session.output.answer(
-            f"  {visible(each.source)}, {visible(each.place)}: {visible(each.reason)}", style="yellow"
+    session.output.answer(
+        session.translate(
+            "%(added)s added, %(replaced)s replaced, %(skipped)s already there, %(refused)s refused; in %(store)s.",
+            store=place,
+            **counts,
         )
+    )
+    tell = session.translate.message
+    for each in report.refused[:_SHOWN_REFUSALS]:
+        session.output.answer(f"  {visible(each.source)}, {tell(each.place)}: {tell(each.reason)}", style="yellow")
     if report.refused_count > _SHOWN_REFUSALS:
-        session.output.remark(session.say("import.more", count=grouped(report.refused_count - _SHOWN_REFUSALS)))
+        session.output.remark(
+            session.translate.plural(
+                "And %(num)s more that was refused; --json lists it.",
+                "And %(num)s more that were refused; --json lists them.",
+                report.refused_count - _SHOWN_REFUSALS,
+                num=grouped(report.refused_count - _SHOWN_REFUSALS),
+            )
+        )
 
 
 @contextmanager
@@ -158,7 +182,13 @@ def _bar(session: Session, *, beside: bool = False) -> Iterator[Tell]:
         task = bar.add_task("", total=None)
 
         def tell(step: Step) -> None:
-            said = session.say("progress", count=grouped(step.records), size=decimal(step.size))
+            said = session.translate.plural(
+                "%(num)s run, %(size)s",
+                "%(num)s runs, %(size)s",
+                step.records,
+                num=grouped(step.records),
+                size=decimal(step.size),
+            )
             if step.total_records is not None:
                 bar.update(task, description=said, total=step.total_records, completed=step.records)
             else:

@@ -75,8 +75,9 @@ class Upstream:
         account = find_account(self._accounts, account_id)
         if account.missing:
             raise AccountError(
-                f"The Coze account {quoted(account_id)} is incomplete: "
-                f"set {' and '.join(missing_settings(account, account_id))}."
+                "The Coze account %(account_id)s is incomplete: set %(names)s.",
+                account_id=quoted(account_id),
+                names=" and ".join(missing_settings(account, account_id)),
             )
         return account
 
@@ -195,7 +196,9 @@ def _authentication(name: str, account: AccountSettings) -> Authenticates:
     if account.token is not None:
         token = account.token.get_secret_value()
         if not (token.isascii() and token.isprintable()):
-            raise AccountError(f"The setting accounts.{name}.token holds characters that no token of Coze has.")
+            raise AccountError(
+                "The setting accounts.%(name)s.token holds characters that no token of Coze has.", name=name
+            )
         return AsyncTokenAuth(token)
     key = account.private_key.get_secret_value() if account.private_key else _read_key(name, account.private_key_file)
     return AsyncJWTAuth(
@@ -219,7 +222,9 @@ def _read_key(name: str, path: Path | None) -> str:
         return "" if path is None else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         raise AccountError(
-            f"The setting accounts.{name}.private_key_file names {quoted(path)}, which cannot be read."
+            "The setting accounts.%(name)s.private_key_file names %(path)s, which cannot be read.",
+            name=name,
+            path=quoted(path),
         ) from None
 
 
@@ -228,12 +233,19 @@ def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
     reason = quoted(without_credentials(str(error)))
     if isinstance(error, httpx.HTTPError):
         return UpstreamRefused(
-            f"No token could be fetched for the Coze account {quoted(name)} ({type(error).__name__}): "
-            "check its address and the network."
+            "No token could be fetched for the Coze account %(name)s (%(name_2)s): check its address and the network.",
+            name=quoted(name),
+            name_2=type(error).__name__,
         )
     if isinstance(error, ValueError) and not isinstance(error, ValidationError):
         return AccountError(
-            f"The Coze account {quoted(name)} cannot sign for a token ({reason}): check that "
-            f"accounts.{name}.private_key, or the file of private_key_file, is the PEM text that Coze gave out."
+            "The Coze account %(name)s cannot sign for a token (%(reason)s): check that "
+            "accounts.%(name_2)s.private_key, or the file of private_key_file, is the PEM text "
+            "that Coze gave out.",
+            name=quoted(name),
+            reason=reason,
+            name_2=name,
         )
-    return UpstreamRefused(f"No token could be got for the Coze account {quoted(name)}: {reason}.")
+    return UpstreamRefused(
+        "No token could be obtained for the Coze account %(name)s: %(reason)s.", name=quoted(name), reason=reason
+    )

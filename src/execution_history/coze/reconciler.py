@@ -10,7 +10,7 @@ from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryR
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import PolledRun
 from execution_history.coze.tracking.upstream_records import record_of
-from execution_history.errors import ExecutionNotFound, UpstreamRefused, quoted, shortened
+from execution_history.errors import ExecutionNotFound, Message, UpstreamRefused, quoted, shortened
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import COZE_EXECUTE_ID, RECORDER, TAKEN_OVER
@@ -109,7 +109,11 @@ class Reconciler:
         if isinstance(history, HistoryRefusal):
             kind = ExecutionNotFound if history.kind == "unknown" else UpstreamRefused
             raise kind(
-                f"The upstream has no history of execution {quoted(call.execute_id)} of workflow "
-                f"{quoted(call.workflow_id)}: {shortened(history.message, 300)}"
+                Message(
+                    "The upstream has no history of run %(run)s of workflow %(workflow)s: %(shortened)s",
+                    run=quoted(call.execute_id),
+                    workflow=quoted(call.workflow_id),
+                    shortened=shortened(history.message, 300),
+                )
             )
         return history

@@ -144,8 +144,10 @@ class CozeRunner:
         event_id = text(question.get("event_id"))
         if record["execute_status"] != "interrupted" or event_id is None:
             raise NotInterrupted(
-                f"Execution {quoted(execute_id)} is {quoted(record['execute_status'])} and waits for no answer: "
-                "only a run that asked a question can be resumed."
+                "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a "
+                "question can be resumed.",
+                run=quoted(execute_id),
+                execute_status=quoted(record["execute_status"]),
             )
         run = RunRequest(
             "stream_resume" if record["run_mode"] == MODE_STREAM else "resume",

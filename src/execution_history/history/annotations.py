@@ -26,6 +26,7 @@ from execution_history.errors import (
     InvalidInput,
     RecordDamaged,
     StoreBusy,
+    message_of,
     quoted,
 )
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS, metadata_of
@@ -70,19 +71,25 @@ class Annotation:
             if tags is None and name == "tags":
                 continue
             if isinstance(tags, str) or not isinstance(tags, Iterable):
-                raise InvalidInput(f"{name} is a list of texts, not {type(tags).__name__}.")
+                raise InvalidInput(
+                    "%(name)s is a list of texts, not %(name_2)s.", name=name, name_2=type(tags).__name__
+                )
             object.__setattr__(self, name, tuple(dict.fromkeys(_tag(tag) for tag in tags)))
         if both := set(self.add_tags) & set(self.remove_tags):
-            raise InvalidInput(f"The tag {quoted(min(both))} is to be added and removed at once.")
+            raise InvalidInput("The tag %(min)s is to be added and removed at once.", min=quoted(min(both)))
         if self.tags is not None and (self.add_tags or self.remove_tags):
             raise InvalidInput("Tags are either set as a whole, or added and removed.")
         if (most := max(len(self.add_tags), len(self.tags or ()))) > MOST_TAGS:
-            raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; these are {most}.")
+            raise InvalidInput(
+                "A run has at most %(most_tags)s tags; these are %(most)s.", most_tags=MOST_TAGS, most=most
+            )
         _check_note(self.note)
         if self.rating is not None and (type(self.rating) is not int or self.rating not in (0, *RATINGS)):
-            raise InvalidInput(f"A rating is a whole number from 1 to 5, or 0 to remove it, not {quoted(self.rating)}.")
+            raise InvalidInput(
+                "A rating is a whole number from 1 to 5, or 0 to remove it, not %(rating)s.", rating=quoted(self.rating)
+            )
         if self.pinned is not None and not isinstance(self.pinned, bool):
-            raise InvalidInput(f"pinned is true or false, not {quoted(self.pinned)}.")
+            raise InvalidInput("pinned is true or false, not %(pinned)s.", pinned=quoted(self.pinned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ async def _try_annotate(
     try:
         return (await _annotate(store, workflow_id, execute_id, annotation, clock))[1]
     except (ExecutionNotFound, InvalidInput, RecordDamaged) as error:
-        return Refusal(workflow_id, execute_id, str(error))
+        return Refusal(workflow_id, execute_id, message_of(error))
 
 
 async def _annotate(
@@ -178,7 +185,9 @@ async def _annotate(
     for _ in range(_MOST_ATTEMPTS):
         body = await store.get(workflow_id, execute_id)
         if body is None:
-            raise ExecutionNotFound(f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}.")
+            raise ExecutionNotFound(
+                "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(workflow_id), run=quoted(execute_id)
+            )
         record = orjson.loads(body)
         kept = metadata_of(record)
         wanted = _wanted(annotation, kept)
@@ -191,7 +200,11 @@ async def _annotate(
         )
         if changed is not None:
             return cast("ExecutionRecord", changed.plain()), True
-    raise StoreBusy(f"Execution {quoted(execute_id)} was tagged by others {_MOST_ATTEMPTS} times meanwhile; try again.")
+    raise StoreBusy(
+        "Run %(run)s was tagged by others %(most_attempts)s times meanwhile; try again.",
+        run=quoted(execute_id),
+        most_attempts=_MOST_ATTEMPTS,
+    )
 
 
 def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
@@ -205,7 +218,11 @@ def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
         else:
             after = list(annotation.tags)
         if len(after) > MOST_TAGS:
-            raise InvalidInput(f"An execution has at most {MOST_TAGS} tags; this one would have {len(after)}.")
+            raise InvalidInput(
+                "A run has at most %(most_tags)s tags; this one would have %(count)s.",
+                most_tags=MOST_TAGS,
+                count=len(after),
+            )
         if after != before:
             wanted[TAGS.name] = after
     if annotation.note is not None and (annotation.note or None) != kept.get(NOTE.name):
@@ -222,8 +239,8 @@ def _kept_tags(tags: object) -> list[str]:
         return []
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidInput(
-            "This execution's metadata.tags is not a list of texts, so somebody else uses that key: "
-            "move its value to another key before tagging the execution."
+            "This run's metadata.tags is not a list of texts, so somebody else uses that key: "
+            "move its value to another key before tagging the run."
         )
     return tags
 
@@ -231,9 +248,11 @@ def _kept_tags(tags: object) -> list[str]:
 def _tag(tag: object) -> str:
     text = tag.strip() if isinstance(tag, str) else ""
     if not 1 <= len(text) <= LONGEST_TAG:
-        raise InvalidInput(f"A tag is a text of 1 to {LONGEST_TAG} characters, not {quoted(tag)}.")
+        raise InvalidInput(
+            "A tag is a text of 1 to %(longest_tag)s characters, not %(tag)s.", longest_tag=LONGEST_TAG, tag=quoted(tag)
+        )
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
-        raise InvalidInput(f"The tag {quoted(text)} holds a control character or half of a surrogate pair.")
+        raise InvalidInput("The tag %(text)s holds a control character or half of a surrogate pair.", text=quoted(text))
     return text
 
 
@@ -241,10 +260,14 @@ def _check_note(note: object) -> None:
     if note is None:
         return
     if not isinstance(note, str):
-        raise InvalidInput(f"A note is a text, not {type(note).__name__}.")
+        raise InvalidInput("A note is a text, not %(name)s.", name=type(note).__name__)
     try:
         size = len(note.encode())
     except UnicodeEncodeError:
         raise InvalidInput("The note holds half of a surrogate pair.") from None
     if size > LONGEST_NOTE_BYTES:
-        raise InvalidInput(f"A note has at most {LONGEST_NOTE_BYTES} bytes of UTF-8; this one has {size}.")
+        raise InvalidInput(
+            "A note has at most %(longest_note_bytes)s bytes of UTF-8; this one has %(size)s.",
+            longest_note_bytes=LONGEST_NOTE_BYTES,
+            size=size,
+        )

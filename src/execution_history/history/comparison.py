@@ -61,12 +61,21 @@ async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
     else:
         found = await store.find(run.execute_id)
     if not found:
-        where = "There" if run.workflow_id is None else f"In workflow {quoted(run.workflow_id)} there"
-        raise ExecutionNotFound(f"{where} is no execution {quoted(run.execute_id)}.")
+        if run.workflow_id is None:
+            raise ExecutionNotFound("There is no run %(run)s.", run=quoted(run.execute_id))
+        raise ExecutionNotFound(
+            "Workflow %(workflow)s has no run %(run)s.",
+            workflow=quoted(run.workflow_id),
+            run=quoted(run.execute_id),
+        )
     records: list[dict[str, Any]] = [orjson.loads(body) for body in found]
     if len(records) > 1:
         workflows = listed(record["workflow_id"] for record in records)
-        raise InvalidInput(f"Several workflows have an execution {quoted(run.execute_id)}: name one of {workflows}.")
+        raise InvalidInput(
+            "Several workflows have a run %(run)s: name one of %(workflows)s.",
+            run=quoted(run.execute_id),
+            workflows=workflows,
+        )
     return records[0]
 
 
@@ -84,8 +93,9 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
     async for candidate in _records(store, before):
         return candidate
     raise ExecutionNotFound(
-        f"Workflow {quoted(record['workflow_id'])} has no successful execution before {quoted(record['execute_id'])}: "
-        "compare with a run of your choice instead."
+        "Workflow %(workflow)s has no successful run before %(run)s: compare with a run of your choice instead.",
+        workflow=quoted(record["workflow_id"]),
+        run=quoted(record["execute_id"]),
     )
 
 

@@ -43,6 +43,8 @@ async def _catch_up(store: HistoryStore, wanted: RecordFilter) -> None:
         standstills = 0 if reached > before else standstills + 1
         if standstills == _MOST_STANDSTILLS:
             raise StoreBusy(
-                f"The index of this history stands at change {reach.revision} of {newest} and does not go on: "
-                "try again, or have it made anew."
+                "The index of this history stands at change %(revision)s of %(newest)s and does not "
+                "go on: try again, or have it rebuilt.",
+                revision=reach.revision,
+                newest=newest,
             )

@@ -81,7 +81,9 @@ def _texts(name: str, value: FilterValue) -> list[str]:
     if isinstance(value, Iterable):
         return [_text(name, each) for each in value]
     raise InvalidQuery(
-        f"The filter {quoted(name)} takes text, a number, true or false, or a list, not {quoted(value)}."
+        "The filter %(name)s takes text, a number, true or false, or a list, not %(value)s.",
+        name=quoted(name),
+        value=quoted(value),
     )
 
 
@@ -92,4 +94,6 @@ def _text(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    raise InvalidQuery(f"The filter {quoted(name)} takes text or whole numbers, not {quoted(value)}.")
+    raise InvalidQuery(
+        "The filter %(name)s takes text or whole numbers, not %(value)s.", name=quoted(name), value=quoted(value)
+    )

@@ -108,7 +108,7 @@ class LiveFeed:
             InvalidInput: *since* is below 0.
         """
         if since is not None and since < 0:
-            raise InvalidInput(f"Revisions are counted from 0 on; there is none {since}.")
+            raise InvalidInput("Revisions are counted from 0 on; there is none %(since)s.", since=since)
         return FeedSubscription(self, since, frozenset(workflow_ids))
 
     def end(self) -> None:

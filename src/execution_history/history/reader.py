@@ -258,6 +258,10 @@ def could_exist(identifier: object) -> bool:
 
 def _check_page(page_size: object, page_index: object) -> None:
     if not isinstance(page_size, int) or not 1 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidPage(f"page_size is a whole number from 1 to {MAX_PAGE_SIZE}, not {quoted(page_size)}.")
+        raise InvalidPage(
+            "page_size is a whole number from 1 to %(max_page_size)s, not %(page_size)s.",
+            max_page_size=MAX_PAGE_SIZE,
+            page_size=quoted(page_size),
+        )
     if not isinstance(page_index, int) or page_index < 1:
-        raise InvalidPage(f"page_index is a whole number from 1 on, not {quoted(page_index)}.")
+        raise InvalidPage("page_index is a whole number from 1 on, not %(page_index)s.", page_index=quoted(page_index))

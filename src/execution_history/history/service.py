@@ -258,5 +258,5 @@ def get_execution_history_service() -> ExecutionHistoryService:
 
 def _mapping(metadata: Any) -> Any:  # noqa: ANN401 - what callers pass is what is checked here
     if metadata is not None and not isinstance(metadata, Mapping):
-        raise InvalidInput(f"metadata is a mapping of keys to values, not {type(metadata).__name__}.")
+        raise InvalidInput("metadata is a mapping of keys to values, not %(name)s.", name=type(metadata).__name__)
     return metadata

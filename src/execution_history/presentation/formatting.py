@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history import errors
 from execution_history.records.attributes import error_code_of
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.partial import Unread
@@ -26,34 +25,6 @@ _HARMLESS: Final[dict[int, str]] = (
 )
 
 
-# The first that fits is taken, so a kind stands before what it is a kind of.
-_FAULTS: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (errors.InvalidCursor, "cursor"),
-    (errors.InvalidQuery, "query"),
-    (errors.InvalidIdentifier, "identifier"),
-    (errors.ImportFailed, "import"),
-    (errors.UnknownAccount, "unknown_account"),
-    (errors.InvalidInput, "input"),
-    (errors.ExecutionNotFound, "not_found"),
-    (errors.ExportFailed, "export"),
-    (errors.IllegalTransition, "transition"),
-    (errors.SettingsError, "settings"),
-    (errors.AccountError, "account"),
-    (errors.NotInterrupted, "not_interrupted"),
-    (errors.UpstreamRefused, "upstream"),
-    (errors.StoreFull, "store_full"),
-    (errors.StoreBusy, "store_busy"),
-    (errors.StoreUnwritable, "store_unwritable"),
-    (errors.RecordDamaged, "record_damaged"),
-    (errors.StoreDamaged, "store_damaged"),
-    (errors.StoreTooNew, "store_too_new"),
-    (errors.StoreError, "store"),
-)
-
-FAULTS_AS_THEY_ARE: Final = {f"fault.{name}": "{message}" for _, name in _FAULTS}
-"""What catalogues say of them in the library's own language."""
-
-
 def visible(text: str) -> str:
     """*text* without what a terminal or a browser would obey: control characters are shown instead.
 
@@ -61,11 +32,6 @@ def visible(text: str) -> str:
     reverse the direction of text and halves of surrogate pairs become escapes (``\\u009b``).
     """
     return text.replace("\r\n", "\n").translate(_HARMLESS)
-
-
-def fault_name(error: Exception) -> str | None:
-    """The name of what went wrong, for the catalogues of other languages; ``None`` for what has none."""
-    return next((name for kind, name in _FAULTS if isinstance(error, kind)), None)
 
 
 def one_line(text: str, most: int = 200) -> str:

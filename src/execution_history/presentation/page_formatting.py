@@ -4,19 +4,29 @@ import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from execution_history.presentation.page_translator import Speech, thin
-
-__all__ = ["ago", "clock", "day", "exact", "machine", "percent", "short_id", "size", "thin"]
+from execution_history.errors import N_
+from execution_history.presentation.translator import Translator
 
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
 _DAY: Final = 86_400_000
 _LONG_AGO: Final = 60 * _DAY
+_DISTANCES: Final = (
+    (_DAY, (N_("%(count)s d ago"), N_("in %(count)s d"))),
+    (_HOUR, (N_("%(count)s h ago"), N_("in %(count)s h"))),
+    (_MINUTE, (N_("%(count)s min ago"), N_("in %(count)s min"))),
+)
+_THIN: Final = "\u202f"
 _UNITS: Final = ("KB", "MB", "GB", "TB")
 _TAIL: Final = 8
 _SHORT: Final = 12
 _LONGEST_NAME: Final = 32
 _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
+
+
+def thin(number: int | None) -> str:
+    """``12 345``, its groups kept together by narrow spaces; nothing for ``None``."""
+    return "" if number is None else f"{number:,}".replace(",", _THIN)
 
 
 def size(count: int) -> str:
@@ -40,17 +50,17 @@ def percent(part: int, whole: int) -> str:
     return f"{min(99.9, max(0.1, 100 * part / whole)):.1f} %"
 
 
-def ago(say: Speech, moment: int, now: int) -> str:
+def ago(_: Translator, moment: int, now: int) -> str:
     """How long ago *moment* was, or how soon it will be; both in milliseconds. A date when it is long ago."""
     past = now - moment
     if abs(past) < _MINUTE:
-        return say("time.now")
+        return _("just now")
     if abs(past) > _LONG_AGO:
         return day(moment, UTC)
-    for unit, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+    for unit, sentences in _DISTANCES:
         count = round(abs(past) / unit - 0.49)
         if count:
-            return say(f"time.{name}.past" if past > 0 else f"time.{name}.future", count=count)
+            return _(sentences[0 if past > 0 else 1], count=count)
     raise AssertionError
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import N_, InvalidQuery
 from execution_history.query.path_conditions import PathCondition
 from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
 from execution_history.query.predicates import all_of as _all_of
@@ -67,8 +67,8 @@ class FilterField:
 
     Attributes:
         name: of the HTTP parameter; ``min_tokens`` is ``--min-tokens`` on the command line.
-        label: what the page calls it, in English.
-        meaning: what the help says of it, in English.
+        label: what the page calls it, a sentence to be translated.
+        meaning: what the help says of it, a sentence to be translated.
         values: what it takes.
         attribute: what it tests of a record; ``None``: its tags, its texts or anything in its document.
         test: returns the predicate for the attribute and a value, or a tuple of them.
@@ -97,10 +97,17 @@ class FilterField:
                 self.values.check(self.keyword, value)
             return
         if not isinstance(value, tuple):
-            raise InvalidQuery(f"{self.keyword} is a tuple of values, not {type(value).__name__}.")
+            raise InvalidQuery(
+                "%(name)s is a tuple of values, not %(name_2)s.", name=self.keyword, name_2=type(value).__name__
+            )
         most = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
         if len(value) > most:
-            raise InvalidQuery(f"{self.keyword} takes at most {most} values; these are {len(value)}.")
+            raise InvalidQuery(
+                "%(name)s takes at most %(most)s values; these are %(count)s.",
+                name=self.keyword,
+                most=most,
+                count=len(value),
+            )
         for each in value:
             self.values.check(self.keyword, each)
 
@@ -157,74 +164,84 @@ class RecordFilter:
 
     # fmt: off
     workflow_ids: tuple[str, ...] = _row(
-        "workflow", "Workflow", "Runs of this workflow.", ID, WORKFLOW, _one_of, "repeated"
+        "workflow", N_("Workflow"), N_("Runs of this workflow."), ID, WORKFLOW, _one_of, "repeated"
     )
     statuses: tuple[str, ...] = _row(
-        "status", "Status", "In this status: running, success, failed, interrupted or other; several with commas.",
+        "status", N_("Status"),
+        N_("In this status: running, success, failed, interrupted or other; several with commas."),
         STATUS, STATE, _one_of, "commas",
     )
     created_from: int | None = _row(
-        "since", "Since", "Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds.", SINCE,
+        "since", N_("Since"), N_("Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds."), SINCE,
         CREATED, _from,
     )
     created_before: int | None = _row(
-        "until", "Until", "Begun before then; a date alone includes its day.", UNTIL, CREATED, _before
+        "until", N_("Until"), N_("Begun before then; a date alone includes its day."), UNTIL, CREATED, _before
     )
     duration_from: int | None = _row(
-        "min_duration", "At least as long as", "Took at least this long: 200ms, 1.5s, 2m or 1h.", DURATION, TOOK, _from
+        "min_duration", N_("Duration from"), N_("Took at least this long: 200ms, 1.5s, 2m or 1h."), DURATION, TOOK,
+        _from,
     )
     duration_to: int | None = _row(
-        "max_duration", "At most as long as", "Took at most this long.", DURATION, TOOK, _to
+        "max_duration", N_("Duration to"), N_("Took at most this long."), DURATION, TOOK, _to
     )
     run_modes: tuple[int, ...] = _row(
-        "mode", "Mode", "Run this way: sync, stream or async; several with commas.", MODE, RUN_MODE, _one_of, "commas"
+        "mode", N_("Run mode"), N_("Run this way: sync, stream or async; several with commas."), MODE, RUN_MODE,
+        _one_of, "commas",
     )
-    bot_ids: tuple[str, ...] = _row("bot", "Bot", "Run for this bot.", ID, BOT, _one_of, "commas")
+    bot_ids: tuple[str, ...] = _row("bot", N_("Bot"), N_("Run for this bot."), ID, BOT, _one_of, "commas")
     conversation_ids: tuple[str, ...] = _row(
-        "conversation", "Conversation", "Run in this conversation.", ID, CONVERSATION, _one_of, "commas"
+        "conversation", N_("Conversation"), N_("Run in this conversation."), ID, CONVERSATION, _one_of, "commas"
     )
     accounts: tuple[str, ...] = _row(
-        "account", "Account", "Run with this Coze account.", ID, ACCOUNT, _one_of, "repeated"
+        "account", N_("Account"), N_("Run with this Coze account."), ID, ACCOUNT, _one_of, "repeated"
     )
-    callers: tuple[str, ...] = _row("caller", "Called by", "Called by this program.", ID, CALLER, _one_of, "repeated")
+    callers: tuple[str, ...] = _row(
+        "caller", N_("Called by"), N_("Called by this program."), ID, CALLER, _one_of, "repeated"
+    )
     error_codes: tuple[str, ...] = _row(
-        "error", "Error code", "Ended with this error code.", ID, ERROR_CODE, _one_of, "commas"
+        "error", N_("Error code"), N_("Ended with this error code."), ID, ERROR_CODE, _one_of, "commas"
     )
     failed_nodes: tuple[str, ...] = _row(
-        "failed_node", "Failed node", "Failed in this node, by its title or its id.", ID, FAILED_NODE, _failed_in,
-        "repeated",
+        "failed_node", N_("Failed node"), N_("Failed in this node, by its title or its id."), ID, FAILED_NODE,
+        _failed_in, "repeated",
     )
     tokens_from: int | None = _row(
-        "min_tokens", "Tokens from", "Took at least so many tokens.", NUMBER, TOKENS, _from
+        "min_tokens", N_("Tokens from"), N_("Took at least so many tokens."), NUMBER, TOKENS, _from
     )
-    tokens_to: int | None = _row("max_tokens", "Tokens to", "Took at most so many tokens.", NUMBER, TOKENS, _to)
+    tokens_to: int | None = _row("max_tokens", N_("Tokens to"), N_("Took at most so many tokens."), NUMBER, TOKENS, _to)
     has_output: bool | None = _row(
-        "has_output", "Has output", "Whether there is an output: true or false.", FLAG, HAS_OUTPUT, _is
+        "has_output", N_("Has output"), N_("Whether there is an output: true or false."), FLAG, HAS_OUTPUT, _is
     )
     tags: tuple[str, ...] = _row(
-        "tag", "Tag", "With this tag; given several times, with all of them.", ID, None,
+        "tag", N_("Tag"), N_("With this tag; given several times, with all of them."), ID, None,
         lambda _, tags: And(tuple(map(HasTag, dict.fromkeys(tags)))), "repeated",
     )
-    pinned: bool | None = _row("pinned", "Pinned", "Whether it is pinned: true or false.", FLAG, PINNED, _is)
-    rating_from: int | None = _row("min_rating", "Rating from", "Rated at least this, 1 to 5.", NUMBER, RATING, _from)
-    rating_to: int | None = _row("max_rating", "Rating to", "Rated at most this.", NUMBER, RATING, _to)
+    pinned: bool | None = _row("pinned", N_("Pinned"), N_("Whether it is pinned: true or false."), FLAG, PINNED, _is)
+    rating_from: int | None = _row(
+        "min_rating", N_("Rating from"), N_("Rated at least this, 1 to 5."), NUMBER, RATING, _from
+    )
+    rating_to: int | None = _row("max_rating", N_("Rating to"), N_("Rated at most this."), NUMBER, RATING, _to)
     upstream_ids: tuple[str, ...] = _row(
-        "upstream", "Coze’s id", "With this id at Coze.", ID, UPSTREAM_ID, _one_of, "commas"
+        "upstream", N_("Run id at Coze"), N_("With this id at Coze."), ID, UPSTREAM_ID, _one_of, "commas"
     )
     fingerprints: tuple[str, ...] = _row(
-        "fingerprint", "Kind of failure", "Failed in this way, as the statistics name it.", ID, FINGERPRINT, _one_of,
-        "commas",
+        "fingerprint", N_("Kind of failure"), N_("Failed in this way, as the statistics name it."), ID, FINGERPRINT,
+        _one_of, "commas",
     )
-    parents: tuple[str, ...] = _row("parent", "Began from", "Begun within this run.", ID, PARENT, _one_of, "repeated")
+    parents: tuple[str, ...] = _row(
+        "parent", N_("Parent run"), N_("Begun within this run."), ID, PARENT, _one_of, "repeated"
+    )
     execute_id_prefix: str | None = _row(
-        "id", "Id begins with", "Whose execute id begins so.", PREFIX, EXECUTE_ID, Prefix
+        "id", N_("Id begins with"), N_("Whose execute id begins so."), PREFIX, EXECUTE_ID, Prefix
     )
     conditions: tuple[PathCondition, ...] = _row(
-        "where", "Where", 'Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.',
+        "where", N_("Condition"),
+        N_('Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.'),
         CONDITION, None, lambda _, conditions: And(tuple(map(JsonPath, conditions))), "repeated",
     )
     text: str | None = _row(
-        "q", "Text", 'With these words: timeout, "out of memory", time*, 北京, -retry.', TEXT, None,
+        "q", N_("Text"), N_('With these words: timeout, "out of memory", time*, 北京, -retry.'), TEXT, None,
         lambda _, text: Text(parse_search(text)),
     )
     # fmt: on

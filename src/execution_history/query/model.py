@@ -69,9 +69,11 @@ class RecordQuery:
     def __post_init__(self) -> None:
         sort_of(self.sort)
         if not _is_integer(self.size) or not 1 <= self.size <= MAX_SIZE:
-            raise InvalidQuery(f"A page has 1 to {MAX_SIZE} records, not {quoted(self.size)}.")
+            raise InvalidQuery(
+                "A page has 1 to %(max_size)s records, not %(size)s.", max_size=MAX_SIZE, size=quoted(self.size)
+            )
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
-            raise InvalidQuery(f"Pages are numbered from 1 on; there is no page {quoted(self.index)}.")
+            raise InvalidQuery("Pages are numbered from 1 on; there is no page %(index)s.", index=quoted(self.index))
         if self.index is not None and self.after is not None:
             raise InvalidQuery("A page is asked for by its number or by a cursor, not by both.")
 
@@ -85,7 +87,9 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
     for sort in SORTS:
         if name == sort:
             return sort
-    raise InvalidQuery(f"{quoted(name)} is not a sort order; there are {', '.join((*SORTS, *more))}.")
+    raise InvalidQuery(
+        "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(name), names=", ".join((*SORTS, *more))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,9 @@ class StatisticsQuery:
 
     def __post_init__(self) -> None:
         if self.bucket is not None and self.bucket not in BUCKETS:
-            raise InvalidQuery(f"{quoted(self.bucket)} is not a bucket; there are {', '.join(BUCKETS)}.")
+            raise InvalidQuery(
+                "%(bucket)s is not a bucket; there are %(names)s.", bucket=quoted(self.bucket), names=", ".join(BUCKETS)
+            )
         if self.new_since is not None:
             check_number("new_since", self.new_since)
 

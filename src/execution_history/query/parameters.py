@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final
 
-from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
 from execution_history.query.values import Setting
 
@@ -39,12 +39,14 @@ def filter_of(
     for name, given in words.items():
         row = _BY_NAME.get(name)
         if row is None:
-            raise InvalidQuery(f"There is no filter {quoted(name)}: {_nearest(name)}.")
+            raise InvalidQuery("There is no filter %(name)s: %(nearest)s.", name=quoted(name), nearest=_nearest(name))
         texts = _texts(row, given)
         if not texts:
             continue
         if not row.is_repeatable and len(texts) > 1:
-            raise InvalidQuery(f"The filter {quoted(name)} takes one value, not {len(texts)}.")
+            raise InvalidQuery(
+                "The filter %(name)s takes one value, not %(count)s.", name=quoted(name), count=len(texts)
+            )
         read = tuple(row.values.read(name, text, setting) for text in texts)
         fields[row.keyword] = fields.get(row.keyword, ()) + read if row.is_repeatable else read[0]
     return RecordFilter(**fields)
@@ -69,4 +71,8 @@ def _texts(row: FilterField, given: str | Sequence[str]) -> list[str]:
 
 def _nearest(name: str) -> str:
     near = get_close_matches(shortened(name), _BY_NAME, n=1)
-    return f"perhaps {near[0]} is meant" if near else f"there are {', '.join(sorted(_BY_NAME))}"
+    return (
+        Message("perhaps %(near)s is meant", near=near[0])
+        if near
+        else Message("there are %(names)s", names=", ".join(sorted(_BY_NAME)))
+    )

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, cast
 
 import orjson
 
-from execution_history.errors import InvalidQuery, quoted
+from execution_history.errors import InvalidQuery, Message, quoted
 
 Part = Literal["input", "output", "metadata"]
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
@@ -32,7 +32,7 @@ _PART: Final = re.compile(r"\s*([A-Za-z_]*)")
 _STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]{1,10})\]')
 _OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*|\s+exists\s*\Z")
 _KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
-_EXAMPLE: Final = 'write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists'
+_EXAMPLE: Final = Message('write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists')
 MISSING: Final = object()
 """Stands for a value that is not there."""
 
@@ -61,24 +61,36 @@ def parse_condition(text: str) -> PathCondition:
         InvalidQuery: it is none; the message says where it goes wrong and what would be right.
     """
     if len(text) > _LONGEST:
-        raise InvalidQuery(f"A condition has at most {_LONGEST} characters; this one has {len(text)}.")
+        raise InvalidQuery(
+            "A condition has at most %(longest)s characters; this one has %(count)s.", longest=_LONGEST, count=len(text)
+        )
     found = _PART.match(text)
     name, at = (found[1], found.end()) if found else ("", 0)
     if name not in PARTS:
         near = get_close_matches(name, PARTS, n=1)
-        hint = f"perhaps {near[0]} is meant" if near else _EXAMPLE
-        raise InvalidQuery(f"The condition {quoted(text)} does not begin with input, output or metadata: {hint}.")
+        hint = Message("perhaps %(near)s is meant", near=near[0]) if near else _EXAMPLE
+        raise InvalidQuery(
+            "The condition %(text)s does not begin with input, output or metadata: %(hint)s.",
+            text=quoted(text),
+            hint=hint,
+        )
     path: list[str | int] = []
     while step := _STEP.match(text, at):
         path.append(_step(text, step))
         at = step.end()
     if len(path) > _DEEPEST:
-        raise InvalidQuery(f"The path of a condition has at most {_DEEPEST} steps; this one has {len(path)}.")
+        raise InvalidQuery(
+            "The path of a condition has at most %(deepest)s steps; this one has %(count)s.",
+            deepest=_DEEPEST,
+            count=len(path),
+        )
     operator = _OPERATOR.match(text, at)
     if operator is None:
         raise InvalidQuery(
-            f"The condition {quoted(text)} has no comparison after its path, near {quoted(text[at : at + 20])}: "
-            f"{_EXAMPLE}."
+            "The condition %(text)s has no comparison after its path, near %(text_2)s: %(example)s.",
+            text=quoted(text),
+            text_2=quoted(text[at : at + 20]),
+            example=_EXAMPLE,
         )
     if operator[1] is None:
         return PathCondition(cast("Part", name), tuple(path), "exists")
@@ -91,29 +103,39 @@ def _step(text: str, step: "re.Match[str]") -> str | int:
         try:
             return str(orjson.loads(step[1]))
         except ValueError:
-            raise InvalidQuery(f"The key {quoted(step[1])} in {quoted(text)} is not a valid JSON string.") from None
+            raise InvalidQuery(
+                "The key %(step)s in %(text)s is not a valid JSON string.", step=quoted(step[1]), text=quoted(text)
+            ) from None
     if step[2] is not None:
         return str(step[2])
     index = int(step[3])
     if index >= _LARGEST_INDEX:
-        raise InvalidQuery(f"The index {index} in {quoted(text)} is larger than any list.")
+        raise InvalidQuery("The index %(index)s in %(text)s is larger than any list.", index=index, text=quoted(text))
     return index
 
 
 def _value(text: str, written: str) -> object:
     if not written:
-        raise InvalidQuery(f"The condition {quoted(text)} has no value after its comparison: {_EXAMPLE}.")
+        raise InvalidQuery(
+            "The condition %(text)s has no value after its comparison: %(example)s.",
+            text=quoted(text),
+            example=_EXAMPLE,
+        )
     if written[0] in "[{" and written.count("[") + written.count("{") > _DEEPEST:
         raise InvalidQuery(
-            f"The value in {quoted(text)} has more than {_DEEPEST} lists and objects: compare its parts."
+            "The value in %(text)s has more than %(deepest)s lists and objects: compare its parts.",
+            text=quoted(text),
+            deepest=_DEEPEST,
         )
     try:
         return orjson.loads(written)
     except ValueError:
         if written[0] in '"[{':
             raise InvalidQuery(
-                f"The value {quoted(written)} in {quoted(text)} is not valid JSON: "
-                "close its quotes and brackets, or leave them out for a plain text."
+                "The value %(written)s in %(text)s is not valid JSON: close its quotes and brackets, "
+                "or leave them out for a plain text.",
+                written=quoted(written),
+                text=quoted(text),
             ) from None
         return written
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from execution_history.errors import InvalidQuery, quoted
+from execution_history.errors import InvalidQuery, Message, quoted
 from execution_history.query.model import BucketSize
 
 MOST_BUCKETS: Final = 5_000
@@ -28,8 +28,12 @@ def zone_of(name: str) -> ZoneInfo:
     except (KeyError, ValueError, OSError):
         written = str(name).lower()
         near = [zone for zone in available_timezones() if zone.lower() == written]
-        hint = f"perhaps {near[0]} is meant" if near else "write a name such as Asia/Shanghai or UTC"
-        raise InvalidQuery(f"There is no time zone {quoted(name)}: {hint}.") from None
+        hint = (
+            Message("perhaps %(near)s is meant", near=near[0])
+            if near
+            else Message("write a name such as Asia/Shanghai or UTC")
+        )
+        raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None
 
 
 def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo) -> list[int]:
@@ -47,8 +51,10 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
     while edges[-1] <= last:
         if len(edges) > MOST_BUCKETS:
             raise InvalidQuery(
-                f"One {size} each would be more than {MOST_BUCKETS} buckets: "
-                "take a larger bucket or a shorter time range."
+                "One %(size)s each would be more than %(most_buckets)s buckets: take a larger bucket "
+                "or a shorter time range.",
+                size=size,
+                most_buckets=MOST_BUCKETS,
             )
         edges.append(_next(edges[-1], size, zone))
     return edges

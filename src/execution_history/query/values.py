@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
-from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
 from execution_history.records.record import STATUSES
 from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
@@ -55,7 +55,7 @@ class Values:
 def check_number(name: str, value: object) -> None:
     """Raise :class:`InvalidQuery` unless *value* is a whole number; true is none."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidQuery(f"{name} is a whole number, not {quoted(value)}.")
+        raise InvalidQuery("%(name)s is a whole number, not %(value)s.", name=name, value=quoted(value))
 
 
 def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
@@ -69,19 +69,23 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
 
 def _check_flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
-        raise InvalidQuery(f"{name} is true or false, not {quoted(value)}.")
+        raise InvalidQuery("%(name)s is true or false, not %(value)s.", name=name, value=quoted(value))
 
 
 def _check_status(_name: str, value: object) -> None:
     if value not in FILTER_STATUSES:
         near = get_close_matches(shortened(str(value)), FILTER_STATUSES, n=1)
-        hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(FILTER_STATUSES)}"
-        raise InvalidQuery(f"{quoted(value)} is not a status: {hint}.")
+        hint = (
+            Message("perhaps %(near)s is meant", near=near[0])
+            if near
+            else Message("there are %(names)s", names=", ".join(FILTER_STATUSES))
+        )
+        raise InvalidQuery("%(value)s is not a status: %(hint)s.", value=quoted(value), hint=hint)
 
 
 def _check_condition(_name: str, value: object) -> None:
     if not isinstance(value, PathCondition) or value.operator not in OPERATORS or value.part not in PARTS:
-        raise InvalidQuery(f"A condition is a PathCondition, not {quoted(value)}.")
+        raise InvalidQuery("A condition is a PathCondition, not %(value)s.", value=quoted(value))
 
 
 def _check_id(name: str, value: object) -> None:
@@ -90,13 +94,18 @@ def _check_id(name: str, value: object) -> None:
 
 def _check_text(name: str, value: object, longest: int = _LONGEST_TEXT) -> None:
     if not isinstance(value, str):
-        raise InvalidQuery(f"{name} takes text, not {quoted(value)}.")
+        raise InvalidQuery("%(name)s takes text, not %(value)s.", name=name, value=quoted(value))
     if len(value) > longest:
-        raise InvalidQuery(f"{name} takes text of at most {longest} characters; this one has {len(value)}.")
+        raise InvalidQuery(
+            "%(name)s takes text of at most %(longest)s characters; this one has %(count)s.",
+            name=name,
+            longest=longest,
+            count=len(value),
+        )
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidQuery(f"{name} holds half of a surrogate pair, which no record does.") from None
+        raise InvalidQuery("%(name)s holds half of a surrogate pair, which no record does.", name=name) from None
 
 
 def _text(_name: str, value: str, _setting: Setting) -> str:
@@ -105,19 +114,23 @@ def _text(_name: str, value: str, _setting: Setting) -> str:
 
 def _mode(_name: str, value: str, _setting: Setting) -> int:
     if value not in _MODES:
-        raise InvalidQuery(f"{quoted(value)} is not a run mode: write sync, stream or async (0, 1 or 2).")
+        raise InvalidQuery("%(value)s is not a run mode: write sync, stream or async (0, 1 or 2).", value=quoted(value))
     return _MODES[value]
 
 
 def _flag(name: str, value: str, _setting: Setting) -> bool:
     if value.lower() not in _FLAGS:
-        raise InvalidQuery(f"The filter {quoted(name)} is true or false, not {quoted(value)}.")
+        raise InvalidQuery(
+            "The filter %(name)s is true or false, not %(value)s.", name=quoted(name), value=quoted(value)
+        )
     return _FLAGS[value.lower()]
 
 
 def _number(name: str, value: str, _setting: Setting) -> int:
     if not _INTEGER.fullmatch(value):
-        raise InvalidQuery(f"The filter {quoted(name)} takes a whole number, not {quoted(value)}.")
+        raise InvalidQuery(
+            "The filter %(name)s takes a whole number, not %(value)s.", name=quoted(name), value=quoted(value)
+        )
     return int(value)
 
 
@@ -125,7 +138,9 @@ def _duration(name: str, value: str, _setting: Setting) -> int:
     found = _DURATION.fullmatch(value)
     if found is None:
         raise InvalidQuery(
-            f"The filter {quoted(name)} takes a duration such as 200ms, 1.5s, 2m or 1h, not {quoted(value)}."
+            "The filter %(name)s takes a duration such as 200ms, 1.5s, 2m or 1h, not %(value)s.",
+            name=quoted(name),
+            value=quoted(value),
         )
     return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
 
@@ -150,7 +165,9 @@ def _time(name: str, value: str, setting: Setting, of_day: time | None) -> int:
         number = int(value[: _DATE_LENGTH + 10])
         if not MILLISECONDS_BEGIN <= number <= LAST_TIME:
             raise InvalidQuery(
-                f"The filter {quoted(name)} takes milliseconds since 1970 (13 digits today), not {quoted(value)}."
+                "The filter %(name)s takes milliseconds since 1970 (13 digits today), not %(value)s.",
+                name=quoted(name),
+                value=quoted(value),
             )
         return number
     try:
@@ -161,8 +178,10 @@ def _time(name: str, value: str, setting: Setting, of_day: time | None) -> int:
         return max(0, round(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise InvalidQuery(
-            f"The filter {quoted(name)} takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or milliseconds, "
-            f"not {quoted(value)}."
+            "The filter %(name)s takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or "
+            "milliseconds, not %(value)s.",
+            name=quoted(name),
+            value=quoted(value),
         ) from None
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from execution_history.errors import Message
 from execution_history.recording.pending_writes import Key
 from execution_history.recording.refused_steps import RefusedSteps
 from execution_history.recording.spool import Spool
@@ -95,7 +96,14 @@ class Backlog:
             found, damaged = self._spool.batches(), self._spool.damaged()
             self.refused.look()
         except OSError as error:
-            self._fault(self._spool.folder, f"The runs that may wait in {self._spool.folder} cannot be seen: {error}.")
+            self._fault(
+                self._spool.folder,
+                Message(
+                    "The runs that may wait in %(folder)s cannot be seen: %(reason)s.",
+                    folder=self._spool.folder,
+                    reason=error,
+                ),
+            )
             found, damaged = [*before, *self._left_alone], self._damaged
         else:
             with self._lock:
@@ -120,7 +128,9 @@ class Backlog:
             try:
                 self._scan(batch)
             except OSError as error:
-                self._leave_alone(batch, f"What waits in {batch.path} cannot be read: {error}.")
+                self._leave_alone(
+                    batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
+                )
         with self._lock:
             self._learned()
 
@@ -131,7 +141,9 @@ class Backlog:
         except FileNotFoundError:
             self._forget(batch.path)  # another program has written it
         except OSError as error:
-            self._leave_alone(batch, f"What waits in {batch.path} cannot be read: {error}.")
+            self._leave_alone(
+                batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
+            )
         return False
 
     def read(self, batch: Batch, begin: int, skipped: Container[int]) -> list[Line]:
@@ -139,7 +151,9 @@ class Backlog:
         try:
             return batch.read(begin, skipped)
         except OSError as error:
-            self._leave_alone(batch, f"What waits in {batch.path} cannot be read: {error}.")
+            self._leave_alone(
+                batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
+            )
             return []
 
     def settle(self, batch: Batch, line: Line) -> None:
@@ -154,7 +168,14 @@ class Backlog:
                 batch.finish()
                 self._forget(batch.path)
         except OSError as error:
-            self._leave_alone(batch, f"What waited in {batch.path} is written and cannot be removed: {error}.")
+            self._leave_alone(
+                batch,
+                Message(
+                    "What waited in %(path)s is written and cannot be removed: %(reason)s.",
+                    path=batch.path,
+                    reason=error,
+                ),
+            )
         finally:
             batch.release()
 
@@ -173,13 +194,22 @@ class Backlog:
         if damaged:
             named = ", ".join(str(path) for path in damaged[:_MOST_NAMED])
             found.append(
-                f"Damaged files of waiting runs: {len(damaged)}. What could be read of them is recorded; look at the "
-                f"rest, then move them away: {named}."
+                Message(
+                    "Damaged files of waiting runs: %(count)s. What could be read of them is recorded; "
+                    "look at the rest, then move them away: %(named)s.",
+                    count=len(damaged),
+                    named=named,
+                )
             )
         if self._spool is not None and self.refused:
             found.append(
-                f"Steps of runs that the store has refused for good: {len(self.refused)}. They are kept, with the "
-                f"reasons, in {self._spool.refused}: move it away, or let its name end in .jsonl to try them again."
+                Message(
+                    "Steps of runs that the store has refused for good: %(count)s. They are kept, with "
+                    "the reasons, in %(refused)s: move it away, or let its name end in .jsonl to try "
+                    "them again.",
+                    count=len(self.refused),
+                    refused=self._spool.refused,
+                )
             )
         return found
 

@@ -16,7 +16,9 @@ from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import (
+    N_,
     ExecutionHistoryError,
+    Message,
     RecordDamaged,
     StoreError,
 )
@@ -100,11 +102,15 @@ class Outbox:
         found = []
         if self and self._trouble.sentence is not None:
             count = self._backlog.count(self._waiting.keys)
-            waiting = "1 run waits" if count == 1 else f"{count} runs wait"
-            found.append(f"{waiting} to be recorded: {self._trouble.sentence}")
+            waiting = N_("%(count)s runs wait to be recorded: %(reason)s")
+            if count == 1:
+                waiting = N_("1 run waits to be recorded: %(reason)s")
+            found.append(Message(waiting, count=count, reason=self._trouble.sentence))
         if lost := self._lost + self._delivery.lost:
-            were = "1 run could not be recorded and was" if lost == 1 else f"{lost} runs could not be recorded and were"
-            found.append(f"{were} given up.")
+            given_up = N_("%(count)s runs could not be recorded and were given up.")
+            if lost == 1:
+                given_up = N_("1 run could not be recorded and was given up.")
+            found.append(Message(given_up, count=lost))
         return (*found, *self._backlog.problems())
 
     async def look(self) -> bool:

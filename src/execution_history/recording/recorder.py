@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from execution_history.clock import new_execute_id, now_ms
-from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, quoted
+from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, message_of, quoted
 from execution_history.recording.attempts import attempt, error_of
 from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
@@ -217,7 +217,9 @@ async def _required(work: Coroutine[Any, Any, object]) -> None:
     if isinstance(error, ExecutionHistoryError):
         raise error
     if error is not None:
-        raise StoreError(f"The run cannot be recorded: {str(error) or type(error).__name__}.") from error
+        raise StoreError(
+            "The run cannot be recorded: %(reason)s.", reason=message_of(error) or type(error).__name__
+        ) from error
 
 
 class Recording:

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from typing import Final
 
-from execution_history.errors import StoreBusy, StoreError
+from execution_history.errors import Message, StoreBusy, StoreError, message_of
 
 _log = logging.getLogger("execution_history.recording")
 _LONGEST_SENTENCE: Final = 500
 _MOST_TOLD: Final = 100
-SILENT: Final = "the store does not answer"
+SILENT: Final = Message("the store does not answer")
 
 
 class Hung(StoreBusy):
@@ -38,7 +38,9 @@ class Trouble:
 
     def note(self, error: BaseException) -> None:
         """Remember why something waits."""
-        sentence = str(error)[:_LONGEST_SENTENCE] or SILENT
+        sentence = message_of(error) or SILENT
+        if len(sentence) > _LONGEST_SENTENCE:
+            sentence = sentence[:_LONGEST_SENTENCE]
         if sentence not in self._told:
             is_promised = isinstance(error, StoreError | asyncio.CancelledError)
             _log.error("A run could not be recorded and waits: %s", sentence, exc_info=None if is_promised else error)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from execution_history.errors import Message
 from execution_history.records.size_limit import LARGEST_RECORD
 
 _MIB: Final = 1024 * 1024
@@ -50,7 +51,9 @@ class ReadingLimits:
         # A long text may have many commas and colons in its strings, which is found out where it matters only.
         if memory_of(encoded) > self.memory and memory_of(encoded, _outside_of_strings(encoded)) > self.memory:
             size = f"{max(1, self.memory // _MIB)} MiB"
-            return f"Its values would take more than {size} of memory (the setting import_memory_bytes)."
+            return Message(
+                "Its values would take more than %(size)s of memory (the setting import_memory_bytes).", size=size
+            )
         return None
 
     def fault_of_record(self, text: bytes | str) -> str | None:
@@ -62,7 +65,7 @@ class ReadingLimits:
     @property
     def too_large(self) -> str:
         """What is said of a record that has too many bytes."""
-        return f"It has more than {self.record} bytes (the setting record_limit_bytes)."
+        return Message("It has more than %(record)s bytes (the setting record_limit_bytes).", record=self.record)
 
 
 def memory_of(text: bytes, parts: Iterable[bytes] | None = None) -> int:

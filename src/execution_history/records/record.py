@@ -124,13 +124,19 @@ def check_identifier(what: str, value: object) -> str:
         InvalidIdentifier: it is not; the message names *what* it should have been.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidIdentifier(f"The {what} is a string of at least one character, not {quoted(value)}.")
+        raise InvalidIdentifier(
+            "The %(what)s is a string of at least one character, not %(value)s.", what=what, value=quoted(value)
+        )
     if len(value) > _MAX_ID_CHARACTERS:
-        raise InvalidIdentifier(f"The {what} has at most 1000 characters; this one has {len(value)}.")
+        raise InvalidIdentifier(
+            "The %(what)s has at most 1000 characters; this one has %(count)s.", what=what, count=len(value)
+        )
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidIdentifier(f"The {what} {quoted(value)} holds half of a surrogate pair.") from None
+        raise InvalidIdentifier(
+            "The %(what)s %(value)s holds half of a surrogate pair.", what=what, value=quoted(value)
+        ) from None
     return str(value)
 
 

@@ -33,6 +33,7 @@ class AddressError(OSError):
     def __init__(self, host: str, port: int, reason: str) -> None:
         self.host = host
         self.port = port
+        self.reason = reason
         super().__init__(
             f"The sandbox cannot listen on {host}:{port} ({reason}); choose another port, or 0 for any free one."
         )

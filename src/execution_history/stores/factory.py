@@ -61,8 +61,10 @@ def store_at(
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:
             raise SettingsError(
-                f"The store {quoted(without_credentials(location))} names no folder; "
-                "write sqlite:///absolute/folder or sqlite:folder."
+                "The store %(location)s names no folder; write sqlite:///absolute/folder or sqlite:folder.",
+                location=quoted(without_credentials(location)),
             )
         return embedded(Path(path))
-    raise SettingsError(f"There is no store for {quoted(scheme)}; use a folder, sqlite:folder or memory:.")
+    raise SettingsError(
+        "There is no store for %(scheme)s; use a folder, sqlite:folder or memory:.", scheme=quoted(scheme)
+    )

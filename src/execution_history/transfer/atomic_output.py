@@ -45,7 +45,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     with export_faults(str(path)):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise ExportFailed(
-                f"There is something at {quoted(path)} already: name a folder that is empty or not there."
+                "There is something at %(path)s already: name a folder that is empty or not there.", path=quoted(path)
             )
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:30]}.", suffix=_SUFFIX, dir=path.parent))
         try:
@@ -71,12 +71,14 @@ def export_faults(where: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             raise ExportFailed(
-                f"The export to {quoted(Path(where))} found no space left, and nothing of it was kept: "
-                "free some, or choose another place."
+                "The export to %(where)s found no space left, and nothing of it was kept: free some, "
+                "or choose another place.",
+                where=quoted(Path(where)),
             ) from error
         raise ExportFailed(
-            f"The export to {quoted(Path(where))} cannot be written ({error.strerror or error}): "
-            "check that the place exists and is writable."
+            "The export to %(where)s cannot be written (%(reason)s): check that the place exists and is writable.",
+            where=quoted(Path(where)),
+            reason=error.strerror or error,
         ) from error
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import InvalidInput, InvalidQuery, quoted
+from execution_history.errors import InvalidInput, InvalidQuery, Message, quoted
 from execution_history.query.path_conditions import MISSING, parse_condition, value_at
 from execution_history.records.attributes import Facts
 from execution_history.records.record import KEYS
@@ -54,21 +54,33 @@ def parse_columns(names: Iterable[str]) -> tuple[Column, ...]:
     if not columns:
         raise InvalidInput("A table needs at least one column.")
     if len(columns) > _MOST_COLUMNS:
-        raise InvalidInput(f"A table has at most {_MOST_COLUMNS} columns; these are {len(columns)}.")
+        raise InvalidInput(
+            "A table has at most %(most_columns)s columns; these are %(count)s.",
+            most_columns=_MOST_COLUMNS,
+            count=len(columns),
+        )
     return columns
 
 
 def _column(name: str) -> Column:
     if len(name) > _LONGEST_NAME:
-        raise InvalidInput(f"The name of a column has at most {_LONGEST_NAME} characters; this one has {len(name)}.")
+        raise InvalidInput(
+            "The name of a column has at most %(longest_name)s characters; this one has %(count)s.",
+            longest_name=_LONGEST_NAME,
+            count=len(name),
+        )
     if name in _FACTS:
         return Column(name, lambda _, facts: getattr(facts, name), needs_facts=True)
     found = _ROOT.match(name)
     root = found[0] if found else ""
     if root not in _ROOTS:
         near = get_close_matches(root, sorted({*_FACTS, *_ROOTS}), n=1)
-        hint = f"perhaps {near[0]} is meant" if near else "use a key of the record, or a path such as output.score"
-        raise InvalidInput(f"There is no column {quoted(name)}: {hint}.")
+        hint = (
+            Message("perhaps %(near)s is meant", near=near[0])
+            if near
+            else Message("use a key of the record, or a path such as output.score")
+        )
+        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=hint)
     key, path = _ROOTS[root], _path(name, len(root))
     return Column(name, lambda record, _: _value(record[key], path))
 
@@ -81,8 +93,9 @@ def _path(name: str, at: int) -> tuple[str | int, ...]:
         condition = None
     if condition is None or condition.operator != "exists":
         raise InvalidInput(
-            f"The column {quoted(name)} cannot be read behind {quoted(name[:at])}: "
-            "write a path such as output.items[0].name."
+            "The column %(name)s cannot be read behind %(name_2)s: write a path such as output.items[0].name.",
+            name=quoted(name),
+            name_2=quoted(name[:at]),
         )
     return condition.path
 

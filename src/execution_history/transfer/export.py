@@ -61,7 +61,11 @@ class Export:
 
     def __post_init__(self) -> None:
         if self.format not in EXPORT_FORMATS:
-            raise InvalidInput(f"{quoted(self.format)} is not an export format; there are {', '.join(EXPORT_FORMATS)}.")
+            raise InvalidInput(
+                "%(format)s is not an export format; there are %(names)s.",
+                format=quoted(self.format),
+                names=", ".join(EXPORT_FORMATS),
+            )
         parse_columns(self.columns)
 
 
@@ -303,7 +307,8 @@ async def _only_workflow(store: HistoryStore, wanted: RecordFilter) -> str:
     workflows = await _workflows(store, wanted)
     if len(workflows) != 1:
         raise InvalidInput(
-            f"One JSON file holds one workflow and these records belong to {len(workflows)}: "
-            "choose one workflow, or a zip file or a folder for all."
+            "One JSON file holds one workflow and these records belong to %(count)s: choose one "
+            "workflow, or a zip file or a folder for all.",
+            count=len(workflows),
         )
     return workflows[0]

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from execution_history.errors import ImportFailed, quoted
+from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
 from execution_history.transfer.items import Item, Refused
@@ -38,7 +38,11 @@ class FolderSource(Source):
             try:
                 source = _file(path, self._limits)
             except (OSError, ImportFailed) as error:
-                yield Refused(str(path), "the file", f"It cannot be read: {getattr(error, 'strerror', None) or error}.")
+                yield Refused(
+                    str(path),
+                    "the file",
+                    Message("It cannot be read: %(getattr)s.", getattr=getattr(error, "strerror", None) or error),
+                )
                 continue
             for item in source.read(clock):
                 self.size = before + source.size
@@ -60,7 +64,9 @@ def source_at(path: Path, limits: ReadingLimits) -> Source:
             return DatabaseSource(path.parent, limits)
         return _file(path, limits)
     except OSError as error:
-        raise ImportFailed(f"{quoted(path)} cannot be imported: {error.strerror or error}.") from error
+        raise ImportFailed(
+            "%(path)s cannot be imported: %(reason)s.", path=quoted(path), reason=error.strerror or error
+        ) from error
 
 
 def _in_folder(path: Path, limits: ReadingLimits) -> Source:
@@ -76,7 +82,9 @@ def _in_folder(path: Path, limits: ReadingLimits) -> Source:
                     total += entry.stat().st_size
     if not names:
         raise ImportFailed(
-            f"The folder {quoted(path)} holds nothing to import: neither {DATABASE} nor JSON, JSON Lines or zip files."
+            "The folder %(path)s holds nothing to import: neither %(database)s nor JSON, JSON Lines or zip files.",
+            path=quoted(path),
+            database=DATABASE,
         )
     names.sort()
     return FolderSource(path, names, total, limits)
@@ -104,8 +112,9 @@ def _source_of(path: Path, limits: ReadingLimits) -> Source:
         return ZipSource(path, limits)
     if path.suffix.lower() == ".csv":
         raise ImportFailed(
-            f"{quoted(path)} is a table, which does not hold whole records: import JSON Lines or JSON instead, "
-            "or a dump of Coze Studio as such (--coze-studio on the command line)."
+            "%(path)s is a table, which does not hold whole records: import JSON Lines or JSON "
+            "instead, or a dump of Coze Studio as such (--coze-studio on the command line).",
+            path=quoted(path),
         )
     kind = LinesSource if _is_lines(start, path.suffix.lower()) else HistoryFileSource
     return kind(str(path), path.stat().st_size, partial(open_file, path), limits)

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from execution_history.errors import Message, message_of
 from execution_history.records.adoption import adopt_record, whole_record
 from execution_history.records.encoding import decode, encode
 from execution_history.records.nesting import LEVELS
@@ -43,7 +44,7 @@ def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | s
         limits: what reading it may take.
     """
     if not line.lstrip().startswith(b"{"):
-        return "This is no JSON object, so it is no record."
+        return Message("This is no JSON object, so it is no record.")
     return limits.fault_of_record(line) or record_of_text(line, now)
 
 
@@ -56,28 +57,28 @@ def record_of_text(line: bytes, now: int) -> Document | str:
     try:
         record = decode(line)  # once more: it keeps integers exact that the fast way does not
     except ValueError as error:
-        return str(error)
+        return message_of(error)
     return record_of(record, record.get("workflow_id"), now)
 
 
 def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document | str:
     """The record that *found* is, in the workflow *workflow_id*, or why it is none."""
     if workflow_id is None:
-        return "It has no workflow_id."
+        return Message("It has no workflow_id.")
     if not _is_like_an_id(workflow_id):
-        return "Its workflow_id is neither a text nor a number."
+        return Message("Its workflow_id is neither a text nor a number.")
     if not _is_like_an_id(found.get("execute_id")):
-        return "It has no usable execute_id." if "execute_id" in found else "It has no execute_id."
+        return Message("It has no usable execute_id.") if "execute_id" in found else Message("It has no execute_id.")
     try:
         workflow = check_identifier("workflow id", str(workflow_id))
     except ValueError as error:
-        return str(error)
+        return message_of(error)
     document = None
     if tuple(found) == KEYS and found["workflow_id"] == workflow:
         body = encode(found, levels=LEVELS)
         document = whole_record(orjson.loads(body), body)
     document = document or adopt_record(found, workflow, now)
-    return "It has no usable execute_id." if document is None else document
+    return Message("It has no usable execute_id.") if document is None else document
 
 
 def _is_like_an_id(value: object) -> bool:

@@ -34,8 +34,9 @@ def open_file(path: Path) -> io.BufferedReader:
         return open_regular(path)
     except NotAFile:
         raise ImportFailed(
-            f"{quoted(path)} is a device, a pipe or a socket, which may never end: put what it gives into a file and "
-            "import that."
+            "%(path)s is a device, a pipe or a socket, which may never end: put what it gives "
+            "into a file and import that.",
+            path=quoted(path),
         ) from None
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from execution_history.errors import StoreError
+from execution_history.errors import Message, StoreError, message_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_files import Readable
@@ -15,7 +15,7 @@ from execution_history.transfer.line_reader import LineReader
 
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
 
-_LOST: Final = "It is damaged in the database, and no JSON file beside it has it."
+_LOST: Final = Message("It is damaged in the database, and no JSON file beside it has it.")
 
 Opened = Callable[[], AbstractContextManager[Readable]]
 """Opens what is read, anew each time."""
@@ -44,7 +44,9 @@ class Source(ABC):
         try:
             yield from self.items(clock if written is None else lambda: written)
         except OSError as error:
-            yield self.refused("the file", f"It cannot be read on: {error.strerror or error}.")
+            yield self.refused(
+                Message("the file"), Message("It cannot be read on: %(reason)s.", reason=error.strerror or error)
+            )
 
     @abstractmethod
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
@@ -73,7 +75,7 @@ class LinesSource(Source):
             lines = LineReader(stream, self._limits.record)
             for line in lines:
                 self.size = lines.size
-                place = f"line {line.number}"
+                place = Message("line %(number)s", number=line.number)
                 if line.content is None:
                     yield self.refused(place, self._limits.too_large)
                     continue
@@ -83,7 +85,9 @@ class LinesSource(Source):
                 elif line.is_ended:
                     yield self.refused(place, found)
                 else:
-                    yield self.refused(place, f"The file ends here, perhaps in the middle of a record. {found}")
+                    yield self.refused(
+                        place, Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
+                    )
             self.size = lines.size
 
 
@@ -101,16 +105,18 @@ class HistoryFileSource(Source):
         read = 0
         for number, record in enumerate(found.records(), 1):
             if isinstance(record, str):
-                yield self.refused(f"record {number}", record)
+                yield self.refused(Message("record %(number)s", number=number), record)
                 continue
             read += 1
             item = record_of(record, found.workflow_id or record.get("workflow_id") or by_name, clock())
-            yield self.refused(f"record {number}", item) if isinstance(item, str) else item
+            yield self.refused(Message("record %(number)s", number=number), item) if isinstance(item, str) else item
         self.size = self.total or 0
         if not found.is_history:
-            yield self.refused("the file", "It is JSON or another text without executions in it.")
+            yield self.refused(Message("the file"), Message("It is JSON or another text without runs in it."))
         elif found.is_damaged:
-            yield self.refused("the file", f"It is damaged; {read} records could still be read.")
+            yield self.refused(
+                Message("the file"), Message("It is damaged; %(read)s records could still be read.", read=read)
+            )
 
 
 class DatabaseSource(Source):
@@ -127,15 +133,18 @@ class DatabaseSource(Source):
         try:
             for batch in stored_elsewhere(self._folder):
                 for key in batch.damaged:
-                    yield self.refused(f"execution {key.execute_id} of workflow {key.workflow_id}", _LOST)
+                    yield self.refused(
+                        Message("run %(run)s of workflow %(workflow)s", run=key.execute_id, workflow=key.workflow_id),
+                        _LOST,
+                    )
                 for body in batch.documents:
                     number += 1
                     self.size += len(body)
                     found = record_of_text(body, clock())
                     yield (
-                        self.refused(f"record {number}", found)
+                        self.refused(Message("record %(number)s", number=number), found)
                         if isinstance(found, str)
                         else found.fitted(self._limits.record)
                     )
         except StoreError as error:
-            yield self.refused(f"behind record {number}", str(error))
+            yield self.refused(Message("behind record %(number)s", number=number), message_of(error))

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
+from execution_history.errors import Message
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import open_regular, pieces_of
 from execution_history.transfer.items import Item, Refused
@@ -135,10 +136,14 @@ class ZipSource(Source):
             try:
                 archive = opened.enter_context(zipfile.ZipFile(stream))
             except _TooManyMembers:
-                reason = "Its list of files would take too much memory (the setting import_memory_bytes)"
-                yield self.refused("the file", f"{reason}: unpack it and import the folder.")
+                reason = Message("Its list of files would take too much memory (the setting import_memory_bytes)")
+                yield self.refused(
+                    Message("the file"), Message("%(reason)s: unpack it and import the folder.", reason=reason)
+                )
             except _DAMAGED as error:
-                yield self.refused("the file", f"It is not a whole zip file: {_told(error)}.")
+                yield self.refused(
+                    Message("the file"), Message("It is not a whole zip file: %(told)s.", told=_told(error))
+                )
             else:
                 yield from self._members(archive, clock)
         self.size = self.total or 0
@@ -148,8 +153,14 @@ class ZipSource(Source):
         unpacked = sum(entry.file_size for entry in members)
         most = max(self._limits.temporary, _MOST_TIMES * (self.total or 0))
         if unpacked > most:
-            reason = f"It unpacks to {unpacked} bytes, and more than {most} are not read (import_temporary_bytes)"
-            yield self.refused("the file", f"{reason}: unpack it and import the files.")
+            reason = Message(
+                "It unpacks to %(unpacked)s bytes, and more than %(most)s are not read (import_temporary_bytes)",
+                unpacked=unpacked,
+                most=most,
+            )
+            yield self.refused(
+                Message("the file"), Message("%(reason)s: unpack it and import the files.", reason=reason)
+            )
             return
         for entry in members:
             yield from self._member(archive, entry, clock)
@@ -168,7 +179,9 @@ class ZipSource(Source):
                 for _ in pieces_of(packed):
                     pass
         except _TooMuchMemory:
-            yield Refused(name, "the file", "It takes too much memory to unpack (the setting import_memory_bytes).")
+            yield Refused(
+                name, "the file", Message("It takes too much memory to unpack (the setting import_memory_bytes).")
+            )
             return
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno not in _OF_WHAT_IS_IN_IT:
@@ -183,11 +196,11 @@ class ZipSource(Source):
 
 def _fault_of(entry: zipfile.ZipInfo, error: Exception) -> str:
     if entry.flag_bits & _ENCRYPTED:
-        return "It is encrypted, which cannot be read here: unpack it and import the file."
+        return Message("It is encrypted, which cannot be read here: unpack it and import the file.")
     if isinstance(error, NotImplementedError):
-        return "It is packed in a way that cannot be read here: unpack it and import the file."
-    return f"It is damaged within the zip file, so nothing of it was taken: {_told(error)}."
+        return Message("It is packed in a way that cannot be read here: unpack it and import the file.")
+    return Message("It is damaged within the zip file, so nothing of it was taken: %(told)s.", told=_told(error))
 
 
 def _told(error: Exception) -> str:
-    return str(error).rstrip(".") or "it ends too early"
+    return str(error).rstrip(".") or Message("it ends too early")

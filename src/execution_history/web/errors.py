@@ -9,13 +9,16 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as ASGIMessage
 
 from execution_history import errors
-from execution_history.errors import quoted
+from execution_history.errors import Message, message_of, quoted
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.responses import answer
 
 _log = logging.getLogger("execution_history.web")
@@ -48,10 +51,13 @@ _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
 # Words of our own: the names that Python gives to statuses change between its versions.
 _CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _SENTENCES: Final = {
-    400: "The request body cannot be read: it is JSON in UTF-8, not nested thousands of levels deep.",
-    404: "There is nothing at this address; /docs lists what there is.",
-    405: "This address does not answer this method; /docs lists what it does.",
+    400: Message("The request body cannot be read: it is JSON in UTF-8, not nested thousands of levels deep."),
+    404: Message("There is nothing at this address; /docs lists what there is."),
+    405: Message("This address does not answer this method; /docs lists what it does."),
 }
+
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,10 @@ class Fault:
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def answer(self) -> Response:
-        """The fault as an answer of its own."""
-        content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": self.message}}
+    def answer(self, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+        """The fault as an answer of its own, in the language that the *headers* of the request like best."""
+        message = LANGUAGES.of_header(headers.get("accept-language", "")).message(self.message)
+        content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": message}}
         return answer(content, self.status, self.headers)
 
 
@@ -73,7 +80,7 @@ class Fault:
 _STOPPING: Final = Fault(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "stopping",
-    "The server is being stopped before this was done: send it again once the server is back.",
+    Message("The server is stopping and did not do this: send it again once the server is back."),
 )
 
 
@@ -85,16 +92,16 @@ def fault_of(error: Exception, place: str) -> Fault:
         return Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input", _validation_sentence(error))
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            return Fault(status, code, str(error))
+            return Fault(status, code, message_of(error))
     _log.error("An unexpected error in %s", quoted(place), exc_info=error)
     return Fault(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this server; its log says what."
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", Message("Something went wrong in this server; its log says what.")
     )
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """The answer to any exception; an exception handler of Starlette's kind."""
-    return fault_of(error, f"{request.method} {request.url.path}").answer()
+    """The answer to any exception, in the language of the caller; an exception handler of Starlette's kind."""
+    return fault_of(error, f"{request.method} {request.url.path}").answer(request.headers)
 
 
 class ErrorAnswers:
@@ -114,7 +121,7 @@ class ErrorAnswers:
             return
         has_begun = False
 
-        async def noted(message: Message) -> None:
+        async def noted(message: ASGIMessage) -> None:
             nonlocal has_begun
             has_begun = True
             await send(message)
@@ -124,7 +131,7 @@ class ErrorAnswers:
         except asyncio.CancelledError:
             if has_begun:
                 raise
-            await _STOPPING.answer()(scope, receive, send)
+            await _STOPPING.answer(Headers(scope=scope))(scope, receive, send)
         except Exception as error:
             if has_begun:
                 raise
@@ -134,7 +141,7 @@ class ErrorAnswers:
 def _http_fault(error: HTTPException) -> Fault:
     status = error.status_code
     is_general = status == HTTPStatus.BAD_REQUEST or error.detail == HTTPStatus(status).phrase
-    message = _SENTENCES.get(status, f"{HTTPStatus(status).phrase}.") if is_general else str(error.detail)
+    message = _SENTENCES.get(status, f"{HTTPStatus(status).phrase}.") if is_general else error.detail
     return Fault(status, _CODES.get(status, f"http_{status}"), message, error.headers or {})
 
 
@@ -142,21 +149,21 @@ def _validation_sentence(error: RequestValidationError) -> str:
     """The fault that says most, with the name of what is wrong."""
     faults = error.errors()
     if not faults:
-        return "The request is not what this address expects; /docs says what is."
+        return Message("The request is not what this address expects; /docs says what is.")
     # Where a value may have several shapes there is a fault for each; the deepest is that of the shape that was meant.
     fault = max(faults, key=lambda each: len(each["loc"]))
     where = [str(part) for part in fault["loc"] if not _SHAPE.match(str(part))]
     if fault["type"] == "json_invalid":
-        return "The request body is not valid JSON."
+        return Message("The request body is not valid JSON.")
     if where == ["body"]:
-        return "The request needs a JSON object as its body, sent with Content-Type: application/json."
+        return Message("The request needs a JSON object as its body, sent with Content-Type: application/json.")
     # A name may be a key of the caller's, of any length.
     name = quoted(".".join(where[1:]) or where[0])[1:-1]
     if fault["type"] == "missing":
-        return f"{name} is missing."
+        return Message("%(name)s is missing.", name=name)
     if fault["type"] == "extra_forbidden":
-        return f"{name} is not known here; /docs says what is."
+        return Message("%(name)s is not known here; /docs says what is.", name=name)
     problem = str(fault["msg"]).removeprefix("Value error, ")
     if problem.startswith("Input should "):
-        return f"{name} {problem.removeprefix('Input ')}."
-    return f"{name} is wrong: {problem[:1].lower()}{problem[1:]}."
+        return Message("%(name)s %(problem)s.", name=name, problem=problem.removeprefix("Input "))
+    return Message("%(name)s is wrong: %(problem)s.", name=name, problem=problem[:1].lower() + problem[1:])

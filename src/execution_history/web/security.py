@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 
 from starlette import status
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as ASGIMessage
 
-from execution_history.errors import quoted
+from execution_history.errors import Message, quoted
 from execution_history.web.errors import Fault
 
 _OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -47,8 +48,10 @@ _HEADERS: Final = (
 _FOREIGN: Final = Fault(
     HTTPStatus.FORBIDDEN,
     "foreign_origin",
-    "A page of another origin may not change anything here: use this server's own page, or a program. "
-    "A proxy that adds TLS has to send X-Forwarded-Proto.",
+    Message(
+        "A page of another origin may not change anything here: use this server's own page, or a program. "
+        "A proxy that adds TLS has to send X-Forwarded-Proto."
+    ),
 )
 
 
@@ -61,7 +64,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and add the headers to its answer."""
 
-        async def guarded(message: Message) -> None:
+        async def guarded(message: ASGIMessage) -> None:
             if message["type"] in _STARTS:
                 date = (b"date", formatdate(usegmt=True).encode())
                 # What an answer says of itself, as the pages do, goes before what is said for all.
@@ -93,7 +96,7 @@ class Guard:
         if fault is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
-            await SecurityHeaders(fault.answer())(scope, receive, send)
+            await SecurityHeaders(fault.answer(Headers(scope=scope)))(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": status.WS_1008_POLICY_VIOLATION})
 
@@ -105,8 +108,11 @@ class Guard:
             return Fault(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "host_not_allowed",
-                f"This server does not answer to the name {quoted(host)}: add it to the setting allowed_hosts "
-                "(EXECUTION_HISTORY_ALLOWED_HOSTS) if it should.",
+                Message(
+                    "This server does not answer to the name %(host)s: add it to the setting allowed_hosts "
+                    "(EXECUTION_HISTORY_ALLOWED_HOSTS) if it should.",
+                    host=quoted(host),
+                ),
             )
         own = f"{_SCHEMES.get(scope['scheme'], scope['scheme'])}://{host}"
         return None if _is_harmless(scope, headers) or _is_own(headers, own) else _FOREIGN

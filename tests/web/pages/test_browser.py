@@ -156,7 +156,7 @@ async def test_a_question_is_answered_where_it_is_asked(site: Site, open_context
     await page.goto(path)
     await expect(page.locator("h1")).to_contain_text("Which city's weather")
     await page.get_by_label("Your answer").fill("Oslo")
-    await page.get_by_role("button", name="Answer and go on").click()
+    await page.get_by_role("button", name="Send answer").click()
     await expect(page.locator("h1")).to_contain_text("Succeeded after")
     await expect(page.locator("[data-json='/output']")).to_contain_text("Oslo")
 

@@ -44,14 +44,14 @@ async def test_a_list_names_what_it_leaves_out(client: httpx.AsyncClient, path: 
     assert f'href="/workflows/w/runs/{LONG}"' in line
     assert f">{LONG}<" not in line
     chinese = (await client.get(path, headers={"cookie": "language=zh"})).text
-    assert "略去 1 次执行：它在 history.db 中的数据已损坏。" in chinese
+    assert "略去 1 次运行：它们在 history.db 中的数据已损坏。" in chinese
 
 
 async def test_a_list_of_nothing_but_damage_is_not_called_empty(client: httpx.AsyncClient) -> None:
     """There are runs, only none that can be shown; where nothing is damaged there is no such line."""
     page = (await client.get(f"/workflows/w/runs?id={LONG}")).text
     assert ENGLISH in page
-    assert "No run is like this." not in page
+    assert "No runs match." not in page
     assert "damaged" not in (await client.get("/workflows/v/runs")).text
 
 

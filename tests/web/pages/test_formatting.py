@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from execution_history.presentation.page_formatting import ago, clock, day, exact, machine, percent, short_id, size
-from execution_history.presentation.page_translator import Speech
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages import urls
 from execution_history.web.pages.viewer import reader_of, zone_of
 
@@ -44,7 +44,7 @@ def test_only_all_is_a_hundred_percent(part: int, whole: int, shown: str) -> Non
 )  # fmt: skip
 def test_times_are_relative(past: int, shown: str) -> None:
     """And dates when they are long ago."""
-    assert shown == ago(Speech(), NOW - past, NOW)
+    assert shown == ago(LANGUAGES["en"], NOW - past, NOW)
 
 
 def test_times_are_exact_in_the_readers_zone() -> None:
@@ -125,7 +125,7 @@ def test_forms_lead_back_only_here(address: str, back: str) -> None:
 def test_cookies_describe_the_reader() -> None:
     """What they say goes before the header; what is odd in them is ignored."""
     known = reader_of({"language": "zh", "theme": "dark", "zone": "Asia/Shanghai"}, "en", NOW)
-    assert ("zh", "dark", SHANGHAI) == (known.say.language, known.theme, known.zone)
+    assert ("zh_CN", "dark", SHANGHAI) == (known.translate.language, known.theme, known.zone)
     odd = reader_of({"language": "xx", "theme": "<", "zone": "../../etc/passwd"}, "zh", NOW)
-    assert ("zh", "auto", UTC) == (odd.say.language, odd.theme, odd.zone)
+    assert ("zh_CN", "auto", UTC) == (odd.translate.language, odd.theme, odd.zone)
     assert timedelta(0) == zone_of("x" * 1000).utcoffset(None)

@@ -1,6 +1,7 @@
 """The pages over HTTP: what they say, their headers, and what forms do."""
 
 import gzip
+import html
 import re
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.web.pages.conftest import FIRST, Site
 
 pytestmark = pytest.mark.anyio
 
-NOT_WHOLE = "The input of this run was too large to be kept whole, and only its beginning is here."
+NOT_WHOLE = "The input of this run was too large to be kept whole; only its beginning is here"
 
 
 async def test_an_empty_history_says_what_to_do_first(site: Site) -> None:
@@ -75,7 +76,7 @@ async def test_the_reader_chooses_language_and_theme(site: Site) -> None:
     cookies = {"cookie": "language=zh; theme=dark; zone=Asia/Shanghai"}
     page = (await site.client.get("/runs", headers=cookies)).text
     assert '<html lang="zh-CN" data-theme="dark"' in page
-    assert "全部执行" in page
+    assert "所有运行记录" in page
     assert "+08:00" in page
     away = await site.client.post("/preferences", data={"theme": "odd", "back": "https://evil.example/"})
     assert ("/", None) == (away.headers["location"], away.headers.get("set-cookie"))
@@ -86,7 +87,7 @@ async def test_errors_are_pages_for_browsers_and_json_for_programs(site: Site) -
     """At the same addresses; the API stays as it is whoever asks."""
     page = await site.client.get("/workflows/none/runs/none")
     assert (404, "text/html; charset=utf-8") == (page.status_code, page.headers["content-type"])
-    assert "There is nothing here" in page.text
+    assert "<h1>Not found</h1>" in page.text
     assert 404 == (await site.client.get("/no/such/page")).status_code
     program = await site.client.get("/no/such/page", headers={"accept": "application/json"})
     assert "not_found" == program.json()["error"]["code"]
@@ -122,15 +123,18 @@ async def test_the_node_that_a_run_failed_in_is_a_filter_with_a_chip(site: Site)
 
 
 async def test_faults_are_said_in_the_readers_language(site: Site) -> None:
-    """With the library's own words behind; in English by these alone."""
-    for address, beginning in {
-        "/runs?status=odd": "筛选条件",
-        "/runs?after=broken": "这个翻页位置",
-        "/compare": "填写的内容",
+    """On a page and in an answer of the API."""
+    for address, (chinese, english) in {
+        "/runs?status=odd": ("不是状态：可用的有 running", "is not a status: there are running"),
+        "/runs?after=broken": ("无效：请原样传回上一页给出的 next", "is broken: pass on the next of the page before"),
+        "/coze/history?status=odd": ("不是状态：可用的有 running", "is not a status: there are running"),
+        "/coze/workflows/w/history/none": ("工作流 'w' 没有运行 'none'。", "Workflow 'w' has no run 'none'."),
     }.items():
-        chinese = (await site.client.get(address, headers={"accept-language": "zh"})).text
-        assert (True, True) == (beginning in chinese, "原文：" in chinese)
-        assert "原文：" not in (await site.client.get(address)).text
+        languages = ("zh", "en")
+        asked = {each: await site.client.get(address, headers={"accept-language": each}) for each in languages}
+        texts = {language: html.unescape(answer.text) for language, answer in asked.items()}
+        assert (True, False) == (chinese in texts["zh"], english in texts["zh"])
+        assert (False, True) == (chinese in texts["en"], english in texts["en"])
 
 
 async def test_filters_find_runs_and_pages_follow_each_other(site: Site) -> None:
@@ -145,7 +149,7 @@ async def test_filters_find_runs_and_pages_follow_each_other(site: Site) -> None
     assert (50, 10) == (len(seen[0]), len(seen[1]))
     assert 60 == len({*seen[0], *seen[1]})
     assert "60 runs" in first
-    assert "No run is like this" in (await site.client.get("/workflows/paged/runs?status=failed")).text
+    assert "No runs match" in (await site.client.get("/workflows/paged/runs?status=failed")).text
 
 
 async def test_an_id_leads_to_its_run(site: Site) -> None:
@@ -242,7 +246,7 @@ async def test_a_run_whose_input_is_not_whole_cannot_be_repeated(site: Site, cut
         answer = await site.client.post(f"{path}/again", data=form)
         assert (409, True) == (answer.status_code, NOT_WHOLE in answer.text)
     answer = await site.client.post(f"{path}/again", data={"which": "same"}, headers={"cookie": "language=zh"})
-    assert "这次执行的输入太大，没有完整保留，这里只有开头" in answer.text
+    assert "这次运行的输入太大，没有完整保留，这里只有开头" in answer.text
     assert before == (await site.application.service.get_execution_history(workflow_id))["total"]
 
 
@@ -271,13 +275,15 @@ async def test_a_value_that_was_cut_is_called_that(site: Site) -> None:
     await site.application.service.store.merge([Document.of(record, encode(record))])
     page = (await site.client.get("/workflows/cut/runs/some")).text
     output = page[page.index('id="output"') : page.index('id="nodes"')]
-    assert "Not whole: this value had 523.0 MB; its beginning is kept, because the record was larger than" in output
+    assert (
+        "Incomplete: this value had 523.0 MB; only its beginning is kept, because the record was larger than" in output
+    )
     assert "this value had 3.1 MB;" in page[page.index('id="nodes"') : page.index('id="facts"')]
     assert "this value had 70.0 KB;" in page[: page.index('id="input"')]
-    assert "<code><bdi>debug_url</bdi></code> Not whole: this value had 90.0 KB;" in page
-    assert "<code><bdi>metadata.&lt;trace&gt;</bdi></code> Not whole: this value had 71.0 MB;" in page
-    assert "these metadata had 1.5 KB; some are left out" in page
-    assert 6 == page.count("Not whole: ")
+    assert "<code><bdi>debug_url</bdi></code> Incomplete: this value had 90.0 KB;" in page
+    assert "<code><bdi>metadata.&lt;trace&gt;</bdi></code> Incomplete: this value had 71.0 MB;" in page
+    assert "the metadata had 1.5 KB; parts of it are left out" in page
+    assert 6 == page.count("Incomplete: ")
     assert 'href="#again"' in page
     chinese = (await site.client.get("/workflows/cut/runs/some", headers={"cookie": "language=zh"})).text
     assert "不完整：这个值原有 523.0 MB，只保留了开头，因为整条记录超过了 record_limit_bytes。" in chinese
@@ -287,7 +293,9 @@ async def test_an_answer_that_was_too_large_is_not_called_whole(site: Site) -> N
     """Its run can be repeated all the same, since its input was kept."""
     path = await site.record("cut", "answer", execute_status="success", metadata={"recording_is_cut": True})
     page = (await site.client.get(path)).text
-    assert "Not whole: the answer was larger than largest_recorded_bytes; the rest passed unrecorded." in page
+    assert (
+        "Incomplete: the response was larger than largest_recorded_bytes; the rest was passed on, not recorded." in page
+    )
     assert 'href="#again"' in page
 
 
@@ -409,7 +417,7 @@ async def test_what_needs_a_person_stands_first(site: Site) -> None:
     page = (await site.client.get("/?find=needs")).text
     assert "Something &lt;i&gt;odd&lt;/i&gt; &lt;n&gt;" in page
     assert 'href="/workflows/needs/runs?status=failed"' in page
-    assert "The last 1 runs, newest right" in page
+    assert "The last run<" in page
     found = (await site.client.get("/switcher?q=NEED")).text
     assert 'href="/workflows/needs/runs"' in found
 
@@ -421,4 +429,4 @@ async def test_a_workflow_has_charts_with_a_table_behind(site: Site) -> None:
         page = (await site.client.get(f"/workflows/{FIRST + 3}?range={name}")).text
         assert '<rect class="failed"' in page
         assert "As a table" in page
-    assert "Nothing ran in this time." in (await site.client.get("/workflows/none")).text
+    assert "No runs in this period." in (await site.client.get("/workflows/none")).text

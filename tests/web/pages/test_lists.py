@@ -156,7 +156,7 @@ def test_differences_come_in_pairs() -> None:
     assert (None, None) == (pairs["output.gone"].new, pairs["output.come"].old)
     assert comparison.divergence is not None
     assert "x" == "".join(piece.text for piece in divergence_pair(comparison.divergence).new or ())
-    assert [("duration", "2.5 s", "2.5 s", "×1.00"), ("tokens", "", "4", "")] == [
+    assert [("Duration", "2.5 s", "2.5 s", "×1.00"), ("Tokens", "", "4", "")] == [
         (amount.name, amount.old, amount.new, amount.more) for amount in amounts_of(comparison)
     ]
 

@@ -7,7 +7,7 @@ import pytest
 
 from execution_history.errors import InvalidInput
 from execution_history.presentation.coze_error_codes import explanation
-from execution_history.presentation.page_translator import Speech
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_view import RunView, run_view
 from execution_history.web.pages.viewer import reader_of
@@ -42,7 +42,7 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
     }  # fmt: skip
     assert "Failed after 12.4 s in Writer: plugin timed out (720702017)" == view(**fields).headline.text
     assert (
-        "失败，用时 12.4 s，停在 Writer：plugin timed out (720702017)" == view(CHINESE_READER, **fields).headline.text
+        "在节点 Writer 失败，用时 12.4 s：plugin timed out (720702017)" == view(CHINESE_READER, **fields).headline.text
     )
 
 
@@ -113,9 +113,9 @@ def test_a_node_that_says_its_error_is_the_one_that_failed() -> None:
 
 def test_how_we_know_is_said() -> None:
     """Each proof has a sentence, an unknown one is named, and a missing one is told."""
-    assert "Coze’s stream ended with its Done event." == view(metadata={"proof": "done_event"}).proof
+    assert "Coze’s stream ended with a Done event." == view(metadata={"proof": "done_event"}).proof
     assert "Recorded with the proof “later kind”." == view(metadata={"proof": "later kind"}).proof
-    assert "Whoever recorded the run said so; how they knew is not recorded." == view().proof
+    assert "Whoever recorded the run set the status; no proof is recorded." == view().proof
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_how_we_know_is_said() -> None:
 )  # fmt: skip
 def test_known_codes_are_explained(code: object, is_known: bool) -> None:
     """With what to do; unknown ones are not guessed at."""
-    assert is_known == (explanation(Speech(), code) is not None)
+    assert is_known == (explanation(LANGUAGES["en"], code) is not None)
 
 
 def test_a_debug_page_is_a_link_until_it_is_gone() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from execution_history.errors import Message
 from execution_history.history.diff.timeline import Divergence, first_divergence
 from execution_history.history.diff.values import Difference, Differences, differences
 from execution_history.records.attributes import facts_of
@@ -122,13 +123,13 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
     }
     left_out = [sentence for part in parts.values() for sentence in part.left_out]
     left_out += [
-        f"{part}: only the beginnings were kept and compared."
+        Message("%(part)s: only the beginnings were kept and compared.", part=part)
         for part in dict.fromkeys(_PARTS.values())
         if part in _cut_parts(old) | _cut_parts(new)
     ]
     nodes = old["node_execute_status"], new["node_execute_status"]
     if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
-        left_out.append("nodes: only one of the two runs has a node timeline.")
+        left_out.append(Message("nodes: only one of the two runs has a node timeline."))
     facts = facts_of(old), facts_of(new)
     return Comparison(
         old=_reference(old),

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import orjson
 from deepdiff import DeepDiff
 
+from execution_history.errors import Message
 from execution_history.history.diff.reduction import Reduction, Whole, same
 from execution_history.history.diff.texts import TextEdit, text_edits
 
@@ -92,9 +93,21 @@ def differences(root: str, old: object, new: object) -> Differences:
     findings = sorted(_findings(result, reduction), key=lambda finding: finding[0])
     left_out = []
     if reduction.unseen:
-        left_out.append(f"{root}: too many or too deep to be compared one by one: {reduction.unseen}.")
+        left_out.append(
+            Message(
+                "%(root)s: too many or too deep to be compared one by one: %(unseen)s.",
+                root=root,
+                unseen=reduction.unseen,
+            )
+        )
     if len(findings) > MOST_DIFFERENCES:
-        left_out.append(f"{root}: differences that are not shown: {len(findings) - MOST_DIFFERENCES}.")
+        left_out.append(
+            Message(
+                "%(root)s: differences that are not shown: %(value)s.",
+                root=root,
+                value=len(findings) - MOST_DIFFERENCES,
+            )
+        )
     texts = 0
     found = []
     for place, kind, before, after in findings[:MOST_DIFFERENCES]:

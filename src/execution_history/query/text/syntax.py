@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from execution_history.errors import InvalidQuery, quoted
+from execution_history.errors import InvalidQuery, Message, quoted
 from execution_history.query.text.character_classes import patterns
 from execution_history.query.text.normalization import fold
 
@@ -103,7 +103,11 @@ def parse_search(text: str) -> Search:
             looked for.
     """
     if len(text) > MOST_CHARACTERS:
-        raise InvalidQuery(f"A search text has at most {MOST_CHARACTERS:,} characters; this one has {len(text):,}.")
+        raise InvalidQuery(
+            "A search text has at most %(most_characters)s characters; this one has %(count)s.",
+            most_characters=f"{MOST_CHARACTERS:,}",
+            count=f"{len(text):,}",
+        )
     _check_end(text.translate(_QUOTES))
     wanted: list[Term] = []
     unwanted: list[Term] = []
@@ -114,11 +118,13 @@ def parse_search(text: str) -> Search:
     if not wanted and unwanted:
         raise InvalidQuery("A search says what a record has, not only what it has not: add a word without a minus.")
     if not wanted:
-        raise InvalidQuery(f"There is no word to look for in the search text {quoted(text)}.")
+        raise InvalidQuery("There is no word to look for in the search text %(text)s.", text=quoted(text))
     if len(wanted) + len(unwanted) > MOST_TERMS:
         raise InvalidQuery(
-            f"A search text has at most {MOST_TERMS} terms; this one has {len(wanted) + len(unwanted)}: "
-            "put words that follow each other into quotes."
+            "A search text has at most %(most_terms)s terms; this one has %(value)s: put words "
+            "that follow each other into quotes.",
+            most_terms=MOST_TERMS,
+            value=len(wanted) + len(unwanted),
         )
     return Search(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
 
@@ -127,8 +133,10 @@ def _check_end(text: str) -> None:
     """Refuse a text that breaks off: what would have followed might have turned its meaning round."""
     if text.count('"') % 2:
         behind = text.rpartition('"')[2].strip()
-        where = f"before {quoted(behind)}" if behind else "at the end"
-        raise InvalidQuery(f"The quote {where} of the search text is left open: close it, or leave it out.")
+        where = Message("before %(text)s", text=quoted(behind)) if behind else Message("at the end")
+        raise InvalidQuery(
+            "The quote %(where)s of the search text is left open: close it, or leave it out.", where=where
+        )
     if _OPEN_MINUS.search(text):
         raise InvalidQuery(
             "The search text ends with a minus: put the word behind it that a record must not have, or leave it out."

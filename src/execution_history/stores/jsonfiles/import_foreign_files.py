@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import InvalidIdentifier, StoreBusy, StoreError, StoreFull, quoted
+from execution_history.errors import (
+    N_,
+    InvalidIdentifier,
+    Message,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    message_of,
+    quoted,
+)
 from execution_history.records.adoption import adopt_record
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, check_identifier
@@ -105,7 +114,9 @@ class Adopter:
         try:
             self._adopt(path, touched, is_needed=is_needed)
         except (StoreFull, StoreBusy) as error:
-            self._problems[path] = f"{quoted(path.name)} was not taken in: {_reason(error)}."
+            self._problems[path] = Message(
+                "%(file)s was not imported: %(reason)s.", file=quoted(path.name), reason=_reason(error)
+            )
             raise
         except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are adopted
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
@@ -132,8 +143,11 @@ class Adopter:
         elif found.is_damaged:
             kept = _set_aside(path, "damaged")
             first = _first(faults)
-            self._problems[kept] = (
-                f"Not all of {quoted(path.name)} could be read{first}; it is kept as {quoted(kept.name)}."
+            self._problems[kept] = Message(
+                "Not all of %(file)s could be read%(fault)s; it is kept as %(kept)s.",
+                file=quoted(path.name),
+                fault=first,
+                kept=quoted(kept.name),
             )
         elif path.name not in self._names(touched):
             if touched:
@@ -168,8 +182,10 @@ class Adopter:
                 kept = _set_aside(path, "unread")
         if not isinstance(error, (OSError, StoreError)):
             _log.warning("Reading %s failed", quoted(path), exc_info=error)
-        aside = f" It is kept as {quoted(kept.name)}." if kept != path else ""
-        self._problems[kept] = f"{quoted(path.name)} was not taken in: {_reason(error)}.{aside}"
+        sentence = N_("%(file)s was not imported: %(reason)s.")
+        if kept != path:
+            sentence = N_("%(file)s was not imported: %(reason)s. It is kept as %(kept)s.")
+        self._problems[kept] = Message(sentence, file=quoted(path.name), reason=_reason(error), kept=quoted(kept.name))
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
@@ -217,9 +233,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return (error.strerror or str(error)).rstrip(".")
     if isinstance(error, MemoryError):
-        return "there is not enough memory to read it"
-    said = str(error) if isinstance(error, StoreError) else ""
-    return said.rstrip(".") or f"reading it failed with {type(error).__name__}, see the log"
+        return Message("there is not enough memory to read it")
+    said = message_of(error) if isinstance(error, StoreError) else ""
+    return said.rstrip(".") or Message("reading it failed with %(name)s, see the log", name=type(error).__name__)
 
 
 def _boot() -> str:

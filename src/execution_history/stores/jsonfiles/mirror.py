@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import StoreBusy, StoreError, StoreFull, quoted
+from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, message_of, quoted
 from execution_history.records.partial import HUGE
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
@@ -143,7 +143,11 @@ class JSONFileMirror:
         await done
         await asyncio.to_thread(self._unsynced.sync)
         if problems := tuple(self._problems.values()):
-            raise StoreError(f"{len(problems)} of the JSON files are behind their database. {problems[0]}")
+            raise StoreError(
+                "%(count)s of the JSON files are behind their database. %(problems)s",
+                count=len(problems),
+                problems=problems[0],
+            )
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for every file that could not be brought up to date."""
@@ -328,9 +332,10 @@ class JSONFileMirror:
         self._files.forget(workflow_id)
         self._stale.add(workflow_id)
         self._brought_in.discard(workflow_id)  # it is tried with the next change, not in every idle moment
-        reason = str(self._explain(error))
-        sentence = (
-            f"The JSON file of workflow {quoted(workflow_id)} is behind its database until its next change. {reason}"
+        sentence = Message(
+            "The JSON file of workflow %(workflow)s is behind its database until its next change. %(reason)s",
+            workflow=quoted(workflow_id),
+            reason=message_of(self._explain(error)),
         )
         if self._problems.get(workflow_id) != sentence:
             _log.warning("%s", sentence)

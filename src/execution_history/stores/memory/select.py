@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from execution_history.errors import Message
 from execution_history.query.cursor import Position, cursor_at, position_at, position_of
 from execution_history.query.model import (
     IndexReach,
@@ -20,7 +21,7 @@ from execution_history.query.statistics import Counted, statistics_of
 from execution_history.records.attributes import Facts, facts_of
 from execution_history.records.summary import summary_of
 
-_EXPLANATION = "This store keeps no index: every record is looked at."
+_EXPLANATION = Message("This store keeps no index: every record is looked at.")
 
 
 def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: IndexReach) -> Selection:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import ExecutionExists, FeedExpired, StoreClosed
+from execution_history.errors import ExecutionExists, FeedExpired, Message, StoreClosed
 from execution_history.query.model import (
     IndexReach,
     RecordFilter,
@@ -251,7 +251,7 @@ class MemoryStore(MemoryBookkeeping):
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""
-        return StoreHealth(("The store is closed.",) if self._closed else ())
+        return StoreHealth((Message("The store is closed."),) if self._closed else ())
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """See :class:`~execution_history.stores.capabilities.Watched`."""

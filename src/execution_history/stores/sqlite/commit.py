@@ -203,7 +203,7 @@ class Commits:
         for operation in group:
             operation.error = as_store_error(error, self._folder)
             if type(operation.error) is StoreDamaged:  # of one record the reader tells
-                self.damage = (str(operation.error),)
+                self.damage = (operation.error.message,)
             if operation.failed is not None:
                 operation.failed(operation.error)
 

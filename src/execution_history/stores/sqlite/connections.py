@@ -36,7 +36,7 @@ def prepare_folder(folder: Path) -> None:
     except FileExistsError:
         if not folder.is_dir():
             raise StoreUnwritable(
-                f"The history cannot be kept in {quoted(folder)}: that is a file, not a folder."
+                "The history cannot be kept in %(folder)s: that is a file, not a folder.", folder=quoted(folder)
             ) from None
         _check_owner(folder)
         if _only_ours(folder) and stat.S_IMODE(folder.stat().st_mode) & 0o077:
@@ -49,8 +49,11 @@ def _check_owner(folder: Path) -> None:
     owner = folder.stat().st_uid
     if owner != os.geteuid():
         raise StoreUnwritable(
-            f"The history folder {quoted(folder)} belongs to user {owner} and this program runs as user "
-            f"{os.geteuid()}: run it as that user, or choose another folder."
+            "The history folder %(folder)s belongs to user %(owner)s and this program runs as "
+            "user %(geteuid)s: run it as that user, or choose another folder.",
+            folder=quoted(folder),
+            owner=owner,
+            geteuid=os.geteuid(),
         )
 
 
@@ -70,7 +73,9 @@ def open_writer(folder: Path) -> apsw.Connection:
     """
     path = folder / DATABASE
     if path.is_dir():
-        raise StoreUnwritable(f"{quoted(path)} is a folder, where the database should be a file: move it away.")
+        raise StoreUnwritable(
+            "%(path)s is a folder, where the database should be a file: move it away.", path=quoted(path)
+        )
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = apsw.Connection(str(path))
@@ -129,8 +134,8 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
         applied = _applied(connection)
         if applied > len(known):
             raise StoreTooNew(  # noqa: TRY301 - inside the transaction that it must undo
-                f"The history in {quoted(folder)} was written by a newer version of execution-history: "
-                "upgrade this one."
+                "The history in %(folder)s was written by a newer version of execution-history: upgrade this one.",
+                folder=quoted(folder),
             )
         for number, name, script in known[applied:]:
             connection.execute(script)

@@ -9,7 +9,7 @@ from typing import Final
 
 import apsw
 
-from execution_history.errors import RecordDamaged, quoted
+from execution_history.errors import N_, Message, RecordDamaged, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.protocol import Batch
@@ -118,15 +118,28 @@ class Documents:
         lost = [key for key, is_recovered in still.items() if not is_recovered]
         found = []
         if lost:
-            found.append(
-                f"{_counted(lost)} in {quoted(self._folder)} cannot be read, because history.db is damaged there: "
-                f"{_named(lost)}. Import {_them(lost)} from a backup or an export, or delete {_them(lost)}."
+            sentence = N_(
+                "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
+                "Import them from a backup or an export, or delete them."
             )
+            if len(lost) == 1:
+                sentence = N_(
+                    "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
+                    "Import it from a backup or an export, or delete it."
+                )
+            found.append(Message(sentence, records=_counted(lost), folder=quoted(self._folder), names=_named(lost)))
         if recovered:
+            sentence = N_(
+                "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
+                "%(names)s. Importing these files writes them anew."
+            )
+            if len(recovered) == 1:
+                sentence = N_(
+                    "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
+                    "%(names)s. Importing these files writes it anew."
+                )
             found.append(
-                f"{_counted(recovered)} in {quoted(self._folder)} can be read from JSON files only, because "
-                f"history.db is damaged there: {_named(recovered)}. "
-                f"Importing these files writes {_them(recovered)} anew."
+                Message(sentence, records=_counted(recovered), folder=quoted(self._folder), names=_named(recovered))
             )
         return tuple(found)
 
@@ -151,18 +164,16 @@ class Documents:
         _log.warning("Execution %r of workflow %r is damaged in %s/history.db %s.", *key[::-1], self._folder, outcome)
 
 
-def _counted(keys: list[RecordKey]) -> str:
+def _counted(keys: list[RecordKey]) -> Message:
     """How many records these are, as far as they are remembered."""
     if len(keys) == 1:
-        return "1 record"
-    return f"At least {len(keys)} records" if len(keys) >= _MOST_REMEMBERED else f"{len(keys)} records"
-
-
-def _them(keys: list[RecordKey]) -> str:
-    return "it" if len(keys) == 1 else "them"
+        return Message("1 record")
+    is_all = len(keys) < _MOST_REMEMBERED
+    return Message(N_("%(count)s records") if is_all else N_("At least %(count)s records"), count=len(keys))
 
 
 def _named(keys: list[RecordKey]) -> str:
     names = [f"{workflow_id[:80]}/{execute_id[:80]}" for workflow_id, execute_id in keys[:_MOST_NAMED]]
     more = len(keys) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    shown = ", ".join(names)
+    return Message("%(names)s and %(more)s more", names=shown, more=more) if more else shown

@@ -9,6 +9,7 @@ import apsw
 
 from execution_history.errors import (
     NO_SPACE,
+    Message,
     StoreBusy,
     StoreDamaged,
     StoreError,
@@ -43,31 +44,38 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
 
     One that nobody has foreseen is a fault of this program: it goes to the log with its traceback.
     """
-    place = f"The history in {quoted(folder)}"
+    place = Message("The history in %(folder)s", folder=quoted(folder))
     if isinstance(error, StoreError):
         return error
     if is_full(error):
-        return StoreFull(f"{place} has no space left on its disk: free some, then try again.")
+        return StoreFull("%(place)s has no space left on its disk: free some, then try again.", place=place)
     if isinstance(error, OSError):
         return StoreUnwritable(
-            f"{place} cannot be used ({error.strerror or error}): "
-            "check that the folder exists, is yours and is writable."
+            "%(place)s cannot be used (%(reason)s): check that the folder exists, is yours and is writable.",
+            place=place,
+            reason=error.strerror or error,
         )
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
-        return StoreBusy(f"{place} is held by another process; try again, or find the process that holds it.")
+        return StoreBusy(
+            "%(place)s is held by another process; try again, or find the process that holds it.", place=place
+        )
     if isinstance(error, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError)):
         return StoreUnwritable(
-            f"{place} cannot be written: check that the folder is yours, is writable and is not on a read-only disk."
+            "%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk.",
+            place=place,
         )
     if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
         return StoreDamaged(
-            f"{place} has a damaged history.db: move that file away, "
-            "and its records are read back from the JSON files beside it."
+            "%(place)s has a damaged history.db: move that file away, and its records are read "
+            "back from the JSON files beside it.",
+            place=place,
         )
     if isinstance(error, apsw.Error):
-        return StoreError(f"{place} failed: {error}.")
+        return StoreError("%(place)s failed: %(reason)s.", place=place, reason=error)
     _log.error("An operation on %s failed in a way that nobody has foreseen", quoted(folder), exc_info=error)
     return StoreError(
-        f"{place} could not do this one thing ({type(error).__name__}): everything else goes on. "
-        "That is a fault of execution-history; please report it with the program's log."
+        "%(place)s could not do this one thing (%(name)s): everything else goes on. That is "
+        "a fault of execution-history; please report it with the program's log.",
+        place=place,
+        name=type(error).__name__,
     )

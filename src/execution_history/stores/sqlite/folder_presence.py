@@ -40,8 +40,10 @@ class Presence:
             raise as_store_error(error, self._folder) from error
         if found != self._identity:
             raise StoreUnwritable(
-                f"The history in {quoted(self._folder)} is not there any more: its folder or its history.db was moved, "
-                "removed or replaced while this program had it open. Put it back, or restart the program."
+                "The history in %(folder)s is not there any more: its folder or its history.db was "
+                "moved, removed or replaced while this program had it open. Put it back, or restart "
+                "the program.",
+                folder=quoted(self._folder),
             )
 
     def _look(self) -> tuple[int, int]:

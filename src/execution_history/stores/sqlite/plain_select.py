@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import apsw
 
+from execution_history.errors import Message
 from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.records.attributes import facts_of
@@ -16,6 +17,7 @@ from execution_history.stores.sqlite.queries import query as statement
 from execution_history.stores.sqlite.reader import Reader, frozen
 
 _FARTHEST: Final = 2**62
+_EXPLANATION: Final = Message("Reads the records by time; counters give the total.")
 _TOTAL: Final = "w.running + w.success + w.failed + w.interrupted + w.other"
 _Row = tuple[Any, ...]
 
@@ -91,7 +93,7 @@ def _selection(
         next=cursor_at(query, _position(rows[-1])) if has_more else None,
         has_more=has_more,
         reach=IndexReach(revision, revision),
-        explain=("Reads the records by their time; the counters know how many there are.",) if query.explain else (),
+        explain=(_EXPLANATION,) if query.explain else (),
         damaged=tuple(damaged),
     )
 

@@ -76,8 +76,9 @@ class ProcessLock:
         while not self.try_acquire():
             if time.monotonic() > deadline:
                 raise StoreBusy(
-                    f"Another process has been writing this history for {wait_seconds:.0f} seconds: "
-                    "find it, or try again."
+                    "Another process has been writing this history for %(wait_seconds)s seconds: find "
+                    "it, or try again.",
+                    wait_seconds=f"{wait_seconds:.0f}",
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)

@@ -86,7 +86,7 @@ class Reader:
 
     def _noted(self, error: StoreError) -> StoreError:
         if isinstance(error, StoreDamaged):
-            self._damage = (str(error),)
+            self._damage = (error.message,)
         return error
 
     def _give_back(self, connection: apsw.Connection) -> None:

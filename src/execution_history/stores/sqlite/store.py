@@ -13,7 +13,7 @@ from typing import Final
 import apsw
 
 from execution_history.clock import now_ms
-from execution_history.errors import StoreClosed, StoreError, quoted
+from execution_history.errors import Message, StoreClosed, StoreError, message_of, quoted
 from execution_history.query.model import (
     MAX_SIZE,
     IndexReach,
@@ -273,10 +273,16 @@ class SQLiteStore(SQLiteBookkeeping, SQLiteBin):
                 )
         except TimeoutError:
             return StoreHealth(
-                (f"The history in {quoted(self._folder)} has not answered for {_ANSWER_SECONDS} seconds.",)
+                (
+                    Message(
+                        "The history in %(folder)s has not answered for %(seconds)s seconds.",
+                        folder=quoted(self._folder),
+                        seconds=_ANSWER_SECONDS,
+                    ),
+                )
             )
         except StoreError as error:
-            return StoreHealth((str(error),))
+            return StoreHealth((message_of(error),))
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """See :class:`~execution_history.stores.capabilities.Watched`."""

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
+from execution_history.errors import Message, message_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import PIECE
 from execution_history.transfer.text_lines import TextLines
@@ -68,9 +69,14 @@ class _Row:
         line = next(self._lines)
         self._length += self._lines.length
         if line is None or self._length > self._limits.record + len("\r\n"):
-            raise _TooLarge(f"It has more than {self._limits.record} characters (the setting record_limit_bytes).")
+            raise _TooLarge(
+                Message(
+                    "It has more than %(record)s characters (the setting record_limit_bytes).",
+                    record=self._limits.record,
+                )
+            )
         if _OF_A_CELL * self._cells + _OF_A_CHARACTER * self._length > self._limits.memory:
-            raise _TooLarge("Its cells would take too much memory (the setting import_memory_bytes).")
+            raise _TooLarge(Message("Its cells would take too much memory (the setting import_memory_bytes)."))
         return line
 
     def pass_over(self) -> None:
@@ -107,10 +113,10 @@ def csv_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[
             return
         except _TooLarge as error:
             rows.pass_over()
-            yield lines.number, [], str(error)
+            yield lines.number, [], message_of(error)
             continue
         except csv.Error as error:
-            yield lines.number, [], f"This is not CSV, or the file ends here: {error}."
+            yield lines.number, [], Message("This is not CSV, or the file ends here: %(reason)s.", reason=error)
             continue
         if row:
             yield lines.number, ["" if cell in NULLS else cell for cell in row], None
@@ -134,14 +140,24 @@ def tab_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[
         if line is not None and _goes_on(line, end, is_escaped=is_escaped):
             continue
         if line is None or row.length > limits.record + len(end):
-            yield lines.number, [], f"It has more than {limits.record} characters (the setting record_limit_bytes)."
+            yield (
+                lines.number,
+                [],
+                Message(
+                    "It has more than %(record)s characters (the setting record_limit_bytes).", record=limits.record
+                ),
+            )
         else:
             cells = list(islice(_split(row.text().removesuffix(end), is_escaped=is_escaped), _MOST_CELLS + 1))
-            fault = f"It has more than {_MOST_CELLS} cells." if len(cells) > _MOST_CELLS else None
+            fault = (
+                Message("It has more than %(most_cells)s cells.", most_cells=_MOST_CELLS)
+                if len(cells) > _MOST_CELLS
+                else None
+            )
             yield lines.number, [] if fault else cells, fault
         row = _Parts()
     if row.length:
-        yield lines.number, [], "The file ends here, in the middle of a row."
+        yield lines.number, [], Message("The file ends here, in the middle of a row.")
 
 
 class _Parts:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import ImportFailed, quoted
+from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.records.encoding import encode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
@@ -105,7 +105,9 @@ class StudioSource(Source):
             for row in self._executions.rows():
                 self.size = self._executions.size + (0 if self._nodes is None else self._nodes.size)
                 item = self._record(row, sorted_nodes, clock())
-                yield self.refused(f"line {row.number}", item) if isinstance(item, str) else item
+                yield (
+                    self.refused(Message("line %(number)s", number=row.number), item) if isinstance(item, str) else item
+                )
 
     def _record(self, row: Row, sorted_nodes: sqlite3.Connection, now: int) -> Document | str:
         if fault := row.fault or fault_of_execution(row.values):
@@ -127,13 +129,21 @@ class StudioSource(Source):
                     facts = (run, began, str(order).zfill(20), encode(row.values))
                     database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", facts)
                 else:
-                    reason = row.fault or "Its execute_id is not a whole number above 0."
-                    yield self.refused(f"line {row.number} of {self._nodes.path}", reason)
+                    reason = row.fault or Message("Its execute_id is not a whole number above 0.")
+                    yield self.refused(
+                        Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path), reason
+                    )
             database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
         except sqlite3.Error as error:
             most = f"{self._limits.temporary} bytes (the setting import_temporary_bytes)"
-            reason = f"sorting its nodes takes more than {most}, or than there is room for: {error}"
-            raise ImportFailed(f"{quoted(self._nodes.path)} cannot be imported: {reason}.") from error
+            reason = Message(
+                "sorting its nodes takes more than %(most)s, or than there is room for: %(reason)s",
+                most=most,
+                reason=error,
+            )
+            raise ImportFailed(
+                "%(path)s cannot be imported: %(reason)s.", path=quoted(self._nodes.path), reason=reason
+            ) from error
 
 
 def _open_nodes(folder: Path, limits: ReadingLimits) -> sqlite3.Connection:

@@ -20,6 +20,7 @@ a list, and ``"123"`` stays the text it was.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from execution_history.errors import Message
 from execution_history.records.encoding import as_text, decode
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
 from execution_history.records.timeline import Node, timeline_of
@@ -143,7 +144,9 @@ def fault_of_execution(row: Row) -> str | None:
     """Why a row of ``workflow_execution`` cannot be taken, as a sentence; ``None`` when it can."""
     for name in ("id", "workflow_id"):
         if identifier(row.get(name)) is None:
-            return f"Its {name} is not a whole number above 0; perhaps a spreadsheet has rounded it."
+            return Message(
+                "Its %(name)s is not a whole number above 0; perhaps a spreadsheet has rounded it.", name=name
+            )
     return None
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from execution_history.errors import ImportFailed, quoted
+from execution_history.errors import ImportFailed, Message, message_of, quoted
 from execution_history.records.encoding import decode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer.coze_studio.csv_dialects import Cells, csv_cells, tab_cells
@@ -70,7 +70,9 @@ class Dump:
             self._is_json = self._start.lstrip().startswith(b"{")
             self.columns = frozenset(self._first_object() if self._is_json else self._header())
         except OSError as error:
-            raise ImportFailed(f"{quoted(path)} cannot be imported: {error.strerror or error}.") from error
+            raise ImportFailed(
+                "%(path)s cannot be imported: %(reason)s.", path=quoted(path), reason=error.strerror or error
+            ) from error
 
     def require(self, needed: frozenset[str], table: str) -> None:
         """See that this can be a dump of *table*, which has all *needed* columns.
@@ -80,18 +82,30 @@ class Dump:
         """
         if _SQL.match(self._start):
             raise ImportFailed(
-                f"{quoted(self.path)} is SQL, which is not read: dump {table} with mysqldump --tab, as CSV or JSON "
-                "Lines."
+                "%(path)s is SQL, which is not read: dump %(table)s with mysqldump --tab, as CSV or JSON Lines.",
+                path=quoted(self.path),
+                table=table,
             )
         if not self._start.strip():
-            raise ImportFailed(f"{quoted(self.path)} is empty: a dump of {table} names the columns in its first line.")
+            raise ImportFailed(
+                "%(path)s is empty: a dump of %(table)s names the columns in its first line.",
+                path=quoted(self.path),
+                table=table,
+            )
         if missing := ", ".join(sorted(needed - self.columns)):
-            reason = f"its first line does not name {missing}"
+            reason = Message("its first line does not name %(missing)s", missing=missing)
             if self._named_beside:
-                reason = f"{quoted(self._beside)} does not name {missing}"
+                reason = Message("%(beside)s does not name %(missing)s", beside=quoted(self._beside), missing=missing)
             elif self._is_headless:
-                reason += f", nor is there {quoted(self._beside.name)} beside it, as mysqldump --tab writes one"
-            raise ImportFailed(f"{quoted(self.path)} is not a dump of {table}: {reason}.")
+                reason = Message(
+                    "its first line does not name %(missing)s, nor is there %(beside)s beside it, as mysqldump --tab "
+                    "writes one",
+                    missing=missing,
+                    beside=quoted(self._beside.name),
+                )
+            raise ImportFailed(
+                "%(path)s is not a dump of %(table)s: %(reason)s.", path=quoted(self.path), table=table, reason=reason
+            )
 
     def rows(self) -> Iterator[Row]:
         """Every row; what cannot be read is given with its fault.
@@ -161,9 +175,12 @@ class Dump:
                 try:
                     found = decode(line.content)
                 except ValueError as error:
-                    yield line.number, str(error)
+                    yield line.number, message_of(error)
                     continue
-                yield line.number, found if isinstance(found, dict) else "This is not an object, so it is no row."
+                yield (
+                    line.number,
+                    found if isinstance(found, dict) else Message("This is not an object, so it is no row."),
+                )
 
 
 def _named_in(path: Path) -> list[str]:
@@ -182,10 +199,14 @@ def _fault_of(cells: list[str], limits: ReadingLimits) -> str | None:
 
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:
     if fault is None and len(cells) != len(names):
-        fault = f"It has {len(cells)} cells where {len(names)} columns are named; perhaps the file ends here."
+        fault = Message(
+            "It has %(count)s cells where %(count_2)s columns are named; perhaps the file ends here.",
+            count=len(cells),
+            count_2=len(names),
+        )
     values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
     try:
         "".join(values.values()).encode()
     except UnicodeEncodeError:
-        fault = "It is not UTF-8."
+        fault = Message("It is not UTF-8.")
     return Row(number, {} if fault else values, fault)

@@ -3,9 +3,11 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.recording.recorder import Recorder
 from execution_history.web.api.schemas.executions import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
 from execution_history.web.responses import answer
@@ -29,9 +31,10 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
             503: {"model": NotReadyAnswer, "description": "Something is wrong; each problem has a sentence."},
         },
     )
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         """Reads and writes the store, and asks the recorder what it could not write."""
-        problems = [*(await service.health()).problems, *recorder.problems()]
+        translate = LANGUAGES.of_header(request.headers.get("accept-language", ""))
+        problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems()))]
         if not problems:
             return answer({"status": "ok", "problems": []})
         error = {"code": "not_ready", "message": " ".join(problems)}

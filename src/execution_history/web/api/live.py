@@ -82,5 +82,7 @@ def _revision(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and int(text[:20]) < 2**63):
-        raise InvalidInput(f"A place in the feed is the id of an event, a whole number, not {quoted(text)}.")
+        raise InvalidInput(
+            "A place in the feed is the id of an event, a whole number, not %(text)s.", text=quoted(text)
+        )
     return int(text[:20])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from execution_history.errors import InvalidQuery, quoted, shortened
+from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.fields import FILTERS
 from execution_history.query.model import RecordFilter, RecordQuery, sort_of
 from execution_history.query.parameters import LIKENESS, filter_of, is_filter, nearest_filter
@@ -126,7 +126,9 @@ class Words:
         """
         values = self.others.get(name, [])
         if len(values) > 1:
-            raise InvalidQuery(f"The parameter {quoted(name)} takes one value, not {len(values)}.")
+            raise InvalidQuery(
+                "The parameter %(name)s takes one value, not %(count)s.", name=quoted(name), count=len(values)
+            )
         return (values[0].strip() or None) if values else None
 
     def zone(self) -> str:
@@ -179,11 +181,20 @@ def words_of(
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
     near = get_close_matches(shortened(name), known, n=1)
-    hint = f"perhaps {near[0]} is meant" if near else f"there are {', '.join(known)}"
-    return f"There is no parameter {quoted(name)}: {hint}."
+    hint = (
+        Message("perhaps %(near)s is meant", near=near[0])
+        if near
+        else Message("there are %(names)s", names=", ".join(known))
+    )
+    return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:
     if value not in meanings:
-        raise InvalidQuery(f"The parameter {quoted(name)} is {' or '.join(meanings)}, not {quoted(value)}.")
+        raise InvalidQuery(
+            "The parameter %(name)s is %(names)s, not %(value)s.",
+            name=quoted(name),
+            names=" or ".join(meanings),
+            value=quoted(value),
+        )
     return meanings[value]

@@ -1,12 +1,10 @@
 """Reading histories, and deleting them."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import quoted
+from execution_history.errors import ExecutionNotFound, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.query_parameters import HISTORY_WORDS, asks_for_more, documented
 from execution_history.web.api.schemas.executions import (
@@ -25,7 +23,6 @@ from execution_history.web.api.schemas.executions import (
     WorkflowsAnswer,
 )
 from execution_history.web.api.search import found
-from execution_history.web.errors import Fault
 from execution_history.web.responses import answer, detail_answer, page_answer
 
 _PAGE = "/workflows/{workflow_id}/history"
@@ -85,7 +82,9 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         """The whole record of one execution."""
         del account_id
         document = await service.detail_bytes(workflow_id, execute_id)
-        return no_such(workflow_id, execute_id) if document is None else detail_answer(document)
+        if document is None:
+            raise no_such(workflow_id, execute_id)
+        return detail_answer(document)
 
 
 def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
@@ -101,7 +100,7 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         del account_id
         if await service.delete_execution_record(workflow_id, execute_id):
             return answer({"success": True})
-        return no_such(workflow_id, execute_id)
+        raise no_such(workflow_id, execute_id)
 
     @router.delete(
         _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=DELETING
@@ -111,10 +110,11 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
         del account_id
         if await service.clear_workflow_history(workflow_id):
             return answer({"success": True})
-        return Fault(HTTPStatus.NOT_FOUND, "not_found", f"Workflow {quoted(workflow_id)} has no history.").answer()
+        raise ExecutionNotFound("Workflow %(workflow)s has no history.", workflow=quoted(workflow_id))
 
 
-def no_such(workflow_id: str, execute_id: str) -> Response:
-    """The answer to a question for a record that is not there."""
-    sentence = f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}."
-    return Fault(HTTPStatus.NOT_FOUND, "not_found", sentence).answer()
+def no_such(workflow_id: str, execute_id: str) -> ExecutionNotFound:
+    """Return the error of a question for a record that is not there."""
+    return ExecutionNotFound(
+        "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(workflow_id), run=quoted(execute_id)
+    )

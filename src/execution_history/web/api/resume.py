@@ -48,7 +48,7 @@ def _add_resume(router: APIRouter, runner: CozeRunner | None) -> None:
         """
         result = await given(runner).resume_workflow(workflow_id, execute_id, request.data, account_id=account_id)
         if result is None:
-            return no_such(workflow_id, execute_id)
+            raise no_such(workflow_id, execute_id)
         content: dict[str, Any] = {"success": result["status"] == "success", **result}
         return answer(content)
 

@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import Message, Scope
+from starlette.types import Message as ASGIMessage
+from starlette.types import Scope
 
-from execution_history.errors import InvalidInput
+from execution_history.errors import InvalidInput, Message
 from execution_history.web.errors import answer_error
 
 LARGEST_BODY: Final = 20 * 1024 * 1024
@@ -25,7 +26,9 @@ LARGEST_BODY: Final = 20 * 1024 * 1024
 MOST_PARAMETERS: Final = 1_000
 """Of a query: each is compared with the names that it may be a slip of."""
 
-_TOO_LARGE: Final = f"The request body is larger than the {LARGEST_BODY // 1024 // 1024} MB that Coze takes."
+_TOO_LARGE: Final = Message(
+    "The request body is larger than the %(value)s MB that Coze takes.", value=LARGEST_BODY // 1024 // 1024
+)
 _KEPT: Final = re.compile(rb"%(2[Ff5])")
 
 
@@ -52,7 +55,10 @@ class HistoryRoute(APIRoute):
         async def answered(request: Request) -> Response:
             try:
                 if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
-                    raise InvalidInput(f"An address has at most {MOST_PARAMETERS:,} parameters in its query.")  # noqa: TRY301 - answered as all others are
+                    raise InvalidInput(  # noqa: TRY301 - answered as all others are
+                        "An address has at most %(most_parameters)s parameters in its query.",
+                        most_parameters=f"{MOST_PARAMETERS:,}",
+                    )
                 return await handle(_bounded(request) if takes_body else request)
             except Exception as error:  # noqa: BLE001 - each has its answer, the unexpected one is logged there
                 return self.error_answer(request, error)
@@ -86,7 +92,7 @@ def _bounded(request: Request) -> Request:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
     taken = 0
 
-    async def bounded() -> Message:
+    async def bounded() -> ASGIMessage:
         nonlocal taken
         message = await request.receive()
         taken += len(message.get("body", b""))

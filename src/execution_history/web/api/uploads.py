@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, StoreFull, quoted
+from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, Message, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer import ImportReport, import_history
@@ -67,7 +67,7 @@ def _check(request: Request, kind: str) -> None:
         InvalidInput: it cannot.
     """
     if kind not in _IMPORTED:
-        raise InvalidInput(f"format is {', '.join(_IMPORTED)}, not {quoted(kind)}.")
+        raise InvalidInput("format is %(names)s, not %(kind)s.", names=", ".join(_IMPORTED), kind=quoted(kind))
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise InvalidInput(
             "The file is the body itself, not a part of a form: send it as curl --data-binary @FILE does."
@@ -115,13 +115,16 @@ class _TemporarySpace:
         if max(size, int(length) if length.isdecimal() else 0) > self._most:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The file has more than {self._most} bytes (the setting import_temporary_bytes), so nothing of it "
-                "was imported: send it in parts, or import it on the command line.",
+                Message(
+                    "The file has more than %(most)s bytes (the setting import_temporary_bytes), so nothing of it was "
+                    "imported: send it in parts, or import it on the command line.",
+                    most=self._most,
+                ),
             )
         if self._taken + more > self._most:
             raise HTTPException(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "Other files that are being imported take the temporary space: send it again later.",
+                Message("Other files that are being imported take the temporary space: send it again later."),
             )
 
 
@@ -153,6 +156,11 @@ def _answer(report: ImportReport) -> Response:
     if not report.refused_count or report.taken or report.skipped:
         return answer({"success": True, **report.to_json()})
     first = report.refused[0]
-    message = f"Nothing could be taken: {first.source}, {first.place}: {first.reason}"
+    message = Message(
+        "Nothing could be taken: %(source)s, %(place)s: %(reason)s",
+        source=first.source,
+        place=first.place,
+        reason=first.reason,
+    )
     error = {"code": "invalid_input", "message": message}
     return answer({"success": False, "error": error, **report.to_json()}, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -46,7 +46,7 @@ class ComparePages:
             if comparison.old.create_time > comparison.new.create_time:
                 comparison = await compare_executions(self.service.store, second, first)
         else:
-            raise InvalidInput(f"Two runs can be compared; {len(runs)} are chosen.")
+            raise InvalidInput("Two runs can be compared; %(count)s are chosen.", count=len(runs))
         context: dict[str, Any] = {
             "comparison": comparison,
             "sections": sections_of(comparison),

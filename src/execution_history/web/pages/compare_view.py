@@ -6,14 +6,15 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.errors import N_
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure, TextEdit
 from execution_history.presentation.formatting import duration
-from execution_history.presentation.page_translator import thin
+from execution_history.presentation.page_formatting import thin
+from execution_history.presentation.wording import PARTS
 
 _LONGEST: Final = 2_000
 _MOST_PAIRS: Final = 200
 _ROOM: Final = 60_000
-_PARTS: Final = ("ending", "input", "settings", "output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Amount:
 def sections_of(comparison: Comparison) -> tuple[Section, ...]:
     """The parts of a comparison that differ, the ending first: it is what one asks about."""
     sections, room = [], _ROOM
-    for name in _PARTS:
+    for name in PARTS:
         found: Sequence[Difference] = getattr(comparison, name)
         pairs: list[Pair] = []
         for difference in found[:_MOST_PAIRS]:
@@ -71,7 +72,7 @@ def sections_of(comparison: Comparison) -> tuple[Section, ...]:
 
 def same_parts(comparison: Comparison) -> tuple[str, ...]:
     """The names of the parts that are the same in both runs."""
-    return tuple(name for name in _PARTS if not getattr(comparison, name))
+    return tuple(name for name in PARTS if not getattr(comparison, name))
 
 
 def divergence_pair(divergence: Divergence) -> Pair:
@@ -89,8 +90,8 @@ def divergence_pair(divergence: Divergence) -> Pair:
 
 def amounts_of(comparison: Comparison) -> tuple[Amount, ...]:
     """Durations and tokens, as far as both runs have them."""
-    amounts = [_amount("duration", comparison.duration, duration)]
-    amounts += [_amount("tokens", comparison.tokens["total"], thin)] if "total" in comparison.tokens else []
+    amounts = [_amount(N_("Duration"), comparison.duration, duration)]
+    amounts += [_amount(N_("Tokens"), comparison.tokens["total"], thin)] if "total" in comparison.tokens else []
     return tuple(amount for amount in amounts if amount.old or amount.new)
 
 

@@ -7,12 +7,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.presentation.page_error_messages import sentence_of
+from execution_history.errors import N_
 from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages.templates import Renderer, reader_for
 
 _OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/openapi.json", "/assets/")
-_KINDS: Final = {400: "bad", 404: "missing", 405: "bad", 409: "conflict", 413: "large", 422: "bad", 503: "unavailable"}
+_BAD: Final = N_("This cannot be done")
+_FAULT: Final = N_("Something went wrong")
+_TITLES: Final = {
+    404: N_("Not found"),
+    409: N_("No longer possible"),
+    413: N_("Too large"),
+    503: N_("Temporarily unavailable"),
+}
 
 
 class ErrorPages:
@@ -32,14 +39,18 @@ class ErrorPages:
     def page(self, request: Request, error: Exception) -> Response:
         """The page that says what went wrong and what to do."""
         fault = fault_of(error, f"{request.method} {request.url.path}")
-        say = reader_for(request).say
-        kind = _KINDS.get(fault.status, "fault" if fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "bad")
+        translate = reader_for(request).translate
+        title = _TITLES.get(fault.status, _FAULT if fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR else _BAD)
+        is_missing = fault.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException)
         view = {
-            "title": say(f"error.{kind}"),
+            "title": translate(title),
             # What the router says of addresses is written for callers of the API.
-            "sentence": say("error.missing.sentence")
-            if kind == "missing" and isinstance(error, HTTPException)
-            else sentence_of(say, error, fault.message),
+            "sentence": translate(
+                "There is no page at this address, or the run or workflow it names has no record here. It may have "
+                "been deleted."
+            )
+            if is_missing
+            else fault.message,
             "status": fault.status,
             "code": fault.code,
         }

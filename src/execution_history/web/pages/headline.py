@@ -1,4 +1,4 @@
-"""What became of a run, in one sentence, and how we know it. Pure."""
+"""What became of a run, in one sentence. Pure."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,15 +6,15 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from execution_history.presentation.formatting import duration, error_text, one_line, question_text
-from execution_history.presentation.page_translator import Speech, isolated
+from execution_history.presentation.translator import Translator, isolated
+from execution_history.presentation.wording import HEADLINE_OF_OTHERS, HEADLINES, HEADLINES_IN_NODE
 from execution_history.records.attributes import facts_of
-from execution_history.records.metadata import INTERRUPT, PROOF
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.timeline import nodes_of, open_node
 
 _LONGEST_NAME: Final = 60
 _LONGEST_REASON: Final = 300
 _LONGEST_WHOLE: Final = 4_000
-STATUSES: Final = ("success", "running", "failed", "interrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +30,24 @@ class Headline:
     reason_missing: int = 0
 
 
-def headline_of(say: Speech, record: dict[str, Any], took: int) -> Headline:
+def headline_of(_: Translator, record: dict[str, Any], took: int) -> Headline:
     """The sentence of a *record* whose run took, or has taken, *took* milliseconds."""
     status = record["execute_status"]
     node = _node(record)
     said = error_text(record)
     if status == "interrupted" and (interrupt := INTERRUPT.of(record)):
         said = question_text(interrupt) or said
-    beginning = f"headline.{status}" if status in STATUSES else "headline.other"
-    facts: dict[str, object] = {"duration": duration(took), "status": one_line(status, _LONGEST_NAME)}
-    if node is not None and say.knows(f"{beginning}.in"):
-        beginning, facts = f"{beginning}.in", {**facts, "node": one_line(node, _LONGEST_NAME)}
-    markup, text = say.markup(beginning, **facts), say(beginning, **facts)
+    sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS) if node is None else HEADLINES_IN_NODE[status]
+    facts = {
+        "duration": duration(took),
+        "status": one_line(status, _LONGEST_NAME),
+        "node": one_line(node or "", _LONGEST_NAME),
+    }
+    markup, text = _.markup(sentence, **facts), _(sentence, **facts)
     reason = one_line(said, _LONGEST_REASON)
     if reason:
-        markup += Markup("{}{}").format(say("headline.because"), isolated(reason))
-        text += say("headline.because") + reason
+        markup += Markup("{}{}").format(_(": "), isolated(reason))
+        text += _(": ") + reason
     whole = said if len(said) > len(reason) or "\n" in said else ""
     return Headline(markup, text, whole[:_LONGEST_WHOLE], max(0, len(whole) - _LONGEST_WHOLE))
 
@@ -60,13 +62,3 @@ def _node(record: dict[str, Any]) -> str | None:
         found = open_node(nodes_of(record["node_execute_status"]))
         return None if found is None else found.label
     return facts_of(record).failed_node
-
-
-def proof_of(say: Speech, record: dict[str, Any]) -> str:
-    """Return how the status is known: a sentence for every proof that a recorder gives."""
-    if (proof := PROOF.of(record)) is not None:
-        return say(f"proof.{proof}")
-    if record["execute_status"] == "running":
-        return say("proof.none.running")
-    unknown = PROOF.raw(record)
-    return say("proof.none") if unknown is None else say("proof.unknown", proof=one_line(str(unknown), _LONGEST_NAME))

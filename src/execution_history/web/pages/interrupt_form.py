@@ -84,7 +84,7 @@ def answer_to(question: Question, form: Mapping[str, str]) -> str:
         if given.strip():
             answer[field.name] = _value(field, given)
         elif field.is_required:
-            raise InvalidInput(f"{field.name} is needed: the workflow asks for it.")
+            raise InvalidInput("%(name)s is needed: the workflow asks for it.", name=field.name)
     return orjson.dumps(answer).decode()
 
 
@@ -125,7 +125,9 @@ def _value(field: Field, given: str) -> Any:  # noqa: ANN401 - JSON is any of si
     if field.kind in {"integer", "number", "boolean", "array", "object", "list"}:
         found = _parsed(word)
         if found is None or (field.kind == "integer" and not isinstance(found, int)):
-            raise InvalidInput(f"{field.name} should be of the kind {field.kind}, written as JSON.")
+            raise InvalidInput(
+                "%(name)s should be of the kind %(kind)s, written as JSON.", name=field.name, kind=field.kind
+            )
         return found
     return given
 

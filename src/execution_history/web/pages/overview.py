@@ -120,7 +120,7 @@ class OverviewPages:
 
     async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
         """The line of a workflow; its last runs are asked for anew when the workflow has changed."""
-        key = (summary.workflow_id, reader.say.language, reader.zone)
+        key = (summary.workflow_id, reader.translate.language, reader.zone)
         known = self._lines.get(key)
         if known is not None and known.summary == summary:
             self._lines.move_to_end(key)
@@ -128,7 +128,7 @@ class OverviewPages:
         wanted = RecordFilter(workflow_ids=(summary.workflow_id,))
         found = await self.service.select(RecordQuery(filter=wanted, size=RUNS, summaries=True))
         recent = recent_of([line_of_run(each, reader.now) for each in found.documents])
-        ticks = ticks_drawn(recent, summary.workflow_id, reader.say, reader.zone)
+        ticks = ticks_drawn(recent, summary.workflow_id, reader.translate, reader.zone)
         self._lines[key] = line = WorkflowLine(summary, recent, ticks)
         while len(self._lines) > _REMEMBERED:
             self._lines.popitem(last=False)

@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
-from execution_history.presentation.page_error_messages import sentence_of
 from execution_history.records.metadata import ACCOUNT, INTERRUPT
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
@@ -23,7 +22,6 @@ from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_page import RUN, RunPages, aside
 from execution_history.web.pages.run_view import parsed
-from execution_history.web.pages.templates import reader_for
 
 _log = logging.getLogger("execution_history.web")
 
@@ -71,7 +69,7 @@ class RunActions:
             new_id = await self._started(frames)
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
-            said = sentence_of(reader_for(request).say, error, fault.message)
+            said = fault.message
             if is_edited:
                 return self.pages.edit_page(request, workflow_id, execute_id, text, said, fault.status)
             return await self.pages.shown(request, workflow_id, execute_id, notice=said, status=fault.status)
@@ -90,7 +88,7 @@ class RunActions:
             await self._started(self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n")))
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
-            said = sentence_of(reader_for(request).say, error, fault.message)
+            said = fault.message
             return await self.pages.shown(
                 request, workflow_id, execute_id, notice=said, answers=form, status=fault.status
             )
@@ -127,7 +125,7 @@ def _object(text: str) -> dict[str, Any]:
     try:
         found = orjson.loads(text or "{}")
     except ValueError as error:
-        raise InvalidInput(f"The input is not JSON: {error}.") from None
+        raise InvalidInput("The input is not JSON: %(reason)s.", reason=error) from None
     return _checked(found)
 
 

@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.page_error_messages import sentence_of
 from execution_history.query.model import RecordFilter, RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
@@ -80,8 +79,8 @@ class ListPages:
             state = list_state(path, request.query_params.multi_items())
             selection = await self._selected(state.record_filter(reader, workflow_id), state)
         except InvalidQuery as error:
-            # The filters stay, so that the one that is wrong can be mended or taken away.
-            notice, status = sentence_of(reader.say, error, str(error)), HTTPStatus.UNPROCESSABLE_ENTITY
+            # The filters stay, so that the one that is wrong can be fixed or removed.
+            notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             given = [pair for pair in request.query_params.multi_items() if pair[0] not in {"sort", "after"}]
             state, selection = list_state(path, given), None
         lines = await self._lines(selection, reader.now, state.words) if selection else []

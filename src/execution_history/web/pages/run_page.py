@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import quoted
+from execution_history.errors import Message, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.partial import outline_of
 from execution_history.web.pages import urls
@@ -145,13 +145,18 @@ class RunPages:
         if text is None:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "This input is too large for a page: save it from its own page, and send it edited to the API.",
+                Message(
+                    "This input is too large for a page: save it from its own page, and send it edited to the API."
+                ),
             )
         return self.edit_page(request, workflow_id, execute_id, text)
 
     async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """A run's page, saying that it cannot be run again because its input is not whole."""
-        said = reader_for(request).say("again.not_whole")
+        said = reader_for(request).translate(
+            "The input of this run was too large to be kept whole; only its beginning is here, so it cannot be run "
+            "again from here. Send the whole input from your program."
+        )
         return await self.shown(request, workflow_id, execute_id, notice=said, status=HTTPStatus.CONFLICT)
 
     def edit_page(
@@ -180,7 +185,9 @@ class RunPages:
         """
         body = await self.service.detail_bytes(workflow_id, execute_id)
         if body is None:
-            sentence = f"Workflow {quoted(workflow_id)} has no execution {quoted(execute_id)}."
+            sentence = Message(
+                "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(workflow_id), run=quoted(execute_id)
+            )
             raise HTTPException(HTTPStatus.NOT_FOUND, sentence)
         return body
 
@@ -208,4 +215,4 @@ def _found(work: Callable[..., _Result], *arguments: object) -> _Result:
     try:
         return work(*arguments)
     except NoSuchPart:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "The record has nothing at this place.") from None
+        raise HTTPException(HTTPStatus.NOT_FOUND, Message("The record has nothing at this place.")) from None

@@ -9,6 +9,7 @@ import orjson
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
+from execution_history.presentation.wording import RUN_MODES, proof_sentence
 from execution_history.records.attributes import Facts, caller_text, facts_of
 from execution_history.records.encoding import decode, encode
 from execution_history.records.metadata import (
@@ -24,7 +25,7 @@ from execution_history.records.metadata import (
 )
 from execution_history.records.record import KEYS
 from execution_history.web.pages.cuts import Cuts, cuts_of, is_input_whole
-from execution_history.web.pages.headline import Headline, headline_of, proof_of
+from execution_history.web.pages.headline import Headline, headline_of
 from execution_history.web.pages.interrupt_form import Question, question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, Node, tree_of
@@ -44,7 +45,6 @@ _LONGEST_NOTE: Final = 4_000
 _LONGEST_ID: Final = 1_000
 _LARGEST_EDITED: Final = 20_000
 _SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
-_MODES: Final = (0, 1, 2)
 
 Record = dict[str, Any]
 
@@ -141,9 +141,9 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         update_time=record["update_time"],
         took=took,
         tokens=known.tokens,
-        headline=headline_of(reader.say, record, took),
-        proof=proof_of(reader.say, record),
-        explanation=explanation(reader.say, known.error_code) if status == "failed" else None,
+        headline=headline_of(reader.translate, record, took),
+        proof=proof_sentence(reader.translate, record),
+        explanation=explanation(reader.translate, known.error_code) if status == "failed" else None,
         question=question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
         waterfall=waterfall,
         nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
@@ -178,7 +178,7 @@ def edited(record: Record, most: int) -> str | None:
 
 def _facts(record: Record, known: Facts) -> tuple[Fact, ...]:
     """What is known of the run; what is not known is not there."""
-    mode = record["run_mode"]
+    mode = known.run_mode
     facts = (
         Fact("execute_id", record["execute_id"], "id", "/execute_id"),
         Fact("workflow_id", record["workflow_id"], "id", "/workflow_id"),
@@ -192,7 +192,7 @@ def _facts(record: Record, known: Facts) -> tuple[Fact, ...]:
         Fact("caller", caller_text(record), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
-        Fact("run_mode", mode if mode in _MODES else None),
+        Fact("run_mode", mode if mode in RUN_MODES else None),
         Fact("tokens", None if known.tokens is None else known),
         Fact("error_code", known.error_code, "text", "/error_code"),
     )

@@ -6,9 +6,10 @@ from typing import Final
 
 from markupsafe import Markup
 
-from execution_history.presentation.formatting import duration, one_line
+from execution_history.presentation.formatting import duration
 from execution_history.presentation.page_formatting import clock
-from execution_history.presentation.page_translator import Speech
+from execution_history.presentation.translator import Translator
+from execution_history.presentation.wording import status_word
 from execution_history.records.record import STATUSES
 from execution_history.web.pages import urls
 from execution_history.web.pages.run_row import RunLine
@@ -65,7 +66,7 @@ _TICK: Final = Markup(
 )
 
 
-def ticks_drawn(recent: Recent, workflow_id: str, say: Speech, zone: tzinfo) -> Markup:
+def ticks_drawn(recent: Recent, workflow_id: str, translate: Translator, zone: tzinfo) -> Markup:
     """The ticks as SVG, newest right, each a link; a failure is as high as there is room."""
     begin = RUNS - len(recent.ticks)
     # Forty links with ids of hundreds of characters would be most of the page: such a row leads to its list only.
@@ -73,7 +74,7 @@ def ticks_drawn(recent: Recent, workflow_id: str, say: Speech, zone: tzinfo) -> 
     drawn = Markup("").join(
         _TICK.format(
             urls.run(workflow_id, tick.execute_id) if is_linked else "#",
-            say(f"status.{tick.status}") if tick.status in STATUSES else one_line(tick.status, 20),
+            status_word(translate, tick.status),
             clock(tick.create_time, zone),
             duration(tick.duration),
             tick.status if tick.status in STATUSES else "other",

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import BucketSize, RecordFilter, StatisticsQuery
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
@@ -22,6 +23,7 @@ _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
     "30d": (30 * 24 * _HOUR, "day"),
     "1y": (365 * 24 * _HOUR, "week"),
 }
+_RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
 
 
@@ -62,7 +64,7 @@ class FigurePages:
             "workflow_id": workflow_id,
             "statistics": statistics,
             "range": name,
-            "ranges": list(_RANGES),
+            "ranges": _RANGE_NAMES,
             "rows": [(bucket_name(each, reader.zone), each.figures) for each in buckets],
             "runs": run_chart(buckets, axis),
             "durations": duration_chart(buckets, axis),

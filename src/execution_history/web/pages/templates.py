@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.presentation import page_formatting
+from execution_history.presentation import page_formatting, wording
 from execution_history.presentation.formatting import duration, one_line, visible
-from execution_history.presentation.page_translator import LANGUAGES, TAGS, isolated
+from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
+from execution_history.query.fields import FILTERS
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.viewer import COOKIES, THEMES, Reader, reader_of
@@ -33,36 +35,56 @@ _LEVEL: Final = 4
 
 
 class Renderer:
-    """Turns a template and a view into an answer."""
+    """Turns a template and a view into an answer.
 
-    def __init__(self) -> None:
+    Args:
+        languages: those that a reader can choose from.
+    """
+
+    def __init__(self, languages: Languages = LANGUAGES) -> None:
         self.assets = Assets()
-        self._environment = Environment(
+        self._languages = languages
+        self._environments: dict[str, Environment] = {}
+
+    def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
+        """The page that *template* makes of *view* for the reader who asks."""
+        content = self.text(template, {"reader": reader_for(request), "here": _here(request), **view})
+        return _packed(request, content.encode("utf-8", "replace"), status)
+
+    def text(self, template: str, view: Mapping[str, Any]) -> str:
+        """What *template* makes of *view*, in the language of its ``reader``."""
+        translate = view["reader"].translate
+        if translate.language not in self._environments:
+            self._environments[translate.language] = self._environment(translate)
+        return self._environments[translate.language].get_template(template).render(view)
+
+    def _environment(self, translate: Translator) -> Environment:
+        environment = Environment(
             loader=PackageLoader("execution_history.web", "templates"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            extensions=["jinja2.ext.i18n"],
         )
-        self._environment.globals |= {
+        environment.install_gettext_callables(translate.gettext, translate.ngettext, newstyle=True)  # type: ignore[attr-defined] # of the extension
+        environment.globals |= {
             "asset": self.assets.address,
             "modules": self.assets.modules(),
             "address": urls,
             "show": page_formatting,
-            "languages": {code: LANGUAGES[code]["language.name"] for code in LANGUAGES},
-            "tags": TAGS,
+            "languages": [self._languages[name] for name in self._languages.names],
+            "translate": translate,
             "themes": THEMES,
+            "words": wording,
+            "filter_labels": {row.name: row.label for row in FILTERS},
+            "status_word": partial(wording.status_word, translate),
+            "cut_sentence": partial(wording.cut_sentence, translate),
+            "token_parts": partial(wording.token_parts, translate),
         }
-        self._environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
-
-    def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
-        """The page that *template* makes of *view* for the reader who asks."""
-        reader = reader_for(request)
-        content = self._environment.get_template(template).render(
-            {"reader": reader, "say": reader.say, "here": _here(request), **view}
-        )
-        return _packed(request, content.encode("utf-8", "replace"), status)
+        environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
+        return environment
 
 
 def reader_for(request: Request) -> Reader:

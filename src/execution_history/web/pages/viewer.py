@@ -6,9 +6,10 @@ from datetime import UTC, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from execution_history.presentation.page_translator import LANGUAGES, Speech, language_of
+from execution_history.errors import N_
+from execution_history.presentation.translator import LANGUAGES, Languages, Translator
 
-THEMES: Final = ("auto", "light", "dark")
+THEMES: Final = {"auto": N_("Auto"), "light": N_("Light"), "dark": N_("Dark")}
 COOKIES: Final = ("language", "theme", "zone")
 
 _LONGEST_ZONE: Final = 64
@@ -18,18 +19,17 @@ _LONGEST_ZONE: Final = 64
 class Reader:
     """One reader at one moment; ``now`` is in milliseconds, ``zone`` is UTC where the browser has not said."""
 
-    say: Speech
+    translate: Translator
     theme: str
     zone: tzinfo
     now: int
 
 
-def reader_of(cookies: Mapping[str, str], accept_language: str, now: int) -> Reader:
+def reader_of(cookies: Mapping[str, str], accept_language: str, now: int, languages: Languages = LANGUAGES) -> Reader:
     """The reader whom these *cookies* and this ``Accept-Language`` header describe; anything odd is ignored."""
-    language = cookies.get("language", "")
     theme = cookies.get("theme", "")
     return Reader(
-        Speech(language if language in LANGUAGES else language_of(accept_language)),
+        languages.find([cookies.get("language", "")]) or languages.of_header(accept_language),
         theme if theme in THEMES else "auto",
         zone_of(cookies.get("zone", "")),
         now,

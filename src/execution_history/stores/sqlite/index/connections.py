@@ -155,7 +155,9 @@ class IndexDatabase:
 
     def _open(self) -> apsw.Connection:
         if self._path.is_dir():
-            raise StoreUnwritable(f"{quoted(self._path)} is a folder, where the index should be a file: move it away.")
+            raise StoreUnwritable(
+                "%(path)s is a folder, where the index should be a file: move it away.", path=quoted(self._path)
+            )
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import apsw
 
-from execution_history.errors import StoreClosed, StoreDamaged, StoreError, quoted
+from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
 from execution_history.query.model import IndexReach
 from execution_history.stores.sqlite.index.connections import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
@@ -104,7 +104,17 @@ class Follower:
 
     def problems(self) -> tuple[str, ...]:
         """Why the index does not go on, if it does not."""
-        return (f"The index of {quoted(self._folder)} does not go on: {self._trouble}",) if self._trouble else ()
+        return (
+            (
+                Message(
+                    "The index of %(folder)s does not go on: %(trouble)s",
+                    folder=quoted(self._folder),
+                    trouble=self._trouble,
+                ),
+            )
+            if self._trouble
+            else ()
+        )
 
     def rebuild(self) -> None:
         """Throw the index away and make it anew; returns when it is whole.
@@ -131,7 +141,7 @@ class Follower:
                 self._replace(error, is_last=attempt + 1 == _TRIES)
             except IndexUnusable as error:
                 raise error.error from error
-        raise StoreError(f"The index of {quoted(self._folder)} could not be made.")
+        raise StoreError("The index of %(folder)s could not be made.", folder=quoted(self._folder))
 
     def _catch_up(self, deadline: float) -> IndexReach:
         """Follow the feed to where it stands now, or until *deadline*, or as far as there is room for it."""
@@ -216,7 +226,8 @@ class Follower:
     def _note(self, error: Exception) -> None:
         """Have the log say once why the index does not go on, with the traceback of what nobody has thought of."""
         is_known = isinstance(error, (IndexUnusable, StoreError))
-        sentence = str(error) if is_known else f"{type(error).__name__}: {error}"
+        known = error.error if isinstance(error, IndexUnusable) else error
+        sentence = message_of(known) if is_known else f"{type(error).__name__}: {error}"
         if sentence != self._trouble:
             self._trouble = sentence
             _log.warning(
@@ -240,7 +251,9 @@ class Follower:
     def _replace(self, error: IndexUnfit, *, is_last: bool) -> None:
         if is_last:
             raise StoreDamaged(
-                f"The index of {quoted(self._folder)} was made anew and fails again ({error}): check that disk."
+                "The index of %(folder)s was rebuilt and fails again (%(reason)s): check that disk.",
+                folder=quoted(self._folder),
+                reason=error,
             ) from error
         _log.warning("The index of %s is made anew: %s", self._folder, error)
         self._forget_file()

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import apsw
 
+from execution_history.errors import Message
 from execution_history.query.cursor import Position
 from execution_history.query.model import RecordQuery
 from execution_history.query.steps import Row
@@ -77,7 +78,7 @@ class IndexScan:
                 if sentence := _sentence(str(row[3])):
                     yield sentence
         if (walks := self._path.count_walks()) > 1:
-            yield f"The same is done for {walks} values, and the rows are put together in order."
+            yield Message("The same is done for %(walks)s values, and the rows are put together in order.", walks=walks)
 
     def _rank(self, row: Row) -> tuple[bool, int, int, int]:
         return row.position.rank(descending=self._query.descending)
@@ -139,15 +140,15 @@ def _sentence(detail: str) -> str | None:
     if "SUBQUERY" in detail or rest.startswith("texts "):
         return None
     if rest.startswith("t USING"):
-        return "Walks the records of the rarest tag in the order of time."
+        return Message("Walks the records of the rarest tag in the order of time.")
     if rest.startswith("f USING INTEGER PRIMARY KEY"):
-        return "Looks each of them up by its number."
+        return Message("Looks each of them up by its number.")
     if "VIRTUAL TABLE" in detail:
-        return "Reads the rows with the text from the text index."
+        return Message("Reads the rows with the text from the text index.")
     if verb == "SEARCH" and named:
-        return f"Walks a range of the index {named}."
+        return Message("Walks a range of the index %(named)s.", named=named)
     if verb == "SCAN" and named:
-        return f"Walks the whole index {named} in its order."
+        return Message("Walks the whole index %(named)s in its order.", named=named)
     if "TEMP B-TREE" in detail:
-        return "Sorts what it has found."
+        return Message("Sorts what it has found.")
     return f"SQLite: {detail}."

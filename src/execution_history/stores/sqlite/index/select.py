@@ -8,7 +8,7 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import InvalidQuery, Message
 from execution_history.query import steps
 from execution_history.query.cursor import Position
 from execution_history.query.finder import find
@@ -25,9 +25,9 @@ from execution_history.stores.sqlite.index.predicate_sql import of_columns, titl
 from execution_history.stores.sqlite.index.text_candidates import TextMatches
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
-NO_TEXT_SEARCH: Final = (
-    "Text search is switched off for this history: set the setting search (variable EXECUTION_HISTORY_SEARCH) to true, "
-    "or ask without a text."
+NO_TEXT_SEARCH: Final = Message(
+    "Text search is switched off for this history: set the setting search (variable "
+    "EXECUTION_HISTORY_SEARCH) to true, or ask without a text."
 )
 
 _COUNTING_SECONDS: Final = 0.003
@@ -146,13 +146,13 @@ class PageEngine:
         yield from self._scan.explain()
         tests = sorted({title_of(each) for each in self._predicates if not self._path.uses(each)})
         if tests:
-            yield f"Tests each row for: {', '.join(tests)}."
+            yield Message("Tests each row for: %(names)s.", names=", ".join(tests))
         if self._path.is_whole and tests:
-            yield "No index serves this filter alone: it scans the rows in order until the page is full."
+            yield Message("No index serves this filter alone: it scans the rows in order until the page is full.")
         if self._text is not None and self._path.text is None:
-            yield "Keeps the rows that the text index has too."
+            yield Message("Keeps the rows that the text index has too.")
         if self._looks_at_documents or not self.is_text_exact:
-            yield "Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page."
+            yield Message("Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page.")
 
 
 def text_matches(predicate: And, parts: Sequence[Part]) -> TextMatches | None:

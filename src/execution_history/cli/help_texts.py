@@ -1,0 +1,169 @@
+"""What each command is for, with examples: a paragraph in words is translated, an example is not."""
+
+from typing import Final
+
+from execution_history.errors import N_
+from execution_history.presentation.translator import Translator
+
+_ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
+_OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
+_KEPT_LINES: Final = "\b\n"
+"""What keeps the lines of a paragraph as they are."""
+
+APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
+
+_APP_EXAMPLES: Final = (
+    "serve --sandbox",
+    "run 7000000000000000002 -p city=Paris --sandbox",
+    "list --status failed --since 2h",
+    "search timeout",
+    f"show {_ID}",
+)
+
+_EXIT_CODES: Final = {
+    "0": N_("success; of run: the workflow succeeded"),
+    "1": N_("the workflow failed, or it is unknown how it ended; import refused something"),
+    "2": N_("the call, a setting or an account is wrong, or an address is in use"),
+    "3": N_("the workflow was interrupted: it asks a question, or the program that recorded it is gone"),
+    "4": N_("the store cannot be used"),
+    "5": N_("what was named does not exist: a run, or the workflow of clear (a query without results ends with 0)"),
+    "70": N_("a fault of this program or of the machine"),
+    "130": N_("stopped by Ctrl-C (143: SIGTERM); serve, sandbox and follow end with 0"),
+}
+
+_HELP: Final[dict[str, tuple[str, ...]]] = {
+    "serve": (N_("Serve the page and the HTTP API until Ctrl-C."),),
+    "sandbox": (N_("Serve an upstream that speaks the Coze workflow API, to try things without a Coze account."),),
+    "run": (
+        N_("Run a workflow, stream its output to the terminal, and record it."),
+        N_("The workflow's output goes to the standard output, everything else to the standard error."),
+    ),
+    "resume": (
+        N_("Answer the question of an interrupted run, which continues in the same record."),
+        N_(
+            "The account that started the run answers, or another one at the same address; a run in the sandbox of "
+            "`serve --sandbox` needs none."
+        ),
+    ),
+    "fetch": (N_("Record a run that happened elsewhere, while Coze still has it (an output for one to seven days)."),),
+    "workflows": (N_("List the workflows that have history, with counts and the last run."),),
+    "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
+    "delete": (N_("Delete the record of one run."),),
+    "clear": (N_("Delete the whole history of a workflow."),),
+    "list": (N_("List runs, newest first."),),
+    "search": (
+        N_("Search the texts of runs: inputs, outputs, errors, node outputs, notes and tags."),
+        N_(
+            'Words are also found inside other words; "quotes" keep words together, * ends a prefix, - excludes. An '
+            "unfinished text (a quote that is not closed, a minus without a word) is refused."
+        ),
+    ),
+    "follow": (N_("Show every change of a history as it happens, until Ctrl-C."),),
+    "stats": (N_("Count runs over time: success rate, durations, tokens, error codes, failures of one kind."),),
+    "diff": (N_("Show where two runs differ; a single run is compared with the last success of its workflow."),),
+    "tag": (N_("Annotate a run with tags, a note, a rating or a pin. Without any of these, show what is annotated."),),
+    "export": (
+        N_("Write runs to a file, a folder or the standard output: completely, or not at all."),
+        N_(
+            "JSON Lines (.jsonl) keeps every record byte for byte; JSON is the format of the files beside the "
+            "database: a .json file for one workflow, a .zip file or a folder for several. Both can be imported "
+            "again. CSV and Parquet are for spreadsheets and data frames, and cannot."
+        ),
+    ),
+    "import": (
+        N_("Merge runs into the history: exports, files of older deployments, folders of other histories."),
+        N_(
+            "Records that are there already stay, unless the other version is newer. An import that was interrupted "
+            "continues when it is started again."
+        ),
+    ),
+}
+
+_ENDINGS: Final = {
+    "run": N_("Exit codes: 0 it succeeded, 1 it failed, 3 it was interrupted; the others as for every command."),
+    "resume": N_(
+        "Exit codes: 0 it succeeded, 1 it failed, 3 it asks again or is still waiting; the others as for every command."
+    ),
+}
+"""What stands behind the examples."""
+
+_EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "serve": ("serve", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
+    "sandbox": ("sandbox", "sandbox --port 0 --json", "sandbox --studio"),
+    "run": (
+        "run 7000000000000000002 --sandbox",
+        """run 7321 -p city=Paris -p days=3 -p 'zip="01234"'""",
+        "run 7321 --parameters-file input.json --json | tail -1",
+    ),
+    "resume": (
+        f"resume {_ID} Paris",
+        f"""resume {_ID} '{{"city": "Paris", "days": 3}}'""",
+        "resume 01a20dba-b801 Paris --sandbox",
+        f"resume {_ID} - < answer.txt",
+    ),
+    "fetch": (
+        "fetch 7321000000000000000 7432100000000000000",
+        "fetch 7000000000000000001 7432100000000000000 --sandbox",
+    ),
+    "workflows": ("workflows", "workflows --json"),
+    "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
+    "delete": (f"delete {_ID}",),
+    "clear": ("clear 7000000000000000002 --yes",),
+    "list": (
+        "list",
+        "list 7000000000000000002 --page 2",
+        "list --status failed --since 2h",
+        """list --where 'input.city = "Paris"' --sort duration""",
+        "list --json | jq -r '.histories[].execute_id'",
+    ),
+    "search": (
+        "search timeout",
+        """search '"out of memory" -retry' --since 7d""",
+        "search 北京 --status success --json",
+    ),
+    "follow": (
+        "follow",
+        "follow 7000000000000000002 --json | jq -r .summary.execute_status",
+        "follow --since 0 --json",
+    ),
+    "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
+    "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
+    "tag": (
+        f'tag {_ID} checked "for the report"',
+        f"tag {_ID} --remove checked --rating 5 --pin",
+        f'tag {_ID} --note "The plugin was down."',
+    ),
+    "export": (
+        "export -o runs.jsonl",
+        "export 7000000000000000002 -o runs.json",
+        "export --status failed -o failed.csv --columns execute_id,input.city",
+        "export -o history.zip --format json",
+        "export -o runs.parquet",
+    ),
+    "import": (
+        "import runs.jsonl",
+        "import data/old_history",
+        "import --coze-studio workflow_execution.csv --nodes node_execution.csv",
+    ),
+}
+
+
+def help_of(_: Translator, command: str) -> str:
+    """Return the help text of the *command* with this name."""
+    paragraphs = [_(paragraph) for paragraph in _HELP[command]]
+    paragraphs.append(_examples(_, _EXAMPLES[command]))
+    paragraphs += [_(_ENDINGS[command])] if command in _ENDINGS else []
+    return "\n\n".join(paragraphs)
+
+
+def epilog_of(_: Translator) -> str:
+    """Return what stands below the list of all commands."""
+    codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
+    head = _("Exit codes:")
+    return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"
+
+
+def _examples(_: Translator, calls: tuple[str, ...]) -> str:
+    lines = "\n".join(f"  execution-history {call}" for call in calls)
+    head = _("Examples:")
+    return f"{_KEPT_LINES}{head}\n{lines}"

@@ -1,0 +1,143 @@
+"""What the page and the command line call the same things: statuses, proofs, the facts of a run, parts of it. Pure.
+
+The sentences are translated where they are shown.
+"""
+
+from typing import Any, Final
+
+from execution_history.errors import N_
+from execution_history.presentation.formatting import one_line
+from execution_history.presentation.translator import Translator
+from execution_history.records.metadata import PROOF
+from execution_history.records.proof import Proof
+
+STATUSES: Final = {
+    "success": N_("success"),
+    "running": N_("running"),
+    "failed": N_("failed"),
+    "interrupted": N_("interrupted"),
+}
+
+HEADLINES: Final = {
+    "success": N_("Succeeded after %(duration)s"),
+    "running": N_("Running for %(duration)s"),
+    "failed": N_("Failed after %(duration)s"),
+    "interrupted": N_("Interrupted after %(duration)s"),
+}
+"""What became of a run, in a sentence."""
+
+HEADLINES_IN_NODE: Final = {
+    "running": N_("Running for %(duration)s, now in %(node)s"),
+    "failed": N_("Failed after %(duration)s in %(node)s"),
+    "interrupted": N_("Interrupted after %(duration)s in %(node)s"),
+}
+
+HEADLINE_OF_OTHERS: Final = N_("Status %(status)s, last changed after %(duration)s")
+
+PROOFS: Final = {
+    Proof.DONE_EVENT: N_("Coze’s stream ended with a Done event."),
+    Proof.ERROR_EVENT: N_("Coze’s stream ended with an Error event, quoted here."),
+    Proof.INTERRUPT_EVENT: N_("Coze’s stream stopped with an Interrupt event: the workflow is waiting for an answer."),
+    Proof.STREAM_ENDED_EARLY: N_("The stream ended without a final event; the run may have finished unseen."),
+    Proof.ENVELOPE: N_("Coze’s response to the call states it."),
+    Proof.ACCEPTED: N_("Coze accepted the run in the background; nothing has been heard since."),
+    Proof.REJECTED: N_("Coze rejected the call."),
+    Proof.HTTP_STATUS: N_("Coze answered with an HTTP error; the run may still have happened there."),
+    Proof.NOT_JSON: N_(
+        "The response was not in Coze’s format; something between this program and Coze may have sent it."
+    ),
+    Proof.TIMEOUT: N_("Coze did not respond in time; the run may still be going on there."),
+    Proof.CONNECTION_FAILED: N_("No connection to Coze could be made."),
+    Proof.CONNECTION_BROKEN: N_("The connection broke before the run ended; it may still be going on at Coze."),
+    Proof.ABANDONED: N_("Recording was stopped before the run ended; it may still be going on at Coze."),
+    Proof.NEVER_SENT: N_("The caller left before the call was sent."),
+    Proof.RECORDER_DIED: N_("The program that recorded the run ended first; how the run ended is not known."),
+    Proof.RUN_HISTORY: N_("Coze’s own run history states it; it was queried afterwards."),
+    Proof.UPSTREAM_SILENT: N_("Coze was queried repeatedly and never reported how the run ended."),
+    Proof.RETURNED: N_("The function returned."),
+    Proof.RAISED: N_("The function raised an exception."),
+    Proof.CANCELLED: N_("The function was cancelled before it returned."),
+    Proof.CLOSED_EARLY: N_("The caller stopped reading before the generator ended."),
+    Proof.PROGRAM_ENDED: N_("The program ended before the function returned."),
+}
+"""How we know a status, by the proof in the metadata."""
+
+RUN_MODES: Final = {0: N_("synchronous"), 1: N_("streaming"), 2: N_("background")}
+
+FACTS: Final = {
+    "execute_id": N_("Run id"),
+    "workflow_id": N_("Workflow"),
+    "coze_execute_id": N_("Run id at Coze"),
+    "log_id": N_("Coze log id"),
+    "bot_id": N_("Bot"),
+    "conversation_id": N_("Conversation"),
+    "connector_uid": N_("User"),
+    "connector_id": N_("Connector"),
+    "account": N_("Account"),
+    "caller": N_("Called by"),
+    "create_time": N_("Started"),
+    "update_time": N_("Last changed"),
+    "run_mode": N_("Run mode"),
+    "tokens": N_("Tokens"),
+    "error_code": N_("Error code"),
+    "proof": N_("Proof"),
+    "debug_url": N_("Debug page"),
+    "is_output_trimmed": N_("Output"),
+}
+"""What is known of a run, by the record's keys."""
+
+PARTS: Final = {
+    "ending": N_("Result"),
+    "input": N_("Input"),
+    "settings": N_("Settings"),
+    "output": N_("Output"),
+}
+"""The parts of two runs that are compared."""
+
+DIVERGENCES: Final = {
+    "order": N_("First difference: node %(position)s (order)"),
+    "node": N_("First difference: node %(position)s (another node)"),
+    "content": N_("First difference: node %(position)s (output)"),
+    "state": N_("First difference: node %(position)s (status)"),
+    "end": N_("First difference: node %(position)s (missing in one run)"),
+}
+"""Where the nodes of two runs begin to differ, and in what."""
+
+_LONGEST_PROOF: Final = 60
+_LONGEST_STATUS: Final = 20
+
+
+def status_word(_: Translator, status: str) -> str:
+    """Return the word for a *status*; one that we do not know stands for itself, on one line."""
+    return _(STATUSES[status]) if status in STATUSES else one_line(status, _LONGEST_STATUS)
+
+
+def proof_sentence(_: Translator, record: dict[str, Any]) -> str:
+    """Return how we know the status of a *record*: a sentence for every proof that a recorder gives."""
+    known = PROOF.of(record)
+    if known is not None:
+        return _(PROOFS[known])
+    if record["execute_status"] == "running":
+        return _("The run has not ended yet.")
+    proof = PROOF.raw(record)
+    if proof is None:
+        return _("Whoever recorded the run set the status; no proof is recorded.")
+    return _("Recorded with the proof “%(proof)s”.", proof=one_line(str(proof), _LONGEST_PROOF))
+
+
+def cut_sentence(_: Translator, size: str | None) -> str:
+    """Return that a value is not whole, which had the *size*; ``None`` for a response that was too large to be kept."""
+    if size is None:
+        return _(
+            "Incomplete: the response was larger than largest_recorded_bytes; the rest was passed on, not recorded."
+        )
+    return _(
+        "Incomplete: this value had %(size)s; only its beginning is kept, because the record was larger than "
+        "record_limit_bytes.",
+        size=size,
+    )
+
+
+def token_parts(_: Translator, read: str, written: str) -> str:
+    """Return how many tokens went in and came out."""
+    return _("%(input)s in, %(output)s out", input=read, output=written)
