@@ -73,7 +73,7 @@ async def test_without_an_earlier_success_that_is_said(store: HistoryStore) -> N
     await run(store, "asked", 1_000, "success")
     await run(store, "later", 2_000, "success")
 
-    with pytest.raises(ExecutionNotFound, match=r"'w' has no successful execution before 'asked': compare with"):
+    with pytest.raises(ExecutionNotFound, match=r"'w' has no successful run before 'asked': compare with"):
         await compare_with_last_success(store, Run("asked"))
 
 
