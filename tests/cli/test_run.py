@@ -240,7 +240,7 @@ def test_a_signal_stops_a_run_and_its_record_says_so(
     record = history.read(LONG)[0]
     execute_id = frames[0]["data"]["execution_id"]
     assert (code, "interrupted", execute_id) == (process.returncode, record["execute_status"], record["execute_id"])
-    assert f"Stopped. Run {execute_id} is recorded as far as it got" in err.decode()
+    assert f"Stopped. Run {execute_id} is recorded up to this point" in err.decode()
     assert "Traceback" not in err.decode()
 
 

@@ -190,7 +190,7 @@ async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tm
         assert (3, gone) == (
             (counted := await store.statistics(StatisticsQuery(filter=looked_into))).totals.runs, counted.damaged,
         )  # fmt: skip
-        with pytest.raises(RecordDamaged, match="import the execution from a backup or an export, or delete it"):
+        with pytest.raises(RecordDamaged, match="import the run from a backup or an export, or delete it"):
             await store.get("w", "e2")
 
 
