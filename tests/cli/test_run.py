@@ -21,7 +21,7 @@ from tests.sample_records import document
 SHORT, LONG, FAILS, ASKS, TEXT = (f"700000000000000000{number}" for number in (1, 2, 3, 5, 1))
 WANTS_FIELDS, RETURNS_TEXT, LARGE = "7000000000000000016", "7000000000000000013", "7000000000000000010"
 QUICK = ["-p", "pace_ms=0"]
-_NOT, _ATTENTION = "This run could not be recorded", "The history needs your attention: "
+_NOT, _ATTENTION = "This run could not be recorded", "The history needs attention: "
 
 
 def test_a_run_is_told_and_recorded(call: Call, history: History) -> None:
@@ -240,7 +240,7 @@ def test_a_signal_stops_a_run_and_its_record_says_so(
     record = history.read(LONG)[0]
     execute_id = frames[0]["data"]["execution_id"]
     assert (code, "interrupted", execute_id) == (process.returncode, record["execute_status"], record["execute_id"])
-    assert f"Stopped. Run {execute_id} is recorded as far as it got" in err.decode()
+    assert f"Stopped. Run {execute_id} is recorded up to this point" in err.decode()
     assert "Traceback" not in err.decode()
 
 
@@ -261,7 +261,7 @@ def test_a_reader_who_leaves_does_not_stop_the_recording(history: History, tmp_p
 
 @pytest.mark.parametrize(
     ("language", "sentence"),
-    [("C.UTF-8", "The history needs your attention: "), ("zh_CN.UTF-8", "历史有问题需要处理：")],
+    [("C.UTF-8", "The history needs attention: "), ("zh_CN.UTF-8", "历史有问题需要处理：")],
 )
 def test_an_old_problem_is_not_told_of_a_run_that_is_recorded(
     call: Call, history: History, monkeypatch: pytest.MonkeyPatch, language: str, sentence: str

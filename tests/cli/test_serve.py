@@ -93,7 +93,7 @@ def test_a_port_that_is_taken_is_one_sentence(call: Call, tmp_path: Path) -> Non
     [
         (["serve", "--host", "192.0.2.1", "--port", "0"], "Cannot listen on 192.0.2.1:0: "),
         (["serve", "--port", "70000"], "The setting port (variable EXECUTION_HISTORY_PORT) is wrong"),
-        (["sandbox", "--token", ""], "The sandbox needs a token that is not empty."),
+        (["sandbox", "--token", ""], "The token of the sandbox must not be empty."),
         (["sandbox", "--host", "192.0.2.1", "--port", "0"], "192.0.2.1"),
     ],
 )

@@ -167,7 +167,7 @@ async def test_new_runs_are_told_without_moving_the_list(site: Site, open_contex
     page = await (await open_context()).new_page()
     await page.goto("/workflows/quiet/runs")
     await site.record("quiet", "second", execute_status="success")
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
     await expect(page.locator("tr[data-row]")).to_have_count(1)
     await page.locator(".news-link").click()
     await expect(page.locator("tr[data-row]")).to_have_count(2)

@@ -114,7 +114,7 @@ async def test_a_run_of_another_process_appears(site: Site, gated: Gated, open_c
     command = [sys.executable, "-c", _CREATE, str(site.application.settings.store), "elsewhere", "second"]
     process = await asyncio.create_subprocess_exec(*command)
     assert 0 == await process.wait()
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
     await expect(page.locator("tr[data-row]")).to_have_count(1)
     await page.locator(".news-link").click()
     await expect(page.locator("tr[data-row]")).to_have_count(2)
@@ -128,7 +128,7 @@ async def test_what_does_not_match_the_view_does_not_show(site: Site, gated: Gat
     for number, (status, n) in enumerate((("success", 9), ("failed", 1), ("failed", 9))):
         async with page.expect_response(lambda answer: "/news?" in answer.url):
             await site.record("picky", f"one-{number}", execute_status=status, output={"n": n})
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
 
 
 async def _place_of(page: Page, selector: str) -> list[float]:
@@ -205,11 +205,11 @@ async def test_a_stream_that_is_cut_is_taken_up_again(site: Site, gated: Gated, 
     gated.gate.cut()
     await gated.gate.until_refused()
     await site.record("cut", "second", execute_status="success")
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
     gated.gate.is_shut = False
     await gated.gate.until(1)
     await site.record("cut", "third", execute_status="success")
-    await expect(page.locator(".news-link")).to_have_text("2 new")
+    await expect(page.locator(".news-link")).to_have_text("2 new runs")
 
 
 async def test_a_refused_stream_is_asked_around(site: Site, gated: Gated, open_context: OpenContext) -> None:
@@ -218,7 +218,7 @@ async def test_a_refused_stream_is_asked_around(site: Site, gated: Gated, open_c
     page = await list_page(site, gated, open_context, "refused")
     await gated.gate.until_refused()
     await site.record("refused", "second", execute_status="success")
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
 
 
 async def test_a_hidden_tab_lets_go_of_its_stream(site: Site, gated: Gated, open_context: OpenContext) -> None:
@@ -230,7 +230,7 @@ async def test_a_hidden_tab_lets_go_of_its_stream(site: Site, gated: Gated, open
     await site.record("hidden", "second", execute_status="success")
     await expect(page.locator(".news-link")).to_have_count(0)
     await page.evaluate(_HIDE, False)
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
     await gated.gate.until(1)
 
 
@@ -243,7 +243,7 @@ async def test_many_tabs_share_one_stream(site: Site, gated: Gated, open_context
     await gated.gate.until(1)
     await site.record("many", "second", execute_status="success")
     for each in pages:
-        await expect(each.locator(".news-link")).to_have_text("1 new")
+        await expect(each.locator(".news-link")).to_have_text("1 new run")
     assert 1 == len(gated.gate.listening)
     for each in pages:
         await each.close()
@@ -260,7 +260,7 @@ async def test_a_browser_without_shared_workers_listens_by_itself(
     await page.goto(f"{gated.base}/workflows/phone/runs")
     await gated.gate.until(1)
     await site.record("phone", "second", execute_status="success")
-    await expect(page.locator(".news-link")).to_have_text("1 new")
+    await expect(page.locator(".news-link")).to_have_text("1 new run")
 
 
 async def test_an_empty_list_fills_by_itself(site: Site, gated: Gated, open_context: OpenContext) -> None:
