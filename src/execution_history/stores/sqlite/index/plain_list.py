@@ -45,7 +45,7 @@ def select_plainly(history: HistoryView, query: RecordQuery, reason: str) -> Sel
     with history.frozen():
         newest = history.newest()
         reach = IndexReach(newest, newest)
-        return steps.run(find(query, reach, is_text_exact=True, clock=time.monotonic), execute)
+        return steps.run(find(query, reach, clock=time.monotonic), execute)
 
 
 def _rows(history: HistoryView, query: RecordQuery, after: Position | None, limit: int, skip: int) -> list[steps.Row]:
