@@ -149,6 +149,7 @@ def find(
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     if reading.looks_at_documents or query.filter.text is not None:
         least = skip + query.size + 1
+        # A few more are cheap, and make the total of what is rare exact.
         most = max(least, _COUNTED_BY_LOOKING) if is_text_rare else least
         found, stopped = yield from _look(reading, after, least, most, clock)
         page = found[skip : least - 1]
