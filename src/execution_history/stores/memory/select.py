@@ -27,7 +27,7 @@ _EXPLANATION = "This store keeps no index: every record is looked at."
 
 
 def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: IndexReach) -> Selection:
-    """The answer to *query* from all records, each with its place in the order of arrival."""
+    """Return the answer to *query* from all records, each with its place in the order of arrival."""
     after = position_at(query)
     found = [
         (position_of(query, facts, arrival), body, record, facts)
@@ -53,7 +53,7 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
 
 
 def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], reach: IndexReach) -> Statistics:
-    """The answer to *query* from all records, each with its place in the order of arrival."""
+    """Return the answer to *query* from all records, each with its place in the order of arrival."""
     runs = [
         Counted(record["workflow_id"], record["execute_id"], facts, arrival)
         for _, record, facts, arrival in _meant(query.filter, records)
