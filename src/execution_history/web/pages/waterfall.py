@@ -18,7 +18,7 @@ _MOST_PIECES: Final = 40
 _MOST_PIECES_IN_ALL: Final = 240
 _MOST_CHARACTERS: Final = 16_000
 _MOST_OF_ONE: Final = 3_000
-_STEPS: Final = tuple(base * 10**power for power in range(12) for base in (1, 2, 5))
+_STEPS: Final = tuple(base * 10**power for power in range(15) for base in (1, 2, 5))
 _MOST_LABELS: Final = 5
 
 
