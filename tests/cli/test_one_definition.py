@@ -117,7 +117,7 @@ def _check_page(body: bytes, facts: Facts) -> None:
     assert [facts.tokens] == ([fact.value.tokens for fact in shown.facts if fact.name == "tokens"] or [None])
     failed = [row.name for row in shown.waterfall.rows if row.is_failed] if shown.waterfall else []
     if shown.waterfall is not None:
-        titles = _titles(orjson.loads(body))
+        titles: dict[str, str | None] = {**_titles(orjson.loads(body))}
         assert [facts.failed_node] == ([titles[name] for name in failed] or [None])
     if facts.status == "failed":
         sentence = f"Failed after {duration(facts.duration_ms or 0)}"
