@@ -202,3 +202,15 @@ def test_the_public_names_are_those_that_are_documented() -> None:
     """Sorted, and all of them there."""
     assert sorted(execution_history.__all__) == execution_history.__all__
     assert all(hasattr(execution_history, name) for name in execution_history.__all__)
+
+
+@pytest.mark.anyio
+async def test_several_records_are_deleted_at_once(place: str) -> None:
+    """Which of them there were is the answer; ids that cannot be are simply not there."""
+    async with ExecutionHistoryService(place) as service:
+        for name in ("a", "b"):
+            await service.create_execution_record("w", name)
+        before = await service.revision()
+        assert [("w", "a")] == await service.delete_execution_records([("w", "a"), ("w", "x"), ("", "a")])
+        assert before < await service.revision()
+        assert ["b"] == [record["execute_id"] for record in (await service.get_execution_history("w"))["histories"]]

@@ -78,7 +78,7 @@ class _Lists:
 
 
 def _find(query: RecordQuery, engine: _Lists, clock: Callable[[], float] = lambda: 0.0) -> Selection:
-    return steps.run(find(query, _REACH, is_text_exact=False, clock=clock), engine.execute)
+    return steps.run(find(query, _REACH, clock=clock), engine.execute)
 
 
 @given(

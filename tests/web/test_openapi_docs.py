@@ -6,7 +6,7 @@ import pytest
 
 from execution_history.query.fields import FILTERS
 from execution_history.records.record import KEYS
-from execution_history.web.api.query_parameters import HISTORY_WORDS
+from execution_history.web.api.query_parameters import HISTORY_PARAMETERS
 from execution_history.web.api.schemas.executions import Execution
 from tests.web.conftest import Served
 
@@ -53,7 +53,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         assert all(parameter["description"] for parameter in operation.get("parameters", ()))
         assert all(answer["description"] and answer["content"] for answer in operation["responses"].values())
     filters = {row.name for row in FILTERS} - {"workflow"}
-    assert {"page_size", "page_index", "workflow_id", "account_id", *HISTORY_WORDS, *filters} == {
+    assert {"page_size", "page_index", "workflow_id", "account_id", *HISTORY_PARAMETERS, *filters} == {
         parameter["name"] for parameter in operations["get", history]["parameters"]
     }
     assert ["text/event-stream"] == list(

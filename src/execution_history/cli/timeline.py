@@ -8,7 +8,8 @@ from rich.text import Text
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.presentation.terminal_formatting import duration, grouped, one_line, visible
 from execution_history.presentation.translator import Translator
-from execution_history.records.timeline import Node, failing_node, timed_nodes
+from execution_history.records.attributes import names_of_failed_node
+from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
 
 _AXIS: Final = 24
@@ -26,11 +27,12 @@ def node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, w
     known = timed_nodes(record["node_execute_status"], began)
     if not known:
         return None
-    failed = failing_node(known) if record["execute_status"] == "failed" else None
+    failed = names_of_failed_node(record)[:1]
     end = max(node.ended for node in known)
     has_axis = (width is None or width >= _LEAST_WIDTH_FOR_AXIS) and end > began
     rows = [
-        _row(_, node, began, end if has_axis else None, is_failed=node is failed or node.error != "") for node in known
+        _row(_, node, began, end if has_axis else None, is_failed=node.name in failed or node.error != "")
+        for node in known
     ]
     lines: list[Text] = []
     for node, line in zip(known, aligned(rows), strict=True):

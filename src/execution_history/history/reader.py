@@ -152,6 +152,15 @@ class HistoryReading:
         await self.store.open()
         return await self.store.statistics(query)
 
+    async def revision(self) -> int:
+        """Return the number of the newest change; it waits for no index.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self.store.open()
+        return await self.store.revision()
+
     async def index_reach(self) -> IndexReach:
         """How far what answers ``select`` and ``statistics`` has followed the history.
 

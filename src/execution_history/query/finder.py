@@ -125,15 +125,21 @@ def _reading(query: RecordQuery | StatisticsQuery, *, is_text_exact: bool) -> _R
 
 
 def find(
-    query: RecordQuery, reach: IndexReach, *, is_text_exact: bool, clock: Callable[[], float]
+    query: RecordQuery,
+    reach: IndexReach,
+    *,
+    clock: Callable[[], float],
+    is_text_exact: bool = False,
+    is_text_rare: bool = False,
 ) -> steps.Steps[Selection]:
     """Return the steps to the answer to *query*.
 
     Args:
         query: the question.
         reach: how far the rows have followed the history.
-        is_text_exact: whether rows with the text that is searched for need not be looked at.
         clock: seconds, from any beginning; looking into documents stops after 1.5.
+        is_text_exact: whether rows with the text that is searched for need not be looked at.
+        is_text_rare: whether these rows are few, so that a few more than a page are read to count them.
 
     Raises:
         InvalidQuery: its cursor is broken or another question's, or its text cannot be searched for.
@@ -142,45 +148,27 @@ def find(
     after = position_at(query)
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     if reading.looks_at_documents or query.filter.text is not None:
-        return (yield from _search(query, reach, reading, after, skip, clock))
-    rows = yield steps.Rows(after, query.size + 1, skip)
-    page, has_more = rows[: query.size], len(rows) > query.size
-    if after is None and not has_more and (page or not skip):
-        total, is_exact = skip + len(page), True
+        least = skip + query.size + 1
+        # A few more are cheap, and make the total of what is rare exact.
+        most = max(least, _COUNTED_BY_LOOKING) if is_text_rare else least
+        found, stopped = yield from _look(reading, after, least, most, clock)
+        page = found[skip : least - 1]
+        end = page[-1].row.position if len(found) >= least else stopped
+        total, is_exact = len(found), after is None and stopped is None and len(found) < most
+        if not is_exact and not reading.looks_at_documents:
+            total, is_exact = yield steps.Total(len(found))
+        documents = [each.shown(as_summary=query.summaries) for each in page]
     else:
-        total, is_exact = yield steps.Total(skip + len(rows) if page else 0)
-    explain = (yield steps.Explain()) if query.explain else ()
-    kept = (yield steps.Summaries(tuple(page))) if query.summaries else {}
-    found = yield from reading.read_all([row for row in page if row.seq not in kept])
-    shown = kept | {each.row.seq: each.shown(as_summary=query.summaries) for each in found}
+        rows = yield steps.Rows(after, query.size + 1, skip)
+        page_rows, has_more = rows[: query.size], len(rows) > query.size
+        end = page_rows[-1].position if has_more else None
+        if after is None and not has_more and (page_rows or not skip):
+            total, is_exact = skip + len(page_rows), True
+        else:
+            total, is_exact = yield steps.Total(skip + len(rows) if page_rows else 0)
+        documents = yield from _show(reading, page_rows, as_summaries=query.summaries)
     return Selection(
-        documents=[shown[row.seq] for row in page if row.seq in shown],
-        total=total,
-        total_is_exact=is_exact,
-        next=cursor_at(query, page[-1].position) if has_more else None,
-        has_more=has_more,
-        reach=reach,
-        explain=explain,
-        damaged=tuple(reading.damaged),
-    )
-
-
-def _search(
-    query: RecordQuery, reach: IndexReach, reading: _Reading, after: Position | None, skip: int,
-    clock: Callable[[], float],
-) -> steps.Steps[Selection]:  # fmt: skip
-    """Return the steps where rows have to be looked up by their text, or documents to be looked into."""
-    least = skip + query.size + 1
-    # A few more are cheap, and make the total of what is rare exact.
-    most = max(least, 0 if query.filter.text is None else _COUNTED_BY_LOOKING)
-    found, stopped = yield from _look(reading, after, least, most, clock)
-    page = found[skip : least - 1]
-    end = page[-1].row.position if len(found) >= least else stopped
-    total, is_exact = len(found), after is None and stopped is None and len(found) < most
-    if not is_exact and not reading.looks_at_documents:
-        total, is_exact = yield steps.Total(len(found))
-    return Selection(
-        documents=[each.shown(as_summary=query.summaries) for each in page],
+        documents=documents,
         total=total,
         total_is_exact=is_exact,
         next=None if end is None else cursor_at(query, end),
@@ -189,6 +177,14 @@ def _search(
         explain=(yield steps.Explain()) if query.explain else (),
         damaged=tuple(reading.damaged),
     )
+
+
+def _show(reading: _Reading, rows: Sequence[steps.Row], *, as_summaries: bool) -> steps.Steps[list[bytes]]:
+    """Return what a page gives of *rows*; a record whose summary is kept is not read."""
+    kept = (yield steps.Summaries(tuple(rows))) if as_summaries else {}
+    found = yield from reading.read_all([row for row in rows if row.seq not in kept])
+    shown = kept | {each.row.seq: each.shown(as_summary=as_summaries) for each in found}
+    return [shown[row.seq] for row in rows if row.seq in shown]
 
 
 def _look(
@@ -212,7 +208,8 @@ def _look(
             at += count
             if len(found) == most:
                 return found, None
-            if clock() > (deadline if len(found) < least else enough):
+            is_late = clock() > (deadline if len(found) < least else enough)
+            if is_late and (at < len(rows) or end is not None):
                 return found, rows[at - 1].position
         if end is None:
             return found, None

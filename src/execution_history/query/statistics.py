@@ -7,14 +7,12 @@ from typing import Final
 
 from execution_history.query.model import Bucket, FailureGroup, Figures, IndexReach, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
+from execution_history.query.values import FILTER_STATUSES
 from execution_history.records.attributes import Facts
-from execution_history.records.record import STATUSES
 
 MOST_GROUPS: Final = 100
 ENDED: Final = frozenset({"success", "failed"})
 """The statuses whose durations and success rate are told: an interrupted run may go on."""
-
-_COUNTED: Final = (*STATUSES, "other")
 
 
 @dataclass(slots=True)
@@ -27,7 +25,7 @@ class Tally:
 
     def add(self, facts: Facts) -> None:
         """Count one run."""
-        self.counts[facts.status if facts.status in STATUSES else "other"] += 1
+        self.counts[facts.status if facts.status in FILTER_STATUSES else "other"] += 1
         self.tokens += facts.tokens or 0
         if facts.status in ENDED and facts.duration_ms is not None:
             self.durations.append(facts.duration_ms)
@@ -63,7 +61,7 @@ def figures_of(
     p50, p95, p99 = percentile
     return Figures(
         runs=sum(counts.values()),
-        counts={status: counts.get(status, 0) for status in _COUNTED},
+        counts={status: counts.get(status, 0) for status in FILTER_STATUSES},
         success_rate=counts.get("success", 0) / ended if ended else None,
         p50=p50,
         p95=p95,

@@ -49,7 +49,8 @@ class Key(Generic[T]):
 
     def of(self, record: Mapping[str, Any]) -> T | None:
         """Return the value in *record*, or ``None`` where there is none of the key's type."""
-        return self.read(metadata_of(record).get(self.name))
+        found = record["metadata"]
+        return self.read(found[self.name]) if isinstance(found, dict) and self.name in found else None
 
     def raw(self, record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever somebody has written
         """Return the value in *record* whatever its type, to be shown as it is."""

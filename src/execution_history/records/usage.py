@@ -1,7 +1,7 @@
 """How many tokens a run or one of its nodes used. Pure."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from execution_history.records.values import count
 
@@ -31,11 +31,15 @@ def usage_of(value: object) -> Usage:
     9: ``total_tokens`` can only mean all of them, while ``tokens`` may mean those of one part.
     """
     if not isinstance(value, dict):
-        return Usage()
-    read, written, total = (
-        next((number for name in names if (number := count(value.get(name))) is not None), None)
-        for names in (_INPUT, _OUTPUT, _TOTAL)
-    )
+        return _NOTHING
+    read, written, total = _first(value, _INPUT), _first(value, _OUTPUT), _first(value, _TOTAL)
     if total is None and (read is not None or written is not None):
         total = (read or 0) + (written or 0)
     return Usage(read, written, total)
+
+
+def _first(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    return next((number for name in names if (number := count(usage.get(name))) is not None), None)
+
+
+_NOTHING: Final = Usage()

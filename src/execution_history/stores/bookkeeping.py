@@ -89,7 +89,7 @@ class Bookkeeping(Protocol):
         """Say that recorder *owner* is alive until *expires* (milliseconds); 0 gives the lease up."""
 
     async def leases(self) -> dict[str, int]:
-        """The recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
+        """Return the recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """Keep how far the follower *name* of the change feed has come; ``None`` when it follows no more.

@@ -51,7 +51,7 @@ class StoredRecord(NamedTuple):
         return RecordKey(self.workflow_id, self.execute_id)
 
     def is_of(self, body: bytes) -> bool:
-        """Whether *body* is a record with the ids, the times and the status of this row."""
+        """Return whether *body* is a record with the ids, the times and the status of this row."""
         try:
             record = outline_of(body)
             body.decode()  # the outline of a large record steps over most of it
@@ -64,7 +64,7 @@ class StoredRecord(NamedTuple):
 
 @cache
 def shipped_dictionary() -> bytes:
-    """The content of the current dictionary, made by ``scripts/make_dictionary.py``."""
+    """Return the content of the current dictionary, made by ``scripts/make_dictionary.py``."""
     return files("execution_history.stores").joinpath("dictionaries", f"{CURRENT}.zdict").read_bytes()
 
 
@@ -77,7 +77,7 @@ class Packer:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=data, write_checksum=True)
 
     def pack(self, body: bytes) -> tuple[int, bytes]:
-        """The packing number and the packed form of *body*."""
+        """Return the packing number and the packed form of *body*."""
         return CURRENT, self._compressor.compress(body)
 
 
@@ -95,11 +95,11 @@ class Unpacker:
         self._local = threading.local()
 
     def knows(self, packing: int) -> bool:
-        """Whether there is what a document of this *packing* needs."""
+        """Return whether there is what a document of this *packing* needs."""
         return packing == 0 or packing in self._dictionaries
 
     def unpack(self, stored: StoredRecord) -> bytes:
-        """The JSON bytes of a stored record.
+        """Return the JSON bytes of a stored record.
 
         Raises:
             Unreadable: its document is not what was stored, or there is not what it was packed with.

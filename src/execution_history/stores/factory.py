@@ -23,7 +23,7 @@ def store_at(
     limits: ReadingLimits | None = None,
     clock: Callable[[], int] = now_ms,
 ) -> HistoryStore:
-    """The store at *location*, not yet opened.
+    """Return the store at *location*, not yet opened.
 
     Args:
         location: a folder, or ``sqlite:///absolute/folder``, ``sqlite:relative/folder`` or ``memory:``.

@@ -60,7 +60,7 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 def pieces_of(stream: Readable, size: int = PIECE) -> Iterator[bytes]:
-    """What *stream* holds, in pieces of at most *size* bytes; of a file no more than it held when this began.
+    """Return what *stream* holds, in pieces of at most *size* bytes; of a file no more than it held when this began.
 
     Raises:
         OSError: it cannot be read on.

@@ -146,7 +146,7 @@ class HistoryStore(Bookkeeping, Protocol):
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
-        """The stored bytes of one record, or ``None``.
+        """Return the stored bytes of one record, or ``None``.
 
         Raises:
             RecordDamaged: it cannot be read.
@@ -156,14 +156,14 @@ class HistoryStore(Bookkeeping, Protocol):
         """Return those of the records *keys* that are there, all from one moment."""
 
     async def find(self, execute_id: str) -> list[bytes]:
-        """The records with this execute id in any workflow, newest first; most often one or none.
+        """Return the records with this execute id in any workflow, newest first; most often one or none.
 
         Raises:
             RecordDamaged: one of them cannot be read.
         """
 
     async def find_upstream(self, upstream_id: str) -> list[bytes]:
-        """The records whose run has this id upstream (``metadata["coze_execute_id"]``), newest first.
+        """Return the records whose run has this id upstream (``metadata["coze_execute_id"]``), newest first.
 
         Raises:
             RecordDamaged: one of them cannot be read.
@@ -177,7 +177,7 @@ class HistoryStore(Bookkeeping, Protocol):
         """
 
     async def select(self, query: RecordQuery) -> Selection:
-        """One page of the records that ``query.filter`` means, in the order that *query* asks for.
+        """Return one page of the records that ``query.filter`` means, in the order that *query* asks for.
 
         Pages that follow each other by their cursors never skip a record and never repeat one, as long as what is
         sorted by does not change; a record that comes in between is given if its place is still ahead. A list of one
@@ -189,7 +189,7 @@ class HistoryStore(Bookkeeping, Protocol):
         """
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
-        """What can be counted of the records that ``query.filter`` means.
+        """Return what can be counted of the records that ``query.filter`` means.
 
         Raises:
             InvalidQuery: there is no such time zone, there would be too many buckets, or the filter asks for text and
@@ -240,4 +240,4 @@ class HistoryStore(Bookkeeping, Protocol):
         """
 
     async def health(self) -> StoreHealth:
-        """Whether the store can be read and written now; never raises."""
+        """Return whether the store can be read and written now; never raises."""

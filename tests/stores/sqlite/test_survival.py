@@ -295,8 +295,7 @@ from pathlib import Path
 from execution_history.errors import StoreFull
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.sample_records import document, ids
-from execution_history.query.model import RecordFilter, RecordQuery
+from tests.sample_records import document, ids, page_of
 
 async def main(folder):
     store = SQLiteStore(folder)

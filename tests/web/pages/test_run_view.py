@@ -111,6 +111,15 @@ def test_a_node_that_says_its_error_is_the_one_that_failed() -> None:
     assert "in Query" in shown.headline.text
 
 
+def test_the_sentence_and_the_timeline_name_the_same_node() -> None:
+    """Also where the clocks of the nodes were behind that of the run."""
+    nodes = {"A": node(10, 900, is_finish=False), "B": node(950, 700, is_finish=False)}
+    shown = view(execute_status="failed", create_time=1_000, node_execute_status=nodes)
+    assert shown.waterfall is not None
+    assert ["A"] == [row.name for row in shown.waterfall.rows if row.is_failed]
+    assert " in A" in shown.headline.text
+
+
 def test_how_we_know_is_said() -> None:
     """Each proof has a sentence, an unknown one is named, and a missing one is told."""
     assert "Coze’s stream ended with a Done event." == view(metadata={"proof": "done_event"}).proof

@@ -26,7 +26,7 @@ def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None
 
 
 def regrow(file: JSONFile, slack: int) -> JSONFile:
-    """The same small file with *slack* bytes of slack; the old one is closed."""
+    """Return the same small file with *slack* bytes of slack; the old one is closed."""
     body = file.read(file.header.newest_at, file.size)
     head = file.header
     header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)

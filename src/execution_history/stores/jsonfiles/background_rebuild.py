@@ -101,23 +101,23 @@ class Builder:
             self._start(Job(workflow_id, set(), file, boundary(file, _FRONT)))
 
     def cancel(self, workflow_id: str) -> None:
-        """The job is over, or its file is not wanted any more; whoever waits for it is answered."""
+        """End a job that is over, or whose file is not wanted any more; answer whoever waits for it."""
         job = self._jobs.pop(workflow_id, None)
         if job is not None:
             job.cancelled = True
             self._answer(job)
 
     def is_at_work(self, workflow_id: str) -> bool:
-        """Whether a file of the workflow is in the making."""
+        """Return whether a file of the workflow is in the making."""
         return workflow_id in self._jobs
 
     def blocks_all(self, workflow_id: str) -> bool:
-        """Whether no record of the workflow can be shown before its file is there."""
+        """Return whether no record of the workflow can be shown before its file is there."""
         job = self._jobs.get(workflow_id)
         return job is not None and job.aside is None
 
     def aside(self, workflow_id: str) -> set[str]:
-        """The records that can only be shown in the file in the making."""
+        """Return the records that can only be shown in the file in the making."""
         job = self._jobs.get(workflow_id)
         return set() if job is None or job.aside is None else job.aside
 
@@ -210,7 +210,7 @@ class Builder:
         return self._folder / f".{id(job):x}.{os.getpid()}.building"
 
     def _make(self, job: Job) -> JSONFile | None:
-        """The new file, caught up until little is missing; ``None`` when the workflow is gone."""
+        """Return the new file, caught up until little is missing; ``None`` when the workflow is gone."""
         path, old = self._path(job), job.old
         if old is not None:
             source = JSONFile(old.path)
@@ -288,7 +288,7 @@ class Builder:
         self._path(job).unlink(missing_ok=True)
 
     def _has_long_front(self, job: Job, built: JSONFile) -> bool:
-        """Whether so much has come before what was copied that most of it is better copied in the background too."""
+        """Return whether so much has come before what was copied that most of it is better copied in the background."""
         old = job.old
         if old is None or job.cancelled or job.afresh or job.fronts >= _MOST_FRONTS or old.deepest_edit > job.begin:
             return False

@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
 
 def find_record(window: bytes, base: int, execute_id: str, begin: int = 0) -> Span | None:
-    """The record with this id in a window that starts at file offset *base*; ``None`` when it is not wholly there."""
+    """Return the record with this id in a window from file offset *base* on; ``None`` when it is not wholly there."""
     key = record_key(execute_id)
     start = window.find(key, begin)
     if start < 0:
@@ -75,7 +75,7 @@ def removal(window: bytes, base: int, span: Span) -> Edit:
 
 
 def ends_here(window: bytes, offset: int) -> bool:
-    """Whether the list of records ends at this place of the window."""
+    """Return whether the list of records ends at this place of the window."""
     return window.startswith(FOOTER, offset)
 
 
@@ -84,7 +84,7 @@ def _blank(base: int, start: int, end: int) -> Edit:
 
 
 def _spaces_before(window: bytes, at: int, enough: int = 1 << 62) -> int:
-    """The offset at which the run of spaces that ends at *at* begins; a little more than *enough* need not be seen."""
+    """Return where the run of spaces that ends at *at* begins; a little more than *enough* need not be seen."""
     chunk, limit = 4096, at - enough
     while at > max(0, limit):
         begin = max(0, at - chunk)

@@ -65,14 +65,14 @@ class Header:
     newest_at: int
 
     def encode(self) -> bytes:
-        """The head, of a length that depends on the workflow id only."""
+        """Return the head, of a length that depends on the workflow id only."""
         return _FORM % (
             orjson.dumps(self.workflow_id), self.total, self.updated_at, self.revision, self.newest_at
         )  # fmt: skip
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:
-    """The header that *start* begins with and its length, or ``None`` when the file is not of our making."""
+    """Return the header that *start* begins with and its length, or ``None`` when the file is not of our making."""
     match = _HEADER.match(start)
     if match is None:
         return None
@@ -84,7 +84,7 @@ def parse_header(start: bytes) -> tuple[Header, int] | None:
 
 
 def render(body: bytes) -> bytes:
-    """A record, as its lines stand in the file: indented, without a separator; of a huge one large values in one line.
+    """Return the lines of a record in the file: indented, without a separator; of a huge one large values in one line.
 
     To indent them would take seconds, in which others wait, and nobody reads a megabyte line by line.
     """
@@ -99,7 +99,7 @@ def render(body: bytes) -> bytes:
 
 
 def render_record(record: dict[str, Any]) -> bytes:
-    """The same of a record that has been read already."""
+    """Return the same of a record that has been read already."""
     # Inside two lists it is indented as it has to be; what stands around it goes.
     try:
         text = orjson.dumps([[record]], option=orjson.OPT_INDENT_2)
@@ -110,12 +110,12 @@ def render_record(record: dict[str, Any]) -> bytes:
 
 
 def record_key(execute_id: str) -> bytes:
-    """What the record with this id begins with."""
+    """Return what the record with this id begins with."""
     return RECORD_START + orjson.dumps(execute_id) + SEPARATOR
 
 
 def create_time_at(window: bytes, start: int) -> int | None:
-    """The ``create_time`` of the record that begins at *start*, or ``None`` when it is not in the window."""
+    """Return the ``create_time`` of the record that begins at *start*, or ``None`` when it is not in the window."""
     at = window.find(_CREATE_TIME, start)
     if at < 0:
         return None
@@ -125,14 +125,14 @@ def create_time_at(window: bytes, start: int) -> int | None:
 
 
 def whole_file(header: Header, records: list[bytes], slack: int) -> bytes:
-    """A file of *records* (rendered, newest first) behind *slack* spaces; sets ``header.newest_at``."""
+    """Return a file of *records* (rendered, newest first) behind *slack* spaces; sets ``header.newest_at``."""
     header.newest_at = len(header.encode()) + slack
     end = b"\n" if records else b""
     return b"".join((header.encode(), b" " * slack, SEPARATOR.join(records), end, FOOTER))
 
 
 def stamp(updated_at: int, revision: int, *, complete: bool = True) -> int:
-    """The modification time, in nanoseconds, that a file we wrote at this point carries.
+    """Return the modification time, in nanoseconds, that a file we wrote at this point carries.
 
     It lies within the millisecond of *updated_at*; what is below is derived from the revision, in steps of
     100 ns, the coarsest that NTFS, APFS and ext4 share. A file with any other time was touched by

@@ -24,7 +24,7 @@ _ESCAPE_OR_LETTER: Final = re.compile(r"%[0-9A-F]{2}|[^\W\d_]")
 
 
 def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
-    """The name of the JSON file of *workflow_id*.
+    """Return the name of the JSON file of *workflow_id*.
 
     Args:
         workflow_id: any non-empty text without lone surrogates.
@@ -48,7 +48,7 @@ def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
 
 
 def workflow_id_of(name: str) -> str | None:
-    """The workflow id that :func:`file_name` gave *name* to, or ``None`` when only the file itself can tell."""
+    """Return the workflow id that :func:`file_name` gave *name* to, or ``None`` when only the file itself can tell."""
     stem = name.removesuffix(SUFFIX)
     if _HASHED.search(stem):
         return None
@@ -59,7 +59,7 @@ def workflow_id_of(name: str) -> str | None:
 
 
 def tells_case(folder: Path) -> bool:
-    """Whether the file system tells ``a`` from ``A``."""
+    """Return whether the file system tells ``a`` from ``A``."""
     probe = folder / f".case.{os.getpid()}.a"
     probe.touch(mode=0o600)
     try:

@@ -33,7 +33,7 @@ class Front:
         self._first, self._last, self._moved = 0, -1, False
 
     def holds(self, execute_id: str) -> bool:
-        """Whether the record is remembered."""
+        """Return whether the record is remembered."""
         return execute_id in self._ids
 
     def put(self, execute_id: str, create_time: int, text: bytes) -> bool:
@@ -75,7 +75,7 @@ class Front:
         return True
 
     def edit(self, size: int, newest_at: int, body_start: int) -> Edit | None:
-        """The one write that makes the draft true in a file of *size* bytes; ``None`` when there is no room for it."""
+        """Return the one write that makes the draft true in a file of *size* bytes; ``None`` where it has no room."""
         start = size - self.length
         if start < body_start:
             return None

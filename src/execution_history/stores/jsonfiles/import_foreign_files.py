@@ -63,7 +63,7 @@ class Adopter:
         self._problems: dict[Path, str] = {}
 
     def problems(self) -> tuple[str, ...]:
-        """One sentence for everything of which something was not taken, as long as it is still there."""
+        """Return one sentence for everything of which something was not taken, as long as it is still there."""
         return tuple(sentence for path, sentence in list(self._problems.items()) if os.path.lexists(path))
 
     def reconcile(self, source: RecordSource) -> list[str]:
@@ -189,7 +189,7 @@ class Adopter:
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
-    """The names and modification times of what could be JSON files of ours, or stands in their place."""
+    """Return the names and modification times of what could be JSON files of ours, or stands in their place."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
@@ -224,12 +224,12 @@ def _identifier(value: object) -> str | None:
 
 
 def _first(faults: list[str]) -> str:
-    """The first of *faults*, to be put into a sentence."""
+    """Return the first of *faults*, to be put into a sentence."""
     return f" ({faults[0]}{', and so on' if len(faults) > 1 else ''})" if faults else ""
 
 
 def _reason(error: Exception) -> str:
-    """What *error* says, without the full stop."""
+    """Return what *error* says, without the full stop."""
     if isinstance(error, OSError):
         return (error.strerror or str(error)).rstrip(".")
     if isinstance(error, MemoryError):

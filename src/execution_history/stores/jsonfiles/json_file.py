@@ -90,7 +90,7 @@ class JSONFile:
         self.path, self._name = path, str(path)
 
     def is_untouched(self, updated_at: int, revision: int) -> bool:
-        """Whether it is still the file under its name and carries the time we gave it for this revision."""
+        """Return whether it is still the file under its name and carries the time we gave it for this revision."""
         try:
             status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
@@ -151,7 +151,7 @@ class JSONFile:
         os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
 
     def finish_but_for_some(self, total: int, updated_at: int, revision: int) -> None:
-        """The same while some changes wait for room: this process goes on, others see that the file is behind."""
+        """Do the same while some changes wait for room: this process goes on, others see that the file is behind."""
         self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
         self._is_complete = False
         os.utime(self._fd, ns=(stamp(updated_at, revision, complete=False),) * 2)
@@ -165,7 +165,7 @@ class JSONFile:
         return True
 
     def read(self, begin: int, end: int) -> bytes:
-        """The bytes from offset *begin* to *end*, fewer where the file ends before."""
+        """Return the bytes from offset *begin* to *end*, fewer where the file ends before."""
         return os.pread(self._fd, max(0, end - begin), begin)
 
     def _apply_together(self, changes: Sequence[FileChange], begin: int) -> int:
@@ -294,7 +294,7 @@ class JSONFile:
 
     @staticmethod
     def _gap_before(behind: int, length: int) -> int:
-        """A gap where the new record crosses the next multiple of ``GAP_EVERY``, counted from the file's end."""
+        """Return a gap where the new record crosses the next multiple of ``GAP_EVERY``, counted from the file's end."""
         return GAP if (behind + length) // GAP_EVERY > behind // GAP_EVERY else 0
 
     def _put_among(self, create_time: int, text: bytes) -> bool:
@@ -313,13 +313,13 @@ class JSONFile:
         return self._replace(span, self.read(base, span.end), base, text)
 
     def _newest_time(self) -> int | None:
-        """The ``create_time`` of the newest record; ``None`` when there is none."""
+        """Return the ``create_time`` of the newest record; ``None`` when there is none."""
         anchor = self.header.newest_at
         start = self.read(anchor, anchor + HEADER_LIMIT)
         return None if edits.ends_here(start, 0) else create_time_at(start, 0)
 
     def _is_newer(self, create_time: int) -> bool:
-        """Whether every record here is older than *create_time*, so that no record of that time is here."""
+        """Return whether every record here is older than *create_time*, so that no record of that time is here."""
         newest = self._newest_time()
         return newest is not None and create_time > newest
 

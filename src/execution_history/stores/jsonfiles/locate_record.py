@@ -16,11 +16,11 @@ class Readable(Protocol):
     size: int
 
     def read(self, begin: int, end: int) -> bytes:
-        """The bytes from offset *begin* to *end*."""
+        """Return the bytes from offset *begin* to *end*."""
 
 
 def first_not_newer(file: Readable, create_time: int) -> int:
-    """The offset of the first record whose time is at most *create_time*, or of the footer.
+    """Return the offset of the first record whose time is at most *create_time*, or of the footer.
 
     Records stand newest first, so this is a bisection over the file: O(log size) small reads.
     """
@@ -39,7 +39,7 @@ def first_not_newer(file: Readable, create_time: int) -> int:
 
 
 def record_after(file: Readable, at: int, end: int) -> tuple[int, int] | None:
-    """The first record that starts in ``[at, end)``: its offset and its time."""
+    """Return the first record that starts in ``[at, end)``: its offset and its time."""
     reach = 16 * 1024
     while True:
         window = file.read(at, min(at + reach, file.size))
@@ -65,7 +65,7 @@ def _scan_for(file: Readable, low: int, high: int, create_time: int) -> int:
 
 
 def find(file: Readable, execute_id: str, create_time: int) -> tuple[Span | None, bytes, int]:
-    """The record's place, with a window around it that begins a little before and ends behind it."""
+    """Return the record's place, with a window around it that begins a little before and ends behind it."""
     base = max(file.body_start, file.header.newest_at - _NEAR // 4)
     for reach in (_NEAR // 4, _NEAR * 4):
         window = file.read(base, file.header.newest_at + reach)
@@ -90,14 +90,14 @@ def _find_from(file: Readable, at: int, execute_id: str, create_time: int) -> tu
 
 
 def _with_tail(file: Readable, window: bytes, base: int, span: Span | None) -> bytes:
-    """The window with what a removal has to see behind the record."""
+    """Return the window with what a removal has to see behind the record."""
     while span is not None and window.find(b"\n", span.end - base) < 0 and base + len(window) < file.size:
         window += file.read(base + len(window), base + len(window) + _NEAR)
     return window
 
 
 def with_head(file: Readable, window: bytes, base: int, span: Span) -> tuple[bytes, int]:
-    """The window, begun so far to the left that it shows what stands before the record and its gap."""
+    """Return the window, begun so far to the left that it shows what stands before the record and its gap."""
     reach = _NEAR
     while base > file.body_start and not window[: span.start - base].strip(b" "):
         begin = max(file.body_start, base - reach)

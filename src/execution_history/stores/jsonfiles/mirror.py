@@ -150,7 +150,7 @@ class JSONFileMirror:
             )
 
     def problems(self) -> tuple[str, ...]:
-        """One sentence for every file that could not be brought up to date."""
+        """Return one sentence for every file that could not be brought up to date."""
         return (*self._problems.values(), *self._adopter.problems())
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class JSONFileMirror:
             self._files.close()
 
     def _follow(self, row: FileUpdate) -> set[str] | None:
-        """The records that the file of *row* does not show yet; ``None`` when that is all of them."""
+        """Return the records that the file of *row* does not show yet; ``None`` when that is all of them."""
         workflow_id, before = row.workflow_id, row.before
         self._unsynced.add(workflow_id)
         if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and row.after.total:
@@ -199,7 +199,7 @@ class JSONFileMirror:
         return _NOTHING
 
     def _follow_anew(self, row: FileUpdate) -> set[str] | None:
-        """The same where the file cannot be edited: it goes, or is made from the store."""
+        """Do the same where the file cannot be edited: remove it, or make it from the store."""
         workflow_id = row.workflow_id
         if row.cleared or row.after.total == 0:
             self._remove(workflow_id)
@@ -217,7 +217,7 @@ class JSONFileMirror:
         return set() if self._renew(workflow_id) else None
 
     def _is_foreign(self, workflow_id: str, state: FileState) -> bool:
-        """Whether there is a file that somebody else has written: one of ours that is damaged has nothing to give."""
+        """Return whether somebody else has written the file: one of ours that is damaged has nothing to give."""
         try:
             modified = self._path(workflow_id).stat().st_mtime_ns
         except FileNotFoundError:
@@ -328,7 +328,7 @@ class JSONFileMirror:
                 self._trouble(workflow_id, error)
 
     def _trouble(self, workflow_id: str, error: BaseException) -> None:
-        """A file cannot be written: the record is safe in the database, and the file is tried again."""
+        """Note that a file cannot be written: the record is safe in the database, and the file is tried again."""
         self._files.forget(workflow_id)
         self._stale.add(workflow_id)
         self._brought_in.discard(workflow_id)  # it is tried with the next change, not in every idle moment
@@ -346,7 +346,7 @@ class JSONFileMirror:
 
 
 def _lines(change: FileChange) -> bytes:
-    """The lines of a record in the file; its document has often been read, or will be by the caller."""
+    """Return the lines of a record in the file; its document has often been read, or will be by the caller."""
     if change.document is not None and len(change.document.body) <= HUGE:
         return render_record(change.document.plain())
     return b"" if change.body is None else render(change.body)

@@ -45,7 +45,7 @@ def build_from_file(path: Path, file: JSONFile, begin: int) -> None:
 
 
 def boundary(file: JSONFile, distance: int) -> int:
-    """The offset of a record at least *distance* bytes behind the newest; the newest where there is none."""
+    """Return the offset of a record at least *distance* bytes behind the newest; the newest where there is none."""
     at = file.header.newest_at + distance
     window = file.read(at, at + 16 * _PIECE)
     found = window.find(RECORD_START)
@@ -86,7 +86,7 @@ def _with_gaps(bodies: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _pieces(file: JSONFile, begin: int) -> Iterator[bytes]:
-    """The bytes from *begin* on, in pieces that end where a record begins, with a gap wherever one is due."""
+    """Return the bytes from *begin* on, in pieces that end where a record begins, with a gap wherever one is due."""
     at = begin
     while at < file.size:
         piece = file.read(at, at + GAP_EVERY)

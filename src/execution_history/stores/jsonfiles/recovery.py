@@ -20,7 +20,7 @@ _LONGEST_EDIT: Final = 2.0
 
 
 def recovered_from(folder: Path) -> Callable[[StoredRecord], bytes | None]:
-    """What gives the stored bytes of a record from the JSON files in *folder*, ``None`` where they do not have it."""
+    """Return what gives a record's stored bytes from the JSON files in *folder*; ``None`` where they lack it."""
 
     def recovered(stored: StoredRecord) -> bytes | None:
         # Which of the two names it has depends on the file system; a file says itself whose it is.
@@ -31,7 +31,7 @@ def recovered_from(folder: Path) -> Callable[[StoredRecord], bytes | None]:
 
 
 def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
-    """The record as the file *path* shows it, when that is the very version that was stored."""
+    """Return the record as the file *path* shows it, when that is the very version that was stored."""
     for attempt in range(_ATTEMPTS):
         time.sleep(_PAUSE * attempt)
         try:
@@ -46,7 +46,7 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
 
 
 def _was_at_rest(file: JSONFile, modified: int) -> bool:
-    """Whether nobody edited the file while it was read: it would be half of the one and half of the other text.
+    """Return whether nobody edited the file while it was read: it would be half of the one and half of the other text.
 
     An edit sets the time of the file to the present when it begins, and to that of its revision when it has ended.
     """

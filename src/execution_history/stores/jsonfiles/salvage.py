@@ -58,7 +58,7 @@ class Salvage:
         self._sibling: str | None = None
 
     def objects(self) -> Iterator[dict[str, Any] | str]:
-        """Every object that has the id of a run, and why one that begins so is not read."""
+        """Return every object that has the id of a run, and why one that begins so is not read."""
         while True:
             candidate = _LIKE_A_RECORD.search(self._text, self._at)
             if candidate is None:
@@ -122,7 +122,7 @@ class Salvage:
         return self.parsed < _FACTOR * self._read + _FREE
 
     def _list_inside(self) -> int:
-        """How far it is to the list that the object at which we are is around; 0 where it is around none."""
+        """Return how far it is to the list that the object at which we are is around; 0 where it is around none."""
         text = self._next(_LEAST_TRIED)
         at = text.find(_HISTORIES)
         if at < 0 or _BRACKET.search(text, 1, at):
@@ -134,7 +134,7 @@ class Salvage:
         return at
 
     def _next(self, length: int) -> str:
-        """The next *length* characters, fewer at the end."""
+        """Return the next *length* characters, fewer at the end."""
         if len(self._text) - self._at < length:
             self._read_on(length)
         return self._text[self._at : self._at + length]
@@ -167,5 +167,5 @@ def _shallow_end(text: str) -> int:
 
 
 def _is_cut(error: json.JSONDecodeError, end: int) -> bool:
-    """Whether parsing failed because the text goes on behind *end*."""
+    """Return whether parsing failed because the text goes on behind *end*."""
     return error.pos > end - _LONGEST_TOKEN or error.msg.startswith("Unterminated string")

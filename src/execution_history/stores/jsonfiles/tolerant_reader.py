@@ -69,7 +69,7 @@ class FoundFile:
         self._has_list = False
 
     def records(self) -> Iterator[Found]:
-        """Every record that can be read, in the file's order, and why some are not.
+        """Return every record that can be read, in the file's order, and why some are not.
 
         Raises:
             OSError: the file cannot be read.
@@ -86,7 +86,7 @@ class FoundFile:
             yield from self._salvage(broken.offset if self._has_list else 0)
 
     def _is_marked(self) -> bool:
-        """Whether there is anything in the file that a history has; its beginning tells the revision."""
+        """Return whether there is anything in the file that a history has; its beginning tells the revision."""
         with self._opened() as stream:
             known = b""
             for number, piece in enumerate(pieces_of(stream)):
@@ -111,7 +111,7 @@ class FoundFile:
             raise _BrokenOff(end)
 
     def _frame(self, reader: BracketReader, *, is_read: bool = True) -> Iterator[Found]:
-        """What is in the object around the list of records; without *is_read* only the workflow's id is looked for."""
+        """Return what is in the object around the list of records; without *is_read* only the workflow's id."""
         frame = _Frame(self._limits)
         behind = 0
         while (bracket := reader.step()) != _OBJECT_END:
@@ -136,7 +136,7 @@ class FoundFile:
             raise _BrokenOff(behind)
 
     def _stated_behind(self) -> str | None:
-        """The workflow that the file names behind its records: whoever reads them must know it before."""
+        """Return the workflow that the file names behind its records: whoever reads them must know it before."""
         found = FoundFile(self._opened, self._limits)
         try:
             with self._opened() as stream:
@@ -150,7 +150,7 @@ class FoundFile:
         return found.workflow_id
 
     def _bare_list(self, reader: BracketReader) -> Iterator[Found]:
-        """A list without anything around it, which is a history when one of its objects has the id of a run."""
+        """Return a list without anything around it, which is a history when one of its objects has the id of a run."""
         without_id = 0
         for entry in self._entries(reader):
             if not (self._has_list or isinstance(entry, str) or "execute_id" in entry):
@@ -163,7 +163,7 @@ class FoundFile:
         self.is_damaged = self.is_damaged and self.is_history
 
     def _entries(self, reader: BracketReader) -> Iterator[Found]:
-        """What is in the list whose bracket was found last."""
+        """Return what is in the list whose bracket was found last."""
         reader.take()
         is_first = True
         while True:
@@ -195,7 +195,7 @@ class FoundFile:
         self.is_damaged = self.is_damaged or others > 0
 
     def _entry(self, reader: BracketReader) -> Iterator[Found]:
-        """The object whose bracket was found last."""
+        """Return the object whose bracket was found last."""
         begin = reader.offset - 1
         depth = reader.close()
         text = reader.take()
@@ -213,7 +213,7 @@ class FoundFile:
             yield str(error)
 
     def _salvage(self, offset: int) -> Iterator[Found]:
-        """What can still be read of a damaged file from *offset* on."""
+        """Return what can still be read of a damaged file from *offset* on."""
         with self._opened() as stream:
             salvage = Salvage(_from(offset, pieces_of(stream)), self._limits)
             for found in salvage.objects():
@@ -246,22 +246,22 @@ class _Frame:
             self._text += text
 
     def is_at_records(self) -> bool:
-        """Whether what has been added ends in the name of the list of records."""
+        """Return whether what has been added ends in the name of the list of records."""
         end = b"" if self._text is None else bytes(self._text[-_NAME_LIMIT:]).rstrip()
         return end.endswith(b":") and end[:-1].rstrip().endswith(_MARKS[0])
 
     def workflow_id(self) -> object:
-        """The workflow it has named so far."""
+        """Return the workflow it has named so far."""
         found = _parsed(b"" if self._text is None else bytes(self._text) + b"[]}", self._limits)
         return None if found is None else found.get("workflow_id")
 
     def content(self) -> dict[str, Any] | None:
-        """The whole of it; ``None`` when it is no JSON."""
+        """Return the whole of it; ``None`` when it is no JSON."""
         return None if self._text is None else _parsed(bytes(self._text), self._limits)
 
 
 def _decoded(text: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The value of *text*, JSON or what Python writes instead: NaN, the infinities, halves of surrogate pairs.
+    """Return the value of *text*, JSON or what Python writes instead: NaN, the infinities, halves of surrogate pairs.
 
     Raises:
         ValueError: it is neither.

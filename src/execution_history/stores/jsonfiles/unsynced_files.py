@@ -30,7 +30,7 @@ class Unsynced:
         return list(self._workflow_ids)
 
     def add(self, workflow_id: str) -> None:
-        """The file of a workflow was written."""
+        """Note that the file of a workflow was written."""
         self._workflow_ids.add(workflow_id)
 
     def sync(self) -> None:

@@ -142,5 +142,5 @@ class MemoryBookkeeping:
         return self._entries[name].version if name in self._entries else 0
 
     def _forget_removal(self, name: EntryName) -> None:
-        """An entry that is there again is told by its last change."""
+        """Forget that an entry was removed: it is there again, and the feed tells its last change."""
         self._deleted = [each for each in self._deleted if each[0].entry != name]

@@ -310,7 +310,7 @@ def _status(entry: Entry) -> str:
 
 
 def _recency(summary: WorkflowSummary) -> tuple[int, str]:
-    """What sorts the workflow with the newest record first."""
+    """Return what sorts the workflow with the newest record first."""
     return (-summary.last_create_time, summary.workflow_id)
 
 

@@ -74,6 +74,6 @@ class BookkeepingTransaction:
         return len(old) == most
 
     def _version(self, name: EntryName) -> int:
-        """The version of an entry, 0 where there is none."""
+        """Return the version of an entry, 0 where there is none."""
         found = self.run("entry", *name)
         return int(found[0][1]) if found else 0

@@ -58,13 +58,13 @@ def _check_owner(folder: Path) -> None:
 
 
 def _only_ours(folder: Path) -> bool:
-    """Whether nothing else lives here: a folder shared with other things keeps its permissions."""
+    """Return whether nothing else lives here: a folder shared with other things keeps its permissions."""
     with os.scandir(folder) as entries:
         return all(entry.name.startswith((DATABASE, INDEX_DATABASE, ".")) or ".json" in entry.name for entry in entries)
 
 
 def open_writer(folder: Path) -> apsw.Connection:
-    """The one connection that writes, with the newest schema.
+    """Return the one connection that writes, with the newest schema.
 
     Raises:
         StoreTooNew: a newer version of this package made the database.
@@ -92,7 +92,7 @@ def open_writer(folder: Path) -> apsw.Connection:
 
 
 def open_reader(folder: Path) -> apsw.Connection:
-    """A connection that only reads.
+    """Return a connection that only reads.
 
     Raises:
         apsw.Error: SQLite could not open the database.
@@ -111,7 +111,7 @@ def _plan_once(connection: apsw.Connection) -> None:
 
 
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
-    """The dictionaries that the store's documents were packed with, by number."""
+    """Return the dictionaries that the store's documents were packed with, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
     found: dict[int, bytes] = dict(rows)
     if compression.CURRENT in found:

@@ -52,7 +52,7 @@ class Documents:
         self._is_recovered: dict[RecordKey, bool] = {}
 
     def unpack(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:
-        """The JSON bytes of a record that *connection* has read.
+        """Return the JSON bytes of a record that *connection* has read.
 
         Raises:
             Unreadable: its document is damaged.
@@ -63,7 +63,7 @@ class Documents:
         return self._unpacker.unpack(stored)
 
     def find(self, connection: apsw.Connection, stored: StoredRecord) -> bytes | None:
-        """The same, from elsewhere where the document is damaged, which the log says; ``None`` where it is nowhere."""
+        """Return the same, from elsewhere where the document is damaged (which is logged), or ``None``."""
         try:
             return self.unpack(connection, stored)
         except Unreadable:
@@ -72,7 +72,7 @@ class Documents:
         return body
 
     def body(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:
-        """The same.
+        """Return the same.
 
         Raises:
             RecordDamaged: the record cannot be read.
@@ -83,7 +83,7 @@ class Documents:
         return body
 
     def damage(self, key: RecordKey) -> RecordDamaged:
-        """The error that says that a record cannot be read."""
+        """Return the error that says that a record cannot be read."""
         return RecordDamaged(self._folder, *key)
 
     def scan(self, connection: apsw.Connection, after: int, limit: int) -> Batch:
@@ -106,7 +106,7 @@ class Documents:
         return Batch(bodies, None, tuple(damaged))
 
     def problems(self, connection: apsw.Connection) -> tuple[str, ...]:
-        """A sentence for the damaged records that were read from elsewhere, and one for those that were not."""
+        """Return a sentence for the damaged records that were read from elsewhere, and one for those that were not."""
         with self._lock:
             known = dict(self._is_recovered)
         mended = {key for key in known if not self._is_damaged(connection, key)}
@@ -165,7 +165,7 @@ class Documents:
 
 
 def _counted(keys: list[RecordKey]) -> Message:
-    """How many records these are, as far as they are remembered."""
+    """Return how many records these are, as far as they are remembered."""
     if len(keys) == 1:
         return Message("1 record")
     is_all = len(keys) < _MOST_REMEMBERED

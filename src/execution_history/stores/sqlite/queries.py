@@ -16,20 +16,20 @@ RECORD_COLUMNS: Final = "w.workflow_id, e.execute_id, e.create_time, e.update_ti
 
 @cache
 def statements(package: str) -> dict[str, str]:
-    """The named statements of the ``queries.sql`` in *package*."""
+    """Return the named statements of the ``queries.sql`` in *package*."""
     text = files(package).joinpath("queries.sql").read_text("utf-8")
     return {match[1]: match[3].rstrip(";").replace("{record}", RECORD_COLUMNS) for match in _NAMED.finditer(text)}
 
 
 @cache
 def query(name: str) -> str:
-    """The statement called *name*; an unknown name is a ``KeyError``."""
+    """Return the statement called *name*; an unknown name is a ``KeyError``."""
     return statements(_HERE)[name]
 
 
 @cache
 def migrations() -> tuple[tuple[int, str, str], ...]:
-    """The migrations in order: number, name and script."""
+    """Return the migrations in order: number, name and script."""
     folder = files(_HERE).joinpath("migrations")
     scripts = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple((int(name[:4]), name[5:-4], folder.joinpath(name).read_text("utf-8")) for name in scripts)

@@ -66,7 +66,7 @@ class Reader:
 
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
-        """A connection for the time of a ``with`` block."""
+        """Return a connection for the time of a ``with`` block."""
         if self._closed:
             raise StoreClosed("This history was closed; make a new service.")
         self._presence.check()
@@ -96,7 +96,7 @@ class Reader:
             self._idle.append(connection)
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
-        """One record, or ``None``."""
+        """Return one record, or ``None``."""
 
         def ask(connection: apsw.Connection, limit: int) -> bytes | None:
             row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
@@ -130,7 +130,7 @@ class Reader:
         return await self.in_thread(ask)
 
     async def find(self, identifier: str, named: str = "documents_by_execute_id") -> list[bytes]:
-        """The records with one id in any workflow; *named* is the query that knows which id is meant."""
+        """Return the records with one id in any workflow; *named* is the query that knows which id is meant."""
 
         def ask(connection: apsw.Connection) -> list[bytes]:
             rows = connection.execute(query(named), (identifier,)).fetchall()
@@ -139,12 +139,12 @@ class Reader:
         return await self.in_thread(ask)
 
     async def scan(self, after: int, limit: int) -> Batch:
-        """A batch of all records in the order in which they came."""
+        """Return a batch of all records in the order in which they came."""
 
         return await self.in_thread(lambda connection: self.stored.scan(connection, after, limit))
 
     async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:
-        """Records in some statuses, oldest first; damaged ones do not stand in the way of others."""
+        """Return records in some statuses, oldest first; damaged ones do not stand in the way of others."""
 
         def ask(connection: apsw.Connection) -> list[bytes]:
             with contextlib.ExitStack() as opened:
@@ -189,7 +189,7 @@ class Reader:
         await self.in_thread(lambda connection: connection.execute(query("feed_revision")).fetchall())
 
     async def problems(self) -> tuple[str, ...]:
-        """What there is to say of damaged records that have been met, as long as they are damaged.
+        """Return what there is to say of damaged records that have been met, as long as they are damaged.
 
         Raises:
             StoreError: the database cannot be read.
@@ -197,7 +197,7 @@ class Reader:
         return (*self._damage, *await self.in_thread(self.stored.problems))
 
     async def in_thread(self, ask: Callable[[apsw.Connection], _Result]) -> _Result:
-        """The answer of *ask*, which may take its time."""
+        """Return the answer of *ask*, which may take its time."""
 
         def run() -> _Result:
             with self.connection() as connection:
@@ -206,7 +206,7 @@ class Reader:
         return await asyncio.to_thread(run)
 
     async def bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
-        """The answer of *ask*, here when its documents are small, in a thread otherwise."""
+        """Return the answer of *ask*, here when its documents are small, in a thread otherwise."""
         with contextlib.suppress(_TakesLong), self.connection() as connection:
             return ask(connection, _INLINE_BYTES)
         return await self.in_thread(lambda connection: ask(connection, NO_LIMIT))
@@ -214,7 +214,7 @@ class Reader:
     def read(
         self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]], limit: int = NO_LIMIT
     ) -> tuple[list[bytes], list[RecordKey]]:
-        """The records of *rows* that can be read, and the ids of the others.
+        """Return the records of *rows* that can be read, and the ids of the others.
 
         Raises:
             _TakesLong: there is a *limit*, and one of them is larger or has to be looked for elsewhere.
@@ -239,7 +239,7 @@ class Reader:
     def _exactly(
         self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], limit: int = NO_LIMIT
     ) -> list[bytes]:
-        """The same, where these very records were asked for.
+        """Return the same, where these very records were asked for.
 
         Raises:
             RecordDamaged: one of them cannot be read.
@@ -264,7 +264,7 @@ def _has_id(body: bytes, execute_id: str) -> bool:
 
 
 def _rows(connection: apsw.Connection, name: str, *values: int | str | None) -> list[tuple[Any, ...]]:
-    """All rows of a named query; what is in their columns the schema knows."""
+    """Return all rows of a named query; what is in their columns the schema knows."""
     return connection.execute(query(name), values).fetchall()
 
 

@@ -21,7 +21,7 @@ class WorkflowRow:
     bulk: bool = False
 
     def state(self) -> FileState:
-        """What the JSON file should say now."""
+        """Return what the JSON file should say now."""
         return FileState(sum(self.counts), self.revision, self.updated_at)
 
     def file_update(self) -> FileUpdate:

@@ -19,7 +19,7 @@ _AT_ONCE: Final = 1_000
 
 
 def stored_elsewhere(folder: Path) -> Iterator[Batch]:
-    """The records of the history in *folder* in the order in which they came, in batches; nothing in it is changed.
+    """Return the records of the history in *folder* in the order in which they came, in batches; nothing is changed.
 
     A damaged record is taken from the JSON file beside the database, where it is there.
 
@@ -36,7 +36,7 @@ def stored_elsewhere(folder: Path) -> Iterator[Batch]:
 
 
 def _open_unchanged(path: Path) -> apsw.Connection:
-    """A connection that only reads; one that may not even write beside the file takes the file as it lies there."""
+    """Return a connection that only reads; where nothing may be written beside the file, of the file as it is."""
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     for mode in ("mode=ro", "mode=ro&immutable=1"):
         connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)

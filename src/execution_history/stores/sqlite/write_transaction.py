@@ -97,7 +97,7 @@ class WriteTransaction:
         return list(self._touched.values())
 
     def committed(self) -> None:
-        """The transaction is on the disk: what is remembered is true."""
+        """Keep what is remembered: the transaction is on the disk."""
         self._version = self._connection.data_version()
         self._saved_revision = self._revision
         for row in self._touched.values():
@@ -194,7 +194,7 @@ class WriteTransaction:
         return True
 
     def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Those of *documents* that no change after *revision* has deleted; 0 stands for no knowledge."""
+        """Return those of *documents* that no change after *revision* has deleted; 0 stands for no knowledge."""
         if not revision:
             return documents
         return [

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from execution_history.errors import InvalidInput, quoted
 from execution_history.history.live_feed import FeedSubscription, LiveEvent
-from execution_history.web.api.query_parameters import words_of
+from execution_history.web.api.query_parameters import parameters_of
 from execution_history.web.api.schemas.executions import READING, Responses
 from execution_history.web.api.streaming import ByteStream
 
@@ -52,7 +52,7 @@ def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], 
         revision: an `EventSource` that reconnects goes on behind the last one. `reset` says that this is not possible,
         because the history is another one or an older copy: read it anew, and go on from there.
         """
-        words_of(request.query_params.multi_items(), _WORDS, filters=False)
+        parameters_of(request.query_params.multi_items(), _WORDS, filters=False)
         following = follow(_revision(last_event_id or since), workflow_ids or ())
         # What is wrong before the first event is an ordinary error answer, not a stream.
         await following.begin()

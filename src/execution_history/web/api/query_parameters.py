@@ -64,7 +64,7 @@ def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
     return {"parameters": filters + others}
 
 
-HISTORY_WORDS: Final = tuple(_MEANINGS)
+HISTORY_PARAMETERS: Final = tuple(_MEANINGS)
 
 
 def asks_for_more(pairs: Pairs) -> bool:
@@ -91,7 +91,7 @@ def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_
     Raises:
         InvalidQuery: a parameter is unknown, or cannot be what it is; the message names it.
     """
-    words = words_of(pairs, _NEW | _OLD, workflow_id)
+    words = parameters_of(pairs, _NEW | _OLD, workflow_id)
     sort = words.only("sort")
     is_ranked = sort == RELEVANCE
     if is_ranked and (not words.filters.get("q") or words.only("cursor") or index > 1):
@@ -111,7 +111,7 @@ def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class QueryParameters:
     """The parameters of a query: the filters, the others, and the workflow that the address names."""
 
     filters: dict[str, list[str]]
@@ -157,15 +157,15 @@ class Words:
         return None if value is None else read_time(name, value, now=now, zone=zone_of(self.zone()))
 
 
-def words_of(
+def parameters_of(
     pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
-) -> Words:
+) -> QueryParameters:
     """Return the parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
 
     Raises:
         InvalidQuery: one is unknown, or names another workflow than the address.
     """
-    words = Words({}, {}, workflow_id)
+    words = QueryParameters({}, {}, workflow_id)
     for name, value in pairs:
         if name in others:
             words.others.setdefault(name, []).append(value)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from execution_history.errors import ExecutionNotFound, quoted
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.web.api.query_parameters import HISTORY_WORDS, asks_for_more, documented
+from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, asks_for_more, documented
 from execution_history.web.api.schemas.executions import (
     DELETING,
     FINDING,
@@ -56,7 +56,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         summary="A page of history",
         response_model=FoundAnswer,
         responses=FINDING_HISTORY,
-        openapi_extra=documented(*HISTORY_WORDS, workflow=False),
+        openapi_extra=documented(*HISTORY_PARAMETERS, workflow=False),
     )
     async def get_workflow_history(
         request: Request,

@@ -20,7 +20,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.web.api.query_parameters import (
-    HISTORY_WORDS,
+    HISTORY_PARAMETERS,
     HistoryQuestion,
     Pairs,
     documented,
@@ -43,7 +43,7 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
         summary="Find records of all workflows",
         response_model=FoundAnswer,
         responses=FINDING_HISTORY,
-        openapi_extra=documented(*HISTORY_WORDS),
+        openapi_extra=documented(*HISTORY_PARAMETERS),
     )
     async def find_history(request: Request, page_size: PageSize = 20, page_index: PageIndex = 1) -> Response:
         """The records of all workflows, newest first, or those that the filters mean; all filters can be combined.

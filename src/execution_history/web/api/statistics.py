@@ -13,7 +13,7 @@ from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import BUCKETS, BucketSize, IndexReach, Statistics, StatisticsQuery
 from execution_history.query.statistics import statistics_of
-from execution_history.web.api.query_parameters import Pairs, documented, words_of
+from execution_history.web.api.query_parameters import Pairs, documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, WorkflowId
 from execution_history.web.api.schemas.reports import StatisticsAnswer
 from execution_history.web.api.search import reach_of
@@ -70,7 +70,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
 async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
     now = now_ms()
     is_possible = workflow_id is None or could_exist(workflow_id)
-    words = words_of(pairs, _OTHERS, workflow_id if is_possible else "-")
+    words = parameters_of(pairs, _OTHERS, workflow_id if is_possible else "-")
     query = StatisticsQuery(
         filter=words.record_filter(now),
         bucket=bucket_of(words.only("bucket")),

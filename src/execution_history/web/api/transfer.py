@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
-from execution_history.web.api.query_parameters import documented, words_of
+from execution_history.web.api.query_parameters import documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import ByteStream
 
@@ -61,7 +61,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         Records that cannot be read are left out, and `/readyz` names them then. With `strict=true` everything is read
         once before the first byte, and the answer is the error of the first that cannot be read.
         """
-        words = words_of(request.query_params.multi_items(), _OTHERS, None)
+        words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
         wanted = words.record_filter(now_ms())
         chosen = (
             DEFAULT_COLUMNS if columns is None else tuple(each.strip() for each in columns.split(",") if each.strip())

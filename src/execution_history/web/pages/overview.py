@@ -136,7 +136,7 @@ class OverviewPages:
 
     async def _attended(self, now: int) -> Attention:
         """What needs a person; asked for anew when something has changed, but not more often than every ten seconds."""
-        revision = (await self.service.index_reach()).newest
+        revision = await self.service.revision()
         if self._attention is not None:
             asked, seen, attention = self._attention
             if (seen == revision and now - asked < 6 * _FRESH) or now - asked < _FRESH // 10:

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Final
 
 from execution_history.presentation.formatting import duration
-from execution_history.records.timeline import Node, failing_node, timed_nodes
+from execution_history.records.timeline import Node, failing_node, nodes_of, timed_nodes
 from execution_history.records.usage import usage_of
 from execution_history.web.pages.json_pointer import root
 
@@ -18,7 +18,7 @@ _MOST_PIECES: Final = 40
 _MOST_PIECES_IN_ALL: Final = 240
 _MOST_CHARACTERS: Final = 16_000
 _MOST_OF_ONE: Final = 3_000
-_STEPS: Final = tuple(base * 10**power for power in range(12) for base in (1, 2, 5))
+_STEPS: Final = tuple(base * 10**power for power in range(15) for base in (1, 2, 5))
 _MOST_LABELS: Final = 5
 
 
@@ -84,7 +84,8 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     if not known:
         return None
     length = max(1, max([ended, *(node.ended for node in known)]) - began)
-    failed = failing_node(known) if status == "failed" else None
+    failed = failing_node(nodes_of(nodes)) if status == "failed" else None
+    failed_name = None if failed is None else failed.name
     slowest = max(known, key=lambda node: node.took_ms) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
@@ -95,7 +96,7 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
         room -= sum(len(piece.text) for piece in pieces)
         most -= len(pieces)
         errors += bool(node.error)
-        error = _cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or node is failed else 1)
+        error = _cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or node.name == failed_name else 1)
         rows.append(
             Row(
                 node.name,
@@ -113,7 +114,7 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
                 node.is_finish is not False,
                 error,
                 node is slowest and node.took_ms > 0,
-                node is failed,
+                node.name == failed_name,
             )
         )
     return Waterfall(tuple(rows), _labels(length), len(known) - len(shown), length)

@@ -2,7 +2,6 @@
 
 from execution_history.stores.sqlite.index.index_plugin import Match, Part
 from execution_history.stores.sqlite.index.record_index import RecordIndex
-from execution_history.stores.sqlite.index.sql_fragment import Fragment
 from execution_history.stores.sqlite.index.text_index import TextIndex
 
-__all__ = ["Fragment", "Match", "Part", "RecordIndex", "TextIndex"]
+__all__ = ["Match", "Part", "RecordIndex", "TextIndex"]

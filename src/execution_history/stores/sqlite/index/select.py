@@ -72,6 +72,11 @@ class PageEngine:
         """Whether the text index alone decides which records have the text."""
         return self._text is None or self._text.match.is_exact
 
+    @property
+    def is_text_rare(self) -> bool:
+        """Whether the rows with the text are so few that these are where rows come from."""
+        return self._path.text is not None
+
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
         """Carry *step* out."""
         match step:
@@ -187,7 +192,8 @@ def select(
     """
     with one_moment(index):
         engine = PageEngine(index, history, query, parts, limits)
-        return steps.run(find(query, reach, is_text_exact=engine.is_text_exact, clock=clock), engine.execute)
+        planned = find(query, reach, clock=clock, is_text_exact=engine.is_text_exact, is_text_rare=engine.is_text_rare)
+        return steps.run(planned, engine.execute)
 
 
 @contextmanager
