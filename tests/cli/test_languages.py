@@ -73,7 +73,7 @@ def test_people_are_spoken_to_in_chinese(call: Call, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["lisst"], "没有命令 'lsit'。你是想用 'list' 吗？"), (["list", "--pge", "2"], "没有选项 --pge"),
+        (["lisst"], "没有命令 'lisst'。你是想用 'list' 吗？"), (["list", "--pge", "2"], "没有选项 --pge"),
         (["show"], "缺少参数"), (["list", "a", "b"], "多余的参数：b"), (["list", "--page"], "选项 '--page' 需要一个值"),
         (["list", "--page", "x"], "'--page' 的值无效：不是整数"), (["list", "--page", "0"], "的值无效：不能小于 1"),
         (["stats", "--by", "eon"], "的值无效：'eon' 不在可选值"), (["delete", "x", "--yes=1"], "没有选项 --yes"),
