@@ -16,7 +16,7 @@ from execution_history.history.diff import compare_records
 from execution_history.presentation.formatting import duration, grouped
 from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.records.adoption import adopt_record
-from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.record import Document
 from execution_history.records.timeline import nodes_of
 from execution_history.records.values import LAST_TIME
@@ -101,7 +101,7 @@ def test_every_place_agrees_on_what_a_record_says(
     """Tokens, duration, end time, failing node: page, command line, statistics, comparison, export and filter."""
     folder = tmp_path_factory.mktemp("history")
     documents = _documents(found)
-    facts = {document.execute_id: facts_of(orjson.loads(document.body)) for document in documents}
+    facts = {document.execute_id: attributes_of(orjson.loads(document.body)) for document in documents}
     for document in documents:
         _check_page(document.body, facts[document.execute_id])
         _check_comparison(document.plain(), facts[document.execute_id])
@@ -110,7 +110,7 @@ def test_every_place_agrees_on_what_a_record_says(
     _check_terminal(call, folder, documents, facts)
 
 
-def _check_page(body: bytes, facts: Facts) -> None:
+def _check_page(body: bytes, facts: RunAttributes) -> None:
     """The page of a run shows them in its first line, among what is known of the run, and in its timeline."""
     shown = run_view(body, reader_of({}, "en", _NOW))
     assert (facts.tokens, facts.elapsed_ms(_NOW)) == (shown.tokens, shown.took)
@@ -129,13 +129,13 @@ def _titles(record: dict[str, Any]) -> dict[str, str]:
     return {node.name: node.label for node in nodes_of(record["node_execute_status"])}
 
 
-def _check_comparison(record: dict[str, Any], facts: Facts) -> None:
+def _check_comparison(record: dict[str, Any], facts: RunAttributes) -> None:
     """A comparison measures them."""
     compared = compare_records(record, record)
     assert (facts.duration_ms, facts.tokens) == (compared.duration.old, compared.tokens["total"].new)
 
 
-def _check_export(documents: list[Document], facts: dict[str, Facts]) -> None:
+def _check_export(documents: list[Document], facts: dict[str, RunAttributes]) -> None:
     """A table has columns of them."""
     names = ("execute_id", "tokens", "duration_ms", "end_time", "failed_node")
     buffer = Buffer()
@@ -146,7 +146,7 @@ def _check_export(documents: list[Document], facts: dict[str, Facts]) -> None:
     assert [[key, *(as_text(getattr(each, name)) for name in names[1:])] for key, each in facts.items()] == rows
 
 
-async def _check_stores(documents: list[Document], facts: dict[str, Facts], folder: Path) -> None:
+async def _check_stores(documents: list[Document], facts: dict[str, RunAttributes], folder: Path) -> None:
     """Lists show them, filters find by them and statistics count them, in every store."""
     for store in (MemoryStore(), SQLiteStore(folder, json_files=False)):
         await store.open()
@@ -161,7 +161,7 @@ async def _check_stores(documents: list[Document], facts: dict[str, Facts], fold
             await store.aclose()
 
 
-async def _check_lists(store: HistoryStore, facts: dict[str, Facts]) -> None:
+async def _check_lists(store: HistoryStore, facts: dict[str, RunAttributes]) -> None:
     page = await store.select(RecordQuery(summaries=True))
     lines = {line.execute_id: line for line in (line_of_run(summary, _NOW) for summary in page.documents)}
     assert {key: (each.tokens, each.elapsed_ms(_NOW)) for key, each in facts.items()} == {
@@ -179,7 +179,7 @@ async def _check_lists(store: HistoryStore, facts: dict[str, Facts]) -> None:
         } == {orjson.loads(body)["execute_id"] for body in answer.documents}
 
 
-async def _check_statistics(store: HistoryStore, facts: dict[str, Facts]) -> None:
+async def _check_statistics(store: HistoryStore, facts: dict[str, RunAttributes]) -> None:
     for key, each in facts.items():
         counted = await store.statistics(StatisticsQuery(filter=RecordFilter(execute_id_prefix=key)))
         ended = each.duration_ms if each.status in {"success", "failed"} else None
@@ -187,7 +187,7 @@ async def _check_statistics(store: HistoryStore, facts: dict[str, Facts]) -> Non
         assert ([] if each.error_code is None else [each.error_code]) == list(counted.error_codes)
 
 
-def _check_terminal(call: Call, folder: Path, documents: list[Document], facts: dict[str, Facts]) -> None:
+def _check_terminal(call: Call, folder: Path, documents: list[Document], facts: dict[str, RunAttributes]) -> None:
     """``list`` and ``show`` print them; of a run that goes on the duration depends on when they are called."""
     listed = call("list", "w", "--store", str(folder)).out.splitlines()
     for key, each in facts.items():

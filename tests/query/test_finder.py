@@ -16,7 +16,7 @@ from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
 from execution_history.query.path_conditions import parse_condition
 from execution_history.query.predicates import Text
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.record import Document
 from execution_history.stores import MemoryStore
 from tests.sample_filters import BASE, documents, filters
@@ -43,7 +43,7 @@ class _Lists:
         self._rows = []
         for seq, body in enumerate(bodies):
             record = orjson.loads(body)
-            facts = facts_of(record)
+            facts = attributes_of(record)
             position = position_of(query, facts, seq)
             if all(each.holds(record, facts) for each in tests):
                 self._rows.append(steps.Row(position.value, position.create_time, seq, 1))

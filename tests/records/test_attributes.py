@@ -5,13 +5,13 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.records.attributes import Facts, facts_of, names_of_failed_node, normalised_message
+from execution_history.records.attributes import RunAttributes, attributes_of, names_of_failed_node, normalised_message
 from execution_history.records.record import RecordChange
 from tests.sample_records import change, document
 
 
-def _facts(**fields: Any) -> Facts:
-    return facts_of(orjson.loads(document("a", now=1_000, metadata={}).body) | fields)
+def _facts(**fields: Any) -> RunAttributes:
+    return attributes_of(orjson.loads(document("a", now=1_000, metadata={}).body) | fields)
 
 
 def test_a_running_record_has_no_end() -> None:
@@ -98,9 +98,9 @@ def test_a_failed_node_has_a_name_a_title_and_an_id() -> None:
     """A run that did not fail has no such node, whatever its nodes say."""
     nodes = {"Pay (2)": {"node_title": "Pay", "node_id": 7, "error_message": "no"}}
     failed = document("a").plain() | {"execute_status": "failed", "node_execute_status": nodes}
-    assert (("Pay (2)", "Pay", "7"), "Pay") == (names_of_failed_node(failed), facts_of(failed).failed_node)
+    assert (("Pay (2)", "Pay", "7"), "Pay") == (names_of_failed_node(failed), attributes_of(failed).failed_node)
     stopped = failed | {"execute_status": "interrupted"}
-    assert ((), None) == (names_of_failed_node(stopped), facts_of(stopped).failed_node)
+    assert ((), None) == (names_of_failed_node(stopped), attributes_of(stopped).failed_node)
 
 
 def test_what_did_not_fail_has_no_fingerprint() -> None:
@@ -145,7 +145,7 @@ def test_a_later_change_keeps_the_end_time() -> None:
     tagged = _applied(document("a").body, change(2_000, "success"), change(9_000, metadata={"tags": ["x"]}))
     assert {"ended_at": 2_000, "tags": ["x"]} == tagged["metadata"]
     again = _applied(orjson.dumps(tagged), change(10_000, usage={"token_count": 1}))
-    assert 1_000 == facts_of(again).duration_ms
+    assert 1_000 == attributes_of(again).duration_ms
 
 
 def test_a_run_that_goes_on_loses_its_end_time() -> None:
@@ -154,4 +154,4 @@ def test_a_run_that_goes_on_loses_its_end_time() -> None:
     assert 2_000 == record["metadata"]["ended_at"]
     resumed = _applied(orjson.dumps(record), change(4_000, "running"), change(5_000, "success"))
     assert {"n": 1} == resumed["metadata"]
-    assert 4_000 == facts_of(resumed).duration_ms
+    assert 4_000 == attributes_of(resumed).duration_ms

@@ -16,7 +16,7 @@ from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQ
 from execution_history.query.path_conditions import parse_condition
 from execution_history.recording.step_lines import line_of, step_in
 from execution_history.records.adoption import adopt_record, whole_record
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS, Document, RecordChange, new_document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.file_format import render
@@ -209,7 +209,7 @@ async def test_what_an_earlier_version_kept_is_read_shown_and_changed(
         page = await service.get_execution_history("w", page_size=20)
         assert len(FIELDS) == page["total"] == len(page["histories"])
         for found in page["histories"]:
-            facts_of(found)
+            attributes_of(found)
             compare_records(
                 {**found}, {**found, "output": nested(levels, "other"), "input_parameters": [found["output"]]}
             )

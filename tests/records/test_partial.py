@@ -8,7 +8,7 @@ import pytest
 
 from execution_history.query.text import texts_of
 from execution_history.records.adoption import adopt_record
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import HUGE, LARGE, Unread, outline_of, read_record
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
@@ -58,7 +58,7 @@ def test_an_outline_is_found_by_the_same_facts(fields: dict[str, Any]) -> None:
     """Whatever is large in the record."""
     body = _body(fields)
     assert len(body) > LARGE
-    assert facts_of(orjson.loads(body)) == facts_of(outline_of(body))
+    assert attributes_of(orjson.loads(body)) == attributes_of(outline_of(body))
 
 
 @pytest.mark.parametrize("fields", _LARGE.values(), ids=_LARGE)
@@ -66,7 +66,7 @@ def test_an_outline_has_the_same_summary_and_a_small_one(fields: dict[str, Any])
     """Lists show the same of a record, however it was read."""
     body = _body(fields)
     record, outline = orjson.loads(body), outline_of(body)
-    assert summary_of(record, facts_of(record)) == (summary := summary_of(outline, facts_of(outline)))
+    assert summary_of(record, attributes_of(record)) == (summary := summary_of(outline, attributes_of(outline)))
     assert len(summary) < 16_000
 
 
@@ -93,7 +93,7 @@ def test_a_record_with_everything_large_has_a_small_summary() -> None:
         deep = {f"{number} {'k' * 200}": deep for number in range(6)}
     record = orjson.loads(_body({"metadata": dict.fromkeys(("tags", "note", "caller", "proof", "account"), deep)}))
     record |= dict.fromkeys(set(KEYS) - {"create_time", "update_time", "metadata", "execute_status"}, deep)
-    assert len(summary_of(record, facts_of(record))) < 64_000
+    assert len(summary_of(record, attributes_of(record))) < 64_000
 
 
 def adopted(found: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from execution_history.errors import ImportFailed
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.stores import MemoryStore
 from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import ImportReport, Progress, import_studio
@@ -137,7 +137,7 @@ async def test_a_run_with_its_nodes_is_a_record(store: HistoryStore, tmp_path: P
         },
         "connector_id": "1024", "connector_uid": "用户-1", "is_output_trimmed": False,
     } == found  # fmt: skip
-    assert 2_500 == facts_of(found | {"node_execute_status": None}).duration_ms
+    assert 2_500 == attributes_of(found | {"node_execute_status": None}).duration_ms
 
 
 @dumped

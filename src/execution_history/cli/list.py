@@ -23,7 +23,7 @@ from execution_history.presentation.terminal_formatting import (
 from execution_history.presentation.translator import Translator
 from execution_history.presentation.wording import status_word
 from execution_history.query.model import IndexReach, RecordKey, Selection
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import STATUSES
@@ -139,7 +139,7 @@ def _heads(_: Translator, *, of_all: bool) -> list[Cell]:
 
 
 def _facts(_: Translator, record: dict[str, Any], now: int, *, of_all: bool) -> list[Cell]:
-    known = facts_of(record)
+    known = attributes_of(record)
     facts = [
         status_cell(_, record["execute_status"]),
         Cell(local_time(known.create_time)),

@@ -19,7 +19,7 @@ from execution_history.presentation.terminal_formatting import (
     one_line,
     visible,
 )
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 
@@ -72,7 +72,7 @@ class Ending:
             "error_code": None if record is None else record["error_code"],
             "error_message": self.error_message if record is None else record["error_message"],
             "conversation_id": None if record is None else record["conversation_id"],
-            "duration_ms": None if record is None else facts_of(record).elapsed_ms(now_ms()),
+            "duration_ms": None if record is None else attributes_of(record).elapsed_ms(now_ms()),
             "usage": None if record is None else record["usage"],
             "interrupt": self.asked() or None,
             "recorded": record is not None,
@@ -204,7 +204,7 @@ def _last_line(session: Session, ending: Ending) -> Text:
     status = status_cell(session.translate, ending.status)
     line = Text(status.text, style=status.style).append(f"  {visible(ending.execute_id)}", style="default")
     if ending.record is not None:
-        known = facts_of(ending.record)
+        known = attributes_of(ending.record)
         line.append(f"  {duration(known.elapsed_ms(now_ms()))}", style="default")
         if (count := known.tokens) is not None:
             line.append(

@@ -33,7 +33,7 @@ from execution_history.presentation.wording import (
     token_parts,
 )
 from execution_history.recording.process_identity import is_dead
-from execution_history.records.attributes import Facts, caller_text, facts_of
+from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
 from execution_history.records.metadata import (
     ACCOUNT,
     COZE_EXECUTE_ID,
@@ -83,7 +83,7 @@ def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
     sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS)
-    took = duration(facts_of(record).elapsed_ms(now_ms()))
+    took = duration(attributes_of(record).elapsed_ms(now_ms()))
     headline = Text(f"{shape} {session.translate(sentence, duration=took, status=status)}", style=f"bold {colour}")
     if error := error_text(record):
         headline.append(f": {visible(error)}")
@@ -102,7 +102,7 @@ def _show_headline(session: Session, record: Record) -> None:
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
     """What is known of the run, a name and a value each; what is not known has no line."""
-    _, known, proof = session.translate, facts_of(record), PROOF.of(record)
+    _, known, proof = session.translate, attributes_of(record), PROOF.of(record)
     mode = known.run_mode
     facts = {
         "execute_id": record["execute_id"],
@@ -147,7 +147,7 @@ def _show_hint(session: Session, record: Record) -> None:
         )
 
 
-def _tokens(session: Session, known: Facts) -> str:
+def _tokens(session: Session, known: RunAttributes) -> str:
     total, read, written = map(grouped, (known.tokens, known.input_tokens, known.output_tokens))
     return f"{total} ({token_parts(session.translate, read, written)})" if read and written else total
 

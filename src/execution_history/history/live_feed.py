@@ -23,7 +23,7 @@ import orjson
 
 from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError
 from execution_history.query.model import RecordKey
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.capabilities import Watched
@@ -345,4 +345,6 @@ def _of(events: Iterable[LiveEvent], wanted: frozenset[str]) -> list[LiveEvent]:
 def _summed_up(events: Iterable[tuple[LiveEvent, bytes]]) -> dict[int, LiveEvent]:
     """Return the events with the summaries of their records, by revision."""
     records = [(event, outline_of(body)) for event, body in events]
-    return {event.revision: replace(event, summary=summary_of(record, facts_of(record))) for event, record in records}
+    return {
+        event.revision: replace(event, summary=summary_of(record, attributes_of(record))) for event, record in records
+    }

@@ -10,7 +10,7 @@ import orjson
 
 from execution_history.errors import InvalidCursor, quoted
 from execution_history.query.model import RecordQuery
-from execution_history.records.attributes import Facts
+from execution_history.records.attributes import RunAttributes
 
 _KEY: Final = b"execution-history cursor 1"
 _LONGEST: Final = 500
@@ -32,7 +32,7 @@ class Position:
         return (self.value is None, sign * (self.value or 0), sign * self.create_time, sign * self.arrival)
 
 
-def position_of(query: RecordQuery, facts: Facts, arrival: int) -> Position:
+def position_of(query: RecordQuery, facts: RunAttributes, arrival: int) -> Position:
     """Return where the record with *facts* stands; *arrival* rises with every record that comes into the store."""
     value = {"create_time": facts.create_time, "duration": facts.duration_ms, "tokens": facts.tokens}[query.sort]
     return Position(value, facts.create_time, arrival)

@@ -30,7 +30,7 @@ from execution_history.query.model import (
 from execution_history.query.predicates import And
 from execution_history.query.statistics import Counted, figures_of, in_group_order, most_frequent, statistics_of
 from execution_history.query.time_buckets import bucket_edges, zone_of
-from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
@@ -63,9 +63,9 @@ class Found:
         return record
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> RunAttributes:
         """The facts of the record."""
-        return facts_of(self.record)
+        return attributes_of(self.record)
 
     def shown(self, *, as_summary: bool) -> bytes:
         """Return what a page gives of it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from execution_history.query.path_conditions import PathCondition, holds
 from execution_history.query.text import Search, matches
-from execution_history.records.attributes import Facts
+from execution_history.records.attributes import RunAttributes
 
 Record = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ class Attribute:
     """
 
     title: str
-    read: Callable[[Record, Facts], Any]
+    read: Callable[[Record, RunAttributes], Any]
     column: str | None
     stored_as: Literal["itself", "shared text", "status", "fingerprint"] = "itself"
 
@@ -40,7 +40,7 @@ class In:
     attribute: Attribute
     values: tuple[Any, ...]
 
-    def holds(self, record: Record, facts: Facts) -> bool:
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         found = self.attribute.read(record, facts)
         return any(each in self.values for each in (found if isinstance(found, tuple) else (found,)))
@@ -54,7 +54,7 @@ class Range:
     least: int | None = None
     most: int | None = None
 
-    def holds(self, record: Record, facts: Facts) -> bool:
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         found = self.attribute.read(record, facts)
         if found is None:
@@ -73,7 +73,7 @@ class HasTag:
 
     tag: str
 
-    def holds(self, _record: Record, facts: Facts) -> bool:
+    def holds(self, _record: Record, facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         return self.tag in facts.tags
 
@@ -85,7 +85,7 @@ class Prefix:
     attribute: Attribute
     prefix: str
 
-    def holds(self, record: Record, facts: Facts) -> bool:
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         found = self.attribute.read(record, facts)
         return isinstance(found, str) and found.startswith(self.prefix)
@@ -97,7 +97,7 @@ class JsonPath:
 
     condition: PathCondition
 
-    def holds(self, record: Record, _facts: Facts) -> bool:
+    def holds(self, record: Record, _facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         return holds(self.condition, record)
 
@@ -108,7 +108,7 @@ class Text:
 
     search: Search
 
-    def holds(self, record: Record, _facts: Facts) -> bool:
+    def holds(self, record: Record, _facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         return matches(record, self.search)
 
@@ -119,7 +119,7 @@ class And:
 
     parts: tuple["Predicate", ...] = ()
 
-    def holds(self, record: Record, facts: Facts) -> bool:
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         return all(part.holds(record, facts) for part in self.parts)
 

@@ -8,7 +8,7 @@ from typing import Final
 from execution_history.query.model import Bucket, FailureGroup, Figures, IndexReach, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.query.values import FILTER_STATUSES
-from execution_history.records.attributes import Facts
+from execution_history.records.attributes import RunAttributes
 
 MOST_GROUPS: Final = 100
 ENDED: Final = frozenset({"success", "failed"})
@@ -23,7 +23,7 @@ class Tally:
     durations: list[int] = field(default_factory=list)
     tokens: int = 0
 
-    def add(self, facts: Facts) -> None:
+    def add(self, facts: RunAttributes) -> None:
         """Count one run."""
         self.counts[facts.status if facts.status in FILTER_STATUSES else "other"] += 1
         self.tokens += facts.tokens or 0
@@ -41,7 +41,7 @@ class Counted:
 
     workflow_id: str
     execute_id: str
-    facts: Facts
+    facts: RunAttributes
     arrival: int
 
 

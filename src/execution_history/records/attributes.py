@@ -33,7 +33,7 @@ _SPACES: Final = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class RunAttributes:
     """The facts of one record. Times are milliseconds since the epoch, durations milliseconds.
 
     Attributes:
@@ -111,7 +111,7 @@ def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
     return () if node is None else tuple(name for name in (node.name, node.node_title, node.node_id) if name)
 
 
-def facts_of(record: Mapping[str, Any]) -> Facts:
+def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
     """Return the facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
 
     What is of the wrong kind in it counts as not there.
@@ -123,7 +123,7 @@ def facts_of(record: Mapping[str, Any]) -> Facts:
         end_time = record["update_time"] if ended is None else ended
     usage = usage_of(record["usage"])
     fingerprint, title, failed_node = _failure(record)
-    return Facts(
+    return RunAttributes(
         status=status,
         create_time=create_time,
         end_time=end_time,

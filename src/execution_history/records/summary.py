@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.records.attributes import Facts
+from execution_history.records.attributes import RunAttributes
 from execution_history.records.encoding import encode
 from execution_history.records.metadata import KEYS, Use, metadata_of
 from execution_history.records.partial import LARGE, Unread
@@ -23,7 +23,7 @@ _LOOKED_AT: Final = 4 * LONGEST_LINE
 _SMALL: Final = 4_000
 
 
-def summary_of(record: Mapping[str, Any], facts: Facts) -> bytes:
+def summary_of(record: Mapping[str, Any], facts: RunAttributes) -> bytes:
     """Return the JSON of *record*, or its outline, without input, output and timeline, with a little of its metadata.
 
     It is small whatever the record holds: a text ends after 1,000 characters with ``…``; of a list or an object with

@@ -20,7 +20,7 @@ import orjson
 
 from execution_history.errors import InvalidInput, InvalidQuery, Message, quoted
 from execution_history.query.path_conditions import MISSING, parse_condition, value_at
-from execution_history.records.attributes import Facts
+from execution_history.records.attributes import RunAttributes
 from execution_history.records.record import KEYS
 
 DEFAULT_COLUMNS: Final = (
@@ -28,7 +28,7 @@ DEFAULT_COLUMNS: Final = (
     "error_message", "input", "output",
 )  # fmt: skip
 
-_FACTS: Final = frozenset(field.name for field in fields(Facts)) - set(KEYS)
+_FACTS: Final = frozenset(field.name for field in fields(RunAttributes)) - set(KEYS)
 _ROOTS: Final = {"input": "input_parameters"} | {key: key for key in KEYS}
 _ROOT: Final = re.compile(r"[^.\[\"\s]+")
 _MOST_COLUMNS: Final = 500

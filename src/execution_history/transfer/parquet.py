@@ -9,19 +9,19 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import InvalidInput
-from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.transfer.buffer import Buffer
 
 _ROWS: Final = 20_000
 _BYTES: Final = 64 * 1024 * 1024
 
-_Value = Callable[[Mapping[str, Any], Facts], Any]
+_Value = Callable[[Mapping[str, Any], RunAttributes], Any]
 
 
 def _key(name: str) -> _Value:
     """A key whose value is text in the table, whatever its type; JSON where it is a list, an object or a flag."""
 
-    def value(record: Mapping[str, Any], _: Facts) -> str | None:
+    def value(record: Mapping[str, Any], _: RunAttributes) -> str | None:
         found = record[name]
         return found if found is None or isinstance(found, str) else orjson.dumps(found).decode()
 
@@ -31,7 +31,7 @@ def _key(name: str) -> _Value:
 def _json(name: str) -> _Value:
     """A key of any content, as JSON."""
 
-    def value(record: Mapping[str, Any], _: Facts) -> str | None:
+    def value(record: Mapping[str, Any], _: RunAttributes) -> str | None:
         return None if record[name] is None else orjson.dumps(record[name]).decode()
 
     return value
@@ -116,7 +116,7 @@ class ParquetWriter:
 
     def _write_group(self) -> None:
         records = [orjson.loads(body) for body in self._waiting]
-        rows = [(record, facts_of(record)) for record in records]
+        rows = [(record, attributes_of(record)) for record in records]
         columns = [[value(record, facts) for record, facts in rows] for _, _, value in _COLUMNS]
         arrays = [
             self._arrow.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import orjson
 
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.encoding import indent
 from execution_history.transfer.buffer import Buffer
 from execution_history.transfer.columns import Column, as_text
@@ -105,7 +105,7 @@ class CSVWriter:
         rows = []
         for body in documents:
             record = orjson.loads(body)
-            facts = facts_of(record) if self._needs_facts else None
+            facts = attributes_of(record) if self._needs_facts else None
             rows.append([self._cell(column.value(record, facts)) for column in self._columns])
         self._write_rows(rows)
 

@@ -13,7 +13,7 @@ from execution_history.query.path_conditions import parse_condition
 from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
 from execution_history.query.predicates import all_of as combined
 from execution_history.query.text import parse_search
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index.columns import STORED
@@ -90,7 +90,7 @@ def test_a_row_fulfils_what_its_record_fulfils(
         await store.open()
         await store.merge(records)
         stored = {
-            (record["workflow_id"], record["execute_id"]): (record, facts_of(record))
+            (record["workflow_id"], record["execute_id"]): (record, attributes_of(record))
             for body in (await store.scan(0, 100)).documents
             for record in (orjson.loads(body),)
         }

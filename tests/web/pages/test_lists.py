@@ -10,7 +10,7 @@ from execution_history.errors import InvalidQuery
 from execution_history.history.diff import compare_records
 from execution_history.query.model import Bucket, Figures
 from execution_history.query.text import parse_search
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
@@ -35,7 +35,7 @@ def record(**fields: Any) -> dict[str, Any]:
 def line(now: int = 9_000, **fields: Any) -> RunLine:
     """The line of a record with these fields."""
     known = record(**fields)
-    return line_of_run(summary_of(known, facts_of(known)), now)
+    return line_of_run(summary_of(known, attributes_of(known)), now)
 
 
 def figures(runs: int, failed: int = 0, p50: int | None = None, p95: int | None = None, tokens: int = 0) -> Figures:
@@ -164,5 +164,5 @@ def test_differences_come_in_pairs() -> None:
 def test_a_summary_is_json_of_ours() -> None:
     """The line is made of what the store gives, whatever is in it."""
     odd = record(error_message={"not": "text"}, error_code=True, usage=[1], metadata={"tags": [1, "t"]})
-    shown = line_of_run(orjson.dumps(orjson.loads(summary_of(odd, facts_of(odd)))), 0)
+    shown = line_of_run(orjson.dumps(orjson.loads(summary_of(odd, attributes_of(odd)))), 0)
     assert ("t",) == shown.tags

@@ -10,7 +10,7 @@ from typing import Any, Final
 from execution_history.errors import Message
 from execution_history.history.diff.timeline import Divergence, first_divergence
 from execution_history.history.diff.values import Difference, Differences, differences
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import RECORDING_IS_CUT, Use, metadata_of, uses_of
 
 SETTINGS: Final = ("workflow_id", "bot_id", "conversation_id", "run_mode", "connector_id", "connector_uid")
@@ -130,7 +130,7 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
     nodes = old["node_execute_status"], new["node_execute_status"]
     if sum(isinstance(timeline, dict) for timeline in nodes) == 1:
         left_out.append(Message("nodes: only one of the two runs has a node timeline."))
-    facts = facts_of(old), facts_of(new)
+    facts = attributes_of(old), attributes_of(new)
     return Comparison(
         old=_reference(old),
         new=_reference(new),

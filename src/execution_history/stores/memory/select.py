@@ -18,7 +18,7 @@ from execution_history.query.model import (
     StatisticsQuery,
 )
 from execution_history.query.statistics import Counted, statistics_of
-from execution_history.records.attributes import Facts, facts_of
+from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.summary import summary_of
 
 _EXPLANATION = Message("This store keeps no index: every record is looked at.")
@@ -71,10 +71,10 @@ def keys_of(wanted: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[
 
 def _meant(
     wanted: RecordFilter, records: Iterable[tuple[bytes, int]]
-) -> Iterable[tuple[bytes, dict[str, Any], Facts, int]]:
+) -> Iterable[tuple[bytes, dict[str, Any], RunAttributes, int]]:
     predicate = wanted.predicate()
     for body, arrival in records:
         record = orjson.loads(body)
-        facts = facts_of(record)
+        facts = attributes_of(record)
         if predicate.holds(record, facts):
             yield body, record, facts, arrival

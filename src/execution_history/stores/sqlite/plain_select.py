@@ -8,7 +8,7 @@ import apsw
 from execution_history.errors import Message
 from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.model import IndexReach, RecordQuery, Selection
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.documents import NO_LIMIT
@@ -85,7 +85,7 @@ def _selection(
     bodies, damaged = reader.read(connection, (row[1:] for row in rows), limit)
     if query.summaries:
         records = [outline_of(body) for body in bodies]
-        bodies = [summary_of(record, facts_of(record)) for record in records]
+        bodies = [summary_of(record, attributes_of(record)) for record in records]
     return Selection(
         documents=bodies,
         total=total,

@@ -15,7 +15,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import IndexReach, Selection
 from execution_history.query.search_results import RANKED, best_first
 from execution_history.query.text import Snippet, parse_search, snippets
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -90,7 +90,7 @@ async def _searched(
         if question.is_ranked:
             bodies = best_first(bodies, search)[: query.size]
         records: list[dict[str, Any]] = [outline_of(body) for body in bodies]
-        shown = [summary_of(record, facts_of(record)) for record in records] if query.summaries else bodies
+        shown = [summary_of(record, attributes_of(record)) for record in records] if query.summaries else bodies
         following = (
             {"next": None, "has_more": False}
             if question.is_ranked

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from execution_history.presentation.formatting import duration, error_text, one_line, question_text
 from execution_history.presentation.translator import Translator, isolated
 from execution_history.presentation.wording import HEADLINE_OF_OTHERS, HEADLINES, HEADLINES_IN_NODE
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.timeline import nodes_of, open_node
 
@@ -61,4 +61,4 @@ def _node(record: dict[str, Any]) -> str | None:
     if status == "running":
         found = open_node(nodes_of(record["node_execute_status"]))
         return None if found is None else found.label
-    return facts_of(record).failed_node
+    return attributes_of(record).failed_node

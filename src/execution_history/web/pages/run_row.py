@@ -7,7 +7,7 @@ import orjson
 
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
-from execution_history.records.attributes import elapsed_ms, facts_of
+from execution_history.records.attributes import attributes_of, elapsed_ms
 from execution_history.records.metadata import PINNED, TAGS
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -72,7 +72,7 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
 def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
     """The line of the record whose stored bytes are *body*, with the places where it has what is searched for."""
     record = outline_of(body)
-    line = line_of_run(summary_of(record, facts_of(record)), now)
+    line = line_of_run(summary_of(record, attributes_of(record)), now)
     return replace(line, passages=tuple(_passage(snippet) for snippet in snippets(record, search, most=_PASSAGES)))
 
 

@@ -10,7 +10,7 @@ from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
 from execution_history.presentation.wording import RUN_MODES, proof_sentence
-from execution_history.records.attributes import Facts, caller_text, facts_of
+from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
 from execution_history.records.encoding import decode, encode
 from execution_history.records.metadata import (
     ACCOUNT,
@@ -127,7 +127,7 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     whole, status = root(record), record["execute_status"]
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
-    known = facts_of(record)
+    known = attributes_of(record)
     ended, took = reader.now if known.end_time is None else known.end_time, known.elapsed_ms(reader.now)
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     began = record["create_time"]
@@ -161,7 +161,7 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     )
 
 
-def _notes(facts: Facts, note: str) -> Notes:
+def _notes(facts: RunAttributes, note: str) -> Notes:
     rating = facts.rating if facts.rating in RATINGS else 0
     tags = [tag for tag in facts.tags if len(tag) <= _LONGEST_TAG][:_MOST_TAGS]
     return Notes(tuple(tags), len(facts.tags) - len(tags), note[:_LONGEST_NOTE], len(note), rating or 0, facts.pinned)
@@ -176,7 +176,7 @@ def edited(record: Record, most: int) -> str | None:
     return text.decode() if len(text) <= most else None
 
 
-def _facts(record: Record, known: Facts) -> tuple[Fact, ...]:
+def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
     """What is known of the run; what is not known is not there."""
     mode = known.run_mode
     facts = (

@@ -11,7 +11,7 @@ import apsw
 from execution_history.query.fields import CREATED, EXECUTE_ID, HAS_OUTPUT, PINNED, STATE, UPSTREAM_ID, WORKFLOW
 from execution_history.query.model import RecordKey
 from execution_history.query.predicates import Attribute
-from execution_history.records.attributes import facts_of
+from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.index.columns import STORED, as_stored, fingerprint_number
@@ -137,7 +137,7 @@ class Indexer:
     def _put_record(self, index: apsw.Connection, change: ChangedRecord, body: bytes) -> None:
         seq = change.seq
         record = outline_of(body)
-        facts = facts_of(record)
+        facts = attributes_of(record)
         self._put_facets(index, change, {each: each.read(record, facts) for each in STORED})
         index.execute(statement("drop_tags"), (seq,))
         for tag in facts.tags:
