@@ -17,7 +17,7 @@ _FILES = {
     for path in _ROOT.joinpath(folder).rglob("*")
     if "__pycache__" not in path.parts
 } | {path.name for path in _ROOT.iterdir()}
-_NOT_READ = {"CHANGELOG.md", "CONTRIBUTING.md"}
+_NOT_READ = {"CHANGELOG.md"}
 """They tell of names that are gone, and of files that the reader will make."""
 _QUOTED = re.compile(r"`([^`\n]+)`")
 _FILE = re.compile(r"[\w./-]+\.(?:py|sql|html|md|css|js|txt)|(?:[\w-]+/)+")

@@ -34,7 +34,7 @@ _SPACES: Final = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAttributes:
-    """The facts of one record. Times are milliseconds since the epoch, durations milliseconds.
+    """What is derived from one record. Times are milliseconds since the epoch, durations milliseconds.
 
     Attributes:
         end_time: when the run ended: ``metadata.ended_at``, else ``update_time``; ``None`` while it runs.
@@ -112,7 +112,7 @@ def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
-    """Return the facts of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
+    """Return the attributes of *record*, a parsed document or its outline (:mod:`execution_history.records.partial`).
 
     What is of the wrong kind in it counts as not there.
     """
