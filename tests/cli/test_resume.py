@@ -130,4 +130,4 @@ def test_a_run_that_happened_elsewhere_is_fetched_once(call: Call, sandbox: str)
         fetched[0]["metadata"]["proof"],
     )
     unknown = call("fetch", _SHORT, "123", "--store", "history")
-    assert (5, True) == (unknown.code, "does not tell of run '123'" in unknown.err)
+    assert (5, True) == (unknown.code, "has no history of run '123'" in unknown.err)
