@@ -181,10 +181,10 @@ def _run(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    from execution_history.cli.run import RunRequest, run_workflow  # noqa: PLC0415 - as above
+    from execution_history.cli.run import RunOptions, run_workflow  # noqa: PLC0415 - as above
 
     session = Session.of(context, store, as_json=as_json, debug=debug)
-    request = RunRequest(
+    request = RunOptions(
         workflow_id,
         assignments=parameter or [],
         parameters_file=parameters_file,

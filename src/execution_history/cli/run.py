@@ -34,7 +34,7 @@ _CODES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunOptions:
     """What ``run`` was asked for; ``assignments`` are the ``-p`` options as they were written."""
 
     workflow_id: str
@@ -127,7 +127,7 @@ async def fetch_run(
     return ExitCode.SUCCESS
 
 
-async def run_workflow(session: Session, request: RunRequest) -> ExitCode:
+async def run_workflow(session: Session, request: RunOptions) -> ExitCode:
     """Run a workflow, tell what it says, and end with what became of it.
 
     Ctrl-C and SIGTERM stop it; its record is then closed as interrupted.
@@ -156,7 +156,7 @@ async def _told(telling: Telling, work: Work) -> ExitCode:
 
 
 async def _run(
-    session: Session, request: RunRequest, parameters: dict[str, Any], telling: Telling
+    session: Session, request: RunOptions, parameters: dict[str, Any], telling: Telling
 ) -> tuple[Ending, Sequence[str]]:
     """The ending, and what the recorder complains of in the end."""
     # A free port for the sandbox: a server with its own may be running beside this.
@@ -173,7 +173,7 @@ async def _run(
 
 
 async def _stream(
-    application: Application, request: RunRequest, parameters: dict[str, Any], telling: Telling
+    application: Application, request: RunOptions, parameters: dict[str, Any], telling: Telling
 ) -> Ending:
     frames = application.runner.stream_workflow(
         request.workflow_id,
@@ -201,7 +201,7 @@ async def _listen(frames: AsyncGenerator[dict[str, Any], None], ending: Ending, 
 
 
 async def _execute(
-    application: Application, request: RunRequest, parameters: dict[str, Any], telling: Telling
+    application: Application, request: RunOptions, parameters: dict[str, Any], telling: Telling
 ) -> Ending:
     del telling  # there is nothing to tell before the end
     result = await application.runner.execute_workflow(
