@@ -22,7 +22,7 @@ _TAGS = [
 
 
 def create_app(application: Application) -> FastAPI:
-    """The HTTP application on what *application* holds; opening and closing that is the caller's.
+    """Return the HTTP application on what *application* holds; opening and closing that is the caller's.
 
     All errors have the shape ``{"success": false, "error": {"code", "message"}}``.
     """

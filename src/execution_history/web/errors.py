@@ -70,7 +70,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def answer(self, headers: Mapping[str, str] = NO_HEADERS) -> Response:
-        """The fault as an answer of its own, in the language that the *headers* of the request like best."""
+        """Return the fault as an answer of its own, in the language that the *headers* of the request prefer."""
         message = LANGUAGES.of_header(headers.get("accept-language", "")).message(self.message)
         content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": message}}
         return answer(content, self.status, self.headers)
@@ -85,7 +85,7 @@ _STOPPING: Final = Fault(
 
 
 def fault_of(error: Exception, place: str) -> Fault:
-    """What to tell a caller of *error*; one that was not expected is told to the log, with *place*, instead."""
+    """Return the fault that a caller is sent for *error*; an unexpected one is logged, with *place*, not described."""
     if isinstance(error, HTTPException):
         return _http_fault(error)
     if isinstance(error, RequestValidationError):
@@ -100,7 +100,7 @@ def fault_of(error: Exception, place: str) -> Fault:
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """The answer to any exception, in the language of the caller; an exception handler of Starlette's kind."""
+    """Return the answer to any exception, in the language of the caller; an exception handler of Starlette's kind."""
     return fault_of(error, f"{request.method} {request.url.path}").answer(request.headers)
 
 
@@ -146,7 +146,7 @@ def _http_fault(error: HTTPException) -> Fault:
 
 
 def _validation_sentence(error: RequestValidationError) -> str:
-    """The fault that says most, with the name of what is wrong."""
+    """Return the sentence for the most specific fault, with the name of what is wrong."""
     faults = error.errors()
     if not faults:
         return Message("The request is not what this address expects; /docs says what is.")

@@ -12,17 +12,17 @@ from execution_history.records.encoding import encode
 
 
 def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer whose body is JSON already."""
+    """Return an answer whose body is JSON already."""
     return Response(content, status, headers, media_type="application/json")
 
 
 def answer(content: dict[str, Any], status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer of any values, in the JSON form of :mod:`execution_history.records.encoding`."""
+    """Return an answer of any values, in the JSON form of :mod:`execution_history.records.encoding`."""
     return json_answer(encode(content), status, headers)
 
 
 def page_answer(page: Selection) -> Response:
-    """A page of history, its records the very bytes that are stored."""
+    """Return a page of history, its records the very bytes that are stored."""
     more = encode({"total": page.total, "has_more": page.has_more, **damaged_of(page.damaged)})
     return json_answer(b'{"success":true,"histories":[' + b",".join(page.documents) + b"]," + more[1:])
 

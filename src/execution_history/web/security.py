@@ -119,14 +119,14 @@ class Guard:
 
 
 def _as_name(host: str) -> str:
-    """A name of the settings in the form that a ``Host`` header has it."""
+    """Return a name of the settings in the form that a ``Host`` header has it."""
     host = host.strip().lower()
     is_bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
     return f"[{host}]" if is_bare_ipv6 else _name(host)
 
 
 def _name(host: str) -> str:
-    """The name in a ``Host`` header, without its port; empty when it is none."""
+    """Return the name in a ``Host`` header, without its port; empty when it is none."""
     found = _HOST.fullmatch(host)
     return "" if found is None else found[1]
 
@@ -146,7 +146,7 @@ def _is_own(headers: Headers, own: str) -> bool:
 
 
 def _origin(address: str) -> str:
-    """The origin of an address; empty where it has none."""
+    """Return the origin of an address; empty where it has none."""
     try:
         parts = urlsplit(address.strip())
     except ValueError:

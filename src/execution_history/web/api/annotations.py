@@ -90,7 +90,7 @@ def _keys(names: list[ExecutionName]) -> list[tuple[str, str]]:
 
 
 def _annotation(request: AnnotationRequest) -> Annotation:
-    """What a request wants noted.
+    """Return the annotation that a request holds.
 
     Raises:
         InvalidInput: a tag, the note or the rating cannot be.

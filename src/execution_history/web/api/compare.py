@@ -32,7 +32,7 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def compare(
         workflow_id: WorkflowId, execute_id: ExecuteId, other: Other = LAST_SUCCESS, with_workflow: OtherWorkflow = None
     ) -> Response:
-        """What is different in input, output, settings and ending, where the nodes part, and what both took.
+        """Return what is different in input, output, settings and ending, where the nodes part, and what both took.
 
         The run of the address is the new one. An execution whose id is `last_success` is named with `with_workflow`.
         """

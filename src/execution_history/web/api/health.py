@@ -19,7 +19,7 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
 
     @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=GUARDED)
     async def healthz() -> Response:
-        """Always the same answer, at no cost."""
+        """Return the same answer always, at no cost."""
         return answer({"status": "ok"})
 
     @router.get(
@@ -32,7 +32,7 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
         },
     )
     async def readyz(request: Request) -> Response:
-        """Reads and writes the store, and asks the recorder what it could not write."""
+        """Read and write the store, and collect what the recorder could not write."""
         translate = LANGUAGES.of_header(request.headers.get("accept-language", ""))
         problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems()))]
         if not problems:

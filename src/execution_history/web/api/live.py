@@ -62,7 +62,7 @@ def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], 
 async def events(
     following: FeedSubscription, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> AsyncGenerator[bytes, None]:
-    """What *following*, which has begun, hears, as server-sent events; a comment where nothing is to be heard."""
+    """Yield what *following*, which has begun, receives, as server-sent events; a comment where nothing comes."""
     yield b"retry: %d\n%s" % (_RETRY_MS, _still_there(following))
     while not following.has_ended:
         heard = await following.take(heartbeat_seconds)
@@ -74,7 +74,7 @@ def _event(event: LiveEvent) -> bytes:
 
 
 def _still_there(following: FeedSubscription) -> bytes:
-    """A comment, and how far the feed has been read: an id without data tells a browser where to go on."""
+    """Return a comment, and how far the feed has been read: an id without data lets a browser go on from there."""
     return b": heartbeat\nid: %d\n\n" % following.revision
 
 

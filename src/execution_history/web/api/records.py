@@ -65,7 +65,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         page_index: PageIndex = 1,
         account_id: AccountId = "default",
     ) -> Response:
-        """The records of a workflow, newest first; a workflow without history has an empty page.
+        """Return the records of a workflow, newest first; a workflow without history has an empty page.
 
         With any of the filters, or an order, a cursor or a view, the answer has `total_is_exact` and `next_cursor` too.
         """
@@ -79,7 +79,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def get_execution_detail(
         workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default"
     ) -> Response:
-        """The whole record of one execution."""
+        """Return the whole record of one execution."""
         del account_id
         document = await service.detail_bytes(workflow_id, execute_id)
         if document is None:

@@ -48,7 +48,7 @@ class HistoryRoute(APIRoute):
         return match, child
 
     def get_route_handler(self) -> Any:  # noqa: ANN401 - FastAPI's own type is a coroutine it does not name
-        """The handler, with every exception turned into an answer."""
+        """Return the handler, with every exception turned into an answer."""
         handle = super().get_route_handler()
         takes_body = bool(self.methods and self.methods & {"POST", "PATCH"}) and self.largest_body is not None
 
@@ -66,7 +66,7 @@ class HistoryRoute(APIRoute):
         return answered
 
     def error_answer(self, request: Request, error: Exception) -> Response:
-        """What a caller is answered instead of *error*."""
+        """Return the answer that a caller gets instead of *error*."""
         return answer_error(request, error)
 
 
@@ -77,7 +77,7 @@ class UploadRoute(HistoryRoute):
 
 
 def _careful_path(scope: Scope) -> str:
-    """The decoded path in which an encoded slash or percent sign stays encoded."""
+    """Return the decoded path in which an encoded slash or percent sign stays encoded."""
     raw = scope.get("raw_path")
     if not isinstance(raw, bytes) or b"%" not in raw:
         return str(scope["path"]).replace("%", "%25")

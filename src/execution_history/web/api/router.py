@@ -39,14 +39,14 @@ def history_router(
     live: LiveFeed | None = None,
     limits: ReadingLimits | None = None,
 ) -> APIRouter:
-    """The routes of the API: ``app.include_router(history_router(service))``.
+    """Return the routes of the API: ``app.include_router(history_router(service))``.
 
     Its errors have our shape in any application, whose own handlers stay as they are.
 
     Args:
         service: where histories are.
-        runner: what runs workflows; without one the run routes say so.
-        reconciler: what asks the upstream about runs; without one its route says so.
+        runner: what runs workflows; without one the run routes answer with an error.
+        reconciler: what fetches runs from the upstream; without one its route answers with an error.
         prefix: what every path begins with.
         live: the change feed, where it is not the service's own; deprecated.
         limits: what an import may take.
@@ -95,7 +95,7 @@ def _add_hidden(
 
 
 def _refuse(methods: set[str]) -> Callable[[], Awaitable[Response]]:
-    """An endpoint that says which *methods* there are, or that there is nothing at all."""
+    """Return an endpoint that raises 405 with the *methods* that there are, or 404 where there is nothing at all."""
 
     async def refused() -> Response:
         if methods:

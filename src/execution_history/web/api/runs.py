@@ -93,7 +93,7 @@ def _add_run(router: APIRouter, runner: CozeRunner | None) -> None:
 
 
 def given(runner: CozeRunner | None) -> CozeRunner:
-    """The *runner*, where there is one.
+    """Return the *runner*, where there is one.
 
     Raises:
         AccountError: there is none.

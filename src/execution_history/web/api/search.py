@@ -46,7 +46,7 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
         openapi_extra=documented(*HISTORY_PARAMETERS),
     )
     async def find_history(request: Request, page_size: PageSize = 20, page_index: PageIndex = 1) -> Response:
-        """The records of all workflows, newest first, or those that the filters mean; all filters can be combined.
+        """Return the records of all workflows, newest first, or those that filters mean; all filters can be combined.
 
         Pages are numbered, or follow each other by `next_cursor`, which never skips or repeats a record.
         """
@@ -56,7 +56,7 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
 async def found(
     service: ExecutionHistoryService, pairs: Pairs, size: int, index: int, workflow_id: str | None = None
 ) -> Response:
-    """The answer to a question in the query *pairs*.
+    """Return the answer to a question in the query *pairs*.
 
     Raises:
         InvalidQuery: the question cannot be.
@@ -72,14 +72,14 @@ async def found(
 
 
 def _possible(workflow_id: str | None) -> str | None:
-    """A workflow id that a question can be made with; one that no record can have has no records."""
+    """Return a workflow id that a question can be made with; for one that no record can have, one without records."""
     return workflow_id if workflow_id is None or could_exist(workflow_id) else "-"
 
 
 async def _searched(
     service: ExecutionHistoryService, question: HistoryQuestion, text: str
 ) -> tuple[Selection, list[list[Snippet]]]:
-    """The hits of a search, as records or summaries, and for each the places where it has the text."""
+    """Return the hits of a search, as records or summaries, and for each the places where it has the text."""
     search, query = parse_search(text), question.query
     # Places are looked for in whole records, also when only their summaries are shown.
     whole = replace(query, summaries=False, size=RANKED if question.is_ranked else query.size)
@@ -102,7 +102,7 @@ async def _searched(
 
 
 def _answer(selection: Selection, pieces: list[list[Snippet]] | None, *, explain: bool) -> Response:
-    """A page of what was found; records are the very bytes that are stored, and snippets stand beside them."""
+    """Return a page of what was found; records are the very bytes that are stored, and snippets stand beside them."""
     more: dict[str, Any] = {
         "total": selection.total,
         "total_is_exact": selection.total_is_exact and selection.reach.is_complete,
@@ -119,5 +119,5 @@ def _answer(selection: Selection, pieces: list[list[Snippet]] | None, *, explain
 
 
 def reach_of(reach: IndexReach) -> dict[str, Any]:
-    """What an answer says of how much of the history is in it: nothing when that is all."""
+    """Return the part of an answer on how much of the history is in it: nothing when that is all."""
     return {} if reach.is_complete else {"reach": {"revision": reach.revision, "newest": reach.newest}}

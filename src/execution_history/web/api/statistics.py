@@ -43,7 +43,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def get_statistics(
         request: Request, bucket: Bucket = None, zone: Zone = "UTC", new_since: NewSince = None
     ) -> Response:
-        """Runs, success rate, durations, tokens, error codes, and failures that are alike, of all that filters mean."""
+        """Return runs, success rate, durations, tokens, error codes, and similar failures, of all that filters mean."""
         del bucket, zone, new_since
         return await _counted(service, request.query_params.multi_items())
 
@@ -62,7 +62,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
         zone: Zone = "UTC",
         new_since: NewSince = None,
     ) -> Response:
-        """The same of one workflow; one without history has no buckets."""
+        """Return the same of one workflow; one without history has no buckets."""
         del bucket, zone, new_since
         return await _counted(service, request.query_params.multi_items(), workflow_id)
 
@@ -83,7 +83,7 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
 
 
 def bucket_of(value: str | None) -> BucketSize | None:
-    """The length of a bucket that is meant; ``None`` where nothing is said.
+    """Return the length of a bucket that *value* names; ``None`` where none is given.
 
     Raises:
         InvalidQuery: there is no such bucket.

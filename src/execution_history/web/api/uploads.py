@@ -87,7 +87,7 @@ class _TemporarySpace:
 
     @asynccontextmanager
     async def received(self, request: Request, name: str) -> AsyncIterator[Path]:
-        """A file called *name* with the body of *request*, and only with a whole one; it is removed afterwards.
+        """Yield a file called *name* with the whole body of *request*, never with a part of it; remove it afterwards.
 
         Raises:
             HTTPException: it is too large, or together with others.
@@ -152,7 +152,7 @@ def _as_sent(report: ImportReport, path: Path) -> ImportReport:
 
 
 def _answer(report: ImportReport) -> Response:
-    """What was done; a failure where all of it was refused."""
+    """Return what was done; a failure where all of it was refused."""
     if not report.refused_count or report.taken or report.skipped:
         return answer({"success": True, **report.to_json()})
     first = report.refused[0]

@@ -55,11 +55,11 @@ class Assets:
         return f"/assets/{self.version}/{name}"
 
     def modules(self) -> list[str]:
-        """The addresses of the scripts that every page runs."""
+        """Return the addresses of the scripts that every page runs."""
         return [self.address(name) for name in self._files if name.endswith(".js") and name != _WORKER]
 
     def answer(self, request: Request, version: str, name: str) -> Response | None:
-        """The file, kept by browsers for ever when it is asked for by its present address; ``None`` without one."""
+        """Return the file, kept by browsers for ever when requested by its present address; ``None`` without one."""
         found = self._files.get(name)
         if found is None:
             return None

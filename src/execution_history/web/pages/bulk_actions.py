@@ -99,7 +99,7 @@ class RunChoices:
         return RedirectResponse(urls.and_query(back, "undo", word or ""), HTTPStatus.SEE_OTHER)
 
     async def _export(self, keys: Keys) -> Response:
-        """The chosen records as JSON lines, the very bytes that are stored."""
+        """Return the chosen records as JSON lines, the very bytes that are stored."""
         found = [await self.service.detail_bytes(*key) for key in keys]
         content = b"".join(body + b"\n" for body in found if body is not None)
         headers = {"Content-Disposition": 'attachment; filename="runs.jsonl"', "Cache-Control": "no-store"}

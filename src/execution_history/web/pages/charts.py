@@ -80,7 +80,7 @@ class Axis:
         return round(begin + gap / 2, 1), round(max(1.0, end - begin - gap), 1)
 
     def marks(self) -> tuple[Mark, ...]:
-        """Times along the axis."""
+        """Return times along the axis."""
         length = self.end - self.start
         style = "%H:%M" if length <= _TWO_DAYS else "%m-%d"
         moments = [self.start + length * (2 * number + 1) // (2 * _LABELS) for number in range(_LABELS)]
@@ -88,13 +88,13 @@ class Axis:
 
 
 def axis_of(buckets: Sequence[Bucket], since: int, now: int, zone: tzinfo) -> Axis:
-    """The axis from *since* to *now*, widened to hold the whole of every bucket."""
+    """Return the axis from *since* to *now*, widened to hold the whole of every bucket."""
     start = min([since, *(bucket.start for bucket in buckets)])
     return Axis(start, max([now, start + 1, *(bucket.end for bucket in buckets)]), zone)
 
 
 def run_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """Runs above the axis, failures below it, on one scale."""
+    """Return a chart of runs above the axis and failures below it, on one scale."""
     above = [bucket.figures.runs - bucket.figures.counts.get("failed", 0) for bucket in buckets]
     below = [bucket.figures.counts.get("failed", 0) for bucket in buckets]
     most, least = max(above, default=0), max(below, default=0)
@@ -111,7 +111,7 @@ def run_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
 
 
 def duration_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """The median and the 95th percentile of durations, as lines that break where nothing ended."""
+    """Return a chart of the median and the 95th percentile of durations, as lines that break where nothing ended."""
     most = max((bucket.figures.p95 or 0 for bucket in buckets), default=0)
     curves = (
         _curve(buckets, axis, lambda bucket: bucket.figures.p95, "p95", most),
@@ -121,7 +121,7 @@ def duration_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
 
 
 def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """The tokens of each stretch of time."""
+    """Return a chart of the tokens of each stretch of time."""
     most = max((bucket.figures.tokens for bucket in buckets), default=0)
     bars: list[Bar] = []
     for bucket in buckets:

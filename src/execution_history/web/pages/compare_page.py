@@ -34,7 +34,7 @@ class ComparePages:
         router.add_api_route(urls.COMPARE, self.compare, methods=["GET", "HEAD"])
 
     async def compare(self, request: Request) -> Response:
-        """The runs that ``run`` names, twice, the older one left; or one of them and the last success before it."""
+        """Compare the two runs that ``run`` names, the older one left; or one run with the last success before it."""
         keys = request.query_params.getlist("run")
         runs = [urls.run_of(key) for key in keys]
         if len(runs) == 1:

@@ -55,7 +55,7 @@ class Amount:
 
 
 def sections_of(comparison: Comparison) -> tuple[Section, ...]:
-    """The parts of a comparison that differ, the ending first: it is what one asks about."""
+    """Return the parts of a comparison that differ, the ending first: it is what one asks about."""
     sections, room = [], _ROOM
     for name in PARTS:
         found: Sequence[Difference] = getattr(comparison, name)
@@ -71,12 +71,12 @@ def sections_of(comparison: Comparison) -> tuple[Section, ...]:
 
 
 def same_parts(comparison: Comparison) -> tuple[str, ...]:
-    """The names of the parts that are the same in both runs."""
+    """Return the names of the parts that are the same in both runs."""
     return tuple(name for name in PARTS if not getattr(comparison, name))
 
 
 def divergence_pair(divergence: Divergence) -> Pair:
-    """What the two runs' nodes said where they part."""
+    """Return the contents of the two runs' nodes where they part."""
     old, new = divergence.old_content, divergence.new_content
     if divergence.text is not None:
         return Pair("", divergence.kind, _side(divergence.text, "removed"), _side(divergence.text, "added"))
@@ -116,7 +116,7 @@ def _pair(difference: Difference) -> Pair:
 
 
 def _side(edits: Sequence[TextEdit], own: str) -> tuple[Piece, ...]:
-    """What of *edits* one side has: the pieces of both, and its *own*."""
+    """Return the part of *edits* that one side has: the pieces of both, and its *own*."""
     pieces: list[Piece] = []
     room = _LONGEST
     for edit in edits:

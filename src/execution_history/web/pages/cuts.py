@@ -25,7 +25,7 @@ class Cuts:
 
 
 def cuts_of(record: dict[str, Any]) -> Cuts:
-    """What the metadata of a record say of its cuts; what is no size is left out, whoever wrote it."""
+    """Return the cuts that the metadata of a record name; what is no size is left out, whoever wrote it."""
     cut = RECORDING_IS_CUT.of(record)
     sizes = {
         name: size

@@ -33,11 +33,11 @@ class ErrorPages:
         self._renderer = renderer
 
     def answer(self, request: Request, error: Exception) -> Response:
-        """The answer to *error*; an exception handler of Starlette's kind."""
+        """Return the answer to *error*; an exception handler of Starlette's kind."""
         return self.page(request, error) if wants_page(request) else answer_error(request, error)
 
     def page(self, request: Request, error: Exception) -> Response:
-        """The page that says what went wrong and what to do."""
+        """Render the page with what went wrong and what to do."""
         fault = fault_of(error, f"{request.method} {request.url.path}")
         translate = reader_for(request).translate
         title = _TITLES.get(fault.status, _FAULT if fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR else _BAD)

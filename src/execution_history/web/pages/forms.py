@@ -17,20 +17,20 @@ ErrorPage = Callable[[Request, Exception], Response]
 
 
 def pages_router(error_page: ErrorPage) -> APIRouter:
-    """An empty router whose routes answer every exception with what *error_page* makes of it."""
+    """Return an empty router whose routes answer every exception with what *error_page* makes of it."""
 
     class PageRoute(HistoryRoute):
         """A route of the page."""
 
         def error_answer(self, request: Request, error: Exception) -> Response:
-            """The error as a page."""
+            """Return the error as a page."""
             return error_page(request, error)
 
     return APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form; of several of one name the last.
+    """Return the fields of a form; of several of one name the last.
 
     Raises:
         InvalidInput: the body is no such form.
@@ -39,7 +39,7 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 async def fields_of(request: Request) -> dict[str, list[str]]:
-    """The fields of a form as browsers send it by default, each with all its values.
+    """Return the fields of a form as browsers send it by default, each with all its values.
 
     Raises:
         InvalidInput: the body is no such form.
@@ -56,12 +56,12 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
 
 
 def query(request: Request, name: str) -> str:
-    """The query parameter *name*; empty when there is none."""
+    """Return the query parameter *name*; empty when there is none."""
     found: Any = request.query_params.get(name, "")
     return str(found)
 
 
 def whole_number(request: Request, name: str, most: int) -> int:
-    """The query parameter *name* as a number from 0 to *most*; 0 when it is none."""
+    """Return the query parameter *name* as a number from 0 to *most*; 0 when it is none."""
     text = query(request, name)
     return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 16 else 0  # noqa: PLR2004

@@ -31,7 +31,7 @@ class Headline:
 
 
 def headline_of(_: Translator, record: dict[str, Any], took: int) -> Headline:
-    """The sentence of a *record* whose run took, or has taken, *took* milliseconds."""
+    """Return the sentence of a *record* whose run took, or has taken, *took* milliseconds."""
     status = record["execute_status"]
     node = _node(record)
     said = error_text(record)
@@ -53,7 +53,7 @@ def headline_of(_: Translator, record: dict[str, Any], took: int) -> Headline:
 
 
 def _node(record: dict[str, Any]) -> str | None:
-    """The node that the sentence names: where it failed, where it asks, where it is now."""
+    """Return the node that the sentence names: where the run failed, where it asks, where it is now."""
     status = record["execute_status"]
     if status == "interrupted":
         title = (INTERRUPT.of(record) or {}).get("node_title")

@@ -48,7 +48,7 @@ class Question:
 
 
 def question_of(interrupt: Mapping[str, Any]) -> Question | None:
-    """The question in an interrupt as Coze described it; ``None`` where nothing could be answered."""
+    """Return the question in an interrupt as Coze described it; ``None`` where nothing could be answered."""
     event_id = interrupt.get("event_id")
     if not isinstance(event_id, str) or not 0 < len(event_id) <= _LONGEST_ID:
         return None
@@ -71,10 +71,10 @@ def question_of(interrupt: Mapping[str, Any]) -> Question | None:
 
 
 def answer_to(question: Question, form: Mapping[str, str]) -> str:
-    """What *form* answers, as the text that Coze takes as ``resume_data``.
+    """Return the answers in *form* as the text that Coze takes as ``resume_data``.
 
     Raises:
-        InvalidInput: a required field is empty, or a value is not of the kind that is asked for.
+        InvalidInput: a required field is empty, or a value is not of the kind that its field has.
     """
     if question.kind != "fields":
         return form.get(ANSWER, "")
@@ -102,7 +102,7 @@ def _field(name: str, facts: object) -> Field:
 
 
 def _choices(interrupt: Mapping[str, Any]) -> tuple[str, ...]:
-    """The options of a question node, which stand in JSON within JSON."""
+    """Return the options of a question node, which stand in JSON within JSON."""
     content: Any = interrupt.get("data")
     for _ in range(3):
         if isinstance(content, str):
@@ -118,7 +118,7 @@ def _choices(interrupt: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _value(field: Field, given: str) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """What was typed, as the kind of value that is asked for."""
+    """Return what was typed, as the kind of value that the field has."""
     word = given.strip()
     if field.kind == "boolean" and word.lower() in _TRUE | _FALSE:
         return word.lower() in _TRUE

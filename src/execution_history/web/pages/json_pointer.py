@@ -39,7 +39,7 @@ class Part:
         return self.filter.removesuffix(" | ") or "."
 
     def child(self, key: str | int, value: object, number: int = 0) -> "Part":
-        """The part of this one under *key*, its child with this *number*, counted from 0."""
+        """Return the part of this one under *key*, its child with this *number*, counted from 0."""
         if isinstance(key, int):
             return Part(f"{self.pointer}/{key}", f"{_indexed(self.filter)}[{key}]", value)
         if len(key) > _LONGEST_KEY:
@@ -48,17 +48,17 @@ class Part:
         return Part(f"{self.pointer}/{step}", _keyed(self.filter, key), value)
 
     def embedded(self, value: object) -> "Part":
-        """What the text that this part is holds as JSON."""
+        """Return the part that the text of this one holds as JSON."""
         return Part(f"{self.pointer}/{EMBEDDED}", f"{self.filter or '.'} | fromjson | ", value)
 
 
 def root(record: object) -> Part:
-    """The whole record."""
+    """Return the whole record as a part."""
     return Part("", "", record)
 
 
 def find_part(record: object, pointer: str) -> Part:
-    """What *pointer* points to.
+    """Return what *pointer* points to.
 
     Raises:
         NoSuchPart: nothing is there.
@@ -75,7 +75,7 @@ def find_part(record: object, pointer: str) -> Part:
 
 
 def embedded_json(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The object or array that *text* holds as JSON; ``None`` when it holds none."""
+    """Return the object or array that *text* holds as JSON; ``None`` when it holds none."""
     if len(text) > _LONGEST_EMBEDDED or text[:1] not in {"{", "["} or text[-1:] not in {"}", "]", "\n", " "}:
         return None
     try:
@@ -103,7 +103,7 @@ def _step(part: Part, step: str) -> Part:
 
 
 def _key(value: dict[str, Any], number: int) -> str | None:
-    """The key with this number that is too long to be named, as :meth:`Part.child` counts; ``None`` without one."""
+    """Return the key with this number, too long to be named, as :meth:`Part.child` counts; ``None`` without one."""
     key = next(islice(value, number, None), None)
     return key if key is not None and len(key) > _LONGEST_KEY else None
 
@@ -113,5 +113,5 @@ def _keyed(base: str, key: str) -> str:
 
 
 def _indexed(base: str) -> str:
-    """What a bracket can follow: jq wants a dot before it where a filter begins."""
+    """Return *base* so that a bracket can follow it: jq needs a dot before one where a filter begins."""
     return f"{base}." if not base or base.endswith("| ") else base

@@ -107,7 +107,7 @@ class _Draft:
 
 
 def tree_of(part: Part, name: str | None = None, limits: Limits | None = None, start: int = 0) -> Node:
-    """The tree of the value that *part* points to.
+    """Return the tree of the value that *part* points to.
 
     Args:
         part: what to show.
@@ -157,7 +157,7 @@ class _Builder:
             yield _Draft(str(key), part, draft.depth + 1)
 
     def finished(self, draft: _Draft) -> Node:
-        """The draft as it is shown."""
+        """Return the draft as it is shown."""
         value = draft.part.value
         name, rest = _cut_name(draft.name)
         if isinstance(value, str):
@@ -209,14 +209,14 @@ class _Builder:
 
 
 def _cut_name(name: str | None) -> tuple[str | None, int]:
-    """A name as far as it is shown, and how many characters of it are not."""
+    """Return a name as far as it is shown, and how many characters of it are not."""
     if name is None or len(name) <= _LONGEST_NAME:
         return name, 0
     return name[:_LONGEST_NAME], len(name) - _LONGEST_NAME
 
 
 def first_lines(text: str) -> str:
-    """What of *text* stands before its fold: at most six lines, counting long ones as several."""
+    """Return the part of *text* before its fold: at most six lines, counting long ones as several."""
     if len(text) <= _FOLDED_CHARACTERS and text.count("\n") < _FOLDED_LINES:
         return text
     end = 0
@@ -236,7 +236,7 @@ class Matches:
 
 
 def matches(part: Part, words: str) -> Matches:
-    """The keys and leaves below *part* that contain *words*, whatever their case; the first of them, in order."""
+    """Return the keys and leaves below *part* that contain *words*, whatever their case; the first ones, in order."""
     wanted = words.casefold()
     found: list[Part] = []
     # Children are made one by one: a list of a million is not walked for its first hundred thousand.
@@ -263,7 +263,7 @@ def matches(part: Part, words: str) -> Matches:
 
 
 def _children(part: Part) -> Iterator[tuple[Part, str]]:
-    """The parts that a branch has, each with its key."""
+    """Return the parts that a branch has, each with its key."""
     return ((part.child(name, child, number), str(name)) for number, (name, child) in enumerate(_items(part.value)))
 
 
@@ -272,7 +272,7 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:  # noqa: ANN401 - JSO
 
 
 def scalar(value: object) -> tuple[Kind, str]:
-    """The kind of a leaf, and all of it as text."""
+    """Return the kind of a leaf, and all of it as text."""
     if isinstance(value, str):
         return "string", value
     if value is None:

@@ -90,7 +90,7 @@ class OverviewPages:
         router.add_api_route(urls.SWITCHER, self.switcher, methods=["GET"])
 
     async def overview(self, request: Request) -> Response:
-        """The overview, or what to do first where nothing is recorded yet."""
+        """Render the overview, or what to do first where nothing is recorded yet."""
         reader = reader_for(request)
         summaries = await self.service.workflow_summaries()
         words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
@@ -112,14 +112,14 @@ class OverviewPages:
         return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)
 
     async def switcher(self, request: Request) -> Response:
-        """The workflows with these words in their id, for the switcher."""
+        """Render the workflows with these words in their id, for the switcher."""
         words = query(request, "q").strip().casefold()
         summaries = await self.service.workflow_summaries()
         found = [summary for summary in summaries if words in summary.workflow_id.casefold()][:_SWITCHED]
         return self.renderer.page(request, "switcher.html", {"workflows": found})
 
     async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
-        """The line of a workflow; its last runs are asked for anew when the workflow has changed."""
+        """Return the line of a workflow; its last runs are read anew when the workflow has changed."""
         key = (summary.workflow_id, reader.translate.language, reader.zone)
         known = self._lines.get(key)
         if known is not None and known.summary == summary:
@@ -135,7 +135,7 @@ class OverviewPages:
         return line
 
     async def _attended(self, now: int) -> Attention:
-        """What needs a person; asked for anew when something has changed, but not more often than every ten seconds."""
+        """Return what needs a person; read anew when something has changed, but at most every ten seconds."""
         revision = await self.service.revision()
         if self._attention is not None:
             asked, seen, attention = self._attention

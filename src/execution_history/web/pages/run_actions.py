@@ -95,7 +95,7 @@ class RunActions:
         return RedirectResponse(urls.run(workflow_id, execute_id), HTTPStatus.SEE_OTHER)
 
     async def _started(self, frames: AsyncGenerator[Frame, None]) -> str:
-        """The id of the run that *frames* begin; the rest of them is read by a task of its own."""
+        """Return the id of the run that *frames* begin; read the rest of them in a task of its own."""
         first = await anext(frames)
         task = asyncio.create_task(_read(frames))
         self._running.add(task)
@@ -117,7 +117,7 @@ def _account(record: dict[str, Any]) -> str:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """The input that was typed.
+    """Return the input that was typed.
 
     Raises:
         InvalidInput: it is no JSON object.

@@ -50,7 +50,7 @@ class ListPages:
         router.add_api_route("/workflows/{workflow_id}/news", self.workflow_news, methods=["GET"])
 
     async def all_runs(self, request: Request) -> Response:
-        """The runs of all workflows; a search for nothing but an id goes straight to its run."""
+        """Render the runs of all workflows; redirect a search for nothing but an id to its run."""
         words = query(request, "q").strip()
         if words and " " not in words and list(request.query_params) == ["q"]:
             found = await self.service.find_execution(words)
@@ -60,15 +60,15 @@ class ListPages:
         return await self._list(request, None)
 
     async def workflow_runs(self, request: Request, workflow_id: str) -> Response:
-        """The runs of one workflow."""
+        """Render the runs of one workflow."""
         return await self._list(request, workflow_id)
 
     async def all_news(self, request: Request) -> Response:
-        """What has happened in the list of all runs."""
+        """Render what has happened in the list of all runs."""
         return await self._news(request, None)
 
     async def workflow_news(self, request: Request, workflow_id: str) -> Response:
-        """What has happened in the list of one workflow."""
+        """Render what has happened in the list of one workflow."""
         return await self._news(request, workflow_id)
 
     async def _list(self, request: Request, workflow_id: str | None) -> Response:
@@ -103,7 +103,7 @@ class ListPages:
         return self.renderer.page(request, "list.html", context, status)
 
     async def _beside(self, request: Request, opened: str) -> Mapping[str, Any]:
-        """What is shown beside the list: the run that *opened*, ``workflow/execution``, names."""
+        """Return what is shown beside the list: the run that *opened*, ``workflow/execution``, names."""
         return await self.runs.context(request, *urls.run_of(opened))
 
     async def _news(self, request: Request, workflow_id: str | None) -> Response:
@@ -126,7 +126,7 @@ class ListPages:
         return self.renderer.page(request, "news.html", context)
 
     async def _row(self, key: str, now: int) -> RunLine | None:
-        """The line of the run that *key*, ``workflow/execution``, names."""
+        """Return the line of the run that *key*, ``workflow/execution``, names; ``None`` without one."""
         workflow_id, execute_id = urls.run_of(key)
         if not workflow_id or not execute_id:
             return None

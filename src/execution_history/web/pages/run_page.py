@@ -31,7 +31,7 @@ _LARGEST_EDITED: Final = 100_000
 
 
 async def aside(size: int, work: Callable[[], _Result]) -> _Result:
-    """What *work* on *size* bytes returns, done beside the event loop when it may take long."""
+    """Return what *work* on *size* bytes returns, done beside the event loop when it may take long."""
     return work() if size < _LARGE else await asyncio.to_thread(work)
 
 
@@ -56,7 +56,7 @@ class RunPages:
         router.add_api_route(f"{RUN}/again", self.again, methods=["GET", "HEAD"])
 
     async def run(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """The page of one run."""
+        """Render the page of one run."""
         return await self.shown(request, workflow_id, execute_id)
 
     async def shown(
@@ -69,7 +69,7 @@ class RunPages:
         answers: dict[str, str] | None = None,
         status: int = HTTPStatus.OK,
     ) -> Response:
-        """A run's page, with a *notice* above what it is about, and with the *answers* that were typed kept."""
+        """Render a run's page, with a *notice* above what it is about, and with the *answers* that were typed kept."""
         context = await self.context(request, workflow_id, execute_id, notice=notice, answers=answers)
         return self.renderer.page(request, "run.html", context, status)
 
@@ -82,7 +82,7 @@ class RunPages:
         notice: str = "",
         answers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """What the template of a run needs.
+        """Return what the template of a run needs.
 
         Raises:
             HTTPException: there is no such record (404).
@@ -93,7 +93,7 @@ class RunPages:
         return _context(view, notice, answers or {})
 
     async def live(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """What the page of a run holds now; nothing (204) when the record has not changed since ``since``."""
+        """Render what the page of a run holds now; nothing (204) when the record has not changed since ``since``."""
         body = await self.body(workflow_id, execute_id)
         known = await aside(len(body), lambda: outline_of(body))
         if known["update_time"] == whole_number(request, "since", _MOST * 10):
@@ -105,7 +105,7 @@ class RunPages:
         return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
 
     async def value(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """A part of a run's record, on a page of its own or as the inside of a branch (``fragment``)."""
+        """Render a part of a run's record, on a page of its own or as the inside of a branch (``fragment``)."""
         body = await self.body(workflow_id, execute_id)
         pointer, start, words = query(request, "at"), whole_number(request, "from", _MOST), query(request, "find")
         link = len(urls.part(workflow_id, execute_id, ""))
@@ -127,7 +127,7 @@ class RunPages:
         return self.renderer.page(request, template, context)
 
     async def raw(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """A part as it is stored, for a script to copy and a person to keep: a text as text, all else as JSON."""
+        """Return a part as it is stored, for a script to copy and a person to keep: text as text, all else as JSON."""
         body = await self.body(workflow_id, execute_id)
         pointer = query(request, "at")
         content, is_text = await aside(len(body), lambda: _found(raw_part, body, pointer))
@@ -136,7 +136,7 @@ class RunPages:
         return Response(content, HTTPStatus.OK, headers, kind)
 
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """A page to edit a long input on."""
+        """Render a page to edit a long input on."""
         body = await self.body(workflow_id, execute_id)
         record = await aside(len(body), lambda: parsed(body))
         if not is_input_whole(record):
@@ -152,7 +152,7 @@ class RunPages:
         return self.edit_page(request, workflow_id, execute_id, text)
 
     async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """A run's page, saying that it cannot be run again because its input is not whole."""
+        """Render a run's page, with the notice that it cannot be run again because its input is not whole."""
         said = reader_for(request).translate(
             "The input of this run was too large to be kept whole; only its beginning is here, so it cannot be run "
             "again from here. Send the whole input from your program."
@@ -168,7 +168,7 @@ class RunPages:
         notice: str = "",
         status: int = HTTPStatus.OK,
     ) -> Response:
-        """The page on which an input is edited, with *text* in it."""
+        """Render the page on which an input is edited, with *text* in it."""
         context = {
             "run_address": urls.run(workflow_id, execute_id),
             "execute_id": execute_id,
@@ -178,7 +178,7 @@ class RunPages:
         return self.renderer.page(request, "again_page.html", context, status)
 
     async def body(self, workflow_id: str, execute_id: str) -> bytes:
-        """The stored bytes of a record.
+        """Return the stored bytes of a record.
 
         Raises:
             HTTPException: there is no such record (404).
@@ -211,7 +211,11 @@ def _pointing(workflow_id: str, execute_id: str) -> Callable[..., str]:
 
 
 def _found(work: Callable[..., _Result], *arguments: object) -> _Result:
-    """What *work* returns; a part that is not there is a page that is not there."""
+    """Return what *work* returns.
+
+    Raises:
+        HTTPException: the record has no such part (404).
+    """
     try:
         return work(*arguments)
     except NoSuchPart:

@@ -51,7 +51,7 @@ class RunLine:
 
 
 def line_of_run(summary: bytes, now: int) -> RunLine:
-    """The line of the run whose *summary* this is (see :mod:`execution_history.records.summary`)."""
+    """Return the line of the run whose *summary* this is (see :mod:`execution_history.records.summary`)."""
     facts: dict[str, Any] = orjson.loads(summary)
     error = error_text(facts)
     return RunLine(
@@ -70,14 +70,14 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
 
 
 def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
-    """The line of the record whose stored bytes are *body*, with the places where it has what is searched for."""
+    """Return the line of the record whose stored bytes are *body*, with the places where *search* has hits."""
     record = outline_of(body)
     line = line_of_run(summary_of(record, attributes_of(record)), now)
     return replace(line, passages=tuple(_passage(snippet) for snippet in snippets(record, search, most=_PASSAGES)))
 
 
 def _passage(snippet: Snippet) -> Passage:
-    """A snippet in stretches, those that are hits marked."""
+    """Return a snippet in stretches, those that are hits marked."""
     stretches: list[Stretch] = []
     at = 0
     for begin, end in snippet.hits:

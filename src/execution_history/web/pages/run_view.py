@@ -116,13 +116,13 @@ class RunView:
 
 
 def parsed(body: bytes) -> Record:
-    """A record's bytes as its 19 keys, whatever an adopted record lacks."""
+    """Parse a record's bytes into its 19 keys; those that an adopted record lacks are ``None``."""
     record: Record = decode(body)
     return {**dict.fromkeys(KEYS), **record}
 
 
 def run_view(body: bytes, reader: Reader) -> RunView:
-    """The view of the record whose stored bytes are *body*."""
+    """Return the view of the record whose stored bytes are *body*."""
     record = parsed(body)
     whole, status = root(record), record["execute_status"]
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
@@ -168,7 +168,7 @@ def _notes(facts: RunAttributes, note: str) -> Notes:
 
 
 def edited(record: Record, most: int) -> str | None:
-    """The input as JSON text to be edited; ``None`` where it is longer than *most* bytes."""
+    """Return the input as JSON text to be edited; ``None`` where it is longer than *most* bytes."""
     try:
         text = orjson.dumps(record["input_parameters"], option=orjson.OPT_INDENT_2)
     except TypeError:  # an integer of more than 64 bits
@@ -177,7 +177,7 @@ def edited(record: Record, most: int) -> str | None:
 
 
 def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
-    """What is known of the run; what is not known is not there."""
+    """Return what is known of the run; what is not known is not there."""
     mode = known.run_mode
     facts = (
         Fact("execute_id", record["execute_id"], "id", "/execute_id"),
@@ -204,7 +204,7 @@ def _noted(record: Record, key: Key[Any], kind: Literal["id", "text"]) -> Fact:
 
 
 def _shortened(fact: Fact) -> Fact:
-    """What of a fact has room; an id is copied whole, and one that is longer than an id can be is none."""
+    """Return as much of a fact as has room; an id stays whole, and one longer than an id can be is none."""
     text = fact.value if isinstance(fact.value, str) else encode(fact.value).decode()
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
         return replace(fact, value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))

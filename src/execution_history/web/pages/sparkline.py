@@ -42,7 +42,7 @@ class Recent:
 
 
 def recent_of(lines: list[RunLine]) -> Recent:
-    """What there is to say of *lines*, which are in the order of lists: newest first."""
+    """Return what is shown of *lines*, which are in the order of lists: newest first."""
     # One that goes on, perhaps for days, would make all others look short.
     longest = max((line.duration for line in lines if line.status != "running"), default=0) or 1
     ticks = tuple(
@@ -67,7 +67,7 @@ _TICK: Final = Markup(
 
 
 def ticks_drawn(recent: Recent, workflow_id: str, translate: Translator, zone: tzinfo) -> Markup:
-    """The ticks as SVG, newest right, each a link; a failure is as high as there is room."""
+    """Render the ticks as SVG, newest right, each a link; a failure is as high as there is room."""
     begin = RUNS - len(recent.ticks)
     # Forty links with ids of hundreds of characters would be most of the page: such a row leads to its list only.
     is_linked = len(urls.runs(workflow_id)) <= _LONGEST_LINK

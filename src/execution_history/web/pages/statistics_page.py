@@ -44,7 +44,7 @@ class FigurePages:
         router.add_api_route("/workflows/{workflow_id}", self.figures, methods=["GET", "HEAD"])
 
     async def figures(self, request: Request, workflow_id: str) -> Response:
-        """Runs, failures, durations and tokens of a workflow over a stretch of time."""
+        """Render runs, failures, durations and tokens of a workflow over a stretch of time."""
         reader = reader_for(request)
         wanted = query(request, "range")
         name = wanted if wanted in _RANGES else _DEFAULT

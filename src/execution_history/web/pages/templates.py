@@ -47,12 +47,12 @@ class Renderer:
         self._environments: dict[str, Environment] = {}
 
     def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
-        """The page that *template* makes of *view* for the reader who asks."""
+        """Render the page that *template* makes of *view* for the reader of the request."""
         content = self.text(template, {"reader": reader_for(request), "here": _here(request), **view})
         return _packed(request, content.encode("utf-8", "replace"), status)
 
     def text(self, template: str, view: Mapping[str, Any]) -> str:
-        """What *template* makes of *view*, in the language of its ``reader``."""
+        """Render what *template* makes of *view*, in the language of its ``reader``."""
         translate = view["reader"].translate
         if translate.language not in self._environments:
             self._environments[translate.language] = self._environment(translate)
@@ -96,7 +96,7 @@ def reader_for(request: Request) -> Reader:
 
 
 def _here(request: Request) -> str:
-    """The path and query that were asked for, as they were sent."""
+    """Return the path and query of the request, as they were sent."""
     raw = request.scope.get("raw_path")
     path = raw.decode("latin-1") if isinstance(raw, bytes) else urls.OVERVIEW
     return f"{path.partition('?')[0]}?{request.url.query}" if request.url.query else path.partition("?")[0]

@@ -52,7 +52,7 @@ class Trash:
         return 0 if found is None else len(found.bodies)
 
     def take(self, word: str) -> tuple[bytes, ...]:
-        """What *word* brings back, which is then no longer here."""
+        """Remove and return what *word* brings back; nothing when it is not here."""
         self._forget(_ROOM)
         found = self._deletions.pop(word, None)
         if found is None:

@@ -21,22 +21,22 @@ def segment(text: str) -> str:
 
 
 def workflow(workflow_id: str) -> str:
-    """The page of a workflow."""
+    """Return the address of the page of a workflow."""
     return f"/workflows/{segment(workflow_id)}"
 
 
 def runs(workflow_id: str | None) -> str:
-    """The runs of a workflow, or of all."""
+    """Return the address of the runs of a workflow, or of all."""
     return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"
 
 
 def run(workflow_id: str, execute_id: str) -> str:
-    """The page of one run."""
+    """Return the address of the page of one run."""
     return f"{runs(workflow_id)}/{segment(execute_id)}"
 
 
 def part(workflow_id: str, execute_id: str, pointer: str, start: int = 0) -> str:
-    """The page of a part of a run's record, from child or character number *start* on."""
+    """Return the address of a part of a run's record, from child or character number *start* on."""
     query: dict[str, str | int] = {"at": pointer}
     if start:
         query["from"] = start
@@ -44,7 +44,7 @@ def part(workflow_id: str, execute_id: str, pointer: str, start: int = 0) -> str
 
 
 def record(workflow_id: str, execute_id: str) -> str:
-    """The record as the API gives it."""
+    """Return the address of the record in the API."""
     return f"/coze{workflow(workflow_id)}/history/{segment(execute_id)}"
 
 
@@ -55,12 +55,12 @@ def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
 
 
 def key_of(workflow_id: str, execute_id: str) -> str:
-    """A run as one value of a form or a query: ``workflow/execution``, both percent-encoded."""
+    """Return a run as one value of a form or a query: ``workflow/execution``, both percent-encoded."""
     return f"{segment(workflow_id)}/{segment(execute_id)}"
 
 
 def run_of(key: str) -> tuple[str, str]:
-    """The workflow id and the execute id that *key* names; empty ones where it names none."""
+    """Return the workflow id and the execute id that *key* names; empty ones where it names none."""
     workflow_id, _, execute_id = key.partition("/")
     return unquote(workflow_id), unquote(execute_id)
 

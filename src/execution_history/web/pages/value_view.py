@@ -54,7 +54,7 @@ class PartView:
 
 
 def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100) -> PartView:
-    """The view of what *pointer* points to in a record.
+    """Return the view of what *pointer* points to in a record.
 
     Args:
         body: the record as it is stored.
@@ -80,7 +80,7 @@ def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100
 
 
 def raw_part(body: bytes, pointer: str) -> tuple[bytes, bool]:
-    """What *pointer* points to as bytes, and whether it is a text rather than JSON.
+    """Return what *pointer* points to as bytes, and whether it is a text rather than JSON.
 
     Raises:
         NoSuchPart: nothing is there.

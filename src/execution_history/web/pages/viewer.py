@@ -26,7 +26,7 @@ class Reader:
 
 
 def reader_of(cookies: Mapping[str, str], accept_language: str, now: int, languages: Languages = LANGUAGES) -> Reader:
-    """The reader whom these *cookies* and this ``Accept-Language`` header describe; anything odd is ignored."""
+    """Return the reader whom these *cookies* and this ``Accept-Language`` describe; anything odd is ignored."""
     theme = cookies.get("theme", "")
     return Reader(
         languages.find([cookies.get("language", "")]) or languages.of_header(accept_language),
@@ -37,7 +37,7 @@ def reader_of(cookies: Mapping[str, str], accept_language: str, now: int, langua
 
 
 def zone_of(name: str) -> tzinfo:
-    """The zone with this IANA *name*, UTC when there is none."""
+    """Return the zone with this IANA *name*, UTC when there is none."""
     if not name or len(name) > _LONGEST_ZONE:
         return UTC
     try:

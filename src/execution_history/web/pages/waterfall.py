@@ -72,7 +72,7 @@ class Waterfall:
 
 
 def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfall | None:
-    """The waterfall of a record's ``node_execute_status``; ``None`` where it is not a timeline of ours.
+    """Return the waterfall of a record's ``node_execute_status``; ``None`` where it is not a timeline of ours.
 
     Args:
         nodes: the timeline.
@@ -131,14 +131,14 @@ def _span(start: int, end: int, length: int) -> tuple[int, int]:
 
 
 def _marks(packets: list[list[int]], length: int, most: int) -> str:
-    """A path of one short stroke for each moment at which something came, near ones drawn as one."""
+    """Return a path of one short stroke for each moment at which something came, near ones drawn as one."""
     step = max(2, _WIDTH // max(1, most))
     places = sorted({min(_WIDTH - 1, max(0, at) * _WIDTH // length) // step * step + 1 for _, at, _ in packets})
     return "".join(f"M{x} 0v1" for x in places)
 
 
 def _pieces(node: Node, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
-    """The content as it came, in at most so many pieces, and whether some is not here; packets say how long each is."""
+    """Return the content as it came, in at most *most* pieces, and whether some is missing; packets give lengths."""
     packets, content = node.known_packets(), node.text
     ends = list(accumulate(packet[2] for packet in packets))
     pieces: list[Piece] = []
