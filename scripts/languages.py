@@ -19,7 +19,6 @@ from typing import Final
 from babel import Locale
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from execution_history import errors
@@ -148,13 +147,6 @@ def check(locale: Path) -> int:
     if count:
         print("python scripts/languages.py update takes new sentences in; then translate them.", file=sys.stderr)
     return count
-
-
-def compile_all(locale: Path) -> None:
-    """Write the ``.mo`` file of every language beside its ``.po`` file."""
-    for file in files_in(locale):
-        with file.with_suffix(".mo").open("wb") as content:
-            write_mo(content, read(file))
 
 
 def main() -> None:
