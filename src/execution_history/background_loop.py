@@ -79,7 +79,7 @@ class Bridge:
         self._finishing.append(finish)
 
     def kept(self, make: "Callable[[Bridge], _Result]") -> _Result:
-        """The one thing of this bridge that *make* makes, by its first call."""
+        """Return the one object that *make* makes for this bridge; the first call makes it."""
         with self._keeping:
             if make not in self._kept:
                 self._kept[make] = make(self)
@@ -163,7 +163,7 @@ _making = threading.RLock()
 
 
 def the_bridge() -> Bridge:
-    """This process's bridge; the first call begins it."""
+    """Return this process's bridge; the first call begins it."""
     global _bridge  # noqa: PLW0603 - one a process is the point
     if _bridge is None:
         with _making:
@@ -197,7 +197,7 @@ def _watch_this_process() -> None:
 
 
 def _end_with_a_child() -> None:
-    """A child of multiprocessing leaves by ``os._exit``: only multiprocessing's own hooks run before that."""
+    """Register the bridge's end with multiprocessing: its children leave by ``os._exit`` and run only its own hooks."""
     library = sys.modules.get("multiprocessing")
     if library is not None and library.parent_process() is not None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - only where it is loaded already

@@ -6,12 +6,12 @@ import uuid_utils
 
 
 def now_ms() -> int:
-    """The current time in whole milliseconds since the Unix epoch."""
+    """Return the current time in whole milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
 
 
 def new_execute_id() -> str:
-    """A fresh UUIDv7 as text (RFC 9562, section 5.7).
+    """Return a fresh UUIDv7 as text (RFC 9562, section 5.7).
 
     It begins with the time, so that an index over such ids grows at its right end only.
     """

@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         return without_credentials(store)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """The settings as they may be shown, in a log as well."""
+        """Yield the settings as they may be shown, in a log as well."""
         for name, value in super().__repr_args__():
             yield name, without_credentials(value) if name == "store" else value
 
@@ -202,7 +202,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by the model
-    """The settings in force, *arguments* before everything else; an argument of ``None`` is not given.
+    """Return the settings in force, *arguments* before everything else; an argument of ``None`` is not given.
 
     Raises:
         SettingsError: a value is wrong, a name is unknown, or the file cannot be read.
@@ -254,7 +254,7 @@ def _refuse_unknown_variables() -> None:
 
 
 def _hint(name: str, shown: Callable[[str], str] = str) -> str:
-    """The setting that *name* comes nearest to, or all of them, each as *shown*."""
+    """Return a hint at the setting that *name* comes nearest to, or at all of them, each as *shown*."""
     near = get_close_matches(name, Settings.model_fields, n=1)
     if near:
         return Message("perhaps %(shown)s is meant", shown=shown(near[0]))
@@ -280,7 +280,7 @@ def _add_default_account(settings: Settings) -> None:
 
 
 def _source_sentence(error: SourceError) -> str:
-    """What is wrong with a variable that should hold JSON; *error* names its field and nothing of its value."""
+    """Return what is wrong with a variable that should hold JSON; *error* names its field and nothing of its value."""
     field = _FIELD.search(str(error))
     named = (
         Message(
@@ -298,7 +298,7 @@ def _source_sentence(error: SourceError) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first fault of *error*, with the names under which the setting can be given; never its value."""
+    """Return the first fault of *error*, with the names under which the setting can be given; never its value."""
     fault = _first(error)
     path = [str(part) for part in fault["loc"]]
     # An element of a list has no variable of its own.

@@ -14,12 +14,12 @@ from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Setting
 
 
 def account_named(settings: Settings, wanted: str | None, *, sandbox: bool = False) -> tuple[Settings, str]:
-    """The account *wanted*, or ``default``, and settings in which it can be used.
+    """Return settings in which the account *wanted*, or ``default``, can be used, and the account's name.
 
     Args:
         settings: where the accounts are.
         wanted: the account's name, where one was given.
-        sandbox: that ``default`` is the sandbox which ``serve --sandbox`` starts.
+        sandbox: whether ``default`` is the sandbox which ``serve --sandbox`` starts.
 
     Raises:
         UnknownAccount: there is no such account.
@@ -49,15 +49,15 @@ def account_named(settings: Settings, wanted: str | None, *, sandbox: bool = Fal
 def account_that_answers(
     settings: Settings, record: Mapping[str, Any], wanted: str | None, *, sandbox: bool = False
 ) -> tuple[Settings, str]:
-    """The account that can answer what *record* asks, and settings in which it can be used.
+    """Return settings in which the account that can answer *record*'s interrupt can be used, and the account's name.
 
-    It is the one that is *wanted*; without one, the account that began the run as long as it still calls the
-    address where the run waits, else another that calls it, else the sandbox when it waits there. An answer never goes
-    to an address that did not ask.
+    It is the account *wanted*; without one, the account that began the run as long as it still calls the address
+    where the run waits, else another that calls it, else the sandbox when it waits there. An answer is never sent to
+    an address other than the one where the run waits.
 
     Raises:
-        UnknownAccount: the one that is wanted is not there.
-        CommandFailed: none can; the sentence says what to set.
+        UnknownAccount: there is no account *wanted*.
+        CommandFailed: no account can; the message names what to set.
     """
     if sandbox or wanted is not None:
         return account_named(settings, wanted, sandbox=sandbox)
@@ -81,7 +81,7 @@ def account_that_answers(
 
 
 def unusable_address(error: AddressError) -> CommandFailed:
-    """The failure of a command whose sandbox cannot listen where it should."""
+    """Return the failure of a command whose sandbox cannot listen at its address."""
     return CommandFailed(
         ExitCode.WRONG_CALL,
         "The sandbox cannot listen on %(host)s:%(port)s (%(reason)s): choose another port, or 0 for any free one.",
@@ -96,6 +96,6 @@ def _sandbox_address(settings: Settings) -> str:
 
 
 def _with_sandbox(settings: Settings) -> Settings:
-    """*settings* in which ``default`` is the sandbox beside a server, under the name that the server gives it too."""
+    """Return *settings* with the sandbox beside a server as ``default``, under the name that the server gives it."""
     account = AccountSettings(base_url=_sandbox_address(settings), token=SecretStr(DEFAULT_TOKEN))
     return settings.model_copy(update={"accounts": {**settings.accounts, DEFAULT_ACCOUNT: account}})

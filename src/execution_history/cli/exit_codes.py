@@ -37,7 +37,7 @@ class CommandFailed(Exception):  # noqa: N818 - named as the errors of this pack
 
 
 def code_of(error: ExecutionHistoryError) -> ExitCode:
-    """The store's trouble, the machine's, something that is not there, or else something wrong with the call."""
+    """Return the exit code of *error*: the store's trouble, the machine's, something missing, or else a wrong call."""
     match error:
         case StoreError():
             return ExitCode.STORE_TROUBLE

@@ -8,7 +8,7 @@ from execution_history.presentation.terminal_formatting import one_line, questio
 
 
 def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:
-    """The question and the fields it wants filled in, as far as *interrupt* says what they are."""
+    """Return the question and the fields that the answer must fill in, as far as *interrupt* describes them."""
     question = question_text(interrupt)
     first = (
         session.translate("The workflow asks: %(question)s", question=question)

@@ -38,7 +38,7 @@ _MOST_NAMED: Final = 10
 
 
 def status_cell(_: Translator, status: str) -> Cell:
-    """A status as its shape and its word."""
+    """Return a status as its shape and its word."""
     shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
     return Cell(f"{shape} {status_word(_, status)}", colour)
 
@@ -112,7 +112,7 @@ def say_reach(session: Session, reach: IndexReach) -> None:
 
 
 def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
-    """A line for each run; two where the terminal is too narrow for one."""
+    """Return a line for each run; two where the terminal is too narrow for one."""
     now, width = now_ms(), session.output.width
     records = [outline_of(document) for document in documents]
     facts = [
@@ -150,7 +150,7 @@ def _facts(_: Translator, record: dict[str, Any], now: int, *, of_all: bool) -> 
 
 
 def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
-    """A line for each workflow; on a narrow terminal the heads are shapes, which a last line explains."""
+    """Show a line for each workflow; on a narrow terminal the heads are shapes, which a last line explains."""
     _, width = session.translate, session.output.width
     has_other = any(summary.counts.get("other") for summary in summaries)
     names: list[str] = [*STATUSES, *(["other"] if has_other else [])]

@@ -29,7 +29,7 @@ _MOST_CANDIDATES: Final = 8
 
 @asynccontextmanager
 async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistoryService, str]]:
-    """The history that the settings name, and its name.
+    """Yield the history that the settings name, and its name.
 
     A folder that does not hold one is empty and stays as it is: looking into the wrong place leaves nothing there.
 
@@ -64,24 +64,24 @@ def _store(settings: Settings) -> HistoryStore:
 
 
 def place_of(store: str) -> str:
-    """A store as it may be shown: a URL without its password."""
+    """Return a store as it may be shown: a URL without its password."""
     return without_credentials(store)
 
 
 async def the_run(
     session: Session, service: ExecutionHistoryService, place: str, execute_id: str, workflow_id: str | None
 ) -> ExecutionRecord:
-    """The one record that is meant, in the workflow when one is named, else in any.
+    """Return the one record that is meant, in the workflow when one is named, else in any.
 
     Args:
-        session: whose words are spoken.
+        session: the session, for its language.
         service: where the record is.
         place: the store's name.
         execute_id: the record's id, its beginning from 8 characters on, or the id that the run has at Coze.
         workflow_id: the workflow, where one is named.
 
     Raises:
-        CommandFailed: there is none, or several may be meant; the sentence names them.
+        CommandFailed: there is none, or several may be meant; the message names them.
         StoreError: the store could not be read.
     """
     if workflow_id is not None:
@@ -100,7 +100,7 @@ async def the_run(
 async def ids_of_run(
     session: Session, service: ExecutionHistoryService, place: str, execute_id: str, workflow_id: str | None
 ) -> RecordKey:
-    """The ids of the one record that is meant, also where it cannot be read; see :func:`the_run`."""
+    """Return the ids of the one record that is meant, also where it cannot be read; see :func:`the_run`."""
     try:
         record = await the_run(session, service, place, execute_id, workflow_id)
         return _key_of(record)
@@ -116,7 +116,7 @@ async def ids_of_run(
 
 
 async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str | None) -> ExecutionRecord | None:
-    """The record that *given* is the beginning of, or that has it as its id at Coze; ``None`` where there is none.
+    """Return the record whose id begins with *given* or whose id at Coze is *given*; ``None`` where there is none.
 
     Raises:
         CommandFailed: several may be meant.

@@ -61,15 +61,15 @@ class Output:
         return self._answers.color_system is not None and not self._answers.no_color
 
     def answer(self, line: str | Text = "", style: str = "") -> None:
-        """A line, or several, of what was asked for."""
+        """Print a line, or several, of what the command was called for."""
         self._answers.print(_harmless(line), style=style)
 
     def remark(self, line: str | Text = "", style: str = "") -> None:
-        """A line, or several, about it."""
+        """Print a line, or several, about the answer, beside it."""
         self._remarks.print(_harmless(line), style=style)
 
     def text(self, part: str) -> None:
-        """A part of an answer's text, at once and without a line's end."""
+        """Print a part of an answer's text, at once and without a line's end."""
         sys.stdout.write(visible(part))
         sys.stdout.flush()
 
@@ -107,7 +107,7 @@ def _buffer_answers() -> None:
 
 
 def _harmless(line: str | Text) -> Text:
-    """A line as rich takes it; a :class:`Text` was built from harmless parts."""
+    """Return a line as a rich :class:`Text`, made harmless; a :class:`Text` was built from harmless parts and stays."""
     return line if isinstance(line, Text) else Text(visible(line))
 
 
@@ -131,7 +131,7 @@ def _line(row: Sequence[Cell], texts: Sequence[str], widths: Sequence[int]) -> T
 
 
 def natural_width(lines: Iterable[Text]) -> int:
-    """The columns that the longest of *lines* takes."""
+    """Return the number of columns that the longest of *lines* takes."""
     return max((line.cell_len for line in lines), default=0)
 
 

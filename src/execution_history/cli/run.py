@@ -101,7 +101,7 @@ async def _resume(
 
 
 def _problems(application: Application, ending: Ending) -> Sequence[str]:
-    """What the recorder complains of in the end; the *ending* learns whether its run still waits."""
+    """Return the recorder's problems in the end, and set in *ending* whether its run still waits."""
     ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
     return application.recorder.problems()
 
@@ -158,7 +158,7 @@ async def _told(telling: Telling, work: Work) -> ExitCode:
 async def _run(
     session: Session, request: RunOptions, parameters: dict[str, Any], telling: Telling
 ) -> tuple[Ending, Sequence[str]]:
-    """The ending, and what the recorder complains of in the end."""
+    """Run the workflow; return the ending and the recorder's problems in the end."""
     # A free port for the sandbox: a server with its own may be running beside this.
     settings = session.settings(sandbox_port=0 if request.sandbox else None)
     if not request.sandbox:

@@ -16,7 +16,7 @@ _LEVELS: Final = WRITABLE - 1
 
 
 def read_parameters(file: str | None, assignments: Iterable[str]) -> dict[str, Any]:
-    """The parameters in *file* (``-`` is the standard input), then those of the *assignments* over them.
+    """Return the parameters in *file* (``-`` is the standard input), then those of the *assignments* over them.
 
     An assignment is ``NAME=VALUE``. VALUE is JSON where it reads as JSON, ``true``, ``null`` and numbers included,
     and otherwise text; a JSON string, quotes and all, is how text that reads as JSON is given.
@@ -42,7 +42,7 @@ def _value(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
 
 
 def _decoded(document: bytes, levels: int) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """The value of a JSON document.
+    """Return the value of a JSON document.
 
     Raises:
         CommandFailed: it has more than *levels* levels.

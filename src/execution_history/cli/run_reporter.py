@@ -62,7 +62,7 @@ class Ending:
             self.status = record["execute_status"]
 
     def summary(self) -> dict[str, Any]:
-        """The ending as programs get it."""
+        """Return the ending as programs get it."""
         record = self.record
         return {
             "workflow_id": self.workflow_id,
@@ -79,7 +79,7 @@ class Ending:
         }
 
     def asked(self) -> dict[str, Any]:
-        """The interrupt as Coze described it, empty when there is none."""
+        """Return the interrupt as Coze described it, empty when there is none."""
         asked = self.interrupt if self.record is None else INTERRUPT.of(self.record)
         return asked if isinstance(asked, dict) else {}
 
@@ -88,16 +88,16 @@ class Telling(Protocol):
     """Somebody who listens to a run."""
 
     def take(self, frame: Frame) -> None:
-        """A frame has come."""
+        """Handle a frame that has come."""
 
     def unheard(self) -> None:
         """Nobody reads the standard output any more; nothing more is said there."""
 
     def stopped(self) -> None:
-        """The run was stopped by a signal; its record is closed."""
+        """Handle that the run was stopped by a signal; its record is closed."""
 
     def ended(self, ending: Ending, problems: Sequence[str]) -> None:
-        """The run has ended; *problems* are what the recorder complains of, of this run or of others."""
+        """Handle that the run has ended; *problems* are the recorder's, with this run or with others."""
 
 
 def telling_of(session: Session, *, embedded: bool) -> Telling:

@@ -44,7 +44,7 @@ class ListRequest:
         return not asks and self.sort == "create_time"
 
     def words_behind(self, cursor: str) -> list[str]:
-        """The words that ask for the page behind this one."""
+        """Return the words of the command that shows the page behind this one."""
         words = ["list", *([] if self.workflow_id is None else [self.workflow_id]), *as_options(self.filters)]
         words += [] if self.sort == "create_time" else ["--sort", self.sort]
         words += ["--ascending"] if self.ascending else []
@@ -94,7 +94,7 @@ class SearchRequest:
     best: bool
 
     def words_behind(self, cursor: str) -> list[str]:
-        """The words that ask for the page behind this one."""
+        """Return the words of the command that shows the page behind this one."""
         size = [] if self.size == DEFAULT_PAGE_SIZE else ["--page-size", str(self.size)]
         return ["search", *as_options(self.filters), *size, "--cursor", cursor]
 
@@ -153,7 +153,7 @@ def _show_hits(session: Session, hits: Sequence[Hit]) -> None:
 
 
 def _marked(piece: Snippet) -> Text:
-    """A piece with its hits marked, on one line."""
+    """Return a piece with its hits marked, on one line."""
     line, at = Text(), 0
     for begin, end in piece.hits:
         line.append(_flat(piece.text[at:begin]), style="not dim")
@@ -167,7 +167,7 @@ def _flat(part: str) -> str:
 
 
 def _how_many(found: Selection | SearchPage) -> dict[str, Any]:
-    """What programs are told beside the runs: as HTTP does."""
+    """Return what programs get beside the runs, with the same keys as over HTTP."""
     answer: dict[str, Any] = {
         "total": found.total,
         "total_is_exact": found.total_is_exact and found.reach.is_complete,

@@ -145,7 +145,7 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """The listening socket; taken before anything else, so that a second server does not even open the store.
+    """Return the listening socket; taken before anything else, so that a second server does not even open the store.
 
     Raises:
         CommandFailed: the address cannot be listened on.
@@ -227,7 +227,7 @@ def _announce(session: Session, application: Application) -> None:
 
 
 def _say_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
-    """What is where: a name, a place, and more about it, under each other."""
+    """Print what is where: a name, a place, and more about it, under each other."""
     for line in aligned([[Cell(name), Cell(place, "bold"), Cell(more)] for name, place, more in rows]):
         session.output.remark(line)
 

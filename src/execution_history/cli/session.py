@@ -42,7 +42,7 @@ class Session:
     def of(
         cls, context: typer.Context, store: str | None = None, *, as_json: bool = False, debug: bool = False
     ) -> "Session":
-        """The session of *context*; what was said after the command's name goes before what was said ahead of it."""
+        """Return the session of *context*; options after the command's name take precedence over those ahead of it."""
         session = context.find_object(cls)
         assert session is not None  # noqa: S101 - main puts it there
         session.store = session.store if store is None else store
@@ -51,7 +51,7 @@ class Session:
         return session
 
     def settings(self, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by the settings
-        """The settings in force for this call.
+        """Return the settings in force for this call.
 
         Raises:
             SettingsError: a setting is wrong.
@@ -59,7 +59,7 @@ class Session:
         return load_settings(store=self.store, **arguments)
 
     def command(self, *words: str, text: str | None = None) -> str:
-        """A call of ours that can be copied, on the same store; *text* stands last and may begin with a dash."""
+        """Return a call of this program to copy, on the same store; *text* stands last and may begin with a dash."""
         store = [] if self.store is None else ["--store", self.store]
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
         return shlex.join([_callable_name(), *words, *store, *last])
@@ -120,7 +120,7 @@ class Session:
 
 
 def _callable_name() -> str:
-    """What calls this program from the current folder: its name where the shell finds it by that, else its path."""
+    """Return what calls this program from the current folder: its name where the shell finds it so, else its path."""
     called = Path(sys.argv[0])
     if called.stem != PROGRAM or not called.is_file():
         return PROGRAM  # called in another way, such as python -m

@@ -101,7 +101,7 @@ def _show_headline(session: Session, record: Record) -> None:
 
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
-    """What is known of the run, a name and a value each; what is not known has no line."""
+    """Return what is known of the run, a name and a value each; what is not known has no line."""
     _, known, proof = session.translate, attributes_of(record), PROOF.of(record)
     mode = known.run_mode
     facts = {
@@ -131,7 +131,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
 
 
 def _noted(session: Session, record: Record) -> list[list[Cell]]:
-    """What people noted about the run."""
+    """Return what people noted about the run."""
     facts = noted_facts(session.translate, record)
     return [[Cell(f"  {name}", "dim"), Cell(one_line(value, 2_000))] for name, value in facts]
 
@@ -174,7 +174,7 @@ def _show_nodes(session: Session, record: Record, *, whole: bool) -> None:
 
 
 def _show_value(session: Session, head: str, value: object, *, whole: bool) -> None:
-    """A value under its heading, cut where it is long; nothing when there is none."""
+    """Show a value under its heading, cut where it is long; nothing when there is none."""
     if value in (None, {}, []):
         return
     _show_head(session, head)
@@ -194,13 +194,13 @@ def _show_value(session: Session, head: str, value: object, *, whole: bool) -> N
 
 
 def _cuts(record: Record) -> dict[str, object]:
-    """What was cut at recording, with the bytes of JSON that it had; true where an answer was too large to be kept."""
+    """Return what was cut at recording, with its former bytes of JSON; true where an answer was too large to keep."""
     known = RECORDING_IS_CUT.of(record)
     return {"output": True} if known is True else dict(known) if isinstance(known, dict) else {}
 
 
 def _show_cut(session: Session, size: object, name: str = "") -> None:
-    """That a value is not whole, where it is not."""
+    """Show that a value is not whole, where it is not."""
     if size is not None:
         shown = f"{grouped(size)} B" if isinstance(size, int) else one_line(as_text(size), 40)
         sentence = cut_sentence(session.translate, None if size is True else shown)

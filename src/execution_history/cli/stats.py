@@ -89,7 +89,7 @@ async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
 
 
 def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
-    """What HTTP answers, with the zone that was taken."""
+    """Return what HTTP answers, with the zone that was taken."""
     content = asdict(found)
     del content["reach"], content["damaged"]
     reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
@@ -97,7 +97,7 @@ def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
-    """A row for each length of time and one for all; on a narrow terminal what is least needed is left out."""
+    """Show a row for each length of time and one for all; on a narrow terminal what is least needed is left out."""
     _, width = session.translate, session.output.width
     rows = [{name: Cell(_(head).upper(), "dim", right=name != "when") for name, head in _HEADS.items()}]
     rows += [
@@ -134,7 +134,7 @@ def _show_codes(session: Session, found: Statistics) -> None:
 
 
 def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:
-    """The failures that are alike; a second line for the example where one is too narrow, since no id is ever cut."""
+    """Show the failures that are alike; where one is too narrow, a second line has the example: no id is ever cut."""
     if not failures:
         return
     _, width = session.translate, session.output.width

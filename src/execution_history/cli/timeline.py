@@ -63,7 +63,7 @@ def _row(_: Translator, node: Node, began: int, axis_end: int | None, *, is_fail
 
 
 def _bar(start: int, end: int, length: int) -> str:
-    """The time from *start* to *end* on an axis of *length*; never less than one mark."""
+    """Return the time from *start* to *end* as a bar on an axis of *length*; never less than one mark."""
     first = min(_AXIS - 1, max(0, start * _AXIS // length))
     last = min(_AXIS, max(first + 1, -(-end * _AXIS // length)))
     return "·" * first + "━" * (last - first) + "·" * (_AXIS - last)

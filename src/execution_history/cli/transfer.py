@@ -88,7 +88,7 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
 
 
 def _format_of(target: str) -> ExportFormat:
-    """The format that a file's name tells."""
+    """Return the format that belongs to a file's name."""
     known: dict[str, ExportFormat] = {
         ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".zip": "json", ".csv": "csv", ".parquet": "parquet",
     }  # fmt: skip
@@ -174,7 +174,7 @@ def _show(session: Session, report: ImportReport, place: str) -> None:
 
 @contextmanager
 def _bar(session: Session, *, beside: bool = False) -> Iterator[Tell]:
-    """A progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
+    """Show a progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
     console = Console(stderr=True)
     hidden = beside or session.as_json or not console.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -75,7 +75,7 @@ class Redaction:
         return found
 
     def said_of_cuts(self) -> dict[str, object]:
-        """What the record's ``metadata`` say of values that were too large."""
+        """Return the entry of the record's ``metadata`` for values that were too large; empty where none was."""
         return {RECORDING_IS_CUT.name: dict(self.cuts)} if self.cuts else {}
 
     def text(self, text: str) -> str:
@@ -139,7 +139,7 @@ class Arguments:
         self._receiver = first if first in {"self", "cls"} else None
 
     def of(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
-        """The arguments of one call by name, defaults included."""
+        """Return the arguments of one call by name, defaults included."""
         found: dict[str, object]
         try:
             if self._signature is None:

@@ -9,7 +9,7 @@ from execution_history.records.metadata import RETURN_VALUE
 
 
 def generator(function: Callable[..., Generator[Any, Any, Any]], begin: Begin) -> Callable[..., Any]:
-    """*function*, a generator function, recorded from its first step on."""
+    """Return *function*, a generator function, recorded from its first step on."""
 
     @functools.wraps(function)
     def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -47,7 +47,7 @@ def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any
 
 
 def async_generator(function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin) -> Callable[..., Any]:
-    """*function*, an asynchronous generator function, recorded from its first step on."""
+    """Return *function*, an asynchronous generator function, recorded from its first step on."""
 
     @functools.wraps(function)
     async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:

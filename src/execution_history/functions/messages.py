@@ -49,7 +49,7 @@ class Messages:
             self._pieces.append(piece)
 
     def timeline(self) -> dict[str, Any] | None:
-        """The messages as a record's timeline has those of a workflow's node; ``None`` when there were none."""
+        """Return the messages as a record's timeline has those of a workflow's node; ``None`` when there were none."""
         if not len(self):
             return None
         pieces = list(self._pieces)

@@ -23,7 +23,7 @@ def plan_for(
     metadata: Mapping[str, object] | None = None,
     **fields: Any,
 ) -> Plan:
-    """The plan of runs that go to *recorder*, to the store of *service*, or where the settings say.
+    """Return the plan of runs that go to *recorder*, to the store of *service*, or to the one that the settings name.
 
     Raises:
         InvalidIdentifier: the workflow id cannot be one.
@@ -43,7 +43,7 @@ def plan_for(
 
 
 def workflow_of(function: Callable[..., object]) -> str:
-    """The module and qualified name of *function*; a script goes by its file's name, as when it is imported."""
+    """Return the module and qualified name of *function*; a script goes by its file's name, as when it is imported."""
     name = str(getattr(function, "__qualname__", type(function).__qualname__)).replace("<locals>.", "")
     module = str(getattr(function, "__module__", None) or "")
     if module == "__main__":

@@ -36,7 +36,7 @@ class RecordingProcess:
         bridge.at_end(self._end)
 
     def recorder(self, service: ExecutionHistoryService | None = None) -> Recorder:
-        """The recorder for the store of *service*, or for the one that the settings name.
+        """Return the recorder for the store of *service*, or for the one that the settings name.
 
         Raises:
             SettingsError: a setting is wrong.
@@ -68,12 +68,12 @@ class RecordingProcess:
 
 
 def this_process() -> RecordingProcess:
-    """What this process records with, as long as its bridge lives."""
+    """Return what this process records with, as long as its bridge lives."""
     return the_bridge().kept(RecordingProcess)
 
 
 def default_recorder() -> Recorder:
-    """The recorder on the store that the settings name, which gives its signs of life in the background.
+    """Return the recorder on the store that the settings name, which gives its signs of life in the background.
 
     Raises:
         SettingsError: a setting is wrong.

@@ -65,12 +65,12 @@ Begin = Callable[[tuple[object, ...], Mapping[str, object]], "Run | None"]
 
 
 def current_run() -> "Run | None":
-    """The nearest run around the caller that is being recorded; ``None`` outside of any."""
+    """Return the nearest run around the caller that is being recorded; ``None`` outside of any."""
     return _current.get()
 
 
 def parentage() -> dict[str, object]:
-    """What ``metadata`` says of a run that begins here: ``parent`` and ``root``, when it begins inside another one."""
+    """Return the ``metadata`` of a run that begins here: ``parent`` and ``root``, when it begins inside another one."""
     run = current_run()
     return {} if run is None else {PARENT.name: run.identity, ROOT.name: run.root}
 
@@ -136,7 +136,7 @@ class Run:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Runs that begin inside are this one's children."""
+        """Make runs that begin inside the block children of this run."""
         token = _current.set(self)
         try:
             yield
@@ -163,7 +163,7 @@ class Run:
             raise
 
     async def astart(self) -> None:
-        """The same for a coroutine.
+        """Begin the record, and await it: :meth:`start` for a coroutine.
 
         Raises:
             StoreError: recording is required and cannot be done.
@@ -187,7 +187,7 @@ class Run:
                 future.result(_LONGEST_WAIT)
 
     async def afinish(self, error: BaseException | None = None) -> None:
-        """The same for a coroutine."""
+        """End the record, and await it: :meth:`finish` for a coroutine."""
         future = self._end(error)
         if future is not None and (error is None or isinstance(error, Exception)):
             with self._unseen():
@@ -250,7 +250,7 @@ class Run:
                 self._here.open_runs.discard(self)
 
     def _result(self) -> dict[str, object]:
-        """The record's keys that say what came out."""
+        """Return the record's keys for what came out: the timeline, the usage and the output."""
         found: dict[str, object] = {"node_execute_status": self._messages.timeline()}
         if self.usage is not None:
             found["usage"] = orjson.Fragment(self._redaction.document("usage", self.usage))
@@ -273,7 +273,7 @@ class Run:
 
 @contextlib.contextmanager
 def _unless_required() -> Iterator[None]:
-    """A beginning that fails is told by the log; where recording is required the store's error ends the run."""
+    """Log a beginning that fails; where recording is required the store's error ends the run."""
     try:
         yield
     except StoreError:
@@ -304,7 +304,7 @@ _REASONS: Final = (
 def _ending(
     error: BaseException | None, redaction: Redaction
 ) -> tuple[ExecutionStatus, dict[str, object], dict[str, object]]:
-    """The status of a run that *error* ended, the record's keys and the metadata that say why."""
+    """Return the status of a run that *error* ended, the record's keys, and the metadata with the reason."""
     if error is None:
         return "success", {}, {PROOF.name: Proof.RETURNED}
     kind = type(error)
@@ -331,7 +331,7 @@ def _text(error: BaseException) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    """The traceback as Python prints it, from the recorded function on, its end when it is very long."""
+    """Return the traceback as Python prints it, from the recorded function on, its end when it is very long."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and _is_ours(trace):
         trace = trace.tb_next

@@ -110,7 +110,7 @@ class AnnotationReport:
     refused: tuple[Refusal, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """``{"changed", "unchanged", "refused": [{"workflow_id", "execute_id", "reason"}, …]}``."""
+        """Return ``{"changed", "unchanged", "refused": [{"workflow_id", "execute_id", "reason"}, …]}``."""
         refused = [
             {"workflow_id": each.workflow_id, "execute_id": each.execute_id, "reason": each.reason}
             for each in self.refused
@@ -178,7 +178,7 @@ async def _try_annotate(
 async def _annotate(
     store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, clock: Callable[[], int]
 ) -> tuple[ExecutionRecord, bool]:
-    """The record afterwards, and whether it was changed."""
+    """Annotate a record; return the record afterwards, and whether it was changed."""
     check_identifier("workflow id", workflow_id)
     check_identifier("execute id", execute_id)
     await store.open()
@@ -208,7 +208,7 @@ async def _annotate(
 
 
 def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
-    """The metadata that have to change for *annotation* to be noted."""
+    """Return the metadata that have to change for *annotation* to be noted."""
     wanted: dict[str, object] = {}
     if annotation.add_tags or annotation.remove_tags or annotation.tags is not None:
         before = _kept_tags(kept.get(TAGS.name))

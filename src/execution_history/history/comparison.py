@@ -80,7 +80,7 @@ async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
 
 
 async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> dict[str, Any]:
-    """The nearest earlier success; of runs that began in one millisecond the one that came first is the earlier."""
+    """Return the nearest earlier success; of runs that began in one millisecond the first to come is the earlier."""
     workflow, began = (record["workflow_id"],), record["create_time"]
     is_earlier = False
     same_time = RecordFilter(workflow_ids=workflow, created_from=began, created_before=began + 1)
@@ -100,7 +100,7 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
 
 
 async def _records(store: HistoryStore, wanted: RecordFilter) -> AsyncIterator[dict[str, Any]]:
-    """The records that *wanted* means, newest first."""
+    """Yield the records that match *wanted*, newest first."""
     async for batch in selected(store, wanted, descending=True, size=_AT_ONCE):
         for body in batch.documents:
             yield orjson.loads(body)

@@ -13,14 +13,14 @@ _MOST_STANDSTILLS: Final = 10
 async def selected(
     store: HistoryStore, wanted: RecordFilter, *, descending: bool, size: int = MAX_SIZE
 ) -> AsyncGenerator[Batch]:
-    """The records that *wanted* means, by ``create_time``, in batches of at most *size*.
+    """Yield the records that match *wanted*, by ``create_time``, in batches of at most *size*.
 
-    Every record that was there at the beginning is given, however long what answers has to catch up for it. One that
-    comes or changes meanwhile may be in the answer or not; each is whole.
+    Every record that was there at the beginning is yielded, however long the index has to catch up for it. One that
+    comes or changes meanwhile may be among them or not; each is whole.
 
     Raises:
-        InvalidQuery: the filter asks for text, and the store has no text search.
-        StoreBusy: what answers does not catch up.
+        InvalidQuery: the filter contains a text to find, and the store has no text search.
+        StoreBusy: the index does not catch up.
         StoreError: the store could not be read.
     """
     await _catch_up(store, wanted)

@@ -32,11 +32,11 @@ class HistoryPage(TypedDict):
 
 
 def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None, now: int) -> RecordFilter:
-    """The filter that keyword arguments mean; the names are those of :data:`execution_history.query.fields.FILTERS`.
+    """Return the filter of these keyword arguments, named as in :data:`execution_history.query.fields.FILTERS`.
 
     Args:
         words: names to values; numbers are milliseconds where a time or a duration is meant.
-        workflow_id: the one workflow that is asked about, or ``None``.
+        workflow_id: the one workflow whose records match, or ``None`` for all.
         now: milliseconds since the epoch.
 
     Raises:
@@ -52,7 +52,7 @@ def with_workflow(wanted: RecordFilter, workflow_id: str | None) -> RecordFilter
 
 
 def damaged_of(keys: Sequence[RecordKey]) -> dict[str, list[dict[str, str]]]:
-    """What an answer says of records that cannot be read: nothing when there are none."""
+    """Return an answer's entry for records that cannot be read; empty when there are none."""
     return {"damaged": [key._asdict() for key in keys]} if keys else {}
 
 
@@ -64,7 +64,7 @@ def with_damaged(page: HistoryPage, keys: Sequence[RecordKey]) -> HistoryPage:
 
 
 def page_of(selection: Selection) -> HistoryPage:
-    """An answer with its records parsed."""
+    """Return an answer with its records parsed."""
     page: HistoryPage = {
         "histories": [cast("ExecutionRecord", orjson.loads(body)) for body in selection.documents],
         "total": selection.total,

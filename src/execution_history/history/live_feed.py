@@ -98,11 +98,11 @@ class LiveFeed:
         return self._reading is not None
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
-        """A listener; it hears only within ``async with``.
+        """Return a listener; it gets events only within ``async with``.
 
         Args:
-            since: the revision behind which it begins; 0 tells everything that is there, ``None`` only what is new.
-            workflow_ids: the workflows that it wants to hear of; without any, of all.
+            since: the revision behind which it begins; 0 sends everything that is there, ``None`` only what is new.
+            workflow_ids: the workflows whose events it gets; without any, those of all.
 
         Raises:
             InvalidInput: *since* is below 0.
@@ -150,7 +150,7 @@ class LiveFeed:
             await _until(self._news, patience)
 
     async def after(self, revision: int, wanted: frozenset[str]) -> tuple[list[LiveEvent], int]:
-        """The next events of the workflows *wanted* behind *revision*, and the revision up to which these are all.
+        """Return the next events of workflows *wanted* behind *revision*, and the revision up to which none is missing.
 
         Raises:
             StoreError: the store could not be read.
@@ -180,7 +180,7 @@ class LiveFeed:
         self._news = asyncio.Event()
 
     async def _read(self) -> None:
-        """The task: keep what is new and tell the listeners, until nobody listens."""
+        """Keep what is new and wake the listeners, until nobody listens; this is the feed's task."""
         end_watching = _watch(self.store, self._changed)
         is_troubled = False
         try:
@@ -282,7 +282,7 @@ class FeedSubscription:
         return self._feed.has_ended
 
     async def take(self, patience: float | None = None) -> list[LiveEvent]:
-        """The next events, at most a hundred; none when the feed has ended, or *patience* seconds went by without one.
+        """Return the next events, at most 100; none when the feed has ended or *patience* seconds went by without one.
 
         ``revision`` is then the place up to which everything has been taken.
 

@@ -143,7 +143,7 @@ class HistoryReading:
         return page_of_hits(await self.select(query), search)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
-        """What can be counted of the records that *query* asks for; see its fields.
+        """Return what can be counted of the records that match *query*; see its fields.
 
         Raises:
             InvalidQuery: there is no such time zone, or there would be too many buckets.
@@ -181,7 +181,7 @@ class HistoryReading:
             await self.store.rebuild_index()
 
     async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Selection:
-        """The same page as stored bytes, neither parsed nor written again; ``None`` asks for all workflows.
+        """Return the same page as stored bytes, neither parsed nor written again; ``None`` stands for all workflows.
 
         Raises:
             InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
@@ -218,7 +218,7 @@ class HistoryReading:
         return await self.store.get(workflow_id, execute_id)
 
     async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
-        """The records with this id in any workflow, newest first; most often one or none.
+        """Return the records with this id in any workflow, newest first; most often one or none.
 
         Raises:
             RecordDamaged: one of them cannot be read.
@@ -230,7 +230,7 @@ class HistoryReading:
         return [parsed(body) for body in await self.store.find(execute_id)]
 
     async def get_all_workflows(self) -> list[str]:
-        """The ids of the workflows that have history, the one with the newest record first.
+        """Return the ids of the workflows that have history, the one with the newest record first.
 
         Raises:
             StoreError: the store could not be read.
@@ -238,7 +238,7 @@ class HistoryReading:
         return [summary.workflow_id for summary in await self.workflow_summaries()]
 
     async def workflow_summaries(self) -> list[WorkflowSummary]:
-        """The workflows that have history, with counts per status and the time of the last run.
+        """Return the workflows that have history, with counts per status and the time of the last run.
 
         Raises:
             StoreError: the store could not be read.
@@ -252,7 +252,7 @@ class HistoryReading:
 
 
 def parsed(body: bytes) -> ExecutionRecord:
-    """A stored record as a dict."""
+    """Return a stored record as a dict."""
     return cast("ExecutionRecord", orjson.loads(body))
 
 

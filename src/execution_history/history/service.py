@@ -238,7 +238,7 @@ _shared_lock = threading.Lock()
 
 
 def get_execution_history_service() -> ExecutionHistoryService:
-    """The one service that this process shares, on the store that the settings name.
+    """Return the one service that this process shares, on the store that the settings name.
 
     Raises:
         SettingsError: a setting is wrong.

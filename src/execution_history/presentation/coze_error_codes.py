@@ -125,7 +125,7 @@ _HTTP_ERRORS: Final = range(500, 600)
 
 
 def explanation(_: Translator, code: object) -> tuple[str, str] | None:
-    """What an error *code* means and what to do about it, two sentences; ``None`` for one that we do not know."""
+    """Return what an error *code* means and what to do about it, two sentences; ``None`` for an unknown one."""
     name = code_name(code)
     if name is None:
         return None

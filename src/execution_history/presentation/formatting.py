@@ -60,12 +60,12 @@ def grouped(number: int | None) -> str:
 
 
 def as_text(value: object) -> str:
-    """A value of a record as people read it: text as it is, everything else as indented JSON."""
+    """Return a value of a record as people read it: text as it is, everything else as indented JSON."""
     return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def error_text(record: dict[str, Any]) -> str:
-    """A record's error message with its code, as far as there are any."""
+    """Return a record's error message with its code, as far as there are any."""
     message, code = record["error_message"], error_code_of(record)
     said = "" if message is None else as_text(message)
     if code is None or code in said:
@@ -74,7 +74,7 @@ def error_text(record: dict[str, Any]) -> str:
 
 
 def gist(record: dict[str, Any], most: int) -> str:
-    """What a run came to, in one short line, from its record or outline: its error, its question, or its output."""
+    """Return one short line on a run, from its record or outline: its error, its question, or its output."""
     if error := error_text(record):
         return one_line(error, most)
     output = record["output"]
@@ -90,7 +90,7 @@ def gist(record: dict[str, Any], most: int) -> str:
 
 
 def question_text(interrupt: Mapping[str, Any]) -> str:
-    """What an interrupt asks, which Coze packs into JSON once or twice (coze-protocol 1.7); nothing for a form."""
+    """Return an interrupt's question, packed by Coze into JSON once or twice (coze-protocol 1.7); empty for a form."""
     data = interrupt.get("data")
     if not isinstance(data, str):
         return ""

@@ -65,7 +65,7 @@ def ago(_: Translator, moment: int, now: int) -> str:
 
 
 def day(moment: int, zone: tzinfo) -> str:
-    """The date in *zone*, as ``2026-11-24``."""
+    """Return the date in *zone*, as ``2026-11-24``."""
     found = _moment(moment, zone)
     return str(moment) if found is None else f"{found:%Y-%m-%d}"
 
@@ -77,7 +77,7 @@ def clock(moment: int, zone: tzinfo) -> str:
 
 
 def exact(moment: int, zone: tzinfo) -> str:
-    """The time to the millisecond with its offset, as ``2026-11-24 09:30:12.345 +08:00``."""
+    """Return the time to the millisecond with its offset, as ``2026-11-24 09:30:12.345 +08:00``."""
     found = _moment(moment, zone)
     if found is None:
         return str(moment)
@@ -86,7 +86,7 @@ def exact(moment: int, zone: tzinfo) -> str:
 
 
 def machine(moment: int) -> str:
-    """The time as HTML's ``datetime`` has it, in UTC; empty when it is beyond the calendar."""
+    """Return the time as HTML's ``datetime`` has it, in UTC; empty when it is beyond the calendar."""
     found = _moment(moment, UTC)
     return "" if found is None else f"{found:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03d}Z"
 
@@ -99,7 +99,7 @@ def _moment(milliseconds: int, zone: tzinfo) -> datetime | None:
 
 
 def short_id(identifier: str) -> str:
-    """The last eight characters of an id that is digits; a name as it is, cut where it is long."""
+    """Return the last eight characters of an id that is digits; a name as it is, cut where it is long."""
     if len(identifier) > _SHORT and _IDENTIFIER.fullmatch(identifier):
         return "…" + identifier[-_TAIL:]
     return identifier if len(identifier) <= _LONGEST_NAME else identifier[: _LONGEST_NAME - 1] + "…"

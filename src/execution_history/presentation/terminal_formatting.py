@@ -40,7 +40,7 @@ UNKNOWN_SHAPE: Final = ("?", "magenta")
 
 
 def local_time(milliseconds: int, *, exact: bool = False) -> str:
-    """A time in the reader's zone, to the second; *exact* adds the milliseconds and the zone."""
+    """Return a time in the reader's zone, to the second; *exact* adds the milliseconds and the zone."""
     try:
         moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone()
     except (OverflowError, OSError, ValueError):

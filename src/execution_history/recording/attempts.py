@@ -45,5 +45,5 @@ async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result
 
 
 def error_of(task: "asyncio.Task[Any]") -> BaseException | None:
-    """What a task that is done has raised."""
+    """Return what a task that is done has raised."""
     return asyncio.CancelledError() if task.cancelled() else task.exception()

@@ -161,7 +161,7 @@ class Delivery:
             del self.given_up[hash(key)]
 
     def _next(self, key: Key, attempts: Round) -> Entry | None:
-        """The step of a record that is to be written now."""
+        """Return the step of a record that is to be written now; ``None`` where there is none."""
         with self._lock:
             queue = self._waiting.get(key)
             if queue is None or hash(key) in attempts.blocked or self._backlog.holds(key):

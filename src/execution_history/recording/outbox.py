@@ -194,7 +194,7 @@ class Outbox:
                 self._put_aside([(key, self._waiting.take(key)) for key in self._waiting.keys])
 
     def _settle(self, key: Key, step: Step, task: "asyncio.Task[None]") -> None:
-        """A write that was waited for has ended."""
+        """Settle a write that was waited for and has ended."""
         error = error_of(task)
         if error is None:
             self._delivery.took(key)
@@ -219,7 +219,7 @@ class Outbox:
                 self._retry_soon()
 
     def _overtaken(self, key: Key, step: Step, task: "asyncio.Task[None]") -> None:
-        """A write is not waited for any more: it goes on, and what follows waits for it."""
+        """Stop waiting for a write: it goes on, and what follows waits for it."""
         with self._lock:
             entry = self._keep(key, step, under_way=True)
         self._delivery.follow(key, entry, task)

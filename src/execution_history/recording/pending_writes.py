@@ -64,7 +64,7 @@ class Waiting:
         return list(self._queues)
 
     def get(self, key: Key) -> Queue | None:
-        """What waits of one record."""
+        """Return what waits of one record; ``None`` where nothing does."""
         return self._queues.get(key)
 
     def add(self, key: Key, step: Step, *, under_way: bool = False) -> Entry:
@@ -112,7 +112,7 @@ class Waiting:
 
 
 def _light(step: Step) -> Step:
-    """The same step without what it only carries to be written faster: that would double what waits."""
+    """Return the same step without what it only carries to be written faster: that would double what waits."""
     return replace(step, parts=None, _plain=None) if isinstance(step, Document) else step
 
 

@@ -14,7 +14,7 @@ _PROC: Final = Path("/proc")
 
 
 def sign_of_life(unique: str) -> str:
-    """The name of this process, made unique by *unique*."""
+    """Return the name of this process, made unique by *unique*."""
     return f"{unique}:{_machine()}:{os.getpid()}:{_started(os.getpid()) or '-'}"
 
 
@@ -27,7 +27,7 @@ def is_dead(name: str) -> bool:
 
 
 def _machine() -> str:
-    """This start of the machine and this name space of process numbers."""
+    """Return the name of this start of the machine and of this name space of process numbers."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
         space = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - a link that names no path

@@ -31,7 +31,7 @@ class Refusal:
 
     @classmethod
     def of(cls, error: BaseException) -> "Refusal":
-        """The refusal that *error* is, its sentence cut to a length for people."""
+        """Return the refusal that *error* is, its sentence cut to a length for people."""
         return cls(type(error), str(error)[:_LONGEST_REASON] or "It gave no reason.")
 
 

@@ -93,7 +93,7 @@ class Spool:
         return path
 
     def batches(self) -> list[Path]:
-        """The batches that are there, oldest first.
+        """Return the batches that are there, oldest first.
 
         Raises:
             OSError: the folder cannot be read.
@@ -103,7 +103,7 @@ class Spool:
         return sorted({path.with_suffix(_BATCH) for path in unfinished} | {p for p in found if p.suffix == _BATCH})
 
     def damaged(self) -> list[Path]:
-        """The batches of which something could not be read; they are kept for whoever can read it.
+        """Return the batches of which something could not be read; they are kept for whoever can read it.
 
         Raises:
             OSError: the folder cannot be read.
@@ -129,7 +129,7 @@ class Spool:
 
 
 def spool_of(store: HistoryStore) -> Spool | None:
-    """The spool of a store that other processes can open too; ``None`` for one that lives in this one."""
+    """Return the spool of a store that other processes can open too; ``None`` for one that lives in this one."""
     return Spool(store.location) if isinstance(store, Located) else None
 
 

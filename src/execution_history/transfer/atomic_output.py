@@ -15,7 +15,7 @@ _SUFFIX: Final = ".partial"
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that has the name *path* once the block has ended well; before, and otherwise, that name is as it was.
+    """Yield a file that gets the name *path* once the block ends well; before, and otherwise, that name is as it was.
 
     Raises:
         ExportFailed: it cannot be written.
@@ -37,7 +37,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder that has the name *path* once the block has ended well; an empty one of that name may be there before.
+    """Yield a folder that gets the name *path* once the block has ended well; an empty one may have that name before.
 
     Raises:
         ExportFailed: it cannot be made, or there is something of that name.

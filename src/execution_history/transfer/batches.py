@@ -11,14 +11,14 @@ _AT_ONCE: Final = 2_000
 
 
 async def batches(store: HistoryStore, wanted: RecordFilter) -> AsyncGenerator[Batch]:
-    """The records that *wanted* means, in batches, oldest first.
+    """Yield the records that match *wanted*, in batches, oldest first.
 
     Without a filter the order is that of arrival, and the store is read from its beginning to its end, which is
-    several times as fast as asking for pages. A record that comes or changes meanwhile may be in the answer or not;
+    several times as fast as reading pages. A record that comes or changes meanwhile may be among them or not;
     each is whole.
 
     Raises:
-        InvalidQuery: the filter asks for text, and the store has no text search.
+        InvalidQuery: the filter contains a text to find, and the store has no text search.
         StoreError: the store could not be read.
     """
     if not wanted.given():

@@ -13,7 +13,7 @@ class Buffer:
         self._written = 0
 
     def take(self) -> bytes:
-        """What has been written since the last time."""
+        """Return what has been written since the last time."""
         taken = b"".join(self._pieces)
         self._pieces.clear()
         return taken
@@ -36,13 +36,13 @@ class Buffer:
         """Nothing has to be closed."""
 
     def seekable(self) -> bool:
-        """What has been written may be gone already."""
+        """Return ``False``: what has been written may be gone already."""
         return False
 
     def writable(self) -> bool:
-        """It is there to be written to."""
+        """Return ``True``: a buffer is there to be written to."""
         return True
 
     def readable(self) -> bool:
-        """It is read by being taken from only."""
+        """Return ``False``: a buffer is read only through :meth:`take`."""
         return False

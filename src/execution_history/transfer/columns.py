@@ -45,7 +45,7 @@ class Column:
 
 
 def parse_columns(names: Iterable[str]) -> tuple[Column, ...]:
-    """The columns of these names, in this order.
+    """Return the columns of these names, in this order.
 
     Raises:
         InvalidInput: a name is none of those in the table above; the message says which and what it may mean.
@@ -86,7 +86,7 @@ def _column(name: str) -> Column:
 
 
 def _path(name: str, at: int) -> tuple[str | int, ...]:
-    """The path behind the root of a name; its grammar is that of conditions."""
+    """Return the path behind the root of a name; its grammar is that of conditions."""
     try:
         condition = parse_condition(f"output{name[at:]} exists")
     except InvalidQuery:
@@ -106,7 +106,7 @@ def _value(root: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any
 
 
 def as_text(value: object) -> str:
-    """A value as the text of a cell: text as it is, null as nothing, everything else as JSON."""
+    """Return a value as the text of a cell: text as it is, null as nothing, everything else as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

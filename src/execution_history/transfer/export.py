@@ -82,7 +82,7 @@ class ExportReport:
     damaged: tuple[RecordKey, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """``{"records", "size"}``, and ``"damaged_count"`` and ``"damaged"`` where there are any."""
+        """Return ``{"records", "size"}``, and ``"damaged_count"`` and ``"damaged"`` where there are any."""
         lost = {"damaged_count": self.damaged_count, **damaged_of(self.damaged)} if self.damaged_count else {}
         return {"records": self.records, "size": self.size, **lost}
 
@@ -125,9 +125,9 @@ async def export_to_stream(
 
 
 async def export_chunks(store: HistoryStore, export: Export, tell: Tell = no_progress) -> AsyncGenerator[bytes]:
-    """An export as bytes, piece by piece, for an HTTP answer, say; each piece is some megabytes at most.
+    """Yield an export as bytes, piece by piece, for an HTTP answer, for example; each piece is some megabytes at most.
 
-    A record that cannot be read is left out; :func:`check_whole` says beforehand whether there is one.
+    A record that cannot be read is left out; :func:`check_whole` finds out beforehand whether there is one.
 
     Raises:
         InvalidInput: the filter, the columns or the number of workflows do not fit; before the first piece.
@@ -187,7 +187,7 @@ class _Count:
         self._tell(Progress(self.records, self.size, self.total))
 
     def report(self, size: int) -> ExportReport:
-        """What an export of *size* bytes has come to."""
+        """Return the report on an export of *size* bytes."""
         return ExportReport(self.records, size, self.damaged_count, tuple(self.damaged))
 
 
@@ -202,7 +202,7 @@ def _writer(buffer: Buffer, export: Export) -> RecordWriter:
 async def _written(
     writer: RecordWriter, buffer: Buffer, source: AsyncGenerator[Batch], count: _Count
 ) -> AsyncGenerator[bytes]:
-    """What *writer* makes of the records of *source*."""
+    """Yield what *writer* makes of the records of *source*."""
 
     def write(documents: Sequence[bytes]) -> bytes:
         writer.write(documents)
@@ -225,7 +225,7 @@ async def _written(
 async def _history(
     store: HistoryStore, workflow_id: str, wanted: RecordFilter, count: _Count, *, even_empty: bool = False
 ) -> AsyncGenerator[bytes]:
-    """The JSON file of one workflow; nothing at all where it has no record that is *wanted*, unless *even_empty*."""
+    """Yield the JSON file of one workflow; nothing where it has no record that is *wanted*, unless *even_empty*."""
     source = selected(store, replace(wanted, workflow_ids=(workflow_id,)), descending=True)
     async with contextlib.aclosing(source):
         async for first in source:
@@ -246,7 +246,7 @@ async def _behind(first: Batch, others: AsyncIterator[Batch]) -> AsyncGenerator[
 
 
 async def _zip(store: HistoryStore, wanted: RecordFilter, buffer: Buffer, count: _Count) -> AsyncGenerator[bytes]:
-    """A zip file with the JSON file of every workflow."""
+    """Yield a zip file with the JSON file of every workflow."""
     # Closed only when all is in it: what is left early shall not look whole.
     archive = zipfile.ZipFile(cast("BinaryIO", buffer), "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
     for workflow_id in await _workflows(store, wanted):
@@ -291,12 +291,12 @@ def _write_all(stream: BinaryIO, piece: bytes) -> None:
 
 
 def _name(workflow_id: str) -> str:
-    """A file name that no other workflow's is equal to, on any file system."""
+    """Return a file name that no other workflow's is equal to, on any file system."""
     return file_name(workflow_id, case_sensitive=False)
 
 
 async def _workflows(store: HistoryStore, wanted: RecordFilter) -> list[str]:
-    """The workflows whose records may be wanted, in the order of their ids."""
+    """Return the workflows whose records may be wanted, in the order of their ids."""
     there = [summary.workflow_id for summary in await store.workflows()]
     return sorted(each for each in there if not wanted.workflow_ids or each in wanted.workflow_ids)
 

@@ -31,7 +31,7 @@ class FolderSource(Source):
         self._limits = limits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """What each of them holds; one that cannot be opened is refused."""
+        """Yield what each of them holds; one that cannot be opened is refused."""
         for name in self._names:
             path = self._folder / name
             before = self.size
@@ -51,7 +51,7 @@ class FolderSource(Source):
 
 
 def source_at(path: Path, limits: ReadingLimits) -> Source:
-    """What *path* holds: one file's records, or those of all files of a folder that could hold some.
+    """Return what *path* holds: one file's records, or those of all files of a folder that could hold some.
 
     Raises:
         ImportFailed: there is nothing there, or nothing that could be imported.

@@ -52,7 +52,7 @@ class ImportReport:
         return self.added + self.replaced
 
     def to_json(self) -> dict[str, Any]:
-        """An object of the fields above; ``refused`` is ``[{"source", "place", "reason"}, …]``."""
+        """Return an object of the fields above; ``refused`` is ``[{"source", "place", "reason"}, …]``."""
         return {
             "added": self.added,
             "replaced": self.replaced,
@@ -194,7 +194,7 @@ class _Reading:
         return sum(source.size for source in self._sources)
 
     def group(self) -> _Group:
-        """The next items; none at the end."""
+        """Return the next items; none at the end."""
         group = _Group()
         for item in self._items:
             group.add(item)

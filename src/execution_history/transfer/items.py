@@ -34,13 +34,13 @@ Item = Document | Refused
 
 
 def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | str:
-    """The record that a line of JSON Lines holds, or why there is none.
+    """Return the record that a line of JSON Lines holds, or why there is none.
 
-    One that is as we write it keeps its bytes; any other is mended as the files of deployments are.
+    One in the form that this package writes keeps its bytes; any other is mended as the files of deployments are.
 
     Args:
         line: without its line break.
-        now: milliseconds, for a record that does not say when it began.
+        now: milliseconds, for a record without a time of its beginning.
         limits: what reading it may take.
     """
     if not line.lstrip().startswith(b"{"):
@@ -49,7 +49,7 @@ def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | s
 
 
 def record_of_text(line: bytes, now: int) -> Document | str:
-    """The same of a JSON object of any size."""
+    """Return the record that a JSON object of any size holds, or why there is none; see :func:`record_of_line`."""
     with contextlib.suppress(ValueError):
         document = whole_record(orjson.loads(line), line)
         if document is not None:
@@ -62,7 +62,7 @@ def record_of_text(line: bytes, now: int) -> Document | str:
 
 
 def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document | str:
-    """The record that *found* is, in the workflow *workflow_id*, or why it is none."""
+    """Return the record that *found* is, in the workflow *workflow_id*, or why it is none."""
     if workflow_id is None:
         return Message("It has no workflow_id.")
     if not _is_like_an_id(workflow_id):

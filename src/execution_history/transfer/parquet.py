@@ -19,7 +19,7 @@ _Value = Callable[[Mapping[str, Any], RunAttributes], Any]
 
 
 def _key(name: str) -> _Value:
-    """A key whose value is text in the table, whatever its type; JSON where it is a list, an object or a flag."""
+    """Return a reader of a key as text, whatever the value's type; JSON where it is a list, an object or a flag."""
 
     def value(record: Mapping[str, Any], _: RunAttributes) -> str | None:
         found = record[name]
@@ -29,7 +29,7 @@ def _key(name: str) -> _Value:
 
 
 def _json(name: str) -> _Value:
-    """A key of any content, as JSON."""
+    """Return a reader of a key of any content, as JSON."""
 
     def value(record: Mapping[str, Any], _: RunAttributes) -> str | None:
         return None if record[name] is None else orjson.dumps(record[name]).decode()

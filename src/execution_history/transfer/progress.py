@@ -33,7 +33,7 @@ def no_progress(_: Progress) -> None:
 async def in_thread(
     work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
 ) -> _Result:
-    """The result of *work*, run in a thread. A caller that is cancelled still waits for the thread to be done.
+    """Return the result of *work*, run in a thread. A caller that is cancelled still waits for the thread to be done.
 
     So nothing is cleared away that a thread is still writing to.
     """
@@ -41,7 +41,7 @@ async def in_thread(
 
 
 async def to_its_end(work: Coroutine[object, object, _Result]) -> _Result:
-    """The result of *work*. A caller that is cancelled meanwhile gets its cancellation when that is done."""
+    """Return the result of *work*. A caller that is cancelled meanwhile gets its cancellation when that is done."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -39,7 +39,7 @@ class Source(ABC):
         self.written: int | None = None
 
     def read(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """The records and what is no record, in the order of the source; *clock* is for sources without a time."""
+        """Yield the records and what is no record, in the source's order; *clock* is for sources without a time."""
         written = self.written
         try:
             yield from self.items(clock if written is None else lambda: written)
@@ -50,7 +50,7 @@ class Source(ABC):
 
     @abstractmethod
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """The records and what is no record, in the order of the source; never raises for what is in it.
+        """Yield the records and what is no record, in the order of the source; never raises for what is in it.
 
         Raises:
             OSError: it cannot be read.

@@ -107,7 +107,7 @@ class _Unpacked:
 
 
 def _lzma(packed: IO[bytes], most: int) -> lzma.LZMADecompressor:
-    """What unpacks LZMA, which says first how much memory that takes.
+    """Return what unpacks LZMA, after a check of the memory that it takes.
 
     Raises:
         _TooMuchMemory: it is more than *most* bytes.
@@ -129,7 +129,7 @@ class ZipSource(Source):
         self._limits = limits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """The records of every file in it that could hold some."""
+        """Yield the records of every file in it that could hold some."""
         with contextlib.ExitStack() as opened:
             stream = opened.enter_context(_Stream(open_regular(self._path).detach()))
             stream.most = self._limits.memory // _OF_EACH_BYTE

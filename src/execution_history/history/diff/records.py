@@ -95,7 +95,7 @@ class Comparison:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """An object of the fields above and of ``is_same``, each part in its own JSON form."""
+        """Return an object of the fields above and of ``is_same``, each part in its own JSON form."""
         parts = {"input": self.input, "output": self.output, "settings": self.settings, "ending": self.ending}
         return {
             "old": self.old.to_json(),
@@ -158,7 +158,7 @@ def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut_parts(record: Mapping[str, Any]) -> set[str]:
-    """The parts of a comparison of which the record has only the beginning."""
+    """Return the parts of a comparison of which the record has only the beginning."""
     known = RECORDING_IS_CUT.of(record)
     if known is True:  # the answer was larger than is recorded of one
         return {"output"}
@@ -169,7 +169,7 @@ def _cut_parts(record: Mapping[str, Any]) -> set[str]:
 
 
 def _of_keys(old: dict[str, Any], new: dict[str, Any]) -> Differences:
-    """The differences of two objects whose keys stand at the beginning of paths."""
+    """Return the differences of two objects whose keys stand at the beginning of paths."""
     each = [differences(key, old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new))]
     return Differences(
         tuple(found for part in each for found in part.found), tuple(s for part in each for s in part.left_out)

@@ -46,7 +46,7 @@ class Reduction:
     _kept: list[list[Any]] = field(default_factory=list)
 
     def pair(self, old: object, new: object, depth: int = 0) -> tuple[Any, Any]:
-        """The reduced forms of two values that are known to differ."""
+        """Return the reduced forms of two values that are known to differ."""
         self._left -= 1
         is_pair_of_objects = isinstance(old, dict) and isinstance(new, dict)
         is_pair_of_lists = isinstance(old, list) and isinstance(new, list)

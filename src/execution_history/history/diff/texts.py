@@ -31,10 +31,10 @@ class TextEdit:
 
 
 def text_edits(old: str, new: str) -> tuple[TextEdit, ...] | None:
-    """The way from *old* to *new*, in the order of the texts.
+    """Return the edits that lead from *old* to *new*, in the order of the texts.
 
-    Returns ``None`` where both are so short that they say it themselves, or so long and so different that
-    telling them apart would take too long.
+    ``None`` stands for two texts that are so short that they show the difference themselves, or so long and so
+    different that finding the edits would take too long.
     """
     if not _SHORTEST <= max(len(old), len(new)) <= _LONGEST:
         return None
@@ -68,7 +68,7 @@ def _edits(first: list[str], second: list[str]) -> Iterator[tuple[TextEditKind, 
 
 
 def _shown(edits: list[tuple[TextEditKind, str]]) -> Iterator[TextEdit]:
-    """The edits that are not empty, neighbours of one kind joined."""
+    """Yield the edits that are not empty, neighbours of one kind joined."""
     kind: TextEditKind = "same"
     text = ""
     for each, piece in edits:

@@ -37,7 +37,7 @@ class Divergence:
     text: tuple[TextEdit, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """An object of the fields above; ``text`` is null or ``[{"kind", "text"}, …]``."""
+        """Return an object of the fields above; ``text`` is null or ``[{"kind", "text"}, …]``."""
         return {
             "kind": self.kind,
             "position": self.position,

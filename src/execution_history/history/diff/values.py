@@ -117,7 +117,7 @@ def differences(root: str, old: object, new: object) -> Differences:
 
 
 def spelled(keys: Iterable[str | int]) -> str:
-    """A path of keys and indices, as it is read."""
+    """Return a path of keys and indices, as it is read."""
     return "".join(
         f"[{key}]" if isinstance(key, int) else f".{key}" if key.isidentifier() else f"[{_quoted(key)}]" for key in keys
     )
@@ -170,7 +170,7 @@ def _type_name(value: object) -> str:
 
 
 def _place(level: Any, reduction: Reduction, *, is_new: bool) -> _Place:  # noqa: ANN401 - DeepDiff's levels
-    """The keys from the root; in front of each whether it is a key, so that indices and keys can be sorted."""
+    """Return the keys from the root, each after a flag whether it is a key, so that indices and keys can be sorted."""
     keys: list[tuple[bool, str | int]] = []
     at = level.all_up
     while at.down is not None:
@@ -189,7 +189,7 @@ def _difference(kind: DifferenceKind, path: str, old: Any, new: Any, is_told: bo
 
 
 def _shown(value: object) -> tuple[object, bool]:
-    """A value as it is, or as shortened text."""
+    """Return a value as it is, or as shortened text, and whether it was shortened."""
     if isinstance(value, str):
         text = value
     else:

@@ -58,7 +58,7 @@ class _Row:
         lines.seen = self._count
 
     def begin(self) -> None:
-        """The next line is the first of a row; those that are blank are passed over."""
+        """Begin a row with the next line; those that are blank are passed over."""
         self._lines.pass_blanks()
         self._length = self._cells = self._quotes = 0
 
@@ -91,7 +91,7 @@ class _Row:
 
 
 def csv_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[Cells]:
-    """The rows of CSV; *sample* is its beginning, which tells how it is written."""
+    """Yield the rows of CSV; *sample* is its beginning, which shows how it is written."""
     header = sample.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     is_escaped = bool(_BACKSLASH_QUOTE.search(sample))
@@ -123,9 +123,10 @@ def csv_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[
 
 
 def tab_cells(lines: TextLines, sample: str, limits: ReadingLimits) -> Iterator[Cells]:
-    """The rows of what MySQL writes with tabs between the cells; its lines end as the first one does.
+    """Yield the rows of what MySQL writes with tabs between the cells; its lines end as the first one does.
 
-    What escapes nothing has a single backslash before a quote somewhere in *sample*, and is taken as it stands.
+    Where nothing is escaped, *sample* has a single backslash before a quote somewhere, and the cells are taken as they
+    stand.
     """
     end = "\r\n" if sample.split("\n", 1)[0].endswith("\r") else "\n"
     is_escaped = not _NOT_ESCAPED.search(sample)
@@ -195,7 +196,7 @@ def _is_open(text: str) -> bool:
 
 
 def _split(row: str, *, is_escaped: bool) -> Iterator[str]:
-    """The cells of a row, one after the other: a row of tabs alone would be millions."""
+    """Yield the cells of a row, one after the other: a row of tabs alone would be millions."""
     at = 0
     while at <= len(row):
         found = _CELL.match(row, at) if is_escaped else None

@@ -161,7 +161,7 @@ def _open_nodes(folder: Path, limits: ReadingLimits) -> sqlite3.Connection:
 
 
 def _nodes_of(database: sqlite3.Connection, run: str | None, most: int) -> tuple[list[dict[str, Any]], int]:
-    """The nodes of a run by time, about *most* bytes of them, and how many more there are than are kept."""
+    """Return the nodes of a run by time, about *most* bytes of them, and how many more there are than are kept."""
     if run is None:
         return [], 0
     found: list[dict[str, Any]] = []

@@ -49,7 +49,7 @@ Row = Mapping[str, Any]
 
 
 def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> dict[str, Any]:
-    """The record of a row of ``workflow_execution``, with its rows of ``node_execution`` in their order.
+    """Return the record of a row of ``workflow_execution``, with its rows of ``node_execution`` in their order.
 
     Args:
         row: columns to values, numbers perhaps as text, without those that are NULL.
@@ -151,7 +151,7 @@ def fault_of_execution(row: Row) -> str | None:
 
 
 def number(value: object) -> int | None:
-    """A whole number, which a dump may hold as text."""
+    """Return a whole number, which a dump may hold as text; ``None`` for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:  # noqa: PLR2004 - 64 bits
@@ -160,12 +160,12 @@ def number(value: object) -> int | None:
 
 
 def milliseconds(value: object) -> int | None:
-    """A time or a duration; ``None`` for what is beyond the year 9999 and so no time."""
+    """Return a time or a duration in milliseconds; ``None`` for what is beyond the year 9999 and so no time."""
     return time(number(value))
 
 
 def identifier(value: object) -> str | None:
-    """An id as text, all its digits kept; ``None`` for 0, which stands for none, and for what is not a whole number."""
+    """Return an id as text, all its digits kept; ``None`` for 0, which means none, and for what is no whole number."""
     found = number(value)
     return str(found) if found is not None and found > 0 else None
 
@@ -182,7 +182,7 @@ def _error_code(value: object) -> int | str | None:
 
 
 def _value(found: object) -> object:
-    """What an input or output says: JSON where it is an object or a list, the text as it is otherwise."""
+    """Return an input or output: parsed as JSON where it is an object or a list, the text as it is otherwise."""
     text = _text(found) if isinstance(found, str) else None
     if text is None or not text.lstrip().startswith(("{", "[")):
         return text if isinstance(found, str) else found

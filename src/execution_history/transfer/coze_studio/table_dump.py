@@ -116,7 +116,7 @@ class Dump:
         return self._json_rows() if self._is_json else self._table_rows()
 
     def _first_object(self) -> Iterable[str]:
-        """The names in the first line that is an object; a few that are broken may stand before it."""
+        """Return the names in the first line that is an object; a few that are broken may stand before it."""
         with contextlib.closing(self._objects()) as objects:
             first = next((found for _, found in islice(objects, _LOOKED_AT) if isinstance(found, dict)), {})
         return (key.lower() for key in first)
@@ -140,7 +140,7 @@ class Dump:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[TextLines, Iterator[Cells]]]:
-        """The lines and the rows in them, from the header on."""
+        """Yield the lines and the rows in them, from the header on."""
         sample = self._start.decode("utf-8", "replace")
         is_tabs = self._is_tabs()
         with open_file(self.path) as file:
@@ -163,7 +163,7 @@ class Dump:
                 yield Row(number, {}, found)
 
     def _objects(self) -> Generator[tuple[int, dict[str, Any] | str]]:
-        """The number of each line, and the object in it or why there is none."""
+        """Yield the number of each line, and the object in it or why there is none."""
         with open_file(self.path) as stream:
             lines = LineReader(stream, self._limits.record)
             for line in lines:
@@ -184,7 +184,7 @@ class Dump:
 
 
 def _named_in(path: Path) -> list[str]:
-    """The columns of the table that is made in a file of SQL, in their order; none where there is no such file."""
+    """Return the columns of the table that a file of SQL makes, in their order; none where there is no such file."""
     if not path.is_file():
         return []
     with open_file(path) as stream:
