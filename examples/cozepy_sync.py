@@ -20,7 +20,7 @@ from execution_history import get_execution_history_service, recording_transport
 
 @contextmanager
 def sandbox() -> Iterator[tuple[str, str]]:
-    """The address and the token of a sandbox that runs beside this script."""
+    """Yield the address and the token of a sandbox that runs beside this script."""
     command = [sys.executable, "-m", "execution_history", "sandbox", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 - our own
         lines = iter(process.stdout or ())
@@ -31,7 +31,7 @@ def sandbox() -> Iterator[tuple[str, str]]:
 
 
 def script(base_url: str, token: str) -> None:
-    """What the team had before."""
+    """Run a workflow as the team did before."""
     with SyncHTTPClient(transport=recording_transport()) as client:  # type: ignore[no-untyped-call]
         coze = Coze(auth=TokenAuth(token), base_url=base_url, http_client=client)
         result = coze.workflows.runs.create(workflow_id="7000000000000000001", parameters={"city": "Oslo"})
@@ -45,7 +45,7 @@ def script(base_url: str, token: str) -> None:
 
 
 def show() -> None:
-    """What came of it."""
+    """Print what was recorded."""
     service = get_execution_history_service()
     for workflow_id in run_sync(service.get_all_workflows()):
         for run in run_sync(service.get_execution_history(workflow_id))["histories"]:

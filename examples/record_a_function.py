@@ -18,13 +18,13 @@ service = ExecutionHistoryService(Path(folder.name) / "execution_history")
 
 @recorded("search", service=service, tags=["tools"])
 def search(query: str, *, api_key: str, limit: int = 2) -> list[str]:
-    """A tool; its key is not kept."""
+    """Call a tool; its key is not kept."""
     return [f"{query} {number}, found with a key of {len(api_key)} characters" for number in range(limit)]
 
 
 @recorded("answer", service=service)
 async def answer(question: str) -> AsyncIterator[str]:
-    """A model that streams; every piece is in the timeline, all of them together are the output."""
+    """Stream as a model does; every piece is in the timeline, all of them together are the output."""
     found = search(question, api_key="sk-not-for-the-history")
     run = current_run()
     if run is not None:
@@ -36,12 +36,12 @@ async def answer(question: str) -> AsyncIterator[str]:
 
 @recorded("divide", service=service)
 def divide(a: int, b: int) -> float:
-    """A function that may fail."""
+    """Fail now and then."""
     return a / b
 
 
 async def main() -> None:
-    """Some runs inside one another, and one that fails."""
+    """Make some runs inside one another, and one that fails."""
     async with record("conversation", {"user": "Ada"}, service=service) as run:
         run.output = "".join([piece async for piece in answer("ferries")])
     with contextlib.suppress(ZeroDivisionError):
@@ -49,7 +49,7 @@ async def main() -> None:
 
 
 def show() -> None:
-    """What the history says, for a caller who is not asynchronous."""
+    """Print the history, for a caller who is not asynchronous."""
     for workflow_id in run_sync(service.get_all_workflows()):
         for run in run_sync(service.get_execution_history(workflow_id))["histories"]:
             parent = run["metadata"].get("parent", {}).get("workflow_id", "nobody")

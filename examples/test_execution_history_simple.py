@@ -27,7 +27,7 @@ class Checks:
 
 
 async def walk(folder: Path) -> bool:
-    """The six checks; whether all of them hold."""
+    """Make the six checks; return whether all of them hold."""
     check = Checks()
     async with ExecutionHistoryService(storage_dir=folder) as service:
         record = await service.create_execution_record(

@@ -53,7 +53,7 @@ def fetch(url: str, body: object = None, **headers: str) -> bytes:
 
 
 def check_command() -> None:
-    """The command names its version, and its help is there in both languages."""
+    """Check that the command names its version, and that its help is there in both languages."""
     require(re.match(r"execution-history \d+\.\d+", run("--version")), "--version names no version")
     english, chinese = (run("--help", LC_ALL=locale) for locale in ("C.UTF-8", "zh_CN.UTF-8"))
     require(re.search("[一-鿿]", chinese), "--help is not Chinese in a Chinese locale")
@@ -66,7 +66,7 @@ def links(page: str) -> set[str]:
 
 
 def check_server(url: str) -> None:
-    """A run is recorded, and every page, file and description that a browser loads is served."""
+    """Check that a run is recorded, and that every page, file and description that a browser loads is served."""
     require(fetch(f"{url}/coze/workflows/{WORKFLOW}/run", {"parameters": {"city": "Paris"}}), "a run has no answer")
     (record,) = json.loads(fetch(f"{url}/coze/workflows/{WORKFLOW}/history"))["histories"]
     require(record["execute_status"] == "success", f"the recorded run is {record['execute_status']}")

@@ -26,10 +26,10 @@ _HARMLESS: Final[dict[int, str]] = (
 
 
 def visible(text: str) -> str:
-    """*text* without what a terminal or a browser would obey: control characters are shown instead.
+    r"""Return *text* without what a terminal or a browser would obey: control characters are shown instead.
 
     Line breaks and tabs stay. Everything else below a space becomes its picture (``␛``), and C1 controls, marks that
-    reverse the direction of text and halves of surrogate pairs become escapes (``\\u009b``).
+    reverse the direction of text and halves of surrogate pairs become escapes (``\u009b``).
     """
     return text.replace("\r\n", "\n").translate(_HARMLESS)
 

@@ -1,11 +1,11 @@
-"""Any Python value as JSON: never an error, never a crash, always text that every parser accepts.
+r"""Any Python value as JSON: never an error, never a crash, always text that every parser accepts.
 
 | value | its JSON |
 |---|---|
 | ``None``, bool, str, int, float, list, tuple, dict | themselves |
 | an integer outside ``-2**63 .. 2**64-1`` | its digits, as a string (hexadecimal beyond 4 000 digits) |
 | NaN and the infinities | ``"NaN"``, ``"Infinity"``, ``"-Infinity"`` |
-| half of a surrogate pair in a string | the visible escape, such as ``\\ud800`` |
+| half of a surrogate pair in a string | the visible escape, such as ``\ud800`` |
 | a dict key that is no string | ``true``, ``null``, its digits, else its ``str``; a taken key gets ``" (2)"`` |
 | set, frozenset, deque and other collections | a list; sets in the order of their JSON |
 | named tuple, dataclass, pydantic model | an object of its fields |

@@ -243,7 +243,6 @@ async def test_line_separators_break_the_sdk_and_not_the_record(
     sandbox: Sandbox, service: ExecutionHistoryService
 ) -> None:
     """A raw U+2028 splits a line for cozepy; with us it fails as without, and the run is recorded to its end."""
-
     is_recorded = threading.Event()
 
     def fail(coze: Coze) -> str:

@@ -111,7 +111,6 @@ class Reader:
 
     async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
         """See :meth:`HistoryStore.get_many`."""
-
         pairs = orjson.dumps([tuple(key) for key in keys]).decode()
 
         def ask(connection: apsw.Connection) -> FoundRecords:
@@ -140,7 +139,6 @@ class Reader:
 
     async def scan(self, after: int, limit: int) -> Batch:
         """Return a batch of all records in the order in which they came."""
-
         return await self.in_thread(lambda connection: self.stored.scan(connection, after, limit))
 
     async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:

@@ -1,6 +1,6 @@
-"""The cells of a table in a text: CSV, with quotes doubled or escaped, and MySQL's tab-separated output.
+r"""The cells of a table in a text: CSV, with quotes doubled or escaped, and MySQL's tab-separated output.
 
-In MySQL's output a backslash stands before what is special. ``mysql --batch`` writes a line break as ``\\n``; what
+In MySQL's output a backslash stands before what is special. ``mysql --batch`` writes a line break as ``\n``; what
 ``mysqldump --tab`` and ``INTO OUTFILE`` write is the break itself behind a backslash, so that the row goes on.
 """
 

@@ -1,7 +1,7 @@
-"""The rows of a table in a dump: CSV as MySQL and its clients write it, their tab-separated output, or JSON Lines.
+r"""The rows of a table in a dump: CSV as MySQL and its clients write it, their tab-separated output, or JSON Lines.
 
 CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells; which, the
-beginning of the file tells. NULL is ``\\N``, ``NULL`` or an empty cell. The first line names the columns, or a file of
+beginning of the file tells. NULL is ``\N``, ``NULL`` or an empty cell. The first line names the columns, or a file of
 SQL beside it does, as ``mysqldump --tab`` writes one. A row that a quote leaves open, or that has more or fewer cells
 than there are columns, is refused. A file that ends within the last cell of its last row cannot be told from a whole
 one, unless that cell is quoted.

@@ -31,7 +31,6 @@ _STREAMING: Final[Responses] = {
 
 def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
     """Add the routes that run a workflow; without *runner* they say that they cannot."""
-
     _add_stream_run(router, runner)
     _add_run(router, runner)
 
