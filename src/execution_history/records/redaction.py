@@ -29,7 +29,7 @@ def plain_name(name: str) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether what stands under *name* is a secret: it ends in ``token``, ``password``, ``api_key`` and so on."""
+    """Return whether what stands under *name* is a secret: it ends in ``token``, ``password``, ``api_key``, say."""
     return _SECRET.search(plain_name(name)) is not None
 
 
