@@ -169,3 +169,14 @@ async def test_a_folder_that_cannot_be_removed_takes_no_space_from_others(tempor
         for _ in range(3):
             answer = await client.post("/coze/import", content=document("a").body + b"\n" * 6_000)
             assert 200 == answer.status_code
+
+
+async def test_what_is_refused_is_told_in_the_callers_language(temporary: Path) -> None:
+    """The sentence, and the reason and the place of each part."""
+    async with _client(MemoryStore()) as client:
+        answer = await client.post("/coze/import", content=b'{"a": 1}\n', headers={"Accept-Language": "zh-CN"})
+    told = answer.json()
+    assert 422 == answer.status_code
+    assert told["error"]["message"].startswith("没有可导入的内容：")
+    assert ["第 1 行"] == [each["place"] for each in told["refused"]]
+    assert told["refused"][0]["reason"].isascii() is False

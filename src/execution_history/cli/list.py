@@ -166,7 +166,8 @@ def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
 
 def _mark(_: Translator, name: str) -> Cell:
     shape, colour = SHAPES.get(name, UNKNOWN_SHAPE)
-    return Cell(f"{shape} {status_word(_, name) if name in SHAPES else _('other')}", colour, right=True)
+    word = status_word(_, name) if name in SHAPES else _("other")
+    return Cell(f"{shape} {word}", colour, right=True)
 
 
 def _workflow_heads(_: Translator, marks: list[Cell]) -> list[Cell]:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, Message, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.translator import LANGUAGES, Translator
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer import ImportReport, import_history
 from execution_history.web.api.route_class import UploadRoute
@@ -45,7 +46,7 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
         _check(request, kind)
         async with space.received(request, f"upload.{kind}") as path, turn:
             report = _as_sent(await import_history(service.store, [path], limits=limits), path)
-        return _answer(report)
+        return _answer(report, LANGUAGES.of_header(request.headers.get("accept-language", "")))
 
     router.add_api_route(
         "/import",
@@ -151,10 +152,15 @@ def _as_sent(report: ImportReport, path: Path) -> ImportReport:
     return replace(report, refused=tuple(refused))
 
 
-def _answer(report: ImportReport) -> Response:
-    """Return what was done; a failure where all of it was refused."""
+def _answer(report: ImportReport, translator: Translator) -> Response:
+    """Return what was done, in the caller's language; a failure where all of it was refused."""
+    refused = [
+        {name: translator.message(text) if isinstance(text, str) else text for name, text in each.to_json().items()}
+        for each in report.refused
+    ]
+    told = report.to_json() | {"refused": refused}
     if not report.refused_count or report.taken or report.skipped:
-        return answer({"success": True, **report.to_json()})
+        return answer({"success": True, **told})
     first = report.refused[0]
     message = Message(
         "Nothing could be taken: %(source)s, %(place)s: %(reason)s",
@@ -162,5 +168,5 @@ def _answer(report: ImportReport) -> Response:
         place=first.place,
         reason=first.reason,
     )
-    error = {"code": "invalid_input", "message": message}
-    return answer({"success": False, "error": error, **report.to_json()}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    error = {"code": "invalid_input", "message": translator.message(message)}
+    return answer({"success": False, "error": error, **told}, HTTPStatus.UNPROCESSABLE_ENTITY)
