@@ -171,7 +171,8 @@ async def test_a_folder_that_cannot_be_removed_takes_no_space_from_others(tempor
             assert 200 == answer.status_code
 
 
-async def test_what_is_refused_is_told_in_the_callers_language(temporary: Path) -> None:
+@pytest.mark.usefixtures("temporary")
+async def test_what_is_refused_is_told_in_the_callers_language() -> None:
     """The sentence, and the reason and the place of each part."""
     async with _client(MemoryStore()) as client:
         answer = await client.post("/coze/import", content=b'{"a": 1}\n', headers={"Accept-Language": "zh-CN"})

@@ -41,6 +41,7 @@ from uuid import UUID
 import orjson
 
 from execution_history.records.nesting import LEAVES, LEVELS, WRITABLE, cut, kinds_within
+from execution_history.records.parsing import parse
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1
@@ -87,13 +88,13 @@ def decode(document: bytes, *, levels: int = LEVELS) -> Any:  # noqa: ANN401 - J
 
 
 def _read(document: bytes) -> Any:  # noqa: ANN401
-    return json.loads(document) if _may_hold_large_integer(document) else orjson.loads(document)
+    return json.loads(document) if _may_hold_large_integer(document) else parse(document)
 
 
 def indent(document: bytes) -> bytes:
     """Return a JSON document of ours, indented by two spaces, for people."""
     try:
-        return orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2)
+        return orjson.dumps(parse(document), option=orjson.OPT_INDENT_2)
     except (ValueError, TypeError):  # an older one may be nested more deeply than is written today
         return orjson.dumps(orjson.loads(encode(decode(document))), option=orjson.OPT_INDENT_2)
 

@@ -4,7 +4,6 @@ A record of 70 MB can hold millions of small objects: parsing it takes seconds a
 120 characters of it. :mod:`msgspec` steps over a value without building it at about a gigabyte per second.
 """
 
-import gc
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from execution_history.records.metadata import KEYS, Use
+from execution_history.records.parsing import HUGE, parse
 
 if TYPE_CHECKING:
     import msgspec
-
-HUGE: Final = 1024 * 1024
-"""Bytes of JSON that take long enough to be read for others to notice."""
 
 LARGE: Final = 64 * 1024
 """Lists and objects of more bytes of JSON are left unread, in documents of more bytes."""
@@ -75,15 +72,8 @@ def members_of(json: "bytes | memoryview") -> "dict[str, msgspec.Raw]":
 
 def read_record(body: bytes) -> dict[str, Any]:
     """Return a record as plain values, however many."""
-    is_watched = len(body) > HUGE and gc.isenabled()
-    if is_watched:
-        gc.disable()  # it would look at millions of new objects again and again; no other thread runs meanwhile
-    try:
-        record: dict[str, Any] = orjson.loads(body)
-        return record
-    finally:
-        if is_watched:
-            gc.enable()
+    record: dict[str, Any] = parse(body)
+    return record
 
 
 def parts_of(body: bytes) -> dict[str, Any]:

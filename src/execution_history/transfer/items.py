@@ -4,12 +4,11 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from execution_history.errors import Message, message_of
 from execution_history.records.adoption import adopt_record, whole_record
 from execution_history.records.encoding import decode, encode
 from execution_history.records.nesting import LEVELS
+from execution_history.records.parsing import parse
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, Document, check_identifier
 
@@ -51,7 +50,7 @@ def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | s
 def record_of_text(line: bytes, now: int) -> Document | str:
     """Return the record that a JSON object of any size holds, or why there is none; see :func:`record_of_line`."""
     with contextlib.suppress(ValueError):
-        document = whole_record(orjson.loads(line), line)
+        document = whole_record(parse(line), line)
         if document is not None:
             return document
     try:
@@ -76,7 +75,7 @@ def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document 
     document = None
     if tuple(found) == KEYS and found["workflow_id"] == workflow:
         body = encode(found, levels=LEVELS)
-        document = whole_record(orjson.loads(body), body)
+        document = whole_record(parse(body), body)
     document = document or adopt_record(found, workflow, now)
     return Message("It has no usable execute_id.") if document is None else document
 

@@ -33,7 +33,8 @@ import orjson
 
 from execution_history.records.encoding import encode, indent
 from execution_history.records.nesting import LEVELS
-from execution_history.records.partial import HUGE, LARGE, members_of
+from execution_history.records.parsing import HUGE
+from execution_history.records.partial import LARGE, members_of
 
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"
