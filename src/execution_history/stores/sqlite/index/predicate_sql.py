@@ -5,10 +5,10 @@ from typing import Final
 from execution_history.query.predicates import And, HasTag, In, Predicate, Prefix, Range
 from execution_history.stores.sqlite.index.columns import LARGEST, as_stored
 from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together
+from execution_history.stores.sqlite.queries import past_prefix
 
 _NUMBER_OF_TEXT: Final = "(SELECT id FROM texts WHERE text = ?)"
 _TEXT: Final = "(SELECT text FROM texts WHERE id = {})"
-_FIRST_SURROGATE, _AFTER_SURROGATES, _LAST_CHARACTER = 0xD800, 0xE000, 0x10FFFF
 _BEYOND: Final = 1e300
 """In the place of a number that SQLite has no integer for."""
 
@@ -95,10 +95,4 @@ def _number(number: int) -> Value:
 def _prefix(predicate: Prefix) -> Fragment:
     """Return a range in the order of code points, which is that of UTF-8."""
     column, prefix = f"f.{predicate.attribute.column}", predicate.prefix
-    for length in range(len(prefix), 0, -1):
-        last = ord(prefix[length - 1])
-        if last < _LAST_CHARACTER:
-            following = _AFTER_SURROGATES if last + 1 == _FIRST_SURROGATE else last + 1
-            end = prefix[: length - 1] + chr(following)
-            return Fragment(f"{column} >= ? AND {column} < ?", (prefix, end))
-    return Fragment(f"{column} >= ?", (prefix,))
+    return Fragment(f"{column} >= ? AND {column} < ?", (prefix, past_prefix(prefix)))

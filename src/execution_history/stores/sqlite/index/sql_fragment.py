@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Value = int | str | float | None
+Value = int | str | bytes | float | None
 
 
 @dataclass(frozen=True, slots=True)
