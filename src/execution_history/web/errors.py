@@ -18,8 +18,7 @@ from starlette.types import Message as ASGIMessage
 
 from execution_history import errors
 from execution_history.errors import Message, message_of, quoted
-from execution_history.presentation.translator import LANGUAGES
-from execution_history.web.responses import answer
+from execution_history.web.responses import answer, translator_for
 
 _log = logging.getLogger("execution_history.web")
 
@@ -71,7 +70,7 @@ class Fault:
 
     def answer(self, headers: Mapping[str, str] = NO_HEADERS) -> Response:
         """Return the fault as an answer of its own, in the language that the *headers* of the request prefer."""
-        message = LANGUAGES.of_header(headers.get("accept-language", "")).message(self.message)
+        message = translator_for(headers).message(self.message)
         content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": message}}
         return answer(content, self.status, self.headers)
 

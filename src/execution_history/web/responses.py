@@ -7,8 +7,14 @@ from typing import Any
 from starlette.responses import Response
 
 from execution_history.history.keyword_query import damaged_of
+from execution_history.presentation.translator import LANGUAGES, Translator
 from execution_history.query.model import Selection
 from execution_history.records.encoding import encode
+
+
+def translator_for(headers: Mapping[str, str]) -> Translator:
+    """Return the translator to the language that the *headers* of a request prefer."""
+    return LANGUAGES.of_header(headers.get("accept-language", ""))
 
 
 def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:

@@ -7,10 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.translator import LANGUAGES
 from execution_history.recording.recorder import Recorder
 from execution_history.web.api.schemas.executions import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
-from execution_history.web.responses import answer
+from execution_history.web.responses import answer, translator_for
 
 
 def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRouter:
@@ -33,7 +32,7 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
     )
     async def readyz(request: Request) -> Response:
         """Read and write the store, and collect what the recorder could not write."""
-        translate = LANGUAGES.of_header(request.headers.get("accept-language", ""))
+        translate = translator_for(request.headers)
         problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems()))]
         if not problems:
             return answer({"status": "ok", "problems": []})

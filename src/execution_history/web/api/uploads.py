@@ -19,13 +19,13 @@ from starlette.responses import Response
 
 from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, Message, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.translator import LANGUAGES, Translator
+from execution_history.presentation.translator import Translator
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer import ImportReport, import_history
 from execution_history.web.api.route_class import UploadRoute
 from execution_history.web.api.schemas.executions import IMPORTING
 from execution_history.web.api.schemas.reports import ImportAnswer
-from execution_history.web.responses import answer
+from execution_history.web.responses import answer, translator_for
 
 _IMPORTED: Final = ("jsonl", "json", "zip")
 
@@ -46,7 +46,7 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
         _check(request, kind)
         async with space.received(request, f"upload.{kind}") as path, turn:
             report = _as_sent(await import_history(service.store, [path], limits=limits), path)
-        return _answer(report, LANGUAGES.of_header(request.headers.get("accept-language", "")))
+        return _answer(report, translator_for(request.headers))
 
     router.add_api_route(
         "/import",
