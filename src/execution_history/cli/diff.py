@@ -10,7 +10,7 @@ from execution_history.cli.list import status_cell
 from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
-from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.comparison import Run
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
 from execution_history.presentation.formatting import duration
 from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
@@ -29,9 +29,9 @@ async def diff_runs(session: Session, old: str, new: str | None, workflow_id: st
         records = [await the_run(session, service, place, each, workflow_id) for each in (old, new) if each is not None]
         runs = [Run(record["execute_id"], record["workflow_id"]) for record in records]
         if new is None:
-            found = await compare_with_last_success(service.store, runs[0])
+            found = await service.compare_with_last_success(runs[0])
         else:
-            found = await compare_executions(service.store, runs[0], runs[1])
+            found = await service.compare(runs[0], runs[1])
     if session.as_json:
         session.output.document(found.to_json())
     else:

@@ -7,7 +7,7 @@ from execution_history.cli.exit_codes import ExitCode
 from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
-from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
+from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.presentation.terminal_formatting import as_text
 from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
@@ -18,7 +18,7 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
     async with open_history(session) as (service, place):
         record = await the_run(session, service, place, execute_id, workflow_id)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
-        changed = await annotate_execution(service.store, workflow_id, execute_id, annotation)
+        changed = await service.annotate(workflow_id, execute_id, annotation)
     noted: dict[str, Any] = {
         "workflow_id": workflow_id,
         "execute_id": execute_id,

@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
+from execution_history.history.annotations import Annotation
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.schemas.executions import (
     ANNOTATING,
@@ -52,7 +52,7 @@ def _add_one(router: APIRouter, service: ExecutionHistoryService) -> None:
         once nobody's tag is lost. `null` removes a note or a rating.
         """
         del account_id
-        record = await annotate_execution(service.store, workflow_id, execute_id, _annotation(request))
+        record = await service.annotate(workflow_id, execute_id, _annotation(request))
         return answer({"success": True, "execution": record})
 
 
@@ -66,7 +66,7 @@ def _add_several(router: APIRouter, service: ExecutionHistoryService) -> None:
     )
     async def annotate_several(request: AnnotateRequest) -> Response:
         """Note the same about all of them. One that cannot be annotated is reported and does not hold up the others."""
-        report = await annotate_executions(service.store, _keys(request.executions), _annotation(request))
+        report = await service.annotate_many(_keys(request.executions), _annotation(request))
         return answer({"success": True, **report.to_json()})
 
     @router.post(

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.schemas.executions import FINDING, ExecuteId, WorkflowId
 from execution_history.web.api.schemas.reports import ComparisonAnswer
@@ -38,7 +38,7 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
         """
         run = Run(execute_id, workflow_id)
         if other == LAST_SUCCESS and with_workflow is None:
-            comparison = await compare_with_last_success(service.store, run)
+            comparison = await service.compare_with_last_success(run)
         else:
-            comparison = await compare_executions(service.store, Run(other, with_workflow or workflow_id), run)
+            comparison = await service.compare(Run(other, with_workflow or workflow_id), run)
         return answer({"success": True, "comparison": comparison.to_json()})

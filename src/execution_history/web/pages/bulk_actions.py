@@ -11,13 +11,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidInput, RecordDamaged
-from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
+from execution_history.history.annotations import Annotation
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.records.record import Document
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import fields_of
 from execution_history.web.pages.run_page import RUN
-from execution_history.web.pages.run_view import parsed
 from execution_history.web.pages.undo import Trash
 
 _MOST: Final = 1_000
@@ -57,7 +55,7 @@ class RunChoices:
             return await self._export(keys)
         if what == "tag":
             tags = tuple(tag for tag in form.get("tag", []) if tag.strip())
-            report = await annotate_executions(self.service.store, keys, Annotation(add_tags=tags))
+            report = await self.service.annotate_many(keys, Annotation(add_tags=tags))
             if report.refused:
                 raise InvalidInput(report.refused[0].reason)
             return RedirectResponse(back, HTTPStatus.SEE_OTHER)
@@ -69,7 +67,7 @@ class RunChoices:
         bodies = self.trash.take(form.get("word", [""])[-1])
         if not bodies:
             raise InvalidInput("This deletion cannot be undone any more: it is kept for fifteen minutes.")
-        await self.service.store.merge([Document.of(parsed(body), body) for body in bodies])
+        await self.service.restore(bodies)
         return RedirectResponse(urls.own(form.get("back", [""])[-1]), HTTPStatus.SEE_OTHER)
 
     async def annotate(self, request: Request, workflow_id: str, execute_id: str) -> Response:
@@ -83,7 +81,7 @@ class RunChoices:
             rating=int(rating) if rating in {"0", "1", "2", "3", "4", "5"} else None,
             pinned=pinned == "true" if pinned else None,
         )
-        await annotate_execution(self.service.store, workflow_id, execute_id, annotation)
+        await self.service.annotate(workflow_id, execute_id, annotation)
         back = urls.own(form.get("back", [""])[-1] or urls.run(workflow_id, execute_id))
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
