@@ -28,9 +28,11 @@ from execution_history.stores.protocol import (
     Change,
     FoundRecords,
     MergeReport,
+    ScanToken,
     StoreHealth,
     WorkflowSummary,
 )
+from execution_history.stores.scan_token import place_of, scan_token
 
 _FROM_THE_BEGINNING: Final = RecordKey("", "")
 
@@ -128,14 +130,15 @@ class MemoryStore(MemoryBookkeeping):
             found = [entry for entry in entries if entry.document.upstream_id == upstream_id]
             return [entry.document.body for entry in sorted(found, key=Entry.place, reverse=True)]
 
-    async def scan(self, after: int, limit: int) -> Batch:
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
         with self._lock:
             self._check_open()
-            entries = (e for w in self._workflows.values() for e in w.oldest_first if e.sequence > after)
+            place = place_of(after)
+            entries = (e for w in self._workflows.values() for e in w.oldest_first if e.sequence > place)
             chosen = sorted(entries, key=lambda entry: entry.sequence)[:limit]
             documents = [entry.document.body for entry in chosen]
-            return Batch(documents, chosen[-1].sequence if len(chosen) == limit else None)
+            return Batch(documents, scan_token(chosen[-1].sequence) if len(chosen) == limit else None)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""

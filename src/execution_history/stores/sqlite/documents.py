@@ -12,7 +12,8 @@ import apsw
 from execution_history.errors import N_, Message, RecordDamaged, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
-from execution_history.stores.protocol import Batch
+from execution_history.stores.protocol import Batch, ScanToken
+from execution_history.stores.scan_token import place_of, scan_token
 from execution_history.stores.sqlite.connections import load_dictionaries
 from execution_history.stores.sqlite.queries import query
 
@@ -86,13 +87,13 @@ class Documents:
         """Return the error that says that a record cannot be read."""
         return RecordDamaged(self._folder, *key)
 
-    def scan(self, connection: apsw.Connection, after: int, limit: int) -> Batch:
-        """At most *limit* records behind the place *after* in the order of arrival, fewer when they are large."""
+    def scan(self, connection: apsw.Connection, after: ScanToken | None, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
         bodies: list[bytes] = []
         damaged: list[RecordKey] = []
         size = 0
         # Closed when left early, or the connection would keep looking at this moment.
-        with closing(connection.execute(query("scan_documents"), (after, limit))) as rows:
+        with closing(connection.execute(query("scan_documents"), (place_of(after), limit))) as rows:
             for number, (seq, *row) in enumerate(rows, 1):
                 stored = StoredRecord(*row)
                 body = self.find(connection, stored)
@@ -102,7 +103,7 @@ class Documents:
                     bodies.append(body)
                     size += len(body)
                 if size >= LARGEST_BATCH or number == limit:
-                    return Batch(bodies, seq, tuple(damaged))
+                    return Batch(bodies, scan_token(seq), tuple(damaged))
         return Batch(bodies, None, tuple(damaged))
 
     def problems(self, connection: apsw.Connection) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from execution_history.query.model import RecordKey
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.protocol import Batch, Change, FoundRecords, WorkflowSummary
+from execution_history.stores.protocol import Batch, Change, FoundRecords, ScanToken, WorkflowSummary
 from execution_history.stores.sqlite import change_feed
 from execution_history.stores.sqlite.connections import open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
@@ -137,8 +137,8 @@ class Reader:
 
         return await self.in_thread(ask)
 
-    async def scan(self, after: int, limit: int) -> Batch:
-        """Return a batch of all records in the order in which they came."""
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
         return await self.in_thread(lambda connection: self.stored.scan(connection, after, limit))
 
     async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import apsw
 
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.protocol import Batch
+from execution_history.stores.protocol import Batch, ScanToken
 from execution_history.stores.sqlite.connections import BUSY_MS, DATABASE, load_dictionaries
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.error_mapping import faults
@@ -28,11 +28,13 @@ def stored_elsewhere(folder: Path) -> Iterator[Batch]:
     """
     with faults(folder), closing(_open_unchanged(folder / DATABASE)) as connection:
         documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
-        after: int | None = 0
-        while after is not None:
+        after: ScanToken | None = None
+        while True:
             batch = documents.scan(connection, after, _AT_ONCE)
             yield batch
             after = batch.next
+            if after is None:
+                return
 
 
 def _open_unchanged(path: Path) -> apsw.Connection:

@@ -34,6 +34,7 @@ from execution_history.stores.protocol import (
     Change,
     FoundRecords,
     MergeReport,
+    ScanToken,
     StoreHealth,
     WorkflowSummary,
 )
@@ -168,7 +169,7 @@ class SQLiteStore(SQLiteBookkeeping, SQLiteBin):
         """See :meth:`HistoryStore.find_upstream`."""
         return await self._parts.reader.find(upstream_id, "documents_by_upstream_id")
 
-    async def scan(self, after: int, limit: int) -> Batch:
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
         return await self._parts.reader.scan(after, limit)
 
