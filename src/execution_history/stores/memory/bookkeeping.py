@@ -1,6 +1,5 @@
 """What the memory store keeps that is not a record; see :mod:`execution_history.stores.bookkeeping`."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -14,6 +13,7 @@ class MemoryBookkeeping:
 
     _lock: AbstractContextManager[object]
     _clock: Callable[[], int]
+    _uptime: Callable[[], int]
     _revision: int
     _deleted: list[tuple[Change, int]]
     _watchers: Watchers
@@ -25,7 +25,7 @@ class MemoryBookkeeping:
         self._cursors: dict[str, int] = {}
         self._entries: dict[EntryName, Entry] = {}
         self._audit: list[AuditEntry] = []
-        self._held: dict[str, tuple[str, float]] = {}
+        self._held: dict[str, tuple[str, int]] = {}
 
     async def entry(self, kind: str, key: str) -> Entry | None:
         """See :meth:`Bookkeeping.entry`."""
@@ -84,19 +84,19 @@ class MemoryBookkeeping:
         """See :meth:`Bookkeeping.lease`."""
         with self._lock:
             self._check_open()
-            now = time.monotonic() * 1000
+            now = self._uptime()
             holder, ends = self._held.get(name, (owner, now))
             if holder != owner and ends > now:
                 return False
             self._held[name] = (owner, now + ttl_ms)
             return ttl_ms > 0
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
+    async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """See :meth:`Bookkeeping.renew_lease`."""
         with self._lock:
             self._check_open()
-            if expires:
-                self._leases[owner] = expires
+            if ttl_ms > 0:
+                self._leases[owner] = self._uptime() + ttl_ms
             else:
                 self._leases.pop(owner, None)
 
@@ -104,7 +104,8 @@ class MemoryBookkeeping:
         """See :meth:`Bookkeeping.leases`."""
         with self._lock:
             self._check_open()
-            return dict(self._leases)
+            now = self._uptime()
+            return {owner: ends - now for owner, ends in self._leases.items()}
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """See :meth:`Bookkeeping.save_cursor`."""

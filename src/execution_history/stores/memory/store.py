@@ -1,6 +1,7 @@
 """The memory store: the executable specification of the promise, and a store for tests and trials."""
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Final
@@ -37,16 +38,27 @@ from execution_history.stores.scan_token import place_of, scan_token
 _FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
 class MemoryStore(MemoryBookkeeping):
     """Keeps everything in this process's memory and forgets it on ``aclose``.
 
     Args:
         record_limit_bytes: how large a record may be that is made for it.
         clock: milliseconds since the epoch.
+        uptime: milliseconds on a clock that nobody sets, for leases.
     """
 
-    def __init__(self, record_limit_bytes: int = LARGEST_RECORD, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        record_limit_bytes: int = LARGEST_RECORD,
+        clock: Callable[[], int] = now_ms,
+        uptime: Callable[[], int] = _monotonic_ms,
+    ) -> None:
         self._clock = clock
+        self._uptime = uptime
         self.record_limit_bytes = record_limit_bytes
         self._lock = threading.RLock()
         self._workflows: dict[str, Workflow] = {}

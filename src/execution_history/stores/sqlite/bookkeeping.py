@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from execution_history.stores.bookkeeping import AuditEntry, Entry, EntryName
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.sqlite.bookkeeping_transaction import BookkeepingTransaction
+from execution_history.stores.sqlite.boot_clock import boot_id, boot_ms
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.store_parts import StoreParts
 
@@ -18,6 +19,7 @@ class SQLiteBookkeeping:
     """The half of the embedded store that keeps what is not a record."""
 
     _watchers: Watchers
+    _clock: Callable[[], int]
 
     @property
     @abstractmethod
@@ -58,16 +60,14 @@ class SQLiteBookkeeping:
         """See :meth:`Bookkeeping.lease`."""
         return await self._write(lambda t: t.lease(name, owner, ttl_ms))
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
+    async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """See :meth:`Bookkeeping.renew_lease`."""
-        if expires:
-            await self._write(lambda t: t.run("put_lease", owner, expires))
-        else:
-            await self._write(lambda t: t.run("drop_lease", owner))
+        await self._write(lambda t: t.renew_lease(owner, ttl_ms))
 
     async def leases(self) -> dict[str, int]:
         """See :meth:`Bookkeeping.leases`."""
-        return dict(await self._rows("leases"))
+        rows, now = await self._rows("leases"), self._clock()
+        return {owner: _remaining(expires, boot, ends, now) for owner, expires, boot, ends in rows}
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """See :meth:`Bookkeeping.save_cursor`."""
@@ -91,3 +91,11 @@ class SQLiteBookkeeping:
 
     async def _rows(self, name: str, *values: int | str) -> list[tuple[Any, ...]]:
         return await self._parts.reader.in_thread(lambda c: c.execute(query(name), values).fetchall())
+
+
+def _remaining(expires: int, boot: str, ends: int, now: int) -> int:
+    """Return how much remains of a lease that ends at *expires* by the system's time and at *ends* since *boot*."""
+    if boot and boot == boot_id():
+        return ends - boot_ms()
+    # Of an earlier start of the machine it is over, whatever time it is; without any, only the system's time tells.
+    return min(0, expires - now) if boot else expires - now

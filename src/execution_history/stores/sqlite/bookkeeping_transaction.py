@@ -58,6 +58,13 @@ class BookkeepingTransaction:
         self.run("save_named_lease", name, owner, boot, now + ttl_ms)
         return ttl_ms > 0
 
+    def renew_lease(self, owner: str, ttl_ms: int) -> None:
+        """See :meth:`Bookkeeping.renew_lease`."""
+        if ttl_ms > 0:
+            self.run("put_lease", owner, self._clock() + ttl_ms, boot_id(), boot_ms() + ttl_ms)
+        else:
+            self.run("drop_lease", owner)
+
     def prune(self, most: int) -> bool:
         """Forget at most *most* deletions that are old enough and seen by all followers; whether there may be more.
 
