@@ -30,7 +30,7 @@ from typing import Literal, NewType, Protocol
 
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
-from execution_history.stores.bookkeeping import Bookkeeping, EntryName
+from execution_history.stores.administration import Administration, EntryName
 
 ScanToken = NewType("ScanToken", str)
 """A place in the order in which records came; opaque to callers."""
@@ -111,7 +111,7 @@ class StoreHealth:
     problems: tuple[str, ...] = ()
 
 
-class HistoryStore(Bookkeeping, Protocol):
+class HistoryStore(Administration, Protocol):
     """Where histories are kept. Ids are checked before they come here; see the module for the promise.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.

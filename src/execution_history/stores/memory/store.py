@@ -22,7 +22,7 @@ from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.capabilities import Binned
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.memory import select
-from execution_history.stores.memory.bookkeeping import MemoryBookkeeping
+from execution_history.stores.memory.administration import MemoryAdministration
 from execution_history.stores.memory.workflow import Entry, Workflow
 from execution_history.stores.protocol import (
     Batch,
@@ -42,7 +42,7 @@ def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-class MemoryStore(MemoryBookkeeping):
+class MemoryStore(MemoryAdministration):
     """Keeps everything in this process's memory and forgets it on ``aclose``.
 
     Args:
@@ -64,7 +64,7 @@ class MemoryStore(MemoryBookkeeping):
         self._workflows: dict[str, Workflow] = {}
         self._deleted: list[tuple[Change, int]] = []
         self._bin: dict[RecordKey, tuple[Binned, Document]] = {}
-        self._init_bookkeeping()
+        self._init_administration()
         self._revision = 0
         self._sequence = 0
         self._closed = False

@@ -9,7 +9,7 @@ from typing import Literal
 import apsw
 
 from execution_history.errors import FeedExpired
-from execution_history.stores.bookkeeping import EntryName
+from execution_history.stores.administration import EntryName
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import Change
 from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents

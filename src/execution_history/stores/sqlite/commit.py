@@ -129,7 +129,7 @@ class Commits:
         self._presence.check()
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        more = self._transaction.purge(_PURGE_ROWS) | self._transaction.bookkeeping.prune(_PURGE_ROWS)
+        more = self._transaction.purge(_PURGE_ROWS) | self._transaction.administration.prune(_PURGE_ROWS)
         connection.execute("COMMIT")
         free = int(connection.pragma("freelist_count"))
         if free > _VACUUM_PAGES:

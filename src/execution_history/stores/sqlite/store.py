@@ -38,8 +38,8 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
+from execution_history.stores.sqlite.administration import SQLiteAdministration
 from execution_history.stores.sqlite.bin import SQLiteBin
-from execution_history.stores.sqlite.bookkeeping import SQLiteBookkeeping
 from execution_history.stores.sqlite.disk_reserve import Reserve
 from execution_history.stores.sqlite.error_mapping import faults, is_full
 from execution_history.stores.sqlite.fork_safety import watch
@@ -55,7 +55,7 @@ _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
 
 
-class SQLiteStore(SQLiteBookkeeping, SQLiteBin):
+class SQLiteStore(SQLiteAdministration, SQLiteBin):
     """One folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes.

@@ -17,8 +17,8 @@ from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange
 from execution_history.stores.protocol import MergeReport
+from execution_history.stores.sqlite.administration_transaction import AdministrationTransaction
 from execution_history.stores.sqlite.bin_transaction import BinTransaction
-from execution_history.stores.sqlite.bookkeeping_transaction import BookkeepingTransaction
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.row_changes import WorkflowRow
@@ -67,7 +67,7 @@ class WriteTransaction:
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
-        self.bookkeeping = BookkeepingTransaction(connection, self._next_revision, clock)
+        self.administration = AdministrationTransaction(connection, self._next_revision, clock)
         self.bin = BinTransaction(self, connection, stored, clock)
 
     def begin(self) -> None:

@@ -1,14 +1,14 @@
-"""What the memory store keeps that is not a record; see :mod:`execution_history.stores.bookkeeping`."""
+"""What the memory store keeps that is not a record; see :mod:`execution_history.stores.administration`."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from execution_history.stores.bookkeeping import FEED_KEPT_MS, AuditEntry, Entry, EntryName
+from execution_history.stores.administration import FEED_KEPT_MS, AuditEntry, Entry, EntryName
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.protocol import Change
 
 
-class MemoryBookkeeping:
+class MemoryAdministration:
     """The half of the memory store that keeps what is not a record."""
 
     _lock: AbstractContextManager[object]
@@ -19,7 +19,7 @@ class MemoryBookkeeping:
     _watchers: Watchers
     _check_open: Callable[[], None]
 
-    def _init_bookkeeping(self) -> None:
+    def _init_administration(self) -> None:
         self._floor = 0
         self._leases: dict[str, int] = {}
         self._cursors: dict[str, int] = {}
@@ -28,20 +28,20 @@ class MemoryBookkeeping:
         self._held: dict[str, tuple[str, int]] = {}
 
     async def entry(self, kind: str, key: str) -> Entry | None:
-        """See :meth:`Bookkeeping.entry`."""
+        """See :meth:`Administration.entry`."""
         with self._lock:
             self._check_open()
             return self._entries.get(EntryName(kind, key))
 
     async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
-        """See :meth:`Bookkeeping.entries`."""
+        """See :meth:`Administration.entries`."""
         with self._lock:
             self._check_open()
             found = [each for each in self._entries.values() if each.name.kind == kind and each.name.key > after]
         return sorted(found, key=lambda entry: entry.name)[:limit]
 
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
-        """See :meth:`Bookkeeping.put_entry`."""
+        """See :meth:`Administration.put_entry`."""
         name = EntryName(kind, key)
         with self._lock:
             self._check_open()
@@ -54,7 +54,7 @@ class MemoryBookkeeping:
         return entry
 
     async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
-        """See :meth:`Bookkeeping.drop_entry`."""
+        """See :meth:`Administration.drop_entry`."""
         name = EntryName(kind, key)
         with self._lock:
             self._check_open()
@@ -68,20 +68,20 @@ class MemoryBookkeeping:
         return True
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
-        """See :meth:`Bookkeeping.append_audit`."""
+        """See :meth:`Administration.append_audit`."""
         with self._lock:
             self._check_open()
             self._audit.append(AuditEntry(len(self._audit) + 1, self._clock(), actor, action, details))
             return len(self._audit)
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:
-        """See :meth:`Bookkeeping.audit`."""
+        """See :meth:`Administration.audit`."""
         with self._lock:
             self._check_open()
             return self._audit[after : after + limit]
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
-        """See :meth:`Bookkeeping.lease`."""
+        """See :meth:`Administration.lease`."""
         with self._lock:
             self._check_open()
             now = self._uptime()
@@ -92,7 +92,7 @@ class MemoryBookkeeping:
             return ttl_ms > 0
 
     async def renew_lease(self, owner: str, ttl_ms: int) -> None:
-        """See :meth:`Bookkeeping.renew_lease`."""
+        """See :meth:`Administration.renew_lease`."""
         with self._lock:
             self._check_open()
             if ttl_ms > 0:
@@ -101,14 +101,14 @@ class MemoryBookkeeping:
                 self._leases.pop(owner, None)
 
     async def leases(self) -> dict[str, int]:
-        """See :meth:`Bookkeeping.leases`."""
+        """See :meth:`Administration.leases`."""
         with self._lock:
             self._check_open()
             now = self._uptime()
             return {owner: ends - now for owner, ends in self._leases.items()}
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
-        """See :meth:`Bookkeeping.save_cursor`."""
+        """See :meth:`Administration.save_cursor`."""
         with self._lock:
             self._check_open()
             if revision is None:
@@ -117,7 +117,7 @@ class MemoryBookkeeping:
                 self._cursors[name] = revision
 
     async def cursors(self) -> dict[str, int]:
-        """See :meth:`Bookkeeping.cursors`."""
+        """See :meth:`Administration.cursors`."""
         with self._lock:
             self._check_open()
             return dict(self._cursors)

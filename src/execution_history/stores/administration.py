@@ -37,7 +37,7 @@ class AuditEntry:
     details: bytes
 
 
-class Bookkeeping(Protocol):
+class Administration(Protocol):
     """What is configured, noted, held and followed.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.

@@ -6,12 +6,12 @@ from typing import Any
 
 import apsw
 
-from execution_history.stores.bookkeeping import FEED_KEPT_MS, Entry, EntryName
+from execution_history.stores.administration import FEED_KEPT_MS, Entry, EntryName
 from execution_history.stores.sqlite.boot_clock import boot_id, boot_ms
 from execution_history.stores.sqlite.queries import query
 
 
-class BookkeepingTransaction:
+class AdministrationTransaction:
     """The operations, on the writer's connection.
 
     Args:
@@ -30,7 +30,7 @@ class BookkeepingTransaction:
         return self._execute(query(name), values).fetchall()
 
     def put_entry(self, name: EntryName, value: bytes, expected: int | None) -> Entry | None:
-        """See :meth:`Bookkeeping.put_entry`."""
+        """See :meth:`Administration.put_entry`."""
         if expected not in (None, self._version(name)):
             return None
         version = self._next_revision()
@@ -38,7 +38,7 @@ class BookkeepingTransaction:
         return Entry(name, value, version)
 
     def drop_entry(self, name: EntryName, expected: int | None) -> bool:
-        """See :meth:`Bookkeeping.drop_entry`."""
+        """See :meth:`Administration.drop_entry`."""
         version = self._version(name)
         if not version or expected not in (None, version):
             return False
@@ -46,11 +46,11 @@ class BookkeepingTransaction:
         return True
 
     def append_audit(self, actor: str, action: str, details: bytes) -> int:
-        """See :meth:`Bookkeeping.append_audit`."""
+        """See :meth:`Administration.append_audit`."""
         return int(self.run("append_audit", self._clock(), actor, action, details)[0][0])
 
     def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
-        """See :meth:`Bookkeeping.lease`; what was held before the machine was started anew has ended."""
+        """See :meth:`Administration.lease`; what was held before the machine was started anew has ended."""
         now, boot = boot_ms(), boot_id()
         held = self.run("named_lease", name)
         if held and held[0][0] != owner and held[0][1] == boot and held[0][2] > now:
@@ -59,7 +59,7 @@ class BookkeepingTransaction:
         return ttl_ms > 0
 
     def renew_lease(self, owner: str, ttl_ms: int) -> None:
-        """See :meth:`Bookkeeping.renew_lease`."""
+        """See :meth:`Administration.renew_lease`."""
         if ttl_ms > 0:
             self.run("put_lease", owner, self._clock() + ttl_ms, boot_id(), boot_ms() + ttl_ms)
         else:
