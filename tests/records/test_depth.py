@@ -222,7 +222,7 @@ async def test_what_an_earlier_version_kept_is_read_shown_and_changed(
             if kind != "csv":
                 again = MemoryStore()
                 assert len(FIELDS) == (await import_history(again, [tmp_path / f"out.{kind}"])).added
-                assert all(depth_of(orjson.loads(body)) <= 128 for body in (await again.scan(0, 20)).documents)
+                assert all(depth_of(orjson.loads(body)) <= 128 for body in (await again.scan(None, 20)).documents)
         for key in FIELDS:
             changed = await service.update_execution_record("w", key, "success", metadata={"more": 1})
             assert changed is not None

@@ -190,11 +190,11 @@ class Recorder:
         return True
 
     async def _give_sign_of_life(self) -> None:
-        await self._renew_lease(self.clock() + self._lease_ms)
+        await self._renew_lease(self._lease_ms)
 
-    async def _renew_lease(self, expires: int) -> None:
+    async def _renew_lease(self, ttl_ms: int) -> None:
         await self.store.open()
-        await self.store.renew_lease(self.owner, expires)
+        await self.store.renew_lease(self.owner, ttl_ms)
 
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.
