@@ -64,10 +64,10 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
     async with open_history(session) as (service, _):
         if request.target == "-":
             with _bar(session, beside=sys.stdout.isatty()) as tell:
-                report = await export_to_stream(service.store, sys.stdout.buffer, export, tell)
+                report = await export_to_stream(service, sys.stdout.buffer, export, tell)
         else:
             with _bar(session) as tell:
-                report = await export_to_path(service.store, Path(request.target), export, tell)
+                report = await export_to_path(service, Path(request.target), export, tell)
     say_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if request.target == "-":
@@ -133,10 +133,10 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
         with _bar(session) as tell:
             if request.from_studio:
                 nodes = None if request.nodes is None else Path(request.nodes)
-                report = await import_studio(service.store, Path(request.paths[0]), nodes, tell=tell, limits=limits)
+                report = await import_studio(service, Path(request.paths[0]), nodes, tell=tell, limits=limits)
             else:
                 paths = [Path(path) for path in request.paths]
-                report = await import_history(service.store, paths, tell=tell, limits=limits)
+                report = await import_history(service, paths, tell=tell, limits=limits)
     if session.as_json:
         session.output.document(report.to_json())
     else:

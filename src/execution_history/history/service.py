@@ -20,12 +20,12 @@ from execution_history.history.keyword_query import HistoryPage
 from execution_history.history.live_feed import FeedSubscription, LiveFeed
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist
 from execution_history.query.model import RecordKey
-from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
+from execution_history.records.record import Document, ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
 from execution_history.stores import store_at
 from execution_history.stores.capabilities import flush, record_limit_of
-from execution_history.stores.protocol import HistoryStore
+from execution_history.stores.protocol import HistoryStore, MergeReport
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -61,13 +61,15 @@ class ExecutionHistoryService(HistoryReading):
             storage_dir = store_at(place, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
-        self._record_limit = record_limit_of(storage_dir)
+        self.record_limit_bytes = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
 
-    async def __aenter__(self) -> Self:
-        """Open the store now rather than at the first call."""
+    async def open(self) -> Self:
+        """Open the store now rather than at the first call; return the service."""
         await self.store.open()
         return self
+
+    __aenter__ = open  # noqa: A003 - the method above
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -115,6 +117,19 @@ class ExecutionHistoryService(HistoryReading):
         await self.store.open()
         await flush(self.store)
 
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
+        """Bring records from elsewhere in; one that is there already is only replaced by a newer version.
+
+        Args:
+            documents: the records.
+            settle: whether to flush too, as :meth:`flush` does.
+
+        Raises:
+            StoreError: the records could not be written.
+        """
+        await self.store.open()
+        return await self.store.merge(documents, settle=settle)
+
     async def create_execution_record(
         self,
         workflow_id: str,
@@ -149,7 +164,7 @@ class ExecutionHistoryService(HistoryReading):
             bot_id=bot_id,
             conversation_id=conversation_id,
             metadata=_mapping(metadata),
-            largest=self._record_limit,
+            largest=self.record_limit_bytes,
         )
         await self.store.open()
         await self.store.create(document)
@@ -192,7 +207,7 @@ class ExecutionHistoryService(HistoryReading):
                 "usage": usage,
                 "node_execute_status": node_execute_status,
             },
-            largest=self._record_limit,
+            largest=self.record_limit_bytes,
         )
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None

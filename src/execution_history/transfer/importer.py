@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import flush, record_limit_of
-from execution_history.stores.protocol import HistoryStore, MergeReport
+from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
 from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress, to_its_end
@@ -64,17 +64,17 @@ class ImportReport:
 
 
 async def import_history(
-    store: HistoryStore,
+    service: ExecutionHistoryService,
     paths: Iterable[Path],
     *,
     tell: Tell = no_progress,
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
-    """Merge the records of files, folders, zip files and databases into *store*.
+    """Merge the records of files, folders, zip files and databases into *service*.
 
     Args:
-        store: where they come in.
+        service: where they come in.
         paths: JSON Lines, the JSON files of deployments and of exports, folders or zip files of them, and folders of
             stores (their ``history.db`` is read and not changed).
         tell: is told how far it has come.
@@ -86,18 +86,22 @@ async def import_history(
         ImportFailed: one of *paths* is missing or is nothing that can be imported; nothing was imported.
         StoreError: the store failed; what was merged before stays, and running the import again goes on.
     """
-    given = limits or ReadingLimits(record_limit_of(store))
+    given = limits or ReadingLimits(service.record_limit_bytes)
     sources = await in_thread(lambda: [source_at(Path(path), given) for path in paths])
-    return await merge_sources(store, sources, tell=tell, clock=clock)
+    return await merge_sources(service, sources, tell=tell, clock=clock)
 
 
 async def merge_sources(
-    store: HistoryStore, sources: Sequence[Source], *, tell: Tell = no_progress, clock: Callable[[], int] = now_ms
+    service: ExecutionHistoryService,
+    sources: Sequence[Source],
+    *,
+    tell: Tell = no_progress,
+    clock: Callable[[], int] = now_ms,
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
-    await store.open()
+    await service.open()
     total = _sum(source.total for source in sources)
-    tally, limit = _Tally(), record_limit_of(store)
+    tally, limit = _Tally(), service.record_limit_bytes
     reading = _Reading(sources, clock)
     ahead = asyncio.create_task(in_thread(reading.group))
     try:
@@ -108,7 +112,7 @@ async def merge_sources(
                 ahead = asyncio.create_task(in_thread(reading.group))
             if group.documents:
                 documents = [document.fitted(limit) for document in group.documents]
-                tally.add(await to_its_end(store.merge(documents, settle=False)))
+                tally.add(await to_its_end(service.merge(documents, settle=False)))
                 del documents
             tally.refuse(group)
             tell(Progress(tally.records(), reading.size(), total_size=total))
@@ -119,13 +123,13 @@ async def merge_sources(
         reading.stop()
         # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
         with contextlib.suppress(StoreError):
-            await to_its_end(flush(store))
+            await to_its_end(service.flush())
         raise
     finally:
         with contextlib.suppress(Exception):
             await ahead
         await in_thread(reading.close)
-    await flush(store)
+    await service.flush()
     return ImportReport(
         tally.added, tally.replaced, tally.skipped, tally.refused_count, tuple(tally.refused), reading.size()
     )

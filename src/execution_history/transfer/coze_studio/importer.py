@@ -11,11 +11,10 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import ImportFailed, Message, quoted
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.encoding import encode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import record_limit_of
-from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer.coze_studio.mapping import (
     EXECUTION_COLUMNS,
     MOST_NODES,
@@ -37,7 +36,7 @@ _PAGE: Final = 4_096
 
 
 async def import_studio(
-    store: HistoryStore,
+    service: ExecutionHistoryService,
     executions: Path,
     nodes: Path | None = None,
     *,
@@ -45,12 +44,12 @@ async def import_studio(
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
-    """Merge Coze Studio's executions into *store*; idempotent, as :func:`~execution_history.transfer.import_history`.
+    """Merge Coze Studio's executions into *service*; idempotent, as :func:`~execution_history.transfer.import_history`.
 
     What is there with the same ``updated_at`` is skipped, so the nodes come in with their runs or not at all.
 
     Args:
-        store: where they come in, under the execute ids that they have in Studio.
+        service: where they come in, under the execute ids that they have in Studio.
         executions: a dump of its table ``workflow_execution``, CSV or JSON Lines, with the names of the columns.
         nodes: a dump of its table ``node_execution``, in any order, when the node timelines are wanted. The two may
             also be given the other way round: their columns tell which is which.
@@ -68,9 +67,9 @@ async def import_studio(
         _source,
         Path(executions),
         None if nodes is None else Path(nodes),
-        limits or ReadingLimits(record_limit_of(store)),
+        limits or ReadingLimits(service.record_limit_bytes),
     )
-    return await merge_sources(store, [source], tell=tell, clock=clock)
+    return await merge_sources(service, [source], tell=tell, clock=clock)
 
 
 def _source(executions: Path, nodes: Path | None, given: ReadingLimits) -> "StudioSource":
