@@ -423,51 +423,10 @@ async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
     assert "It is not UTF-8." == cells.refused[1].reason
 
 
-def as_tab(rows: Rows) -> str:
-    """What ``mysqldump --tab`` writes: no header, and line breaks and tabs behind a backslash."""
-
-    def cell(value: object) -> str:
-        text = str(value)
-        for special in ("\\", "\t", "\n"):
-            text = text.replace(special, "\\" + special)
-        return "\\N" if value is None else text
-
-    return "".join("\t".join(map(cell, row.values())) + "\n" for row in rows)
-
-
-def sql_of(table: str, row: dict[str, Any]) -> str:
-    """The file that ``mysqldump --tab`` writes beside it."""
-    columns = ",\n".join(f"  `{name}` bigint unsigned COMMENT 'a `quoted` name'" for name in row)
-    made = f"CREATE TABLE `{table}` (\n{columns},\n  PRIMARY KEY (`id`)\n);\n"
-    return f"-- MySQL dump\nDROP TABLE IF EXISTS `{table}`;\n{made}"
-
-
-async def test_a_dump_with_its_columns_beside_it(tmp_path: Path) -> None:
-    """As ``mysqldump --tab`` writes the two tables; every special character is what it was."""
-    texts = ['第一行\n第二行\t"x", \\N C:\\tmp\\', "\\N", "\n", "a\\\n\\\tb"]
-    rows = [EXECUTION | {"id": 5 + number, "output": text} for number, text in enumerate(texts)]
-    for name, row, dump in (
-        ("executions", EXECUTION, as_tab(rows)),
-        ("nodes", NODE, as_tab([NODE | {"execute_id": 5}])),
-    ):
-        put(tmp_path / f"{name}.txt", dump)
-        put(tmp_path / f"{name}.sql", sql_of(name, row))
-    store = MemoryStore()
-
-    report = await import_studio(ExecutionHistoryService(store), tmp_path / "nodes.txt", tmp_path / "executions.txt")
-    found = [orjson.loads(body) for body in await everything(store)]
-
-    assert (4, 0) == (report.added, report.refused_count)
-    assert texts == [record["output"] for record in found]
-    assert ["开始"] == list(found[0]["node_execute_status"])
-
-
-async def test_a_dump_without_its_columns_says_what_is_missing(tmp_path: Path) -> None:
-    """The file beside it; and what is SQL itself says which dump to make."""
-    with pytest.raises(ImportFailed, match=r"nor is there 'executions\.sql' beside it, as mysqldump --tab writes one"):
-        await taken(tmp_path, as_tab([EXECUTION]))
-    with pytest.raises(ImportFailed, match="is SQL, which is not read: dump workflow_execution with mysqldump --tab"):
-        await taken(tmp_path, sql_of("workflow_execution", EXECUTION))
+async def test_sql_is_no_dump(tmp_path: Path) -> None:
+    """The sentence says which dump to make."""
+    with pytest.raises(ImportFailed, match="is SQL, which is not read: dump workflow_execution with mysql --batch"):
+        await taken(tmp_path, "-- MySQL dump\nDROP TABLE IF EXISTS `workflow_execution`;\n")
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"a\n" + b"x" * 5_000_000 + b"\nb\n" + b"y" * 11)
     with (tmp_path / "in").open("rb") as stream:
         reader = LineReader(stream, longest=10)
-        found = [(line.number, line.content, line.is_ended) for line in reader]
+        found = [(reader.number, content, reader.is_ended) for content in reader.contents()]
 
     assert [(1, b"a", True), (2, None, True), (3, b"b", True), (4, None, False)] == found
     assert 5_000_016 == reader.size
@@ -277,7 +277,7 @@ async def test_a_cell_of_a_dump_that_is_too_large_is_refused(tmp_path: Path, cel
     )
     assert ["1", "3", "4"] == ids(await everything(store))
     assert 1 == report.refused_count
-    assert "It has more than 1000 characters (the setting record_limit_bytes)." == report.refused[0].reason
+    assert _LARGE == report.refused[0].reason
 
 
 async def test_a_cell_with_escaped_quotes_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -330,8 +330,7 @@ async def test_a_line_without_end_in_a_dump_is_refused(tmp_path: Path, header: s
 
     report = await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "rows", limits=limits)
 
-    reason = "It has more than 1000 characters (the setting record_limit_bytes)."
-    assert (3, [("line 3", reason)]) == (report.added, [(each.place, each.reason) for each in report.refused])
+    assert (3, [("line 3", _LARGE)]) == (report.added, [(each.place, each.reason) for each in report.refused])
     with pytest.raises(ImportFailed, match="is not a dump of workflow_execution"):
         await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "headless", limits=limits)
 

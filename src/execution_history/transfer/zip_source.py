@@ -19,7 +19,7 @@ from execution_history.errors import Message
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import open_regular, pieces_of
 from execution_history.transfer.items import Item, Refused
-from execution_history.transfer.sources import LINES_SUFFIXES, HistoryFileSource, LinesSource, Opened, Source
+from execution_history.transfer.sources import LINES_SUFFIXES, THE_FILE, HistoryFileSource, LinesSource, Opened, Source
 
 _READ: Final = (".json", *LINES_SUFFIXES)
 _ENCRYPTED: Final = 1
@@ -137,13 +137,9 @@ class ZipSource(Source):
                 archive = opened.enter_context(zipfile.ZipFile(stream))
             except _TooManyMembers:
                 reason = Message("Its list of files would take too much memory (the setting import_memory_bytes)")
-                yield self.refused(
-                    Message("the file"), Message("%(reason)s: unpack it and import the folder.", reason=reason)
-                )
+                yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the folder.", reason=reason))
             except _DAMAGED as error:
-                yield self.refused(
-                    Message("the file"), Message("It is not a whole zip file: %(told)s.", told=_told(error))
-                )
+                yield self.item(THE_FILE, Message("It is not a whole zip file: %(told)s.", told=_told(error)))
             else:
                 yield from self._members(archive, clock)
         self.size = self.total or 0
@@ -158,9 +154,7 @@ class ZipSource(Source):
                 unpacked=unpacked,
                 most=most,
             )
-            yield self.refused(
-                Message("the file"), Message("%(reason)s: unpack it and import the files.", reason=reason)
-            )
+            yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the files.", reason=reason))
             return
         for entry in members:
             yield from self._member(archive, entry, clock)

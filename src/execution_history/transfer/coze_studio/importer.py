@@ -103,10 +103,8 @@ class StudioSource(Source):
             yield from self._sort(sorted_nodes)
             for row in self._executions.rows():
                 self.size = self._executions.size + (0 if self._nodes is None else self._nodes.size)
-                item = self._record(row, sorted_nodes, clock())
-                yield (
-                    self.refused(Message("line %(number)s", number=row.number), item) if isinstance(item, str) else item
-                )
+                found = self._record(row, sorted_nodes, clock())
+                yield self.item(Message("line %(number)s", number=row.number), found)
 
     def _record(self, row: Row, sorted_nodes: sqlite3.Connection, now: int) -> Document | str:
         if fault := row.fault or fault_of_execution(row.values):
@@ -129,9 +127,8 @@ class StudioSource(Source):
                     database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", facts)
                 else:
                     reason = row.fault or Message("Its execute_id is not a whole number above 0.")
-                    yield self.refused(
-                        Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path), reason
-                    )
+                    place = Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path)
+                    yield self.item(place, reason)
             database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
         except sqlite3.Error as error:
             most = f"{self._limits.temporary} bytes (the setting import_temporary_bytes)"
