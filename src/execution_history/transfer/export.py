@@ -10,10 +10,10 @@
 
 import contextlib
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, cast, get_args
+from typing import Any, BinaryIO, Final, Literal, get_args
 
 from execution_history.errors import InvalidInput, quoted
 from execution_history.history.keyword_query import damaged_of
@@ -22,11 +22,10 @@ from execution_history.query.model import RecordFilter, RecordKey
 from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch
 from execution_history.transfer.atomic_output import export_faults, new_file, new_folder
-from execution_history.transfer.buffer import Buffer
 from execution_history.transfer.columns import DEFAULT_COLUMNS, parse_columns
 from execution_history.transfer.parquet import ParquetWriter
 from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress
-from execution_history.transfer.writers import CSVWriter, HistoryWriter, LinesWriter, RecordWriter
+from execution_history.transfer.writers import Buffer, CSVWriter, HistoryWriter, LinesWriter, RecordWriter
 
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
@@ -142,15 +141,14 @@ async def export_chunks(
 
 
 async def _chunks(service: ExecutionHistoryService, export: Export, count: "_Count") -> AsyncGenerator[bytes]:
-    buffer = Buffer()
     if export.format == "json" and export.zipped:
-        pieces = _zip(service, export.wanted, buffer, count)
+        pieces = _zip(service, export.wanted, count)
     elif export.format == "json":
         workflow_id = await _only_workflow(service, export.wanted)
         pieces = _history(service, workflow_id, export.wanted, count, even_empty=True)
     else:
         count.total = None if export.wanted.given() else sum(each.total for each in await service.workflow_summaries())
-        pieces = _written(_writer(buffer, export), buffer, service.batches(export.wanted), count)
+        pieces = _written(_writer(export), service.batches(export.wanted), count)
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             if piece:
@@ -192,66 +190,48 @@ class _Count:
         return ExportReport(self.records, size, self.damaged_count, tuple(self.damaged))
 
 
-def _writer(buffer: Buffer, export: Export) -> RecordWriter:
-    if export.format == "jsonl":
-        return LinesWriter(buffer)
+def _writer(export: Export) -> RecordWriter:
     if export.format == "csv":
-        return CSVWriter(buffer, parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
-    return ParquetWriter(buffer)
+        return CSVWriter(parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
+    return LinesWriter() if export.format == "jsonl" else ParquetWriter()
 
 
 async def _written(
-    writer: RecordWriter, buffer: Buffer, source: AsyncGenerator[Batch], count: _Count
+    writer: RecordWriter, source: AsyncGenerator[Batch], count: _Count, *, even_empty: bool = True
 ) -> AsyncGenerator[bytes]:
-    """Yield what *writer* makes of the records of *source*."""
-
-    def write(documents: Sequence[bytes]) -> bytes:
-        writer.write(documents)
-        return buffer.take()
-
-    def finish() -> bytes:
-        writer.finish()
-        return buffer.take()
-
+    """Yield what *writer* makes of the records of *source*; nothing where there are none, unless *even_empty*."""
+    has_begun = even_empty
     async with contextlib.aclosing(source):
         async for batch in source:
-            piece = await in_thread(write, batch.documents)
+            has_begun = has_begun or bool(batch.documents)
+            piece = await in_thread(writer.write, batch.documents) if has_begun else b""
             count.add(len(batch.documents), len(piece), batch.damaged)
-            yield piece
-    piece = await in_thread(finish)
-    count.add(0, len(piece))
-    yield piece
+            if piece:
+                yield piece
+    if has_begun:
+        piece = await in_thread(writer.finish)
+        count.add(0, len(piece))
+        yield piece
 
 
-async def _history(
-    service: ExecutionHistoryService, workflow_id: str, wanted: RecordFilter, count: _Count, *, even_empty: bool = False
+def _history(
+    service: ExecutionHistoryService,
+    workflow_id: str,
+    wanted: RecordFilter,
+    count: _Count,
+    *,
+    even_empty: bool = False,
 ) -> AsyncGenerator[bytes]:
-    """Yield the JSON file of one workflow; nothing where it has no record that is *wanted*, unless *even_empty*."""
+    """Return the JSON file of one workflow; nothing where it has no record that is *wanted*, unless *even_empty*."""
     source = service.batches(replace(wanted, workflow_ids=(workflow_id,)), descending=True)
-    async with contextlib.aclosing(source):
-        async for first in source:
-            if first.documents or even_empty:
-                break
-            count.add(0, 0, first.damaged)
-        else:
-            return
-        buffer = Buffer()
-        async for piece in _written(HistoryWriter(buffer, workflow_id), buffer, _behind(first, source), count):
-            yield piece
+    return _written(HistoryWriter(workflow_id), source, count, even_empty=even_empty)
 
 
-async def _behind(first: Batch, others: AsyncIterator[Batch]) -> AsyncGenerator[Batch]:
-    yield first
-    async for batch in others:
-        yield batch
-
-
-async def _zip(
-    service: ExecutionHistoryService, wanted: RecordFilter, buffer: Buffer, count: _Count
-) -> AsyncGenerator[bytes]:
+async def _zip(service: ExecutionHistoryService, wanted: RecordFilter, count: _Count) -> AsyncGenerator[bytes]:
     """Yield a zip file with the JSON file of every workflow."""
+    buffer = Buffer()
     # Closed only when all is in it: what is left early shall not look whole.
-    archive = zipfile.ZipFile(cast("BinaryIO", buffer), "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
+    archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
     for workflow_id in await _workflows(service, wanted):
         entry = None
         async for piece in _history(service, workflow_id, wanted, count):
