@@ -6,8 +6,8 @@ short, by a kill or a full disk, is continued by running it again. A record that
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,16 +51,23 @@ class ImportReport:
         """How many records came in, new or in a newer version."""
         return self.added + self.replaced
 
+    def with_group(
+        self, merged: MergeReport, refused: Sequence[Refused], refused_count: int, size: int
+    ) -> "ImportReport":
+        """Return the report on what is in this one and one more group; *size* is that of both."""
+        return ImportReport(
+            added=self.added + merged.added,
+            replaced=self.replaced + merged.replaced,
+            skipped=self.skipped + merged.unchanged,
+            refused_count=self.refused_count + refused_count,
+            refused=(*self.refused, *refused[: MOST_REFUSALS - len(self.refused)]),
+            size=size,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return an object of the fields above; ``refused`` is ``[{"source", "place", "reason"}, …]``."""
-        return {
-            "added": self.added,
-            "replaced": self.replaced,
-            "skipped": self.skipped,
-            "refused_count": self.refused_count,
-            "refused": [each.to_json() for each in self.refused],
-            "size": self.size,
-        }
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        return plain | {"refused": [each.to_json() for each in self.refused]}
 
 
 async def import_history(
@@ -100,8 +107,9 @@ async def merge_sources(
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
     await service.open()
-    total = _sum(source.total for source in sources)
-    tally, limit = _Tally(), service.record_limit_bytes
+    totals = [source.total for source in sources]
+    total = None if None in totals else sum(filter(None, totals))
+    report, limit = ImportReport(), service.record_limit_bytes
     reading = _Reading(sources, clock)
     ahead = asyncio.create_task(in_thread(reading.group))
     try:
@@ -110,12 +118,13 @@ async def merge_sources(
             if not is_large:
                 # The next group is read while this one is written; a large record is enough for the memory.
                 ahead = asyncio.create_task(in_thread(reading.group))
+            merged = MergeReport()
             if group.documents:
                 documents = [document.fitted(limit) for document in group.documents]
-                tally.add(await to_its_end(service.merge(documents, settle=False)))
+                merged = await to_its_end(service.merge(documents, settle=False))
                 del documents
-            tally.refuse(group)
-            tell(Progress(tally.records(), reading.size(), total_size=total))
+            report = report.with_group(merged, group.refused, group.refused_count, reading.size())
+            tell(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
             if is_large:
                 del group
                 ahead = asyncio.create_task(in_thread(reading.group))
@@ -130,9 +139,7 @@ async def merge_sources(
             await ahead
         await in_thread(reading.close)
     await service.flush()
-    return ImportReport(
-        tally.added, tally.replaced, tally.skipped, tally.refused_count, tuple(tally.refused), reading.size()
-    )
+    return replace(report, size=reading.size())
 
 
 @dataclass(slots=True)
@@ -160,29 +167,6 @@ class _Group:
     def is_full(self) -> bool:
         """Whether it is time to write it, or to say how far it is."""
         return len(self.documents) >= _AT_ONCE or self.size >= _BYTES_AT_ONCE or self.refused_count >= _REFUSALS_AT_ONCE
-
-
-class _Tally:
-    """What has been done so far."""
-
-    def __init__(self) -> None:
-        self.added = self.replaced = self.skipped = self.refused_count = 0
-        self.refused: list[Refused] = []
-
-    def add(self, merged: MergeReport) -> None:
-        """Count what was merged."""
-        self.added += merged.added
-        self.replaced += merged.replaced
-        self.skipped += merged.unchanged
-
-    def refuse(self, group: _Group) -> None:
-        """Count refusals, and keep the first."""
-        self.refused_count += group.refused_count
-        self.refused += group.refused[: MOST_REFUSALS - len(self.refused)]
-
-    def records(self) -> int:
-        """How many records have been seen."""
-        return self.added + self.replaced + self.skipped + self.refused_count
 
 
 class _Reading:
@@ -217,8 +201,3 @@ class _Reading:
     def _all(self, clock: Callable[[], int]) -> Generator[Item]:
         for source in self._sources:
             yield from source.read(clock)
-
-
-def _sum(totals: Iterator[int | None]) -> int | None:
-    known = list(totals)
-    return None if None in known else sum(total for total in known if total is not None)
