@@ -14,7 +14,14 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
 from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.line_reader import import_faults, open_file
-from execution_history.transfer.sources import LINES_SUFFIXES, DatabaseSource, HistoryFileSource, LinesSource, Source
+from execution_history.transfer.sources import (
+    LINES_SUFFIXES,
+    THE_FILE,
+    DatabaseSource,
+    HistoryFileSource,
+    LinesSource,
+    Source,
+)
 from execution_history.transfer.zip_source import ZipSource
 
 _SUFFIXES: Final = (".json", *LINES_SUFFIXES, ".zip")
@@ -38,11 +45,8 @@ class FolderSource(Source):
             try:
                 source = _file(path, self._limits)
             except (OSError, ImportFailed) as error:
-                yield Refused(
-                    str(path),
-                    "the file",
-                    Message("It cannot be read: %(getattr)s.", getattr=getattr(error, "strerror", None) or error),
-                )
+                reason = getattr(error, "strerror", None) or error
+                yield Refused(str(path), THE_FILE, Message("It cannot be read: %(getattr)s.", getattr=reason))
                 continue
             for item in source.read(clock):
                 self.size = before + source.size

@@ -7,7 +7,7 @@ short, by a kill or a full disk, is continued by running it again. A record that
 import asyncio
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from execution_history.errors import StoreError
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
+from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
 from execution_history.transfer.items import Item, Refused
@@ -28,7 +29,6 @@ MOST_REFUSALS: Final = 1_000
 # A group is one transaction, for which everybody else who writes waits.
 _AT_ONCE: Final = 250
 _BYTES_AT_ONCE: Final = 1024 * 1024
-_REFUSALS_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,13 @@ class ImportReport:
         """How many records came in, new or in a newer version."""
         return self.added + self.replaced
 
-    def with_group(
-        self, merged: MergeReport, refused: Sequence[Refused], refused_count: int, size: int
-    ) -> "ImportReport":
+    def with_group(self, merged: MergeReport, refused: Sequence[Refused], size: int) -> "ImportReport":
         """Return the report on what is in this one and one more group; *size* is that of both."""
         return ImportReport(
             added=self.added + merged.added,
             replaced=self.replaced + merged.replaced,
             skipped=self.skipped + merged.unchanged,
-            refused_count=self.refused_count + refused_count,
+            refused_count=self.refused_count + len(refused),
             refused=(*self.refused, *refused[: MOST_REFUSALS - len(self.refused)]),
             size=size,
         )
@@ -114,19 +112,17 @@ async def merge_sources(
     ahead = asyncio.create_task(in_thread(reading.group))
     try:
         while group := await ahead:
-            is_large = group.size > _BYTES_AT_ONCE
+            is_large = sum(map(_size_of, group)) > _BYTES_AT_ONCE
             if not is_large:
                 # The next group is read while this one is written; a large record is enough for the memory.
                 ahead = asyncio.create_task(in_thread(reading.group))
             merged = MergeReport()
-            if group.documents:
-                documents = [document.fitted(limit) for document in group.documents]
+            if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
                 merged = await to_its_end(service.merge(documents, settle=False))
-                del documents
-            report = report.with_group(merged, group.refused, group.refused_count, reading.size())
+            report = report.with_group(merged, [item for item in group if isinstance(item, Refused)], reading.size())
             tell(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
             if is_large:
-                del group
+                del group, documents
                 ahead = asyncio.create_task(in_thread(reading.group))
     except BaseException:
         reading.stop()
@@ -142,53 +138,23 @@ async def merge_sources(
     return replace(report, size=reading.size())
 
 
-@dataclass(slots=True)
-class _Group:
-    """What is read at once: records of so many bytes, and what was refused between them, the first with reasons."""
-
-    documents: list[Document] = field(default_factory=list)
-    size: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    refused_count: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.documents or self.refused_count)
-
-    def add(self, item: Item) -> None:
-        """Take one more."""
-        if isinstance(item, Document):
-            self.documents.append(item)
-            self.size += len(item.body)
-            return
-        self.refused_count += 1
-        if len(self.refused) < MOST_REFUSALS:
-            self.refused.append(item)
-
-    def is_full(self) -> bool:
-        """Whether it is time to write it, or to say how far it is."""
-        return len(self.documents) >= _AT_ONCE or self.size >= _BYTES_AT_ONCE or self.refused_count >= _REFUSALS_AT_ONCE
-
-
 class _Reading:
     """Reads sources one after the other, in groups; for one thread at a time."""
 
     def __init__(self, sources: Sequence[Source], clock: Callable[[], int]) -> None:
         self._sources = sources
-        self._items = self._all(clock)
+        self._clock = clock
+        self._items = self._all()
+        self._groups = in_groups(self._items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
         self._is_stopped = False
 
     def size(self) -> int:
         """How many bytes have been read."""
         return sum(source.size for source in self._sources)
 
-    def group(self) -> _Group:
+    def group(self) -> list[Item]:
         """Return the next items; none at the end."""
-        group = _Group()
-        for item in self._items:
-            group.add(item)
-            if group.is_full() or self._is_stopped:
-                break
-        return group
+        return next(self._groups, [])
 
     def stop(self) -> None:
         """Read no further than the item at hand, whichever thread reads it."""
@@ -198,6 +164,13 @@ class _Reading:
         """Let go of what is open."""
         self._items.close()
 
-    def _all(self, clock: Callable[[], int]) -> Generator[Item]:
+    def _all(self) -> Generator[Item]:
         for source in self._sources:
-            yield from source.read(clock)
+            for item in source.read(self._clock):
+                yield item
+                if self._is_stopped:
+                    return
+
+
+def _size_of(item: Item) -> int:
+    return len(item.body) if isinstance(item, Document) else 0

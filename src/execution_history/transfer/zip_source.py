@@ -9,15 +9,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from copy import copy
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final
 
 from execution_history.errors import Message
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.stores.foreign_files import open_regular, pieces_of
+from execution_history.stores.foreign_files import Readable, open_regular, pieces_of
 from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.sources import LINES_SUFFIXES, THE_FILE, HistoryFileSource, LinesSource, Opened, Source
 
@@ -76,12 +76,8 @@ class _Unpacked:
         is_bzip2 = entry.compress_type == zipfile.ZIP_BZIP2
         self._unpacker = bz2.BZ2Decompressor() if is_bzip2 else _lzma(self._packed, most)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the member."""
         self._packed.close()
         del self._unpacker  # and what it remembers, which may be much
 
@@ -104,6 +100,15 @@ class _Unpacked:
         if not self._left and self._checksum != self._entry.CRC:
             raise zipfile.BadZipFile("its checksum is another one")
         return data
+
+
+def _opened(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> AbstractContextManager[Readable]:
+    """Open a member, of which no more is unpacked than is read."""
+    return (
+        contextlib.closing(_Unpacked(archive, entry, most))
+        if entry.compress_type in _UNBOUNDED
+        else archive.open(entry)
+    )
 
 
 def _lzma(packed: IO[bytes], most: int) -> lzma.LZMADecompressor:
@@ -162,10 +167,7 @@ class ZipSource(Source):
 
     def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, clock: Callable[[], int]) -> Iterator[Item]:
         name = f"{self.name}/{entry.filename[:_LONGEST_NAME]}"
-        is_bounded = entry.compress_type not in _UNBOUNDED
-        opened: Opened = (
-            partial(archive.open, entry) if is_bounded else partial(_Unpacked, archive, entry, self._limits.memory)
-        )
+        opened: Opened = partial(_opened, archive, entry, self._limits.memory)
         # It is tried first: the checksum stands at the end, and what was taken before it would be there in this version
         # when the whole file comes.
         try:
@@ -173,14 +175,13 @@ class ZipSource(Source):
                 for _ in pieces_of(packed):
                     pass
         except _TooMuchMemory:
-            yield Refused(
-                name, "the file", Message("It takes too much memory to unpack (the setting import_memory_bytes).")
-            )
+            reason = Message("It takes too much memory to unpack (the setting import_memory_bytes).")
+            yield Refused(name, THE_FILE, reason)
             return
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno not in _OF_WHAT_IS_IN_IT:
                 raise
-            yield Refused(name, "the file", _fault_of(entry, error))
+            yield Refused(name, THE_FILE, _fault_of(entry, error))
             return
         if entry.filename.lower().endswith(LINES_SUFFIXES):
             yield from LinesSource(name, None, opened, self._limits).items(clock)
