@@ -17,8 +17,7 @@ PendingFiles = dict[str, set[str] | None]
 """For each workflow whose file is not current: the records it lacks, or ``None`` for all."""
 
 
-@dataclass(slots=True)
-class FileState:
+class FileState(NamedTuple):
     """What a workflow's file says of itself: how many records it has, its revision and its time (milliseconds)."""
 
     total: int

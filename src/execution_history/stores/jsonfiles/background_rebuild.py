@@ -18,8 +18,14 @@ from typing import Final
 from execution_history.errors import StoreClosed
 from execution_history.stores.jsonfiles.file_format import Header
 from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
-from execution_history.stores.jsonfiles.rebuild import boundary, build_from_file, build_from_store
-from execution_history.stores.jsonfiles.rebuild_job import Job, NoRoom, copy_before
+from execution_history.stores.jsonfiles.rebuild import (
+    Job,
+    NoRoom,
+    boundary,
+    build_from_file,
+    build_from_store,
+    copy_before,
+)
 from execution_history.stores.mirror_port import FileState, MirrorWriter, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
@@ -230,8 +236,7 @@ class Builder:
             if state is None:
                 return None
             job.seen = records.revision()
-            header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
-            build_from_store(path, header, records.documents(job.workflow_id))
+            build_from_store(path, Header(job.workflow_id, state), records.documents(job.workflow_id))
         built = JSONFile(path)
         try:
             while self._catch_up(job, built, _FEW_CHANGES):
@@ -243,7 +248,7 @@ class Builder:
 
     def _catch_up(self, job: Job, file: JSONFile, few: int) -> bool:
         """Apply what has changed since the file was last up to date; whether that was more than *few* changes."""
-        since = max(file.header.revision, job.seen)
+        since = max(file.header.state.revision, job.seen)
         with self._source.snapshot() as records:
             state = records.state(file.header.workflow_id)
             changes = records.changes(file.header.workflow_id, since)
@@ -251,7 +256,7 @@ class Builder:
         if file.apply(changes):
             raise NoRoom
         if state is not None:
-            file.finish(state.total, state.updated_at, state.revision)
+            file.finish(state)
         return len(changes) > few
 
     def _finish(self, job: Job, built: JSONFile | None, failure: BaseException | None) -> None:
@@ -327,10 +332,10 @@ class Builder:
         old = job.old
         if old is None or job.aside or old.deepest_edit > job.begin:
             return False
-        if old.header.revision != state.revision or not old.is_untouched(state.updated_at, state.revision):
+        if old.header.state.revision != state.revision or not old.is_untouched(state):
             return False
         copy_before(old, old.header.newest_at, job.begin, built)
-        built.finish(state.total, state.updated_at, state.revision)
+        built.finish(state)
         return True
 
     def _answer(self, job: Job) -> None:
