@@ -18,7 +18,7 @@ from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.session import Session
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.terminal_formatting import grouped, visible
-from execution_history.stores import store_at
+from execution_history.stores import store_of
 from execution_history.transfer import (
     DEFAULT_COLUMNS,
     Export,
@@ -122,14 +122,7 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
         )
     settings = session.settings()
     limits = settings.reading_limits
-    store = store_at(
-        settings.store,
-        json_files=settings.json_files,
-        search=settings.search,
-        record_limit_bytes=settings.record_limit_bytes,
-        limits=limits,
-    )
-    async with ExecutionHistoryService(store) as service:
+    async with ExecutionHistoryService(store_of(settings)) as service:
         with _bar(session) as tell:
             if request.from_studio:
                 nodes = None if request.nodes is None else Path(request.nodes)

@@ -23,7 +23,7 @@ from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
-from execution_history.stores import store_at
+from execution_history.stores import store_at, store_of
 from execution_history.stores.capabilities import flush, record_limit_of
 from execution_history.stores.protocol import HistoryStore, MergeReport
 
@@ -261,13 +261,7 @@ def get_execution_history_service() -> ExecutionHistoryService:
     global _shared  # noqa: PLW0603 - existing callers rely on one instance a process
     with _shared_lock:
         if _shared is None:
-            settings = load_settings()
-            _shared = ExecutionHistoryService(
-                settings.store,
-                json_files=settings.json_files,
-                search=settings.search,
-                record_limit_bytes=settings.record_limit_bytes,
-            )
+            _shared = ExecutionHistoryService(store_of(load_settings()))
         return _shared
 
 
