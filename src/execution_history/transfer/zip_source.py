@@ -29,7 +29,6 @@ _OF_EACH_BYTE: Final = 20
 """So many bytes of memory zipfile takes for each byte of the list of members, at least where names are short."""
 _MOST_TIMES: Final = 200
 """What unpacks to more than this many times its size is hardly a history."""
-_PACKED_PIECE: Final = 64 * 1024
 _UNBOUNDED: Final = frozenset({zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
 _DAMAGED: Final = (
@@ -74,12 +73,12 @@ class _Unpacked:
         self._left = entry.file_size
         self._checksum = 0
         is_bzip2 = entry.compress_type == zipfile.ZIP_BZIP2
-        self._unpacker = bz2.BZ2Decompressor() if is_bzip2 else _lzma(self._packed, most)
+        self._unpacked = bz2.BZ2File(self._packed) if is_bzip2 else _lzma(self._packed, most)
 
     def close(self) -> None:
         """Let go of the member."""
         self._packed.close()
-        del self._unpacker  # and what it remembers, which may be much
+        del self._unpacked  # and what it remembers, which may be much
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most *size* bytes.
@@ -88,13 +87,9 @@ class _Unpacked:
             zipfile.BadZipFile: they are not those that were packed.
             EOFError: there are fewer than there should be.
         """
-        data = b""
-        while self._left and not data:
-            needs_more = self._unpacker.needs_input
-            more = self._packed.read(_PACKED_PIECE) if needs_more else b""
-            if self._unpacker.eof or (needs_more and not more):
-                raise EOFError
-            data = self._unpacker.decompress(more, min(size, self._left))
+        data = self._unpacked.read(min(size, self._left))
+        if self._left and not data:
+            raise EOFError
         self._left -= len(data)
         self._checksum = zlib.crc32(data, self._checksum)
         if not self._left and self._checksum != self._entry.CRC:
@@ -104,14 +99,12 @@ class _Unpacked:
 
 def _opened(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> AbstractContextManager[Readable]:
     """Open a member, of which no more is unpacked than is read."""
-    return (
-        contextlib.closing(_Unpacked(archive, entry, most))
-        if entry.compress_type in _UNBOUNDED
-        else archive.open(entry)
-    )
+    if entry.compress_type in _UNBOUNDED:
+        return contextlib.closing(_Unpacked(archive, entry, most))
+    return archive.open(entry)
 
 
-def _lzma(packed: IO[bytes], most: int) -> lzma.LZMADecompressor:
+def _lzma(packed: IO[bytes], most: int) -> lzma.LZMAFile:
     """Return what unpacks LZMA, after a check of the memory that it takes.
 
     Raises:
@@ -122,7 +115,7 @@ def _lzma(packed: IO[bytes], most: int) -> lzma.LZMADecompressor:
         raise _TooMuchMemory
     powers, literals = divmod(first, 9)
     filters = {"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": literals, "lp": powers % 5, "pb": powers // 5}
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters])
+    return lzma.LZMAFile(packed, format=lzma.FORMAT_RAW, filters=[filters])
 
 
 class ZipSource(Source):
