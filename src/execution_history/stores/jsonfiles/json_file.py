@@ -62,23 +62,18 @@ class JSONFile:
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS | (os.O_RDWR if is_edited else os.O_RDONLY))
         try:
-            self._inode = os.fstat(self._fd).st_ino
-            self.read_header()
+            self._read_header()
         except BaseException:
             os.close(self._fd)
             raise
 
-    def read_header(self) -> None:
-        """Read what the file says of itself (another process may have edited it).
-
-        Raises:
-            NotOurs: it does not begin like a JSON file.
-        """
+    def _read_header(self) -> None:
+        status = os.fstat(self._fd)
+        self._inode, self.size = status.st_ino, status.st_size
         parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
-        if parsed is None or not parsed[1] <= parsed[0].newest_at <= os.fstat(self._fd).st_size:
+        if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
             raise NotOurs(str(self.path))
         self.header, self.body_start = parsed
-        self.size = os.fstat(self._fd).st_size
 
     def close(self) -> None:
         """Let go of the file."""
@@ -206,7 +201,8 @@ class JSONFile:
             return True
         if not change.new:
             span, window, base = None, b"", 0
-            if not self._is_newer(change.create_time):
+            newest = self._newest_time()
+            if newest is None or change.create_time <= newest:  # otherwise no record of that time is here
                 span, window, base = locate_record.find(self, change.execute_id, change.create_time)
             if span is None and self._has_all:
                 raise NotOurs(f"{self.path} lacks a record that it should have")
@@ -216,7 +212,8 @@ class JSONFile:
                 self._write(edits.removal(*locate_record.with_head(self, window, base, span), span))
         if not text:
             return True
-        if self._is_newest(change.create_time):
+        newest = self._newest_time()
+        if newest is None or change.create_time >= newest:
             return self._put_first(change.execute_id, text)
         return self._put_among(change.create_time, text)
 
@@ -291,30 +288,18 @@ class JSONFile:
         at = locate_record.first_not_newer(self, create_time)
         base = max(self.body_start, at - _NEAR)
         if at < self.size - len(FOOTER):
-            return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
+            return self._replace(edits.Span(at, at), self.read(base, at), base, text + SEPARATOR)
         base = locate_record.last_start(self)
         window = self.read(base, self.size)
         end = window.rindex(b"\n    }") + len(b"\n    }")
         span = edits.Span(base, base + end)
         return self._replace(span, window, base, window[:end] + SEPARATOR + text)
 
-    def _replace_at(self, span: edits.Span, base: int, text: bytes) -> bool:
-        return self._replace(span, self.read(base, span.end), base, text)
-
     def _newest_time(self) -> int | None:
         """Return the ``create_time`` of the newest record; ``None`` when there is none."""
         anchor = self.header.newest_at
         start = self.read(anchor, anchor + HEADER_LIMIT)
         return None if edits.ends_here(start, 0) else create_time_at(start, 0)
-
-    def _is_newer(self, create_time: int) -> bool:
-        """Return whether every record here is older than *create_time*, so that no record of that time is here."""
-        newest = self._newest_time()
-        return newest is not None and create_time > newest
-
-    def _is_newest(self, create_time: int) -> bool:
-        newest = self._newest_time()
-        return newest is None or create_time >= newest
 
 
 def lines_of(change: FileChange) -> bytes:

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,7 @@ from execution_history.stores.jsonfiles.rebuild import regrow, write_new
 from execution_history.stores.mirror_port import (
     FileState,
     FileUpdate,
+    Mirror,
     MirrorWriter,
     PendingFiles,
     RecordSource,
@@ -44,7 +44,7 @@ _TRIMMING_SECONDS: Final = 2.0
 _MERGING_SECONDS: Final = 1.0
 
 
-class JSONFileMirror:
+class JSONFileMirror(Mirror):
     """The JSON files of one folder.
 
     Args:
@@ -90,10 +90,10 @@ class JSONFileMirror:
             except BaseException as error:  # noqa: BLE001 - one file must not keep the history from opening
                 self._trouble(workflow_id, error)
 
-    def follow(self, rows: list[FileUpdate]) -> PendingFiles:
+    def follow(self, updates: list[FileUpdate]) -> PendingFiles:
         """Bring the files up to a commit; the workflows whose file will only be current later. Never raises."""
         later: PendingFiles = {}
-        for row in rows:
+        for row in updates:
             try:
                 lacks = self._follow(row)
             except BaseException as error:  # noqa: BLE001 - the record is safe in the database, whatever its file raises
@@ -186,14 +186,30 @@ class JSONFileMirror:
         return self._follow_anew(row)
 
     def _edit(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
-        """Apply the changes in place; the records that are not shown then, ``None`` when all have to wait."""
-        at_work = self._builder.is_at_work(row.workflow_id)
-        if at_work or (blocked := file.apply(row.changes, is_complete=True)):
-            return self._edit_around(file, row if at_work else replace(row, changes=blocked))
-        file.finish(row.after)
-        if file.size > SMALL and file.slack < file.size // _LOW_SLACK:
+        """Apply changes in place, around those that wait for a new file in the making, or begin one for lack of room.
+
+        Returns the records that are not shown then; ``None`` when all have to wait.
+        """
+        job = self._builder.jobs.get(row.workflow_id)
+        aside = set() if job is None or job.aside is None else job.aside
+        waiting = [change for change in row.changes if change.execute_id in aside]
+        changes = [change for change in row.changes if change.execute_id not in aside] if waiting else row.changes
+        blocked = file.apply(changes, is_complete=job is None)
+        if blocked and file.size <= SMALL:
+            needed = sum(len(lines_of(change)) + 8 for change in blocked if change.body)
+            slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
+            file = regrow(file, slack=max(2 * needed, slack))
+            self._files.put(row.workflow_id, file)
+            blocked = file.apply(blocked)
+            if blocked:
+                return set() if self._renew(row.workflow_id) else None
+        file.finish(row.after, is_complete=not (blocked or aside))
+        if blocked:
+            no_slack = any(change.new for change in blocked)
+            self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
+        elif file.size > SMALL and file.slack < file.size // _LOW_SLACK:
             self._builder.extend(row.workflow_id, file)
-        return _NOTHING
+        return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _follow_anew(self, row: FileUpdate) -> set[str] | None:
         """Do the same where the file cannot be edited: remove it, or make it from the store."""
@@ -220,28 +236,6 @@ class JSONFileMirror:
         except FileNotFoundError:
             return False
         return modified not in {stamp(state, complete=is_complete) for is_complete in (True, False)}
-
-    def _edit_around(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
-        """Apply changes in place while a new file is in the making, or some that have found no room.
-
-        The records that are not shown then; ``None`` when all have to wait.
-        """
-        aside = self._builder.aside(row.workflow_id)
-        waiting = [change for change in row.changes if change.execute_id in aside]
-        blocked = file.apply([change for change in row.changes if change.execute_id not in aside])
-        if blocked and file.size <= SMALL:
-            needed = sum(len(lines_of(change)) + 8 for change in blocked if change.body)
-            slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
-            file = regrow(file, slack=max(2 * needed, slack))
-            self._files.put(row.workflow_id, file)
-            blocked = file.apply(blocked)
-            if blocked:
-                return set() if self._renew(row.workflow_id) else None
-        file.finish(row.after, is_complete=not (blocked or waiting or aside))
-        if blocked:
-            no_slack = any(change.new for change in blocked)
-            self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
-        return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _write_new(self, row: FileUpdate) -> None:
         """Begin the file of a workflow that had no records."""

@@ -11,7 +11,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.mirror_port import Mirror, NullMirror
+from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
@@ -84,7 +84,7 @@ def open_parts(
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
         transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), clock)
-        mirror: Mirror = NullMirror()
+        mirror = Mirror()
         if json_files:
             mirror = JSONFileMirror(folder, MirrorSource(reader), lambda error: as_store_error(error, folder), limits)
         turn = threading.Lock()
