@@ -18,7 +18,7 @@ from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.session import Session
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.terminal_formatting import grouped, visible
-from execution_history.stores import store_at
+from execution_history.stores import store_of
 from execution_history.transfer import (
     DEFAULT_COLUMNS,
     Export,
@@ -64,10 +64,10 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
     async with open_history(session) as (service, _):
         if request.target == "-":
             with _bar(session, beside=sys.stdout.isatty()) as tell:
-                report = await export_to_stream(service.store, sys.stdout.buffer, export, tell)
+                report = await export_to_stream(service, sys.stdout.buffer, export, tell)
         else:
             with _bar(session) as tell:
-                report = await export_to_path(service.store, Path(request.target), export, tell)
+                report = await export_to_path(service, Path(request.target), export, tell)
     say_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if request.target == "-":
@@ -122,21 +122,14 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
         )
     settings = session.settings()
     limits = settings.reading_limits
-    store = store_at(
-        settings.store,
-        json_files=settings.json_files,
-        search=settings.search,
-        record_limit_bytes=settings.record_limit_bytes,
-        limits=limits,
-    )
-    async with ExecutionHistoryService(store) as service:
+    async with ExecutionHistoryService(store_of(settings)) as service:
         with _bar(session) as tell:
             if request.from_studio:
                 nodes = None if request.nodes is None else Path(request.nodes)
-                report = await import_studio(service.store, Path(request.paths[0]), nodes, tell=tell, limits=limits)
+                report = await import_studio(service, Path(request.paths[0]), nodes, tell=tell, limits=limits)
             else:
                 paths = [Path(path) for path in request.paths]
-                report = await import_history(service.store, paths, tell=tell, limits=limits)
+                report = await import_history(service, paths, tell=tell, limits=limits)
     if session.as_json:
         session.output.document(report.to_json())
     else:

@@ -10,7 +10,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.mirror_port import Mirror, NullMirror
+from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer
 from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error
@@ -81,7 +81,7 @@ def open_parts(
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
         transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), clock)
-        mirror: Mirror = NullMirror()
+        mirror = Mirror()
         if json_files:
             mirror = JSONFileMirror(folder, reader, lambda error: as_store_error(error, folder), limits)
         writer = Writer(folder, connection, transaction, lock, mirror)
