@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 
-import orjson
-
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.prepared_run import Frame, PreparedRun, WorkflowResult
 from execution_history.coze.protocol.messages import MODE_STREAM, RunRequest, text
@@ -135,11 +133,9 @@ class CozeRunner:
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
     ) -> PreparedRun | None:
-        await self._recorder.store.open()
-        stored = await self._recorder.store.get(workflow_id, execute_id)
-        if stored is None:
+        record = await self._recorder.records.get(workflow_id, execute_id)
+        if record is None:
             return None
-        record = orjson.loads(stored)
         question = INTERRUPT.of(record) or {}
         event_id = text(question.get("event_id"))
         if record["execute_status"] != "interrupted" or event_id is None:
