@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from execution_history.records.encoding import decode, encode, indent
-from tests.records.test_nesting import depth_of, nested
+from tests.records.test_cut import depth_of, nested
 
 
 @dataclass

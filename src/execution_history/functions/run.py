@@ -25,8 +25,8 @@ from execution_history.functions.arguments import Redaction
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.recording.recorder import Recorder, Recording
+from execution_history.records.depth import IN_VALUE
 from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS, TRACEBACK
-from execution_history.records.nesting import IN_VALUE
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from execution_history.recording.pending_writes import Key, Step
+from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
-from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.partial import outline_of
 from execution_history.records.record import (
     OPEN_STATUSES,

@@ -40,8 +40,8 @@ from uuid import UUID
 
 import orjson
 
-from execution_history.records.nesting import LEAVES, LEVELS, WRITABLE, cut, kinds_within
-from execution_history.records.parsing import parse
+from execution_history.records.depth import LEAVES, LEVELS, WRITABLE, cut, kinds_within
+from execution_history.records.json_text import parse
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, message_of, quoted
-from execution_history.records.parsing import HUGE
+from execution_history.records.json_text import HUGE
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
 from execution_history.stores.jsonfiles.background_rebuild import Builder
