@@ -116,8 +116,7 @@ class ExecutionHistoryService(HistoryReading):
 
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
-        await self.store.open()
-        await flush(self.store)
+        await flush(await self._opened())
 
     async def create_execution_record(
         self,
@@ -155,8 +154,7 @@ class ExecutionHistoryService(HistoryReading):
             metadata=_mapping(metadata),
             largest=self.record_limit_bytes,
         )
-        await self.store.open()
-        await self.store.create(document)
+        await (await self._opened()).create(document)
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -200,8 +198,7 @@ class ExecutionHistoryService(HistoryReading):
         )
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
-        await self.store.open()
-        made = await self.store.update(workflow_id, execute_id, change)
+        made = await (await self._opened()).update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
@@ -212,8 +209,7 @@ class ExecutionHistoryService(HistoryReading):
         """
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return False
-        await self.store.open()
-        return await self.store.delete(workflow_id, execute_id)
+        return await (await self._opened()).delete(workflow_id, execute_id)
 
     async def delete_execution_records(self, keys: Iterable[tuple[str, str]]) -> list[RecordKey]:
         """Remove the records with these workflow and execute ids; return which of them there were.
@@ -222,8 +218,7 @@ class ExecutionHistoryService(HistoryReading):
             StoreError: the removal could not be written.
         """
         named = [RecordKey(*key) for key in keys if all(map(could_exist, key))]
-        await self.store.open()
-        return await self.store.delete_many(named, len(named))
+        return await (await self._opened()).delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
         """Remove all records of a workflow; whether there were any.
@@ -233,8 +228,7 @@ class ExecutionHistoryService(HistoryReading):
         """
         if not could_exist(workflow_id):
             return False
-        await self.store.open()
-        return await self.store.clear(workflow_id)
+        return await (await self._opened()).clear(workflow_id)
 
     async def restore(self, documents: Iterable[bytes]) -> None:
         """Bring back records that were deleted, every one the bytes that it was.
@@ -242,8 +236,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: they could not be written.
         """
-        await self.store.open()
-        await self.store.merge([Document.of(read_record(body), body) for body in documents])
+        await (await self._opened()).merge([Document.of(read_record(body), body) for body in documents])
 
     async def annotate(self, workflow_id: str, execute_id: str, annotation: Annotation) -> ExecutionRecord:
         """Note *annotation* about one run and return its record; what is so already is not written again.
