@@ -10,10 +10,9 @@ from execution_history.errors import ExecutionExists, ExecutionHistoryError, Ill
 from execution_history.recording.attempts import error_of, in_thread
 from execution_history.recording.backlog import Backlog
 from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
-from execution_history.recording.refusals import PASSING, Refusal, Refusals, Round
 from execution_history.recording.spool import Spool
 from execution_history.recording.spool_batch import Batch, Line
-from execution_history.recording.store_trouble import Hung, Trouble
+from execution_history.recording.store_trouble import PASSING, Hung, Refusal, Refusals, Round, Trouble
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore
 

@@ -24,9 +24,8 @@ from execution_history.errors import (
 from execution_history.recording.attempts import attempt, error_of
 from execution_history.recording.delivery import Delivery
 from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
-from execution_history.recording.refusals import Refusal
 from execution_history.recording.spool import Spool, put_aside, spool_of
-from execution_history.recording.store_trouble import Hung
+from execution_history.recording.store_trouble import Hung, Refusal
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 from execution_history.recording.pending_writes import Key, Step
-from execution_history.recording.refusals import Refusal
 from execution_history.recording.spool import Spool, create_private, make_private, open_regular, state_of, sync_folder
 from execution_history.recording.step_lines import line_of, text_in
+from execution_history.recording.store_trouble import Refusal
 
 _DIGEST_CHARACTERS: Final = 16
 

@@ -93,11 +93,12 @@ class RunPoller:
             await self._write(record, history)
 
     async def aclose(self) -> None:
-        """Stop polling; the records stay running, for whoever opens the history next."""
+        """Stop polling and close the client; the records stay running, for whoever opens the history next."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
 
     async def _poll(self, run: PolledRun) -> None:
         refusals, last = 0, HistoryRefusal("unavailable", "The upstream has not been polled yet.")

@@ -84,8 +84,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             record.leave_runs()
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        await self.poller.aclose()
-        await self._inner.aclose()
+        await self.poller.aclose()  # which closes the inner transport too
 
     async def _send(self, record: CallRecord) -> httpx.Response:
         call = _Call(self._inner, record)

@@ -58,7 +58,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
         self._largest = largest_recorded
         self._first_pause = first_pause
         self._bridge = bridge
-        self._tracking: _Tracking | None = None
+        self._polling: RunPoller | None = None
         self._open: set[SyncCall] = set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -87,16 +87,16 @@ class SyncRecordingTransport(httpx.BaseTransport):
         """Stop reading what nobody waits for, record how far it got, and close the inner transport."""
         for call in list(self._open):
             call.stop()
-        if self._tracking is not None:
+        if self._polling is not None:
             with contextlib.suppress(RuntimeError, TimeoutError):
-                self._loop().submit(self._tracking.aclose()).result(CLOSE_SECONDS)
+                self._loop().submit(self._polling.aclose()).result(CLOSE_SECONDS)
         self._inner.close()
 
     async def stop_with_the_program(self) -> None:
         """Record how far the runs got that are under way when the interpreter ends; in the bridge's thread."""
         await asyncio.gather(*(call.astop() for call in list(self._open)), return_exceptions=True)
-        if self._tracking is not None:
-            await self._tracking.aclose()
+        if self._polling is not None:
+            await self._polling.aclose()
 
     def _begin(self, request: httpx.Request, run: RunRequest, context: RunContext) -> "SyncCall | None":
         """Open the record of a call; ``None`` where it cannot be recorded, and need not be.
@@ -127,9 +127,10 @@ class SyncRecordingTransport(httpx.BaseTransport):
             _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
     def _poller(self, recorder: Recorder) -> RunPoller:
-        if self._tracking is None:
-            self._tracking = _Tracking(recorder, self._first_pause)
-        return self._tracking.poller
+        if self._polling is None:
+            client = RunHistoryClient(httpx.AsyncHTTPTransport())
+            self._polling = RunPoller(recorder, client, first_pause=self._first_pause)
+        return self._polling
 
     def _loop(self) -> Bridge:
         return self._bridge or the_bridge()
@@ -159,19 +160,6 @@ class _CopiedBody(httpx.SyncByteStream):
     def close(self) -> None:
         """Close the body."""
         self._stream.close()
-
-
-class _Tracking:
-    """Polls, on the bridge, the runs that go on upstream."""
-
-    def __init__(self, recorder: Recorder, first_pause: float) -> None:
-        self._transport = httpx.AsyncHTTPTransport()
-        self.poller = RunPoller(recorder, RunHistoryClient(self._transport), first_pause=first_pause)
-
-    async def aclose(self) -> None:
-        """Stop polling."""
-        await self.poller.aclose()
-        await self._transport.aclose()
 
 
 class _Transports:
