@@ -9,19 +9,18 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Iterator
 
 import httpx
 
 from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
-from execution_history.coze.protocol.run_history import RunHistory
+from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, is_recorded
 from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
-from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall, stream_of
+from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import default_recorder
 from execution_history.recording.recorder import Recorder
@@ -78,9 +77,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
             if call is not None:
                 return call.send(self._inner)
         response = self._inner.handle_request(request)
-        history = PassingHistory.of(request, response)
-        if history is not None:
-            response.stream = _CopiedBody(stream_of(response), history, self._learn)
+        PassingHistory.follow(request, response, self._learn)
         return response
 
     def close(self) -> None:
@@ -119,10 +116,10 @@ class SyncRecordingTransport(httpx.BaseTransport):
         call.open()
         return call
 
-    def _learn(self, history: PassingHistory, found: RunHistory) -> None:
+    def _learn(self, call: HistoryRequest, history: RunHistory) -> None:
         try:
             poller = self._poller(self._recorder or default_recorder())
-            self._loop().submit(poller.merge_history(history.call, found)).result(LONGEST_WAIT)
+            self._loop().submit(poller.merge_history(call, history)).result(LONGEST_WAIT)
         except (ExecutionHistoryError, RuntimeError, TimeoutError) as error:
             _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
@@ -134,32 +131,6 @@ class SyncRecordingTransport(httpx.BaseTransport):
 
     def _loop(self) -> Bridge:
         return self._bridge or the_bridge()
-
-
-class _CopiedBody(httpx.SyncByteStream):
-    """The body of a history on its way to its reader."""
-
-    def __init__(
-        self,
-        stream: httpx.SyncByteStream,
-        copy: PassingHistory,
-        learn: Callable[[PassingHistory, RunHistory], None],
-    ) -> None:
-        self._stream = stream
-        self._copy = copy
-        self._learn = learn
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            self._copy.receive_data(chunk)
-            yield chunk
-        history = self._copy.end()
-        if history is not None:
-            self._learn(self._copy, history)
-
-    def close(self) -> None:
-        """Close the body."""
-        self._stream.close()
 
 
 class _Transports:
