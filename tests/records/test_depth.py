@@ -21,7 +21,7 @@ from execution_history.records.record import KEYS, Document, RecordChange, new_d
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.file_format import render
 from execution_history.transfer import Export, export_to_path, import_history
-from tests.records.test_nesting import depth_of, nested
+from tests.records.test_cut import depth_of, nested
 from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio

@@ -118,8 +118,7 @@ class ExecutionHistoryService(HistoryReading):
 
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
-        await self.store.open()
-        await flush(self.store)
+        await flush(await self._opened())
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """Bring records from elsewhere in; one that is there already is only replaced by a newer version.
@@ -170,8 +169,7 @@ class ExecutionHistoryService(HistoryReading):
             metadata=_mapping(metadata),
             largest=self.record_limit_bytes,
         )
-        await self.store.open()
-        await self.store.create(document)
+        await (await self._opened()).create(document)
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -215,8 +213,7 @@ class ExecutionHistoryService(HistoryReading):
         )
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
-        await self.store.open()
-        made = await self.store.update(workflow_id, execute_id, change)
+        made = await (await self._opened()).update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
@@ -227,8 +224,7 @@ class ExecutionHistoryService(HistoryReading):
         """
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return False
-        await self.store.open()
-        return await self.store.delete(workflow_id, execute_id)
+        return await (await self._opened()).delete(workflow_id, execute_id)
 
     async def delete_execution_records(self, keys: Iterable[tuple[str, str]]) -> list[RecordKey]:
         """Remove the records with these workflow and execute ids; return which of them there were.
@@ -237,8 +233,7 @@ class ExecutionHistoryService(HistoryReading):
             StoreError: the removal could not be written.
         """
         named = [RecordKey(*key) for key in keys if all(map(could_exist, key))]
-        await self.store.open()
-        return await self.store.delete_many(named, len(named))
+        return await (await self._opened()).delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
         """Remove all records of a workflow; whether there were any.
@@ -248,8 +243,7 @@ class ExecutionHistoryService(HistoryReading):
         """
         if not could_exist(workflow_id):
             return False
-        await self.store.open()
-        return await self.store.clear(workflow_id)
+        return await (await self._opened()).clear(workflow_id)
 
     async def restore(self, documents: Iterable[bytes]) -> None:
         """Bring back records that were deleted, every one the bytes that it was.
@@ -257,8 +251,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: they could not be written.
         """
-        await self.store.open()
-        await self.store.merge([Document.of(read_record(body), body) for body in documents])
+        await (await self._opened()).merge([Document.of(read_record(body), body) for body in documents])
 
     async def annotate(self, workflow_id: str, execute_id: str, annotation: Annotation) -> ExecutionRecord:
         """Note *annotation* about one run and return its record; what is so already is not written again.
