@@ -38,7 +38,7 @@ async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistory
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = _store(settings) if is_there(settings) else MemoryStore()
+    store = store_of(settings) if is_there(settings) else MemoryStore()
     async with ExecutionHistoryService(store) as service:
         yield service, place_of(settings.store)
 
@@ -49,11 +49,12 @@ def is_there(settings: Settings) -> bool:
     Raises:
         SettingsError: they name no store.
     """
-    store = _store(settings)
+    store = store_of(settings)
     return not isinstance(store, SQLiteStore) or _holds_history(store._folder)  # noqa: SLF001 - asked, not touched
 
 
-def _store(settings: Settings) -> HistoryStore:
+def store_of(settings: Settings) -> HistoryStore:
+    """Return the store that the settings name; nothing of it is opened yet."""
     return store_at(
         settings.store,
         json_files=settings.json_files,
