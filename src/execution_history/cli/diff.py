@@ -15,9 +15,8 @@ from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
-from execution_history.presentation.formatting import duration
-from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
-from execution_history.presentation.wording import DIVERGENCES, PARTS
+from execution_history.presentation.formatting import clock, duration, grouped, one_line, visible
+from execution_history.presentation.phrases import DIVERGENCES, PARTS
 
 _LONGEST_VALUE = 300
 _MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
@@ -56,7 +55,7 @@ def _show(session: Session, found: Comparison) -> None:
     for sign, run, style in (("−", found.old, "red"), ("+", found.new, "green")):
         status = status_cell(_, run.status)
         line = Text(f"{sign} {visible(run.execute_id)}", style=style)
-        line.append(f"  {local_time(run.create_time)}  ", style="default")
+        line.append(f"  {clock(run.create_time)}  ", style="default")
         answer(line.append(status.text, style=status.style))
     measures = [_measure(_("Duration"), found.duration, duration)]
     if found.tokens["total"].old is not None or found.tokens["total"].new is not None:

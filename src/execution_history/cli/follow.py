@@ -15,7 +15,7 @@ from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.history.live_feed import LiveEvent
-from execution_history.presentation.terminal_formatting import duration, local_time, one_line, visible
+from execution_history.presentation.formatting import clock, duration, one_line, visible
 
 _LONGEST_LINE = 120
 _LONGEST_ID = 40
@@ -84,7 +84,7 @@ def _line(session: Session, event: LiveEvent) -> Text:
     status = status_cell(session.translate, record["execute_status"])
     line = Text(status.text, style=status.style)
     took = record["duration_ms"]
-    line.append(f"  {local_time(record['update_time'])}  {name}", style="default")
+    line.append(f"  {clock(record['update_time'])}  {name}", style="default")
     line.append("" if took is None else f"  {duration(took)}", style="default")
     said = record.get("error_message") or record.get("output_line") or record.get("input_line") or ""
     return line.append(f"  {one_line(str(said), _LONGEST_LINE)}", style="dim")

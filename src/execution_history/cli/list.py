@@ -24,14 +24,15 @@ from execution_history.cli.run_pages import (
     run_lines,
     say_counts,
     say_damaged,
+    shape_of,
     size_option,
 )
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.terminal_formatting import SHAPES, UNKNOWN_SHAPE, grouped, local_time, one_line
+from execution_history.presentation.formatting import clock, grouped, one_line
+from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
-from execution_history.presentation.wording import status_word
 from execution_history.query.model import RecordQuery, Selection, Sort
 from execution_history.records.record import STATUSES
 from execution_history.stores.protocol import WorkflowSummary
@@ -169,8 +170,8 @@ def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
 
 
 def _mark(_: Translator, name: str) -> Cell:
-    shape, colour = SHAPES.get(name, UNKNOWN_SHAPE)
-    word = status_word(_, name) if name in SHAPES else _("other")
+    shape, colour = shape_of(name)
+    word = _("other") if name == "other" else status_word(_, name)
     return Cell(f"{shape} {word}", colour, right=True)
 
 
@@ -182,4 +183,4 @@ def _workflow_heads(_: Translator, marks: list[Cell]) -> list[Cell]:
 def _workflow_cells(summary: WorkflowSummary, names: list[str]) -> list[Cell]:
     counts = [Cell(grouped(summary.counts.get(name) or None), right=True) for name in names]
     first = [Cell(one_line(summary.workflow_id, LONGEST_ID)), Cell(grouped(summary.total), right=True)]
-    return [*first, *counts, Cell(local_time(summary.last_create_time))]
+    return [*first, *counts, Cell(clock(summary.last_create_time))]

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from execution_history.presentation.terminal_formatting import visible
+from execution_history.presentation.formatting import visible
 from execution_history.records.encoding import encode, indent
 
 _GAP: Final = "  "

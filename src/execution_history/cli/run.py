@@ -17,7 +17,7 @@ from execution_history.cli.run_reporter import Ending, RunReporter
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
-from execution_history.presentation.wording import STATUSES
+from execution_history.presentation.phrases import STATUSES
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 from execution_history.settings import Settings

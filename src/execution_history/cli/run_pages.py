@@ -10,17 +10,15 @@ from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.terminal_formatting import (
-    SHAPES,
-    UNKNOWN_SHAPE,
+from execution_history.presentation.formatting import (
+    clock,
     duration,
     gist,
     grouped,
-    local_time,
     one_line,
 )
+from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
-from execution_history.presentation.wording import status_word
 from execution_history.query.model import IndexReach, RecordKey, Selection
 from execution_history.query.search_results import SearchPage
 from execution_history.records.attributes import attributes_of
@@ -29,6 +27,12 @@ from execution_history.records.partial import outline_of
 DEFAULT_PAGE_SIZE: Final = 20
 LONGEST_ID: Final = 60
 _LONGEST_GIST: Final = 200
+_SHAPES: Final = {
+    "success": ("●", "green"),
+    "running": ("◐", "blue"),
+    "failed": ("✕", "red"),
+    "interrupted": ("◇", "yellow"),
+}
 _MOST_NAMED: Final = 10
 
 
@@ -37,9 +41,14 @@ def size_option(page_size: int) -> list[str]:
     return [] if page_size == DEFAULT_PAGE_SIZE else ["--page-size", str(page_size)]
 
 
+def shape_of(status: str) -> tuple[str, str]:
+    """Return the shape and the colour for a status; its word always stands beside them."""
+    return _SHAPES.get(status, ("?", "magenta"))
+
+
 def status_cell(_: Translator, status: str) -> Cell:
     """Return a status as its shape and its word."""
-    shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
+    shape, colour = shape_of(status)
     return Cell(f"{shape} {status_word(_, status)}", colour)
 
 
@@ -123,7 +132,7 @@ def _facts(_: Translator, record: dict[str, Any], now: int) -> list[Cell]:
     known = attributes_of(record)
     return [
         status_cell(_, record["execute_status"]),
-        Cell(local_time(known.create_time)),
+        Cell(clock(known.create_time)),
         Cell(duration(known.elapsed_ms(now)), right=True),
         Cell(grouped(known.tokens), right=True),
         Cell(one_line(record["workflow_id"], LONGEST_ID)),

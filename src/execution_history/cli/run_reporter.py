@@ -11,7 +11,7 @@ from execution_history.cli.run_pages import status_cell
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.presentation.terminal_formatting import (
+from execution_history.presentation.formatting import (
     as_text,
     duration,
     error_text,

@@ -20,7 +20,7 @@ from execution_history.cli.run_pages import (
 )
 from execution_history.cli.session import Session
 from execution_history.errors import N_
-from execution_history.presentation.terminal_formatting import local_time, one_line, visible
+from execution_history.presentation.formatting import clock, one_line, visible
 from execution_history.query.search_results import Hit
 from execution_history.query.text import Snippet
 from execution_history.records.partial import outline_of
@@ -69,7 +69,7 @@ def _run_lines(session: Session, documents: list[bytes]) -> list[Text]:
     facts = [
         [
             status_cell(session.translate, record["execute_status"]),
-            Cell(local_time(record["create_time"])),
+            Cell(clock(record["create_time"])),
             Cell(one_line(record["workflow_id"], LONGEST_ID)),
         ]
         for record in records

@@ -13,7 +13,7 @@ import uvicorn
 from execution_history.application import Application
 from execution_history.cli.signals import stops_call
 from execution_history.errors import shortened
-from execution_history.presentation.terminal_formatting import visible
+from execution_history.presentation.formatting import visible
 from execution_history.records.redaction import without_credentials
 from execution_history.web import create_app
 

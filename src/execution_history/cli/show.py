@@ -9,23 +9,22 @@ from execution_history.cli.interrupts import answer_lines, question_lines
 from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
+from execution_history.cli.run_pages import shape_of
 from execution_history.cli.session import Session
 from execution_history.cli.tag import noted_facts
 from execution_history.cli.timeline import node_lines
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.presentation.terminal_formatting import (
-    SHAPES,
-    UNKNOWN_SHAPE,
+from execution_history.presentation.formatting import (
     as_text,
     duration,
     error_text,
+    exact,
     grouped,
-    local_time,
     one_line,
     visible,
 )
-from execution_history.presentation.wording import (
+from execution_history.presentation.phrases import (
     FACTS,
     HEADLINE_OF_OTHERS,
     HEADLINES,
@@ -89,7 +88,7 @@ async def show(
 
 def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
-    shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
+    shape, colour = shape_of(status)
     sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS)
     took = duration(attributes_of(record).elapsed_ms(now_ms()))
     headline = Text(f"{shape} {session.translate(sentence, duration=took, status=status)}", style=f"bold {colour}")
@@ -115,8 +114,8 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
-        "create_time": local_time(record["create_time"], exact=True),
-        "update_time": local_time(record["update_time"], exact=True),
+        "create_time": exact(record["create_time"]),
+        "update_time": exact(record["update_time"]),
         "proof": PROOF.raw(record) if proof is None else f"{proof}: {proof_sentence(_, record)}",
         "run_mode": _(RUN_MODES[mode]) if mode in RUN_MODES else record["run_mode"],
         "tokens": _tokens(session, known),

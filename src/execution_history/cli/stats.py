@@ -16,8 +16,7 @@ from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.formatting import duration
-from execution_history.presentation.terminal_formatting import grouped, one_line
+from execution_history.presentation.formatting import duration, grouped, one_line
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_size, zone_of

@@ -11,7 +11,7 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
-from execution_history.presentation.terminal_formatting import as_text
+from execution_history.presentation.formatting import as_text
 from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
-from execution_history.presentation.terminal_formatting import duration, grouped, one_line, visible
+from execution_history.presentation.formatting import duration, grouped, one_line, visible
 from execution_history.presentation.translator import Translator
 from execution_history.records.attributes import names_of_failed_node
 from execution_history.records.timeline import Node, timed_nodes

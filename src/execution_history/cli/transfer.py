@@ -18,7 +18,7 @@ from execution_history.cli.run_pages import say_damaged
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.terminal_formatting import grouped, visible
+from execution_history.presentation.formatting import grouped, visible
 
 if TYPE_CHECKING:
     from execution_history.transfer import ImportReport, Tell
