@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, get_type_hints
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from execution_history.history.service import MAX_PAGE_SIZE
 from execution_history.query.model import IndexReach
@@ -19,7 +20,7 @@ def _utf8(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a surrogate pair") from None
+        raise PydanticCustomError("half_surrogate_pair", "half of a surrogate pair") from None
     return value
 
 
