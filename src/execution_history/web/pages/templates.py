@@ -79,6 +79,7 @@ class Renderer:
             "themes": THEMES,
             "words": wording,
             "filter_labels": {row.name: row.label for row in FILTERS},
+            "offered_filters": [row for row in FILTERS if row.example is not None],
             "status_word": partial(wording.status_word, translate),
             "cut_sentence": partial(wording.cut_sentence, translate),
             "token_parts": partial(wording.token_parts, translate),
