@@ -93,6 +93,10 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
             raise no_such(workflow_id, execute_id)
         return detail_answer(document)
 
+
+def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the route that compares a run with another."""
+
     @router.get(f"{RECORD}/compare", **described("Compare a run with another", ComparisonAnswer, FINDING))
     async def compare(
         workflow_id: WorkflowId,

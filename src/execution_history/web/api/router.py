@@ -16,9 +16,9 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.web.api.live import add_live
-from execution_history.web.api.records import add_deleting, add_noting, add_reading
+from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
-from execution_history.web.api.runs import add_fetching, add_running
+from execution_history.web.api.runs import add_fetching, add_resuming, add_running
 from execution_history.web.api.search import add_counting, add_finding
 from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
@@ -60,9 +60,11 @@ def history_router(
     add_export(router, service)
     add_import(router, service, limits or ReadingLimits(record_limit_of(service.store)))
     add_reading(router, service)
+    add_comparing(router, service)
     add_noting(router, service)
     add_deleting(router, service)
     add_running(router, runner)
+    add_resuming(router, runner)
     add_fetching(router, reconciler)
     _add_refusals(router)
     return router

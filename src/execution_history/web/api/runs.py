@@ -38,12 +38,7 @@ _STREAMING: Final[Responses] = {
 
 
 def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
-    """Add the routes that run a workflow or go on with a run; without *runner* they say that they cannot."""
-
-    def required() -> CozeRunner:
-        if runner is None:
-            raise AccountError("This server keeps histories only: it was given no runner to run workflows with.")
-        return runner
+    """Add the routes that run a workflow; without *runner* they say that they cannot."""
 
     @router.post(
         "/workflows/stream_run",
@@ -58,7 +53,7 @@ def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
         The first is `workflow_started` with the `execution_id`, then comes one `data` for each event of Coze, and an
         `error` if the run failed; at the end stands `data: [DONE]`. Hanging up does not end the run or its recording.
         """
-        frames = required().stream_workflow(**dict(request), account_id=account_id)
+        frames = _required(runner).stream_workflow(**dict(request), account_id=account_id)
         # What is wrong before the run begins is an ordinary error answer, not a stream.
         first = await anext(frames)
         return EventStream(first, frames)
@@ -73,7 +68,11 @@ def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
 
         A run that failed is an answer too, with status 200: `success` and `status` say what became of it.
         """
-        return _result(await required().execute_workflow(workflow_id, **dict(request), account_id=account_id))
+        return _result(await _required(runner).execute_workflow(workflow_id, **dict(request), account_id=account_id))
+
+
+def add_resuming(router: APIRouter, runner: CozeRunner | None) -> None:
+    """Add the route that answers a run which waits; without *runner* it says that it cannot."""
 
     @router.post(f"{RECORD}/resume", **described("Answer an interrupted run", RunAnswer, RESUMING, "run"))
     async def resume(
@@ -83,7 +82,7 @@ def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
 
         What the run asks stands in the record's `metadata.interrupt`.
         """
-        result = await required().resume_workflow(workflow_id, execute_id, request.data, account_id=account_id)
+        result = await _required(runner).resume_workflow(workflow_id, execute_id, request.data, account_id=account_id)
         if result is None:
             raise no_such(workflow_id, execute_id)
         return _result(result)
@@ -102,6 +101,12 @@ def add_fetching(router: APIRouter, reconciler: Reconciler | None) -> None:
             raise AccountError("This server keeps histories only: it was given nothing to ask Coze with.")
         record = await reconciler.fetch(workflow_id, execute_id, account_id)
         return answer({"success": True, "execution": record})
+
+
+def _required(runner: CozeRunner | None) -> CozeRunner:
+    if runner is None:
+        raise AccountError("This server keeps histories only: it was given no runner to run workflows with.")
+    return runner
 
 
 def _result(result: WorkflowResult) -> Response:
