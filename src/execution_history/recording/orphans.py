@@ -10,7 +10,7 @@ from execution_history.errors import StoreError
 from execution_history.recording.attempts import attempt
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.process_identity import is_dead
-from execution_history.recording.refusals import PASSING
+from execution_history.recording.store_trouble import PASSING
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, PROOF, RECORDER, TRANSITION
 from execution_history.records.proof import Proof
 from execution_history.records.record import RecordChange

@@ -21,7 +21,7 @@ from execution_history.stores.compression import CURRENT, Packer, shipped_dictio
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
-from execution_history.stores.mirror_port import Mirror, NullMirror
+from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer
 from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
@@ -198,7 +198,7 @@ class EmbeddedStore:
                 dictionaries = load_dictionaries(connection)
             reader = Reader(folder, dictionaries, recovered_from(folder) if self._json_files else nowhere)
             transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), self._clock)
-            mirror: Mirror = NullMirror()
+            mirror = Mirror()
             if self._json_files:
                 mirror = JSONFileMirror(folder, reader, lambda error: as_store_error(error, folder), self._limits)
             writer = Writer(folder, connection, transaction, lock, mirror)

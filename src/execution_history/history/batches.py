@@ -10,22 +10,23 @@ from execution_history.stores.protocol import Batch, HistoryStore, ScanToken
 _AT_ONCE: Final = 2_000
 
 
-async def batches(store: HistoryStore, wanted: RecordFilter) -> AsyncGenerator[Batch]:
-    """Yield the records that match *wanted*, in batches, oldest first.
+async def batches(store: HistoryStore, wanted: RecordFilter, *, descending: bool) -> AsyncGenerator[Batch]:
+    """Yield the records that match *wanted*, in batches, oldest first, or newest first where *descending*.
 
-    Without a filter the order is that of arrival, and the store is read from its beginning to its end, which is
-    several times as fast as reading pages. A record that comes or changes meanwhile may be among them or not;
-    each is whole.
+    Oldest first and without a filter the order is that of arrival, and the store is read from its beginning to its
+    end, which is several times as fast as reading pages. A record that comes or changes meanwhile may be among them
+    or not; each is whole.
 
     Raises:
         InvalidQuery: the filter contains a text to find, and the store has no text search.
         StoreError: the store could not be read.
     """
-    if not wanted.given():
+    await store.open()
+    if not (descending or wanted.given()):
         async for batch in _everything(store):
             yield batch
     else:
-        async for batch in selected(store, wanted, descending=False):
+        async for batch in selected(store, wanted, descending=descending):
             yield batch
 
 
