@@ -150,11 +150,6 @@ def choose(
     return best or next(path for path in paths if path.is_ordered)
 
 
-def text_path(text: TextMatches) -> AccessPath:
-    """Return the path that takes rows from the text index."""
-    return AccessPath("text", text=text, is_ordered=False)
-
-
 def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: AccessPath) -> AccessPath:
     """Return a path that serves every predicate by itself, so that no row has to be looked at; else *otherwise*."""
     for path in _paths(predicates, "create_time"):

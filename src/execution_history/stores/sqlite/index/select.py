@@ -16,7 +16,7 @@ from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
 from execution_history.stores.sqlite.connections import one_moment
-from execution_history.stores.sqlite.index.access_path import choose, text_path
+from execution_history.stores.sqlite.index.access_path import AccessPath, choose
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
@@ -144,7 +144,7 @@ class PageEngine:
         if self._path.seqs is not None:
             return self._scan.count() if self._predicates else iter([(len(self._path.seqs), True)])
         if self._predicates:
-            return replace(self._scan, path=text_path(text)).count()
+            return replace(self._scan, path=AccessPath("text", text=text, is_ordered=False)).count()
         counts = ((text.count(self._index, bound + 1), bound) for bound in _COUNTING_TEXT)
         return ((min(count, bound), count <= bound) for count, bound in counts)
 
