@@ -90,20 +90,9 @@ class Front:
         self._first, self._last, self._moved = 0, -1, False
         return Edit(start, data, free)
 
-    @property
-    def is_long(self) -> bool:
-        """Whether more is remembered than is useful."""
-        return len(self._ids) > _MOST_RECORDS or self.length - self._behind > _MOST_BYTES
-
-    def forget_oldest(self) -> list[tuple[str, int, int]]:
-        """Remember no more than is useful; of what is given up the id, the bytes behind its text, and its length."""
-        forgotten = []
-        while self.is_long:
+    def forget_oldest(self) -> None:
+        """Remember no more than is useful."""
+        while len(self._ids) > _MOST_RECORDS or self.length - self._behind > _MOST_BYTES:
+            self._ids.pop()
             self._times.pop()
-            taken = self._texts.pop()
-            text = taken.rstrip(SEPARATOR)
-            behind = self._behind + len(taken) - len(text)
-            # Its first line is indented by four spaces; what there is more is unused.
-            forgotten.append((self._ids.pop(), behind, len(text.lstrip(b" ")) + 4))
-            self._behind += len(taken)
-        return forgotten
+            self._behind += len(self._texts.pop())
