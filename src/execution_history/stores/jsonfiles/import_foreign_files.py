@@ -10,15 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import (
-    N_,
-    Message,
-    StoreBusy,
-    StoreError,
-    StoreFull,
-    message_of,
-    quoted,
-)
+from execution_history.errors import N_, Message, StoreBusy, StoreError, StoreFull, message_of, quoted
 from execution_history.records.adoption import adopt_record
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document

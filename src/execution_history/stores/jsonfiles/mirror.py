@@ -22,14 +22,7 @@ from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, lines_of
 from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
-from execution_history.stores.mirror_port import (
-    FileState,
-    FileUpdate,
-    Mirror,
-    MirrorWriter,
-    PendingFiles,
-    RecordSource,
-)
+from execution_history.stores.mirror_port import FileState, FileUpdate, Mirror, MirrorWriter, PendingFiles, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
