@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -23,6 +24,7 @@ Opened = Callable[[], AbstractContextManager[Readable]]
 """Opens what is read, anew each time."""
 
 
+@dataclass
 class Source(ABC):
     """Something that holds records.
 
@@ -34,11 +36,10 @@ class Source(ABC):
             this one: the time of the import would make a newer version of them each time.
     """
 
-    def __init__(self, name: str, total: int | None) -> None:
-        self.name = name
-        self.total = total
-        self.size = 0
-        self.written: int | None = None
+    name: str
+    total: int | None
+    size: int = field(default=0, init=False)
+    written: int | None = field(default=None, init=False)
 
     def read(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Yield the records and what is no record, in the source's order; *clock* is for sources without a time."""
@@ -61,38 +62,37 @@ class Source(ABC):
         return Refused(self.name, place, found) if isinstance(found, str) else found
 
 
+@dataclass
 class LinesSource(Source):
     """JSON Lines, from the stream that is *opened*."""
 
-    def __init__(self, name: str, total: int | None, opened: Opened, limits: ReadingLimits) -> None:
-        super().__init__(name, total)
-        self._opened = opened
-        self._limits = limits
+    opened: Opened
+    limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """One record a line; the last one may be cut off."""
-        with self._opened() as stream:
-            lines = LineReader(stream, self._limits.record)
+        with self.opened() as stream:
+            lines = LineReader(stream, self.limits.record)
             for line in lines.contents():
                 self.size = lines.size
                 place = Message("line %(number)s", number=lines.number)
-                found = self._limits.too_large if line is None else record_of_line(line, clock(), self._limits)
+                found = self.limits.too_large if line is None else record_of_line(line, clock(), self.limits)
                 if isinstance(found, str) and line is not None and not lines.is_ended:
                     found = Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
                 yield self.item(place, found)
             self.size = lines.size
 
 
+@dataclass
 class HistoryFileSource(Source):
     """A JSON file as deployments and stores write it, whole or damaged, from the stream that is *opened*."""
 
-    def __init__(self, name: str, total: int | None, opened: Opened, limits: ReadingLimits) -> None:
-        super().__init__(name, total)
-        self._found = FoundFile(opened, limits)
+    opened: Opened
+    limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Every record that can still be read, then what was wrong with the file."""
-        found = self._found
+        found = FoundFile(self.opened, self.limits)
         by_name = workflow_id_of(PurePosixPath(self.name).name)
         read = 0
         for number, record in enumerate(found.records(), 1):

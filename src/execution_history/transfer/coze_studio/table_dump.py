@@ -69,24 +69,18 @@ class Dump:
         Raises:
             ImportFailed: it is empty, or its first line does not name them all.
         """
+        names = {"path": quoted(self.path), "table": table}
         if _SQL.match(self._start):
             raise ImportFailed(
-                "%(path)s is SQL, which is not read: dump %(table)s with mysql --batch, as CSV or JSON Lines.",
-                path=quoted(self.path),
-                table=table,
+                "%(path)s is SQL, which is not read: dump %(table)s with mysql --batch, as CSV or JSON Lines.", **names
             )
         if not self._start.strip():
-            raise ImportFailed(
-                "%(path)s is empty: a dump of %(table)s names the columns in its first line.",
-                path=quoted(self.path),
-                table=table,
-            )
+            raise ImportFailed("%(path)s is empty: a dump of %(table)s names the columns in its first line.", **names)
         if missing := ", ".join(sorted(needed - self.columns)):
             raise ImportFailed(
                 "%(path)s is not a dump of %(table)s: its first line does not name %(missing)s.",
-                path=quoted(self.path),
-                table=table,
                 missing=missing,
+                **names,
             )
 
     def rows(self) -> Iterator[Row]:
