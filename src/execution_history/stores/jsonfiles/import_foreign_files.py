@@ -120,9 +120,11 @@ class Adopter:
         for group in in_groups(documents, _AT_ONCE, _BYTES_AT_ONCE, lambda document: len(document.body)):
             if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
                 kept = _set_aside(path, "outdated")
-                self._problems[kept] = (
-                    f"{quoted(path.name)} was not taken in: it is older than what the history still knows of deleted "
-                    f"runs, and is kept as {quoted(kept.name)}. Import it to bring all of its runs back."
+                self._problems[kept] = Message(
+                    "%(file)s was not taken in: it is older than what the history still knows of deleted runs, and is "
+                    "kept as %(kept)s. Import it to bring all of its runs back.",
+                    file=quoted(path.name),
+                    kept=quoted(kept.name),
                 )
                 return
             # What was deleted after this file was last brought up to date does not come back.
