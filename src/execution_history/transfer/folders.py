@@ -13,14 +13,15 @@ import orjson
 from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
-from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.line_reader import import_faults, open_file
 from execution_history.transfer.sources import (
     LINES_SUFFIXES,
     THE_FILE,
     DatabaseSource,
     HistoryFileSource,
+    Item,
     LinesSource,
+    Refused,
     Source,
 )
 from execution_history.transfer.zip_source import ZipSource

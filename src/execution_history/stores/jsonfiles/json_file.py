@@ -8,6 +8,7 @@ from typing import Final
 from execution_history.records.parsing import HUGE
 from execution_history.stores.jsonfiles import edits
 from execution_history.stores.jsonfiles.disk_sync import write_all
+from execution_history.stores.jsonfiles.edits import Front
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
     FOOTER,
@@ -17,7 +18,6 @@ from execution_history.stores.jsonfiles.file_format import (
     render_record,
     stamp,
 )
-from execution_history.stores.jsonfiles.head_buffer import Front
 from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 from execution_history.stores.mirror_port import FileChange, FileState
 
