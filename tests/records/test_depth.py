@@ -21,7 +21,7 @@ from execution_history.records.record import KEYS, Document, RecordChange, new_d
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.file_format import render
 from execution_history.transfer import Export, export_to_path, import_history
-from tests.records.test_nesting import depth_of, nested
+from tests.records.test_cut import depth_of, nested
 from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio
@@ -225,7 +225,7 @@ async def test_what_an_earlier_version_kept_is_read_shown_and_changed(
                     len(FIELDS)
                     == (await import_history(ExecutionHistoryService(again), [tmp_path / f"out.{kind}"])).added
                 )
-                assert all(depth_of(orjson.loads(body)) <= 128 for body in (await again.scan(0, 20)).documents)
+                assert all(depth_of(orjson.loads(body)) <= 128 for body in (await again.scan(None, 20)).documents)
         for key in FIELDS:
             changed = await service.update_execution_record("w", key, "success", metadata={"more": 1})
             assert changed is not None

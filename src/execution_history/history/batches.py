@@ -5,7 +5,7 @@ from typing import Final
 
 from execution_history.history.iteration import selected
 from execution_history.query.model import RecordFilter
-from execution_history.stores.protocol import Batch, HistoryStore
+from execution_history.stores.protocol import Batch, HistoryStore, ScanToken
 
 _AT_ONCE: Final = 2_000
 
@@ -31,8 +31,10 @@ async def batches(store: HistoryStore, wanted: RecordFilter, *, descending: bool
 
 
 async def _everything(store: HistoryStore) -> AsyncGenerator[Batch]:
-    after: int | None = 0
-    while after is not None:
+    after: ScanToken | None = None
+    while True:
         batch = await store.scan(after, _AT_ONCE)
         yield batch
         after = batch.next
+        if after is None:
+            return

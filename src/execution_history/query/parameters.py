@@ -7,10 +7,9 @@ day: the day is included.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from typing import Any, Final
 
-from execution_history.errors import InvalidQuery, Message, nearest, quoted, shortened
+from execution_history.errors import InvalidQuery, Message, nearest, quoted
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
 from execution_history.query.values import Setting
 
@@ -50,11 +49,6 @@ def filter_of(
         read = tuple(row.values.read(name, text, setting) for text in texts)
         fields[row.keyword] = fields.get(row.keyword, ()) + read if row.is_repeatable else read[0]
     return RecordFilter(**fields)
-
-
-def nearest_filter(name: str) -> str | None:
-    """Return the filter that *name* is most likely a slip of; ``None`` where it is nothing like one."""
-    return next(iter(get_close_matches(shortened(name), _BY_NAME, n=1, cutoff=LIKENESS)), None)
 
 
 def is_filter(name: str) -> bool:

@@ -97,8 +97,8 @@ class RecordSnapshot(Protocol):
     def state(self, workflow_id: str) -> FileState | None:
         """Return what a workflow's file should say of itself; ``None`` when it should not be there."""
 
-    def is_small(self, workflow_id: str, rows: int, size: int) -> bool:
-        """Return whether a workflow has at most *rows* records of together at most *size* bytes."""
+    def is_small(self, workflow_id: str, count: int, size: int) -> bool:
+        """Return whether a workflow has at most *count* records of together at most *size* bytes."""
 
     def documents(self, workflow_id: str) -> Iterator[bytes]:
         """Return all records of a workflow that can be read, newest first, one at a time."""

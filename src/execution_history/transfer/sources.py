@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from execution_history.errors import Message, StoreError, message_of
 from execution_history.records.adoption import adopt_record, whole_record
+from execution_history.records.depth import LEVELS
 from execution_history.records.encoding import decode, encode
-from execution_history.records.nesting import LEVELS
-from execution_history.records.parsing import parse
+from execution_history.records.json_text import parse
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of

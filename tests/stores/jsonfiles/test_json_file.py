@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from execution_history.records.parsing import HUGE
+from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE
 from execution_history.stores.jsonfiles import json_file as json_file_module
 from execution_history.stores.jsonfiles import json_file_reader as json_file_reader_module

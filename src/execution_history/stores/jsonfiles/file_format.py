@@ -31,9 +31,9 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.records.depth import LEVELS
 from execution_history.records.encoding import encode, indent
-from execution_history.records.nesting import LEVELS
-from execution_history.records.parsing import HUGE
+from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE, members_of
 from execution_history.stores.mirror_port import FileState
 

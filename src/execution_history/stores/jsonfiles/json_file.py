@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from execution_history.records.parsing import HUGE
+from execution_history.records.json_text import HUGE
 from execution_history.stores.jsonfiles import edits
 from execution_history.stores.jsonfiles.disk_sync import write_all
 from execution_history.stores.jsonfiles.edits import Front

@@ -280,9 +280,9 @@ def _fault_of(cells: list[str], limits: ReadingLimits) -> str | None:
 def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:
     if fault is None and len(cells) != len(names):
         fault = Message(
-            "It has %(count)s cells where %(count_2)s columns are named; perhaps the file ends here.",
-            count=len(cells),
-            count_2=len(names),
+            "It has %(cells)s cells where %(columns)s columns are named; perhaps the file ends here.",
+            cells=len(cells),
+            columns=len(names),
         )
     values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
     try:
