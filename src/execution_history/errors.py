@@ -32,7 +32,6 @@ msgid and its arguments. What callers sent stands in it as :func:`quoted` return
 
 import errno
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any, Final, Self
 
@@ -68,12 +67,6 @@ def listed(values: Iterable[object]) -> str:
 def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
     """Return *text* with ``…`` for its middle where it has more than *most* characters."""
     return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[len(text) - most // 3 :]}"
-
-
-def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a hint at that one of *known* which *name* comes nearest to, or *otherwise* where none is near."""
-    near = get_close_matches(shortened(name), known, n=1)
-    return Message("perhaps %(near)s is meant", near=near[0]) if near else otherwise
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for it

@@ -7,9 +7,10 @@ day: the day is included.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
+from difflib import get_close_matches
 from typing import Any, Final
 
-from execution_history.errors import InvalidQuery, Message, nearest, quoted
+from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
 from execution_history.query.values import Setting
 
@@ -64,4 +65,9 @@ def _texts(row: FilterField, given: str | Sequence[str]) -> list[str]:
 
 
 def _nearest(name: str) -> str:
-    return nearest(name, _BY_NAME, Message("there are %(names)s", names=", ".join(sorted(_BY_NAME))))
+    near = get_close_matches(shortened(name), _BY_NAME, n=1)
+    return (
+        Message("perhaps %(near)s is meant", near=near[0])
+        if near
+        else Message("there are %(names)s", names=", ".join(sorted(_BY_NAME)))
+    )

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from difflib import get_close_matches
 from typing import Any, Final, Literal
 
-from execution_history.errors import InvalidQuery, Message, nearest, quoted
+from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
 from execution_history.records.record import STATUSES
 from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
@@ -73,8 +74,12 @@ def _check_flag(name: str, value: object) -> None:
 
 def _check_status(_name: str, value: object) -> None:
     if value not in FILTER_STATUSES:
-        otherwise = Message("there are %(names)s", names=", ".join(FILTER_STATUSES))
-        hint = nearest(str(value), FILTER_STATUSES, otherwise)
+        near = get_close_matches(shortened(str(value)), FILTER_STATUSES, n=1)
+        hint = (
+            Message("perhaps %(near)s is meant", near=near[0])
+            if near
+            else Message("there are %(names)s", names=", ".join(FILTER_STATUSES))
+        )
         raise InvalidQuery("%(value)s is not a status: %(hint)s.", value=quoted(value), hint=hint)
 
 

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import InvalidInput, InvalidQuery, Message, nearest, quoted
+from execution_history.errors import InvalidInput, InvalidQuery, Message, quoted
+from execution_history.query.hints import hint
 from execution_history.query.path_conditions import MISSING, parse_condition, value_at
 from execution_history.records.attributes import RunAttributes
 from execution_history.records.record import KEYS
@@ -73,9 +74,10 @@ def _column(name: str) -> Column:
     found = _ROOT.match(name)
     root = found[0] if found else ""
     if root not in _ROOTS:
-        otherwise = Message("use a key of the record, or a path such as output.score")
-        hint = nearest(root, sorted({*_FACTS, *_ROOTS}), otherwise)
-        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=hint)
+        meant = hint(
+            root, sorted({*_FACTS, *_ROOTS}), Message("use a key of the record, or a path such as output.score")
+        )
+        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=meant)
     key, path = _ROOTS[root], _path(name, len(root))
     return Column(name, lambda record, _: _value(record[key], path))
 
