@@ -1,4 +1,4 @@
-"""One JSON file, open for editing: finds records in it and applies the pure edits with single writes."""
+"""One JSON file, open for editing: each change of it is one write, after which it parses."""
 
 import os
 from collections.abc import Sequence
