@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.keyword_query import damaged_of
-from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import IndexReach, Selection
 from execution_history.query.search_results import RANKED, best_first
@@ -18,6 +17,7 @@ from execution_history.query.text import Snippet, parse_search, snippets
 from execution_history.records.attributes import attributes_of
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
+from execution_history.records.record import is_identifier
 from execution_history.records.summary import summary_of
 from execution_history.web.api.query_parameters import (
     HISTORY_PARAMETERS,
@@ -63,7 +63,7 @@ async def found(
         StoreError: the store could not be read.
     """
     question = history_question(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
-    if workflow_id is not None and not could_exist(workflow_id):
+    if workflow_id is not None and not is_identifier(workflow_id):
         return _answer(_NOTHING, None, explain=question.query.explain)
     if question.query.filter.text is None:
         return _answer(await service.select(question.query), None, explain=question.query.explain)
@@ -73,7 +73,7 @@ async def found(
 
 def _possible(workflow_id: str | None) -> str | None:
     """Return a workflow id that a question can be made with; for one that no record can have, one without records."""
-    return workflow_id if workflow_id is None or could_exist(workflow_id) else "-"
+    return workflow_id if workflow_id is None or is_identifier(workflow_id) else "-"
 
 
 async def _searched(

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.keyword_query import damaged_of
-from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import BUCKETS, BucketSize, IndexReach, Statistics, StatisticsQuery
 from execution_history.query.statistics import statistics_of
+from execution_history.records.record import is_identifier
 from execution_history.web.api.query_parameters import Pairs, documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, WorkflowId
 from execution_history.web.api.schemas.reports import StatisticsAnswer
@@ -69,7 +69,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
     now = now_ms()
-    is_possible = workflow_id is None or could_exist(workflow_id)
+    is_possible = workflow_id is None or is_identifier(workflow_id)
     words = parameters_of(pairs, _OTHERS, workflow_id if is_possible else "-")
     query = StatisticsQuery(
         filter=words.record_filter(now),
