@@ -10,6 +10,7 @@ from execution_history.application import Application, open_application
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.coze.tracking.history_client import origin_of
 from execution_history.errors import N_
+from execution_history.presentation.phrases import enumerated
 from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.sandbox import DEFAULT_TOKEN, AddressError
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
@@ -38,7 +39,7 @@ def account_named(settings: Settings, requested: str | None, *, sandbox: bool = 
                 "The Coze account '%(account)s' has no token: set %(settings)s (and COZE_API_BASE for coze.cn or "
                 "Coze Studio), or add --sandbox to try it without an account."
             )
-        lacking = ", ".join(missing_settings(account, name))
+        lacking = enumerated(missing_settings(account, name))
         raise CommandFailed(ExitCode.WRONG_CALL, sentence, account=name, settings=lacking)
     return settings, name
 

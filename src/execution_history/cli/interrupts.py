@@ -5,6 +5,7 @@ from typing import Any
 
 from execution_history.cli.session import Session
 from execution_history.presentation.formatting import one_line, question_text
+from execution_history.presentation.phrases import enumerated, labelled, remarked
 
 
 def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:
@@ -31,5 +32,6 @@ def _field(session: Session, name: str, field: object) -> str:
     facts: dict[str, Any] = field if isinstance(field, dict) else {}
     kind = [str(facts["type"])] if facts.get("type") else []
     kind += [session.translate("required")] if facts.get("required") else []
-    shown = name + (f" ({', '.join(kind)})" if kind else "")
-    return "  " + one_line(f"{shown}: {facts['description']}" if facts.get("description") else shown, 500)
+    shown = remarked(name, enumerated(kind)) if kind else name
+    shown = labelled(shown, str(facts["description"])) if facts.get("description") else shown
+    return "  " + one_line(session.translate.message(shown), 500)

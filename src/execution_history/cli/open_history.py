@@ -12,6 +12,7 @@ from execution_history.cli.session import Session
 from execution_history.errors import N_, RecordDamaged
 from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import without_credentials
@@ -141,13 +142,13 @@ async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str 
         records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
         keys = [*(_key_of(record) for record in records), *found.damaged]
         if len(keys) > 1:
-            candidates = [f"{key.execute_id} ({key.workflow_id})" for key in keys]
+            candidates: list[str] = [remarked(key.execute_id, key.workflow_id) for key in keys]
             candidates += ["…"] if found.has_more else []
             raise CommandFailed(
                 ExitCode.WRONG_CALL,
-                "'%(beginning)s' may mean several runs: %(candidates)s. Write more of the id.",
+                "'%(beginning)s' matches several runs: %(candidates)s. Write more of the id.",
                 beginning=given,
-                candidates=", ".join(candidates),
+                candidates=enumerated(candidates),
             )
         if records:
             return records[0]
@@ -165,7 +166,7 @@ def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
         ExitCode.WRONG_CALL,
         "Several workflows have a run '%(execute_id)s' (%(workflows)s): name one with --workflow.",
         execute_id=execute_id,
-        workflows=", ".join(workflows),
+        workflows=enumerated(workflows),
     )
 
 

@@ -17,7 +17,7 @@ from execution_history.presentation.formatting import (
     grouped,
     one_line,
 )
-from execution_history.presentation.phrases import status_word
+from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import IndexReach, RecordKey, Selection
 from execution_history.query.search_results import SearchPage
@@ -26,7 +26,7 @@ from execution_history.records.partial import outline_of
 
 DEFAULT_PAGE_SIZE: Final = 20
 LONGEST_ID: Final = 60
-_LONGEST_GIST: Final = 200
+LONGEST_GIST: Final = 200
 _SHAPES: Final = {
     "success": ("●", "green"),
     "running": ("◐", "blue"),
@@ -60,7 +60,7 @@ def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> 
     records = [outline_of(document) for document in documents]
     facts = [_heads(_), *(_facts(_, record, now) for record in records)]
     ids = [Cell(_("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]
-    gists = [_("Output or error").upper(), *(gist(record, _LONGEST_GIST) for record in records)]
+    gists = [_("Output or error").upper(), *(gist(record, LONGEST_GIST) for record in records)]
     rows = [row if of_all else row[:-1] for row in facts]
     return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
 
@@ -99,14 +99,14 @@ def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | Non
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         count = count or len(damaged)
         sentence = session.translate.plural(
-            "Left out is %(num)s run that cannot be read, because history.db is damaged there: "
+            "Skipped %(num)s run that cannot be read because history.db is damaged there: "
             "%(runs)s. To repair it: %(program)s import BACKUP. To give it up: %(program)s delete ID.",
-            "Left out are %(num)s runs that cannot be read, because history.db is damaged there: "
+            "Skipped %(num)s runs that cannot be read because history.db is damaged there: "
             "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
             "delete ID.",
             count,
             num=grouped(count),
-            runs=", ".join(named + (["…"] if len(damaged) > _MOST_NAMED else [])),
+            runs=enumerated(named + (["…"] if len(damaged) > _MOST_NAMED else [])),
             program=session.command(),
         )
         session.output.remark(sentence, style="yellow")

@@ -18,6 +18,7 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
+from execution_history.presentation.phrases import enumerated
 from execution_history.settings import Settings, missing_settings
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _announce(session: Session, application: "Application") -> None:
     for name, account in settings.accounts.items():
         # One without a token lets those through who bring their own.
         if account.missing not in ((), ("token",)):
-            lacking = ", ".join(missing_settings(account, name))
+            lacking = enumerated(missing_settings(account, name))
             session.output.remark(
                 session.translate(
                     "The Coze account '%(account)s' is incomplete: set %(settings)s.", account=name, settings=lacking

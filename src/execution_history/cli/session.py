@@ -15,7 +15,7 @@ import typer
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode, code_of
 from execution_history.cli.output import Output
-from execution_history.errors import ExecutionHistoryError, RecordDamaged, StoreDamaged
+from execution_history.errors import ExecutionHistoryError, Message, RecordDamaged, StoreDamaged
 from execution_history.presentation.translator import Translator
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings, load_settings
@@ -87,36 +87,37 @@ class Session:
     def _explain(self, error: Exception) -> ExitCode:
         if self.debug:
             sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
+        longest = None
         match error:
             case CommandFailed():
-                code, sentence = error.code, self.translate.message(error.message, _LONGEST_ARGUMENT)
+                code, message, longest = error.code, error.message, _LONGEST_ARGUMENT
             case StoreDamaged() if not isinstance(error, RecordDamaged):
-                code, sentence = (
+                code, message = (
                     code_of(error),
-                    self.translate.message(error.message)
-                    + " "
-                    + self.translate(
-                        "To do so, stop what uses the folder and type there: mkdir damaged && mv history.db* damaged/"
+                    Message(
+                        "%(problem)s To do that, stop every program that uses the folder, then run there: "
+                        "mkdir damaged && mv history.db* damaged/",
+                        problem=error.message,
                     ),
                 )
             case ExecutionHistoryError():
-                code, sentence = code_of(error), self.translate.message(error.message)
+                code, message = code_of(error), error.message
             case OSError():
                 self.output.forget_answers()
-                code, sentence = (
+                code, message = (
                     ExitCode.FAULT,
-                    self.translate("The operating system refused: %(reason)s.", reason=error.strerror or str(error)),
+                    Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error)),
                 )
             case _:
-                code, sentence = (
+                code, message = (
                     ExitCode.FAULT,
-                    self.translate(
+                    Message(
                         "An unexpected error (%(kind)s). Add --debug to see where, and please report it.",
                         kind=type(error).__name__,
                     ),
                 )
         with suppress(OSError):
-            self.output.remark(self.translate("Error: ") + sentence, style="red")
+            self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")
         return code
 
 

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Final
 
 import typer
-from rich.text import Text
 
 from execution_history.cli.interrupts import answer_lines, question_lines
 from execution_history.cli.open_history import open_history, the_run
@@ -22,7 +21,6 @@ from execution_history.presentation.formatting import (
     exact,
     grouped,
     one_line,
-    visible,
 )
 from execution_history.presentation.phrases import (
     FACTS,
@@ -30,7 +28,9 @@ from execution_history.presentation.phrases import (
     HEADLINES,
     RUN_MODES,
     cut_sentence,
+    labelled,
     proof_sentence,
+    remarked,
     token_parts,
 )
 from execution_history.recording.process_identity import is_dead
@@ -83,7 +83,7 @@ async def show(
     others = {key: value for key, value in metadata_of(record).items() if Use.PLACED not in uses_of(key)}
     _show_value(session, _("Other metadata"), others, full=full)
     for name, size in cuts.items():
-        _show_cut(session, size, f"{one_line(name, 200)}: ")
+        _show_cut(session, size, one_line(name, 200))
 
 
 def _show_headline(session: Session, record: Record) -> None:
@@ -91,10 +91,10 @@ def _show_headline(session: Session, record: Record) -> None:
     shape, colour = shape_of(status)
     sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS)
     took = duration(attributes_of(record).elapsed_ms(now_ms()))
-    headline = Text(f"{shape} {session.translate(sentence, duration=took, status=status)}", style=f"bold {colour}")
+    headline = session.translate(sentence, duration=took, status=status)
     if error := error_text(record):
-        headline.append(f": {visible(error)}")
-    session.output.answer(headline)
+        headline = session.translate.message(labelled(headline, error))
+    session.output.answer(f"{shape} {headline}", style=f"bold {colour}")
     recorder = RECORDER.of(record)
     if status == "running" and recorder is not None and is_dead(recorder):
         session.output.answer(
@@ -116,7 +116,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         "workflow_id": record["workflow_id"],
         "create_time": exact(record["create_time"]),
         "update_time": exact(record["update_time"]),
-        "proof": PROOF.raw(record) if proof is None else f"{proof}: {proof_sentence(_, record)}",
+        "proof": PROOF.raw(record) if proof is None else _.message(labelled(proof, proof_sentence(_, record))),
         "run_mode": _(RUN_MODES[mode]) if mode in RUN_MODES else record["run_mode"],
         "tokens": _tokens(session, known),
         "account": ACCOUNT.raw(record),
@@ -156,7 +156,8 @@ def _show_hint(session: Session, record: Record) -> None:
 
 def _tokens(session: Session, known: RunAttributes) -> str:
     total, read, written = map(grouped, (known.tokens, known.input_tokens, known.output_tokens))
-    return f"{total} ({token_parts(session.translate, read, written)})" if read and written else total
+    parts = token_parts(session.translate, read, written)
+    return session.translate.message(remarked(total, parts)) if read and written else total
 
 
 def _show_question(session: Session, record: Record) -> None:
@@ -209,7 +210,8 @@ def _show_cut(session: Session, size: object, name: str = "") -> None:
     if size is not None:
         shown = f"{grouped(size)} B" if isinstance(size, int) else one_line(as_text(size), 40)
         sentence = cut_sentence(session.translate, None if size is True else shown)
-        session.output.answer(name + sentence, style="yellow")
+        sentence = session.translate.message(labelled(name, sentence)) if name else sentence
+        session.output.answer(sentence, style="yellow")
 
 
 def _show_head(session: Session, head: str) -> None:

@@ -17,6 +17,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.formatting import duration, grouped, one_line
+from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_size, zone_of
@@ -132,7 +133,7 @@ def _show_codes(session: Session, found: Statistics) -> None:
     if found.error_codes:
         codes = [f"{one_line(code, 40)} × {grouped(n)}" for code, n in list(found.error_codes.items())[:_MOST_CODES]]
         session.output.answer()
-        session.output.answer(session.translate("Error codes: %(codes)s", codes=", ".join(codes)))
+        session.output.answer(session.translate("Error codes: %(codes)s", codes=enumerated(codes)))
 
 
 def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:

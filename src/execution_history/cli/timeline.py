@@ -7,6 +7,7 @@ from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.presentation.formatting import duration, grouped, one_line, visible
+from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.translator import Translator
 from execution_history.records.attributes import names_of_failed_node
 from execution_history.records.timeline import Node, timed_nodes
@@ -58,7 +59,7 @@ def _row(_: Translator, node: Node, began: int, axis_end: int | None, *, is_fail
     said += [] if used is None else [_.plural("%(num)s token", "%(num)s tokens", used, num=grouped(used))]
     said += [] if is_finished or is_failed else [_("unfinished")]
     said += [_("failed")] if is_failed else []
-    row.append(Cell(", ".join(said), "red" if is_failed else "" if is_finished else "yellow"))
+    row.append(Cell(_.message(enumerated(said)), "red" if is_failed else "" if is_finished else "yellow"))
     return row
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
@@ -18,7 +17,7 @@ from execution_history.cli.run_pages import say_damaged
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import grouped, visible
+from execution_history.presentation.formatting import grouped, size, visible
 
 if TYPE_CHECKING:
     from execution_history.transfer import ImportReport, Tell
@@ -89,7 +88,7 @@ async def export_runs(
             "%(num)s runs, %(size)s, in %(target)s.",
             report.records,
             num=grouped(report.records),
-            size=decimal(report.size),
+            size=size(report.size),
             target=visible(target),
         )
         session.output.remark(done)
@@ -107,8 +106,8 @@ def _format_of(target: str) -> Format:
     if suffix not in known:
         raise CommandFailed(
             ExitCode.WRONG_CALL,
-            "The name %(target)s does not tell the format: end it in .jsonl, .json, .zip, .csv or "
-            ".parquet, or give --format.",
+            "The name %(target)s does not say which format to write: end it in .jsonl, .json, .zip, .csv or "
+            ".parquet, or use --format.",
             target=target,
         )
     return known[suffix]
@@ -166,9 +165,11 @@ def _show(session: Session, report: "ImportReport", place: str) -> None:
             **counts,
         )
     )
-    tell = session.translate.message
     for each in report.refused[:_SHOWN_REFUSALS]:
-        session.output.answer(f"  {visible(each.source)}, {tell(each.place)}: {tell(each.reason)}", style="yellow")
+        refusal = session.translate(
+            "%(source)s, %(place)s: %(reason)s", source=each.source, place=each.place, reason=each.reason
+        )
+        session.output.answer(f"  {refusal}", style="yellow")
     if report.refused_count > _SHOWN_REFUSALS:
         session.output.remark(
             session.translate.plural(
@@ -195,7 +196,7 @@ def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
                 "%(num)s runs, %(size)s",
                 step.records,
                 num=grouped(step.records),
-                size=decimal(step.size),
+                size=size(step.size),
             )
             if step.total_records is not None:
                 bar.update(task, description=said, total=step.total_records, completed=step.records)
