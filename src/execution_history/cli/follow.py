@@ -7,12 +7,11 @@ import orjson
 import typer
 from rich.text import Text
 
-from execution_history.cli.exit_codes import ExitCode
 from execution_history.cli.open_history import is_there, open_history, place_of
 from execution_history.cli.options import WorkflowArgument, command
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import LONGEST_GIST, LONGEST_ID, status_cell
-from execution_history.cli.session import Session
+from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.history.live_feed import LiveEvent
@@ -40,8 +39,7 @@ async def follow(
             await _until_there_is_one(session)
             async with open_history(session) as (service, place):
                 if not session.as_json:
-                    sentence = session.translate("Following %(store)s; press Ctrl-C to stop.", store=place)
-                    session.output.remark(sentence, style="dim")
+                    session.notice("Following %(store)s; press Ctrl-C to stop.", store=place, style="dim")
                 async with service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
                     async for event in events:
                         _show(session, event)
@@ -55,11 +53,11 @@ async def _until_there_is_one(session: Session) -> None:
     """Wait for the first run where there is no history yet: looking for it makes none."""
     settings = session.settings()
     if not (session.as_json or is_there(settings)):
-        sentence = session.translate(
+        session.notice(
             "There is no history in %(store)s yet; waiting for the first run. Press Ctrl-C to stop.",
             store=place_of(settings.store),
+            style="dim",
         )
-        session.output.remark(sentence, style="dim")
     while not is_there(settings):  # noqa: ASYNC110 - a folder does not report its first file
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -78,22 +78,22 @@ def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
     }
 
 
-def say_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
+def notice_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
     """Say how many runs there are, as far as that is known, and the call for the page *following* this one."""
     _, reach = session.translate, found.reach
-    say_damaged(session, found.damaged)
-    say_reach(session, reach)
+    notice_damaged(session, found.damaged)
+    notice_reach(session, reach)
     if found.total == 0 and not found.has_more:
-        session.output.remark(_("No runs in %(store)s match.", store=place))
+        session.notice("No runs in %(store)s match.", store=place)
         return
     is_exact = found.total_is_exact and reach.is_complete
     sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
-    session.output.remark(_(sentence, total=grouped(found.total)), style="dim")
+    session.notice(sentence, total=grouped(found.total), style="dim")
     if found.next is not None:
-        session.output.remark(_("Next: %(command)s", command=following), style="dim")
+        session.notice("Next: %(command)s", command=following, style="dim")
 
 
-def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
+def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
     """Say which runs are left out because they cannot be read, *count* of them where not all are known by name."""
     if damaged:
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
@@ -105,22 +105,21 @@ def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | Non
             "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
             "delete ID.",
             count,
-            num=grouped(count),
             runs=enumerated(named + (["…"] if len(damaged) > _MOST_NAMED else [])),
             program=session.command(),
         )
         session.output.remark(sentence, style="yellow")
 
 
-def say_reach(session: Session, reach: IndexReach) -> None:
+def notice_reach(session: Session, reach: IndexReach) -> None:
     """Say how far the index is that an answer comes from, where it is not complete."""
     if not reach.is_complete:
-        sentence = session.translate(
+        session.notice(
             "The index is still being built: this answer covers %(done)s of %(newest)s changes.",
             done=grouped(reach.revision),
             newest=grouped(reach.newest),
+            style="yellow",
         )
-        session.output.remark(sentence, style="yellow")
 
 
 def _heads(_: Translator) -> list[Cell]:

@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import open_history, place_of, store_of
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
-from execution_history.cli.run_pages import say_damaged
-from execution_history.cli.session import Session
+from execution_history.cli.run_pages import notice_damaged
+from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import grouped, size, visible
@@ -76,7 +75,7 @@ async def export_runs(
         else:
             with _bar(session) as tell:
                 report = await transfer.export_to_path(service.store, Path(target), export, tell)
-    say_damaged(session, report.damaged, report.damaged_count)
+    notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if target == "-":
         return code
@@ -87,7 +86,6 @@ async def export_runs(
             "%(num)s run, %(size)s, in %(target)s.",
             "%(num)s runs, %(size)s, in %(target)s.",
             report.records,
-            num=grouped(report.records),
             size=size(report.size),
             target=visible(target),
         )
@@ -105,7 +103,6 @@ def _format_of(target: str) -> Format:
     suffix = Path(target).suffix.lower()
     if suffix not in known:
         raise CommandFailed(
-            ExitCode.WRONG_CALL,
             "The name %(target)s does not say which format to write: end it in .jsonl, .json, .zip, .csv or "
             ".parquet, or use --format.",
             target=target,
@@ -132,9 +129,7 @@ async def import_runs(
     from execution_history import transfer  # noqa: PLC0415 - as above
 
     if coze_studio and len(paths) != 1:
-        raise CommandFailed(
-            ExitCode.WRONG_CALL, "--coze-studio takes exactly one file: the dump of workflow_execution."
-        )
+        raise CommandFailed("--coze-studio takes exactly one file: the dump of workflow_execution.")
     settings = session.settings()
     limits = settings.reading_limits
     async with ExecutionHistoryService(store_of(settings)) as service:
@@ -176,7 +171,6 @@ def _show(session: Session, report: "ImportReport", place: str) -> None:
                 "And %(num)s more that was refused; --json lists it.",
                 "And %(num)s more that were refused; --json lists them.",
                 report.refused_count - _SHOWN_REFUSALS,
-                num=grouped(report.refused_count - _SHOWN_REFUSALS),
             )
         )
 
@@ -195,7 +189,6 @@ def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
                 "%(num)s run, %(size)s",
                 "%(num)s runs, %(size)s",
                 step.records,
-                num=grouped(step.records),
                 size=size(step.size),
             )
             if step.total_records is not None:
