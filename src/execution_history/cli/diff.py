@@ -13,7 +13,7 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.run_pages import status_cell
 from execution_history.cli.session import Session
 from execution_history.errors import N_
-from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.comparison import Run
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
 from execution_history.presentation.formatting import clock, duration, grouped, one_line, visible
 from execution_history.presentation.phrases import DIVERGENCES, PARTS, labelled
@@ -41,9 +41,9 @@ async def diff(
         records = [await the_run(session, service, place, each, workflow) for each in ids]
         runs = [Run(record["execute_id"], record["workflow_id"]) for record in records]
         if other is None:
-            found = await compare_with_last_success(service.store, runs[0])
+            found = await service.compare_with_last_success(runs[0])
         else:
-            found = await compare_executions(service.store, runs[0], runs[1])
+            found = await service.compare(runs[0], runs[1])
     if session.as_json:
         session.output.document(found.to_json())
     else:

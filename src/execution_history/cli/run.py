@@ -17,9 +17,9 @@ from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.presentation.phrases import STATUSES
+from execution_history.records.depth import WRITABLE, cut
 from execution_history.records.encoding import decode
 from execution_history.records.metadata import INTERRUPT
-from execution_history.records.nesting import WRITABLE, cut
 from execution_history.records.record import ExecutionRecord
 from execution_history.settings import Settings
 

@@ -10,7 +10,7 @@ from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.errors import N_
-from execution_history.history.annotations import RATINGS, Annotation, annotate_execution
+from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.presentation.formatting import as_text
 from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.translator import Translator
@@ -37,7 +37,7 @@ async def tag(
     async with open_history(session) as (service, place):
         record = await the_run(session, service, place, execute_id, workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
-        changed = await annotate_execution(service.store, workflow_id, execute_id, annotation)
+        changed = await service.annotate(workflow_id, execute_id, annotation)
     noted: dict[str, Any] = {
         "workflow_id": workflow_id,
         "execute_id": execute_id,

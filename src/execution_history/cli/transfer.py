@@ -10,13 +10,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from execution_history.cli.open_history import open_history, place_of, store_of
+from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.run_pages import notice_damaged
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import grouped, size, visible
+from execution_history.stores import store_of
 
 if TYPE_CHECKING:
     from execution_history.transfer import ImportReport, Tell
@@ -71,10 +72,10 @@ async def export_runs(
     async with open_history(session) as (service, _):
         if target == "-":
             with _bar(session, beside=sys.stdout.isatty()) as tell:
-                report = await transfer.export_to_stream(service.store, sys.stdout.buffer, export, tell)
+                report = await transfer.export_to_stream(service, sys.stdout.buffer, export, tell)
         else:
             with _bar(session) as tell:
-                report = await transfer.export_to_path(service.store, Path(target), export, tell)
+                report = await transfer.export_to_path(service, Path(target), export, tell)
     notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if target == "-":
@@ -136,9 +137,9 @@ async def import_runs(
         with _bar(session) as tell:
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)
-                report = await transfer.import_studio(service.store, Path(paths[0]), dump, tell=tell, limits=limits)
+                report = await transfer.import_studio(service, Path(paths[0]), dump, tell=tell, limits=limits)
             else:
-                report = await transfer.import_history(service.store, map(Path, paths), tell=tell, limits=limits)
+                report = await transfer.import_history(service, map(Path, paths), tell=tell, limits=limits)
     if session.as_json:
         session.output.document(report.to_json())
     else:

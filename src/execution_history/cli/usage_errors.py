@@ -7,8 +7,8 @@ from typer import rich_utils
 from typer.core import TyperGroup
 
 from execution_history.errors import N_
-from execution_history.presentation.input_errors import sentence_of
 from execution_history.presentation.translator import Translator
+from execution_history.presentation.validation_errors import sentence_of
 
 _FRAME: Final = {
     "ARGUMENTS_PANEL_TITLE": N_("Arguments"),

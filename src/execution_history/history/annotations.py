@@ -14,7 +14,7 @@ several people who tag one run at once nobody's tag is lost; of two who write it
 import asyncio
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -109,11 +109,7 @@ class AnnotationReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"changed", "unchanged", "refused": [{"workflow_id", "execute_id", "reason"}, …]}``."""
-        refused = [
-            {"workflow_id": each.workflow_id, "execute_id": each.execute_id, "reason": each.reason}
-            for each in self.refused
-        ]
-        return {"changed": self.changed, "unchanged": self.unchanged, "refused": refused}
+        return asdict(self)
 
 
 async def annotate_execution(

@@ -128,5 +128,5 @@ def test_cookies_describe_the_reader() -> None:
     known = reader_of({"language": "zh", "theme": "dark", "zone": "Asia/Shanghai"}, "en", NOW)
     assert ("zh_CN", "dark", SHANGHAI) == (known.translate.language, known.theme, known.zone)
     odd = reader_of({"language": "xx", "theme": "<", "zone": "../../etc/passwd"}, "zh", NOW)
-    assert ("zh_CN", "auto", UTC) == (odd.translate.language, odd.theme, odd.zone)
+    assert ("zh_CN", "auto", ZoneInfo("UTC")) == (odd.translate.language, odd.theme, odd.zone)
     assert timedelta(0) == zone_of("x" * 1000).utcoffset(None)

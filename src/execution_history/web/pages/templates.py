@@ -82,6 +82,7 @@ class Renderer:
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
+            "offered_filters": [row for row in FILTERS if row.example is not None],
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
         return environment
