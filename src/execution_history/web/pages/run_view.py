@@ -25,14 +25,14 @@ from execution_history.records.metadata import (
     uses_of,
 )
 from execution_history.records.record import KEYS
-from execution_history.web.pages.headline import Headline, headline_of
-from execution_history.web.pages.interrupt_form import Question, question_of
+from execution_history.web.pages.headline import headline_of
+from execution_history.web.pages.interrupt_form import question_of
 from execution_history.web.pages.json_pointer import root
-from execution_history.web.pages.json_tree import Limits, Node, tree_of
+from execution_history.web.pages.json_tree import Limits, tree_of
 from execution_history.web.pages.urls import part as part_address
 from execution_history.web.pages.urls import web_link
 from execution_history.web.pages.viewer import Reader
-from execution_history.web.pages.waterfall import Waterfall, waterfall_of
+from execution_history.web.pages.waterfall import waterfall_of
 
 _DAY: Final = 86_400_000
 DEBUG_PAGE_LIVES: Final = 7 * _DAY
@@ -77,43 +77,19 @@ class Cuts:
     is_answer_cut: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """Everything on the page of one run.
-
-    The debug page is where Coze shows the run: its ``address``, the ``host`` that has it, ``until`` when (milliseconds)
-    and whether it ``is_gone``. ``notes`` are what people have noted: of many tags the first, and how many more there
-    are; of a long note its beginning, and how long it is; a rating of 0 is none.
-    """
-
-    record: Record
-    known: RunAttributes
-    headline: Headline
-    proof: str
-    explanation: tuple[str, str] | None
-    question: Question | None
-    waterfall: Waterfall | None
-    nodes: Node | None
-    input: Node
-    output: Node | None
-    metadata: Node | None
-    debug_page: dict[str, Any] | None
-    facts: tuple[Fact, ...]
-    size: int
-    edited: str | None
-    is_input_whole: bool
-    cuts: Cuts
-    notes: dict[str, Any]
-
-
 def parsed(body: bytes) -> Record:
     """Parse a record's bytes into its 19 keys; those that an adopted record lacks are ``None``."""
     record: Record = decode(body)
     return {**dict.fromkeys(KEYS), **record}
 
 
-def run_view(body: bytes, reader: Reader) -> RunView:
-    """Return the view of the record whose stored bytes are *body*."""
+def run_view(body: bytes, reader: Reader) -> dict[str, Any]:
+    """Return everything on the page of the run whose record's stored bytes are *body*.
+
+    The debug page is where Coze shows the run: its ``address``, the ``host`` that has it, ``until`` when (milliseconds)
+    and whether it ``is_gone``. ``notes`` are what people have noted: of many tags the first, and how many more there
+    are; of a long note its beginning, and how long it is; a rating of 0 is none.
+    """
     record = parsed(body)
     whole, status = root(record), record["execute_status"]
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
@@ -123,26 +99,26 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     waterfall = waterfall_of(nodes, record["create_time"], ended, status)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
-    return RunView(
-        record=record,
-        known=known,
-        headline=headline_of(reader.translate, record, known.elapsed_ms(reader.now)),
-        proof=proof_sentence(reader.translate, record),
-        explanation=explanation(reader.translate, known.error_code) if status == "failed" else None,
-        question=question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
-        waterfall=waterfall,
-        nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
-        input=tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
-        output=None if output is None else tree_of(whole.child("output", output), limits=limits),
-        metadata=tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
-        debug_page=_debug_page(record, reader.now),
-        facts=_facts(record, known),
-        size=len(body),
-        edited=edited(record, _LARGEST_EDITED),
-        is_input_whole=is_input_whole(record),
-        cuts=_cuts_of(record),
-        notes=_notes(known, NOTE.of(record) or ""),
-    )
+    return {
+        "record": record,
+        "known": known,
+        "headline": headline_of(reader.translate, record, known.elapsed_ms(reader.now)),
+        "proof": proof_sentence(reader.translate, record),
+        "explanation": explanation(reader.translate, known.error_code) if status == "failed" else None,
+        "question": question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
+        "waterfall": waterfall,
+        "nodes": tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
+        "input": tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
+        "output": None if output is None else tree_of(whole.child("output", output), limits=limits),
+        "metadata": tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
+        "debug_page": _debug_page(record, reader.now),
+        "facts": _facts(record, known),
+        "size": len(body),
+        "edited": edited(record, _LARGEST_EDITED),
+        "is_input_whole": is_input_whole(record),
+        "cuts": _cuts_of(record),
+        "notes": _notes(known, NOTE.of(record) or ""),
+    }
 
 
 def _notes(known: RunAttributes, note: str) -> dict[str, Any]:
