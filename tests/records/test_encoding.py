@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from execution_history.records.encoding import decode, encode, indent
-from tests.records.test_nesting import depth_of, nested
+from tests.records.test_cut import depth_of, nested
 
 
 @dataclass
@@ -57,6 +57,20 @@ class _Slotted:
         self.shown = [1]
 
 
+class _Closed:
+    """An object of which one attribute can be read, one raises, and one was never set."""
+
+    __slots__ = ("broken", "shown", "unset")
+
+    def __init__(self) -> None:
+        self.shown, self.broken = 1, 2
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "broken":
+            raise RuntimeError("closed")
+        return super().__getattribute__(name)
+
+
 class _Colour(Enum):
     RED = "red"
 
@@ -90,6 +104,7 @@ _FORMS: list[tuple[object, object]] = [
     (_SdkObject(), {"code": 0, "inner": {"x": 1, "y": 2.5}}),
     (_Slotted(), {"shown": [1]}),
     (_Hostile(), "<_Hostile>"),
+    (_Closed(), {"broken": "[unreadable: RuntimeError]", "shown": 1}),
     (object, "<class 'object'>"),
 ]
 

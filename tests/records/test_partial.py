@@ -9,7 +9,7 @@ import pytest
 from execution_history.query.text import texts_of
 from execution_history.records.adoption import adopt_record
 from execution_history.records.attributes import attributes_of
-from execution_history.records.parsing import HUGE
+from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE, Unread, outline_of, read_record
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of

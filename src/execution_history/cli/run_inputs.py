@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.records.depth import WRITABLE, cut
 from execution_history.records.encoding import decode
-from execution_history.records.nesting import WRITABLE, cut
 
 STANDARD_INPUT = "-"
 

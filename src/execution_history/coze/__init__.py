@@ -2,9 +2,8 @@
 
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.gateway import Gateway
-from execution_history.coze.prepared_run import WorkflowResult
 from execution_history.coze.reconciler import Reconciler
-from execution_history.coze.runner import CozeRunner
+from execution_history.coze.runner import CozeRunner, WorkflowResult
 from execution_history.coze.transport.async_transport import RecordingTransport
 from execution_history.coze.transport.factories import async_recording_transport, recording_transport
 from execution_history.coze.transport.sync_transport import SyncRecordingTransport

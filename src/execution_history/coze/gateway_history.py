@@ -21,7 +21,6 @@ from execution_history.coze.protocol.run_history import (
 )
 from execution_history.coze.protocol.run_history_response import envelope, render_history, render_node, translate_studio
 from execution_history.coze.tracking.history_client import read_body
-from execution_history.coze.tracking.upstream_records import record_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 
@@ -109,7 +108,7 @@ class HistoryFallback:
     async def _recorded(self, call: HistoryRequest, *, only_better_than: RunHistory | None = None) -> Answer | None:
         """Return the answer from the record of the run; ``None`` where there is no better one than the upstream's."""
         try:
-            record = await record_of(self._recorder.store, call.workflow_id, call.execute_id)
+            record = await self._recorder.records.find(call.workflow_id, call.execute_id)
         except StoreError as error:
             _log.warning("A history could not be answered from the store: %s", error)
             return None

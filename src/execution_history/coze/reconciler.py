@@ -2,20 +2,17 @@
 
 from typing import Any
 
-import orjson
-
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import PolledRun
-from execution_history.coze.tracking.upstream_records import record_of
 from execution_history.errors import ExecutionNotFound, Message, UpstreamRefused, quoted, shortened
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
-from execution_history.records.metadata import COZE_EXECUTE_ID, RECORDER, TAKEN_OVER
+from execution_history.records.metadata import COZE_EXECUTE_ID
 from execution_history.records.proof import Proof
-from execution_history.records.record import RecordChange, check_identifier
+from execution_history.records.record import check_identifier
 
 
 class Reconciler:
@@ -47,19 +44,11 @@ class Reconciler:
         account = self._upstream.account_of(record)
         if account is None:
             return False
-        dead, now = RECORDER.raw(record), self._recorder.clock()
-        claim = RecordChange.of(
-            now,
-            metadata={RECORDER.name: self._recorder.owner, TAKEN_OVER.name: {"from": dead, "at": now}},
-            only_from=frozenset({"running"}),
-            only_while={RECORDER.name: dead},
-            largest=self._recorder.record_limit,
-        )
-        key = (record["workflow_id"], record["execute_id"])
-        if await self._recorder.store.update(*key, claim) is not None:
+        if await self._recorder.claim(record):
             self._upstream.transport().poller.poll(
                 PolledRun(
-                    *key,
+                    record["workflow_id"],
+                    record["execute_id"],
                     record["metadata"][COZE_EXECUTE_ID.name],
                     self._upstream.address(account),
                     record["create_time"],
@@ -89,19 +78,18 @@ class Reconciler:
         """
         check_identifier("workflow id", workflow_id)
         check_identifier("execute id", execute_id)
-        store = self._recorder.store
-        known = await record_of(store, workflow_id, execute_id)
+        known = await self._recorder.records.find(workflow_id, execute_id)
         upstream_id = execute_id if known is None else str(COZE_EXECUTE_ID.raw(known) or execute_id)
         history = await self._history(account_id, HistoryRequest(workflow_id, upstream_id))
         now = self._recorder.clock()
         if known is None:
             document = document_of(workflow_id, self._recorder.new_id(), history, upstream_id, now, account_id)
-            document = document.fitted(self._recorder.record_limit)
-            await store.create(document)
-            return dict(orjson.loads(document.body))
+            return await self._recorder.records.create(document)
         change = change_of(known, history, now, self._recorder.record_limit)
-        changed = None if change is None else await store.update(workflow_id, known["execute_id"], change)
-        return known if changed is None else changed.plain()
+        changed = (
+            None if change is None else await self._recorder.records.update(workflow_id, known["execute_id"], change)
+        )
+        return known if changed is None else changed
 
     async def _history(self, account_id: str, call: HistoryRequest) -> RunHistory:
         transport, address = self._upstream.transport(), self._upstream.address(account_id)

@@ -1,20 +1,42 @@
 """Workflows run from Python: the interface that existing deployments call, recorded at the wire."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NotRequired, TypedDict
 
-import orjson
+import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.prepared_run import Frame, PreparedRun, WorkflowResult
-from execution_history.coze.protocol.messages import MODE_STREAM, RunRequest, text
-from execution_history.coze.transport.call_recording import RunContext, begin_recording
+from execution_history.coze.protocol.messages import MODE_STREAM, Outcome, RunRequest, text
+from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
+from execution_history.coze.transport.call_recording import RunContext, begin_recording, close_recording
+from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import decode, encode
 from execution_history.records.metadata import ACCOUNT, INTERRUPT
+from execution_history.records.proof import NEVER_TAKEN, Proof
 from execution_history.records.record import check_identifier
+
+Frame = dict[str, Any]
+
+_STATUS_OF_EVENT: Final = {"Message": "running", "Done": "success", "Error": "failed", "Interrupt": "interrupted"}
+
+
+class WorkflowResult(TypedDict):
+    """How a run ended: its record's id, its status, its output, and a sentence where it failed.
+
+    ``interrupt`` is there where the run waits for an answer, as in the record's ``metadata``.
+    """
+
+    execution_id: str
+    status: str
+    output_data: Any
+    error_message: str | None
+    conversation_id: str | None
+    interrupt: NotRequired[dict[str, Any]]
 
 
 class CozeRunner:
@@ -125,7 +147,7 @@ class CozeRunner:
             async for frame in prepared.frames():
                 yield frame
 
-    async def _prepare(self, run: RunRequest, account_id: str) -> PreparedRun:
+    async def _prepare(self, run: RunRequest, account_id: str) -> "_PreparedRun":
         check_identifier("workflow id", run.workflow_id)
         # Inputs and ids alike: what JSON cannot hold is sent in the form in which it is recorded.
         names = ("parameters", "bot_id", "conversation_id", "connector_uid")
@@ -134,12 +156,10 @@ class CozeRunner:
 
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
-    ) -> PreparedRun | None:
-        await self._recorder.store.open()
-        stored = await self._recorder.store.get(workflow_id, execute_id)
-        if stored is None:
+    ) -> "_PreparedRun | None":
+        record = await self._recorder.records.get(workflow_id, execute_id)
+        if record is None:
             return None
-        record = orjson.loads(stored)
         question = INTERRUPT.of(record) or {}
         event_id = text(question.get("event_id"))
         if record["execute_status"] != "interrupted" or event_id is None:
@@ -160,10 +180,10 @@ class CozeRunner:
         account = account_id or ACCOUNT.of(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
-    async def _open(self, run: RunRequest, context: RunContext) -> PreparedRun:
+    async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":
         """Build the HTTP request, then open the record that it will belong to."""
         request = await self._upstream.request(run, context)
-        prepared = PreparedRun(self._recorder, self._upstream, run, context, request)
+        prepared = _PreparedRun(self._recorder, self._upstream, run, context, request)
         opening = asyncio.ensure_future(begin_recording(self._recorder, run, context, request))
         try:
             context.recording = await asyncio.shield(opening)
@@ -173,3 +193,115 @@ class CozeRunner:
             await prepared.close_unsent()
             raise
         return prepared
+
+
+@dataclass(frozen=True, slots=True)
+class _PreparedRun:
+    """A run that is ready to leave."""
+
+    recorder: Recorder
+    upstream: Upstream
+    run: RunRequest
+    context: RunContext
+    request: httpx.Request
+
+    @property
+    def execute_id(self) -> str:
+        """Return the id of its record."""
+        return "" if self.context.recording is None else self.context.recording.execute_id
+
+    async def execute(self) -> WorkflowResult:
+        """Send the request and return the result; an upstream failure is a status."""
+        with contextlib.suppress(httpx.TransportError):
+            async with self._sent() as response:
+                async for _ in response.aiter_raw():
+                    pass
+        outcome = self._outcome()
+        result = WorkflowResult(
+            execution_id=self.execute_id,
+            status=outcome.status,
+            output_data=outcome.output,
+            error_message=outcome.error_message,
+            conversation_id=self.run.conversation_id,
+        )
+        if outcome.interrupt:
+            result["interrupt"] = dict(outcome.interrupt)
+        return result
+
+    async def frames(self) -> AsyncGenerator[Frame, None]:
+        """Send the request and yield its events as frames; leaving early does not stop the recording."""
+        conversation_id = self.run.conversation_id
+        started = {
+            "workflow_id": self.run.workflow_id,
+            "parameters": self.run.parameters or {},
+            "execution_id": self.execute_id,
+        }
+        try:
+            yield self._frame("workflow_started", started)
+            async with contextlib.aclosing(self._events()) as events:
+                async for event in events:
+                    frame = self._frame("data", _data(event))
+                    if conversation_id is not None:
+                        frame["conversation_id"] = conversation_id
+                    yield frame
+        finally:
+            await self.close_unsent()
+        outcome = self._outcome()
+        if outcome.status == "failed" or outcome.proof in NEVER_TAKEN:
+            yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
+
+    async def close_unsent(self) -> None:
+        """Close the record of a run whose caller left before its request did; do nothing once it has left."""
+        recording = self.context.recording
+        if self.context.was_sent or recording is None:
+            return
+        call = RecordedCall(self.run, self.recorder.clock)
+        call.opened(recording.create_time, recording.timeline, recording.question)
+        if (action := call.end(NEVER_SENT)) is not None:
+            await close_recording(recording, action)
+
+    async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
+        """Yield the upstream's events; a stream that breaks just ends, its record says how."""
+        with contextlib.suppress(httpx.TransportError):
+            async with self._sent() as response:
+                decoder = EventDecoder.for_response(response.headers)
+                async for chunk in response.aiter_raw():
+                    for event in decoder.feed(chunk) if decoder else ():
+                        yield event
+                for event in decoder.close() if decoder else ():
+                    yield event
+
+    @contextlib.asynccontextmanager
+    async def _sent(self) -> AsyncIterator[httpx.Response]:
+        """Yield the answer to the request; a record whose request never left is closed as such."""
+        response: httpx.Response | None = None
+        try:
+            response = await self.upstream.send(self.request)
+            yield response
+        finally:
+            if response is not None:
+                await response.aclose()
+            await self.close_unsent()
+
+    def _outcome(self) -> Outcome:
+        return self.context.outcome or Outcome(
+            "failed", Proof.CONNECTION_BROKEN, error_message="The run gave no answer; it may still be running upstream."
+        )
+
+    def _frame(self, event: str, data: dict[str, Any]) -> Frame:
+        return {"event": event, "data": data, "timestamp": self.recorder.clock()}
+
+
+def _data(event: ServerSentEvent) -> dict[str, Any]:
+    """Return an upstream event in the shape that existing callers know; ``type`` is the upstream's name for it."""
+    content = event.content()
+    known = content if isinstance(content, dict) else {}
+    return {
+        "type": event.event,
+        "execute_id": known.get("execute_id"),
+        "node_id": known.get("node_id"),
+        "status": _STATUS_OF_EVENT.get(event.event),
+        "message": content if event.event == "Message" else None,
+        "error": content if event.event in {"Error", "error"} else None,
+        "data": content if content is not None else event.data,
+    }

@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import quoted
+from execution_history.records.depth import IN_METADATA, IN_VALUE
 from execution_history.records.encoding import decode, encode
 from execution_history.records.metadata import RECORDING_IS_CUT
-from execution_history.records.nesting import IN_METADATA, IN_VALUE
 from execution_history.records.redaction import REDACTED, is_secret_name, plain_name
 from execution_history.records.size_limit import LARGEST_RECORD, named, shortened
 

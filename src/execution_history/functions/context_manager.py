@@ -1,10 +1,7 @@
 """``record``: what happens inside a ``with`` or ``async with`` block is a run in the history."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
 
-from execution_history.functions.arguments import names
 from execution_history.functions.options import plan_for
 from execution_history.functions.run import MODE_CALL, MODE_STREAM, Run
 from execution_history.history.service import ExecutionHistoryService
@@ -55,14 +52,14 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
     ) -> None:
         self._plan = plan_for(
             workflow_id,
-            service,
-            recorder,
+            service=service,
+            recorder=recorder,
             title=workflow_id,
             kind="block",
             run_mode=MODE_STREAM if streams else MODE_CALL,
             tags=tags,
             metadata=metadata,
-            redact=names(redact),
+            redact=redact,
             capture_input=capture_input,
             capture_output=capture_output,
             bot_id=bot_id,
@@ -70,42 +67,23 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
         )
         self._parameters = {} if parameters is None else parameters
         self._run: Run | None = None
-        self._active: AbstractContextManager[None] | None = None
 
     def __enter__(self) -> Run:
-        run = self._begin()
-        run.start()
-        self._enter(run)
-        return run
+        return self._begin().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave().finish(error)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._run is not None:
+            self._run.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Run:
-        run = self._begin()
-        await run.astart()
-        self._enter(run)
-        return run
+        return await self._begin().__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._leave().afinish(error)
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._run is not None:
+            await self._run.__aexit__(kind, error, trace)
 
     def _begin(self) -> Run:
         if self._run is not None:
             raise RuntimeError("A block is recorded once: call record(…) again for the next one.")
         self._run = Run(self._plan, self._parameters)
-        return self._run
-
-    def _enter(self, run: Run) -> None:
-        self._active = run.active()
-        self._active.__enter__()
-
-    def _leave(self) -> Run:
-        assert self._run is not None  # noqa: S101 - a block is left after it was entered
-        if self._active is not None:
-            self._active.__exit__(None, None, None)
         return self._run

@@ -12,7 +12,7 @@ from execution_history.errors import quoted
 from execution_history.functions.arguments import Arguments, is_recording_possible, names
 from execution_history.functions.generators import async_generator, generator
 from execution_history.functions.options import plan_for, workflow_of
-from execution_history.functions.run import MODE_STREAM, Begin, Plan, Run
+from execution_history.functions.run import MODE_CALL, MODE_STREAM, Begin, Plan, Run
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 
@@ -41,20 +41,8 @@ def recorded(
 ) -> Callable[[_Function], _Function]: ...
 
 
-def recorded(
-    workflow_id: Any = None,
-    /,
-    *,
-    service: ExecutionHistoryService | None = None,
-    recorder: Recorder | None = None,
-    tags: Iterable[str] = (),
-    metadata: Mapping[str, object] | None = None,
-    redact: Iterable[str] = (),
-    exclude: Iterable[str] = (),
-    capture_input: bool = True,
-    capture_output: bool = True,
-    bot_id: str | None = None,
-    conversation_id: str | None = None,
+def recorded(  # noqa: D417 - the overload above has the options
+    workflow_id: Any = None, /, *, redact: Iterable[str] = (), exclude: Iterable[str] = (), **options: Any
 ) -> Any:
     """Record every call of the function below, with or without parentheses.
 
@@ -90,19 +78,9 @@ def recorded(
             return type(function)(decorate(function.__func__))
         if not callable(function) or isinstance(function, type):
             raise TypeError(f"@recorded records functions, not {quoted(function)}.")
-        plan = plan_for(
-            workflow_of(function) if workflow_id is None else workflow_id,
-            service,
-            recorder,
-            title=str(getattr(function, "__name__", type(function).__name__)),
-            tags=tags,
-            metadata=metadata,
-            redact=hidden,
-            capture_input=capture_input,
-            capture_output=capture_output,
-            bot_id=bot_id,
-            conversation_id=conversation_id,
-        )
+        workflow = workflow_of(function) if workflow_id is None else workflow_id
+        title = str(getattr(function, "__name__", type(function).__name__))
+        plan = plan_for(workflow, title=title, kind="function", run_mode=MODE_CALL, redact=hidden, **options)
         return _wrapped(function, plan, Arguments(function, left_out))
 
     return decorate
@@ -139,15 +117,8 @@ def _call(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         run = begin(args, kwargs)
         if run is None:
             return function(*args, **kwargs)
-        run.start()
-        try:
-            with run.active():
-                result = function(*args, **kwargs)
-        except BaseException as error:
-            run.finish(error)
-            raise
-        run.output = result
-        run.finish()
+        with run:
+            run.output = result = function(*args, **kwargs)
         return result
 
     return call
@@ -159,15 +130,8 @@ def _coroutine(function: Callable[..., Awaitable[Any]], begin: Begin) -> Callabl
         run = begin(args, kwargs)
         if run is None:
             return await function(*args, **kwargs)
-        await run.astart()
-        try:
-            with run.active():
-                result = await function(*args, **kwargs)
-        except BaseException as error:
-            await run.afinish(error)
-            raise
-        run.output = result
-        await run.afinish()
+        async with run:
+            run.output = result = await function(*args, **kwargs)
         return result
 
     return call
@@ -182,15 +146,9 @@ def _manager(function: Callable[..., AbstractContextManager[Any]], begin: Begin)
             with function(*args, **kwargs) as value:
                 yield value
             return
-        run.start()
-        try:
-            with run.active(), function(*args, **kwargs) as value:
-                run.output = value
-                yield value
-        except BaseException as error:
-            run.finish(error)
-            raise
-        run.finish()
+        with run, function(*args, **kwargs) as value:
+            run.output = value
+            yield value
 
     return manage
 
@@ -204,16 +162,9 @@ def _async_manager(function: Callable[..., AbstractAsyncContextManager[Any]], be
             async with function(*args, **kwargs) as value:
                 yield value
             return
-        await run.astart()
-        try:
-            with run.active():
-                async with function(*args, **kwargs) as value:
-                    run.output = value
-                    yield value
-        except BaseException as error:
-            await run.afinish(error)
-            raise
-        await run.afinish()
+        async with run, function(*args, **kwargs) as value:
+            run.output = value
+            yield value
 
     return manage
 

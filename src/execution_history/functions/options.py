@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from execution_history.errors import quoted
+from execution_history.functions.arguments import names
 from execution_history.functions.process_recorder import RecordingProcess
 from execution_history.functions.run import Plan
 from execution_history.history.service import ExecutionHistoryService
@@ -16,11 +17,12 @@ from execution_history.records.record import check_identifier
 
 def plan_for(
     workflow_id: str,
-    service: ExecutionHistoryService | None,
-    recorder: Recorder | None,
     *,
+    service: ExecutionHistoryService | None = None,
+    recorder: Recorder | None = None,
     tags: Iterable[str] = (),
     metadata: Mapping[str, object] | None = None,
+    redact: Iterable[str] = (),
     **fields: Any,
 ) -> Plan:
     """Return the plan of runs that go to *recorder*, to the store of *service*, or to the one that the settings name.
@@ -38,6 +40,7 @@ def plan_for(
         (lambda _: recorder) if recorder is not None else functools.partial(RecordingProcess.recorder, service=service),
         tags=tuple(tags),
         metadata=dict(metadata or {}),
+        redact=names(redact),
         **fields,
     )
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 
@@ -25,8 +25,8 @@ from execution_history.functions.arguments import Redaction
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.recording.recorder import Recorder, Recording
+from execution_history.records.depth import IN_VALUE
 from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS, TRACEBACK
-from execution_history.records.nesting import IN_VALUE
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
@@ -91,6 +91,7 @@ class Run:
         self.metadata: dict[str, Any] = {}
         self._process = os.getpid()
         self._is_over = False
+        self._inside = contextlib.ExitStack()
         self._here: RecordingProcess | None = None
         self._recorder: Recorder | None = None
         self._recording: Recording | None = None
@@ -151,16 +152,9 @@ class Run:
         Raises:
             StoreError: recording is required and cannot be done.
         """
-        future = self._begin()
-        if future is None:
-            return
-        try:
-            with _unless_required():
+        if (future := self._begin()) is not None:
+            with self._starting():
                 future.result(_LONGEST_WAIT)
-            self._began = time.perf_counter()
-        except BaseException as error:
-            self._end(error)
-            raise
 
     async def astart(self) -> None:
         """Begin the record, and await it: :meth:`start` for a coroutine.
@@ -168,30 +162,39 @@ class Run:
         Raises:
             StoreError: recording is required and cannot be done.
         """
-        future = self._begin()
-        if future is None:
-            return
-        try:
-            with _unless_required():
+        if (future := self._begin()) is not None:
+            with self._starting():
                 await _outcome(future)
-            self._began = time.perf_counter()
-        except BaseException as error:
-            self._end(error)
-            raise
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the record; *error* is what ended the run. Does not wait when the run was cancelled."""
-        future = self._end(error)
-        if future is not None and (error is None or isinstance(error, Exception)):
+        if (future := self._end(error)) is not None:
             with self._unseen():
                 future.result(_LONGEST_WAIT)
 
     async def afinish(self, error: BaseException | None = None) -> None:
         """End the record, and await it: :meth:`finish` for a coroutine."""
-        future = self._end(error)
-        if future is not None and (error is None or isinstance(error, Exception)):
+        if (future := self._end(error)) is not None:
             with self._unseen():
                 await _outcome(future)
+
+    def __enter__(self) -> Self:
+        self.start()
+        self._inside.enter_context(self.active())
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._inside.close()
+        self.finish(error)
+
+    async def __aenter__(self) -> Self:
+        await self.astart()
+        self._inside.enter_context(self.active())
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._inside.close()
+        await self.afinish(error)
 
     async def end_with_the_program(self) -> None:
         """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
@@ -221,7 +224,21 @@ class Run:
         if plan.run_mode == MODE_STREAM:
             self._recording.follow(lambda: {"node_execute_status": self._messages.timeline()})
 
+    @contextlib.contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Log a beginning that fails; where recording is required the store's error ends the run."""
+        try:
+            yield
+        except BaseException as error:
+            # An outbox keeps what it cannot write: only a recorder that must record raises a StoreError.
+            if isinstance(error, StoreError) or not isinstance(error, Exception):
+                self._end(error)
+                raise
+            _log.error("A run could not be recorded: %s", str(error) or type(error).__name__)
+        self._began = time.perf_counter()
+
     def _end(self, error: BaseException | None) -> "Future[None] | None":
+        """End the record, once; what comes of it is returned unless the run was cancelled."""
         # A forked child leaves the run to its parent.
         if self._is_over or self._beginning is None or self._here is None or self._process != os.getpid():
             return None
@@ -236,7 +253,8 @@ class Run:
             fields |= said | self._result()
             metadata |= self._redaction.metadata(self.metadata) | self._redaction.said_of_cuts()
         with self._unseen():
-            return self._here.bridge.submit(self._close(status, fields, metadata))
+            future = self._here.bridge.submit(self._close(status, fields, metadata))
+            return future if error is None or isinstance(error, Exception) else None
         return None
 
     async def _close(self, status: ExecutionStatus, fields: dict[str, object], metadata: dict[str, object]) -> None:
@@ -269,17 +287,6 @@ class Run:
         except Exception as error:  # noqa: BLE001 - recording never breaks the run
             reason = str(error) or type(error).__name__
             _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason)
-
-
-@contextlib.contextmanager
-def _unless_required() -> Iterator[None]:
-    """Log a beginning that fails; where recording is required the store's error ends the run."""
-    try:
-        yield
-    except StoreError:
-        raise  # an outbox keeps what it cannot write: only a recorder that must record raises this
-    except Exception as error:  # noqa: BLE001 - recording never breaks the run
-        _log.error("A run could not be recorded: %s", str(error) or type(error).__name__)
 
 
 async def _outcome(future: "Future[None]") -> None:

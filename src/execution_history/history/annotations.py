@@ -14,7 +14,7 @@ several people who tag one run at once nobody's tag is lost; of two who write it
 import asyncio
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -71,9 +71,7 @@ class Annotation:
             if tags is None and name == "tags":
                 continue
             if isinstance(tags, str) or not isinstance(tags, Iterable):
-                raise InvalidInput(
-                    "%(name)s is a list of texts, not %(name_2)s.", name=name, name_2=type(tags).__name__
-                )
+                raise InvalidInput("%(name)s is a list of texts, not %(kind)s.", name=name, kind=type(tags).__name__)
             object.__setattr__(self, name, tuple(dict.fromkeys(_tag(tag) for tag in tags)))
         if both := set(self.add_tags) & set(self.remove_tags):
             raise InvalidInput("The tag %(min)s is to be added and removed at once.", min=quoted(min(both)))
@@ -111,11 +109,7 @@ class AnnotationReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"changed", "unchanged", "refused": [{"workflow_id", "execute_id", "reason"}, …]}``."""
-        refused = [
-            {"workflow_id": each.workflow_id, "execute_id": each.execute_id, "reason": each.reason}
-            for each in self.refused
-        ]
-        return {"changed": self.changed, "unchanged": self.unchanged, "refused": refused}
+        return asdict(self)
 
 
 async def annotate_execution(

@@ -1,7 +1,6 @@
 """From the keyword arguments of a Python caller to a question, and from its answer to plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NotRequired, TypedDict, cast
 
 import orjson
@@ -46,21 +45,9 @@ def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None,
     return filter_of(texts, now=now, workflow_id=workflow_id)
 
 
-def with_workflow(wanted: RecordFilter, workflow_id: str | None) -> RecordFilter:
-    """*wanted* within one workflow; as it is for ``None``."""
-    return wanted if workflow_id is None else replace(wanted, workflow_ids=(workflow_id,))
-
-
 def damaged_of(keys: Sequence[RecordKey]) -> dict[str, list[dict[str, str]]]:
     """Return an answer's entry for records that cannot be read; empty when there are none."""
     return {"damaged": [key._asdict() for key in keys]} if keys else {}
-
-
-def with_damaged(page: HistoryPage, keys: Sequence[RecordKey]) -> HistoryPage:
-    """*page*, saying which records that belong on it cannot be read."""
-    if keys:
-        page["damaged"] = damaged_of(keys)["damaged"]
-    return page
 
 
 def page_of(selection: Selection) -> HistoryPage:
@@ -72,7 +59,9 @@ def page_of(selection: Selection) -> HistoryPage:
         "next_cursor": selection.next,
         "total_is_exact": selection.total_is_exact and selection.reach.is_complete,
     }
-    return with_damaged(page, selection.damaged)
+    if selection.damaged:
+        page["damaged"] = damaged_of(selection.damaged)["damaged"]
+    return page
 
 
 def _texts(name: str, value: FilterValue) -> list[str]:

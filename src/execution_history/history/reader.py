@@ -4,20 +4,19 @@
 on; ``page_bytes``, ``detail_bytes``, ``select``, ``find_execution`` and the rest are ours.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Final, cast
 
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
+from execution_history.history.batches import batches
 from execution_history.history.keyword_query import (
     FilterValue,
     HistoryPage,
     keyword_filter,
     page_of,
-    with_damaged,
-    with_workflow,
 )
 from execution_history.query.model import (
     IndexReach,
@@ -32,7 +31,7 @@ from execution_history.query.search_results import RANKED, SearchPage, best_of, 
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, check_identifier
 from execution_history.stores.capabilities import Indexed, reach_of
-from execution_history.stores.protocol import HistoryStore, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
 MAX_PAGE_SIZE: Final = 100
 
@@ -48,6 +47,10 @@ class HistoryReading:
     def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
         self.store = store
         self._clock = clock
+
+    async def _opened(self) -> HistoryStore:
+        await self.store.open()
+        return self.store
 
     async def get_execution_history(
         self,
@@ -79,28 +82,30 @@ class HistoryReading:
             InvalidQuery: a filter is unknown or cannot be, or the cursor belongs to another question.
             StoreError: the store could not be read.
         """
-        is_plain = record_filter is None and not words and cursor is None
-        if not is_plain or sort != "create_time" or not descending:
-            _check_page(page_size, page_index)
-            if workflow_id is not None and not could_exist(workflow_id):
-                return {"histories": [], "total": 0, "has_more": False, "next_cursor": None, "total_is_exact": True}
+        is_plain = record_filter is None and not words and cursor is None and sort == "create_time" and descending
+        _check_page(page_size, page_index)
+        page: HistoryPage = {
+            "histories": [],
+            "total": 0,
+            "has_more": False,
+            "next_cursor": None,
+            "total_is_exact": True,
+        }
+        if workflow_id is None or could_exist(workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
-            wanted = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
-            if record_filter is not None:
-                wanted = with_workflow(record_filter, workflow_id)
+            if record_filter is None:
+                wanted = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
+            else:
+                wanted = record_filter if workflow_id is None else replace(record_filter, workflow_ids=(workflow_id,))
             index = page_index if cursor is None else None
             query = RecordQuery(
                 filter=wanted, sort=sort, descending=descending, size=page_size, after=cursor, index=index
             )
-            return page_of(await self.select(query))
-        page = await self.page_bytes(workflow_id, page_size, page_index)
-        found: HistoryPage = {
-            "histories": [parsed(body) for body in page.documents],
-            "total": page.total,
-            "has_more": page.has_more,
-        }
-        return with_damaged(found, page.damaged)
+            page = page_of(await self.select(query))
+        if is_plain:
+            del page["next_cursor"], page["total_is_exact"]
+        return page
 
     async def select(self, query: RecordQuery) -> Selection:
         """One page of the records that *query* asks for, as stored bytes or summaries; see its fields.
@@ -109,8 +114,7 @@ class HistoryReading:
             InvalidQuery: the cursor is broken or another question's, or the store has no text search.
             StoreError: the store could not be read.
         """
-        await self.store.open()
-        return await self.store.select(query)
+        return await (await self._opened()).select(query)
 
     async def search(
         self,
@@ -142,6 +146,15 @@ class HistoryReading:
             return best_of(await self.select(replace(query, size=RANKED)), search, size)
         return page_of_hits(await self.select(query), search)
 
+    def batches(self, wanted: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
+        """Return the records that match *wanted*, oldest first unless *descending*; see :mod:`.batches`.
+
+        Raises:
+            InvalidQuery: the filter contains a text to find, and the store has no text search.
+            StoreError: the store could not be read.
+        """
+        return batches(self.store, wanted, descending=descending)
+
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """Return what can be counted of the records that match *query*; see its fields.
 
@@ -149,8 +162,7 @@ class HistoryReading:
             InvalidQuery: there is no such time zone, or there would be too many buckets.
             StoreError: the store could not be read.
         """
-        await self.store.open()
-        return await self.store.statistics(query)
+        return await (await self._opened()).statistics(query)
 
     async def revision(self) -> int:
         """Return the number of the newest change; it waits for no index.
@@ -158,8 +170,7 @@ class HistoryReading:
         Raises:
             StoreError: the store could not be read.
         """
-        await self.store.open()
-        return await self.store.revision()
+        return await (await self._opened()).revision()
 
     async def index_reach(self) -> IndexReach:
         """How far what answers ``select`` and ``statistics`` has followed the history.
@@ -167,8 +178,7 @@ class HistoryReading:
         Raises:
             StoreError: the store could not be read.
         """
-        await self.store.open()
-        return await reach_of(self.store)
+        return await reach_of(await self._opened())
 
     async def rebuild_index(self) -> None:
         """Make what answers ``select`` and ``statistics`` anew; returns when it is whole.
@@ -176,9 +186,9 @@ class HistoryReading:
         Raises:
             StoreError: the store could not be read, or the index not be written.
         """
-        await self.store.open()
-        if isinstance(self.store, Indexed):
-            await self.store.rebuild_index()
+        store = await self._opened()
+        if isinstance(store, Indexed):
+            await store.rebuild_index()
 
     async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Selection:
         """Return the same page as stored bytes, neither parsed nor written again; ``None`` stands for all workflows.
@@ -214,8 +224,7 @@ class HistoryReading:
         """
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
-        await self.store.open()
-        return await self.store.get(workflow_id, execute_id)
+        return await (await self._opened()).get(workflow_id, execute_id)
 
     async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
         """Return the records with this id in any workflow, newest first; most often one or none.
@@ -226,8 +235,7 @@ class HistoryReading:
         """
         if not could_exist(execute_id):
             return []
-        await self.store.open()
-        return [parsed(body) for body in await self.store.find(execute_id)]
+        return [parsed(body) for body in await (await self._opened()).find(execute_id)]
 
     async def get_all_workflows(self) -> list[str]:
         """Return the ids of the workflows that have history, the one with the newest record first.
@@ -243,8 +251,7 @@ class HistoryReading:
         Raises:
             StoreError: the store could not be read.
         """
-        await self.store.open()
-        return await self.store.workflows()
+        return await (await self._opened()).workflows()
 
     async def health(self) -> StoreHealth:
         """Whether histories can be read and written now; never raises."""

@@ -16,16 +16,20 @@ from weakref import WeakKeyDictionary
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
+from execution_history.history.annotations import Annotation, AnnotationReport, annotate_execution, annotate_executions
+from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.diff import Comparison
 from execution_history.history.keyword_query import HistoryPage
 from execution_history.history.live_feed import FeedSubscription, LiveFeed
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist
 from execution_history.query.model import RecordKey
-from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, new_document
+from execution_history.records.partial import read_record
+from execution_history.records.record import Document, ExecutionRecord, RecordChange, check_identifier, new_document
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
-from execution_history.stores import store_at
+from execution_history.stores import store_at, store_of
 from execution_history.stores.capabilities import flush, record_limit_of
-from execution_history.stores.protocol import HistoryStore
+from execution_history.stores.protocol import HistoryStore, MergeReport
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -61,13 +65,15 @@ class ExecutionHistoryService(HistoryReading):
             storage_dir = store_at(place, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
-        self._record_limit = record_limit_of(storage_dir)
+        self.record_limit_bytes = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
 
-    async def __aenter__(self) -> Self:
-        """Open the store now rather than at the first call."""
+    async def open(self) -> Self:
+        """Open the store now rather than at the first call; return the service."""
         await self.store.open()
         return self
+
+    __aenter__ = open  # noqa: A003 - the method above
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -112,8 +118,20 @@ class ExecutionHistoryService(HistoryReading):
 
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
+        await flush(await self._opened())
+
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
+        """Bring records from elsewhere in; one that is there already is only replaced by a newer version.
+
+        Args:
+            documents: the records.
+            settle: whether to flush too, as :meth:`flush` does.
+
+        Raises:
+            StoreError: the records could not be written.
+        """
         await self.store.open()
-        await flush(self.store)
+        return await self.store.merge(documents, settle=settle)
 
     async def create_execution_record(
         self,
@@ -149,10 +167,9 @@ class ExecutionHistoryService(HistoryReading):
             bot_id=bot_id,
             conversation_id=conversation_id,
             metadata=_mapping(metadata),
-            largest=self._record_limit,
+            largest=self.record_limit_bytes,
         )
-        await self.store.open()
-        await self.store.create(document)
+        await (await self._opened()).create(document)
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -192,12 +209,11 @@ class ExecutionHistoryService(HistoryReading):
                 "usage": usage,
                 "node_execute_status": node_execute_status,
             },
-            largest=self._record_limit,
+            largest=self.record_limit_bytes,
         )
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return None
-        await self.store.open()
-        made = await self.store.update(workflow_id, execute_id, change)
+        made = await (await self._opened()).update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
@@ -208,8 +224,7 @@ class ExecutionHistoryService(HistoryReading):
         """
         if not (could_exist(workflow_id) and could_exist(execute_id)):
             return False
-        await self.store.open()
-        return await self.store.delete(workflow_id, execute_id)
+        return await (await self._opened()).delete(workflow_id, execute_id)
 
     async def delete_execution_records(self, keys: Iterable[tuple[str, str]]) -> list[RecordKey]:
         """Remove the records with these workflow and execute ids; return which of them there were.
@@ -218,8 +233,7 @@ class ExecutionHistoryService(HistoryReading):
             StoreError: the removal could not be written.
         """
         named = [RecordKey(*key) for key in keys if all(map(could_exist, key))]
-        await self.store.open()
-        return await self.store.delete_many(named, len(named))
+        return await (await self._opened()).delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
         """Remove all records of a workflow; whether there were any.
@@ -229,8 +243,53 @@ class ExecutionHistoryService(HistoryReading):
         """
         if not could_exist(workflow_id):
             return False
-        await self.store.open()
-        return await self.store.clear(workflow_id)
+        return await (await self._opened()).clear(workflow_id)
+
+    async def restore(self, documents: Iterable[bytes]) -> None:
+        """Bring back records that were deleted, every one the bytes that it was.
+
+        Raises:
+            StoreError: they could not be written.
+        """
+        await (await self._opened()).merge([Document.of(read_record(body), body) for body in documents])
+
+    async def annotate(self, workflow_id: str, execute_id: str, annotation: Annotation) -> ExecutionRecord:
+        """Note *annotation* about one run and return its record; what is so already is not written again.
+
+        Raises:
+            ExecutionNotFound: there is no such run.
+            InvalidInput: it would have more than 50 tags, or its ``metadata.tags`` is not a list of texts.
+            StoreError: the change could not be written.
+        """
+        return await annotate_execution(self.store, workflow_id, execute_id, annotation, clock=self._clock)
+
+    async def annotate_many(self, keys: Iterable[tuple[str, str]], annotation: Annotation) -> AnnotationReport:
+        """Note *annotation* about the runs with these workflow and execute ids, and report those that refuse it.
+
+        Raises:
+            StoreError: the store failed; what was annotated before stays so, and the call can be repeated.
+        """
+        return await annotate_executions(self.store, keys, annotation, clock=self._clock)
+
+    async def compare(self, old: Run, new: Run) -> Comparison:
+        """Return how *new* differs from *old*; they may be runs of different workflows.
+
+        Raises:
+            ExecutionNotFound: there is no such run; the message says which.
+            InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
+            StoreError: the store could not be read.
+        """
+        return await compare_executions(self.store, old, new)
+
+    async def compare_with_last_success(self, run: Run) -> Comparison:
+        """Return how a run differs from the newest run of its workflow that began before it and succeeded.
+
+        Raises:
+            ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
+            InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
+            StoreError: the store could not be read.
+        """
+        return await compare_with_last_success(self.store, run)
 
 
 _shared: ExecutionHistoryService | None = None
@@ -246,13 +305,7 @@ def get_execution_history_service() -> ExecutionHistoryService:
     global _shared  # noqa: PLW0603 - existing callers rely on one instance a process
     with _shared_lock:
         if _shared is None:
-            settings = load_settings()
-            _shared = ExecutionHistoryService(
-                settings.store,
-                json_files=settings.json_files,
-                search=settings.search,
-                record_limit_bytes=settings.record_limit_bytes,
-            )
+            _shared = ExecutionHistoryService(store_of(load_settings()))
         return _shared
 
 

@@ -100,7 +100,7 @@ class FilterField:
             return
         if not isinstance(value, tuple):
             raise InvalidQuery(
-                "%(name)s is a tuple of values, not %(name_2)s.", name=self.keyword, name_2=type(value).__name__
+                "%(name)s is a tuple of values, not %(kind)s.", name=self.keyword, kind=type(value).__name__
             )
         most = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
         if len(value) > most:

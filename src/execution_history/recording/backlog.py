@@ -7,15 +7,15 @@ of no others, wait behind them.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Container, Iterable
-from contextlib import suppress
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from execution_history.errors import Message
 from execution_history.recording.pending_writes import Key
 from execution_history.recording.refused_steps import RefusedSteps
-from execution_history.recording.spool import Spool
+from execution_history.recording.spool import Spool, state_of
 from execution_history.recording.spool_batch import Batch, Line
 
 _log = logging.getLogger("execution_history.recording")
@@ -27,6 +27,9 @@ class Backlog:
 
     Args:
         spool: where they are; a store without one has no backlog.
+
+    Attributes:
+        was_known: whether all batches have been looked through once: of others, programs that died have left nothing.
     """
 
     def __init__(self, spool: Spool | None) -> None:
@@ -37,7 +40,7 @@ class Backlog:
         self._left: Counter[int] = Counter()
         self._left_alone: dict[Path, tuple[int, ...] | None] = {}
         self._begun: set[int] = set()
-        self._is_listed = self._was_known = spool is None
+        self._is_listed = self.was_known = spool is None
         self._faults: dict[Path, str] = {}
         self._damaged: list[Path] = []
 
@@ -49,11 +52,6 @@ class Backlog:
         """How many records have steps here that are not done, or are among *others*."""
         with self._lock:
             return len(self._left) + sum(hash(key) not in self._left for key in others)
-
-    @property
-    def was_known(self) -> bool:
-        """Whether all batches have been looked through once: of others, programs that died have left nothing."""
-        return self._was_known
 
     @property
     def is_known(self) -> bool:
@@ -70,14 +68,14 @@ class Backlog:
     def begins(self, key: Key) -> None:
         """Note a record that this program begins: no other program has left anything of it."""
         with self._lock:
-            if not self._was_known:
+            if not self.was_known:
                 self._begun.add(hash(key))
 
     def holds(self, key: Key) -> bool:
         """Whether steps of a record are left here, or may be: what comes later waits."""
         with self._lock:
             record = hash(key)
-            return record in self._left or not (self._was_known or record in self._begun)
+            return record in self._left or not (self.was_known or record in self._begun)
 
     def add(self, path: Path, keys: Iterable[Key]) -> None:
         """Note a batch that this program has put aside, with the records of its steps."""
@@ -115,7 +113,7 @@ class Backlog:
                 self._faults.pop(path, None)
                 del self._left_alone[path]
             for path in set(found).difference(self._batches):
-                if path not in self._left_alone or self._left_alone[path] != _state(path):
+                if path not in self._left_alone or self._left_alone[path] != state_of(path):
                     self._batches[path] = Batch(path)
             self._is_listed, self._damaged = True, damaged
             return not self._learned()
@@ -125,36 +123,22 @@ class Backlog:
         with self._lock:
             found = [batch for batch in self._batches.values() if not batch.is_scanned]
         for batch in found:
-            try:
+            with self._trying(batch):
                 self._scan(batch)
-            except OSError as error:
-                self._leave_alone(
-                    batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
-                )
         with self._lock:
             self._learned()
 
     def claim(self, batch: Batch) -> bool:
         """Take a batch for this program until it is released; whether it could have it. Blocks."""
-        try:
+        with self._trying(batch):
             return batch.claim()
-        except FileNotFoundError:
-            self._forget(batch.path)  # another program has written it
-        except OSError as error:
-            self._leave_alone(
-                batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
-            )
         return False
 
     def read(self, batch: Batch, begin: int, skipped: Container[int]) -> list[Line]:
         """See :meth:`Batch.read <execution_history.recording.spool_batch.Batch.read>`. Blocks."""
-        try:
+        with self._trying(batch):
             return batch.read(begin, skipped)
-        except OSError as error:
-            self._leave_alone(
-                batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
-            )
-            return []
+        return []
 
     def settle(self, batch: Batch, line: Line) -> None:
         """Note that a step need not be written any more."""
@@ -215,11 +199,7 @@ class Backlog:
 
     def _scan(self, batch: Batch) -> None:
         assert self._spool is not None  # noqa: S101 - a batch comes from a spool
-        try:
-            scanned = Batch.scanned(batch.path, self._spool.location)
-        except FileNotFoundError:
-            self._forget(batch.path)
-            return
+        scanned = Batch.scanned(batch.path, self._spool.location)
         with self._lock:
             self._forget(batch.path)
             self._batches[batch.path] = scanned
@@ -227,9 +207,21 @@ class Backlog:
         if scanned.is_foreign:
             self._leave_alone(scanned, None)
 
+    @contextmanager
+    def _trying(self, batch: Batch) -> Iterator[None]:
+        """Forget a batch that another program has written meanwhile, and leave one alone that cannot be read."""
+        try:
+            yield
+        except FileNotFoundError:
+            self._forget(batch.path)
+        except OSError as error:
+            self._leave_alone(
+                batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
+            )
+
     def _learned(self) -> bool:
         if self.is_known:
-            self._was_known = True
+            self.was_known = True
             self._begun.clear()
         return self.is_known
 
@@ -237,7 +229,7 @@ class Backlog:
         """Do not look at a file again, unless it changes."""
         with self._lock:
             self._forget(batch.path)
-            self._left_alone[batch.path] = _state(batch.path)
+            self._left_alone[batch.path] = state_of(batch.path)
         if sentence is not None:
             self._fault(batch.path, sentence)
 
@@ -259,11 +251,3 @@ class Backlog:
             self._left[record] -= 1
             if self._left[record] <= 0:
                 del self._left[record]
-
-
-def _state(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_ctime_ns

@@ -10,9 +10,9 @@ from execution_history.errors import ExecutionExists, ExecutionHistoryError, Ill
 from execution_history.recording.attempts import error_of, in_thread
 from execution_history.recording.backlog import Backlog
 from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
-from execution_history.recording.refusals import PASSING, Refusal, Refusals, Round
+from execution_history.recording.spool import Spool
 from execution_history.recording.spool_batch import Batch, Line
-from execution_history.recording.store_trouble import Hung, Trouble
+from execution_history.recording.store_trouble import PASSING, Hung, Refusal, Refusals, Round, Trouble
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore
 
@@ -23,16 +23,15 @@ _NOWHERE: Final = "What the store does not take cannot be set aside either."
 
 
 class Delivery:
-    """Writes what waits in memory and in the spool.
+    """Writes what waits in memory and in the spool, ``waiting`` and ``backlog``.
 
-    ``given_up`` has the records whose beginning the store has refused for good, by their number, with the reason:
-    nothing of them is tried any more. ``lost`` counts those that could not be kept anywhere.
+    ``lock`` guards whatever several threads may change, ``waiting`` first of all. ``given_up`` has the records whose
+    beginning the store has refused for good, by their number, with the reason: nothing of them is tried any more.
+    ``lost`` counts those that could not be kept anywhere.
 
     Args:
         store: opened when needed.
-        waiting: what waits in memory; guarded by *lock*.
-        backlog: what waits in the spool.
-        lock: for whatever several threads may change.
+        spool: where what waits beyond the memory is.
         most_refusals: how often a step is tried that the store does not take while it takes others.
         answer_seconds: how long an attempt may take before the others are tried without it.
         clock: milliseconds since the epoch.
@@ -41,20 +40,18 @@ class Delivery:
     def __init__(
         self,
         store: HistoryStore,
-        waiting: Waiting,
-        backlog: Backlog,
-        lock: threading.RLock,
+        spool: Spool | None,
         *,
         most_refusals: int,
         answer_seconds: float,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
-        self._waiting = waiting
-        self._backlog = backlog
-        self._lock = lock
         self._answer_seconds = answer_seconds
         self._clock = clock
+        self.lock: threading.RLock = threading.RLock()
+        self.waiting: Waiting = Waiting()
+        self.backlog: Backlog = Backlog(spool)
         self.trouble: Trouble = Trouble()
         self.given_up: dict[int, Refusal] = {}
         self.lost: int = 0
@@ -85,27 +82,27 @@ class Delivery:
 
     async def save(self) -> int:
         """Write what waits; how many records have a step that the store does not take."""
-        await in_thread(self._backlog.look)
-        await in_thread(self._backlog.scan)
+        await in_thread(self.backlog.look)
+        await in_thread(self.backlog.scan)
         attempts = self._refusals.round()
         await self._save_memory(attempts)
-        for batch in self._backlog.batches:
+        for batch in self.backlog.batches:
             try:
-                if not attempts.is_hopeless and await in_thread(self._backlog.claim, batch):
+                if not attempts.is_hopeless and await in_thread(self.backlog.claim, batch):
                     await self._save_batch(batch, attempts)
             finally:
                 batch.release()
         await self._save_memory(attempts)
-        with self._lock:
-            if not attempts.blocked and all(self._backlog.holds(key) for key in self._waiting.keys):
+        with self.lock:
+            if not attempts.blocked and all(self.backlog.holds(key) for key in self.waiting.keys):
                 had_trouble = self.trouble.end()
-                if had_trouble and not self._waiting and not self._backlog:
+                if had_trouble and not self.waiting and not self.backlog:
                     _log.warning("The store takes records again; everything that waited is written.")
         return len(attempts.blocked)
 
     async def _save_batch(self, batch: Batch, attempts: Round) -> None:
         begin = 0
-        while lines := await in_thread(self._backlog.read, batch, begin, attempts.blocked):
+        while lines := await in_thread(self.backlog.read, batch, begin, attempts.blocked):
             for line in lines:
                 await self._save_line(batch, line, attempts)
                 if attempts.is_hopeless:
@@ -113,7 +110,7 @@ class Delivery:
             begin = lines[-1].number + 1
             # A caller's write may have failed meanwhile: it does not wait for thousands of others.
             await self._save_memory(attempts)
-        await in_thread(self._backlog.finish, batch)
+        await in_thread(self.backlog.finish, batch)
 
     async def _save_line(self, batch: Batch, line: Line, attempts: Round) -> None:
         record = batch.records[line.number]
@@ -129,10 +126,10 @@ class Delivery:
                 del self._hung[record]
             if not is_done:
                 return
-        self._backlog.settle(batch, line)
+        self.backlog.settle(batch, line)
 
     async def _save_memory(self, attempts: Round) -> None:
-        keys = iter(self._waiting.keys)
+        keys = iter(self.waiting.keys)
 
         async def save() -> None:
             for key in keys:
@@ -143,7 +140,7 @@ class Delivery:
         # One after the other they would never catch up with a store that is slow but takes many at once.
         await asyncio.gather(*(save() for _ in range(_AT_ONCE)))
         takes = attempts.takes()
-        with self._lock:
+        with self.lock:
             if attempts.blocked:
                 self.trouble.note(next(reversed(attempts.blocked.values())))
             if takes is not None:
@@ -153,8 +150,8 @@ class Delivery:
         while (entry := self._next(key, attempts)) is not None:
             if not await self._deliver(key, entry, attempts):
                 return
-            with self._lock:
-                self._waiting.done(key, entry)
+            with self.lock:
+                self.waiting.done(key, entry)
         refusal = self.given_up.get(hash(key))
         if refusal is not None and refusal.kind is ExecutionExists:
             # What waited was meant for the record that could not be made; what comes now, for the one that is there.
@@ -162,15 +159,15 @@ class Delivery:
 
     def _next(self, key: Key, attempts: Round) -> Entry | None:
         """Return the step of a record that is to be written now; ``None`` where there is none."""
-        with self._lock:
-            queue = self._waiting.get(key)
-            if queue is None or hash(key) in attempts.blocked or self._backlog.holds(key):
+        with self.lock:
+            queue = self.waiting.of(key)
+            if not queue or hash(key) in attempts.blocked or self.backlog.holds(key):
                 return None
-            if queue.under_way:
+            if any(entry.under_way for entry in queue):
                 attempts.blocked[hash(key)] = Hung()
                 return None
-            queue.entries[0].under_way = True
-            return queue.entries[0]
+            queue[0].under_way = True
+            return queue[0]
 
     async def _deliver(self, key: Key, entry: Entry, attempts: Round) -> bool:
         """Have the store take a step, or set aside what it never will; whether the step need not wait any more."""
@@ -217,14 +214,14 @@ class Delivery:
             self.given_up[hash(key)] = refusal
             if len(self.given_up) > _MOST_GIVEN_UP:
                 del self.given_up[next(iter(self.given_up))]
-        if self._backlog.refused is None:
+        if self.backlog.refused is None:
             self.lost += not is_known
             _log.error(
                 "The store does not take a step of %s/%s, which is given up: %s", *map(quoted, key), refusal.reason
             )
             return True
         try:
-            await in_thread(self._backlog.refused.add, key, step, refusal, self._clock())
+            await in_thread(self.backlog.refused.add, key, step, refusal, self._clock())
         except OSError as fault:
             _log.error("What the store does not take of %s/%s cannot be set aside: %s", *map(quoted, key), fault)
             return False
@@ -248,11 +245,11 @@ class Delivery:
 
     def _came_back(self, key: Key, entry: Entry, task: "asyncio.Task[None]") -> None:
         error = error_of(task)
-        with self._lock:
+        with self.lock:
             entry.under_way = False
             if error is None:
                 self._refusals.took(hash(key))
-                self._waiting.done(key, entry)
+                self.waiting.done(key, entry)
             else:
                 entry.is_unsure |= not isinstance(error, StoreError)
                 is_the_steps = isinstance(error, ExecutionHistoryError) and not isinstance(error, PASSING)

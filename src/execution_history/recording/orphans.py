@@ -10,7 +10,7 @@ from execution_history.errors import StoreError
 from execution_history.recording.attempts import attempt
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.process_identity import is_dead
-from execution_history.recording.refusals import PASSING
+from execution_history.recording.store_trouble import PASSING
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, PROOF, RECORDER, TRANSITION
 from execution_history.records.proof import Proof
 from execution_history.records.record import RecordChange
@@ -88,8 +88,8 @@ class Orphans:
         recorder, update_time = RECORDER.of(record), int(record["update_time"])
         if recorder is None or recorder == owner:
             return None
-        expires = leases.get(recorder, update_time + self._lease_ms)
-        if expires >= now and not is_dead(recorder):
+        expires = now + leases[recorder] if recorder in leases else update_time + self._lease_ms
+        if expires > now and not is_dead(recorder):
             return None
         # What was saved of its progress is a sign of life too. Nobody knows that it went on after the last one.
         return min(now, max(expires - self._lease_ms, update_time))

@@ -9,7 +9,6 @@ nothing waits for it.
 
 import asyncio
 import logging
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Final
@@ -23,12 +22,10 @@ from execution_history.errors import (
     StoreError,
 )
 from execution_history.recording.attempts import attempt, error_of
-from execution_history.recording.backlog import Backlog
 from execution_history.recording.delivery import Delivery
 from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
-from execution_history.recording.refusals import Refusal
 from execution_history.recording.spool import Spool, put_aside, spool_of
-from execution_history.recording.store_trouble import Hung
+from execution_history.recording.store_trouble import Hung, Refusal
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore
 
@@ -74,20 +71,11 @@ class Outbox:
         self._patience = patience_seconds
         self._most_bytes = most_bytes
         self._spool = spool or spool_of(store)
-        self._lock = threading.RLock()
-        self._waiting = Waiting()
-        self._backlog = Backlog(self._spool)
-        self._delivery = Delivery(
-            store,
-            self._waiting,
-            self._backlog,
-            self._lock,
-            most_refusals=most_refusals,
-            answer_seconds=answer_seconds,
-            clock=clock,
+        self._delivery = delivery = Delivery(
+            store, self._spool, most_refusals=most_refusals, answer_seconds=answer_seconds, clock=clock
         )
-        self._trouble = self._delivery.trouble
-        self._lost = 0
+        self._lock, self._waiting = delivery.lock, delivery.waiting
+        self._backlog, self._trouble = delivery.backlog, delivery.trouble
         self._saving: asyncio.Task[int] | None = None
         self._retrying: asyncio.Task[None] | None = None
         # A program that ends without aclose does not lose what waits without a word.
@@ -106,7 +94,7 @@ class Outbox:
             if count == 1:
                 waiting = N_("1 run waits to be recorded: %(reason)s")
             found.append(Message(waiting, count=count, reason=self._trouble.sentence))
-        if lost := self._lost + self._delivery.lost:
+        if lost := self._delivery.lost:
             given_up = N_("%(count)s runs could not be recorded and were given up.")
             if lost == 1:
                 given_up = N_("1 run could not be recorded and was given up.")
@@ -237,7 +225,7 @@ class Outbox:
             return
         path = put_aside(self._spool, records, self._trouble.reason)
         if path is None:
-            self._lost += len(records)
+            self._delivery.lost += len(records)
         else:
             self._backlog.add(path, (key for key, steps in records for _ in steps))
 

@@ -1,7 +1,7 @@
 """The steps of records that a store has not taken yet: in order, folded together, and of a known size. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from execution_history.errors import IllegalTransition
@@ -33,23 +33,11 @@ class Entry:
         return _OVERHEAD + (len(self.step.body) if isinstance(self.step, Document) else self.step.size())
 
 
-@dataclass(slots=True)
-class Queue:
-    """What waits of one record, oldest first."""
-
-    entries: list[Entry] = field(default_factory=list)
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the store is working on something of this record."""
-        return any(entry.under_way for entry in self.entries)
-
-
 class Waiting:
     """The queues of all records that wait, the one that has waited longest first."""
 
     def __init__(self) -> None:
-        self._queues: dict[Key, Queue] = {}
+        self._queues: dict[Key, list[Entry]] = {}
         self.bytes: int = 0
 
     def __len__(self) -> int:
@@ -63,14 +51,14 @@ class Waiting:
         """The records that wait now."""
         return list(self._queues)
 
-    def get(self, key: Key) -> Queue | None:
-        """Return what waits of one record; ``None`` where nothing does."""
-        return self._queues.get(key)
+    def of(self, key: Key) -> list[Entry]:
+        """Return what waits of one record, oldest first."""
+        return self._queues.get(key, [])
 
     def add(self, key: Key, step: Step, *, under_way: bool = False) -> Entry:
         """Let *step* wait behind what waits of its record; the entry that holds it, alone or folded into another."""
-        queue = self._queues.setdefault(key, Queue())
-        last = queue.entries[-1] if queue.entries else None
+        queue = self._queues.setdefault(key, [])
+        last = queue[-1] if queue else None
         if last is not None and not (last.under_way or last.is_unsure or under_way):
             folded = _fold(last.step, step)
             if folded is not None:
@@ -79,25 +67,24 @@ class Waiting:
                 self.bytes += last.size()
                 return last
         entry = Entry(_light(step), under_way)
-        queue.entries.append(entry)
+        queue.append(entry)
         self.bytes += entry.size()
         return entry
 
     def done(self, key: Key, entry: Entry) -> None:
         """*entry* need not wait any more."""
-        queue = self._queues.get(key)
-        if queue is None or entry not in queue.entries:
-            return
-        queue.entries.remove(entry)
-        self.bytes -= entry.size()
-        if not queue.entries:
-            del self._queues[key]
+        queue = self.of(key)
+        if entry in queue:
+            queue.remove(entry)
+            self.bytes -= entry.size()
+            if not queue:
+                del self._queues[key]
 
     def take(self, key: Key) -> list[Step]:
         """Let nothing of this record wait; what did."""
-        queue = self._queues.pop(key, Queue())
-        self.bytes -= sum(entry.size() for entry in queue.entries)
-        return [entry.step for entry in queue.entries]
+        queue = self._queues.pop(key, [])
+        self.bytes -= sum(entry.size() for entry in queue)
+        return [entry.step for entry in queue]
 
     def take_oldest(self, bytes_to_free: int) -> Iterator[tuple[Key, list[Step]]]:
         """Take records out, those that have waited longest first, until so much is free.

@@ -6,7 +6,7 @@ lease in the store that it is alive; the runs of one that is not are ended truth
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from execution_history.clock import new_execute_id, now_ms
@@ -14,10 +14,13 @@ from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreEr
 from execution_history.recording.attempts import attempt, error_of
 from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
+from execution_history.recording.pending_writes import Step
 from execution_history.recording.process_identity import sign_of_life
-from execution_history.records.metadata import RECORDER
+from execution_history.recording.stored_records import StoredRecords
+from execution_history.records.metadata import RECORDER, TAKEN_OVER
 from execution_history.records.record import (
     OPEN_STATUSES,
+    Document,
     ExecutionStatus,
     RecordChange,
     check_identifier,
@@ -56,13 +59,14 @@ class Recorder:
         lease_seconds: float = 15,
         require_recording: bool = False,
     ) -> None:
-        self.store = store
+        self._store = store
         self.clock = clock
         self.new_id = new_id
         self.progress_interval_ms = progress_interval_ms
         self._lease_ms = int(lease_seconds * 1000)
         self.requires_recording = require_recording
         self.record_limit: int = record_limit_of(store)
+        self.records: StoredRecords = StoredRecords(store, self.record_limit)
         self.owner: str = sign_of_life(new_id())
         self.outbox: Outbox = Outbox(store, clock=clock)
         self._tending: asyncio.Task[None] | None = None
@@ -89,7 +93,7 @@ class Recorder:
                 await asyncio.wait({self._tending}, timeout=seconds / 8)
         finally:
             await self.outbox.aclose(seconds * 3 / 4)
-        await attempt(self._renew_lease(0), seconds / 8)
+        await attempt(self._renew_lease(is_last=True), seconds / 8)
 
     def problems(self) -> tuple[str, ...]:
         """One sentence each for what could not be recorded; none when all is well."""
@@ -127,11 +131,7 @@ class Recorder:
             largest=self.record_limit,
             **fields,
         )
-        if self.requires_recording:
-            await _required(self.store.open())
-            await _required(self.store.create(document))
-        else:
-            await self.outbox.write(document.workflow_id, document.execute_id, document)
+        await self._begin(document.workflow_id, document.execute_id, document)
         return Recording(self, document.workflow_id, document.execute_id, document.create_time)
 
     async def reopen(
@@ -160,11 +160,48 @@ class Recorder:
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        if self.requires_recording:
-            await _required(self.store.update(*key, change))
-        else:
-            await self.outbox.write(*key, change)
+        await self._begin(*key, change)
         return Recording(self, *key, record["create_time"], record["node_execute_status"], question)
+
+    async def claim(self, record: Mapping[str, Any]) -> bool:
+        """Make a run this recorder's while its recorder is still the one that *record* names; whether it is now.
+
+        Raises:
+            StoreError: the record could not be written.
+        """
+        dead, now = RECORDER.raw(record), self.clock()
+        claim = RecordChange.of(
+            now,
+            metadata={RECORDER.name: self.owner, TAKEN_OVER.name: {"from": dead, "at": now}},
+            only_from=_RUNNING,
+            only_while={RECORDER.name: dead},
+            largest=self.record_limit,
+        )
+        return await self.records.update(record["workflow_id"], record["execute_id"], claim) is not None
+
+    async def _begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
+        """Write the step before a run leaves; where recording is required it must succeed.
+
+        Raises:
+            ExecutionHistoryError: it did not, whatever was raised.
+        """
+        if not self.requires_recording:
+            await self.outbox.write(workflow_id, execute_id, step)
+            return
+        _, error = await attempt(self._write(workflow_id, execute_id, step))
+        if isinstance(error, ExecutionHistoryError):
+            raise error
+        if error is not None:
+            raise StoreError(
+                "The run cannot be recorded: %(reason)s.", reason=message_of(error) or type(error).__name__
+            ) from error
+
+    async def _write(self, workflow_id: str, execute_id: str, step: Step) -> None:
+        await self._store.open()
+        if isinstance(step, Document):
+            await self._store.create(step)
+        else:
+            await self._store.update(workflow_id, execute_id, step)
 
     async def _tend(self) -> None:
         interval = self._lease_ms / 3000
@@ -175,7 +212,7 @@ class Recorder:
 
     async def _tend_once(self) -> bool:
         """Do what is to be done now; whether there is any use in doing it again."""
-        for tend in (self._give_sign_of_life, self.outbox.look, self.end_orphans):
+        for tend in (self._renew_lease, self.outbox.look, self.end_orphans):
             _, error = await attempt(tend(), _LONGEST_TENDING)
             if isinstance(error, StoreClosed):
                 return False
@@ -186,15 +223,11 @@ class Recorder:
                     str(error) or type(error).__name__,
                     exc_info=None if is_promised else error,
                 )
-
         return True
 
-    async def _give_sign_of_life(self) -> None:
-        await self._renew_lease(self.clock() + self._lease_ms)
-
-    async def _renew_lease(self, expires: int) -> None:
-        await self.store.open()
-        await self.store.renew_lease(self.owner, expires)
+    async def _renew_lease(self, *, is_last: bool = False) -> None:
+        await self._store.open()
+        await self._store.renew_lease(self.owner, 0 if is_last else self._lease_ms)
 
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.
@@ -205,21 +238,6 @@ class Recorder:
             StoreError: the store cannot be used now.
         """
         return await self._orphans.end(self.owner, self.clock(), self.takes_over)
-
-
-async def _required(work: Coroutine[Any, Any, object]) -> None:
-    """Do what must succeed before a run may leave.
-
-    Raises:
-        ExecutionHistoryError: it did not, whatever was raised.
-    """
-    _, error = await attempt(work)
-    if isinstance(error, ExecutionHistoryError):
-        raise error
-    if error is not None:
-        raise StoreError(
-            "The run cannot be recorded: %(reason)s.", reason=message_of(error) or type(error).__name__
-        ) from error
 
 
 class Recording:
@@ -276,9 +294,6 @@ class Recording:
         change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
 
-    async def _save(self, snapshot: Snapshot) -> None:
-        await self._save_snapshot(snapshot, self._recorder.clock())
-
     async def _save_progress(self) -> None:
         shortest = self._recorder.progress_interval_ms / 1000
         pause, has_failed, loop = shortest, False, asyncio.get_running_loop()
@@ -300,7 +315,8 @@ class Recording:
             # Saving a very large run must not become the main work.
             pause = max(shortest, 20 * (loop.time() - began))
 
-    async def _save_snapshot(self, snapshot: Snapshot, now: int) -> None:
-        limit = self._recorder.record_limit
+    async def _save(self, snapshot: Snapshot) -> None:
+        recorder = self._recorder
+        now, limit = recorder.clock(), recorder.record_limit
         change = RecordChange.of(now, only_from=_RUNNING, fields=snapshot(), largest=limit)
-        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
+        await recorder.outbox.write(self.workflow_id, self.execute_id, change)

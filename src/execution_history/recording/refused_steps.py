@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 from execution_history.recording.pending_writes import Key, Step
-from execution_history.recording.refusals import Refusal
-from execution_history.recording.spool import Spool, create_private, make_private, open_regular, sync_folder
+from execution_history.recording.spool import Spool, create_private, make_private, open_regular, state_of, sync_folder
 from execution_history.recording.step_lines import line_of, text_in
+from execution_history.recording.store_trouble import Refusal
 
 _DIGEST_CHARACTERS: Final = 16
 
@@ -68,12 +68,12 @@ class RefusedSteps:
                     os.fsync(file.fileno())
                     sync_folder(self._spool.folder)
                     self._digests.add(int(digest, 16))
-                    self._seen = _state(file.fileno())
+                    self._seen = state_of(file.fileno())
 
     def _look(self) -> None:
         try:
             with open_regular(self._spool.refused) as file:
-                state = _state(file.fileno())
+                state = state_of(file.fileno())
                 if state != self._seen:
                     self._digests, self._seen = set(_digests(file)), state
         except (FileNotFoundError, NotADirectoryError):
@@ -86,11 +86,6 @@ def _digests(file: IO[bytes]) -> Iterator[int]:
             yield int(text_in(line, "digest"), 16)
         except ValueError:
             continue  # half a line, of a program that died: its step is still where it was
-
-
-def _state(descriptor: int) -> tuple[int, ...]:
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _ends_a_line(descriptor: int) -> bool:

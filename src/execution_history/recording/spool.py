@@ -189,6 +189,15 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
+def state_of(file: Path | int) -> tuple[int, ...] | None:
+    """Return what changes with a file, or with which file has its name; ``None`` where it cannot be seen."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - of a descriptor too
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_size, found.st_mtime_ns
+
+
 def create_private(path: Path, flags: int = 0) -> IO[bytes]:
     """Open a file for writing at its end, for its owner only under any umask; made when it is missing.
 

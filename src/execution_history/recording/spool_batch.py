@@ -1,7 +1,6 @@
 """One batch of the spool while it is being written into the store, line by line."""
 
 import logging
-import os
 import sys
 from array import array
 from collections.abc import Container, Iterable
@@ -12,7 +11,7 @@ from typing import IO, Final
 
 from execution_history.errors import quoted
 from execution_history.recording.pending_writes import Key, Step
-from execution_history.recording.spool import DAMAGED, lock, open_regular, write_whole
+from execution_history.recording.spool import DAMAGED, lock, open_regular, state_of, write_whole
 from execution_history.recording.step_lines import BadLineError, key_in, step_in
 
 _log = logging.getLogger("execution_history.recording")
@@ -46,7 +45,7 @@ class Batch:
         self.is_foreign = False
         self._states = bytearray(len(self.records))
         self._places = array("Q")
-        self._scanned: os.stat_result | None = None
+        self._scanned: tuple[int, ...] | None = None
         self._file: IO[bytes] | None = None
 
     @classmethod
@@ -58,7 +57,7 @@ class Batch:
         """
         batch, place, ours, others = cls(path), 0, 0, 0
         with open_regular(path) as file:
-            batch._scanned = os.fstat(file.fileno())
+            batch._scanned = state_of(file.fileno())
             for line in file:
                 record, state = 0, _UNREADABLE
                 with suppress(BadLineError):
@@ -103,8 +102,7 @@ class Batch:
             file = stack.enter_context(open_regular(self.path))
             if not lock(file.fileno()):
                 return False
-            now = os.fstat(file.fileno())
-            if not os.path.samestat(now, self.path.stat()) or _extent(now) != _extent(self._scanned):
+            if not state_of(file.fileno()) == state_of(self.path) == self._scanned:
                 raise FileNotFoundError(f"{quoted(self.path)} has changed")
             self._file = file
             stack.pop_all()
@@ -180,7 +178,3 @@ class Batch:
             raise ValueError(f"{quoted(self.path)} is not open any more")
         self._file.seek(self._places[number])
         return self._file.readline()
-
-
-def _extent(found: os.stat_result | None) -> tuple[int, ...]:
-    return () if found is None else (found.st_dev, found.st_ino, found.st_size)

@@ -4,15 +4,16 @@ What a step holds stays as its bytes: a record of 100 MB is neither built as obj
 """
 
 import codecs
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from execution_history.recording.pending_writes import Key, Step
+from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
-from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
-from execution_history.records.partial import outline_of
+from execution_history.records.partial import members_of, outline_of
 from execution_history.records.record import (
     OPEN_STATUSES,
     Document,
@@ -29,6 +30,15 @@ _PIECE: Final = 1024 * 1024
 
 class BadLineError(ValueError):
     """A line that holds no step."""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise whatever a line raises while it is read as a :class:`BadLineError`."""
+    try:
+        yield
+    except Exception as error:
+        raise BadLineError(str(error)) from error
 
 
 def line_of(location: str, key: Key, step: Step, **more: object) -> bytes:
@@ -53,12 +63,10 @@ def key_in(line: bytes) -> tuple[str, Key]:
     Raises:
         BadLineError: it is for none.
     """
-    try:
-        parts = _parts(line)
+    with _reading():
+        parts = members_of(line)
         workflow_id = check_identifier("workflow id", _value(parts["workflow_id"]))
         return str(_value(parts["store"])), (workflow_id, check_identifier("execute id", _value(parts["execute_id"])))
-    except Exception as error:
-        raise BadLineError(str(error)) from error
 
 
 def text_in(line: bytes, name: str) -> str:
@@ -67,10 +75,8 @@ def text_in(line: bytes, name: str) -> str:
     Raises:
         BadLineError: it has none.
     """
-    try:
-        return str(_value(_parts(line)[name]))
-    except Exception as error:
-        raise BadLineError(str(error)) from error
+    with _reading():
+        return str(_value(members_of(line)[name]))
 
 
 def step_in(line: bytes) -> Step:
@@ -79,14 +85,12 @@ def step_in(line: bytes) -> Step:
     Raises:
         BadLineError: it holds none that a store could take.
     """
-    try:
+    with _reading():
         _check_text(line)
-        parts = _parts(line)
+        parts = members_of(line)
         if "record" in parts:
             return _document(parts)
-        return _change(_parts(parts["change"]))
-    except Exception as error:
-        raise BadLineError(str(error)) from error
+        return _change(members_of(memoryview(parts["change"])))
 
 
 def _document(parts: "dict[str, msgspec.Raw]") -> Document:
@@ -105,7 +109,7 @@ def _change(parts: "dict[str, msgspec.Raw]") -> RecordChange:
     if type(now) is not int or not (only_while is None or isinstance(only_while, dict)):
         raise TypeError("a value has the wrong type")
     fields, metadata = (
-        {name: cut(bytes(memoryview(value)), levels) for name, value in _parts(parts[what]).items()}
+        {name: cut(bytes(memoryview(value)), levels) for name, value in members_of(memoryview(parts[what])).items()}
         for what, levels in (("fields", IN_VALUE), ("metadata", IN_METADATA))
     )
     return RecordChange(
@@ -127,14 +131,3 @@ def _check_text(line: bytes) -> None:
 
 def _value(raw: "msgspec.Raw") -> Any:  # noqa: ANN401 - any JSON value
     return orjson.loads(bytes(memoryview(raw)))
-
-
-def _parts(json: "bytes | msgspec.Raw") -> "dict[str, msgspec.Raw]":
-    return _objects().decode(json)
-
-
-@cache
-def _objects() -> "msgspec.json.Decoder[dict[str, msgspec.Raw]]":
-    import msgspec  # noqa: PLC0415 - 20 ms that a program without a spool need not wait for
-
-    return msgspec.json.Decoder(dict[str, msgspec.Raw])

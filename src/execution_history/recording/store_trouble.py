@@ -1,15 +1,34 @@
-"""What is wrong with a store, as far as its callers have to know: whether to wait for it, and what to say of it."""
+"""What is wrong with a store: whether to wait for it, what to say of it, and which steps it will never take."""
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Final
 
-from execution_history.errors import Message, StoreBusy, StoreError, message_of
+from execution_history.errors import (
+    ExecutionHistoryError,
+    Message,
+    RecordDamaged,
+    StoreBusy,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    StoreTooNew,
+    StoreUnwritable,
+    message_of,
+)
 
 _log = logging.getLogger("execution_history.recording")
 _LONGEST_SENTENCE: Final = 500
 _MOST_TOLD: Final = 100
 SILENT: Final = Message("the store does not answer")
+
+PASSING: Final = (StoreBusy, StoreFull, StoreUnwritable, StoreClosed, StoreTooNew)
+"""What is wrong with the store and not with the step: it waits for as long as that lasts."""
+
+_MOST_IN_A_ROW: Final = 20
+_MOST_SLOW_IN_A_ROW: Final = 2
+_LONGEST_REASON: Final = 500
 
 
 class Hung(StoreBusy):
@@ -60,3 +79,98 @@ class Trouble:
         self.sentence, self.is_down = None, False
         self._told.clear()
         return had_any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a store does not take a step: not the exception, which would hold on to all that was at work then."""
+
+    kind: type[BaseException]
+    reason: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Refusal":
+        """Return the refusal that *error* is, its sentence cut to a length for people."""
+        return cls(type(error), str(error)[:_LONGEST_REASON] or "It gave no reason.")
+
+
+class Refusals:
+    """Counts how often the store does not take a step while it takes others.
+
+    Args:
+        most: how often that may be; then it is for good.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+        self._suspects: dict[int, tuple[int, int]] = {}
+
+    def round(self) -> "Round":
+        """Begin another attempt at everything that waits."""
+        return Round(self._taken)
+
+    def took(self, record: int) -> None:
+        """Note that the store has taken a step of a record, here its number."""
+        self._taken += 1
+        self._suspects.pop(record, None)
+
+    def is_suspect(self, record: int) -> bool:
+        """Whether the store has refused a step of a record while it took others."""
+        return self._suspects.get(record, (0, 0))[1] > 0
+
+    def is_final(self, record: int, error: BaseException, taken_before: int) -> bool:
+        """Whether the store will never take the step that it has refused with *error*.
+
+        Args:
+            record: the number of its record.
+            error: what the store raised.
+            taken_before: how many steps it had taken when this round of attempts began.
+        """
+        if isinstance(error, PASSING):
+            return False
+        if isinstance(error, RecordDamaged):
+            return True  # the record's fault, not the store's: waiting does not help
+        if isinstance(error, ExecutionHistoryError) and not isinstance(error, StoreError):
+            return True
+        taken, refusals = self._suspects.get(record, (taken_before, 0))
+        # As long as it takes nothing at all, nothing is known about this step.
+        refusals += self._taken > taken
+        self._suspects[record] = (taken, refusals)
+        return refusals >= self._most
+
+
+class Round:
+    """One attempt at everything that waits, in which a record is left out once a step of it was not taken.
+
+    ``blocked`` has what was raised for each of those, under the number of the record.
+    """
+
+    def __init__(self, taken_before: int) -> None:
+        self.taken_before = taken_before
+        self.blocked: dict[int, BaseException] = {}
+        self._takes: bool | None = None
+        self._in_a_row = self._slow_in_a_row = 0
+
+    def took(self) -> None:
+        """Note that the store has taken a step."""
+        self._takes = True
+        self._in_a_row = self._slow_in_a_row = 0
+
+    def failed(self, record: int, error: BaseException, *, is_its_own: bool) -> None:
+        """Note that it has not taken one of a record; *is_its_own* says that the fault is likely that of the step."""
+        self.blocked[record] = error
+        if not is_its_own:
+            self._takes = bool(self._takes)
+            self._in_a_row += isinstance(error, PASSING)
+            self._slow_in_a_row += isinstance(error, StoreBusy)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the store is in such trouble that the rest need not be tried now; no fault of a step is."""
+        return self._in_a_row >= _MOST_IN_A_ROW or self._slow_in_a_row >= _MOST_SLOW_IN_A_ROW
+
+    def takes(self) -> bool | None:
+        """Whether the store has taken anything since this was asked last; ``None`` when that was not tried."""
+        takes, self._takes = self._takes, None
+        return takes

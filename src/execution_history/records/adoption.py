@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 
 from execution_history.errors import InvalidIdentifier
+from execution_history.records.depth import LEVELS, cut
 from execution_history.records.encoding import encode
 from execution_history.records.metadata import ADOPTED_FIELDS
-from execution_history.records.nesting import LEVELS, cut
 from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
 from execution_history.records.values import MILLISECONDS_BEGIN, time
 

@@ -17,6 +17,7 @@ r"""Any Python value as JSON: never an error, never a crash, always text that ev
 | exception | ``{"type": "ValueError", "message": "…"}`` |
 | an object with ``tolist`` (NumPy arrays and scalars) | what that returns |
 | any other object | an object of its public attributes; without any, its ``str`` |
+| an attribute that raises when it is read | ``"[unreadable: RuntimeError]"`` |
 | a value inside itself | ``"[circular]"`` |
 | what lies deeper than it may (254 levels; 128 in a record) | its JSON as a string, cut after 100 million characters |
 | what comes after five million values | ``"[too large]"`` |
@@ -40,8 +41,8 @@ from uuid import UUID
 
 import orjson
 
-from execution_history.records.nesting import LEAVES, LEVELS, WRITABLE, cut, kinds_within
-from execution_history.records.parsing import parse
+from execution_history.records.depth import LEAVES, LEVELS, WRITABLE, cut, kinds_within
+from execution_history.records.json_text import parse
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1
@@ -293,8 +294,10 @@ def _attributes(value: object) -> object:
         if not name.startswith("_") and name not in found:
             try:
                 attribute = getattr(value, name)
-            except Exception:  # noqa: BLE001, S112 - an attribute that cannot be read has no value to keep
+            except AttributeError:  # a slot that was never set
                 continue
+            except Exception as error:  # noqa: BLE001 - a foreign attribute may raise anything; the record names it
+                attribute = f"[unreadable: {type(error).__name__}]"
             if not callable(attribute):
                 found[name] = attribute
     return found or _text_of(value)

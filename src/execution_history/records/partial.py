@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.records.json_text import HUGE, parse
 from execution_history.records.metadata import KEYS, Use
-from execution_history.records.parsing import HUGE, parse
 
 if TYPE_CHECKING:
     import msgspec

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
 import orjson
 
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
+from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, RECORDING_IS_CUT, metadata_of
-from execution_history.records.nesting import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.partial import parts_of, read_record
 from execution_history.records.size_limit import fit, named, restated, shortened
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from execution_history.errors import Message, message_of
 from execution_history.records.adoption import adopt_record, whole_record
+from execution_history.records.depth import LEVELS
 from execution_history.records.encoding import decode, encode
-from execution_history.records.nesting import LEVELS
-from execution_history.records.parsing import parse
+from execution_history.records.json_text import parse
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, Document, check_identifier
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Scope, Send
 
 from tests.coze.gateway.conftest import Gateway, canned, scripted
-from tests.records.test_nesting import depth_of
+from tests.records.test_cut import depth_of
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.records.adoption import adopt_record
 from execution_history.records.record import RecordChange, new_document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
-from tests.records.test_nesting import depth_of
+from tests.records.test_cut import depth_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

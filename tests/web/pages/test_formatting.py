@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from execution_history.presentation.page_formatting import ago, clock, day, exact, machine, percent, short_id, size
+from execution_history.presentation.formatting import clock, day, exact, machine, percent, short_id, size
+from execution_history.presentation.phrases import ago
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages import urls
 from execution_history.web.pages.viewer import reader_of, zone_of

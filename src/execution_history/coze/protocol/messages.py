@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from execution_history.records.depth import LEVELS, cut
 from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF
-from execution_history.records.nesting import LEVELS, cut
 from execution_history.records.proof import Proof
 
 RunKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]

@@ -11,9 +11,9 @@ import orjson
 
 from execution_history.coze.protocol.messages import execute_id_of_event, text
 from execution_history.coze.protocol.run_history import HistoryRefusal, read_history
+from execution_history.records.depth import LEVELS
 from execution_history.records.encoding import as_text, encode
 from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID
-from execution_history.records.nesting import LEVELS
 from execution_history.records.timeline import Node, nodes_of
 from execution_history.records.usage import usage_of
 

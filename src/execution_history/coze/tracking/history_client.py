@@ -79,6 +79,10 @@ class RunHistoryClient:
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             return HistoryRefusal("unavailable", f"The upstream could not be reached ({type(error).__name__}).")
 
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
     async def _request(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
         answer = await self.get(address, path)
         return answer if isinstance(answer, HistoryRefusal) else read_history(*answer)

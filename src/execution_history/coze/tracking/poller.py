@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import Address, RunHistoryClient
 from execution_history.coze.tracking.history_merge import change_of, trimmed_nodes, with_nodes
-from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import ASKED_UPSTREAM, PROOF, TRANSITION
@@ -92,15 +89,16 @@ class RunPoller:
         Raises:
             StoreError: the store cannot be read.
         """
-        for record in await records_of(self._recorder.store, call.workflow_id, call.execute_id):
+        for record in await self._recorder.records.find_upstream(call.workflow_id, call.execute_id):
             await self._write(record, history)
 
     async def aclose(self) -> None:
-        """Stop polling; the records stay running, for whoever opens the history next."""
+        """Stop polling and close the client; the records stay running, for whoever opens the history next."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
 
     async def _poll(self, run: PolledRun) -> None:
         refusals, last = 0, HistoryRefusal("unavailable", "The upstream has not been polled yet.")
@@ -154,13 +152,12 @@ class RunPoller:
     async def _settle(self, run: PolledRun, history: RunHistory) -> bool:
         """Record how the run ended; return whether it needs no more polling."""
         try:
-            body = await self._recorder.store.get(run.workflow_id, run.execute_id)
+            record = await self._recorder.records.get(run.workflow_id, run.execute_id)
         except StoreError as error:
             _log.warning("The record of a polled run cannot be read now: %s", error)
             return False
-        if body is None:
+        if record is None:
             return True
-        record = orjson.loads(body)
         if history.outcome.status == "running":
             return bool(record["execute_status"] != "running")
         await self._write(record, history)

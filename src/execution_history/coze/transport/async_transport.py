@@ -7,12 +7,13 @@ down, and a caller who leaves does not stop it from reading to the end.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Final
 
 import httpx
 
 from execution_history.coze.protocol.messages import Outcome, parse_run_request, run_kind
+from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, failure_of, is_recorded
@@ -72,9 +73,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
                 call = RecordedCall(run, self._recorder.clock, self._largest)
                 return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
-        history = PassingHistory.of(request, response)
-        if history is not None:
-            response.stream = _CopiedBody(stream_of(response), history, self.poller)
+        PassingHistory.follow(request, response, self._learn)
         return response
 
     async def aclose(self) -> None:
@@ -84,30 +83,36 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             record.leave_runs()
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        await self.poller.aclose()
-        await self._inner.aclose()
+        await self.poller.aclose()  # which closes the inner transport too
+
+    async def _learn(self, call: HistoryRequest, history: RunHistory) -> None:
+        try:
+            await self.poller.merge_history(call, history)
+        except ExecutionHistoryError as error:
+            _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
     async def _send(self, record: CallRecord) -> httpx.Response:
-        call = _Call(self._inner, record)
-        task = asyncio.create_task(call.run())
-        self._calls[task] = record
-        task.add_done_callback(self._calls.pop)
-        return await call.response(task, self._drain_limit)
+        call = _Call(self._inner, record, self._drain_limit)
+        self._calls[call.task] = record
+        call.task.add_done_callback(self._calls.pop)
+        return await call.response()
 
 
-class _Call:
+class _Call(httpx.AsyncByteStream):
     """One recorded call: a task that reads the upstream to its end, and a small buffer between it and the caller."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, record: CallRecord) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, record: CallRecord, drain_limit: float) -> None:
         self._inner = inner
+        self._drain_limit = drain_limit
         self._record = record
         self._call = record.call
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
         self._caller_left = False
         self._upstream: httpx.Response | None = None
+        self.task: asyncio.Task[None] = asyncio.create_task(self._run())
 
-    async def response(self, task: "asyncio.Task[None]", drain_limit: float) -> httpx.Response:
+    async def response(self) -> httpx.Response:
         """Return the upstream's answer, its body read through the buffer.
 
         Raises:
@@ -117,12 +122,27 @@ class _Call:
         try:
             head = await asyncio.shield(self._head)
         except asyncio.CancelledError:
-            self._leave(task, drain_limit)
+            await self.aclose()
             raise
-        body = _Body(self._chunks, lambda: self._leave(task, drain_limit))
-        return httpx.Response(head.status_code, headers=head.headers, stream=body, extensions=head.extensions)
+        return httpx.Response(head.status_code, headers=head.headers, stream=self, extensions=head.extensions)
 
-    async def run(self) -> None:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (item := await self._chunks.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    async def aclose(self) -> None:
+        """Read on without handing on, for a while: the caller has gone."""
+        if self._caller_left:
+            return
+        self._caller_left = True
+        self._drop()
+        if not self.task.done():
+            timer = asyncio.get_running_loop().call_later(self._drain_limit, self.task.cancel)
+            self.task.add_done_callback(lambda _: timer.cancel())
+
+    async def _run(self) -> None:
         """Open the record, read the upstream to its end, with or without its caller, and close the record."""
         try:
             await self._record.open()
@@ -198,55 +218,3 @@ class _Call:
     def _drop(self) -> None:
         while not self._chunks.empty():
             self._chunks.get_nowait()
-
-    def _leave(self, task: "asyncio.Task[None]", drain_limit: float) -> None:
-        """Read on without handing on, for *drain_limit* seconds at most: the caller has gone."""
-        if self._caller_left:
-            return
-        self._caller_left = True
-        self._drop()
-        if not task.done():
-            timer = asyncio.get_running_loop().call_later(drain_limit, task.cancel)
-            task.add_done_callback(lambda _: timer.cancel())
-
-
-class _Body(httpx.AsyncByteStream):
-    """The caller's end of the buffer."""
-
-    def __init__(self, chunks: "asyncio.Queue[bytes | BaseException | None]", leave: Callable[[], None]) -> None:
-        self._chunks = chunks
-        self._leave = leave
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (item := await self._chunks.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    async def aclose(self) -> None:
-        """Leave what has not been read."""
-        self._leave()
-
-
-class _CopiedBody(httpx.AsyncByteStream):
-    """The body of a history on its way to its reader."""
-
-    def __init__(self, stream: httpx.AsyncByteStream, copy: PassingHistory, poller: RunPoller) -> None:
-        self._stream = stream
-        self._copy = copy
-        self._poller = poller
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            self._copy.receive_data(chunk)
-            yield chunk
-        history = self._copy.end()
-        if history is not None:
-            try:
-                await self._poller.merge_history(self._copy.call, history)
-            except ExecutionHistoryError as error:
-                _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
-
-    async def aclose(self) -> None:
-        """Close the body."""
-        await self._stream.aclose()

@@ -11,7 +11,6 @@ from execution_history.coze.protocol.messages import Outcome, RunRequest, execut
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
-from execution_history.coze.tracking.upstream_records import records_of
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED, CloseRecord, RecordedCall
 from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, StoreError
 from execution_history.functions import parentage
@@ -219,7 +218,7 @@ async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, 
     if upstream_id is None:
         return None
     try:
-        found = await records_of(recorder.store, run.workflow_id, upstream_id)
+        found = await recorder.records.find_upstream(run.workflow_id, upstream_id)
     except StoreError as error:
         _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
         return None

@@ -5,7 +5,7 @@ all that cozepy needs; any httpx client takes them too. A client that is given a
 proxy or certificates of your own go into ``inner``: ``httpx.HTTPTransport(proxy=…, verify=…)``.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -30,13 +30,7 @@ def recording_transport(
     Raises:
         SettingsError: a setting is wrong.
     """
-    settings = load_settings()
-    return SyncRecordingTransport(
-        recorder,
-        inner or httpx.HTTPTransport(limits=_LIMITS),
-        drain_limit_seconds=settings.drain_limit_seconds,
-        largest_recorded=settings.largest_recorded_bytes,
-    )
+    return SyncRecordingTransport(recorder, inner or httpx.HTTPTransport(limits=_LIMITS), **_limits())
 
 
 def async_recording_transport(
@@ -51,10 +45,15 @@ def async_recording_transport(
     Raises:
         SettingsError: a setting is wrong.
     """
-    settings = load_settings()
+    limits = _limits()
     return RecordingTransport(
-        recorder or default_recorder(),
-        inner or httpx.AsyncHTTPTransport(limits=_LIMITS),
-        drain_limit_seconds=settings.drain_limit_seconds,
-        largest_recorded=settings.largest_recorded_bytes,
+        recorder or default_recorder(), inner or httpx.AsyncHTTPTransport(limits=_LIMITS), **limits
     )
+
+
+def _limits() -> dict[str, Any]:
+    settings = load_settings()
+    return {
+        "drain_limit_seconds": settings.drain_limit_seconds,
+        "largest_recorded": settings.largest_recorded_bytes,
+    }

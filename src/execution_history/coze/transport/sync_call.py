@@ -25,7 +25,7 @@ CLOSE_SECONDS: Final = 5.0
 """Seconds that closing a transport waits for what is being read."""
 
 
-class SyncCall:
+class SyncCall(httpx.SyncByteStream):
     """One recorded call: the bytes in the caller's thread, its record on the bridge.
 
     Args:
@@ -83,17 +83,17 @@ class SyncCall:
         self._response = response
         self._chunks = iter(stream_of(response))
         return httpx.Response(
-            response.status_code, headers=response.headers, stream=_Body(self), extensions=response.extensions
+            response.status_code, headers=response.headers, stream=self, extensions=response.extensions
         )
 
-    def chunks(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         """Iterate over the answer's body; the record is closed before the caller sees its end."""
         try:
             for chunk in self._chunks:
                 if passed := self._receive(chunk):
                     yield passed
         except GeneratorExit:
-            self.leave()
+            self.close()
             raise
         except BaseException as error:
             self._end(failure_of(error, self._record.request), waits=isinstance(error, Exception))
@@ -102,7 +102,7 @@ class SyncCall:
         self._end(None)
         yield from self._released()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Have a thread read on what is not over, but not for ever: the caller has gone."""
         with self._lock:
             if self._has_left or self._response is None:
@@ -199,20 +199,6 @@ class SyncCall:
     def _progress(self) -> dict[str, object]:
         with self._lock:
             return self._call.progress()
-
-
-class _Body(httpx.SyncByteStream):
-    """The caller's end of a call."""
-
-    def __init__(self, call: SyncCall) -> None:
-        self._call = call
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._call.chunks()
-
-    def close(self) -> None:
-        """Leave what has not been read."""
-        self._call.leave()
 
 
 def stream_of(response: httpx.Response) -> httpx.SyncByteStream:

@@ -9,19 +9,18 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Iterator
 
 import httpx
 
 from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
-from execution_history.coze.protocol.run_history import RunHistory
+from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, is_recorded
 from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
-from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall, stream_of
+from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import default_recorder
 from execution_history.recording.recorder import Recorder
@@ -58,7 +57,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
         self._largest = largest_recorded
         self._first_pause = first_pause
         self._bridge = bridge
-        self._tracking: _Tracking | None = None
+        self._polling: RunPoller | None = None
         self._open: set[SyncCall] = set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -78,25 +77,23 @@ class SyncRecordingTransport(httpx.BaseTransport):
             if call is not None:
                 return call.send(self._inner)
         response = self._inner.handle_request(request)
-        history = PassingHistory.of(request, response)
-        if history is not None:
-            response.stream = _CopiedBody(stream_of(response), history, self._learn)
+        PassingHistory.follow(request, response, self._learn)
         return response
 
     def close(self) -> None:
         """Stop reading what nobody waits for, record how far it got, and close the inner transport."""
         for call in list(self._open):
             call.stop()
-        if self._tracking is not None:
+        if self._polling is not None:
             with contextlib.suppress(RuntimeError, TimeoutError):
-                self._loop().submit(self._tracking.aclose()).result(CLOSE_SECONDS)
+                self._loop().submit(self._polling.aclose()).result(CLOSE_SECONDS)
         self._inner.close()
 
     async def stop_with_the_program(self) -> None:
         """Record how far the runs got that are under way when the interpreter ends; in the bridge's thread."""
         await asyncio.gather(*(call.astop() for call in list(self._open)), return_exceptions=True)
-        if self._tracking is not None:
-            await self._tracking.aclose()
+        if self._polling is not None:
+            await self._polling.aclose()
 
     def _begin(self, request: httpx.Request, run: RunRequest, context: RunContext) -> "SyncCall | None":
         """Open the record of a call; ``None`` where it cannot be recorded, and need not be.
@@ -119,59 +116,21 @@ class SyncRecordingTransport(httpx.BaseTransport):
         call.open()
         return call
 
-    def _learn(self, history: PassingHistory, found: RunHistory) -> None:
+    def _learn(self, call: HistoryRequest, history: RunHistory) -> None:
         try:
             poller = self._poller(self._recorder or default_recorder())
-            self._loop().submit(poller.merge_history(history.call, found)).result(LONGEST_WAIT)
+            self._loop().submit(poller.merge_history(call, history)).result(LONGEST_WAIT)
         except (ExecutionHistoryError, RuntimeError, TimeoutError) as error:
             _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
     def _poller(self, recorder: Recorder) -> RunPoller:
-        if self._tracking is None:
-            self._tracking = _Tracking(recorder, self._first_pause)
-        return self._tracking.poller
+        if self._polling is None:
+            client = RunHistoryClient(httpx.AsyncHTTPTransport())
+            self._polling = RunPoller(recorder, client, first_pause=self._first_pause)
+        return self._polling
 
     def _loop(self) -> Bridge:
         return self._bridge or the_bridge()
-
-
-class _CopiedBody(httpx.SyncByteStream):
-    """The body of a history on its way to its reader."""
-
-    def __init__(
-        self,
-        stream: httpx.SyncByteStream,
-        copy: PassingHistory,
-        learn: Callable[[PassingHistory, RunHistory], None],
-    ) -> None:
-        self._stream = stream
-        self._copy = copy
-        self._learn = learn
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            self._copy.receive_data(chunk)
-            yield chunk
-        history = self._copy.end()
-        if history is not None:
-            self._learn(self._copy, history)
-
-    def close(self) -> None:
-        """Close the body."""
-        self._stream.close()
-
-
-class _Tracking:
-    """Polls, on the bridge, the runs that go on upstream."""
-
-    def __init__(self, recorder: Recorder, first_pause: float) -> None:
-        self._transport = httpx.AsyncHTTPTransport()
-        self.poller = RunPoller(recorder, RunHistoryClient(self._transport), first_pause=first_pause)
-
-    async def aclose(self) -> None:
-        """Stop polling."""
-        await self.poller.aclose()
-        await self._transport.aclose()
 
 
 class _Transports:

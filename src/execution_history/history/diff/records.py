@@ -4,7 +4,7 @@ What is different in any two runs, ids, times and the debug address, is not comp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from execution_history.errors import Message
@@ -32,15 +32,6 @@ class RunReference:
     execute_id: str
     create_time: int
     status: str
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"workflow_id", "execute_id", "create_time", "status"}``."""
-        return {
-            "workflow_id": self.workflow_id,
-            "execute_id": self.execute_id,
-            "create_time": self.create_time,
-            "status": self.status,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +89,11 @@ class Comparison:
         """Return an object of the fields above and of ``is_same``, each part in its own JSON form."""
         parts = {"input": self.input, "output": self.output, "settings": self.settings, "ending": self.ending}
         return {
-            "old": self.old.to_json(),
-            "new": self.new.to_json(),
+            "old": asdict(self.old),
+            "new": asdict(self.new),
             "is_same": self.is_same,
-            **{name: [difference.to_json() for difference in part] for name, part in parts.items()},
-            "divergence": None if self.divergence is None else self.divergence.to_json(),
+            **{name: [asdict(difference) for difference in part] for name, part in parts.items()},
+            "divergence": None if self.divergence is None else asdict(self.divergence),
             "duration": self.duration.to_json(),
             "tokens": {name: measure.to_json() for name, measure in self.tokens.items()},
             "left_out": list(self.left_out),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from execution_history.history.diff.reduction import same
 from execution_history.history.diff.texts import TextEdit, text_edits
@@ -35,18 +35,6 @@ class Divergence:
     old_content: str | None = None
     new_content: str | None = None
     text: tuple[TextEdit, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return an object of the fields above; ``text`` is null or ``[{"kind", "text"}, …]``."""
-        return {
-            "kind": self.kind,
-            "position": self.position,
-            "old_title": self.old_title,
-            "new_title": self.new_title,
-            "old_content": self.old_content,
-            "new_content": self.new_content,
-            "text": None if self.text is None else [{"kind": edit.kind, "text": edit.text} for edit in self.text],
-        }
 
 
 def first_divergence(old: object, new: object) -> Divergence | None:

@@ -48,18 +48,6 @@ class Difference:
     is_shortened: bool = False
     text: tuple[TextEdit, ...] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """``{"kind", "path", "old", "new", "is_shortened", "text"}``; ``text`` is null or ``[{"kind", "text"}, …]``."""
-        edits = None if self.text is None else [{"kind": edit.kind, "text": edit.text} for edit in self.text]
-        return {
-            "kind": self.kind,
-            "path": self.path,
-            "old": self.old,
-            "new": self.new,
-            "is_shortened": self.is_shortened,
-            "text": edits,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Differences:

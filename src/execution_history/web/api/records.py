@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import ExecutionNotFound, quoted
-from execution_history.history.annotations import Annotation, annotate_execution, annotate_executions
-from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.annotations import Annotation
+from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, asks_for_more, documented
 from execution_history.web.api.schemas.executions import (
@@ -110,9 +110,9 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
         """
         run = Run(execute_id, workflow_id)
         if other == _LAST_SUCCESS and with_workflow is None:
-            comparison = await compare_with_last_success(service.store, run)
+            comparison = await service.compare_with_last_success(run)
         else:
-            comparison = await compare_executions(service.store, Run(other, with_workflow or workflow_id), run)
+            comparison = await service.compare(Run(other, with_workflow or workflow_id), run)
         return answer({"success": True, "comparison": comparison.to_json()})
 
 
@@ -128,7 +128,7 @@ def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
         Tags are set with a list, or changed with `{"add": […], "remove": […]}`; of several people who tag one run at
         once nobody's tag is lost. `null` removes a note or a rating.
         """
-        record = await annotate_execution(service.store, workflow_id, execute_id, _annotation(request))
+        record = await service.annotate(workflow_id, execute_id, _annotation(request))
         return answer({"success": True, "execution": record})
 
     @router.post(
@@ -136,7 +136,7 @@ def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
     )
     async def annotate_several(request: AnnotateRequest) -> Response:
         """Note the same about all of them. One that cannot be annotated is reported and does not hold up the others."""
-        report = await annotate_executions(service.store, _keys(request.executions), _annotation(request))
+        report = await service.annotate_many(_keys(request.executions), _annotation(request))
         return answer({"success": True, **report.to_json()})
 
 

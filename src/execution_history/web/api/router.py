@@ -14,7 +14,6 @@ from execution_history.coze import CozeRunner, Reconciler
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.stores.capabilities import record_limit_of
 from execution_history.web.api.live import add_live
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
@@ -58,7 +57,7 @@ def history_router(
     add_finding(router, service)
     add_counting(router, service)
     add_export(router, service)
-    add_import(router, service, limits or ReadingLimits(record_limit_of(service.store)))
+    add_import(router, service, limits or ReadingLimits(service.record_limit_bytes))
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)

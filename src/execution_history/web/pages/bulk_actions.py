@@ -14,13 +14,11 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, RecordDamaged
-from execution_history.history.annotations import RATINGS, Annotation, annotate_execution, annotate_executions
+from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.records.record import Document
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.run_page import RUN
-from execution_history.web.pages.run_view import parsed
 
 KEPT_FOR: Final = 15 * 60_000
 """Milliseconds for which a deletion can be undone, as long as there is room."""
@@ -120,7 +118,7 @@ class RunChoices:
             return await self._export(keys)
         if what == "tag":
             tags = tuple(tag for tag in form.getlist("tag") if tag.strip())
-            report = await annotate_executions(self.service.store, keys, Annotation(add_tags=tags))
+            report = await self.service.annotate_many(keys, Annotation(add_tags=tags))
             if report.refused:
                 raise InvalidInput(report.refused[0].reason)
             return RedirectResponse(back, HTTPStatus.SEE_OTHER)
@@ -132,7 +130,7 @@ class RunChoices:
         bodies = self.trash.take(form.get("word", ""))
         if not bodies:
             raise InvalidInput("This deletion cannot be undone any more: it is kept for fifteen minutes.")
-        await self.service.store.merge([Document.of(parsed(body), body) for body in bodies])
+        await self.service.restore(bodies)
         return RedirectResponse(urls.own(form.get("back", "")), HTTPStatus.SEE_OTHER)
 
     async def annotate(self, request: Request, workflow_id: str, execute_id: str) -> Response:
@@ -146,7 +144,7 @@ class RunChoices:
             rating=int(rating) if rating in _RATINGS else None,
             pinned=pinned == "true" if pinned else None,
         )
-        await annotate_execution(self.service.store, workflow_id, execute_id, annotation)
+        await self.service.annotate(workflow_id, execute_id, annotation)
         back = urls.own(form.get("back", "") or urls.run(workflow_id, execute_id))
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import InvalidInput
-from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
+from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.pages import urls
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
@@ -39,12 +39,12 @@ class ComparePages:
         runs = [urls.run_of(key) for key in keys]
         if len(runs) == 1:
             workflow_id, execute_id = runs[0]
-            comparison = await compare_with_last_success(self.service.store, Run(execute_id, workflow_id))
+            comparison = await self.service.compare_with_last_success(Run(execute_id, workflow_id))
         elif len(runs) == _BOTH:
             first, second = (Run(execute_id, workflow_id) for workflow_id, execute_id in runs)
-            comparison = await compare_executions(self.service.store, first, second)
+            comparison = await self.service.compare(first, second)
             if comparison.old.create_time > comparison.new.create_time:
-                comparison = await compare_executions(self.service.store, second, first)
+                comparison = await self.service.compare(second, first)
         else:
             raise InvalidInput("Two runs can be compared; %(count)s are chosen.", count=len(runs))
         divergence = comparison.divergence

@@ -7,9 +7,8 @@ import orjson
 
 from execution_history.errors import N_
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure, TextEdit
-from execution_history.presentation.formatting import duration
-from execution_history.presentation.page_formatting import thin
-from execution_history.presentation.wording import PARTS
+from execution_history.presentation.formatting import duration, thin
+from execution_history.presentation.phrases import PARTS
 from execution_history.web.pages.run_row import Stretch
 
 _LONGEST: Final = 2_000

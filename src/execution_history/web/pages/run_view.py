@@ -9,7 +9,7 @@ import orjson
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
-from execution_history.presentation.wording import RUN_MODES, proof_sentence
+from execution_history.presentation.phrases import RUN_MODES, proof_sentence
 from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
 from execution_history.records.encoding import decode, encode
 from execution_history.records.metadata import (

@@ -6,10 +6,9 @@ from typing import Final
 
 from markupsafe import Markup
 
-from execution_history.presentation.formatting import duration
-from execution_history.presentation.page_formatting import clock
+from execution_history.presentation.formatting import clock, duration
+from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
-from execution_history.presentation.wording import status_word
 from execution_history.query.statistics import ENDED, percentiles
 from execution_history.records.record import STATUSES
 from execution_history.web.pages import urls

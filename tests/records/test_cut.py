@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from execution_history.records.nesting import WRITABLE, cut, kinds_within
+from execution_history.records.depth import WRITABLE, cut, kinds_within
 
 _anything = st.recursive(
     st.none() | st.integers(-9, 9) | st.text('["{]},\\: ', max_size=4),
