@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from execution_history.history.diff import compare_records
 from execution_history.presentation.formatting import duration, grouped
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.records.adoption import adopt_record
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.record import Document

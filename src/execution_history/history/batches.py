@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from execution_history.history.iteration import selected
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.stores.protocol import Batch, HistoryStore, ScanToken
 
 _AT_ONCE: Final = 2_000

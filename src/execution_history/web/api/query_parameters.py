@@ -12,9 +12,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from execution_history.errors import InvalidQuery, Message, quoted, shortened
-from execution_history.query.fields import FILTERS
+from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.hints import hint
-from execution_history.query.model import RecordFilter, RecordQuery, sort_of
+from execution_history.query.model import RecordQuery, sort_of
 from execution_history.query.parameters import LIKENESS, filter_of, is_filter
 from execution_history.query.time_buckets import zone_of
 from execution_history.query.values import read_time

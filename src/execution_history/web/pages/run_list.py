@@ -10,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import RecordFilter, RecordQuery, Selection
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
