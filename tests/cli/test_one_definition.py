@@ -116,7 +116,7 @@ def _check_page(body: bytes, facts: RunAttributes) -> None:
     assert facts.tokens == shown["known"].tokens
     assert duration(facts.elapsed_ms(_NOW)) in shown["headline"].text
     assert [facts.tokens] == ([fact.value.tokens for fact in shown["facts"] if fact.name == "tokens"] or [None])
-    failed = [row.node.name for row in shown["waterfall"].rows if row.is_failed] if shown["waterfall"] else []
+    failed = [row["node"].name for row in shown["waterfall"].rows if row["is_failed"]] if shown["waterfall"] else []
     if shown["waterfall"] is not None:
         titles: dict[str, str | None] = {**_titles(orjson.loads(body))}
         assert [facts.failed_node] == ([titles[name] for name in failed] or [None])

@@ -104,10 +104,10 @@ def test_a_node_that_says_its_error_is_the_one_that_failed() -> None:
     assert shown["waterfall"] is not None
     query, waiting = shown["waterfall"].rows
     assert (True, False, True, 600) == (
-        query.is_failed,
-        waiting.is_failed,
-        query.error.startswith("no such"),
-        len(query.error),
+        query["is_failed"],
+        waiting["is_failed"],
+        query["error"].startswith("no such"),
+        len(query["error"]),
     )
     assert "in Query" in shown["headline"].text
 
@@ -117,7 +117,7 @@ def test_the_sentence_and_the_timeline_name_the_same_node() -> None:
     nodes = {"A": node(10, 900, is_finish=False), "B": node(950, 700, is_finish=False)}
     shown = view(execute_status="failed", create_time=1_000, node_execute_status=nodes)
     assert shown["waterfall"] is not None
-    assert ["A"] == [row.node.name for row in shown["waterfall"].rows if row.is_failed]
+    assert ["A"] == [row["node"].name for row in shown["waterfall"].rows if row["is_failed"]]
     assert " in A" in shown["headline"].text
 
 
@@ -167,9 +167,9 @@ def test_the_waterfall_puts_nodes_on_one_axis() -> None:
     )
     assert drawn is not None
     first, second = drawn.rows
-    assert (0, 250, "M1 0v1M251 0v1") == (first.x, first.width, first.marks)
-    assert [(0, "he"), (250, "llo")] == [(piece.at, piece.text) for piece in first.pieces]
-    assert (500, 500, True, False) == (second.x, second.width, second.is_slowest, first.is_slowest)
+    assert (0, 250, "M1 0v1M251 0v1") == (first["x"], first["width"], first["marks"])
+    assert [(0, "he"), (250, "llo")] == [(piece.at, piece.text) for piece in first["pieces"]]
+    assert (500, 500, True, False) == (second["x"], second["width"], second["is_slowest"], first["is_slowest"])
     assert ["0 ms", "200 ms", "400 ms", "600 ms", "800 ms"] == [label.text for label in drawn.labels]
 
 
@@ -182,7 +182,7 @@ def test_a_waterfall_is_bounded() -> None:
     drawn = waterfall_of(nodes, 0, 2_000, "success")
     assert drawn is not None
     assert (60, 940) == (len(drawn.rows), drawn.missing)
-    assert 40_000 > sum(len(row.marks) + sum(len(piece.text) for piece in row.pieces) for row in drawn.rows)
+    assert 40_000 > sum(len(row["marks"]) + sum(len(piece.text) for piece in row["pieces"]) for row in drawn.rows)
 
 
 @pytest.mark.parametrize("nodes", [None, [], "x", {}, {"a": 1}, {"a": {"start_time": "1"}}, {"a": {"is_finish": True}}])

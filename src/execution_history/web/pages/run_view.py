@@ -1,7 +1,7 @@
 """One run as its page shows it, made from the stored bytes of its record. Pure."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -49,11 +49,14 @@ _LONGEST_ID: Final = 1_000
 _LARGEST_EDITED: Final = 20_000
 _SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
 
+_IDS: Final[tuple[str | Key[Any], ...]] = (
+    "execute_id", "workflow_id", COZE_EXECUTE_ID, LOG_ID, "bot_id", "conversation_id", "connector_uid", "connector_id",
+)  # fmt: skip
+
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A name from the catalogue, a value, how it is shown, where all of it is, and how many characters are cut away."""
 
     name: str
@@ -61,20 +64,6 @@ class Fact:
     kind: Literal["id", "time", "text"] = "text"
     pointer: str = ""
     missing: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """What was cut when a run was recorded: names of values, as in ``recording_is_cut``, and bytes that each had.
-
-    ``placed`` are values that stand in a section of their own; of ``facts`` and of ``metadata``, which are the others,
-    the largest are here. ``is_answer_cut`` says that Coze's answer went on after the last of it that was kept.
-    """
-
-    placed: dict[str, int]
-    facts: tuple[tuple[str, int], ...]
-    metadata: tuple[tuple[str, int], ...]
-    is_answer_cut: bool
 
 
 def parsed(body: bytes) -> Record:
@@ -144,24 +133,18 @@ def edited(record: Record, most: int) -> str | None:
 
 def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
     """Return what is known of the run; what is not known is not there."""
-    mode = known.run_mode
-    facts = (
-        Fact("execute_id", record["execute_id"], "id", "/execute_id"),
-        Fact("workflow_id", record["workflow_id"], "id", "/workflow_id"),
-        _noted(record, COZE_EXECUTE_ID, "id"),
-        _noted(record, LOG_ID, "id"),
-        Fact("bot_id", record["bot_id"], "id", "/bot_id"),
-        Fact("conversation_id", record["conversation_id"], "id", "/conversation_id"),
-        Fact("connector_uid", record["connector_uid"], "id", "/connector_uid"),
-        Fact("connector_id", record["connector_id"], "id", "/connector_id"),
+    facts = [
+        Fact(key, record[key], "id", f"/{key}") if isinstance(key, str) else _noted(record, key, "id") for key in _IDS
+    ]
+    facts += [
         _noted(record, ACCOUNT, "text"),
         Fact("caller", caller_text(record), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
-        Fact("run_mode", mode if mode in RUN_MODES else None),
+        Fact("run_mode", known.run_mode if known.run_mode in RUN_MODES else None),
         Fact("tokens", None if known.tokens is None else known),
         Fact("error_code", known.error_code, "text", "/error_code"),
-    )
+    ]
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))
 
 
@@ -173,8 +156,8 @@ def _shortened(fact: Fact) -> Fact:
     """Return as much of a fact as has room; an id stays whole, and one longer than an id can be is none."""
     text = fact.value if isinstance(fact.value, str) else encode(fact.value).decode()
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
-        return replace(fact, value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
-    return replace(fact, value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
+        return fact._replace(value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
+    return fact._replace(value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
 
 
 def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
@@ -185,21 +168,23 @@ def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
     return {"address": address, "host": urlsplit(address).hostname or "", "until": until, "is_gone": now > until}
 
 
-def _cuts_of(record: Record) -> Cuts:
-    """Return the cuts that the metadata of a record name; what is no size is left out, whoever wrote it."""
+def _cuts_of(record: Record) -> dict[str, Any]:
+    """Return what was cut when a run was recorded: names, as in ``recording_is_cut``, and bytes that each value had.
+
+    ``placed`` are values that stand in a section of their own; of ``facts`` and of ``metadata``, which are the others,
+    the largest are here. ``is_answer_cut`` says that Coze's answer went on after the last of it that was kept. What is
+    no size is left out, whoever wrote it.
+    """
     cut = RECORDING_IS_CUT.of(record)
-    sizes = {
-        name: size
-        for name, size in (cut.items() if isinstance(cut, dict) else ())
-        if type(size) is int and 0 <= size < _MOST_BYTES
-    }
+    named = cut.items() if isinstance(cut, dict) else ()
+    sizes = {name: size for name, size in named if type(size) is int and 0 <= size < _MOST_BYTES}
     others = sorted((each for each in sizes.items() if each[0] not in _PLACED), key=lambda each: -each[1])
-    return Cuts(
-        {name: size for name, size in sizes.items() if name in _PLACED},
-        tuple(each for each in others if not _is_metadata(each[0]))[:_MOST_CUTS],
-        tuple(each for each in others if _is_metadata(each[0]))[:_MOST_CUTS],
-        cut is True,
-    )
+    return {
+        "placed": {name: size for name, size in sizes.items() if name in _PLACED},
+        "facts": [each for each in others if not _is_metadata(each[0])][:_MOST_CUTS],
+        "metadata": [each for each in others if _is_metadata(each[0])][:_MOST_CUTS],
+        "is_answer_cut": cut is True,
+    }
 
 
 def is_input_whole(record: Record) -> bool:
