@@ -11,7 +11,8 @@ from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_, RecordDamaged
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import enumerated, remarked
-from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings

@@ -18,15 +18,8 @@ from execution_history.history.keyword_query import (
     keyword_filter,
     page_of,
 )
-from execution_history.query.model import (
-    IndexReach,
-    RecordFilter,
-    RecordQuery,
-    Selection,
-    Sort,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, is_identifier
