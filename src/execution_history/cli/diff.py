@@ -7,7 +7,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.run_pages import status_cell
@@ -36,14 +36,13 @@ async def diff(
     workflow: WorkflowOption = None,
 ) -> None:
     """Show how a run differs from another, or, with one run, from the last success before it."""
-    async with open_history(session) as (service, place):
-        ids = [execute_id] if other is None else [execute_id, other]
-        records = [await the_run(session, service, place, each, workflow) for each in ids]
+    async with open_history(session) as history:
+        records = [await history.run(each, workflow) for each in (execute_id, other) if each is not None]
         runs = [Run(record["execute_id"], record["workflow_id"]) for record in records]
         if other is None:
-            found = await service.compare_with_last_success(runs[0])
+            found = await history.service.compare_with_last_success(runs[0])
         else:
-            found = await service.compare(runs[0], runs[1])
+            found = await history.service.compare(runs[0], runs[1])
     if session.as_json:
         session.output.document(found.to_json())
     else:

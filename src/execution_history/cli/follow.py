@@ -37,12 +37,12 @@ async def follow(
     with stops_call(task.cancel) as stops:
         try:
             await _until_there_is_one(session)
-            async with open_history(session) as (service, place):
+            async with open_history(session) as history:
                 if not session.as_json:
-                    session.notice("Following %(store)s; press Ctrl-C to stop.", store=place, style="dim")
-                async with service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
+                    session.notice("Following %(store)s; press Ctrl-C to stop.", store=history.place, style="dim")
+                async with history.service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
                     async for event in events:
-                        await _show(session, service, event)
+                        await _show(session, history.service, event)
         except asyncio.CancelledError:
             if not stops:
                 raise

@@ -1,4 +1,4 @@
-"""Pages of runs, as `list` and `search` show them, and what is said beside them."""
+"""Pages of runs, as ``list`` and ``search`` show them, and what is said beside them."""
 
 from collections.abc import Sequence
 from typing import Any, Final

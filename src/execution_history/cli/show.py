@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.run_pages import shape_of
 from execution_history.cli.run_reporter import answer_lines, question_lines
 from execution_history.cli.session import Session
-from execution_history.cli.tag import noted_facts
+from execution_history.cli.tag import annotation_rows
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
@@ -52,14 +52,14 @@ async def show(
     ] = False,
 ) -> None:
     """Show one record to a person, or as the JSON that is stored to a program."""
-    async with open_history(session) as (service, place):
-        record: Record = dict(await the_run(session, service, place, execute_id, workflow))
-        stored = await service.detail_bytes(record["workflow_id"], record["execute_id"])
+    async with open_history(session) as history:
+        record: Record = dict(await history.run(execute_id, workflow))
+        stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
     if session.as_json:
         session.output.document(stored if stored is not None else record)
         return
     _show_headline(session, record)
-    session.output.lines(aligned([*_facts(session, record), *_noted(session, record)]))
+    session.output.lines(aligned([*_facts(session, record), *annotation_rows(session.translate, record)]))
     _show_hint(session, record)
     _show_question(session, record)
     cuts, _ = _cuts(record), session.translate
@@ -69,11 +69,8 @@ async def show(
     _show_cut(session, cuts.pop("output", None))
     _show_nodes(session, record, full=full)
     _show_cut(session, cuts.pop("node_execute_status", None))
-    others = {
-        key: value
-        for key, value in metadata.metadata_of(record).items()
-        if metadata.Use.PLACED not in metadata.uses_of(key)
-    }
+    known = metadata.metadata_of(record)
+    others = {key: known[key] for key in known if metadata.Use.PLACED not in metadata.uses_of(key)}
     _show_value(session, _("Other metadata"), others, full=full)
     for name, size in cuts.items():
         _show_cut(session, size, one_line(name, 200))
@@ -130,12 +127,6 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         for name, value in facts.items()
         if value not in (None, "")
     ]
-
-
-def _noted(session: Session, record: Record) -> list[list[Cell]]:
-    """Return what people noted about the run."""
-    facts = noted_facts(session.translate, record)
-    return [[Cell(f"  {name}", "dim"), Cell(one_line(value, 2_000))] for name, value in facts]
 
 
 def _show_hint(session: Session, record: Record) -> None:
