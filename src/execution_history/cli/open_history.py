@@ -9,11 +9,11 @@ import orjson
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_, RecordDamaged
-from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import enumerated, remarked
-from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
-from execution_history.records.record import ExecutionRecord
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
+from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings
 from execution_history.stores import MemoryStore, SQLiteStore, store_of
@@ -137,9 +137,9 @@ async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str 
         CommandFailed: several may be meant.
         RecordDamaged: the one that is meant cannot be read.
     """
-    if len(given) < SHORTEST_PREFIX or not could_exist(given):
+    if len(given) < SHORTEST_PREFIX or not is_identifier(given):
         return None
-    workflows = () if workflow_id is None or not could_exist(workflow_id) else (workflow_id,)
+    workflows = () if workflow_id is None or not is_identifier(workflow_id) else (workflow_id,)
     for wanted in (
         RecordFilter(workflow_ids=workflows, execute_id_prefix=given),
         RecordFilter(workflow_ids=workflows, upstream_ids=(given,)),
