@@ -59,8 +59,7 @@ def _show(session: Session, found: Comparison) -> None:
     measures = [_measure(_("Duration"), found.duration, duration)]
     if found.tokens["total"].old is not None or found.tokens["total"].new is not None:
         measures.append(_measure(_("Tokens"), found.tokens["total"], grouped))
-    for each in aligned(measures):
-        answer(each)
+    session.output.lines(aligned(measures))
     if found.divergence is not None:
         _show_divergence(session, found.divergence)
     for name in ("ending", "input", "output", "settings"):
@@ -78,11 +77,10 @@ def _measure(name: str, measure: Measure, shown: Callable[[int], str]) -> list[C
 
 
 def _show_divergence(session: Session, divergence: Divergence) -> None:
-    session.output.answer()
     titles = [one_line(title or "–", 60) for title in (divergence.old_title, divergence.new_title)]
     node = titles[0] if titles[0] == titles[1] else " → ".join(titles)
     said = session.translate(DIVERGENCES[divergence.kind], position=divergence.position + 1)
-    session.output.answer(session.translate.message(labelled(said, node)), style="bold")
+    session.output.heading(session.translate.message(labelled(said, node)))
     for sign, content, style in (("−", divergence.old_content, "red"), ("+", divergence.new_content, "green")):
         if content:
             session.output.answer(Text(f"  {sign} {one_line(content, _LONGEST_VALUE)}", style=style))
@@ -91,8 +89,7 @@ def _show_divergence(session: Session, divergence: Divergence) -> None:
 def _show_part(session: Session, name: str, differences: Sequence[Difference]) -> None:
     if not differences:
         return
-    session.output.answer()
-    session.output.answer(session.translate(PARTS[name]), style="bold")
+    session.output.heading(session.translate(PARTS[name]))
     for each in differences:
         session.output.answer(Text(f"  {visible(each.path)}", style="bold"))
         if each.text is not None:

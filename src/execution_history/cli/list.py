@@ -111,7 +111,7 @@ def _notice_position(
     page_size: int,
     following: str,
 ) -> None:
-    """Say which part of the history the page is, and how to see the rest."""
+    """Print which part of the history the page is, and how to see the rest."""
     _, pages, first = session.translate, -(-found.total // page_size), (page - 1) * page_size + 1
     if found.total == 0:
         _notice_empty(session, workflow_id, place)

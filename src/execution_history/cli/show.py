@@ -130,7 +130,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
 
 
 def _show_hint(session: Session, record: Record) -> None:
-    """How to see what is different from when it last went well; only people at a terminal want to be told."""
+    """Show how to compare a failed run with the last success; only to people at a terminal."""
     if record["execute_status"] == "failed" and session.output.width is not None:
         command = session.command("diff", record["execute_id"])
         session.output.answer()
@@ -161,7 +161,7 @@ def _show_nodes(session: Session, record: Record, *, full: bool) -> None:
     if lines is None:
         _show_value(session, session.translate("Nodes"), record["node_execute_status"], full=full)
         return
-    _show_head(session, session.translate("Nodes"))
+    session.output.heading(session.translate("Nodes"))
     session.output.lines(lines)
 
 
@@ -169,7 +169,7 @@ def _show_value(session: Session, head: str, value: object, *, full: bool) -> No
     """Show a value under its heading, cut where it is long; nothing when there is none."""
     if value in (None, {}, []):
         return
-    _show_head(session, head)
+    session.output.heading(head)
     text = as_text(value)
     shown = text if full else text[:_MOST_CHARACTERS]
     session.output.text(shown if shown.endswith("\n") else shown + "\n")
@@ -197,11 +197,6 @@ def _show_cut(session: Session, size: object, name: str = "") -> None:
         sentence = phrases.cut_sentence(session.translate, None if size is True else shown)
         sentence = session.translate.message(labelled(name, sentence)) if name else sentence
         session.output.answer(sentence, style="yellow")
-
-
-def _show_head(session: Session, head: str) -> None:
-    session.output.answer()
-    session.output.answer(head, style="bold")
 
 
 def _node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, full: bool) -> list[Text] | None:
