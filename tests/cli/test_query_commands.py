@@ -6,6 +6,7 @@ import signal
 import warnings
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -264,6 +265,30 @@ def test_people_may_follow_a_run_that_goes_on(history: History, tmp_path: Path) 
     with started("follow", "--since", "0", *_STORE, folder=tmp_path) as process:
         assert process.stdout is not None
         assert b"going" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"execute_status": "failed", "error_message": "broke", "error_code": 4200}, "broke (4200)"),
+        ({"execute_status": "success", "output": {"output": "the answer"}}, "the answer"),
+        (
+            {"execute_status": "interrupted", "metadata": {"interrupt": {"data": '{"content": "Which city?"}'}}},
+            "Which city?",
+        ),
+        ({}, '{"city":"Paris"}'),
+    ],
+)
+def test_a_followed_run_shows_its_output_or_error(
+    history: History, tmp_path: Path, change: dict[str, Any], shown: str
+) -> None:
+    """As a list does: the error with its code, the question, or the output; before there is any, its input."""
+    history.keep("run-1", "w", parameters={"city": "Paris"}, **change)
+    with started("follow", "--since", "0", *_STORE, folder=tmp_path) as process:
+        assert process.stdout is not None
+        assert f"  {shown}\n" == process.stdout.readline().decode()[-len(shown) - 3 :]
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(20)
 

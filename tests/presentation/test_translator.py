@@ -148,3 +148,10 @@ def test_english_names_the_chinese_as_it_names_itself() -> None:
     assert ("en", "zh_CN") == LANGUAGES.names
     assert ["English", "中文"] == [LANGUAGES[name].name for name in LANGUAGES.names]
     assert LOCALE.is_dir()
+
+
+def test_parts_are_joined_as_the_language_does() -> None:
+    """Chinese has marks of its own, and no spaces beside them."""
+    joined = phrases.labelled(phrases.remarked("a", phrases.enumerated(["b", "c", "d"])), "e")
+    assert ("a (b, c, d): e", "a（b、c、d）：e") == (ENGLISH.message(joined), CHINESE.message(joined))
+    assert ("", "a") == (phrases.enumerated([]), phrases.enumerated(["a"]))

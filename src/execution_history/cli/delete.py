@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from execution_history.cli.open_history import ids_of_run, open_history
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
@@ -14,9 +14,9 @@ from execution_history.errors import N_
 @command()
 async def delete(session: Session, execute_id: ExecuteId, workflow: WorkflowOption = None) -> None:
     """Delete one record."""
-    async with open_history(session) as (service, place):
-        workflow_id, execute_id = await ids_of_run(session, service, place, execute_id, workflow)
-        is_deleted = await service.delete_execution_record(workflow_id, execute_id)
+    async with open_history(session) as history:
+        workflow_id, execute_id = await history.key_of_run(execute_id, workflow)
+        is_deleted = await history.service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
         deleted = 1 if is_deleted else 0
         session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted})
@@ -37,19 +37,19 @@ async def clear(
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
 ) -> ExitCode:
     """Delete a workflow's whole history, once somebody has agreed."""
-    async with open_history(session) as (service, place):
-        count = (await service.page_bytes(workflow_id, page_size=1)).total
+    async with open_history(session) as history:
+        count = (await history.service.page_bytes(workflow_id, page_size=1)).total
         if count == 0:
             raise CommandFailed(
                 "Workflow '%(workflow_id)s' has no history in %(store)s.",
                 code=ExitCode.NOT_FOUND,
                 workflow_id=workflow_id,
-                store=place,
+                store=history.place,
             )
         if not (yes or _agreed(session, workflow_id, count)):
             session.notice("Nothing was deleted.")
             return ExitCode.STOPPED
-        await service.clear_workflow_history(workflow_id)
+        await history.service.clear_workflow_history(workflow_id)
     if session.as_json:
         session.output.document({"workflow_id": workflow_id, "deleted": count})
     else:

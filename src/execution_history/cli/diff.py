@@ -7,7 +7,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.run_pages import status_cell
@@ -36,14 +36,13 @@ async def diff(
     workflow: WorkflowOption = None,
 ) -> None:
     """Show how a run differs from another, or, with one run, from the last success before it."""
-    async with open_history(session) as (service, place):
-        ids = [execute_id] if other is None else [execute_id, other]
-        records = [await the_run(session, service, place, each, workflow) for each in ids]
+    async with open_history(session) as history:
+        records = [await history.run(each, workflow) for each in (execute_id, other) if each is not None]
         runs = [Run(record["execute_id"], record["workflow_id"]) for record in records]
         if other is None:
-            found = await service.compare_with_last_success(runs[0])
+            found = await history.service.compare_with_last_success(runs[0])
         else:
-            found = await service.compare(runs[0], runs[1])
+            found = await history.service.compare(runs[0], runs[1])
     if session.as_json:
         session.output.document(found.to_json())
     else:
@@ -60,8 +59,7 @@ def _show(session: Session, found: Comparison) -> None:
     measures = [_measure(_("Duration"), found.duration, duration)]
     if found.tokens["total"].old is not None or found.tokens["total"].new is not None:
         measures.append(_measure(_("Tokens"), found.tokens["total"], grouped))
-    for each in aligned(measures):
-        answer(each)
+    session.output.lines(aligned(measures))
     if found.divergence is not None:
         _show_divergence(session, found.divergence)
     for name in ("ending", "input", "output", "settings"):
@@ -79,11 +77,10 @@ def _measure(name: str, measure: Measure, shown: Callable[[int], str]) -> list[C
 
 
 def _show_divergence(session: Session, divergence: Divergence) -> None:
-    session.output.answer()
     titles = [one_line(title or "–", 60) for title in (divergence.old_title, divergence.new_title)]
     node = titles[0] if titles[0] == titles[1] else " → ".join(titles)
     said = session.translate(DIVERGENCES[divergence.kind], position=divergence.position + 1)
-    session.output.answer(session.translate.message(labelled(said, node)), style="bold")
+    session.output.heading(session.translate.message(labelled(said, node)))
     for sign, content, style in (("−", divergence.old_content, "red"), ("+", divergence.new_content, "green")):
         if content:
             session.output.answer(Text(f"  {sign} {one_line(content, _LONGEST_VALUE)}", style=style))
@@ -92,8 +89,7 @@ def _show_divergence(session: Session, divergence: Divergence) -> None:
 def _show_part(session: Session, name: str, differences: Sequence[Difference]) -> None:
     if not differences:
         return
-    session.output.answer()
-    session.output.answer(session.translate(PARTS[name]), style="bold")
+    session.output.heading(session.translate(PARTS[name]))
     for each in differences:
         session.output.answer(Text(f"  {visible(each.path)}", style="bold"))
         if each.text is not None:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.text import Text
 
 from execution_history.cli.open_history import is_there, open_history, place_of
 from execution_history.cli.options import WorkflowArgument, command
@@ -15,6 +14,7 @@ from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.history.live_feed import LiveEvent
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock, duration, gist, one_line
 
 _LOOK_SECONDS = 0.25
@@ -37,12 +37,12 @@ async def follow(
     with stops_call(task.cancel) as stops:
         try:
             await _until_there_is_one(session)
-            async with open_history(session) as (service, place):
+            async with open_history(session) as history:
                 if not session.as_json:
-                    session.notice("Following %(store)s; press Ctrl-C to stop.", store=place, style="dim")
-                async with service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
+                    session.notice("Following %(store)s; press Ctrl-C to stop.", store=history.place, style="dim")
+                async with history.service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
                     async for event in events:
-                        _show(session, event)
+                        await _show(session, history.service, event)
         except asyncio.CancelledError:
             if not stops:
                 raise
@@ -62,22 +62,22 @@ async def _until_there_is_one(session: Session) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _show(session: Session, event: LiveEvent) -> None:
+async def _show(session: Session, service: ExecutionHistoryService, event: LiveEvent) -> None:
     if session.as_json:
         session.output.json_line(orjson.loads(event.to_json()))
     elif event.kind == "reset":
         sentence = session.translate("The revision belongs to another history: read this one from the beginning.")
         session.output.answer(sentence, style="yellow")
     else:
-        session.output.lines(_lines(session, event))
-
-
-def _lines(session: Session, event: LiveEvent) -> list[Text]:
-    workflow, execute_id = Cell(one_line(event.workflow_id or "", LONGEST_ID)), Cell(event.execute_id or "")
-    facts, text = [Cell(session.translate("deleted"), "dim")], ""
-    if event.summary is not None:
-        record = orjson.loads(event.summary)
-        took, text = record["duration_ms"], gist(record, LONGEST_GIST) or record["input_line"]
-        facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
-        facts += [] if took is None else [Cell(duration(took))]
-    return on_one_line_or_two([[*facts, workflow]], [execute_id], [Cell(text, "dim")], session.output.width)
+        workflow_id, execute_id = event.workflow_id or "", event.execute_id or ""
+        facts, text = [Cell(session.translate("deleted"), "dim")], ""
+        if event.summary is not None:
+            record = orjson.loads(event.summary)
+            facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
+            facts += [] if record["duration_ms"] is None else [Cell(duration(record["duration_ms"]))]
+            if record["execute_status"] == "interrupted":  # the question stands in the record, not in its summary
+                record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
+            text = gist(record, LONGEST_GIST) or record["input_line"]
+        row = [*facts, Cell(one_line(workflow_id, LONGEST_ID))]
+        lines = on_one_line_or_two([row], [Cell(execute_id)], [Cell(text, "dim")], session.output.width)
+        session.output.lines(lines)

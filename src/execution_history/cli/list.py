@@ -1,4 +1,4 @@
-"""The commands `list` and `workflows`."""
+"""The commands ``list`` and ``workflows``."""
 
 from typing import Annotated, Final
 
@@ -55,9 +55,9 @@ async def list_runs(
 ) -> None:
     """Show one page of runs; what needs no index is read without it."""
     is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
-    async with open_history(session) as (service, place):
+    async with open_history(session) as history:
         if is_plain:
-            found = await service.page_bytes(workflow_id, page_size, page)
+            found = await history.service.page_bytes(workflow_id, page_size, page)
         else:
             query = RecordQuery(
                 filter=read_filters(filters, workflow_id),
@@ -68,7 +68,7 @@ async def list_runs(
                 index=None if cursor else page,
                 explain=explain,
             )
-            found = await service.select(query)
+            found = await history.service.select(query)
     if session.as_json:
         plain = {"total": found.total, "has_more": found.has_more, **damaged_of(found.damaged)}
         histories = [orjson.Fragment(document) for document in found.documents]
@@ -81,23 +81,23 @@ async def list_runs(
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
     words = ["list", *filter(None, [workflow_id]), *as_options(filters), *order, *position, *size_option(page_size)]
     if is_plain:
-        _notice_position(session, found, place, workflow_id, page, page_size, session.command(*words))
+        _notice_position(session, found, history.place, workflow_id, page, page_size, session.command(*words))
         notice_damaged(session, found.damaged)
     else:
         for sentence in map(session.translate.message, found.explain):
             session.output.remark(sentence, style="dim")
-        notice_counts(session, found, place, session.command(*words))
+        notice_counts(session, found, history.place, session.command(*words))
 
 
 @command()
 async def list_workflows(session: Session) -> None:
     """Show every workflow that has history."""
-    async with open_history(session) as (service, place):
-        summaries = await service.workflow_summaries()
+    async with open_history(session) as history:
+        summaries = await history.service.workflow_summaries()
     if session.as_json:
         session.output.document({"workflows": summaries, "total": len(summaries)})
     elif not summaries:
-        _notice_empty(session, None, place)
+        _notice_empty(session, None, history.place)
     else:
         _show_workflows(session, summaries)
 
@@ -111,7 +111,7 @@ def _notice_position(
     page_size: int,
     following: str,
 ) -> None:
-    """Say which part of the history the page is, and how to see the rest."""
+    """Print which part of the history the page is, and how to see the rest."""
     _, pages, first = session.translate, -(-found.total // page_size), (page - 1) * page_size + 1
     if found.total == 0:
         _notice_empty(session, workflow_id, place)

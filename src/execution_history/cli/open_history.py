@@ -26,9 +26,82 @@ _HEAD: Final = 64 * 1024
 _MOST_CANDIDATES: Final = 8
 
 
+class History:
+    """An opened history, in which runs are found as people name them.
+
+    Args:
+        service: the history.
+        place: its name, as it may be shown.
+        listing: the command that lists its runs.
+    """
+
+    def __init__(self, service: ExecutionHistoryService, place: str, listing: str) -> None:
+        self.service = service
+        self.place = place
+        self._listing = listing
+
+    async def run(self, execute_id: str, workflow_id: str | None) -> ExecutionRecord:
+        """Return the one record that is meant, in the workflow when one is named, else in any.
+
+        Args:
+            execute_id: the record's id, its beginning from 8 characters on, or the id that the run has at Coze.
+            workflow_id: the workflow, where one is named.
+
+        Raises:
+            CommandFailed: there is none, or several may be meant; the message names them.
+            StoreError: the store could not be read.
+        """
+        if workflow_id is not None:
+            named = await self.service.get_execution_detail(workflow_id, execute_id)
+            found = [] if named is None else [named]
+        else:
+            found = await self.service.find_execution(execute_id)
+        if len(found) > 1:
+            raise _ambiguous(execute_id, [record["workflow_id"] for record in found])
+        record = found[0] if found else await _meant(self.service, execute_id, workflow_id)
+        if record is None:
+            raise self._not_there(execute_id, workflow_id)
+        return record
+
+    async def key_of_run(self, execute_id: str, workflow_id: str | None) -> RecordKey:
+        """Return the ids of the one record that is meant, also where it cannot be read; see :meth:`run`."""
+        try:
+            return _key_of(await self.run(execute_id, workflow_id))
+        except RecordDamaged as error:
+            key = RecordKey(error.workflow_id, error.execute_id)
+        if workflow_id is None:
+            record_filter = RecordFilter(execute_id_prefix=key.execute_id)
+            alike = await self.service.select(RecordQuery(filter=record_filter, size=MAX_SIZE))
+            keys = [*alike.damaged, *(_key_of(orjson.loads(body)) for body in alike.documents)]
+            workflows = [each.workflow_id for each in keys if each.execute_id == key.execute_id]
+            if len(workflows) > 1:
+                raise _ambiguous(key.execute_id, workflows)
+        return key
+
+    def _not_there(self, execute_id: str, workflow_id: str | None) -> CommandFailed:
+        if workflow_id is not None:
+            sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
+        elif len(execute_id) < SHORTEST_PREFIX:
+            sentence = N_(
+                "There is no run '%(execute_id)s' in %(store)s, and the beginning of an id needs at least %(least)s "
+                "characters; `%(command)s` lists the runs there are."
+            )
+        else:
+            sentence = N_("There is no run '%(execute_id)s' in %(store)s; `%(command)s` lists the runs there are.")
+        return CommandFailed(
+            sentence,
+            code=ExitCode.NOT_FOUND,
+            workflow_id=workflow_id,
+            execute_id=execute_id,
+            store=self.place,
+            command=self._listing,
+            least=SHORTEST_PREFIX,
+        )
+
+
 @asynccontextmanager
-async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistoryService, str]]:
-    """Yield the history that the settings name, and its name.
+async def open_history(session: Session) -> AsyncIterator[History]:
+    """Yield the history that the settings name.
 
     A folder that does not hold one is empty and stays as it is: looking into the wrong place leaves nothing there.
 
@@ -39,7 +112,7 @@ async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistory
     settings = session.settings()
     store = store_of(settings) if is_there(settings) else MemoryStore()
     async with ExecutionHistoryService(store) as service:
-        yield service, place_of(settings.store)
+        yield History(service, place_of(settings.store), session.command("list"))
 
 
 def is_there(settings: Settings) -> bool:
@@ -55,53 +128,6 @@ def is_there(settings: Settings) -> bool:
 def place_of(store: str) -> str:
     """Return a store as it may be shown: a URL without its password."""
     return without_credentials(store)
-
-
-async def the_run(
-    session: Session, service: ExecutionHistoryService, place: str, execute_id: str, workflow_id: str | None
-) -> ExecutionRecord:
-    """Return the one record that is meant, in the workflow when one is named, else in any.
-
-    Args:
-        session: the session, for its language.
-        service: where the record is.
-        place: the store's name.
-        execute_id: the record's id, its beginning from 8 characters on, or the id that the run has at Coze.
-        workflow_id: the workflow, where one is named.
-
-    Raises:
-        CommandFailed: there is none, or several may be meant; the message names them.
-        StoreError: the store could not be read.
-    """
-    if workflow_id is not None:
-        named = await service.get_execution_detail(workflow_id, execute_id)
-        found = [] if named is None else [named]
-    else:
-        found = await service.find_execution(execute_id)
-    if len(found) > 1:
-        raise _ambiguous(execute_id, [record["workflow_id"] for record in found])
-    record = found[0] if found else await _meant(service, execute_id, workflow_id)
-    if record is None:
-        raise _not_there(session, place, execute_id, workflow_id)
-    return record
-
-
-async def ids_of_run(
-    session: Session, service: ExecutionHistoryService, place: str, execute_id: str, workflow_id: str | None
-) -> RecordKey:
-    """Return the ids of the one record that is meant, also where it cannot be read; see :func:`the_run`."""
-    try:
-        record = await the_run(session, service, place, execute_id, workflow_id)
-        return _key_of(record)
-    except RecordDamaged as error:
-        key = RecordKey(error.workflow_id, error.execute_id)
-    if workflow_id is None:
-        alike = await service.select(RecordQuery(filter=RecordFilter(execute_id_prefix=key.execute_id), size=MAX_SIZE))
-        keys = [*alike.damaged, *(_key_of(orjson.loads(body)) for body in alike.documents)]
-        workflows = [each.workflow_id for each in keys if each.execute_id == key.execute_id]
-        if len(workflows) > 1:
-            raise _ambiguous(key.execute_id, workflows)
-    return key
 
 
 async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str | None) -> ExecutionRecord | None:
@@ -151,27 +177,6 @@ def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
         "Several workflows have a run '%(execute_id)s' (%(workflows)s): name one with --workflow.",
         execute_id=execute_id,
         workflows=enumerated(workflows),
-    )
-
-
-def _not_there(session: Session, place: str, execute_id: str, workflow_id: str | None) -> CommandFailed:
-    if workflow_id is not None:
-        sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
-    elif len(execute_id) < SHORTEST_PREFIX:
-        sentence = N_(
-            "There is no run '%(execute_id)s' in %(store)s, and the beginning of an id needs at least %(least)s "
-            "characters; `%(command)s` lists the runs there are."
-        )
-    else:
-        sentence = N_("There is no run '%(execute_id)s' in %(store)s; `%(command)s` lists the runs there are.")
-    return CommandFailed(
-        sentence,
-        code=ExitCode.NOT_FOUND,
-        workflow_id=workflow_id,
-        execute_id=execute_id,
-        store=place,
-        command=session.command("list"),
-        least=SHORTEST_PREFIX,
     )
 
 

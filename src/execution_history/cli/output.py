@@ -66,6 +66,11 @@ class Output:
         """Print a line, or several, of what the command was called for."""
         self._answers.print(_harmless(line), style=style)
 
+    def heading(self, text: str) -> None:
+        """Print the heading of a part of an answer, behind an empty line."""
+        self.answer()
+        self.answer(text, style="bold")
+
     def lines(self, lines: Iterable[str | Text], *, are_cut: bool = False) -> None:
         """Print lines of an answer; where they *are_cut*, each to the width of the terminal."""
         for line in lines:

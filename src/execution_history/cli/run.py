@@ -1,4 +1,4 @@
-"""The commands `run`, `resume` and `fetch`: workflows run from the terminal, recorded."""
+"""The commands ``run``, ``resume`` and ``fetch``: workflows run from the terminal, recorded."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
-from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.run_reporter import Ending, RunReporter
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -130,8 +130,8 @@ async def resume(
     from execution_history.coze.protocol.messages import MODE_STREAM  # noqa: PLC0415 - as above
 
     text = sys.stdin.read() if answer == "-" else answer
-    async with open_history(session) as (service, place):
-        record = await the_run(session, service, place, execute_id, workflow)
+    async with open_history(session) as history:
+        record = await history.run(execute_id, workflow)
     if not _waits(record):
         raise CommandFailed(
             "Run '%(execute_id)s' is not waiting for an answer (status: %(status)s): only a run that "

@@ -1,4 +1,4 @@
-"""Pages of runs, as `list` and `search` show them, and what is said beside them."""
+"""Pages of runs, as ``list`` and ``search`` show them, and what is said beside them."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -79,7 +79,7 @@ def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
 
 
 def notice_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
-    """Say how many runs there are, as far as that is known, and the call for the page *following* this one."""
+    """Print how many runs there are, as far as that is known, and the call for the page *following* this one."""
     _, reach = session.translate, found.reach
     notice_damaged(session, found.damaged)
     notice_reach(session, reach)
@@ -94,14 +94,14 @@ def notice_counts(session: Session, found: Selection | SearchPage, place: str, f
 
 
 def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
-    """Say which runs are left out because they cannot be read, *count* of them where not all are known by name."""
+    """Print which runs are left out because they cannot be read, *count* of them where not all are known by name."""
     if damaged:
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         count = count or len(damaged)
         sentence = session.translate.plural(
-            "Skipped %(num)s run that cannot be read because history.db is damaged there: "
+            "%(num)s run is left out because its data in history.db is damaged: "
             "%(runs)s. To repair it: %(program)s import BACKUP. To give it up: %(program)s delete ID.",
-            "Skipped %(num)s runs that cannot be read because history.db is damaged there: "
+            "%(num)s runs are left out because their data in history.db is damaged: "
             "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
             "delete ID.",
             count,
@@ -112,7 +112,7 @@ def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | 
 
 
 def notice_reach(session: Session, reach: IndexReach) -> None:
-    """Say how far the index is that an answer comes from, where it is not complete."""
+    """Print how far the index is that an answer comes from, where it is not complete."""
     if not reach.is_complete:
         session.notice(
             "The index is still being built: this answer covers %(done)s of %(newest)s changes.",

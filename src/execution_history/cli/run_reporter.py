@@ -1,4 +1,4 @@
-"""What `run` shows while a workflow runs and when it has ended: to people as text, to programs as JSON lines."""
+"""What ``run`` shows while a workflow runs and when it has ended: to people as text, to programs as JSON lines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The command `search`."""
+"""The command ``search``."""
 
 from typing import Annotated, Any
 
@@ -39,8 +39,8 @@ async def search(
     filters: Filters,
 ) -> None:
     """Show the runs that have a text, each with the places where they have it."""
-    async with open_history(session) as (service, place):
-        found = await service.search(
+    async with open_history(session) as history:
+        found = await history.service.search(
             text, record_filter=read_filters(filters), size=page_size, cursor=cursor, is_ranked=best
         )
     if session.as_json:
@@ -54,7 +54,7 @@ async def search(
                 name = Text(f"  {visible(snippet.field)}: ", style="dim")
                 session.output.answer(name.append_text(_highlighted(snippet)))
     words = ["search", *as_options(filters), "--cursor", found.next or "", *size_option(page_size)]
-    notice_counts(session, found, place, session.command(*words, text=text))
+    notice_counts(session, found, history.place, session.command(*words, text=text))
 
 
 def _as_json(hit: Hit) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import socket
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -112,22 +112,20 @@ def _listen(settings: Settings) -> socket.socket:
     Raises:
         CommandFailed: the address cannot be listened on.
     """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
-        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
-    except OSError as error:
-        raise _unusable(settings, error) from None
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise _unusable(settings, error) from None
+    with ExitStack() as undone:
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(
+                settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
+            listener = undone.enter_context(socket.socket(family, kind, socket.IPPROTO_TCP))
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+        except OSError as error:
+            raise _unusable(settings, error) from None
+        undone.pop_all()
     return listener
 
 
@@ -160,14 +158,10 @@ def _announce(session: Session, application: "Application") -> None:
             {"url": url, "docs": f"{url}/docs", "store": place_of(settings.store), "sandbox": known}
         )
         return
-    rows = [
-        (session.translate("History"), url, session.translate("API documentation %(url)s", url=f"{url}/docs")),
-        (session.translate("Store"), place_of(settings.store), ""),
-    ]
-    if sandbox is not None:
-        rows.append(
-            (session.translate("Sandbox"), sandbox.base_url, session.translate("token %(token)s", token=sandbox.token))
-        )
+    _ = session.translate
+    rows = [(_("History"), url, _("API documentation %(url)s", url=f"{url}/docs"))]
+    rows += [(_("Store"), place_of(settings.store), "")]
+    rows += [] if sandbox is None else [_address_of(session, sandbox)]
     _print_addresses(session, rows)
     if not settings.host.startswith(_LOOPBACK):
         session.notice(
@@ -177,13 +171,17 @@ def _announce(session: Session, application: "Application") -> None:
         )
     if sandbox is not None:
         body = f'{{"workflow_id": "{TRIAL_WORKFLOW}", "parameters": {{"city": "Paris"}}}}'
-        session.output.remark("\n" + session.translate("Try it:"))
         session.output.remark(
-            f"  curl -N {url}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{body}'"
+            f"\n{_('Try it:')}\n"
+            f"  curl -N {url}/coze/workflows/stream_run -H 'Content-Type: application/json' -d '{body}'\n"
+            f"  curl {url}/coze/workflows/{TRIAL_WORKFLOW}/history\n"
+            f"  {session.command('list')}"
         )
-        session.output.remark(f"  curl {url}/coze/workflows/{TRIAL_WORKFLOW}/history")
-        session.output.remark(f"  {session.command('list')}")
-    session.output.remark("\n" + session.translate("Press Ctrl-C to stop."), style="dim")
+    session.output.remark("\n" + _("Press Ctrl-C to stop."), style="dim")
+
+
+def _address_of(session: Session, sandbox: "Sandbox") -> tuple[str, str, str]:
+    return session.translate("Sandbox"), sandbox.base_url, session.translate("token %(token)s", token=sandbox.token)
 
 
 def _print_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
@@ -200,17 +198,11 @@ def _announce_sandbox(session: Session, running: "Sandbox") -> None:
             {"workflow_id": each.workflow_id, "name": each.name, "description": each.description}
             for each in WORKFLOWS.values()
         ]
-        session.output.document(
-            {
-                "base_url": running.base_url,
-                "token": running.token,
-                "flavour": running.flavour,
-                "workflows": workflows,
-            }
-        )
+        about = {"base_url": running.base_url, "token": running.token, "flavour": running.flavour}
+        session.output.document({**about, "workflows": workflows})
         return
     _ = session.translate
-    _print_addresses(session, [(_("Sandbox"), running.base_url, _("token %(token)s", token=running.token))])
+    _print_addresses(session, [_address_of(session, running)])
     use = _(
         "To use it: COZE_API_BASE=%(url)s COZE_API_TOKEN=%(token)s %(command)s",
         url=running.base_url,

@@ -136,34 +136,26 @@ class Session:
     def _explain(self, error: Exception) -> ExitCode:
         if self.debug:
             sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
-        longest = None
+        code, longest = ExitCode.FAULT, None
         match error:
             case CommandFailed():
                 code, message, longest = error.code, error.message, _LONGEST_ARGUMENT
             case errors.StoreDamaged() if not isinstance(error, errors.RecordDamaged):
-                code, message = (
-                    code_of(error),
-                    Message(
-                        "%(problem)s To do that, stop every program that uses the folder, then run there: "
-                        "mkdir damaged && mv history.db* damaged/",
-                        problem=error.message,
-                    ),
+                code = code_of(error)
+                message = Message(
+                    "%(problem)s To do that, stop every program that uses the folder, then run there: "
+                    "mkdir damaged && mv history.db* damaged/",
+                    problem=error.message,
                 )
             case errors.ExecutionHistoryError():
                 code, message = code_of(error), error.message
             case OSError():
                 self.output.forget_answers()
-                code, message = (
-                    ExitCode.FAULT,
-                    Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error)),
-                )
+                message = Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error))
             case _:
-                code, message = (
-                    ExitCode.FAULT,
-                    Message(
-                        "An unexpected error (%(kind)s). Add --debug to see where, and please report it.",
-                        kind=type(error).__name__,
-                    ),
+                message = Message(
+                    "An unexpected error (%(kind)s). Add --debug to see where, and please report it.",
+                    kind=type(error).__name__,
                 )
         with suppress(OSError):
             self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.run_pages import shape_of
 from execution_history.cli.run_reporter import answer_lines, question_lines
 from execution_history.cli.session import Session
-from execution_history.cli.tag import noted_facts
+from execution_history.cli.tag import annotation_rows
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
@@ -52,14 +52,14 @@ async def show(
     ] = False,
 ) -> None:
     """Show one record to a person, or as the JSON that is stored to a program."""
-    async with open_history(session) as (service, place):
-        record: Record = dict(await the_run(session, service, place, execute_id, workflow))
-        stored = await service.detail_bytes(record["workflow_id"], record["execute_id"])
+    async with open_history(session) as history:
+        record: Record = dict(await history.run(execute_id, workflow))
+        stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
     if session.as_json:
         session.output.document(stored if stored is not None else record)
         return
     _show_headline(session, record)
-    session.output.lines(aligned([*_facts(session, record), *_noted(session, record)]))
+    session.output.lines(aligned([*_facts(session, record), *annotation_rows(session.translate, record)]))
     _show_hint(session, record)
     _show_question(session, record)
     cuts, _ = _cuts(record), session.translate
@@ -69,11 +69,8 @@ async def show(
     _show_cut(session, cuts.pop("output", None))
     _show_nodes(session, record, full=full)
     _show_cut(session, cuts.pop("node_execute_status", None))
-    others = {
-        key: value
-        for key, value in metadata.metadata_of(record).items()
-        if metadata.Use.PLACED not in metadata.uses_of(key)
-    }
+    known = metadata.metadata_of(record)
+    others = {key: known[key] for key in known if metadata.Use.PLACED not in metadata.uses_of(key)}
     _show_value(session, _("Other metadata"), others, full=full)
     for name, size in cuts.items():
         _show_cut(session, size, one_line(name, 200))
@@ -132,14 +129,8 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
     ]
 
 
-def _noted(session: Session, record: Record) -> list[list[Cell]]:
-    """Return what people noted about the run."""
-    facts = noted_facts(session.translate, record)
-    return [[Cell(f"  {name}", "dim"), Cell(one_line(value, 2_000))] for name, value in facts]
-
-
 def _show_hint(session: Session, record: Record) -> None:
-    """How to see what is different from when it last went well; only people at a terminal want to be told."""
+    """Show how to compare a failed run with the last success; only to people at a terminal."""
     if record["execute_status"] == "failed" and session.output.width is not None:
         command = session.command("diff", record["execute_id"])
         session.output.answer()
@@ -170,7 +161,7 @@ def _show_nodes(session: Session, record: Record, *, full: bool) -> None:
     if lines is None:
         _show_value(session, session.translate("Nodes"), record["node_execute_status"], full=full)
         return
-    _show_head(session, session.translate("Nodes"))
+    session.output.heading(session.translate("Nodes"))
     session.output.lines(lines)
 
 
@@ -178,7 +169,7 @@ def _show_value(session: Session, head: str, value: object, *, full: bool) -> No
     """Show a value under its heading, cut where it is long; nothing when there is none."""
     if value in (None, {}, []):
         return
-    _show_head(session, head)
+    session.output.heading(head)
     text = as_text(value)
     shown = text if full else text[:_MOST_CHARACTERS]
     session.output.text(shown if shown.endswith("\n") else shown + "\n")
@@ -206,11 +197,6 @@ def _show_cut(session: Session, size: object, name: str = "") -> None:
         sentence = phrases.cut_sentence(session.translate, None if size is True else shown)
         sentence = session.translate.message(labelled(name, sentence)) if name else sentence
         session.output.answer(sentence, style="yellow")
-
-
-def _show_head(session: Session, head: str) -> None:
-    session.output.answer()
-    session.output.answer(head, style="bold")
 
 
 def _node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, full: bool) -> list[Text] | None:

@@ -75,14 +75,14 @@ async def stats(
         zone=rows_zone.key,
         new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
     )
-    async with open_history(session) as (service, place):
-        found = await service.statistics(query)
+    async with open_history(session) as history:
+        found = await history.service.statistics(query)
     notice_damaged(session, found.damaged)
     if session.as_json:
         session.output.document(_as_json(found, rows_zone))
         return
     if found.totals.runs == 0:
-        session.notice("No runs in %(store)s match.", store=place)
+        session.notice("No runs in %(store)s match.", store=history.place)
     else:
         _show_buckets(session, found, rows_zone)
         _show_codes(session, found)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
@@ -34,10 +34,10 @@ async def tag(
 ) -> None:
     """Annotate one run, and show its annotations."""
     annotation = Annotation(tuple(tags or ()), tuple(remove or ()), note, rating, pin)
-    async with open_history(session) as (service, place):
-        record = await the_run(session, service, place, execute_id, workflow)
+    async with open_history(session) as history:
+        record = await history.run(execute_id, workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
-        changed = await service.annotate(workflow_id, execute_id, annotation)
+        changed = await history.service.annotate(workflow_id, execute_id, annotation)
     noted: dict[str, Any] = {
         "workflow_id": workflow_id,
         "execute_id": execute_id,
@@ -49,19 +49,20 @@ async def tag(
     if session.as_json:
         session.output.document(noted)
         return
-    _ = session.translate
-    facts = noted_facts(_, changed)
-    session.output.lines(aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]))
-    if not facts:
-        session.output.answer(_("This run has no tags, note, rating or pin."))
+    rows = annotation_rows(session.translate, changed)
+    session.output.lines(aligned(rows))
+    if not rows:
+        session.output.answer(session.translate("This run has no tags, note, rating or pin."))
 
 
-def noted_facts(_: Translator, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def annotation_rows(_: Translator, record: Mapping[str, Any]) -> list[list[Cell]]:
     """Return what people noted in *record*: a name and a text each, a long note a line for each of its lines."""
     rating = RATING.of(record)
-    facts = [(_("Tags"), _.message(enumerated(map(as_text, TAGS.of(record) or ()))))]
-    facts += [(_("Rating"), "★" * rating if rating in RATINGS and rating else "")]
-    facts += [(_("Pinned"), _("yes") if PINNED.of(record) else "")]
+    facts = [
+        (_("Tags"), _.message(enumerated(map(as_text, TAGS.of(record) or ())))),
+        (_("Rating"), "★" * rating if rating in RATINGS and rating else ""),
+        (_("Pinned"), _("yes") if PINNED.of(record) else ""),
+    ]
     lines = (NOTE.of(record) or "").splitlines()
     facts += [(_("Note") if number == 0 else "", line) for number, line in enumerate(lines)]
-    return [(name, value) for name, value in facts if value]
+    return [[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts if value]

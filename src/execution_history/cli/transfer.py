@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
@@ -44,7 +44,10 @@ _RawCells = Annotated[
     bool, typer.Option("--raw-cells", help=N_("CSV: do not prevent spreadsheets from reading texts as formulas."))
 ]
 
-_SHOWN_REFUSALS = 20
+_SHOWN_REFUSALS: Final = 20
+_FORMATS: Final[dict[str, Format]] = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".zip": "json", ".csv": "csv", ".parquet": "parquet",
+}  # fmt: skip
 
 
 @command("workflow")
@@ -69,13 +72,13 @@ async def export_runs(
     export = transfer.Export(
         format=kind, wanted=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, mark=excel
     )
-    async with open_history(session) as (service, _):
+    async with open_history(session) as history:
         if target == "-":
             with _bar(session, beside=sys.stdout.isatty()) as tell:
-                report = await transfer.export_to_stream(service, sys.stdout.buffer, export, tell)
+                report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, tell)
         else:
             with _bar(session) as tell:
-                report = await transfer.export_to_path(service, Path(target), export, tell)
+                report = await transfer.export_to_path(history.service, Path(target), export, tell)
     notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if target == "-":
@@ -96,19 +99,14 @@ async def export_runs(
 
 def _format_of(target: str) -> Format:
     """Return the format that belongs to a file's name."""
-    known: dict[str, Format] = {
-        ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".zip": "json", ".csv": "csv", ".parquet": "parquet",
-    }  # fmt: skip
-    if target == "-":
-        return "jsonl"
-    suffix = Path(target).suffix.lower()
-    if suffix not in known:
+    found = "jsonl" if target == "-" else _FORMATS.get(Path(target).suffix.lower())
+    if found is None:
         raise CommandFailed(
             "The name %(target)s does not say which format to write: end it in .jsonl, .json, .zip, .csv or "
             ".parquet, or use --format.",
             target=target,
         )
-    return known[suffix]
+    return found
 
 
 @command()
@@ -148,19 +146,15 @@ async def import_runs(
 
 
 def _show(session: Session, report: "ImportReport", place: str) -> None:
-    counts: dict[str, Any] = {
-        "added": grouped(report.added),
-        "replaced": grouped(report.replaced),
-        "skipped": grouped(report.skipped),
-        "refused": grouped(report.refused_count),
-    }
-    session.output.answer(
-        session.translate(
-            "%(added)s added, %(replaced)s replaced, %(skipped)s already there, %(refused)s refused; in %(store)s.",
-            store=place,
-            **counts,
-        )
+    sentence = session.translate(
+        "%(added)s added, %(replaced)s replaced, %(skipped)s already there, %(refused)s refused; in %(store)s.",
+        added=grouped(report.added),
+        replaced=grouped(report.replaced),
+        skipped=grouped(report.skipped),
+        refused=grouped(report.refused_count),
+        store=place,
     )
+    session.output.answer(sentence)
     for each in report.refused[:_SHOWN_REFUSALS]:
         refusal = session.translate(
             "%(source)s, %(place)s: %(reason)s", source=each.source, place=each.place, reason=each.reason

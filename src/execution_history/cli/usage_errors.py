@@ -35,7 +35,7 @@ _Formatter: Final[Any] = _Context.formatter_class
 
 
 class TranslatedGroup(TyperGroup):
-    """The group of all commands; what is wrong with a call is said in the language of the session."""
+    """The group of all commands; what is wrong with a call is explained in the language of the session."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - of typer's own classes
         """Read the options that stand before a command."""
