@@ -273,6 +273,6 @@ async def test_a_fault_of_the_sandbox_has_an_envelope() -> None:
     assert answer.status_code == 500
     assert answer.json() == {
         "code": 5000,
-        "msg": "The sandbox has a fault; its log says where.",
+        "msg": "The sandbox has a fault; see its log.",
         "detail": {"logid": answer.headers["x-tt-logid"]},
     }

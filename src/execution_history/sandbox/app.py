@@ -37,8 +37,8 @@ def create_sandbox(
 
     Args:
         token: the bearer token every request must carry; not empty.
-        delay_ms: how long the workflows that are meant to be slow take, in milliseconds, unless a run says so.
-        pace_ms: milliseconds between two packets of a message, unless a run says so.
+        delay_ms: how long the workflows that are meant to be slow take, in milliseconds, unless a run sets it.
+        pace_ms: milliseconds between two packets of a message, unless a run sets it.
         flavour: ``coze`` for what coze.cn answers, ``studio`` for what Coze Studio does.
 
     ``WORKFLOWS`` lists what it can run. Executions are kept in memory and forgotten with the application.
@@ -104,7 +104,7 @@ def _exception_handlers(dialect: Dialect) -> Mapping[type[Exception], _Handler]:
         return Response()
 
     async def answer_error(request: Request, _: Exception) -> Response:
-        message = "The sandbox has a fault; its log says where."
+        message = "The sandbox has a fault; see its log."
         fault = answer(request, Refusal(INTERNAL, message, 500, in_studio=STUDIO_FAULT))
         fault.headers[dialect.log_id_header] = request.state.log_id  # Starlette answers outside our middleware
         return fault

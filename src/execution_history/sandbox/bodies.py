@@ -158,7 +158,7 @@ def _version(workflow: Workflow, version: str) -> dict[str, object]:
 
 
 def file_object(uploaded: UploadedFile) -> dict[str, object]:
-    """Return what Coze tells of a file."""
+    """Return what Coze shows of a file."""
     return {
         "id": uploaded.file_id,
         "bytes": uploaded.size,
@@ -179,9 +179,9 @@ def _titles(execution: Execution) -> Mapping[str, str]:
 def _history_output(execution: Execution) -> str:
     if execution.status is not ExecuteStatus.SUCCESS:
         return ""
-    outputs = {"Output": execution.output.told()}
+    outputs = {"Output": execution.output.shown()}
     for uuid, title in _titles(execution).items():
-        outputs[title] = execution.output_nodes[uuid].output.told()
+        outputs[title] = execution.output_nodes[uuid].output.shown()
     return to_text(outputs)
 
 

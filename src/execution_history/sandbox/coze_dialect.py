@@ -41,7 +41,7 @@ class CozeDialect:
         """Return the common envelope with the refusal's code."""
         return refusal_envelope(log_id, refusal), refusal.status
 
-    def told(self, log_id: str, data: object) -> Mapping[str, object]:
+    def envelope(self, log_id: str, data: object) -> Mapping[str, object]:
         """Return the common envelope with ``data``."""
         return envelope(log_id, {"data": data})
 

@@ -19,7 +19,7 @@ from execution_history.sandbox.requests import read_page, read_resume, read_toke
 from execution_history.sandbox.routes import Routes, read_body
 from execution_history.sandbox.workflows import WORKFLOWS
 
-_MAX_PAGE_SIZE = 100  # documented as 30, but cozepy asks for 100 unless told otherwise (1.10)
+_MAX_PAGE_SIZE = 100  # documented as 30, but cozepy asks for 100 by default (1.10)
 
 
 class CozeRoutes(Routes):

@@ -1,4 +1,4 @@
-"""What the editions of Coze have in common, and where each says it in its own way."""
+"""What the editions of Coze have in common, and what differs between them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,12 +62,12 @@ class Dialect(Protocol):
         """Return the answer to a path or a method that does not exist."""
 
     def check_chat(self, request: ChatRequest) -> None:
-        """Check what this edition wants of a chat beyond its form; raises ``RefusedError``."""
+        """Check what this edition requires of a chat beyond its form; raises ``RefusedError``."""
 
     def refused(self, log_id: str, refusal: Refusal) -> tuple[Mapping[str, object], int]:
         """Return the body of a refusal that has a code, and its HTTP status."""
 
-    def told(self, log_id: str, data: object) -> Mapping[str, object]:
+    def envelope(self, log_id: str, data: object) -> Mapping[str, object]:
         """Return the body of an answer that has ``data``."""
 
     def started(self, log_id: str, execution: Execution) -> Mapping[str, object]:

@@ -92,7 +92,7 @@ class Engine:
     def resume(self, request: ResumeRequest, mode: RunMode | None) -> tuple[Execution, Outlet]:
         """Answer the open question of an execution and play on.
 
-        ``mode`` is the way in which its answers are to be told, ``None`` if any way will do.
+        ``mode`` is the way in which its answers are sent, ``None`` if any way will do.
 
         Raises:
             RefusedError: 4200 when there is no such execution, 4000 when it does not wait at that event, is a
@@ -127,7 +127,7 @@ class Engine:
         return execution
 
     def recall(self, workflow_id: str, execute_id: str) -> tuple[Execution, bool]:
-        """Return that execution, and whether its output is still kept, for a history that is told now.
+        """Return that execution, and whether its output is still kept, for a history that is answered now.
 
         Raises:
             RefusedError: 4200 when the workflow or the execution does not exist, or is forgotten.

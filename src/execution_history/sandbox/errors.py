@@ -1,4 +1,4 @@
-"""How the sandbox says no to a request before anything has run (protocol 4.1 and 4.2)."""
+"""How the sandbox refuses a request before anything has run (protocol 4.1 and 4.2)."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class RefusedError(Exception):
 
 
 def bad_request(reason: str) -> RefusedError:
-    """Return the refusal of a request that is malformed in the way ``reason`` says."""
+    """Return the refusal of a request that is malformed as ``reason`` describes."""
     return RefusedError(Refusal(BAD_REQUEST, f"Request parameter error: {reason}", in_studio=STUDIO_BAD_REQUEST))
 
 

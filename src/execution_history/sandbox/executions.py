@@ -22,10 +22,10 @@ from execution_history.sandbox.steps import (
 )
 
 KEPT_BYTES_PER_OUTPUT = 1_048_576
-"""What a history tells of one output: 1 MB (protocol 1.6)."""
+"""What a history holds of one output: 1 MB (protocol 1.6)."""
 
 KEPT_BYTES_PER_NODE = 64 * 1_048_576
-"""What ``execute_nodes`` tells of one output node."""
+"""What ``execute_nodes`` holds of one output node."""
 
 
 class RunMode(IntEnum):
@@ -75,14 +75,14 @@ class Kept:
         """Return what was kept."""
         return "".join(self.parts)
 
-    def told(self) -> str:
-        """Return what a history tells of it."""
+    def shown(self) -> str:
+        """Return what a history holds of it."""
         cut = Kept()
         cut.add(self.text())
         return cut.text()
 
     def is_told_whole(self) -> bool:
-        """Return whether a history tells everything."""
+        """Return whether a history holds everything."""
         return not self.is_trimmed and self.size <= KEPT_BYTES_PER_OUTPUT
 
 
@@ -154,7 +154,7 @@ class Execution:
         return not all(kept.is_told_whole() for kept in self._outputs())
 
     def recall(self) -> Retention:
-        """Return what of this execution a history still tells, counting those that were told after its end."""
+        """Return what of this execution a history still shows, counting those that were answered after its end."""
         if self.status is ExecuteStatus.RUNNING or self.retention is Retention.KEPT:
             return Retention.KEPT
         self.told_after_end += 1

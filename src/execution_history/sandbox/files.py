@@ -106,7 +106,7 @@ async def read_upload(request: Request) -> tuple[str, int]:
 
 
 async def paced_bytes(size: int, pace_ms: int, *, is_packed: bool) -> AsyncIterator[bytes]:
-    """Yield ``size`` bytes of numbered lines, about 64 KB at a time with pauses, packed with gzip if wanted."""
+    """Yield ``size`` bytes of numbered lines, about 64 KB at a time with pauses, packed with gzip if asked for."""
     packer = zlib.compressobj(wbits=_GZIP)
     for chunk in _numbered_chunks(size):
         part = packer.compress(chunk) if is_packed else chunk

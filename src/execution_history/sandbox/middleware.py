@@ -67,5 +67,5 @@ class BearerToken:
 
     def _admits(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")
-        given = token.strip().encode("latin-1")  # as Headers decoded it
-        return scheme.lower() == "bearer" and secrets.compare_digest(given, self._token)
+        sent = token.strip().encode("latin-1")  # as Headers decoded it
+        return scheme.lower() == "bearer" and secrets.compare_digest(sent, self._token)

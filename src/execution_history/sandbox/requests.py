@@ -21,7 +21,7 @@ API_CONNECTOR = "1024"
 
 
 class _Body(BaseModel):
-    """A body as the protocol describes it; null counts as not given, and an unknown field does no harm."""
+    """A body as the protocol describes it; null counts as absent, and an unknown field does no harm."""
 
     model_config = ConfigDict(strict=True)
 
@@ -30,9 +30,9 @@ _Read = TypeVar("_Read", bound=_Body)
 _Required = Annotated[str, Field(min_length=1)]
 
 
-def _object_in(given: object) -> object:
+def _object_in(value: object) -> object:
     """Return parameters as an object: the documented type is String, though every example sends an object (1.2)."""
-    return orjson.loads(given or "{}") if isinstance(given, str) else given
+    return orjson.loads(value or "{}") if isinstance(value, str) else value
 
 
 class _Run(_Body):
@@ -119,7 +119,7 @@ def read_run(body: bytes) -> RunRequest:
 
 def _run(fields: _Run, size: int) -> RunRequest:
     if fields.bot_id and fields.app_id:
-        raise bad_request("'bot_id' and 'app_id' cannot be given together.")
+        raise bad_request("'bot_id' and 'app_id' cannot both be set.")
     parameters = fields.parameters or {}
     try:
         to_text({"parameters": {"parameters": parameters}})
@@ -216,16 +216,16 @@ def read_settings(
     """
     values = {}
     for name, setting in settings.items():
-        given = parameters.get(name)
-        if given is None:
+        value = parameters.get(name)
+        if value is None:
             values[name] = own_defaults[name] if setting.default is None else setting.default
         else:
-            values[name] = _whole_number(name, given, setting.most)
+            values[name] = _whole_number(name, value, setting.most)
     return values
 
 
 def read_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
-    """Return ``page_num`` and ``page_size`` of a list request (1 and 10 when not given).
+    """Return ``page_num`` and ``page_size`` of a list request (1 and 10 by default).
 
     Raises:
         RefusedError: 4000 when one is not a whole number from 1, or ``page_size`` exceeds ``most``.
@@ -239,10 +239,10 @@ def read_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
 
 
 def read_token_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
-    """Return where the page of a list request begins, counted from 0, and its ``page_size`` (10 when not given).
+    """Return where the page of a list request begins, counted from 0, and its ``page_size`` (10 by default).
 
     Raises:
-        RefusedError: 4000 when ``page_token`` is not one that was given out, or ``page_size`` exceeds ``most``.
+        RefusedError: 4000 when ``page_token`` is not one that was issued, or ``page_size`` exceeds ``most``.
 
     """
     first = _whole_number("page_token", query.get("page_token") or "0", 1_000_000)
@@ -252,8 +252,8 @@ def read_token_page(query: Mapping[str, str], *, most: int) -> tuple[int, int]:
     return first, page_size
 
 
-def _whole_number(name: str, given: object, most: int) -> int:
-    number = int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() else given
+def _whole_number(name: str, value: object, most: int) -> int:
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
     if not isinstance(number, int) or not 0 <= number <= most:
         raise bad_request(f"'{name}' must be a whole number from 0 to {most}.")
     return int(number)

@@ -26,7 +26,7 @@ _MOST_FILES = 1_000
 
 
 class Routes:
-    """Running workflows, chatting with them, and files; ``dialect`` says how the answers look."""
+    """Running workflows, chatting with them, and files; ``dialect`` decides how the answers look."""
 
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
@@ -90,10 +90,10 @@ class Routes:
 
     async def download(self, request: Request) -> Response:
         """Send ``size`` bytes, with ``pace_ms`` after every 64 KB, packed if ``gzip`` is 1; Coze has no such path."""
-        wanted = read_settings(request.query_params, DOWNLOAD_SETTINGS, {})
-        is_packed = wanted["gzip"] == 1
-        headers = {"content-encoding": "gzip"} if is_packed else {"content-length": str(wanted["size"])}
-        body = paced_bytes(wanted["size"], wanted["pace_ms"], is_packed=is_packed)
+        settings = read_settings(request.query_params, DOWNLOAD_SETTINGS, {})
+        is_packed = settings["gzip"] == 1
+        headers = {"content-encoding": "gzip"} if is_packed else {"content-length": str(settings["size"])}
+        body = paced_bytes(settings["size"], settings["pace_ms"], is_packed=is_packed)
         return StreamingResponse(body, headers=headers, media_type="application/octet-stream")
 
     async def _answer_outcome(self, request: Request, execution: Execution, outlet: Outlet) -> Response:
@@ -114,7 +114,7 @@ class Routes:
             outlet.abandon()
 
     def _tell(self, request: Request, data: object) -> Response:
-        return json_response(self._dialect.told(request.state.log_id, data))
+        return json_response(self._dialect.envelope(request.state.log_id, data))
 
 
 async def read_body(request: Request) -> bytes:

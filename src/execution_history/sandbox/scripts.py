@@ -80,9 +80,9 @@ def long_stream(inputs: Inputs) -> Iterator[Step]:
     for turn in range(2):
         node = Node(OUTPUT.node_id, OUTPUT.title, OUTPUT.node_type, turn)
         yield from say(inputs, node, [f"Day {turn + 1} of 2 ", "is planned."])
-    # A story of any length would have to be held whole here to be told again.
-    told = f"{count} packets of {size} characters." if size else "".join(story)
-    data = to_text({"output": told, "days": 2})
+    # A story of any length would have to be held whole here to be repeated.
+    output = f"{count} packets of {size} characters." if size else "".join(story)
+    data = to_text({"output": output, "days": 2})
     yield from say(inputs, END, pieces(data, 4), Usage(1_280, 640))
     yield Finished(data)
 
@@ -115,13 +115,13 @@ def asks_for_fields(inputs: Inputs) -> Iterator[Step]:
     elif len(inputs.answers) >= MAX_ANSWERS:
         yield _no_usable_answer(INPUT)
     else:
-        wanted: dict[str, dict[str, object]] = {
+        required: dict[str, dict[str, object]] = {
             "city": {"type": "string", "required": True, "description": "Where to go"},
             "days": {"type": "integer", "required": False, "description": "How long", "default_value": "2"},
         }
-        schema = [{"name": name, "type": field["type"]} for name, field in wanted.items()]
+        schema = [{"name": name, "type": field["type"]} for name, field in required.items()]
         data = to_text({"content_type": "form_schema", "content": to_text(schema)})
-        yield Ask(INPUT, INPUT_INTERRUPT, data, wanted)
+        yield Ask(INPUT, INPUT_INTERRUPT, data, required)
 
 
 def large_output(inputs: Inputs) -> Iterator[Step]:

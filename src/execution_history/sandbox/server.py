@@ -28,7 +28,7 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa:
 
 
 class AddressError(OSError):
-    """The sandbox could not listen where it was told to; the message is one sentence for a person."""
+    """The sandbox could not listen at its address; the message is one sentence for a person."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         self.host = host
@@ -41,7 +41,7 @@ class AddressError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A sandbox that is being served: where it is, the token it wants, and the edition of Coze it stands for."""
+    """A sandbox that is being served: where it is, the token it expects, and the edition of Coze it stands for."""
 
     base_url: str
     token: str

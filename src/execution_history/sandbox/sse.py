@@ -121,9 +121,9 @@ class ChatWriter(_Writer):
             case Packet():
                 return b"" if step.node.node_type in SILENT_IN_CHATS else self._packet(step)
             case Interruption():
-                asked = b"" if self._is_studio else self._verbose("interrupt", interrupt_object(step))
+                question = b"" if self._is_studio else self._verbose("interrupt", interrupt_object(step))
                 known = {} if self._is_studio else {"required_action": _REQUIRED_ACTION}
-                return asked + self._progress("requires_action", **known) + self._done()
+                return question + self._progress("requires_action", **known) + self._done()
             case Failure(silent=True) | Ping():  # the documentation knows no PING in a chat
                 return b""
             case Failure(code=code, message=message) if self._is_studio:

@@ -1,4 +1,4 @@
-"""The way from a run that is being played to the answer that tells of it."""
+"""The way from a run that is being played to the answer that reports it."""
 
 import asyncio
 

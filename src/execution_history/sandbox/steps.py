@@ -1,4 +1,4 @@
-"""The words in which a sandbox workflow says what it does, before any of it becomes bytes.
+"""The steps that a sandbox workflow yields, before any of it becomes bytes.
 
 A script turns :class:`Inputs` into steps; it waits for nothing and sends nothing. ``engine`` plays the steps,
 ``sse`` and ``bodies`` turn them into what goes over the wire. ``Pause``, ``Ping``, ``Raw``, ``Cut`` and ``Hush``
@@ -15,7 +15,7 @@ OUTPUT_NODE_TYPE = "Message"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a workflow; ``loop_index`` tells the executions of one node in a loop apart."""
+    """A node of a workflow; ``loop_index`` distinguishes the executions of one node in a loop."""
 
     node_id: str
     title: str
@@ -43,7 +43,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The run stops and asks: becomes an Interrupt, or ``interrupt_data`` where nothing streams (protocol 1.7)."""
+    """The run stops with a question: an Interrupt, or ``interrupt_data`` where nothing streams (protocol 1.7)."""
 
     node: Node
     kind: int
@@ -96,7 +96,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Hush:
-    """The answer ends cleanly but says nothing more; the execution goes on unseen."""
+    """The answer ends cleanly without a terminator; the execution goes on unseen."""
 
 
 Happening = Packet | Ask | Failure | Finished | Ping | Raw | Cut | Hush

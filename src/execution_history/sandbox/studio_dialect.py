@@ -27,7 +27,7 @@ class StudioDialect:
     unauthenticated = Refusal(_AUTHENTICATION_FAILED, "authentication failed: api key invalid", 401)
 
     def no_such_path(self, status: int, reason: str) -> Refusal:  # noqa: ARG002  part of what a dialect promises
-        """Return the refusal that asks for a web session: Studio opens only some paths to tokens."""
+        """Return the refusal that requires a web session: Studio opens only some paths to tokens."""
         return Refusal(_AUTHENTICATION_FAILED, "authentication failed: missing session_key in cookie", 401)
 
     def check_chat(self, request: ChatRequest) -> None:
@@ -47,7 +47,7 @@ class StudioDialect:
         code, status = refusal.in_studio or (refusal.code, refusal.status)
         return {"code": code, "msg": refusal.message}, status
 
-    def told(self, log_id: str, data: object) -> Mapping[str, object]:  # noqa: ARG002  as above
+    def envelope(self, log_id: str, data: object) -> Mapping[str, object]:  # noqa: ARG002  as above
         """Return ``data`` with a code and a message."""
         return {"code": 0, "msg": "", "data": data}
 
@@ -88,7 +88,7 @@ class StudioDialect:
 
 
 def history_answer(execution: Execution, *, with_output: bool) -> dict[str, object]:
-    """Return a ``get_run_history`` answer: ids are numbers, what is not known is null, and no code says 0."""
+    """Return a ``get_run_history`` answer: ids are numbers, what is not known is null, and the code is never 0."""
     failure = execution.failure
     waiting = execution.interruption is not None
     is_over = execution.status is ExecuteStatus.SUCCESS
@@ -116,7 +116,7 @@ def history_answer(execution: Execution, *, with_output: bool) -> dict[str, obje
 
 
 def workflow_answer(workflow: Workflow) -> dict[str, object]:
-    """Return what Studio tells of a workflow: the role it plays in chats."""
+    """Return what Studio shows of a workflow: the role it plays in chats."""
     role = {
         "id": workflow.workflow_id,
         "workflow_id": workflow.workflow_id,

@@ -30,9 +30,9 @@ class StudioRoutes(Routes):
 
     async def conversation(self, request: Request) -> Response:
         """Find or begin the conversation of that name."""
-        wanted = read_conversation(await read_body(request))
-        find = self._engine.conversations.named if wanted.get_or_create else self._engine.conversations.renamed
-        conversation_id = find(wanted.owner_id, wanted.name)
+        conversation = read_conversation(await read_body(request))
+        find = self._engine.conversations.named if conversation.get_or_create else self._engine.conversations.renamed
+        conversation_id = find(conversation.owner_id, conversation.name)
         return json_response(conversation_answer(conversation_id, self._engine.second()))
 
     async def workflow(self, request: Request) -> Response:

@@ -122,7 +122,7 @@ _TABLE = (
         10,
         "large_output",
         "Gives size characters (5 MB) from its end node and a quarter of them from each of its output nodes, nodes "
-        "in number; run_histories tells 1 MB of each, execute_nodes the whole output of an output node.",
+        "in number; run_histories holds 1 MB of each, execute_nodes the whole output of an output node.",
         scripts.large_output,
         size=Setting(5_000_000, 20_000_000),
         nodes=Setting(1, 8),
@@ -147,7 +147,7 @@ _TABLE = (
     _workflow(
         16,
         "asks_for_fields",
-        "Asks for named fields (interrupt type 5, required_parameters) and wants a JSON object with a city.",
+        "Asks for named fields (interrupt type 5, required_parameters) and expects a JSON object with a city.",
         scripts.asks_for_fields,
     ),
     _workflow(
@@ -166,7 +166,7 @@ _TABLE = (
     _workflow(
         20,
         "forgotten",
-        "Is forgotten once it has ended: run_histories tells its end polls times (0), then answers 4200.",
+        "Is forgotten once it has ended: run_histories gives its end polls times (0), then answers 4200.",
         scripts.long_stream,
         Retention.FORGOTTEN,
         polls=POLLS,
@@ -176,7 +176,7 @@ _TABLE = (
     _workflow(
         21,
         "output_expired",
-        "Loses its output once it has ended: run_histories tells it polls times (0), then Success with an empty "
+        "Loses its output once it has ended: run_histories gives it polls times (0), then Success with an empty "
         "output that counts as trimmed, and no output nodes.",
         scripts.long_stream,
         Retention.OUTPUT_EXPIRED,
