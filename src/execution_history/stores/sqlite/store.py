@@ -144,8 +144,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
 
         def ask(reader: Reader, connection: apsw.Connection) -> FoundRecords:
             with closing(connection.execute(query("documents_by_key"), (pairs,))) as found:
-                stored = ((each.key, reader.stored.find(connection, each)) for each in map(StoredRecord._make, found))
-                bodies = dict(stored)
+                bodies = dict(reader.stored.read(connection, found))
             damaged = tuple(key for key, body in bodies.items() if body is None)
             return FoundRecords({key: body for key, body in bodies.items() if body is not None}, damaged)
 
@@ -191,7 +190,8 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
                     # Closed when left early, or the connection would keep looking at this moment.
                     walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))
                 found = heapq.merge(*walks, key=lambda row: row[:2])
-                return list(islice(reader.stored.readable(connection, (row[2:] for row in found)), limit))
+                read = reader.stored.read(connection, (row[2:] for row in found))
+                return list(islice((body for _, body in read if body is not None), limit))
 
         return await self._ask(ask)
 
