@@ -15,7 +15,8 @@ import orjson
 import pytest
 
 from execution_history.errors import RecordDamaged, StoreDamaged
-from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, stored_elsewhere

@@ -19,7 +19,8 @@ import pytest
 
 from execution_history.errors import StoreClosed, StoreError, StoreUnwritable
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits

@@ -9,7 +9,8 @@ import apsw
 import orjson
 import pytest
 
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.path_conditions import parse_condition
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore

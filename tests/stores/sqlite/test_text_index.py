@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.text import matches, parse_search
 from execution_history.query.text.tokens import Tokens
 from execution_history.stores import SQLiteStore

@@ -13,10 +13,10 @@ import apsw
 import orjson
 
 from execution_history.errors import FeedExpired, Message, StoreError, message_of, quoted
+from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     MAX_SIZE,
     IndexReach,
-    RecordFilter,
     RecordKey,
     RecordQuery,
     Selection,
