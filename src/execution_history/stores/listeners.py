@@ -1,25 +1,24 @@
-"""Whom a store tells that it was changed."""
+"""Who is called when a store was changed."""
 
 from collections.abc import Callable
 
 
-class Watchers:
-    """Those who want to know of changes; for any number of threads."""
+class ChangeNotifier:
+    """The part of a store that calls back after each change; for any number of threads."""
 
-    def __init__(self) -> None:
-        # Replaced and never changed, so that telling needs no lock.
-        self._calls: tuple[Callable[[], None], ...] = ()
+    # Replaced and never changed, so that calling needs no lock.
+    _listeners: tuple[Callable[[], None], ...] = ()
 
-    def add(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :meth:`~execution_history.stores.capabilities.Watched.on_change`."""
-        self._calls = (*self._calls, call)
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        """See :class:`~execution_history.stores.capabilities.Watched`."""
+        self._listeners = (*self._listeners, call)
 
         def end() -> None:
-            self._calls = tuple(each for each in self._calls if each is not call)
+            self._listeners = tuple(each for each in self._listeners if each is not call)
 
         return end
 
-    def tell(self) -> None:
-        """Tell all of them."""
-        for call in self._calls:
+    def _notify(self) -> None:
+        """Call everybody who listens."""
+        for call in self._listeners:
             call()

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 from execution_history.errors import StoreClosed
 from execution_history.stores.administration import FEED_KEPT_MS, AuditEntry, Entry, EntryName
-from execution_history.stores.listeners import Watchers
+from execution_history.stores.listeners import ChangeNotifier
 from execution_history.stores.protocol import Change
 
 
-class MemoryAdministration:
+class MemoryAdministration(ChangeNotifier):
     """The half of the memory store that keeps what is not a record.
 
     Args:
@@ -23,7 +23,6 @@ class MemoryAdministration:
         self._uptime = uptime
         self._lock = threading.RLock()
         self._closed = False
-        self._watchers = Watchers()
         self._revision = self._floor = 0
         self._deleted: list[tuple[Change, int]] = []
         self._leases: dict[str, int] = {}
@@ -65,7 +64,7 @@ class MemoryAdministration:
             self._deleted = [each for each in self._deleted if each[0].entry != name]
             self._revision += 1
             entry = self._entries[name] = Entry(name, value, self._revision)
-        self._watchers.tell()
+        self._notify()
         return entry
 
     async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
@@ -78,7 +77,7 @@ class MemoryAdministration:
             del self._entries[name]
             self._revision += 1
             self._deleted.append((Change(self._revision, "registry", entry=name), self._clock()))
-        self._watchers.tell()
+        self._notify()
         return True
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:

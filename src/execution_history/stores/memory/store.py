@@ -256,10 +256,6 @@ class MemoryStore(MemoryAdministration):
         """See :meth:`HistoryStore.health`."""
         return StoreHealth((Message("The store is closed."),) if self._closed else ())
 
-    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.stores.capabilities.Watched`."""
-        return self._watchers.add(call)
-
     def _records(self) -> Iterator[_Stored]:
         return (each for workflow in self._workflows.values() for each in workflow.records.values())
 
@@ -286,7 +282,7 @@ class MemoryStore(MemoryAdministration):
             old = _Stored(document, self._sequence, self._revision, self._revision)
         workflow.records[document.execute_id] = _Stored(document, old.sequence, self._revision, old.first_revision)
         workflow.updated_at = max(workflow.updated_at, document.update_time)
-        self._watchers.tell()
+        self._notify()
 
     def _delete(self, key: RecordKey) -> bool:
         if self._find(*key) is None:
@@ -300,7 +296,7 @@ class MemoryStore(MemoryAdministration):
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
         self._deleted.append((Change(self._revision, "deleted", workflow_id, execute_id), self._clock()))
-        self._watchers.tell()
+        self._notify()
 
 
 def _recency(summary: WorkflowSummary) -> tuple[int, str]:

@@ -72,11 +72,9 @@ class SQLiteAdministration(EmbeddedStore):
 
     async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """See :meth:`Administration.renew_lease`."""
-        if ttl_ms > 0:
-            times = (boot_id(), boot_ms() + ttl_ms)
-            await self._parts.writer.submit(lambda t: t.run("put_lease", owner, t.clock() + ttl_ms, *times).get)
-        else:
-            await self._parts.writer.submit(lambda t: t.run("drop_lease", owner).get)
+        times = (self._clock() + ttl_ms, boot_id(), boot_ms() + ttl_ms)
+        statement = ("put_lease", owner, *times) if ttl_ms > 0 else ("drop_lease", owner)
+        await self._parts.writer.submit(lambda t: t.run(*statement).get)
 
     async def leases(self) -> dict[str, int]:
         """See :meth:`Administration.leases`."""
@@ -85,10 +83,8 @@ class SQLiteAdministration(EmbeddedStore):
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """See :meth:`Administration.save_cursor`."""
-        if revision is None:
-            await self._parts.writer.submit(lambda t: t.run("drop_cursor", name).get)
-        else:
-            await self._parts.writer.submit(lambda t: t.run("save_cursor", name, revision).get)
+        statement = ("drop_cursor", name) if revision is None else ("save_cursor", name, revision)
+        await self._parts.writer.submit(lambda t: t.run(*statement).get)
 
     async def cursors(self) -> dict[str, int]:
         """See :meth:`Administration.cursors`."""

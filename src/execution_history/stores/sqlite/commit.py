@@ -151,11 +151,6 @@ class Commits:
         finally:
             self._lock.release()
 
-    @property
-    def has_files_behind(self) -> bool:
-        """Whether there are files for which :meth:`tidy` has something to do."""
-        return self._mirror.is_behind
-
     def _hold_back(self, operations: list[Operation], later: PendingFiles) -> list[Operation]:
         """Return those of *operations* that can be answered now; the others are once their file is current."""
         if not later:

@@ -116,12 +116,12 @@ class Documents:
         """Return the error that says that a record cannot be read."""
         return RecordDamaged(self._folder, *key)
 
-    def readable(self, connection: apsw.Connection, found: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-        """Return the records of the rows *found* that can be read, one at a time."""
-        for row in found:
-            body = self.find(connection, StoredRecord(*row))
-            if body is not None:
-                yield body
+    def read(
+        self, connection: apsw.Connection, found: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[RecordKey, bytes | None]]:
+        """Return the records of the rows *found*, one at a time, without bytes where they cannot be read."""
+        for stored in map(StoredRecord._make, found):
+            yield stored.key, self.find(connection, stored)
 
     def scan(self, connection: apsw.Connection, after: ScanToken | None, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""

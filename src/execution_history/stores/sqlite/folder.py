@@ -102,19 +102,17 @@ class Reserve:
 
     Args:
         folder: where the file lies.
-        size: its bytes.
     """
 
-    def __init__(self, folder: Path, size: int = _RESERVE_BYTES) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / _RESERVE_FILE
-        self._size = size
         self._is_made = False
 
     def make_early(self) -> None:
         """Set the space aside before anything is written, where there is plenty. Never raises."""
         with contextlib.suppress(OSError, AttributeError):  # Windows has no statvfs: idle time comes soon enough
             space = os.statvfs(self._path.parent)
-            if space.f_bavail * space.f_frsize >= _PLENTY * self._size:
+            if space.f_bavail * space.f_frsize >= _PLENTY * _RESERVE_BYTES:
                 self.make()
 
     def make(self) -> None:
@@ -123,12 +121,12 @@ class Reserve:
             return
         self._is_made = True  # a disk that has no space for it is not asked again and again
         with contextlib.suppress(OSError):
-            if self._path.stat().st_size >= self._size:
+            if self._path.stat().st_size >= _RESERVE_BYTES:
                 return
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                for _ in range(0, self._size, len(_CHUNK)):
+                for _ in range(0, _RESERVE_BYTES, len(_CHUNK)):
                     file.write(_CHUNK)  # a hole would take no space
         except OSError:
             with contextlib.suppress(OSError):

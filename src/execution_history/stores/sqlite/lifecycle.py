@@ -20,7 +20,7 @@ from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.listeners import Watchers
+from execution_history.stores.listeners import ChangeNotifier
 from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer
 from execution_history.stores.sqlite.documents import nowhere
@@ -66,7 +66,7 @@ class StoreParts:
                 _log.warning("Closing a history left something to its next opening: %s", error)
 
 
-class EmbeddedStore:
+class EmbeddedStore(ChangeNotifier):
     """One folder that is opened with its first use and closed once.
 
     Args:
@@ -101,7 +101,6 @@ class EmbeddedStore:
         self._closed = False
         self._left_for_fork = False
         self._opening = threading.Lock()
-        self._watchers = Watchers()
 
     @property
     def location(self) -> str:
@@ -124,10 +123,6 @@ class EmbeddedStore:
             except StoreError as error:
                 _log.warning("A history is closed although not all is on the disk: %s", error)
         await asyncio.to_thread(self._close)
-
-    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """See :class:`~execution_history.stores.capabilities.Watched`."""
-        return self._watchers.add(call)
 
     @property
     def _parts(self) -> StoreParts:
@@ -153,7 +148,7 @@ class EmbeddedStore:
         See :meth:`Writer.submit`.
         """
         result = await self._parts.writer.submit(work, record, size=size, makes_room=makes_room)
-        self._watchers.tell()
+        self._notify()
         return result
 
     async def _rows(self, name: str, *values: Value) -> list[tuple[Any, ...]]:
@@ -223,7 +218,7 @@ class EmbeddedStore:
         """Let others in again."""
         if is_child:
             self._opening = threading.Lock()
-            self._watchers = Watchers()  # those of the parent live there
+            self._listeners = ()  # those of the parent live there
         else:
             self._opening.release()
 

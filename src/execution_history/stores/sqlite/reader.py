@@ -57,7 +57,7 @@ class MirrorSnapshot:
     def documents(self, workflow_id: str) -> Iterator[bytes]:
         """See :meth:`RecordSnapshot.documents`."""
         found = self._connection.execute(query("workflow_documents"), (workflow_id,))
-        return self._documents.readable(self._connection, found)
+        return (body for _, body in self._documents.read(self._connection, found) if body is not None)
 
     def changes(self, workflow_id: str, since: int) -> list[FileChange]:
         """See :meth:`RecordSnapshot.changes`.
@@ -176,15 +176,8 @@ class Reader:
             _TakesLong: there is a *limit*, and one of them is larger or has to be looked for elsewhere.
         """
         find = self.stored.find if limit == NO_LIMIT else self._find_quickly
-        bodies, damaged = [], []
-        for row in rows:
-            stored = StoredRecord(*row)
-            body = find(connection, stored)
-            if body is None:
-                damaged.append(stored.key)
-            else:
-                bodies.append(body)
-        return bodies, damaged
+        read = [(stored.key, find(connection, stored)) for stored in map(StoredRecord._make, rows)]
+        return [body for _, body in read if body is not None], [key for key, body in read if body is None]
 
     def _find_quickly(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:
         with contextlib.suppress(Unreadable):

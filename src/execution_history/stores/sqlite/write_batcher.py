@@ -122,28 +122,22 @@ class Writer(Commits):
             self._untidy = self._untidy or any(operation.makes_room for operation in group)
             with self._turn:
                 answered = self.run(group)
-                self._untidy = self._untidy or self.has_files_behind
+                self._untidy = self._untidy or self._mirror.is_behind
             answer(answered)
             del owner, first, group, answered  # while the thread waits it keeps nobody's documents, and no store, alive
 
     def _take_group(self, first: Operation) -> list[Operation]:
         """Return *first* and what has queued up behind it; work outside a transaction stands alone."""
         group, self._carried = [first], None
-        deadline = 0.0
+        deadline = time.monotonic() + _GATHER_SECONDS
         size = first.size
         while not first.outside and len(group) < _LARGEST_GROUP and size < _LARGEST_GROUP_BYTES:
+            # Those who were answered together come back together: a commit is worth waiting a moment for them.
+            patience = 0.0 if len(group) >= self._expected else deadline - time.monotonic()
             try:
-                following = self._queue.get_nowait()
+                following = self._queue.get(patience > 0, patience)
             except Empty:
-                # Those who were answered together come back together: a commit is worth waiting a moment for them.
-                now = time.monotonic()
-                deadline = deadline or now + _GATHER_SECONDS
-                if len(group) >= self._expected or now >= deadline:
-                    break
-                try:
-                    following = self._queue.get(timeout=deadline - now)
-                except Empty:
-                    break
+                break
             if following is None or following.outside:
                 self._carried = following
                 if following is None:

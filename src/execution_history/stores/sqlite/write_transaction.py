@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
@@ -72,7 +71,7 @@ class WriteTransaction:
     """
 
     def __init__(
-        self, connection: apsw.Connection, documents: Documents, packer: Packer, clock: Callable[[], int] = now_ms
+        self, connection: apsw.Connection, documents: Documents, packer: Packer, clock: Callable[[], int]
     ) -> None:
         self.clock = clock
         self.connection = connection
