@@ -18,18 +18,11 @@ from execution_history.history.keyword_query import (
     keyword_filter,
     page_of,
 )
-from execution_history.query.model import (
-    IndexReach,
-    RecordFilter,
-    RecordQuery,
-    Selection,
-    Sort,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query.text import parse_search
-from execution_history.records.record import ExecutionRecord, check_identifier
+from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.stores.capabilities import Indexed, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
@@ -92,7 +85,7 @@ class HistoryReading:
             "next_cursor": None,
             "total_is_exact": True,
         }
-        if workflow_id is None or could_exist(workflow_id):
+        if workflow_id is None or is_identifier(workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
             if record_filter is None:
@@ -213,7 +206,7 @@ class HistoryReading:
         """
         _check_page(page_size, page_index)
         workflow_ids = () if workflow_id is None else (workflow_id,)
-        if not all(map(could_exist, workflow_ids)):
+        if not all(map(is_identifier, workflow_ids)):
             nowhere = IndexReach(0, 0)
             return Selection(documents=[], total=0, total_is_exact=True, next=None, has_more=False, reach=nowhere)
         wanted = RecordFilter(workflow_ids=workflow_ids)
@@ -236,7 +229,7 @@ class HistoryReading:
             RecordDamaged: it cannot be read.
             StoreError: the store could not be read.
         """
-        if not (could_exist(workflow_id) and could_exist(execute_id)):
+        if not (is_identifier(workflow_id) and is_identifier(execute_id)):
             return None
         return await (await self._opened()).get(workflow_id, execute_id)
 
@@ -247,7 +240,7 @@ class HistoryReading:
             RecordDamaged: one of them cannot be read.
             StoreError: the store could not be read.
         """
-        if not could_exist(execute_id):
+        if not is_identifier(execute_id):
             return []
         return [parsed(body) for body in await (await self._opened()).find(execute_id)]
 
@@ -275,15 +268,6 @@ class HistoryReading:
 def parsed(body: bytes) -> ExecutionRecord:
     """Return a stored record as a dict."""
     return cast("ExecutionRecord", orjson.loads(body))
-
-
-def could_exist(identifier: object) -> bool:
-    """Whether a record could have this id: what no store can hold is simply not there."""
-    try:
-        check_identifier("id", identifier)
-    except InvalidInput:
-        return False
-    return True
 
 
 def _check_page(page_size: object, page_index: object) -> None:

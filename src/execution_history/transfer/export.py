@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Final, Literal, get_args
 from execution_history.errors import InvalidInput, quoted
 from execution_history.history.keyword_query import damaged_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import RecordFilter, RecordKey
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey
 from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch
 from execution_history.transfer.atomic_output import export_faults, new_file, new_folder

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from execution_history.errors import ExecutionHistoryError
-from execution_history.query.model import RecordFilter, RecordKey, RecordQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, store_at
 from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
