@@ -6,6 +6,7 @@ short, by a kill or a full disk, is continued by running it again. A record that
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -107,24 +108,30 @@ async def merge_sources(
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))
     report, limit = ImportReport(), service.record_limit_bytes
-    reading = _Reading(sources, clock)
-    ahead = asyncio.create_task(in_thread(reading.group))
+    stopped = threading.Event()
+    items = _items(sources, clock, stopped)
+    groups = in_groups(items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
+
+    def next_group() -> asyncio.Task[list[Item]]:
+        return asyncio.create_task(in_thread(next, groups, []))
+
+    ahead = next_group()
     try:
         while group := await ahead:
             is_large = sum(map(_size_of, group)) > _BYTES_AT_ONCE
             if not is_large:
-                # The next group is read while this one is written; a large record is enough for the memory.
-                ahead = asyncio.create_task(in_thread(reading.group))
+                ahead = next_group()  # it is read while this one is written; a large record is enough for the memory
             merged = MergeReport()
             if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
                 merged = await to_its_end(service.merge(documents, settle=False))
-            report = report.with_group(merged, [item for item in group if isinstance(item, Refused)], reading.size())
+            refused = [item for item in group if isinstance(item, Refused)]
+            report = report.with_group(merged, refused, sum(source.size for source in sources))
             tell(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
             if is_large:
                 del group, documents
-                ahead = asyncio.create_task(in_thread(reading.group))
+                ahead = next_group()
     except BaseException:
-        reading.stop()
+        stopped.set()
         # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
         with contextlib.suppress(StoreError):
             await to_its_end(service.flush())
@@ -132,43 +139,18 @@ async def merge_sources(
     finally:
         with contextlib.suppress(Exception):
             await ahead
-        await in_thread(reading.close)
+        await in_thread(items.close)
     await service.flush()
-    return replace(report, size=reading.size())
+    return replace(report, size=sum(source.size for source in sources))
 
 
-class _Reading:
-    """Reads sources one after the other, in groups; for one thread at a time."""
-
-    def __init__(self, sources: Sequence[Source], clock: Callable[[], int]) -> None:
-        self._sources = sources
-        self._clock = clock
-        self._items = self._all()
-        self._groups = in_groups(self._items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
-        self._is_stopped = False
-
-    def size(self) -> int:
-        """How many bytes have been read."""
-        return sum(source.size for source in self._sources)
-
-    def group(self) -> list[Item]:
-        """Return the next items; none at the end."""
-        return next(self._groups, [])
-
-    def stop(self) -> None:
-        """Read no further than the item at hand, whichever thread reads it."""
-        self._is_stopped = True
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        self._items.close()
-
-    def _all(self) -> Generator[Item]:
-        for source in self._sources:
-            for item in source.read(self._clock):
-                yield item
-                if self._is_stopped:
-                    return
+def _items(sources: Iterable[Source], clock: Callable[[], int], stopped: threading.Event) -> Generator[Item]:
+    """Yield what *sources* hold, one after the other; no further than the item at hand once it is *stopped*."""
+    for source in sources:
+        for item in source.read(clock):
+            yield item
+            if stopped.is_set():
+                return
 
 
 def _size_of(item: Item) -> int:

@@ -247,22 +247,20 @@ class Builder:
         """In the writer thread: bring the new file up to date and put it in its place, or try again."""
         built = made if isinstance(made, JSONFile) else None
         failure = made if isinstance(made, BaseException) else None
-        done = False
         try:
             if made is None:
-                self._drop(job, job.built)
+                self._drop(job, None)
                 self.cancel(job.workflow_id)
                 return
             if built is not None:
                 if self._has_long_front(job, built):
                     self._queue(job)
                     return
-                done = not (job.cancelled or job.afresh) and self._complete(job, built)
+                if not (job.cancelled or job.afresh) and self._complete(job, built):
+                    self.cancel(job.workflow_id)
+                    return
         except BaseException as error:  # noqa: BLE001 - the callers that wait for this file are answered all the same
             failure = error
-        if done:
-            self.cancel(job.workflow_id)
-            return
         try:
             self._drop(job, built)
         except OSError as error:
