@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import ours
 from bench.records import runs
+from execution_history import ExecutionHistoryService
 from execution_history.history.iteration import selected
 from execution_history.query.model import RecordFilter
 from execution_history.stores import SQLiteStore
@@ -52,7 +53,7 @@ async def _exports(store: HistoryStore, out: Path) -> Iterator[str]:
         path = out / place
 
         async def work(path: Path = path, export: Export = export) -> int:
-            return (await export_to_path(store, path, export)).records
+            return (await export_to_path(ExecutionHistoryService(store), path, export)).records
 
         records, rate = await _timed(work)
         size = sum(each.stat().st_size for each in ([path] if path.is_file() else path.iterdir()))
@@ -72,13 +73,13 @@ async def _imports(out: Path, folder: Path) -> Iterator[str]:
         store = SQLiteStore(place, json_files=json_files)
 
         async def work(store: HistoryStore = store, source: str = source) -> int:
-            return (await import_history(store, [out / source])).added
+            return (await import_history(ExecutionHistoryService(store), [out / source])).added
 
         records, rate = await _timed(work)
         lines.append(f"| import: {name} | {rate:,.0f} | {records:,} records |")
         if source == "all.jsonl" and not json_files:
             began = time.perf_counter()
-            again = (await import_history(store, [out / source])).skipped
+            again = (await import_history(ExecutionHistoryService(store), [out / source])).skipped
             rate = again / (time.perf_counter() - began)
             lines.append(
                 f"| import: the same once more, where all is there already | {rate:,.0f} | {again:,} skipped |"

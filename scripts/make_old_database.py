@@ -161,6 +161,7 @@ async def make(target: Path) -> None:
         await service.flush()
         expected = await read(service)
     database = sqlite3.connect(folder / "history.db")
+    database.execute("INSERT INTO leases (owner, expires) VALUES ('a recorder of that day', ?)", (BEGIN,))
     database.execute("UPDATE feed SET boot = ''")  # by which start of which machine it was written is nobody's concern
     database.commit()
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

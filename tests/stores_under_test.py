@@ -1,6 +1,7 @@
 """The one list of stores: whoever adds a store adds a row here, and every test of the promise runs on it."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +14,24 @@ from execution_history.stores.protocol import HistoryStore
 KINDS: Final[dict[str, Callable[[Path], str]]] = {"memory": lambda _: "memory:", "sqlite": str}
 """For each kind of store the location that it has under a folder of its own; the first is the specification."""
 
+SPECIFICATION, *OTHERS = KINDS
+
 VARIANTS: Final[dict[str, Callable[[Path, "Clock"], HistoryStore]]] = {
     **{kind: lambda folder, clock, at=at: store_at(at(folder), clock=clock) for kind, at in KINDS.items()},  # type: ignore[misc]
     "sqlite without files": lambda folder, clock: store_at(folder, json_files=False, clock=clock),
 }
 """For the contract suite: every kind in every configuration that another code path answers."""
+
+
+@asynccontextmanager
+async def beside_specification(kind: str, folder: Path) -> AsyncIterator[tuple[HistoryStore, HistoryStore]]:
+    """An opened, empty store of the specification and one of another *kind*, to be compared."""
+    async with AsyncExitStack() as opened:
+        pair = [store_at(KINDS[each](folder / each), json_files=False) for each in (SPECIFICATION, kind)]
+        for store in pair:
+            await store.open()
+            opened.push_async_callback(store.aclose)
+        yield pair[0], pair[1]
 
 
 class Clock:

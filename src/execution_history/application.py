@@ -12,7 +12,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import Sandbox, serve_sandbox
 from execution_history.settings import AccountSettings, Settings
-from execution_history.stores import store_at
+from execution_history.stores import store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,7 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         if sandbox:
             running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
-        store = store_at(
-            settings.store,
-            json_files=settings.json_files,
-            search=settings.search,
-            record_limit_bytes=settings.record_limit_bytes,
-            limits=settings.reading_limits,
-        )
-        service = ExecutionHistoryService(store)
+        service = ExecutionHistoryService(store_of(settings))
         stack.push_async_callback(service.aclose)
         await service.store.open()
         recorder = Recorder(

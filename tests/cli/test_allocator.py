@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc can 
 
 _PROGRAM = """
 import ctypes, threading
-from execution_history.cli.allocator import return_freed_memory
+from execution_history.cli.server import return_freed_memory
 
 libc = ctypes.CDLL(None)
 if not hasattr(libc, "malloc_info"):

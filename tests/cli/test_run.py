@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from execution_history.cli.run_reporter import Ending, telling_of
+from execution_history.cli.run_reporter import Ending, RunReporter
 from execution_history.cli.session import Session
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.recording.spool import put_aside, spool_of
@@ -297,5 +297,5 @@ def test_a_run_is_called_unrecorded_when_it_is(
     session = Session(LANGUAGES["en"])
     session.as_json = True
     record = orjson.loads(document("run-1").body) if is_recorded else None
-    telling_of(session, embedded=True).ended(Ending("w", "run-1", "success", record=record, waits=waits), problems)
+    RunReporter(session, embedded=True).ended(Ending("w", "run-1", "success", record=record, waits=waits), problems)
     assert told == capsys.readouterr().err.splitlines()

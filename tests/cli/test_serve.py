@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from execution_history.cli.log_lines import LineFormatter
+from execution_history.cli.server import LineFormatter
 from tests.cli.conftest import Call, History
 from tests.cli.processes import read_document, started
 

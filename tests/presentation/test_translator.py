@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from execution_history.errors import ExecutionHistoryError, InvalidQuery, Message
-from execution_history.presentation import coze_error_codes, wording
+from execution_history.presentation import coze_error_codes, phrases
 from execution_history.presentation.po_file import compiled
 from execution_history.presentation.translator import LANGUAGES, LOCALE, Languages, isolated
 from execution_history.query.fields import FILTERS
@@ -130,7 +130,7 @@ def test_arguments_cannot_command_a_terminal() -> None:
 
 def test_arguments_cannot_change_a_page() -> None:
     """In markup they are escaped and isolated, and marks that reverse text are shown."""
-    said = ENGLISH.markup(wording.HEADLINES_IN_NODE["failed"], duration="1 s", node="<b>\u202ex")
+    said = ENGLISH.markup(phrases.HEADLINES_IN_NODE["failed"], duration="1 s", node="<b>\u202ex")
     assert "Failed after <bdi>1 s</bdi> in <bdi>&lt;b&gt;\\u202ex</bdi>" == str(said)
     assert "<bdi>␛[2J</bdi>" == str(isolated("\x1b[2J"))
 
@@ -138,7 +138,7 @@ def test_arguments_cannot_change_a_page() -> None:
 def test_whatever_can_be_named_has_its_words() -> None:
     """Every filter has a label; every proof that a recorder gives, and every known error code, an explanation."""
     assert all(row.label and row.meaning for row in FILTERS)
-    assert set(Proof) == wording.PROOFS.keys()
+    assert set(Proof) == phrases.PROOFS.keys()
     for code in ("4000", "720712345", "503"):
         assert coze_error_codes.explanation(CHINESE, code) != coze_error_codes.explanation(ENGLISH, code)
 

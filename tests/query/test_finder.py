@@ -99,7 +99,7 @@ def test_an_engine_of_lists_gives_the_pages_of_the_specification(
         model = MemoryStore()
         for record in records:
             await model.merge([record])
-        bodies = list((await model.scan(0, 100)).documents)
+        bodies = list((await model.scan(None, 100)).documents)
         query = RecordQuery(filter=wanted, sort=sort, descending=descending, size=size, summaries=summaries)
         after: str | None = None
         while True:

@@ -112,12 +112,12 @@ async def test_a_required_recording_that_fails_in_an_unknown_way_refuses_the_run
 async def test_the_runs_of_a_dead_recorder_are_ended_and_live_ones_are_not() -> None:
     """By its lease; once; with the reason and the transition."""
     now = 1_000_000
-    store = MemoryStore()
+    store = MemoryStore(uptime=lambda: now)
     recorders = [Recorder(store, clock=lambda: now, lease_seconds=10) for _ in range(2)]
-    await store.renew_lease(recorders[0].owner, now + 10_000)
+    await store.renew_lease(recorders[0].owner, 10_000)
     dead = Recorder(store, clock=lambda: now, lease_seconds=10)
     dead.owner = "somebody-on-another-machine"
-    await store.renew_lease(dead.owner, now + 10_000)
+    await store.renew_lease(dead.owner, 10_000)
     store_ids = []
     for recorder, execute_id in ((recorders[0], "live"), (dead, "orphan")):
         store_ids.append((await recorder.open("w", execute_id=execute_id)).execute_id)
@@ -125,7 +125,7 @@ async def test_the_runs_of_a_dead_recorder_are_ended_and_live_ones_are_not() -> 
     await finished.close("success")
     assert 0 == await recorders[1].end_orphans()
     now += 11_000
-    await store.renew_lease(recorders[0].owner, now + 10_000)
+    await store.renew_lease(recorders[0].owner, 10_000)
     assert [1, 0] == [await recorders[1].end_orphans(), await recorders[1].end_orphans()]
     orphan = await _record(store, "orphan")
     assert ("interrupted", "recorder_died", "running") == (
@@ -220,11 +220,11 @@ class _TroubledStore(SharedFaultyStore):
         self.renewed = asyncio.Event()
         self.poison = "untouchable"
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
+    async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """Raise what is left to be raised."""
         if self.raised:
             raise self.raised.pop()
-        await super().renew_lease(owner, expires)
+        await super().renew_lease(owner, ttl_ms)
         self.renewed.set()
 
 
@@ -347,9 +347,9 @@ async def test_closing_ends_whatever_the_store_does() -> None:
                     await self.running.wait()
             await super()._check(execute_id)
 
-        async def renew_lease(self, owner: str, expires: int) -> None:
+        async def renew_lease(self, owner: str, ttl_ms: int) -> None:
             await self._check("")
-            await super().renew_lease(owner, expires)
+            await super().renew_lease(owner, ttl_ms)
 
     store = Stubborn(f"stubborn {new_execute_id()}")
     recorder = Recorder(store, lease_seconds=0.03)

@@ -61,10 +61,10 @@ async def check(service: ExecutionHistoryService, folder: Path, workflow_id: str
     assert () == (await service.health()).problems
     for kind in ("jsonl", "json", "csv"):
         wanted = RecordFilter(workflow_ids=(workflow_id,))
-        await export_to_path(service.store, folder.parent / f"out.{kind}", Export(format=kind, wanted=wanted))
+        await export_to_path(service, folder.parent / f"out.{kind}", Export(format=kind, wanted=wanted))
     for kind in ("jsonl", "json"):
         again = MemoryStore()
-        report = await import_history(again, [folder.parent / f"out.{kind}"])
+        report = await import_history(ExecutionHistoryService(again), [folder.parent / f"out.{kind}"])
         assert (0, body) == (report.refused_count, await again.get(workflow_id, found["execute_id"]))
     await service.create_execution_record("another")
     return found
@@ -151,7 +151,7 @@ async def _into_the_open_folder(service: ExecutionHistoryService, folder: Path, 
 
 
 async def _taken(service: ExecutionHistoryService, path: Path) -> tuple[int, int]:
-    report = await import_history(service.store, [path])
+    report = await import_history(service, [path])
     return report.added, report.refused_count
 
 
@@ -218,11 +218,14 @@ async def test_what_an_earlier_version_kept_is_read_shown_and_changed(
         chosen = RecordFilter(workflow_ids=("w",), text="needle", conditions=(parse_condition("output[0][0] exists"),))
         assert 1 == len((await service.select(RecordQuery(filter=chosen))).documents)
         for kind in ("jsonl", "json", "csv"):
-            await export_to_path(store, tmp_path / f"out.{kind}", Export(format=kind))
+            await export_to_path(ExecutionHistoryService(store), tmp_path / f"out.{kind}", Export(format=kind))
             if kind != "csv":
                 again = MemoryStore()
-                assert len(FIELDS) == (await import_history(again, [tmp_path / f"out.{kind}"])).added
-                assert all(depth_of(orjson.loads(body)) <= 128 for body in (await again.scan(0, 20)).documents)
+                assert (
+                    len(FIELDS)
+                    == (await import_history(ExecutionHistoryService(again), [tmp_path / f"out.{kind}"])).added
+                )
+                assert all(depth_of(orjson.loads(body)) <= 128 for body in (await again.scan(None, 20)).documents)
         for key in FIELDS:
             changed = await service.update_execution_record("w", key, "success", metadata={"more": 1})
             assert changed is not None

@@ -194,7 +194,7 @@ async def test_what_is_imported_is_no_larger(service: ExecutionHistoryService, t
     (tmp_path / "in.jsonl").write_bytes(
         whole + b'\n{"execute_id":"m","workflow_id":"v","output":"%b"}\n' % (b"y" * 2_000_000)
     )
-    report = await import_history(service.store, [tmp_path / "in.jsonl"], limits=ReadingLimits())
+    report = await import_history(service, [tmp_path / "in.jsonl"], limits=ReadingLimits())
     assert (2, 0) == (report.added, report.refused_count)
     for workflow_id in ("w", "v"):
         assert {"output": 2_000_002} == (await _stored(service, workflow_id))["metadata"]["recording_is_cut"]

@@ -254,5 +254,5 @@ async def test_what_was_recorded_is_read_back_under_the_same_settings(tmp_path: 
     (tmp_path / "in.json").write_bytes(b"[" + orjson.dumps(made.plain(), option=orjson.OPT_INDENT_2) + b"]")
     for name in ("in.jsonl", "in.json"):
         other = MemoryStore(record_limit_bytes=limit)
-        assert 0 == (await import_history(other, [tmp_path / name])).refused_count
+        assert 0 == (await import_history(ExecutionHistoryService(other), [tmp_path / name])).refused_count
         assert made.body == await other.get("w", "e")

@@ -6,10 +6,10 @@ import threading
 import orjson
 import pytest
 
-from execution_history.errors import ExecutionExists, IllegalTransition, StoreClosed
+from execution_history.errors import ExecutionExists, IllegalTransition, InvalidCursor, StoreClosed
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, StatisticsQuery
 from execution_history.stores.capabilities import flush
-from execution_history.stores.protocol import Batch, HistoryStore, MergeReport
+from execution_history.stores.protocol import Batch, HistoryStore, MergeReport, ScanToken
 from tests.sample_records import change, changed, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
@@ -458,19 +458,31 @@ async def test_a_scan_gives_every_record_in_the_order_in_which_they_came(store: 
     await store.clear("cleared")
 
     found: list[str] = []
-    after: int | None = 0
-    while after is not None:
-        batch = await store.scan(after, 2)
+    batch = await store.scan(None, 2)
+    while batch.next is not None:
         assert len(batch.documents) <= 2
         found += ids(batch.documents)
-        after = batch.next
+        batch = await store.scan(batch.next, 2)
+    found += ids(batch.documents)
 
     assert ["e0", "e1", "e2", "e4", "e5", "e6"] == found
 
 
+async def test_a_scan_goes_on_from_its_own_tokens_only(store: HistoryStore) -> None:
+    """One that was cut, changed or made up is refused, so that nobody takes a part of the store for the whole."""
+    for name in "abc":
+        await store.create(document(name))
+    token = (await store.scan(None, 1)).next
+    assert isinstance(token, str)
+    assert ["b", "c"] == ids((await store.scan(token, 10)).documents)
+    for broken in ("", "0", "2", token[:-1], token + "=", token.swapcase(), token[::-1], "文", "A" * 16):
+        with pytest.raises(InvalidCursor, match="broken"):
+            await store.scan(ScanToken(broken), 10)
+
+
 async def test_a_scan_of_an_empty_store_ends_at_once(store: HistoryStore) -> None:
     """There is no batch behind the first."""
-    assert Batch([], None) == await store.scan(0, 10)
+    assert Batch([], None) == await store.scan(None, 10)
 
 
 async def test_merging_without_settling_is_as_safe(store: HistoryStore) -> None:
@@ -487,7 +499,7 @@ async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> Non
     answers = (
         await page_of(store, "w", 10, 1),
         await page_of(store, None, 10, 1),
-        await store.scan(0, 10),
+        await store.scan(None, 10),
         await store.select(RecordQuery()),
     )
     assert [((), 3)] * 4 == [(answer.damaged, len(answer.documents)) for answer in answers]

@@ -71,6 +71,12 @@ async def test_every_record_is_read_as_it_was(old: OldHistory, lost: str) -> Non
         assert old.expected["records"][content["workflow_id"]] == content["histories"]
 
 
+async def test_its_leases_are_over(old: OldHistory) -> None:
+    """A recorder that was alive then is not any more."""
+    async with ExecutionHistoryService(old.folder) as service:
+        assert all(remaining < 0 for remaining in (await service.store.leases()).values())
+
+
 async def test_its_runs_are_counted(old: OldHistory) -> None:
     """Counters and statistics agree with the records that were read from it."""
     old.restore_file_times()

@@ -1,4 +1,4 @@
-"""Questions to a store: what each filter, order and cursor gives, on every store, and both stores always agree."""
+"""Questions to a store: what each filter, order and cursor gives, on every store, and all stores always agree."""
 
 import asyncio
 import itertools
@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from execution_history.errors import InvalidCursor, InvalidQuery
 from execution_history.query.model import RecordFilter, RecordQuery, Selection, StatisticsQuery
 from execution_history.records.record import Document
-from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores import SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import change, document, ids
+from tests.stores_under_test import OTHERS, beside_specification
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.parametrize("kind", OTHERS)
 @given(
     records=st.lists(documents(), max_size=40),
     wanted=filters(),
@@ -32,7 +34,8 @@ pytestmark = pytest.mark.anyio
     summaries=st.booleans(),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_both_stores_give_the_same_pages(
+def test_every_store_gives_the_pages_of_the_specification(
+    kind: str,
     tmp_path_factory: pytest.TempPathFactory,
     records: list[Document],
     wanted: RecordFilter,
@@ -45,23 +48,22 @@ def test_both_stores_give_the_same_pages(
     query = RecordQuery(filter=wanted, sort=sort, descending=descending, size=size, summaries=summaries)
 
     async def compare() -> None:
-        model, store = MemoryStore(), SQLiteStore(tmp_path_factory.mktemp("h"), json_files=False)
-        await store.open()
-        for each in (model, store):
-            for record in records:
-                await each.merge([record])
-        expected, found = await _all_pages(model, query), await _all_pages(store, query)
-        assert _documents(expected) == _documents(found)
-        for theirs, mine in zip(expected, found, strict=True):
-            assert theirs.total == mine.total if mine.total_is_exact else theirs.total >= mine.total
-            assert mine.reach.is_complete
-        numbered = replace(query, index=2)
-        assert _documents([await model.select(numbered)]) == _documents([await store.select(numbered)])
-        await store.aclose()
+        async with beside_specification(kind, tmp_path_factory.mktemp("h")) as (model, store):
+            for each in (model, store):
+                for record in records:
+                    await each.merge([record])
+            expected, found = await _all_pages(model, query), await _all_pages(store, query)
+            assert _documents(expected) == _documents(found)
+            for theirs, mine in zip(expected, found, strict=True):
+                assert theirs.total == mine.total if mine.total_is_exact else theirs.total >= mine.total
+                assert mine.reach.is_complete
+            numbered = replace(query, index=2)
+            assert _documents([await model.select(numbered)]) == _documents([await store.select(numbered)])
 
     asyncio.run(compare())
 
 
+@pytest.mark.parametrize("kind", OTHERS)
 @given(
     records=st.lists(documents(), max_size=40),
     wanted=filters(),
@@ -70,7 +72,8 @@ def test_both_stores_give_the_same_pages(
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
 )
 @settings(max_examples=80, deadline=None)
-def test_both_stores_count_the_same(
+def test_every_store_counts_like_the_specification(
+    kind: str,
     tmp_path_factory: pytest.TempPathFactory,
     records: list[Document],
     wanted: RecordFilter,
@@ -82,13 +85,11 @@ def test_both_stores_count_the_same(
     query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone, new_since=new_since)
 
     async def compare() -> None:
-        model, store = MemoryStore(), SQLiteStore(tmp_path_factory.mktemp("h"), json_files=False)
-        await store.open()
-        for each in (model, store):
-            await each.merge(records)
-        expected, found = await model.statistics(query), await store.statistics(query)
-        assert replace(expected, reach=found.reach) == found
-        await store.aclose()
+        async with beside_specification(kind, tmp_path_factory.mktemp("h")) as (model, store):
+            for each in (model, store):
+                await each.merge(records)
+            expected, found = await model.statistics(query), await store.statistics(query)
+            assert replace(expected, reach=found.reach) == found
 
     asyncio.run(compare())
 

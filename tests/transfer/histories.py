@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from execution_history.stores.protocol import HistoryStore
+from execution_history.stores.protocol import HistoryStore, ScanToken
 from tests.sample_records import change, document
 
 
@@ -24,12 +24,13 @@ async def fill(store: HistoryStore, count: int = 10) -> None:
 async def everything(store: HistoryStore) -> list[bytes]:
     """All stored bytes, in the order of arrival."""
     found: list[bytes] = []
-    after: int | None = 0
-    while after is not None:
+    after: ScanToken | None = None
+    while True:
         batch = await store.scan(after, 1_000)
         found += batch.documents
         after = batch.next
-    return found
+        if after is None:
+            return found
 
 
 def lines(data: bytes) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
 from execution_history.records.attributes import attributes_of
 from execution_history.stores import MemoryStore
@@ -106,7 +107,7 @@ async def taken(path: Path, text: str, nodes: str | None = None) -> tuple[Import
     """What importing these dumps into an empty store reports and gives."""
     store = MemoryStore()
     second = None if nodes is None else put(path / "nodes", nodes)
-    report = await import_studio(store, put(path / "executions", text), second)
+    report = await import_studio(ExecutionHistoryService(store), put(path / "executions", text), second)
     return report, [orjson.loads(body) for body in await everything(store)]
 
 
@@ -117,7 +118,7 @@ async def test_a_run_with_its_nodes_is_a_record(store: HistoryStore, tmp_path: P
     put(tmp_path / "executions", dump([EXECUTION]))
     put(tmp_path / "nodes", dump([later, NODE]))
 
-    report = await import_studio(store, tmp_path / "nodes", tmp_path / "executions")
+    report = await import_studio(ExecutionHistoryService(store), tmp_path / "nodes", tmp_path / "executions")
     found = orjson.loads(await store.get(str(WORKFLOW), str(RUN)) or b"null")
 
     assert (1, 0) == (report.added, report.refused_count)
@@ -368,7 +369,7 @@ async def test_a_dump_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     for paths in ((tmp_path / "no",), (tmp_path / "executions", tmp_path / "no")):
         with pytest.raises(ImportFailed, match=r"no' cannot be imported: No such file"):
-            await import_studio(MemoryStore(), *paths)
+            await import_studio(ExecutionHistoryService(MemoryStore()), *paths)
 
 
 @pytest.mark.parametrize("bad", ["7.52E+18", "-5", "0", "", "x"])
@@ -414,7 +415,7 @@ async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "table").write_bytes(table)
 
     lines, _ = await taken(tmp_path, "\n".join([*rows[:2], "{oops", "[1]", '{"id": 9}', rows[2]]))
-    cells = await import_studio(MemoryStore(), tmp_path / "table")
+    cells = await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "table")
 
     assert (2, ["line 1", "line 3", "line 4", "line 5"]) == (lines.added, [each.place for each in lines.refused])
     assert (2, ["line 3", "line 5"]) == (cells.added, [each.place for each in cells.refused])
@@ -422,51 +423,10 @@ async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
     assert "It is not UTF-8." == cells.refused[1].reason
 
 
-def as_tab(rows: Rows) -> str:
-    """What ``mysqldump --tab`` writes: no header, and line breaks and tabs behind a backslash."""
-
-    def cell(value: object) -> str:
-        text = str(value)
-        for special in ("\\", "\t", "\n"):
-            text = text.replace(special, "\\" + special)
-        return "\\N" if value is None else text
-
-    return "".join("\t".join(map(cell, row.values())) + "\n" for row in rows)
-
-
-def sql_of(table: str, row: dict[str, Any]) -> str:
-    """The file that ``mysqldump --tab`` writes beside it."""
-    columns = ",\n".join(f"  `{name}` bigint unsigned COMMENT 'a `quoted` name'" for name in row)
-    made = f"CREATE TABLE `{table}` (\n{columns},\n  PRIMARY KEY (`id`)\n);\n"
-    return f"-- MySQL dump\nDROP TABLE IF EXISTS `{table}`;\n{made}"
-
-
-async def test_a_dump_with_its_columns_beside_it(tmp_path: Path) -> None:
-    """As ``mysqldump --tab`` writes the two tables; every special character is what it was."""
-    texts = ['第一行\n第二行\t"x", \\N C:\\tmp\\', "\\N", "\n", "a\\\n\\\tb"]
-    rows = [EXECUTION | {"id": 5 + number, "output": text} for number, text in enumerate(texts)]
-    for name, row, dump in (
-        ("executions", EXECUTION, as_tab(rows)),
-        ("nodes", NODE, as_tab([NODE | {"execute_id": 5}])),
-    ):
-        put(tmp_path / f"{name}.txt", dump)
-        put(tmp_path / f"{name}.sql", sql_of(name, row))
-    store = MemoryStore()
-
-    report = await import_studio(store, tmp_path / "nodes.txt", tmp_path / "executions.txt")
-    found = [orjson.loads(body) for body in await everything(store)]
-
-    assert (4, 0) == (report.added, report.refused_count)
-    assert texts == [record["output"] for record in found]
-    assert ["开始"] == list(found[0]["node_execute_status"])
-
-
-async def test_a_dump_without_its_columns_says_what_is_missing(tmp_path: Path) -> None:
-    """The file beside it; and what is SQL itself says which dump to make."""
-    with pytest.raises(ImportFailed, match=r"nor is there 'executions\.sql' beside it, as mysqldump --tab writes one"):
-        await taken(tmp_path, as_tab([EXECUTION]))
-    with pytest.raises(ImportFailed, match="is SQL, which is not read: dump workflow_execution with mysqldump --tab"):
-        await taken(tmp_path, sql_of("workflow_execution", EXECUTION))
+async def test_sql_is_no_dump(tmp_path: Path) -> None:
+    """The sentence says which dump to make."""
+    with pytest.raises(ImportFailed, match="is SQL, which is not read: dump workflow_execution with mysql --batch"):
+        await taken(tmp_path, "-- MySQL dump\nDROP TABLE IF EXISTS `workflow_execution`;\n")
 
 
 @pytest.mark.parametrize(
@@ -493,7 +453,7 @@ async def test_hostile_rows_have_their_lines(tmp_path: Path, dump: Any) -> None:
     rows = [b"{\xff\xfe broken\n", no_id, row.replace("晴".encode(), b"\xff"), row]
     (tmp_path / "executions").write_bytes(header + b"".join(rows))
 
-    report = await import_studio(MemoryStore(), tmp_path / "executions")
+    report = await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "executions")
 
     first = 1 if dump is as_json else 2
     assert [f"line {first + number}" for number in range(3)] == [refused.place for refused in report.refused]
@@ -518,11 +478,11 @@ async def test_importing_twice_changes_nothing(store: HistoryStore, tmp_path: Pa
     put(tmp_path / "executions", dump(rows))
     put(tmp_path / "later", dump([EXECUTION, rows[1]]))
 
-    first = await import_studio(store, tmp_path / "executions")
+    first = await import_studio(ExecutionHistoryService(store), tmp_path / "executions")
     before = await everything(store)
-    second = await import_studio(store, tmp_path / "executions")
+    second = await import_studio(ExecutionHistoryService(store), tmp_path / "executions")
     assert before == await everything(store)
-    third = await import_studio(store, tmp_path / "later")
+    third = await import_studio(ExecutionHistoryService(store), tmp_path / "later")
 
     counts = [(each.added, each.replaced, each.skipped) for each in (first, second, third)]
     assert [(2, 0, 0), (0, 0, 2), (0, 1, 1)] == counts
@@ -535,7 +495,7 @@ async def test_progress_reaches_the_size_of_both_dumps(tmp_path: Path) -> None:
     nodes = put(tmp_path / "nodes", as_csv([NODE] * 3_000))
     told: list[Progress] = []
 
-    report = await import_studio(MemoryStore(), executions, nodes, tell=told.append)
+    report = await import_studio(ExecutionHistoryService(MemoryStore()), executions, nodes, tell=told.append)
 
     size = executions.stat().st_size + nodes.stat().st_size
     assert (size, size, 2_000) == (report.size, told[-1].total_size, report.added)
@@ -556,7 +516,7 @@ async def test_times_that_are_none_are_left_out(store: HistoryStore, tmp_path: P
     runs, nodes = tmp_path / "runs.csv", tmp_path / "nodes.csv"
     runs.write_text("id,workflow_id,created_at,status\n1,71,99999999999999999999,2\n2,71,1700000000000,2\n")
     nodes.write_text(f"id,execute_id,node_id,node_name,created_at,status\n1,2,5,a,{2**63},3\n")
-    first, second = [await import_studio(store, runs, nodes) for _ in range(2)]
+    first, second = [await import_studio(ExecutionHistoryService(store), runs, nodes) for _ in range(2)]
     assert (2, 0, 2) == (first.added, second.taken, second.skipped)
     (body,) = await store.find("2")
     assert 0 == orjson.loads(body)["node_execute_status"]["a"]["start_time"]

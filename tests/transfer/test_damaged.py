@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
 from execution_history.stores import MemoryStore
 from execution_history.transfer import ImportReport, import_history, import_studio
@@ -44,7 +45,7 @@ def overwritten(path: Path, at: int, data: bytes) -> None:
 async def brought_in(path: Path) -> tuple[ImportReport, list[str]]:
     """The report of an import into an empty store, and the ids that it holds."""
     store = MemoryStore()
-    report = await import_history(store, [path])
+    report = await import_history(ExecutionHistoryService(store), [path])
     return report, sorted(json.loads(body)["execute_id"] for body in await everything(store))
 
 
@@ -107,7 +108,7 @@ async def test_a_zip_file_with_any_byte_changed_is_imported_or_refused(tmp_path:
     whole = (tmp_path / "in.zip").read_bytes()
     os.utime(tmp_path / "in.zip", (5, 5))
     store = MemoryStore()
-    await import_history(store, [tmp_path / "in.zip"])
+    await import_history(ExecutionHistoryService(store), [tmp_path / "in.zip"])
     known = set(await everything(store))
     chosen = random.Random(packing)  # noqa: S311 - nothing is kept secret
 
@@ -117,7 +118,7 @@ async def test_a_zip_file_with_any_byte_changed_is_imported_or_refused(tmp_path:
         (tmp_path / "broken.zip").write_bytes(broken)
         os.utime(tmp_path / "broken.zip", (5, 5))
         store = MemoryStore()
-        report = await import_history(store, [tmp_path / "broken.zip"])
+        report = await import_history(ExecutionHistoryService(store), [tmp_path / "broken.zip"])
         assert set(await everything(store)) <= known
         assert all(each.reason.endswith(".") for each in report.refused)
 
@@ -139,9 +140,9 @@ async def test_what_is_no_file_is_refused_before_it_is_opened(
 
     said = "is a device, a pipe or a socket, which may never end: put what it gives into a file and import that"
     for importing in (
-        import_history(MemoryStore(), [path]),
-        import_studio(MemoryStore(), path),
-        import_studio(MemoryStore(), Path("good.csv"), path),
+        import_history(ExecutionHistoryService(MemoryStore()), [path]),
+        import_studio(ExecutionHistoryService(MemoryStore()), path),
+        import_studio(ExecutionHistoryService(MemoryStore()), Path("good.csv"), path),
     ):
         with pytest.raises(ImportFailed, match=said):
             await importing

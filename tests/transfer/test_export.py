@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from execution_history import ExecutionHistoryService
 from execution_history.errors import ExportFailed, InvalidInput
 from execution_history.query.model import RecordFilter
 from execution_history.records.record import KEYS
@@ -26,12 +27,12 @@ pytestmark = pytest.mark.anyio
 
 async def exported(store: HistoryStore, export: Export) -> bytes:
     """An export as bytes."""
-    return b"".join([piece async for piece in export_chunks(store, export)])
+    return b"".join([piece async for piece in export_chunks(ExecutionHistoryService(store), export)])
 
 
 async def test_json_lines_are_the_stored_bytes(filled: HistoryStore, tmp_path: Path) -> None:
     """One record a line, in the order of arrival, nothing else; and the report counts them."""
-    report = await export_to_path(filled, tmp_path / "out.jsonl", Export())
+    report = await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export())
 
     data = (tmp_path / "out.jsonl").read_bytes()
     assert b"\n".join(await everything(filled)) + b"\n" == data
@@ -58,14 +59,16 @@ async def test_nothing_is_exported_as_nothing(store: HistoryStore, tmp_path: Pat
     """An empty store gives an empty file of JSON Lines, and a table with its header."""
     assert b"" == await exported(store, Export())
     assert 1 == len((await exported(store, Export(format="csv"))).splitlines())
-    assert 0 == (await export_to_path(store, tmp_path / "none.jsonl", Export())).records
+    assert 0 == (await export_to_path(ExecutionHistoryService(store), tmp_path / "none.jsonl", Export())).records
     assert b"" == (tmp_path / "none.jsonl").read_bytes()
 
 
 async def test_one_workflow_is_a_file_as_deployments_have_it(filled: HistoryStore, tmp_path: Path) -> None:
     """The four keys, the newest record first, indented by two, Chinese as it is."""
     await export_to_path(
-        filled, tmp_path / "out.json", Export(format="json", wanted=RecordFilter(workflow_ids=("工作流",)))
+        ExecutionHistoryService(filled),
+        tmp_path / "out.json",
+        Export(format="json", wanted=RecordFilter(workflow_ids=("工作流",))),
     )
 
     text = (tmp_path / "out.json").read_text("utf-8")
@@ -87,15 +90,19 @@ async def test_an_empty_workflow_is_a_file_without_records(store: HistoryStore) 
 async def test_several_workflows_need_a_folder_or_a_zip_file(filled: HistoryStore, tmp_path: Path) -> None:
     """One JSON file cannot hold them, and the error says what can."""
     with pytest.raises(InvalidInput, match="belong to 2: choose one workflow, or a zip file or a folder for all"):
-        await export_to_path(filled, tmp_path / "out.json", Export(format="json"))
+        await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.json", Export(format="json"))
 
     assert [] == [path.name for path in tmp_path.iterdir() if path.name != "history"]
 
 
 async def test_a_folder_holds_a_file_for_every_workflow(filled: HistoryStore, tmp_path: Path) -> None:
     """Only those that have a record that is wanted."""
-    report = await export_to_path(filled, tmp_path / "out", Export(format="json"))
-    await export_to_path(filled, tmp_path / "some", Export(format="json", wanted=RecordFilter(execute_id_prefix="e3")))
+    report = await export_to_path(ExecutionHistoryService(filled), tmp_path / "out", Export(format="json"))
+    await export_to_path(
+        ExecutionHistoryService(filled),
+        tmp_path / "some",
+        Export(format="json", wanted=RecordFilter(execute_id_prefix="e3")),
+    )
 
     assert {"w.json", "工作流.json"} == {path.name for path in (tmp_path / "out").iterdir()}
     assert 10 == report.records
@@ -106,7 +113,7 @@ async def test_workflows_that_differ_in_case_only_have_files_of_their_own(store:
     """On a disk that does not tell capitals apart, too, none overwrites the other."""
     await store.merge([document("a", "Flow"), document("b", "flow")])
 
-    await export_to_path(store, tmp_path / "out", Export(format="json"))
+    await export_to_path(ExecutionHistoryService(store), tmp_path / "out", Export(format="json"))
 
     assert 2 == len({path.name.lower() for path in (tmp_path / "out").iterdir()})
 
@@ -117,14 +124,14 @@ async def test_a_folder_that_holds_something_is_left_alone(filled: HistoryStore,
     (tmp_path / "out" / "mine.txt").write_text("mine")
 
     with pytest.raises(ExportFailed, match=r"There is something at .* already"):
-        await export_to_path(filled, tmp_path / "out", Export(format="json"))
+        await export_to_path(ExecutionHistoryService(filled), tmp_path / "out", Export(format="json"))
 
     assert ["mine.txt"] == [path.name for path in (tmp_path / "out").iterdir()]
 
 
 async def test_a_zip_file_holds_the_same_files(filled: HistoryStore, tmp_path: Path) -> None:
     """To a path that ends in .zip, and as a stream when it is asked for."""
-    await export_to_path(filled, tmp_path / "out.zip", Export(format="json"))
+    await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.zip", Export(format="json"))
     streamed = await exported(filled, Export(format="json", zipped=True))
 
     for archive in (zipfile.ZipFile(tmp_path / "out.zip"), zipfile.ZipFile(io.BytesIO(streamed))):
@@ -254,7 +261,7 @@ def test_impossible_exports_are_refused() -> None:
 async def test_parquet_has_typed_columns(filled: HistoryStore, tmp_path: Path) -> None:
     """Times are times, numbers are numbers, documents are JSON text."""
     parquet = pytest.importorskip("pyarrow.parquet")
-    await export_to_path(filled, tmp_path / "out.parquet", Export(format="parquet"))
+    await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.parquet", Export(format="parquet"))
 
     table = parquet.read_table(tmp_path / "out.parquet")
     row = table.slice(1, 1).to_pylist()[0]
@@ -285,7 +292,7 @@ async def test_progress_is_told(filled: HistoryStore, tmp_path: Path) -> None:
     """Records and bytes rise to what was written; the total is known where all are exported."""
     told: list[Progress] = []
 
-    report = await export_to_path(filled, tmp_path / "out.jsonl", Export(), told.append)
+    report = await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export(), told.append)
 
     assert (report.records, report.size, 10) == (told[-1].records, told[-1].size, told[-1].total_records)
     assert told == sorted(told, key=lambda progress: progress.records)
@@ -295,7 +302,7 @@ async def test_a_stream_stays_open(filled: HistoryStore) -> None:
     """What is written to belongs to the caller."""
     stream = io.BytesIO()
 
-    report = await export_to_stream(filled, stream, Export())
+    report = await export_to_stream(ExecutionHistoryService(filled), stream, Export())
 
     assert 10 == len(lines(stream.getvalue())) == report.records
 
@@ -309,7 +316,7 @@ async def test_a_file_that_was_there_is_replaced_only_by_a_whole_one(filled: His
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        await export_to_path(filled, path, Export(), stop)
+        await export_to_path(ExecutionHistoryService(filled), path, Export(), stop)
 
     assert "old" == path.read_text()
     assert ["out.jsonl"] == [each.name for each in tmp_path.iterdir() if each.name != "history"]
@@ -322,7 +329,10 @@ async def test_a_cancelled_export_leaves_nothing(store: HistoryStore, tmp_path: 
     begun = asyncio.Event()
     task = asyncio.create_task(
         export_to_path(
-            store, tmp_path / name, Export(format="json" if name == "out" else "jsonl"), lambda _: begun.set()
+            ExecutionHistoryService(store),
+            tmp_path / name,
+            Export(format="json" if name == "out" else "jsonl"),
+            lambda _: begun.set(),
         )
     )
     await begun.wait()
@@ -341,12 +351,13 @@ async def test_a_place_that_cannot_be_written_is_named(filled: HistoryStore, tmp
     export = Export(format="jsonl" if name.endswith(".jsonl") else "json")
 
     with pytest.raises(ExportFailed, match=r"^The export to '.*' cannot be written \(.*\): check"):
-        await export_to_path(filled, tmp_path / name, export)
+        await export_to_path(ExecutionHistoryService(filled), tmp_path / name, export)
 
 
 _ON_A_FULL_DISK = """
 import asyncio, os, resource, sys
 from pathlib import Path
+from execution_history import ExecutionHistoryService
 from execution_history.errors import ExportFailed
 from execution_history.stores import MemoryStore
 from execution_history.transfer import Export, export_to_path
@@ -357,7 +368,7 @@ async def main():
     await store.merge([document(f"e{n}", parameters={"text": os.urandom(250).hex()}) for n in range(2_000)])
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     try:
-        await export_to_path(store, Path(sys.argv[1]), Export(format=sys.argv[2]))
+        await export_to_path(ExecutionHistoryService(store), Path(sys.argv[1]), Export(format=sys.argv[2]))
     except ExportFailed as error:
         print(error)
 
@@ -388,7 +399,7 @@ async def test_ids_are_in_order_while_others_write(store: HistoryStore) -> None:
     await store.merge([document(f"e{number}") for number in range(100)])
     found: list[bytes] = []
 
-    async for piece in export_chunks(store, Export(wanted=RecordFilter(workflow_ids=("w",)))):
+    async for piece in export_chunks(ExecutionHistoryService(store), Export(wanted=RecordFilter(workflow_ids=("w",)))):
         found += piece.splitlines()
         await store.create(document(f"late{len(found)}", now=9_000))
 

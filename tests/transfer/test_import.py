@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
 from execution_history.query.model import RecordFilter
 from execution_history.records.record import Document, RecordChange, new_document
@@ -69,8 +70,10 @@ async def test_what_is_exported_and_imported_is_the_same_byte_for_byte(name: str
     await before.merge(made)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
-        exported = await export_to_path(before, path, Export(format="jsonl" if name == "out.jsonl" else "json"))
-        report = await import_history(after, [path] if exported.records else [])
+        exported = await export_to_path(
+            ExecutionHistoryService(before), path, Export(format="jsonl" if name == "out.jsonl" else "json")
+        )
+        report = await import_history(ExecutionHistoryService(after), [path] if exported.records else [])
 
     assert 0 == report.refused_count
     assert sorted(await everything(before)) == sorted(await everything(after))
@@ -78,10 +81,10 @@ async def test_what_is_exported_and_imported_is_the_same_byte_for_byte(name: str
 
 async def test_a_whole_history_keeps_its_order(filled: HistoryStore, tmp_path: Path) -> None:
     """JSON Lines of everything bring the order of arrival with them, into a store on the disk too."""
-    await export_to_path(filled, tmp_path / "out.jsonl", Export())
+    await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export())
     copy = SQLiteStore(tmp_path / "copy")
 
-    report = await import_history(copy, [tmp_path / "out.jsonl"])
+    report = await import_history(ExecutionHistoryService(copy), [tmp_path / "out.jsonl"])
 
     assert await everything(filled) == await everything(copy)
     assert (10, 0, 0, 0) == (report.added, report.replaced, report.skipped, report.refused_count)
@@ -91,14 +94,14 @@ async def test_a_whole_history_keeps_its_order(filled: HistoryStore, tmp_path: P
 
 async def test_importing_again_changes_nothing(store: HistoryStore, filled: HistoryStore, tmp_path: Path) -> None:
     """What is there in the same or a newer version is skipped; an older one is replaced."""
-    await export_to_path(filled, tmp_path / "out.jsonl", Export())
+    await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export())
     newer = MemoryStore()
     await newer.merge([document("e0", now=1_000), document("e2", now=1_000)])
     await newer.update("w", "e2", change(99_000, "success"))
 
-    first = await import_history(newer, [tmp_path / "out.jsonl"])
+    first = await import_history(ExecutionHistoryService(newer), [tmp_path / "out.jsonl"])
     before = await everything(newer)
-    second = await import_history(newer, [tmp_path / "out.jsonl"])
+    second = await import_history(ExecutionHistoryService(newer), [tmp_path / "out.jsonl"])
 
     assert (8, 1, 1) == (first.added, first.replaced, first.skipped)
     assert (0, 0, 10) == (second.added, second.replaced, second.skipped)
@@ -115,10 +118,10 @@ async def test_a_folder_of_a_store_is_read_and_not_changed(tmp_path: Path) -> No
     await source.flush()
     copy = MemoryStore()
 
-    opened = await import_history(copy, [tmp_path / "source"])
+    opened = await import_history(ExecutionHistoryService(copy), [tmp_path / "source"])
     await source.aclose()
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "source").iterdir()}
-    again = await import_history(copy, [tmp_path / "source" / "history.db"])
+    again = await import_history(ExecutionHistoryService(copy), [tmp_path / "source" / "history.db"])
 
     assert (1_250, 0) == (opened.added, opened.refused_count)
     assert 1_250 == again.skipped
@@ -137,7 +140,7 @@ async def test_a_store_on_a_read_only_disk_is_read(tmp_path: Path) -> None:
     await source.aclose()
     (tmp_path / "source").chmod(0o500)
     try:
-        report = await import_history(MemoryStore(), [tmp_path / "source"])
+        report = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "source"])
     finally:
         (tmp_path / "source").chmod(0o700)
 
@@ -148,7 +151,7 @@ async def test_a_damaged_database_says_so(tmp_path: Path) -> None:
     """What is no database is refused with a reason, and nothing fails."""
     (tmp_path / "history.db").write_bytes(b"not a database" * 1_000)
 
-    report = await import_history(MemoryStore(), [tmp_path])
+    report = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path])
 
     assert ["behind record 0"] == [each.place for each in report.refused]
     assert "damaged" in report.refused[0].reason
@@ -165,7 +168,7 @@ async def test_a_damaged_record_of_another_history_is_one_refusal(tmp_path: Path
     damage(tmp_path / "source", "b")
 
     store = MemoryStore()
-    report = await import_history(store, [tmp_path / "source"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "source"])
 
     assert (3 if json_files else 2) == report.added
     assert ([] if json_files else ["run b of workflow w"]) == [each.place for each in report.refused]
@@ -183,7 +186,7 @@ async def test_the_folder_of_a_deployment_is_taken_in(store: HistoryStore, tmp_p
     (old / "config.json").write_text('{"port": 8000}')
     (old / "notes.txt").write_text("not looked at")
 
-    report = await import_history(store, [old])
+    report = await import_history(ExecutionHistoryService(store), [old])
 
     assert (3, 2) == (report.added, report.refused_count)
     assert [("732.json", "record 2", "It has no execute_id."), ("config.json", "the file")] == [
@@ -199,12 +202,12 @@ async def test_the_folder_of_a_deployment_is_taken_in(store: HistoryStore, tmp_p
 async def test_a_truncated_json_file_gives_up_what_is_whole(filled: HistoryStore, tmp_path: Path) -> None:
     """Every record before the cut comes in, and the report says that the file is damaged."""
     wanted = Export(format="json", wanted=RecordFilter(workflow_ids=("w",)))
-    await export_to_path(filled, tmp_path / "out.json", wanted)
+    await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.json", wanted)
     data = (tmp_path / "out.json").read_bytes()
     (tmp_path / "out.json").write_bytes(data[: len(data) * 2 // 3])
     copy = MemoryStore()
 
-    report = await import_history(copy, [tmp_path / "out.json"])
+    report = await import_history(ExecutionHistoryService(copy), [tmp_path / "out.json"])
 
     assert 3 == report.added
     assert "It is damaged; 3 records could still be read." == report.refused[-1].reason
@@ -213,13 +216,13 @@ async def test_a_truncated_json_file_gives_up_what_is_whole(filled: HistoryStore
 
 async def test_truncated_lines_give_up_what_is_whole(filled: HistoryStore, tmp_path: Path) -> None:
     """The last line is named as cut off, and taken when only its line break is missing."""
-    await export_to_path(filled, tmp_path / "out.jsonl", Export())
+    await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export())
     data = (tmp_path / "out.jsonl").read_bytes()
     (tmp_path / "cut.jsonl").write_bytes(data[:-100])
     (tmp_path / "whole.jsonl").write_bytes(data[:-1])
 
-    cut = await import_history(MemoryStore(), [tmp_path / "cut.jsonl"])
-    whole = await import_history(MemoryStore(), [tmp_path / "whole.jsonl"])
+    cut = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "cut.jsonl"])
+    whole = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "whole.jsonl"])
 
     assert (9, 1) == (cut.added, cut.refused_count)
     assert "line 10" == cut.refused[0].place
@@ -252,7 +255,7 @@ async def test_hostile_lines_are_refused_one_by_one(store: HistoryStore, tmp_pat
     ]
     (tmp_path / "in.jsonl").write_bytes(b"\r\n".join(hostile) + b"\r\n")
 
-    report = await import_history(store, [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
 
     assert [f"line {number}" for number in range(4, 18)] == [each.place for each in report.refused]
     assert all(each.reason.endswith(".") and "Traceback" not in each.reason for each in report.refused)
@@ -266,7 +269,7 @@ async def test_what_is_not_as_we_write_it_is_mended(store: HistoryStore, tmp_pat
     line = b'{"workflow_id": 7321, "execute_id": 99, "create_time": 1700000000, "mine": 1, "output": %d}' % enormous
     (tmp_path / "in.jsonl").write_bytes(line + b"\n")
 
-    report = await import_history(store, [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
     found = orjson.loads(await store.get("7321", "99") or b"null")
 
     assert 1 == report.added
@@ -281,7 +284,8 @@ async def test_records_without_times_come_in_once(store: HistoryStore, tmp_path:
     path.write_bytes(
         b'{"workflow_id": "w", "execute_id": "a"}\n{"workflow_id": "w", "execute_id": "b", "create_time": "x"}\n'
     )
-    first, second = [await import_history(store, [path], clock=lambda time=time: time) for time in (1, 2)]  # type: ignore[misc]
+    service = ExecutionHistoryService(store)
+    first, second = [await import_history(service, [path], clock=lambda time=time: time) for time in (1, 2)]  # type: ignore[misc]
     assert (2, 0, 2) == (first.added, second.taken, second.skipped)
     (body,) = await store.find("a")
     assert path.stat().st_mtime_ns // 1_000_000 == orjson.loads(body)["create_time"]
@@ -293,7 +297,7 @@ async def test_a_key_that_comes_twice_and_goes_too_deep_ends_nothing(store: Hist
     twice = twice[:-1] + b',"output":' + b"[" * 300 + b"]" * 300 + b"}"
     path = tmp_path / "deep.jsonl"
     path.write_bytes(b"\n".join((first, twice, last)))
-    report = await import_history(store, [path])
+    report = await import_history(ExecutionHistoryService(store), [path])
     assert (3, 0) == (report.added, report.refused_count)
     (body,) = await store.find("twice")
     assert orjson.loads(body)["output"]
@@ -306,7 +310,7 @@ async def test_of_one_id_in_a_file_the_newer_version_stays(store: HistoryStore, 
     assert new is not None
     (tmp_path / "in.jsonl").write_bytes(b"\n".join([new.body, old.body, new.body]))
 
-    report = await import_history(store, [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
 
     assert (1, 0, 2) == (report.added, report.replaced, report.skipped)
     assert new.body == await store.get("w", "e")
@@ -314,7 +318,9 @@ async def test_of_one_id_in_a_file_the_newer_version_stays(store: HistoryStore, 
 
 async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> None:
     """JSON Lines and JSON in it are taken, everything else is passed over, and a broken one says so."""
-    await export_to_path(filled, tmp_path / "out.jsonl", Export(wanted=RecordFilter(workflow_ids=("w",))))
+    await export_to_path(
+        ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export(wanted=RecordFilter(workflow_ids=("w",)))
+    )
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "out.jsonl", "deep/in/it.jsonl")
         archive.writestr("../outside.json", json.dumps([{"execute_id": "z"}]))
@@ -322,8 +328,8 @@ async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> N
     whole = (tmp_path / "in.zip").read_bytes()
     (tmp_path / "broken.zip").write_bytes(whole[: len(whole) // 2])
 
-    report = await import_history(MemoryStore(), [tmp_path / "in.zip"])
-    broken = await import_history(MemoryStore(), [tmp_path / "broken.zip"])
+    report = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "in.zip"])
+    broken = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "broken.zip"])
 
     assert (6, 0) == (report.added, report.refused_count)
     assert not (tmp_path.parent / "outside.json").exists()
@@ -343,7 +349,7 @@ async def test_what_is_nothing_to_import_is_said_before_anything_is_imported(tmp
         ("table.csv", "is a table, which does not hold whole records"),
     ):
         with pytest.raises(ImportFailed, match=reason):
-            await import_history(store, [tmp_path / "good.jsonl", tmp_path / name])
+            await import_history(ExecutionHistoryService(store), [tmp_path / "good.jsonl", tmp_path / name])
 
     assert [] == await everything(store)
 
@@ -352,14 +358,14 @@ async def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     """No record, and no failure; a file that says nothing at all is named."""
     (tmp_path / "in.jsonl").write_bytes(b"")
 
-    assert ImportReport() == await import_history(MemoryStore(), [tmp_path / "in.jsonl"])
+    assert ImportReport() == await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "in.jsonl"])
 
 
 async def test_the_report_keeps_a_thousand_refusals_and_counts_all(tmp_path: Path) -> None:
     """A file of garbage does not fill the memory."""
     (tmp_path / "in.jsonl").write_bytes(b"garbage\n" * 5_000)
 
-    report = await import_history(MemoryStore(), [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path / "in.jsonl"])
 
     assert (5_000, 1_000) == (report.refused_count, len(report.refused))
     assert 1_000 == len(report.to_json()["refused"])
@@ -370,7 +376,7 @@ async def test_progress_counts_records_and_bytes(store: HistoryStore, tmp_path: 
     (tmp_path / "in.jsonl").write_bytes(b"".join(document(f"e{n}").body + b"\n" for n in range(2_500)))
     told: list[Progress] = []
 
-    report = await import_history(store, [tmp_path / "in.jsonl"], tell=told.append)
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"], tell=told.append)
 
     counts = [progress.records for progress in told]
     assert (sorted(set(counts)), 2_500) == (counts, counts[-1])
@@ -380,13 +386,12 @@ async def test_progress_counts_records_and_bytes(store: HistoryStore, tmp_path: 
 _IMPORT = """
 import asyncio, sys
 from pathlib import Path
-from execution_history.stores import SQLiteStore
+from execution_history import ExecutionHistoryService
 from execution_history.transfer import import_history
 
 async def main():
-    store = SQLiteStore(Path(sys.argv[2]))
-    await import_history(store, [Path(sys.argv[1])], tell=lambda p: print(p.records, flush=True))
-    await store.aclose()
+    async with ExecutionHistoryService(sys.argv[2]) as service:
+        await import_history(service, [Path(sys.argv[1])], tell=lambda p: print(p.records, flush=True))
 
 asyncio.run(main())
 """
@@ -408,7 +413,7 @@ async def test_an_import_that_is_killed_is_continued_by_running_it_again(tmp_pat
     store = SQLiteStore(tmp_path / "history")
     await store.open()
     survived = await everything(store)
-    report = await import_history(store, [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
 
     assert told <= len(survived) < 20_000
     assert set(survived) <= set(made.values())
@@ -423,7 +428,9 @@ async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: P
     (tmp_path / "in.jsonl").write_bytes(b"".join(body + b"\n" for body in made))
     store = SQLiteStore(tmp_path / "history")
     reached = asyncio.Event()
-    task = asyncio.create_task(import_history(store, [tmp_path / "in.jsonl"], tell=lambda _: reached.set()))
+    task = asyncio.create_task(
+        import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"], tell=lambda _: reached.set())
+    )
     await reached.wait()
     task.cancel()
 
@@ -431,7 +438,7 @@ async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: P
         await task
     survived = await everything(store)
     shown = json.loads((tmp_path / "history" / "w.json").read_bytes())["total"]
-    report = await import_history(store, [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
 
     assert len(survived) == shown
     assert made[: len(survived)] == survived
@@ -443,6 +450,7 @@ async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: P
 _ON_A_FULL_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
+from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreError
 from execution_history.stores import SQLiteStore
 from execution_history.transfer import import_history
@@ -452,7 +460,7 @@ async def main():
     await store.open()
     resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
     try:
-        await import_history(store, [Path(sys.argv[1])])
+        await import_history(ExecutionHistoryService(store), [Path(sys.argv[1])])
     except StoreError as error:
         print(error)
 
@@ -472,7 +480,7 @@ async def test_an_import_into_a_full_disk_is_one_sentence_and_can_go_on(tmp_path
     store = SQLiteStore(tmp_path / "history", json_files=False)
     await store.open()
     survived = await everything(store)
-    report = await import_history(store, [tmp_path / "in.jsonl"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
 
     assert answer.stdout.startswith(f"The history in '{tmp_path / 'history'}'")
     assert "Traceback" not in answer.stderr

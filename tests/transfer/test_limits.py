@@ -30,7 +30,7 @@ _MB = 1_000_000
 async def brought_in(path: Path, limits: ReadingLimits | None = None) -> tuple[ImportReport, list[str]]:
     """The report of an import into an empty store, and the ids that it holds."""
     store = MemoryStore()
-    report = await import_history(store, [path], limits=limits)
+    report = await import_history(ExecutionHistoryService(store), [path], limits=limits)
     return report, sorted(ids(await everything(store)))
 
 
@@ -196,10 +196,10 @@ async def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
 
         async def open(self) -> None:
             """See :meth:`HistoryStore.open`."""
-            removed.unlink()
+            removed.unlink(missing_ok=True)
 
     store = Removing()
-    report = await import_history(store, [tmp_path])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path])
 
     assert [f"e{number:02}" for number in range(20) if number != 7] == ids(await everything(store))
     assert [("07.jsonl", "the file", "It cannot be read: No such file or directory.")] == places(report)
@@ -233,7 +233,7 @@ async def test_the_store_is_given_a_little_at_once(tmp_path: Path, count: int, s
         for number in range(count):
             file.write(document(f"e{number}", output="x" * size).body + b"\n")
     store = _Counting()
-    await import_history(store, [tmp_path / "in.jsonl"])
+    await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
     assert count == sum(number for number, _ in store.given)
     assert all(number <= 250 and (number == 1 or total < 1_300_000) for number, total in store.given)
 
@@ -251,7 +251,7 @@ def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"a\n" + b"x" * 5_000_000 + b"\nb\n" + b"y" * 11)
     with (tmp_path / "in").open("rb") as stream:
         reader = LineReader(stream, longest=10)
-        found = [(line.number, line.content, line.is_ended) for line in reader]
+        found = [(reader.number, content, reader.is_ended) for content in reader.contents()]
 
     assert [(1, b"a", True), (2, None, True), (3, b"b", True), (4, None, False)] == found
     assert 5_000_016 == reader.size
@@ -272,10 +272,12 @@ async def test_a_cell_of_a_dump_that_is_too_large_is_refused(tmp_path: Path, cel
     """Its row, and no more than that: what stands in the cell is no row, although it may look like one."""
     text = "\n".join([_HEADER, _row(1), _row(2, cell), "", "", _row(3), _row(4)])
     (tmp_path / "rows").write_text(text)
-    report = await import_studio(store := MemoryStore(), tmp_path / "rows", limits=ReadingLimits(record=1_000))
+    report = await import_studio(
+        ExecutionHistoryService(store := MemoryStore()), tmp_path / "rows", limits=ReadingLimits(record=1_000)
+    )
     assert ["1", "3", "4"] == ids(await everything(store))
     assert 1 == report.refused_count
-    assert "It has more than 1000 characters (the setting record_limit_bytes)." == report.refused[0].reason
+    assert _LARGE == report.refused[0].reason
 
 
 async def test_a_cell_with_escaped_quotes_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -283,7 +285,9 @@ async def test_a_cell_with_escaped_quotes_that_is_too_large_is_refused(tmp_path:
     cell = 'say \\"x\\" and \\\\\\\n9,9,9,9,9\n' * 100
     text = "\n".join([_HEADER, _row(1, 'say \\"x\\"'), _row(2, cell), _row(3), _row(4)])
     (tmp_path / "rows").write_text(text)
-    report = await import_studio(store := MemoryStore(), tmp_path / "rows", limits=ReadingLimits(record=1_000))
+    report = await import_studio(
+        ExecutionHistoryService(store := MemoryStore()), tmp_path / "rows", limits=ReadingLimits(record=1_000)
+    )
     assert ["1", "3", "4"] == ids(await everything(store))
     assert 1 == report.refused_count
 
@@ -298,7 +302,9 @@ async def test_a_row_of_very_many_cells_is_refused(tmp_path: Path, between: str)
     store = MemoryStore()
 
     async def work() -> None:
-        assert 1 == (await import_studio(store, tmp_path / "rows", limits=limits)).refused_count
+        assert (
+            1 == (await import_studio(ExecutionHistoryService(store), tmp_path / "rows", limits=limits)).refused_count
+        )
 
     assert await peak_of(work) < 4 * _MB
     assert ["1", "2", "3"] == ids(await everything(store))
@@ -309,7 +315,7 @@ async def test_blank_lines_of_a_dump_are_no_rows(tmp_path: Path, between: str) -
     """Nor do they cost anything."""
     rows = [_HEADER.replace(",", between), between.join(["1", "2", "3", "2", "x"]), "\n" * 3_000, "broken"]
     (tmp_path / "rows").write_text("\n".join(rows))
-    report = await import_studio(store := MemoryStore(), tmp_path / "rows")
+    report = await import_studio(ExecutionHistoryService(store := MemoryStore()), tmp_path / "rows")
     assert (["1"], ["line 3004"]) == (ids(await everything(store)), [each.place for each in report.refused])
 
 
@@ -322,12 +328,11 @@ async def test_a_line_without_end_in_a_dump_is_refused(tmp_path: Path, header: s
     (tmp_path / "headless").write_bytes(b"\0" * 5_000)
     limits = ReadingLimits(record=1_000)
 
-    report = await import_studio(MemoryStore(), tmp_path / "rows", limits=limits)
+    report = await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "rows", limits=limits)
 
-    reason = "It has more than 1000 characters (the setting record_limit_bytes)."
-    assert (3, [("line 3", reason)]) == (report.added, [(each.place, each.reason) for each in report.refused])
+    assert (3, [("line 3", _LARGE)]) == (report.added, [(each.place, each.reason) for each in report.refused])
     with pytest.raises(ImportFailed, match="is not a dump of workflow_execution"):
-        await import_studio(MemoryStore(), tmp_path / "headless", limits=limits)
+        await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "headless", limits=limits)
 
 
 async def test_nodes_that_make_a_run_too_large_are_left_out(tmp_path: Path) -> None:
@@ -336,7 +341,9 @@ async def test_nodes_that_make_a_run_too_large_are_left_out(tmp_path: Path) -> N
     rows = [f"{n},1,n{n},node,3,3,{'x' * 1_000}" for n in range(1, 11)]
     (tmp_path / "nodes").write_text("\n".join(["id,execute_id,node_id,node_name,created_at,status,output", *rows]))
     store = MemoryStore()
-    await import_studio(store, tmp_path / "runs", tmp_path / "nodes", limits=ReadingLimits(record=8_000))
+    await import_studio(
+        ExecutionHistoryService(store), tmp_path / "runs", tmp_path / "nodes", limits=ReadingLimits(record=8_000)
+    )
     (body,) = await everything(store)
     record = json.loads(body)
     assert 10 == len(record["node_execute_status"]) + record["metadata"]["imported_from"]["nodes_left_out"]
@@ -350,7 +357,9 @@ async def test_nodes_that_need_too_much_temporary_space_are_refused(tmp_path: Pa
     (tmp_path / "nodes").write_text("\n".join(["id,execute_id,node_id,node_name,created_at,status,output", *rows]))
     store = MemoryStore()
     with pytest.raises(ImportFailed, match="import_temporary_bytes"):
-        await import_studio(store, tmp_path / "runs", tmp_path / "nodes", limits=ReadingLimits(temporary=_MB))
+        await import_studio(
+            ExecutionHistoryService(store), tmp_path / "runs", tmp_path / "nodes", limits=ReadingLimits(temporary=_MB)
+        )
     assert [] == await everything(store)
 
 
@@ -361,10 +370,10 @@ async def test_without_limits_a_record_may_have_what_the_stores_may(tmp_path: Pa
     large = "x" * (LEAST_LIMIT + 1)
     if kind == "lines":
         (tmp_path / "in.jsonl").write_bytes(document("a", output=large).body)
-        report = await import_history(store, [tmp_path / "in.jsonl"])
+        report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
     else:
         (tmp_path / "rows").write_text("\n".join([_HEADER, _row(1, large)]))
-        report = await import_studio(store, tmp_path / "rows")
+        report = await import_studio(ExecutionHistoryService(store), tmp_path / "rows")
     assert 1 == report.refused_count
     assert f"more than {LEAST_LIMIT}" in report.refused[0].reason
 
@@ -374,7 +383,7 @@ async def test_records_of_a_database_that_are_too_large_are_cut(tmp_path: Path) 
     async with ExecutionHistoryService(tmp_path / "h") as service:
         await service.store.create(document("a", output="x" * 3_000_000))
     store = MemoryStore(record_limit_bytes=LEAST_LIMIT)
-    report = await import_history(store, [tmp_path / "h"])
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "h"])
     assert (1, 0) == (report.added, report.refused_count)
     body = await store.get("w", "a")
     assert body is not None

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -104,7 +105,7 @@ async def test_a_body_nested_however_deeply_is_no_fault_of_ours(shared_web: Serv
     [
         ("page_size=0", "page_size should be greater than or equal to 1."),
         ("page_size=101", "page_size should be less than or equal to 100."),
-        ("page_index=abc", "page_index should be a valid integer, unable to parse string as an integer."),
+        ("page_index=abc", "page_index should be a whole number."),
     ],
 )
 async def test_a_wrong_parameter_is_named(shared_web: Served, query: str, sentence: str) -> None:
@@ -126,9 +127,9 @@ async def test_a_wrong_body_is_named(shared_web: Served) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"tags": [1]}, "tags.0 should be a valid string."),
-        ({"tags": {"add": [1]}}, "tags.add.0 should be a valid string."),
-        ({"tags": "x"}, "tags should be a valid list."),
+        ({"tags": [1]}, "tags.0 should be text."),
+        ({"tags": {"add": [1]}}, "tags.add.0 should be text."),
+        ({"tags": "x"}, "tags should be a list."),
         ({"mood": 1}, "mood is not known here; /docs says what is."),
     ],
 )
@@ -138,6 +139,39 @@ async def test_a_wrong_note_is_named_in_the_words_of_its_writer(
     """Not in those of what checks it."""
     answer = await shared_web.client.patch("/coze/workflows/w/history/e", json=body)
     assert sentence == answer.json()["error"]["message"]
+
+
+# What a program may send by mistake in the place of each value that there is.
+_WRONG: Final[tuple[Any, ...]] = (
+    None, True, 5, 1.5, float("nan"), "x", "\ud800", "9" * 5_000, [], [1], ["\ud800"], {}, {"a": 1}, {"add": 5},
+    [{"workflow_id": "w"}], [{"workflow_id": "w", "execute_id": "e"}] * 10_001,
+)  # fmt: skip
+_KEYS: Final = (
+    "workflow_id", "parameters", "bot_id", "data", "tags", "note", "rating", "pinned", "executions", "mood",
+)  # fmt: skip
+_BODIES: Final = (
+    ("POST", _STREAM), ("POST", "/coze/workflows/w/run?account_id=none"),
+    ("POST", "/coze/workflows/w/history/e/resume"),
+    ("PATCH", "/coze/workflows/w/history/e"), ("POST", "/coze/history/annotate"), ("POST", "/coze/history/delete"),
+)  # fmt: skip
+_QUERIES: Final = ("page_size=0", "page_size=101", "page_index=x", f"page_size={'9' * 5_000}")
+
+
+async def test_what_is_wrong_is_said_in_chinese_alone(shared_web: Served) -> None:
+    """Whatever kind of value is wrong, in a sentence of its own; only names and what was sent are in Latin letters."""
+    chinese = {"Accept-Language": "zh-CN", "Content-Type": "application/json"}
+    answers = [await shared_web.client.get(f"/coze/workflows/w/history?{each}", headers=chinese) for each in _QUERIES]
+    answers += [await shared_web.client.get("/coze/export?excel=x", headers=chinese)]
+    for method, path in _BODIES:
+        for body in [*_WRONG, *({key: value} for key in _KEYS for value in _WRONG)]:
+            content = json.dumps(body).encode()
+            answers.append(await shared_web.client.request(method, path, content=content, headers=chinese))
+    sentences = {answer.json()["error"]["message"] for answer in answers if answer.status_code == 422}
+    assert len(sentences) > 30
+    for sentence in sentences:
+        assert re.search("[\u4e00-\u9fff]", sentence), sentence
+        assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", re.sub("'[^']*'", "", sentence)), sentence
+        assert "不能取这个值" not in sentence  # what is left for kinds that no route of today can give
 
 
 async def test_a_wrong_method_is_told_the_right_ones(shared_web: Served) -> None:

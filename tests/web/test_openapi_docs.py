@@ -65,3 +65,19 @@ async def test_every_route_is_described(shared_web: Served) -> None:
 def test_the_documented_record_is_the_record() -> None:
     """Key by key, in the same order."""
     assert list(KEYS) == list(Execution.model_fields)
+
+
+async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
+    """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
+    shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
+    assert {
+        "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
+        "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
+        "FoundAnswer", "ImportAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer", "ResumeRequest",
+        "RunAnswer", "RunRequest", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest", "TagChange", "Workflow",
+        "WorkflowsAnswer",
+    } == set(shapes)  # fmt: skip
+    assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
+    figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}
+    assert figures == set(shapes["FiguresAnswer"]["required"]) == set(shapes["FiguresAnswer"]["properties"])

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from execution_history.errors import StoreFull
-from execution_history.web.api.event_stream import EventStream
+from execution_history.web.api.streaming import EventStream
 from tests.web.conftest import Served, served
 
 pytestmark = pytest.mark.anyio

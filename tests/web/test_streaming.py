@@ -12,7 +12,7 @@ from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreError
 from execution_history.history.live_feed import LiveFeed
 from execution_history.stores import MemoryStore
-from execution_history.stores.protocol import Batch
+from execution_history.stores.protocol import Batch, ScanToken
 from execution_history.web import history_router
 from execution_history.web.api.live import events
 from tests.sample_records import document
@@ -101,7 +101,7 @@ async def test_whoever_leaves_is_forgotten(web: Served) -> None:
 class _FailsOnTheWay(MemoryStore):
     """A store that gives its first record and then can no longer be read."""
 
-    async def scan(self, after: int, limit: int) -> Batch:
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
         """One record, and no more."""
         del limit
         if after:

@@ -1,10 +1,12 @@
-"""Which Coze account a command calls: the one it names, or the one that can go on with a run where it waits."""
+"""Which Coze account a command calls, and the application that calls it; imported only by commands that do."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from pydantic import SecretStr
 
+from execution_history.application import Application, open_application
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.coze.tracking.history_client import origin_of
 from execution_history.errors import N_
@@ -13,12 +15,12 @@ from execution_history.sandbox import DEFAULT_TOKEN, AddressError
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
 
-def account_named(settings: Settings, wanted: str | None, *, sandbox: bool = False) -> tuple[Settings, str]:
-    """Return settings in which the account *wanted*, or ``default``, can be used, and the account's name.
+def account_named(settings: Settings, requested: str | None, *, sandbox: bool = False) -> tuple[Settings, str]:
+    """Return settings in which the account *requested*, or ``default``, can be used, and the account's name.
 
     Args:
         settings: where the accounts are.
-        wanted: the account's name, where one was given.
+        requested: the account's name, where one was given.
         sandbox: whether ``default`` is the sandbox which ``serve --sandbox`` starts.
 
     Raises:
@@ -26,13 +28,8 @@ def account_named(settings: Settings, wanted: str | None, *, sandbox: bool = Fal
         CommandFailed: it is incomplete, or both a sandbox and an account were named.
     """
     if sandbox:
-        if wanted not in (None, DEFAULT_ACCOUNT):
-            raise CommandFailed(
-                ExitCode.WRONG_CALL,
-                "--sandbox and --account cannot be used together: the sandbox is the account default.",
-            )
-        return _with_sandbox(settings), DEFAULT_ACCOUNT
-    name = wanted or DEFAULT_ACCOUNT
+        return _with_sandbox(settings), account_of_sandbox(requested)
+    name = requested or DEFAULT_ACCOUNT
     account = find_account(settings.accounts, name)
     if account.missing:
         sentence = N_("The Coze account '%(account)s' is incomplete: set %(settings)s.")
@@ -46,21 +43,34 @@ def account_named(settings: Settings, wanted: str | None, *, sandbox: bool = Fal
     return settings, name
 
 
+def account_of_sandbox(requested: str | None) -> str:
+    """Return the name of the sandbox's account.
+
+    Raises:
+        CommandFailed: another account was named.
+    """
+    if requested not in (None, DEFAULT_ACCOUNT):
+        raise CommandFailed(
+            ExitCode.WRONG_CALL, "--sandbox and --account cannot be used together: the sandbox is the account default."
+        )
+    return DEFAULT_ACCOUNT
+
+
 def account_that_answers(
-    settings: Settings, record: Mapping[str, Any], wanted: str | None, *, sandbox: bool = False
+    settings: Settings, record: Mapping[str, Any], requested: str | None, *, sandbox: bool = False
 ) -> tuple[Settings, str]:
     """Return settings in which the account that can answer *record*'s interrupt can be used, and the account's name.
 
-    It is the account *wanted*; without one, the account that began the run as long as it still calls the address
+    It is the account *requested*; without one, the account that began the run as long as it still calls the address
     where the run waits, else another that calls it, else the sandbox when it waits there. An answer is never sent to
     an address other than the one where the run waits.
 
     Raises:
-        UnknownAccount: there is no account *wanted*.
+        UnknownAccount: there is no account *requested*.
         CommandFailed: no account can; the message names what to set.
     """
-    if sandbox or wanted is not None:
-        return account_named(settings, wanted, sandbox=sandbox)
+    if sandbox or requested is not None:
+        return account_named(settings, requested, sandbox=sandbox)
     name, waits_at = ACCOUNT.of(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
     if waits_at is None:
         return account_named(settings, name)
@@ -80,15 +90,31 @@ def account_that_answers(
     )
 
 
-def unusable_address(error: AddressError) -> CommandFailed:
-    """Return the failure of a command whose sandbox cannot listen at its address."""
-    return CommandFailed(
-        ExitCode.WRONG_CALL,
-        "The sandbox cannot listen on %(host)s:%(port)s (%(reason)s): choose another port, or 0 for any free one.",
-        host=error.host,
-        port=error.port,
-        reason=error.reason,
-    )
+@asynccontextmanager
+async def opened(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Application]:
+    """Open the application, with a sandbox of its own where *sandbox* is true.
+
+    Raises:
+        CommandFailed: the sandbox cannot listen at its address.
+    """
+    with explained_address():
+        async with open_application(settings, sandbox=sandbox) as application:
+            yield application
+
+
+@contextmanager
+def explained_address() -> Iterator[None]:
+    """Raise a failure of the command where a sandbox cannot listen at its address."""
+    try:
+        yield
+    except AddressError as error:
+        raise CommandFailed(
+            ExitCode.WRONG_CALL,
+            "The sandbox cannot listen on %(host)s:%(port)s (%(reason)s): choose another port, or 0 for any free one.",
+            host=error.host,
+            port=error.port,
+            reason=error.reason,
+        ) from None
 
 
 def _sandbox_address(settings: Settings) -> str:

@@ -1,18 +1,22 @@
 """The commands ``delete`` and ``clear``."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import ids_of_run, open_history
+from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.session import Session
+from execution_history.errors import N_
 
 
-async def delete_run(session: Session, execute_id: str, workflow_id: str | None) -> ExitCode:
+@command()
+async def delete(session: Session, execute_id: ExecuteId, workflow: WorkflowOption = None) -> None:
     """Delete one record."""
     async with open_history(session) as (service, place):
-        workflow_id, execute_id = await ids_of_run(session, service, place, execute_id, workflow_id)
+        workflow_id, execute_id = await ids_of_run(session, service, place, execute_id, workflow)
         is_deleted = await service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
         deleted = 1 if is_deleted else 0
@@ -25,10 +29,16 @@ async def delete_run(session: Session, execute_id: str, workflow_id: str | None)
                 workflow_id=workflow_id,
             )
         )
-    return ExitCode.SUCCESS
 
 
-async def clear_workflow(session: Session, workflow_id: str, *, unasked: bool) -> ExitCode:
+@command()
+async def clear(
+    session: Session,
+    workflow_id: Annotated[
+        str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow whose history is deleted."))
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
+) -> ExitCode:
     """Delete a workflow's whole history, once somebody has agreed."""
     async with open_history(session) as (service, place):
         count = (await service.page_bytes(workflow_id, page_size=1)).total
@@ -39,7 +49,7 @@ async def clear_workflow(session: Session, workflow_id: str, *, unasked: bool) -
                 workflow_id=workflow_id,
                 store=place,
             )
-        if not (unasked or _agreed(session, workflow_id, count)):
+        if not (yes or _agreed(session, workflow_id, count)):
             session.output.remark(session.translate("Nothing was deleted."))
             return ExitCode.STOPPED
         await service.clear_workflow_history(workflow_id)

@@ -1,20 +1,22 @@
 """The command ``diff``: two runs, and where they differ."""
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import orjson
+import typer
 from rich.text import Text
 
-from execution_history.cli.exit_codes import ExitCode
-from execution_history.cli.list import status_cell
 from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
+from execution_history.cli.run_pages import status_cell
 from execution_history.cli.session import Session
+from execution_history.errors import N_
 from execution_history.history.comparison import Run
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
-from execution_history.presentation.formatting import duration
-from execution_history.presentation.terminal_formatting import grouped, local_time, one_line, visible
-from execution_history.presentation.wording import DIVERGENCES, PARTS
+from execution_history.presentation.formatting import clock, duration, grouped, one_line, visible
+from execution_history.presentation.phrases import DIVERGENCES, PARTS
 
 _LONGEST_VALUE = 300
 _MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
@@ -23,12 +25,22 @@ _MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
 _STYLES = {"removed": "red", "added": "green", "same": "dim"}
 
 
-async def diff_runs(session: Session, old: str, new: str | None, workflow_id: str | None) -> ExitCode:
+@command()
+async def diff(
+    session: Session,
+    execute_id: ExecuteId,
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="EXECUTE_ID", help=N_("The run to compare with; the first one is then the older side.")),
+    ] = None,
+    workflow: WorkflowOption = None,
+) -> None:
     """Show how a run differs from another, or, with one run, from the last success before it."""
     async with open_history(session) as (service, place):
-        records = [await the_run(session, service, place, each, workflow_id) for each in (old, new) if each is not None]
+        ids = [execute_id] if other is None else [execute_id, other]
+        records = [await the_run(session, service, place, each, workflow) for each in ids]
         runs = [Run(record["execute_id"], record["workflow_id"]) for record in records]
-        if new is None:
+        if other is None:
             found = await service.compare_with_last_success(runs[0])
         else:
             found = await service.compare(runs[0], runs[1])
@@ -36,7 +48,6 @@ async def diff_runs(session: Session, old: str, new: str | None, workflow_id: st
         session.output.document(found.to_json())
     else:
         _show(session, found)
-    return ExitCode.SUCCESS
 
 
 def _show(session: Session, found: Comparison) -> None:
@@ -44,7 +55,7 @@ def _show(session: Session, found: Comparison) -> None:
     for sign, run, style in (("−", found.old, "red"), ("+", found.new, "green")):
         status = status_cell(_, run.status)
         line = Text(f"{sign} {visible(run.execute_id)}", style=style)
-        line.append(f"  {local_time(run.create_time)}  ", style="default")
+        line.append(f"  {clock(run.create_time)}  ", style="default")
         answer(line.append(status.text, style=status.style))
     measures = [_measure(_("Duration"), found.duration, duration)]
     if found.tokens["total"].old is not None or found.tokens["total"].new is not None:

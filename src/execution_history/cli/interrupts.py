@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from execution_history.cli.session import Session
-from execution_history.presentation.terminal_formatting import one_line, question_text
+from execution_history.presentation.formatting import one_line, question_text
 
 
 def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:

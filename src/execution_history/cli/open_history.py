@@ -15,9 +15,8 @@ from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, Rec
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings
-from execution_history.stores import MemoryStore, SQLiteStore, store_at
+from execution_history.stores import MemoryStore, SQLiteStore, store_of
 from execution_history.stores.foreign_files import NotAFile, open_regular
-from execution_history.stores.protocol import HistoryStore
 
 SHORTEST_PREFIX: Final = 8
 """So many characters of an id's beginning stand for the whole; fewer would often stand for several."""
@@ -37,7 +36,7 @@ async def open_history(session: Session) -> AsyncIterator[tuple[ExecutionHistory
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = _store(settings) if is_there(settings) else MemoryStore()
+    store = store_of(settings) if is_there(settings) else MemoryStore()
     async with ExecutionHistoryService(store) as service:
         yield service, place_of(settings.store)
 
@@ -48,18 +47,8 @@ def is_there(settings: Settings) -> bool:
     Raises:
         SettingsError: they name no store.
     """
-    store = _store(settings)
+    store = store_of(settings)
     return not isinstance(store, SQLiteStore) or _holds_history(store._folder)  # noqa: SLF001 - asked, not touched
-
-
-def _store(settings: Settings) -> HistoryStore:
-    return store_at(
-        settings.store,
-        json_files=settings.json_files,
-        search=settings.search,
-        record_limit_bytes=settings.record_limit_bytes,
-        limits=settings.reading_limits,
-    )
 
 
 def place_of(store: str) -> str:

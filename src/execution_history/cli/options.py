@@ -1,10 +1,23 @@
-"""The options and arguments that several commands have."""
+"""The options that several commands have, and what makes a command with them of a function."""
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import Annotated, Any, Final
 
 import typer
 
+from execution_history.cli.session import Session, Work
+from execution_history.clock import now_ms
 from execution_history.errors import N_
+from execution_history.presentation.time_zone import local_zone
+from execution_history.query.fields import FILTERS, FilterField, RecordFilter
+from execution_history.query.model import MAX_SIZE
+from execution_history.query.parameters import filter_of
+
+Filters = dict[str, list[str]]
+"""The filters of one call, by name."""
 
 StoreOption = Annotated[
     str | None,
@@ -18,10 +31,6 @@ StoreOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help=N_("Write only JSON for programs to the standard output."))]
 DebugOption = Annotated[bool, typer.Option("--debug", help=N_("Show where an error came from."))]
 
-WorkflowOption = Annotated[
-    str | None,
-    typer.Option("--workflow", metavar="ID", help=N_("The workflow, where several have a run with this id.")),
-]
 ExecuteId = Annotated[
     str,
     typer.Argument(
@@ -29,3 +38,92 @@ ExecuteId = Annotated[
         help=N_("The run's id as list shows it, or its first characters (8 or more), or its id at Coze."),
     ),
 ]
+WorkflowArgument = Annotated[
+    str | None, typer.Argument(metavar="WORKFLOW_ID", help=N_("Only the runs of this workflow."))
+]
+WorkflowOption = Annotated[
+    str | None,
+    typer.Option("--workflow", metavar="ID", help=N_("The workflow, where several have a run with this id.")),
+]
+PageSizeOption = Annotated[int, typer.Option(min=1, max=MAX_SIZE, help=N_("Runs per page."))]
+CursorOption = Annotated[
+    str | None,
+    typer.Option("--cursor", metavar="CURSOR", help=N_("Continue after this position, as the previous page names it.")),
+]
+
+_PANEL: Final = N_("Filters")
+_PREFIX: Final = "filter_"
+
+
+def _keyword(name: str, annotation: Any, *, default: object) -> inspect.Parameter:  # noqa: ANN401 - any type
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_CONTEXT: Final = _keyword("context", typer.Context, default=inspect.Parameter.empty)
+_COMMON: Final = (
+    _keyword("store", StoreOption, default=None),
+    _keyword("as_json", JsonOption, default=False),
+    _keyword("debug", DebugOption, default=False),
+)
+
+
+def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
+    """Make a command of a function: with the function's options, then those of all commands, then those for filters.
+
+    The function takes the session first, and returns an exit code unless all went well. One that has the argument
+    ``filters`` receives there what the options for filters say.
+
+    Args:
+        without: common options and filters, by name, that the command does not have or has in another way.
+    """
+    common = [option for option in _COMMON if option.name not in without]
+    rows = [row for row in FILTERS if row.name not in without]
+
+    def decorate(work: Callable[..., Work]) -> Callable[..., None]:
+        own = dict(inspect.signature(work).parameters)
+        del own["session"]
+        is_filtered = own.pop("filters", None) is not None
+
+        @functools.wraps(work)
+        def called(*, context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - whatever typer passes on
+            session = Session.of(context, **{option.name: values.pop(option.name) for option in common})
+            if is_filtered:
+                texts = {row.name: values.pop(_PREFIX + row.name) for row in rows}
+                values["filters"] = {name: _as_list(text) for name, text in texts.items() if text}
+            session.perform(work(session, **values))
+
+        options = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in own.values()]
+        options = [_CONTEXT, *options, *common, *(map(_option, rows) if is_filtered else ())]
+        called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        called.__annotations__ = {option.name: option.annotation for option in options}
+        return called
+
+    return decorate
+
+
+def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
+    """Return the filter that the options describe; times without an offset are in *zone*, by default this machine's.
+
+    Raises:
+        InvalidQuery: a value cannot be read.
+    """
+    return filter_of(filters, now=now_ms(), zone=zone or local_zone(), workflow_id=workflow_id)
+
+
+def as_options(filters: Filters) -> list[str]:
+    """Return the options that describe *filters*, for a call that can be copied; a value may begin with a dash."""
+    return [f"{_spelt(name)}={value}" for name, values in filters.items() for value in values]
+
+
+def _option(row: FilterField) -> inspect.Parameter:
+    info = typer.Option(_spelt(row.name), help=row.meaning, rich_help_panel=_PANEL, metavar=row.values.kind.upper())
+    kind: Any = Annotated[list[str] | None, info] if row.is_repeatable else Annotated[str | None, info]
+    return _keyword(_PREFIX + row.name, kind, default=None)
+
+
+def _spelt(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

@@ -12,10 +12,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from execution_history.presentation.terminal_formatting import visible
+from execution_history.presentation.formatting import visible
 from execution_history.records.encoding import encode, indent
 
 _GAP: Final = "  "
+_LEAST_TEXT: Final = 25
+"""Columns that a text needs to stand on the line of its id."""
 
 # JSON may hold these as they are, and a terminal may obey them: as escapes they mean the same to every parser.
 _C1_IN_UTF8: Final = {b"\x7f": rb"\u007f"} | {f"{chr(code)}".encode(): b"\\u%04x" % code for code in range(0x80, 0xA0)}
@@ -63,6 +65,11 @@ class Output:
     def answer(self, line: str | Text = "", style: str = "") -> None:
         """Print a line, or several, of what the command was called for."""
         self._answers.print(_harmless(line), style=style)
+
+    def lines(self, lines: Iterable[str | Text], *, are_cut: bool = False) -> None:
+        """Print lines of an answer; where they *are_cut*, each to the width of the terminal."""
+        for line in lines:
+            self.answer(cropped(_harmless(line), self.width if are_cut else None))
 
     def remark(self, line: str | Text = "", style: str = "") -> None:
         """Print a line, or several, about the answer, beside it."""
@@ -140,3 +147,22 @@ def cropped(line: Text, width: int | None) -> Text:
     if width is not None:
         line.truncate(max(1, width), overflow="ellipsis")
     return line
+
+
+def on_one_line_or_two(
+    facts: Sequence[Sequence[Cell]], ids: Sequence[Cell], texts: Sequence[Cell], width: int | None
+) -> list[Text]:
+    """Return a line for each row: its facts, its id and its text, if there are any; on a narrow terminal two.
+
+    The id and the text then stand on the second line, so that no id is cut.
+    """
+    ends = list(zip(ids, texts, strict=True)) if texts else [(cell,) for cell in ids]
+    if width is None or natural_width(aligned([[*row, cell] for row, cell in zip(facts, ids, strict=True)])) <= (
+        width - (_LEAST_TEXT if texts else 0)
+    ):
+        return [cropped(line, width) for line in aligned([[*row, *end] for row, end in zip(facts, ends, strict=True)])]
+    seconds = aligned([[Cell(""), *end] for end in ends])
+    return [
+        Text("\n").join((cropped(first, width), cropped(second, width)))
+        for first, second in zip(aligned(facts), seconds, strict=True)
+    ]

@@ -1,29 +1,33 @@
-"""The commands ``run``, ``resume`` and ``fetch``: workflows run from the terminal, recorded."""
+"""The commands `run`, `resume` and `fetch`: workflows run from the terminal, recorded."""
 
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
-from execution_history.application import Application, open_application
-from execution_history.cli.accounts import account_named, account_that_answers, unusable_address
+import typer
+
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.run_inputs import read_parameters
-from execution_history.cli.run_reporter import Ending, Telling, telling_of
+from execution_history.cli.run_reporter import Ending, RunReporter
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
-from execution_history.coze.protocol.messages import MODE_STREAM
-from execution_history.presentation.wording import STATUSES
+from execution_history.errors import N_
+from execution_history.presentation.phrases import STATUSES
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
-from execution_history.sandbox import AddressError
+from execution_history.settings import Settings
 
-Work = Callable[[Telling], Awaitable[tuple[Ending, Sequence[str]]]]
-"""Something that ends with what became of a run, and with what its recorder complains of."""
+if TYPE_CHECKING:
+    from execution_history.application import Application
+    from execution_history.coze import CozeRunner
+
+Start = Callable[["CozeRunner"], AsyncGenerator[dict[str, Any], None] | Awaitable[Any]]
+"""Starts a run, which is streamed as frames or waited for as a result."""
 
 _CODES: Final = {
     "success": ExitCode.SUCCESS,
@@ -32,47 +36,139 @@ _CODES: Final = {
     "interrupted": ExitCode.INTERRUPTED,
 }
 
+_Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow to run."))]
+_Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        metavar="NAME=VALUE",
+        help=N_(
+            "An input; repeatable. VALUE is JSON where it parses as JSON (n=3, on=true, list=[1,2]) "
+            "and text otherwise; n='\"3\"' forces text."
+        ),
+    ),
+]
+_ParametersFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|-", help=N_("The inputs as one JSON object; - reads the standard input. -p overrides it.")
+    ),
+]
+_Bot = Annotated[str | None, typer.Option(metavar="ID", help=N_("The bot, where the workflow needs one."))]
+_Conversation = Annotated[str | None, typer.Option(metavar="ID", help=N_("The conversation that the run belongs to."))]
+_User = Annotated[str | None, typer.Option(metavar="ID", help=N_("The end user, passed on to Coze."))]
+_Account = Annotated[str | None, typer.Option(metavar="NAME", help=N_("The configured Coze account."))]
+_AnsweringAccount = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=N_("The Coze account that answers; by default the one that started the run.")),
+]
+_EmbeddedSandbox = Annotated[
+    bool,
+    typer.Option("--sandbox", help=N_("Run in an embedded sandbox, without a Coze account and without a server.")),
+]
+_ServedSandbox = Annotated[
+    bool, typer.Option("--sandbox", help=N_("Call the sandbox that `serve --sandbox` runs, as the account default."))
+]
+_NoStream = Annotated[bool, typer.Option("--no-stream", help=N_("Wait for the result instead of streaming it."))]
+_Answer = Annotated[
+    str,
+    typer.Argument(
+        metavar="ANSWER|-",
+        help=N_(
+            "The answer: a text, or JSON where the question asks for several fields; - reads it from "
+            "the standard input."
+        ),
+    ),
+]
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What ``run`` was asked for; ``assignments`` are the ``-p`` options as they were written."""
 
-    workflow_id: str
-    assignments: Sequence[str]
-    parameters_file: str | None
-    bot_id: str | None
-    conversation_id: str | None
-    user_id: str | None
-    account: str | None
-    sandbox: bool
-    streamed: bool
+@command()
+async def run(
+    session: Session,
+    workflow_id: _Workflow,
+    parameter: _Parameters = None,
+    parameters_file: _ParametersFile = None,
+    bot_id: _Bot = None,
+    conversation_id: _Conversation = None,
+    user_id: _User = None,
+    account: _Account = None,
+    sandbox: _EmbeddedSandbox = False,
+    no_stream: _NoStream = False,
+) -> ExitCode:
+    """Run a workflow, report what it says, and end with what became of it."""
+    # What calls Coze is slow to import, and other commands need not wait for it.
+    from execution_history.cli.accounts import account_named, account_of_sandbox  # noqa: PLC0415
+
+    inputs = read_parameters(parameters_file, parameter or [])
+    # A free port for the sandbox: a server with its own may be running beside this.
+    settings = session.settings(sandbox_port=0 if sandbox else None)
+    name = account_of_sandbox(account) if sandbox else account_named(settings, account)[1]
+
+    def start(runner: "CozeRunner") -> Any:  # noqa: ANN401 - frames or a result
+        call = runner.execute_workflow if no_stream else runner.stream_workflow
+        return call(workflow_id, inputs, bot_id, conversation_id, user_id=user_id, account_id=name)
+
+    return await _report(session, settings, Ending(workflow_id), start, sandbox=sandbox)
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeRequest:
-    """What ``resume`` was asked for; the answer may be ``-`` for the standard input."""
+@command()
+async def resume(
+    session: Session,
+    execute_id: ExecuteId,
+    answer: _Answer,
+    workflow: WorkflowOption = None,
+    account: _AnsweringAccount = None,
+    sandbox: _ServedSandbox = False,
+) -> ExitCode:
+    """Answer the question of an interrupted run, report what it says then, and end with what became of it."""
+    from execution_history.cli.accounts import account_that_answers  # noqa: PLC0415 - as above
+    from execution_history.coze.protocol.messages import MODE_STREAM  # noqa: PLC0415 - as above
 
-    execute_id: str
-    answer: str
-    workflow_id: str | None
-    account: str | None
-    sandbox: bool
-
-
-async def resume_run(session: Session, request: ResumeRequest) -> ExitCode:
-    """Answer the question of an interrupted run, tell what it says then, and end with what became of it."""
-    answer = sys.stdin.read() if request.answer == "-" else request.answer
+    text = sys.stdin.read() if answer == "-" else answer
     async with open_history(session) as (service, place):
-        found = await the_run(session, service, place, request.execute_id, request.workflow_id)
-    if not _waits(found):
+        record = await the_run(session, service, place, execute_id, workflow)
+    if not _waits(record):
         raise CommandFailed(
             ExitCode.WRONG_CALL,
             "Run '%(execute_id)s' is not waiting for an answer (status: %(status)s): only a run that "
             "asked a question can be resumed.",
-            execute_id=found["execute_id"],
-            status=session.translate(STATUSES[found["execute_status"]]),
+            execute_id=record["execute_id"],
+            status=session.translate(STATUSES[record["execute_status"]]),
         )
-    return await _told(telling_of(session, embedded=False), lambda t: _resume(session, found, answer, request, t))
+    settings, name = account_that_answers(session.settings(), record, account, sandbox=sandbox)
+    key = (record["workflow_id"], record["execute_id"])
+
+    def start(runner: "CozeRunner") -> Any:  # noqa: ANN401 - frames or a result
+        send = runner.stream_resumption if record["run_mode"] == MODE_STREAM else runner.resume_workflow
+        return send(*key, text, account_id=name)
+
+    return await _report(session, settings, Ending(*key), start)
+
+
+@command()
+async def fetch(
+    session: Session,
+    workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow."))],
+    execute_id: Annotated[
+        str, typer.Argument(metavar="EXECUTE_ID", help=N_("The run's id at Coze, as its debug page shows it."))
+    ],
+    account: _Account = None,
+    sandbox: _ServedSandbox = False,
+) -> None:
+    """Record a run that happened elsewhere, and show what became of it."""
+    from execution_history.cli.accounts import account_named, opened  # noqa: PLC0415 - as above
+
+    settings, name = account_named(session.settings(), account, sandbox=sandbox)
+    async with opened(settings) as application:
+        record = cast("ExecutionRecord", await application.reconciler.fetch(workflow_id, execute_id, name))
+    if session.as_json:
+        session.output.document(record)
+        return
+    ending = Ending(workflow_id, record["execute_id"], record["execute_status"], record=record)
+    _end(RunReporter(session), ending, application)
+    shown = session.command("show", record["execute_id"])
+    session.output.remark(session.translate("Recorded. `%(command)s` shows it.", command=shown))
 
 
 def _waits(record: ExecutionRecord) -> bool:
@@ -81,138 +177,44 @@ def _waits(record: ExecutionRecord) -> bool:
     return record["execute_status"] == "interrupted" and isinstance(asked.get("event_id"), str)
 
 
-async def _resume(
-    session: Session, record: ExecutionRecord, answer: str, request: ResumeRequest, telling: Telling
-) -> tuple[Ending, Sequence[str]]:
-    settings, account = account_that_answers(session.settings(), record, request.account, sandbox=request.sandbox)
-    async with open_application(settings) as application:
-        runner, key = application.runner, (record["workflow_id"], record["execute_id"])
-        ending = Ending(*key)
-        if record["run_mode"] == MODE_STREAM:
-            frames = runner.stream_resumption(*key, answer, account_id=account)
-            await _listen(frames, ending, telling)
-        else:
-            result = await runner.resume_workflow(*key, answer, account_id=account)
-            if result is not None:
-                ending.status, ending.error_message = result["status"], result["error_message"]
-                ending.output, ending.streamed = result["output_data"], False
-        ending.settle(await application.service.get_execution_detail(*key))
-    return ending, _problems(application, ending)
-
-
-def _problems(application: Application, ending: Ending) -> Sequence[str]:
-    """Return the recorder's problems in the end, and set in *ending* whether its run still waits."""
-    ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
-    return application.recorder.problems()
-
-
-async def fetch_run(
-    session: Session, workflow_id: str, execute_id: str, account: str | None, *, sandbox: bool
+async def _report(
+    session: Session, settings: Settings, ending: Ending, start: Start, *, sandbox: bool = False
 ) -> ExitCode:
-    """Record a run that happened elsewhere, and show what became of it."""
-    settings, name = account_named(session.settings(), account, sandbox=sandbox)
-    async with open_application(settings) as application:
-        record = await application.reconciler.fetch(workflow_id, execute_id, name)
-    if session.as_json:
-        session.output.document(record)
-    else:
-        ending = Ending(workflow_id, record["execute_id"], record["execute_status"])
-        ending.record = cast("ExecutionRecord", record)
-        telling_of(session, embedded=False).ended(ending, _problems(application, ending))
-        session.output.remark(
-            session.translate(
-                "Recorded. `%(command)s` shows it.", command=session.command("show", record["execute_id"])
-            )
-        )
-    return ExitCode.SUCCESS
+    """Report what *start* starts, and return what became of it; Ctrl-C and SIGTERM end it as a stopped run."""
+    from execution_history.cli.accounts import opened  # noqa: PLC0415 - as above
 
-
-async def run_workflow(session: Session, request: RunOptions) -> ExitCode:
-    """Run a workflow, tell what it says, and end with what became of it.
-
-    Ctrl-C and SIGTERM stop it; its record is then closed as interrupted.
-    """
-    if request.sandbox and request.account not in (None, "default"):
-        raise CommandFailed(
-            ExitCode.WRONG_CALL, "--sandbox and --account cannot be used together: the sandbox is the account default."
-        )
-    parameters = read_parameters(request.parameters_file, request.assignments)
-    telling = telling_of(session, embedded=request.sandbox)
-    return await _told(telling, lambda telling: _run(session, request, parameters, telling))
-
-
-async def _told(telling: Telling, work: Work) -> ExitCode:
-    """Do *work* with somebody who listens; Ctrl-C and SIGTERM end it as a stopped run."""
-    task = asyncio.current_task()
+    reporter, task = RunReporter(session, embedded=sandbox), asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
     with stops_call(task.cancel) as received:
         try:
-            ending, problems = await work(telling)
+            async with opened(settings, sandbox=sandbox) as application:
+                started = start(application.runner)
+                if isinstance(started, AsyncGenerator):
+                    await _listen(session, started, ending, reporter)
+                else:
+                    ending.take_result(await started)
+                ending.settle(await application.service.get_execution_detail(ending.workflow_id, ending.execute_id))
         except asyncio.CancelledError:
-            telling.stopped()
+            reporter.stopped(ending.execute_id)
             return ExitCode.TERMINATED if signal.SIGTERM in received else ExitCode.STOPPED
-    telling.ended(ending, problems)
+    _end(reporter, ending, application)
     return _CODES.get(ending.status, ExitCode.WORKFLOW_FAILED)
 
 
-async def _run(
-    session: Session, request: RunOptions, parameters: dict[str, Any], telling: Telling
-) -> tuple[Ending, Sequence[str]]:
-    """Run the workflow; return the ending and the recorder's problems in the end."""
-    # A free port for the sandbox: a server with its own may be running beside this.
-    settings = session.settings(sandbox_port=0 if request.sandbox else None)
-    if not request.sandbox:
-        account_named(settings, request.account)
-    try:
-        async with open_application(settings, sandbox=request.sandbox) as application:
-            run = _stream if request.streamed else _execute
-            ending = await run(application, request, parameters, telling)
-    except AddressError as error:
-        raise unusable_address(error) from None
-    return ending, _problems(application, ending)
-
-
-async def _stream(
-    application: Application, request: RunOptions, parameters: dict[str, Any], telling: Telling
-) -> Ending:
-    frames = application.runner.stream_workflow(
-        request.workflow_id,
-        parameters,
-        request.bot_id,
-        request.conversation_id,
-        user_id=request.user_id,
-        account_id=request.account or "default",
-    )
-    ending = Ending(request.workflow_id)
-    await _listen(frames, ending, telling)
-    ending.settle(await application.service.get_execution_detail(ending.workflow_id, ending.execute_id))
-    return ending
-
-
-async def _listen(frames: AsyncGenerator[dict[str, Any], None], ending: Ending, telling: Telling) -> None:
+async def _listen(
+    session: Session, frames: AsyncGenerator[dict[str, Any], None], ending: Ending, reporter: RunReporter
+) -> None:
     async with aclosing(frames):
         async for frame in frames:
             ending.take(frame)
             try:
-                telling.take(frame)
+                reporter.take(frame)
             except BrokenPipeError:
                 # Whoever read our output has gone (`| head`); the run is still recorded to its end.
-                telling.unheard()
+                session.output.forget_answers()
 
 
-async def _execute(
-    application: Application, request: RunOptions, parameters: dict[str, Any], telling: Telling
-) -> Ending:
-    del telling  # there is nothing to tell before the end
-    result = await application.runner.execute_workflow(
-        request.workflow_id,
-        parameters,
-        request.bot_id,
-        request.conversation_id,
-        user_id=request.user_id,
-        account_id=request.account or "default",
-    )
-    ending = Ending(request.workflow_id, result["execution_id"], result["status"], result["error_message"])
-    ending.output, ending.streamed = result["output_data"], False
-    ending.settle(await application.service.get_execution_detail(ending.workflow_id, ending.execute_id))
-    return ending
+def _end(reporter: RunReporter, ending: Ending, application: "Application") -> None:
+    """Report the end, with what the recorder complains of once it is closed."""
+    ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
+    reporter.ended(ending, application.recorder.problems())

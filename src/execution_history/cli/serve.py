@@ -1,147 +1,109 @@
 """The commands ``serve`` and ``sandbox``: servers that run until they are asked to stop."""
 
 import asyncio
-import contextlib
 import errno
-import logging
 import os
 import socket
-import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import uvicorn
+import typer
 
-from execution_history.application import Application, open_application
-from execution_history.cli.accounts import unusable_address
-from execution_history.cli.allocator import return_freed_memory
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.list import TRIAL_WORKFLOW
-from execution_history.cli.log_lines import LineFormatter
 from execution_history.cli.open_history import place_of
-from execution_history.cli.output import Cell, aligned, cropped
+from execution_history.cli.options import command
+from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
-from execution_history.sandbox import WORKFLOWS, AddressError, Flavour, Sandbox, serve_sandbox
 from execution_history.settings import Settings, missing_settings
-from execution_history.web import create_app
 
-_SECONDS_TO_FINISH: Final = 1
-"""How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
-
-_LONGEST_HEAD: Final = 2 * 1024 * 1024
-"""Bytes of a request's head: a filter of a million characters is refused in words, not by cutting the line."""
+if TYPE_CHECKING:
+    from execution_history.application import Application
+    from execution_history.sandbox import Sandbox
 
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
+@command()
 async def serve(
     session: Session,
-    *,
-    host: str | None,
-    port: int | None,
-    sandbox: bool,
-    sandbox_port: int | None,
-    access_log: bool,
-) -> ExitCode:
+    host: Annotated[
+        str | None,
+        typer.Option(help=N_("The address to listen on."), show_default=N_("EXECUTION_HISTORY_HOST, or 127.0.0.1")),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help=N_("The port to listen on; 0 picks a free one."), show_default=N_("EXECUTION_HISTORY_PORT, or 8765")
+        ),
+    ] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help=N_("Also start the sandbox upstream and let the account default call it."))
+    ] = False,
+    sandbox_port: Annotated[
+        int | None,
+        typer.Option(
+            help=N_("The sandbox's port; 0 picks a free one."),
+            show_default=N_("EXECUTION_HISTORY_SANDBOX_PORT, or 8766"),
+        ),
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help=N_("Log every request to the standard error."))
+    ] = False,
+) -> None:
     """Serve the HTTP application until Ctrl-C or SIGTERM."""
+    from execution_history.cli.accounts import opened  # noqa: PLC0415 - a web framework that `list` need not wait for
+    from execution_history.cli.server import return_freed_memory, serve_until_stopped  # noqa: PLC0415 - the same
+
     return_freed_memory()
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        try:
-            async with open_application(settings, sandbox=sandbox) as application:
-                await _serve_until_stopped(session, application, listener, access_log=access_log)
-        except AddressError as error:
-            raise unusable_address(error) from None
+        async with opened(settings, sandbox=sandbox) as application:
+            announce = partial(_announce, session, application)
+            await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.output.remark(session.translate("Stopped."))
-    return ExitCode.SUCCESS
 
 
-async def serve_sandbox_alone(session: Session, *, host: str, port: int | None, token: str, studio: bool) -> ExitCode:
+@command("store")
+async def sandbox(
+    session: Session,
+    host: Annotated[str, typer.Option(help=N_("The address to listen on."))] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help=N_("The port to listen on; 0 picks a free one."),
+            show_default=N_("EXECUTION_HISTORY_SANDBOX_PORT, or 8766"),
+        ),
+    ] = None,
+    token: Annotated[str, typer.Option(help=N_("The bearer token that the sandbox expects."))] = "sandbox-token",  # noqa: S107 - guards nothing
+    studio: Annotated[
+        bool,
+        typer.Option(
+            "--studio",
+            help=N_("Answer as Coze Studio, the open-source edition, does: other paths, numeric ids, fewer fields."),
+        ),
+    ] = False,
+) -> None:
     """Serve the sandbox upstream until Ctrl-C or SIGTERM."""
+    from execution_history.cli.accounts import explained_address  # noqa: PLC0415 - as above
+    from execution_history.cli.server import log_to_standard_error  # noqa: PLC0415 - as above
+    from execution_history.sandbox import serve_sandbox  # noqa: PLC0415 - as above
+
     if not token:
         raise CommandFailed(ExitCode.WRONG_CALL, "The token of the sandbox must not be empty.")
-    settings = session.settings(sandbox_port=port)
-    flavour: Flavour = "studio" if studio else "coze"
+    number = session.settings(sandbox_port=port).sandbox_port
     stop = asyncio.Event()
-    with stops_call(stop.set):
-        try:
-            async with serve_sandbox(host, settings.sandbox_port, token=token, flavour=flavour) as running:
-                _log_to_standard_error()
-                _announce_sandbox(session, running)
-                await stop.wait()
-        except AddressError as error:
-            raise unusable_address(error) from None
+    with stops_call(stop.set), explained_address():
+        async with serve_sandbox(host, number, token=token, flavour="studio" if studio else "coze") as running:
+            log_to_standard_error()
+            _announce_sandbox(session, running)
+            await stop.wait()
     session.output.remark(session.translate("Stopped."))
-    return ExitCode.SUCCESS
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, which tells when it answers, and leaves the process's signals to us."""
-
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, then say so."""
-        await super().startup(sockets)
-        self._announce()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Nothing: uvicorn's own way raises the signal again at the end, before the store is closed."""
-        yield
-
-    def stop(self) -> None:
-        """Stop at the first call, at once at the second."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-
-async def _serve_until_stopped(
-    session: Session, application: Application, listener: socket.socket, *, access_log: bool
-) -> None:
-    config = uvicorn.Config(
-        create_app(application),
-        log_config=None,
-        log_level="warning",
-        server_header=False,
-        date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-        h11_max_incomplete_event_size=_LONGEST_HEAD,
-    )
-    _log_to_standard_error()
-    logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
-    server = _Server(config, lambda: _announce(session, application))
-
-    def stop() -> None:
-        application.live.end()  # whoever follows the history would otherwise be cut off
-        server.stop()
-
-    with stops_call(stop):
-        await server.serve(sockets=[listener])
-
-
-def _log_to_standard_error() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-
-
-def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Whether a record of uvicorn's tells something.
-
-    That a stop cuts off open streams is what stopping means, and an upstream's answer that breaks off is passed on so.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    said = f"{record.msg} {error}"
-    return "timeout graceful shutdown exceeded" not in said and "returned without completing response" not in said
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -179,7 +141,7 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
     return CommandFailed(ExitCode.WRONG_CALL, sentence, host=settings.host, port=settings.port, reason=reason)
 
 
-def _announce(session: Session, application: Application) -> None:
+def _announce(session: Session, application: "Application") -> None:
     settings, sandbox = application.settings, application.sandbox
     for name, account in settings.accounts.items():
         # One without a token lets those through who bring their own.
@@ -232,7 +194,9 @@ def _say_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
         session.output.remark(line)
 
 
-def _announce_sandbox(session: Session, running: Sandbox) -> None:
+def _announce_sandbox(session: Session, running: "Sandbox") -> None:
+    from execution_history.sandbox import WORKFLOWS  # noqa: PLC0415 - as above
+
     if session.as_json:
         workflows: list[dict[str, Any]] = [
             {"workflow_id": each.workflow_id, "name": each.name, "description": each.description}
@@ -258,8 +222,7 @@ def _announce_sandbox(session: Session, running: Sandbox) -> None:
     session.output.remark(f"{use}\n")
     rows = [[Cell(_("Workflow").upper(), "dim"), Cell(_("What it does").upper(), "dim")]]
     rows += [[Cell(each.workflow_id), Cell(each.description)] for each in WORKFLOWS.values()]
-    for line in aligned(rows):
-        session.output.answer(cropped(line, session.output.width))
+    session.output.lines(aligned(rows), are_cut=True)
     session.output.remark("\n" + _("Press Ctrl-C to stop."), style="dim")
 
 

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -25,7 +25,8 @@ PROGRAM: Final = "execution-history"
 _LONGEST_ARGUMENT: Final = 400
 """Characters of what was typed in an error: an id may have a thousand, and several may be named."""
 
-Work = Callable[[], Coroutine[Any, Any, ExitCode]]
+Work = Coroutine[Any, Any, ExitCode | None]
+"""What a command does; it ends with the exit code, or with ``None`` where all went well."""
 
 
 class Session:
@@ -72,7 +73,7 @@ class Session:
 
     def _code_of(self, work: Work) -> ExitCode:
         try:
-            code = asyncio.run(work())
+            code = asyncio.run(work)
             sys.stdout.flush()
         except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
             return ExitCode.STOPPED
@@ -81,7 +82,7 @@ class Session:
             return ExitCode.BROKEN_PIPE
         except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
             return self._explain(error)
-        return code
+        return code or ExitCode.SUCCESS
 
     def _explain(self, error: Exception) -> ExitCode:
         if self.debug:

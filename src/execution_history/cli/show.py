@@ -1,29 +1,30 @@
 """The command ``show``: one run, from its headline down to what every node said."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import typer
 from rich.text import Text
 
-from execution_history.cli.exit_codes import ExitCode
 from execution_history.cli.interrupts import answer_lines, question_lines
 from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
+from execution_history.cli.run_pages import shape_of
 from execution_history.cli.session import Session
 from execution_history.cli.tag import noted_facts
 from execution_history.cli.timeline import node_lines
 from execution_history.clock import now_ms
-from execution_history.presentation.terminal_formatting import (
-    SHAPES,
-    UNKNOWN_SHAPE,
+from execution_history.errors import N_
+from execution_history.presentation.formatting import (
     as_text,
     duration,
     error_text,
+    exact,
     grouped,
-    local_time,
     one_line,
     visible,
 )
-from execution_history.presentation.wording import (
+from execution_history.presentation.phrases import (
     FACTS,
     HEADLINE_OF_OTHERS,
     HEADLINES,
@@ -52,36 +53,42 @@ _MOST_CHARACTERS: Final = 8_000
 Record = dict[str, Any]
 
 
-async def show_run(session: Session, execute_id: str, workflow_id: str | None, *, whole: bool) -> ExitCode:
+@command()
+async def show(
+    session: Session,
+    execute_id: ExecuteId,
+    workflow: WorkflowOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help=N_("Show inputs, outputs and node texts in full, however long."))
+    ] = False,
+) -> None:
     """Show one record to a person, or as the JSON that is stored to a program."""
     async with open_history(session) as (service, place):
-        record: Record = dict(await the_run(session, service, place, execute_id, workflow_id))
+        record: Record = dict(await the_run(session, service, place, execute_id, workflow))
         stored = await service.detail_bytes(record["workflow_id"], record["execute_id"])
     if session.as_json:
         session.output.document(stored if stored is not None else record)
-        return ExitCode.SUCCESS
+        return
     _show_headline(session, record)
-    for line in aligned([*_facts(session, record), *_noted(session, record)]):
-        session.output.answer(line)
+    session.output.lines(aligned([*_facts(session, record), *_noted(session, record)]))
     _show_hint(session, record)
     _show_question(session, record)
     cuts, _ = _cuts(record), session.translate
-    _show_value(session, _("Input"), record["input_parameters"], whole=whole)
+    _show_value(session, _("Input"), record["input_parameters"], full=full)
     _show_cut(session, cuts.pop("input_parameters", None))
-    _show_value(session, _("Output"), record["output"], whole=whole)
+    _show_value(session, _("Output"), record["output"], full=full)
     _show_cut(session, cuts.pop("output", None))
-    _show_nodes(session, record, whole=whole)
+    _show_nodes(session, record, full=full)
     _show_cut(session, cuts.pop("node_execute_status", None))
     others = {key: value for key, value in metadata_of(record).items() if Use.PLACED not in uses_of(key)}
-    _show_value(session, _("Other metadata"), others, whole=whole)
+    _show_value(session, _("Other metadata"), others, full=full)
     for name, size in cuts.items():
         _show_cut(session, size, f"{one_line(name, 200)}: ")
-    return ExitCode.SUCCESS
 
 
 def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
-    shape, colour = SHAPES.get(status, UNKNOWN_SHAPE)
+    shape, colour = shape_of(status)
     sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS)
     took = duration(attributes_of(record).elapsed_ms(now_ms()))
     headline = Text(f"{shape} {session.translate(sentence, duration=took, status=status)}", style=f"bold {colour}")
@@ -107,8 +114,8 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
-        "create_time": local_time(record["create_time"], exact=True),
-        "update_time": local_time(record["update_time"], exact=True),
+        "create_time": exact(record["create_time"]),
+        "update_time": exact(record["update_time"]),
         "proof": PROOF.raw(record) if proof is None else f"{proof}: {proof_sentence(_, record)}",
         "run_mode": _(RUN_MODES[mode]) if mode in RUN_MODES else record["run_mode"],
         "tokens": _tokens(session, known),
@@ -159,27 +166,25 @@ def _show_question(session: Session, record: Record) -> None:
     lines = question_lines(session, interrupt)
     lines += answer_lines(session, record["execute_id"], interrupt)
     session.output.answer()
-    for line in lines:
-        session.output.answer(line)
+    session.output.lines(lines)
 
 
-def _show_nodes(session: Session, record: Record, *, whole: bool) -> None:
-    lines = node_lines(session.translate, record, session.output.width, whole=whole)
+def _show_nodes(session: Session, record: Record, *, full: bool) -> None:
+    lines = node_lines(session.translate, record, session.output.width, full=full)
     if lines is None:
-        _show_value(session, session.translate("Nodes"), record["node_execute_status"], whole=whole)
+        _show_value(session, session.translate("Nodes"), record["node_execute_status"], full=full)
         return
     _show_head(session, session.translate("Nodes"))
-    for line in lines:
-        session.output.answer(line)
+    session.output.lines(lines)
 
 
-def _show_value(session: Session, head: str, value: object, *, whole: bool) -> None:
+def _show_value(session: Session, head: str, value: object, *, full: bool) -> None:
     """Show a value under its heading, cut where it is long; nothing when there is none."""
     if value in (None, {}, []):
         return
     _show_head(session, head)
     text = as_text(value)
-    shown = text if whole else text[:_MOST_CHARACTERS]
+    shown = text if full else text[:_MOST_CHARACTERS]
     session.output.text(shown if shown.endswith("\n") else shown + "\n")
     if len(shown) < len(text):
         session.output.answer(

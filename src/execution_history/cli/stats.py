@@ -1,24 +1,22 @@
 """The command ``stats``: what can be counted of runs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from rich.text import Text
+import typer
 
-from execution_history.cli.exit_codes import ExitCode
-from execution_history.cli.filter_options import Filters, read_filters
-from execution_history.cli.list import say_damaged, say_reach
 from execution_history.cli.open_history import open_history
-from execution_history.cli.output import Cell, aligned, cropped, natural_width
+from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
+from execution_history.cli.output import Cell, aligned, natural_width, on_one_line_or_two
+from execution_history.cli.run_pages import say_damaged, say_reach
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.formatting import duration
-from execution_history.presentation.terminal_formatting import grouped, one_line
+from execution_history.presentation.formatting import duration, grouped, one_line
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_size, zone_of
@@ -44,48 +42,52 @@ _HEADS: Final = {
 _DISPENSABLE: Final = ("p99", "tokens", "p50", "open", "p95")
 _MOST_FAILURES: Final = 10
 _MOST_CODES: Final = 10
-_LEAST_TITLE: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class StatsRequest:
-    """What ``stats`` was asked for."""
-
-    workflow_id: str | None
-    filters: Filters
-    bucket: BucketSize | None
-    zone: str | None
-    new_since: str | None
-
-
-async def show_statistics(session: Session, request: StatsRequest) -> ExitCode:
+@command("workflow")
+async def stats(
+    session: Session,
+    workflow_id: WorkflowArgument = None,
+    by: Annotated[
+        BucketSize | None,
+        typer.Option(
+            "--by", help=N_("The time span of each row; by default a day, or more where there are many days.")
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE", help=N_("The time zone of the rows, such as Asia/Shanghai; by default this machine's.")
+        ),
+    ] = None,
+    new_since: Annotated[
+        str | None, typer.Option(metavar="TIME", help=N_("A failure first seen after this time counts as new."))
+    ] = "1d",
+    *,
+    filters: Filters,
+) -> None:
     """Show totals, buckets of time, error codes and failures that are alike."""
-    zone = zone_of(request.zone or local_zone_name())
-    new_since = None
-    if request.new_since is not None:
-        new_since = read_time("new_since", request.new_since, now=now_ms(), zone=zone)
+    rows_zone = zone_of(zone or local_zone_name())
     query = StatisticsQuery(
-        filter=read_filters(request.filters, request.workflow_id, zone),
-        bucket=request.bucket,
-        zone=zone.key,
-        new_since=new_since,
+        filter=read_filters(filters, workflow_id, rows_zone),
+        bucket=by,
+        zone=rows_zone.key,
+        new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
     )
     async with open_history(session) as (service, place):
         found = await service.statistics(query)
     say_damaged(session, found.damaged)
     if session.as_json:
-        session.output.document(_as_json(found, zone))
-        return ExitCode.SUCCESS
+        session.output.document(_as_json(found, rows_zone))
+        return
     if found.totals.runs == 0:
         session.output.remark(session.translate("No runs in %(store)s match.", store=place))
     else:
-        _show_buckets(session, found, zone)
+        _show_buckets(session, found, rows_zone)
         _show_codes(session, found)
-        _show_failures(session, found.failures, zone)
-        session.output.remark(session.translate("Times are in %(zone)s.", zone=zone.key), style="dim")
-    if not found.reach.is_complete:
-        say_reach(session, found.reach)
-    return ExitCode.SUCCESS
+        _show_failures(session, found.failures, rows_zone)
+        session.output.remark(session.translate("Times are in %(zone)s.", zone=rows_zone.key), style="dim")
+    say_reach(session, found.reach)
 
 
 def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
             break
         names.remove(name)
         lines = aligned([[row[name] for name in names] for row in rows])
-    _print(session, lines)
+    session.output.lines(lines, are_cut=True)
 
 
 def _row(name: str, figures: Figures) -> dict[str, Cell]:
@@ -134,27 +136,19 @@ def _show_codes(session: Session, found: Statistics) -> None:
 
 
 def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:
-    """Show the failures that are alike; where one is too narrow, a second line has the example: no id is ever cut."""
+    """Show the failures that are alike."""
     if not failures:
         return
-    _, width = session.translate, session.output.width
-    groups = failures[:_MOST_FAILURES]
+    _, groups = session.translate, failures[:_MOST_FAILURES]
     heads = [Cell(_("Runs").upper(), "dim", right=True), Cell(_("Last seen").upper(), "dim")]
-    facts = [heads, *([_count(group), Cell(f"{_moment(group.last_seen, zone):%Y-%m-%d %H:%M}")] for group in groups)]
-    ids = [Cell(_("Example").upper(), "dim"), *(Cell(group.execute_id, "dim") for group in groups)]
-    titles = [Cell(_("Failure").upper(), "dim"), *(_title(session, group) for group in groups)]
-    on_one = [[*fact, example] for fact, example in zip(facts, ids, strict=True)]
+    facts = [
+        [Cell(grouped(each.count), right=True), Cell(f"{_moment(each.last_seen, zone):%Y-%m-%d %H:%M}")]
+        for each in groups
+    ]
+    ids = [Cell(_("Example").upper(), "dim"), *(Cell(each.execute_id, "dim") for each in groups)]
+    titles = [Cell(_("Failure").upper(), "dim"), *(_title(session, each) for each in groups)]
     session.output.answer()
-    if width is None or natural_width(aligned(on_one)) + _LEAST_TITLE < width:
-        _print(session, aligned([[*fact, title] for fact, title in zip(on_one, titles, strict=True)]))
-        return
-    firsts = aligned([[*fact, title] for fact, title in zip(facts, titles, strict=True)])
-    seconds = aligned([[Cell("", right=True), example] for example in ids])
-    _print(session, [line for pair in zip(firsts, seconds, strict=True) for line in pair])
-
-
-def _count(group: FailureGroup) -> Cell:
-    return Cell(grouped(group.count), right=True)
+    session.output.lines(on_one_line_or_two([heads, *facts], ids, titles, session.output.width))
 
 
 def _title(session: Session, group: FailureGroup) -> Cell:
@@ -165,8 +159,3 @@ def _title(session: Session, group: FailureGroup) -> Cell:
 
 def _moment(milliseconds: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
-
-
-def _print(session: Session, lines: list[Text]) -> None:
-    for line in lines:
-        session.output.answer(cropped(line, session.output.width))

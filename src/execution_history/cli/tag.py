@@ -1,22 +1,40 @@
 """The command ``tag``: what people note about runs."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from execution_history.cli.exit_codes import ExitCode
+import typer
+
 from execution_history.cli.open_history import open_history, the_run
+from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import Session
+from execution_history.errors import N_
 from execution_history.history.annotations import RATINGS, Annotation
-from execution_history.presentation.terminal_formatting import as_text
+from execution_history.presentation.formatting import as_text
 from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
 
 
-async def note_run(session: Session, execute_id: str, workflow_id: str | None, annotation: Annotation) -> ExitCode:
-    """Note something about one run, and say what is noted about it then."""
+@command()
+async def tag(
+    session: Session,
+    execute_id: ExecuteId,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG", help=N_("Tags to add."))] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="TAG", help=N_("A tag to remove; repeatable."))
+    ] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help=N_("The note; an empty text removes it."))] = None,
+    rating: Annotated[
+        int | None, typer.Option(metavar="0-5", help=N_("From 1 (bad) to 5 (very good); 0 removes it."))
+    ] = None,
+    pin: Annotated[bool | None, typer.Option("--pin/--no-pin", help=N_("Pin the run, or unpin it."))] = None,
+    workflow: WorkflowOption = None,
+) -> None:
+    """Annotate one run, and show its annotations."""
+    annotation = Annotation(tuple(tags or ()), tuple(remove or ()), note, rating, pin)
     async with open_history(session) as (service, place):
-        record = await the_run(session, service, place, execute_id, workflow_id)
+        record = await the_run(session, service, place, execute_id, workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         changed = await service.annotate(workflow_id, execute_id, annotation)
     noted: dict[str, Any] = {
@@ -29,14 +47,12 @@ async def note_run(session: Session, execute_id: str, workflow_id: str | None, a
     }
     if session.as_json:
         session.output.document(noted)
-        return ExitCode.SUCCESS
+        return
     _ = session.translate
     facts = noted_facts(_, changed)
-    for line in aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]):
-        session.output.answer(line)
+    session.output.lines(aligned([[Cell(f"  {name}", "dim"), Cell(value)] for name, value in facts]))
     if not facts:
         session.output.answer(_("This run has no tags, note, rating or pin."))
-    return ExitCode.SUCCESS
 
 
 def noted_facts(_: Translator, record: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, cropped
-from execution_history.presentation.terminal_formatting import duration, grouped, one_line, visible
+from execution_history.presentation.formatting import duration, grouped, one_line, visible
 from execution_history.presentation.translator import Translator
 from execution_history.records.attributes import names_of_failed_node
 from execution_history.records.timeline import Node, timed_nodes
@@ -18,7 +18,7 @@ _LONGEST_TITLE: Final = 32
 _LONGEST_CONTENT: Final = 400
 
 
-def node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, whole: bool) -> list[Text] | None:
+def node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, full: bool) -> list[Text] | None:
     """Return the lines of a record's timeline.
 
     ``None`` when it is not a timeline of ours (Coze's own has other keys), to be shown as it is.
@@ -38,7 +38,7 @@ def node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, w
     for node, line in zip(known, aligned(rows), strict=True):
         lines.append(cropped(line, width))
         for said, style in ((node.text, "dim"), (node.error, "red")):
-            if whole:
+            if full:
                 lines += [Text("    " + part, "" if style == "dim" else style) for part in visible(said).splitlines()]
             elif said:
                 lines.append(cropped(Text("    " + one_line(said, _LONGEST_CONTENT), style=style), width or 120))

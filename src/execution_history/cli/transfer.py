@@ -1,79 +1,89 @@
 """The commands ``export`` and ``import``."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from execution_history.cli.exit_codes import CommandFailed, ExitCode
-from execution_history.cli.filter_options import Filters, read_filters
-from execution_history.cli.list import say_damaged
 from execution_history.cli.open_history import open_history, place_of
+from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
+from execution_history.cli.run_pages import say_damaged
 from execution_history.cli.session import Session
+from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.terminal_formatting import grouped, visible
-from execution_history.stores import store_at
-from execution_history.transfer import (
-    DEFAULT_COLUMNS,
-    Export,
-    ExportFormat,
-    ImportReport,
-    Tell,
-    export_to_path,
-    export_to_stream,
-    import_history,
-    import_studio,
-)
-from execution_history.transfer import Progress as Step
+from execution_history.presentation.formatting import grouped, visible
+from execution_history.stores import store_of
+
+if TYPE_CHECKING:
+    from execution_history.transfer import ImportReport, Tell
+    from execution_history.transfer import Progress as Step
+
+Format = Literal["jsonl", "json", "csv", "parquet"]
+
+_Target = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|FOLDER|-", help=N_("Where to write; - is the standard output."))
+]
+_Format = Annotated[
+    Format | None, typer.Option("--format", help=N_("What to write; by default what the file name's extension says."))
+]
+_Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,…", help=N_("CSV: the columns, with dots for fields inside: execute_id,input.city,output.score.")
+    ),
+]
+_Excel = Annotated[
+    bool, typer.Option("--excel", help=N_("CSV: begin with the byte order mark by which Excel recognizes UTF-8."))
+]
+_RawCells = Annotated[
+    bool, typer.Option("--raw-cells", help=N_("CSV: do not prevent spreadsheets from reading texts as formulas."))
+]
 
 _SHOWN_REFUSALS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
-    """What ``export`` was asked for; the target ``-`` is the standard output."""
-
-    workflow_id: str | None
-    filters: Filters
-    format: ExportFormat | None
-    target: str
-    columns: str | None
-    for_excel: bool
-    raw_cells: bool
-
-
-async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
+@command("workflow")
+async def export_runs(
+    session: Session,
+    workflow_id: WorkflowArgument = None,
+    target: _Target = "-",
+    kind: _Format = None,
+    columns: _Columns = None,
+    excel: _Excel = False,
+    raw_cells: _RawCells = False,
+    *,
+    filters: Filters,
+) -> ExitCode:
     """Write runs into a file, a folder or the standard output."""
-    kind = request.format or _format_of(request.target)
-    columns: tuple[str, ...] = DEFAULT_COLUMNS
-    if request.columns is not None:
-        columns = tuple(column.strip() for column in request.columns.split(",") if column.strip())
-    export = Export(
-        format=kind,
-        wanted=read_filters(request.filters, request.workflow_id),
-        columns=columns,
-        defuse=not request.raw_cells,
-        mark=request.for_excel,
+    from execution_history import transfer  # noqa: PLC0415 - formats that `list` need not wait for
+
+    kind = kind or _format_of(target)
+    names: tuple[str, ...] = transfer.DEFAULT_COLUMNS
+    if columns is not None:
+        names = tuple(column.strip() for column in columns.split(",") if column.strip())
+    export = transfer.Export(
+        format=kind, wanted=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, mark=excel
     )
     async with open_history(session) as (service, _):
-        if request.target == "-":
+        if target == "-":
             with _bar(session, beside=sys.stdout.isatty()) as tell:
-                report = await export_to_stream(service.store, sys.stdout.buffer, export, tell)
+                report = await transfer.export_to_stream(service, sys.stdout.buffer, export, tell)
         else:
             with _bar(session) as tell:
-                report = await export_to_path(service.store, Path(request.target), export, tell)
+                report = await transfer.export_to_path(service, Path(target), export, tell)
     say_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
-    if request.target == "-":
+    if target == "-":
         return code
     if session.as_json:
-        session.output.document({"target": request.target, "format": kind, **report.to_json()})
+        session.output.document({"target": target, "format": kind, **report.to_json()})
     else:
         done = session.translate.plural(
             "%(num)s run, %(size)s, in %(target)s.",
@@ -81,15 +91,15 @@ async def export_runs(session: Session, request: ExportRequest) -> ExitCode:
             report.records,
             num=grouped(report.records),
             size=decimal(report.size),
-            target=visible(request.target),
+            target=visible(target),
         )
         session.output.remark(done)
     return code
 
 
-def _format_of(target: str) -> ExportFormat:
+def _format_of(target: str) -> Format:
     """Return the format that belongs to a file's name."""
-    known: dict[str, ExportFormat] = {
+    known: dict[str, Format] = {
         ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".zip": "json", ".csv": "csv", ".parquet": "parquet",
     }  # fmt: skip
     if target == "-":
@@ -105,38 +115,37 @@ def _format_of(target: str) -> ExportFormat:
     return known[suffix]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRequest:
-    """What ``import`` was asked for."""
+@command()
+async def import_runs(
+    session: Session,
+    paths: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER", help=N_("What to import."))],
+    coze_studio: Annotated[
+        bool,
+        typer.Option(
+            "--coze-studio",
+            help=N_("The file is a dump of Coze Studio's table workflow_execution, as CSV or JSON Lines."),
+        ),
+    ] = False,
+    nodes: Annotated[
+        str | None, typer.Option(metavar="FILE", help=N_("A dump of its table node_execution, for the timelines."))
+    ] = None,
+) -> ExitCode:
+    """Merge files into the history, and show what was taken and what was not."""
+    from execution_history import transfer  # noqa: PLC0415 - as above
 
-    paths: Sequence[str]
-    from_studio: bool
-    nodes: str | None
-
-
-async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
-    """Merge files into the history, and tell what was taken and what was not."""
-    if request.from_studio and len(request.paths) != 1:
+    if coze_studio and len(paths) != 1:
         raise CommandFailed(
             ExitCode.WRONG_CALL, "--coze-studio takes exactly one file: the dump of workflow_execution."
         )
     settings = session.settings()
     limits = settings.reading_limits
-    store = store_at(
-        settings.store,
-        json_files=settings.json_files,
-        search=settings.search,
-        record_limit_bytes=settings.record_limit_bytes,
-        limits=limits,
-    )
-    async with ExecutionHistoryService(store) as service:
+    async with ExecutionHistoryService(store_of(settings)) as service:
         with _bar(session) as tell:
-            if request.from_studio:
-                nodes = None if request.nodes is None else Path(request.nodes)
-                report = await import_studio(service.store, Path(request.paths[0]), nodes, tell=tell, limits=limits)
+            if coze_studio:
+                dump = None if nodes is None else Path(nodes)
+                report = await transfer.import_studio(service, Path(paths[0]), dump, tell=tell, limits=limits)
             else:
-                paths = [Path(path) for path in request.paths]
-                report = await import_history(service.store, paths, tell=tell, limits=limits)
+                report = await transfer.import_history(service, map(Path, paths), tell=tell, limits=limits)
     if session.as_json:
         session.output.document(report.to_json())
     else:
@@ -144,7 +153,7 @@ async def import_runs(session: Session, request: ImportRequest) -> ExitCode:
     return ExitCode.SOME_REFUSED if report.refused_count else ExitCode.SUCCESS
 
 
-def _show(session: Session, report: ImportReport, place: str) -> None:
+def _show(session: Session, report: "ImportReport", place: str) -> None:
     counts: dict[str, Any] = {
         "added": grouped(report.added),
         "replaced": grouped(report.replaced),
@@ -173,7 +182,7 @@ def _show(session: Session, report: ImportReport, place: str) -> None:
 
 
 @contextmanager
-def _bar(session: Session, *, beside: bool = False) -> Iterator[Tell]:
+def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
     """Show a progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
     console = Console(stderr=True)
     hidden = beside or session.as_json or not console.is_terminal
@@ -181,7 +190,7 @@ def _bar(session: Session, *, beside: bool = False) -> Iterator[Tell]:
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
 
-        def tell(step: Step) -> None:
+        def tell(step: "Step") -> None:
             said = session.translate.plural(
                 "%(num)s run, %(size)s",
                 "%(num)s runs, %(size)s",

@@ -233,18 +233,18 @@ def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
     reason = quoted(without_credentials(str(error)))
     if isinstance(error, httpx.HTTPError):
         return UpstreamRefused(
-            "No token could be fetched for the Coze account %(name)s (%(name_2)s): check its address and the network.",
+            "No token could be fetched for the Coze account %(name)s (%(kind)s): check its address and the network.",
             name=quoted(name),
-            name_2=type(error).__name__,
+            kind=type(error).__name__,
         )
     if isinstance(error, ValueError) and not isinstance(error, ValidationError):
         return AccountError(
             "The Coze account %(name)s cannot sign for a token (%(reason)s): check that "
-            "accounts.%(name_2)s.private_key, or the file of private_key_file, is the PEM text "
+            "accounts.%(account)s.private_key, or the file of private_key_file, is the PEM text "
             "that Coze gave out.",
             name=quoted(name),
             reason=reason,
-            name_2=name,
+            account=name,
         )
     return UpstreamRefused(
         "No token could be obtained for the Coze account %(name)s: %(reason)s.", name=quoted(name), reason=reason

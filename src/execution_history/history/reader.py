@@ -4,13 +4,14 @@
 on; ``page_bytes``, ``detail_bytes``, ``select``, ``find_execution`` and the rest are ours.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Final, cast
 
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
+from execution_history.history.batches import batches
 from execution_history.history.keyword_query import (
     FilterValue,
     HistoryPage,
@@ -30,7 +31,7 @@ from execution_history.query.search_results import RANKED, SearchPage, best_of, 
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.stores.capabilities import Indexed, reach_of
-from execution_history.stores.protocol import HistoryStore, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
 MAX_PAGE_SIZE: Final = 100
 
@@ -144,6 +145,15 @@ class HistoryReading:
         if is_ranked:
             return best_of(await self.select(replace(query, size=RANKED)), search, size)
         return page_of_hits(await self.select(query), search)
+
+    def batches(self, wanted: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
+        """Return the records that match *wanted*, oldest first unless *descending*; see :mod:`.batches`.
+
+        Raises:
+            InvalidQuery: the filter contains a text to find, and the store has no text search.
+            StoreError: the store could not be read.
+        """
+        return batches(self.store, wanted, descending=descending)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """Return what can be counted of the records that match *query*; see its fields.

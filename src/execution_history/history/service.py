@@ -34,9 +34,9 @@ from execution_history.records.record import (
 )
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
-from execution_history.stores import store_at
+from execution_history.stores import store_at, store_of
 from execution_history.stores.capabilities import flush, record_limit_of
-from execution_history.stores.protocol import HistoryStore
+from execution_history.stores.protocol import HistoryStore, MergeReport
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -75,10 +75,12 @@ class ExecutionHistoryService(HistoryReading):
         self.record_limit_bytes = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
 
-    async def __aenter__(self) -> Self:
-        """Open the store now rather than at the first call."""
+    async def open(self) -> Self:
+        """Open the store now rather than at the first call; return the service."""
         await self.store.open()
         return self
+
+    __aenter__ = open  # noqa: A003 - the method above
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -124,6 +126,19 @@ class ExecutionHistoryService(HistoryReading):
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
         await flush(await self._opened())
+
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
+        """Bring records from elsewhere in; one that is there already is only replaced by a newer version.
+
+        Args:
+            documents: the records.
+            settle: whether to flush too, as :meth:`flush` does.
+
+        Raises:
+            StoreError: the records could not be written.
+        """
+        await self.store.open()
+        return await self.store.merge(documents, settle=settle)
 
     async def create_execution_record(
         self,
@@ -297,13 +312,7 @@ def get_execution_history_service() -> ExecutionHistoryService:
     global _shared  # noqa: PLW0603 - existing callers rely on one instance a process
     with _shared_lock:
         if _shared is None:
-            settings = load_settings()
-            _shared = ExecutionHistoryService(
-                settings.store,
-                json_files=settings.json_files,
-                search=settings.search,
-                record_limit_bytes=settings.record_limit_bytes,
-            )
+            _shared = ExecutionHistoryService(store_of(load_settings()))
         return _shared
 
 

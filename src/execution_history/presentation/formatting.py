@@ -1,6 +1,8 @@
-"""How things are shown to people, in a terminal and on the page: durations, tokens, and text made harmless. Pure."""
+"""How values are shown to people, in a terminal and on the page: numbers, times, ids, and text made harmless. Pure."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 import orjson
@@ -13,6 +15,13 @@ _SECOND: Final = 1_000
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
 _DAY: Final = 86_400_000
+
+_THIN: Final = "\u202f"
+_UNITS: Final = ("KB", "MB", "GB", "TB")
+_TAIL_OF_ID: Final = 8
+_SHORT_ID: Final = 12
+_LONGEST_NAME: Final = 32
+_IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
 
 _BREAKS: Final = frozenset("\n\t")
 _DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -57,6 +66,73 @@ def duration(milliseconds: int) -> str:
 def grouped(number: int | None) -> str:
     """``12 345``, in groups that any tool can put together again; nothing for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", " ")
+
+
+def thin(number: int | None) -> str:
+    """``12 345``, its groups kept together by narrow spaces; nothing for ``None``."""
+    return "" if number is None else f"{number:,}".replace(",", _THIN)
+
+
+def size(count: int) -> str:
+    """Bytes as ``840 B``, ``12.4 KB``, ``3.2 MB``; a kilobyte has a thousand."""
+    if count < 1_000:  # noqa: PLR2004 - where the next unit begins
+        return f"{count} B"
+    amount = float(count)
+    for unit in _UNITS:
+        amount /= 1_000
+        if amount < 999.95 or unit == _UNITS[-1]:  # noqa: PLR2004 - what would be rounded up to the next unit
+            return f"{amount:.1f} {unit}"
+    raise AssertionError
+
+
+def percent(part: int, whole: int) -> str:
+    """``98.4 %``; nothing of nothing is nothing. Only all of it is 100, only none of it 0."""
+    if whole <= 0:
+        return ""
+    if part in {0, whole}:
+        return "100 %" if part else "0 %"
+    return f"{min(99.9, max(0.1, 100 * part / whole)):.1f} %"
+
+
+def day(moment: int, zone: tzinfo | None = None) -> str:
+    """Return the date in *zone*, by default this machine's, as ``2026-11-24``."""
+    found = _moment(moment, zone)
+    return str(moment) if found is None else f"{found:%Y-%m-%d}"
+
+
+def clock(moment: int, zone: tzinfo | None = None) -> str:
+    """Return date and time to the second in *zone*, by default this machine's, as ``2026-11-24 09:30:12``."""
+    found = _moment(moment, zone)
+    return str(moment) if found is None else f"{found:%Y-%m-%d %H:%M:%S}"
+
+
+def exact(moment: int, zone: tzinfo | None = None) -> str:
+    """Return the time in *zone*, by default this machine's, as ``2026-11-24 09:30:12.345 +08:00``."""
+    found = _moment(moment, zone)
+    if found is None:
+        return str(moment)
+    offset = f"{found:%z}"
+    return f"{found:%Y-%m-%d %H:%M:%S}.{moment % 1000:03d} {offset[:3]}:{offset[3:5]}"
+
+
+def machine(moment: int) -> str:
+    """Return the time as HTML's ``datetime`` has it, in UTC; empty when it is beyond the calendar."""
+    found = _moment(moment, UTC)
+    return "" if found is None else f"{found:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03d}Z"
+
+
+def _moment(milliseconds: int, zone: tzinfo | None = None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def short_id(identifier: str) -> str:
+    """Return the last eight characters of an id that is digits; a name as it is, cut where it is long."""
+    if len(identifier) > _SHORT_ID and _IDENTIFIER.fullmatch(identifier):
+        return "…" + identifier[-_TAIL_OF_ID:]
+    return identifier if len(identifier) <= _LONGEST_NAME else identifier[: _LONGEST_NAME - 1] + "…"
 
 
 def as_text(value: object) -> str:

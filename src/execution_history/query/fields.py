@@ -73,6 +73,7 @@ class FilterField:
         attribute: what it tests of a record; ``None``: its tags, its texts or anything in its document.
         test: returns the predicate for the attribute and a value, or a tuple of them.
         several: whether it takes several values: the parameter repeated, or with commas too.
+        example: what the form of the page shows in its empty place; ``None``: that form leaves it out.
         keyword: its name in Python.
     """
 
@@ -82,7 +83,8 @@ class FilterField:
     values: Values
     attribute: Attribute | None
     test: Callable[[Any, Any], Predicate]
-    several: Several
+    several: Several = "no"
+    example: str | None = None
     keyword: str = ""
 
     @property
@@ -98,7 +100,7 @@ class FilterField:
             return
         if not isinstance(value, tuple):
             raise InvalidQuery(
-                "%(name)s is a tuple of values, not %(name_2)s.", name=self.keyword, name_2=type(value).__name__
+                "%(name)s is a tuple of values, not %(kind)s.", name=self.keyword, kind=type(value).__name__
             )
         most = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
         if len(value) > most:
@@ -120,8 +122,9 @@ def _row(
     attribute: Attribute | None,
     test: Callable[[Any, Any], Predicate],
     several: Several = "no",
+    example: str | None = None,
 ) -> Any:  # noqa: ANN401 - the default of a dataclass field of any type
-    row = FilterField(name, label, meaning, values, attribute, test, several)
+    row = FilterField(name, label, meaning, values, attribute, test, several, example)
     return field(default=() if row.is_repeatable else None, metadata={"row": row})
 
 
@@ -169,18 +172,18 @@ class RecordFilter:
     statuses: tuple[str, ...] = _row(
         "status", N_("Status"),
         N_("In this status: running, success, failed, interrupted or other; several with commas."),
-        STATUS, STATE, _one_of, "commas",
+        STATUS, STATE, _one_of, "commas", example="",
     )
     created_from: int | None = _row(
         "since", N_("Since"), N_("Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds."), SINCE,
-        CREATED, _from,
+        CREATED, _from, example="24h",
     )
     created_before: int | None = _row(
         "until", N_("Until"), N_("Begun before then; a date alone includes its day."), UNTIL, CREATED, _before
     )
     duration_from: int | None = _row(
         "min_duration", N_("Duration from"), N_("Took at least this long: 200ms, 1.5s, 2m or 1h."), DURATION, TOOK,
-        _from,
+        _from, example="10s",
     )
     duration_to: int | None = _row(
         "max_duration", N_("Duration to"), N_("Took at most this long."), DURATION, TOOK, _to
@@ -215,7 +218,7 @@ class RecordFilter:
     )
     tags: tuple[str, ...] = _row(
         "tag", N_("Tag"), N_("With this tag; given several times, with all of them."), ID, None,
-        lambda _, tags: And(tuple(map(HasTag, dict.fromkeys(tags)))), "repeated",
+        lambda _, tags: And(tuple(map(HasTag, dict.fromkeys(tags)))), "repeated", example="",
     )
     pinned: bool | None = _row("pinned", N_("Pinned"), N_("Whether it is pinned: true or false."), FLAG, PINNED, _is)
     rating_from: int | None = _row(
@@ -239,10 +242,11 @@ class RecordFilter:
         "where", N_("Condition"),
         N_('Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.'),
         CONDITION, None, lambda _, conditions: And(tuple(map(JsonPath, conditions))), "repeated",
+        example='input.city = "北京"',
     )
     text: str | None = _row(
         "q", N_("Text"), N_('With these words: timeout, "out of memory", time*, 北京, -retry.'), TEXT, None,
-        lambda _, text: Text(parse_search(text)),
+        lambda _, text: Text(parse_search(text)), example="",
     )
     # fmt: on
 

@@ -52,11 +52,6 @@ def filter_of(
     return RecordFilter(**fields)
 
 
-def nearest_filter(name: str) -> str | None:
-    """Return the filter that *name* is most likely a slip of; ``None`` where it is nothing like one."""
-    return next(iter(get_close_matches(shortened(name), _BY_NAME, n=1, cutoff=LIKENESS)), None)
-
-
 def is_filter(name: str) -> bool:
     """Return whether *name* is one that :func:`filter_of` knows."""
     return name in _BY_NAME

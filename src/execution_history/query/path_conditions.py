@@ -87,9 +87,9 @@ def parse_condition(text: str) -> PathCondition:
     operator = _OPERATOR.match(text, at)
     if operator is None:
         raise InvalidQuery(
-            "The condition %(text)s has no comparison after its path, near %(text_2)s: %(example)s.",
+            "The condition %(text)s has no comparison after its path, near %(place)s: %(example)s.",
             text=quoted(text),
-            text_2=quoted(text[at : at + 20]),
+            place=quoted(text[at : at + 20]),
             example=_EXAMPLE,
         )
     if operator[1] is None:

@@ -88,8 +88,8 @@ class Orphans:
         recorder, update_time = RECORDER.of(record), int(record["update_time"])
         if recorder is None or recorder == owner:
             return None
-        expires = leases.get(recorder, update_time + self._lease_ms)
-        if expires >= now and not is_dead(recorder):
+        expires = now + leases[recorder] if recorder in leases else update_time + self._lease_ms
+        if expires > now and not is_dead(recorder):
             return None
         # What was saved of its progress is a sign of life too. Nobody knows that it went on after the last one.
         return min(now, max(expires - self._lease_ms, update_time))

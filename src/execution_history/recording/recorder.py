@@ -227,7 +227,7 @@ class Recorder:
 
     async def _renew_lease(self, *, is_last: bool = False) -> None:
         await self._store.open()
-        await self._store.renew_lease(self.owner, 0 if is_last else self.clock() + self._lease_ms)
+        await self._store.renew_lease(self.owner, 0 if is_last else self._lease_ms)
 
     async def end_orphans(self) -> int:
         """End the runs whose recorder is dead, as ``interrupted`` with the reason; how many there were.

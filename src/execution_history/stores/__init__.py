@@ -1,6 +1,6 @@
 """The stores that keep the promise of :mod:`execution_history.stores.protocol`, and their forms on a disk."""
 
-from execution_history.stores.factory import store_at
+from execution_history.stores.factory import store_at, store_of
 from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.sqlite import (
     DATABASE,
@@ -18,6 +18,7 @@ __all__ = [
     "SQLiteStore",
     "file_name",
     "store_at",
+    "store_of",
     "stored_elsewhere",
     "workflow_id_of",
 ]

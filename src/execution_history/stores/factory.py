@@ -9,6 +9,7 @@ from execution_history.errors import SettingsError, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
+from execution_history.settings import Settings
 from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.sqlite import SQLiteStore
@@ -67,4 +68,19 @@ def store_at(
         return embedded(Path(path))
     raise SettingsError(
         "There is no store for %(scheme)s; use a folder, sqlite:folder or memory:.", scheme=quoted(scheme)
+    )
+
+
+def store_of(settings: Settings) -> HistoryStore:
+    """Return the store that *settings* name, not yet opened.
+
+    Raises:
+        SettingsError: they name none.
+    """
+    return store_at(
+        settings.store,
+        json_files=settings.json_files,
+        search=settings.search,
+        record_limit_bytes=settings.record_limit_bytes,
+        limits=settings.reading_limits,
     )

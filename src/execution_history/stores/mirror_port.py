@@ -1,7 +1,7 @@
 """The port between a store and its mirror: what a commit asks of the JSON files, and what they need of the store.
 
 A store calls its mirror after each commit and before it answers; nothing else in the writing path knows that there are
-files. :class:`NullMirror` stands there where none are kept.
+files. Where none are kept, :class:`Mirror` itself stands there.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +17,7 @@ PendingFiles = dict[str, set[str] | None]
 """For each workflow whose file is not current: the records it lacks, or ``None`` for all."""
 
 
-@dataclass(slots=True)
-class FileState:
+class FileState(NamedTuple):
     """What a workflow's file says of itself: how many records it has, its revision and its time (milliseconds)."""
 
     total: int
@@ -98,8 +97,8 @@ class RecordSnapshot(Protocol):
     def state(self, workflow_id: str) -> FileState | None:
         """Return what a workflow's file should say of itself; ``None`` when it should not be there."""
 
-    def is_small(self, workflow_id: str, rows: int, size: int) -> bool:
-        """Return whether a workflow has at most *rows* records of together at most *size* bytes."""
+    def is_small(self, workflow_id: str, count: int, size: int) -> bool:
+        """Return whether a workflow has at most *count* records of together at most *size* bytes."""
 
     def documents(self, workflow_id: str) -> Iterator[bytes]:
         """Return all records of a workflow that can be read, newest first, one at a time."""
@@ -118,21 +117,29 @@ class RecordSource(Protocol):
         """Return the records as they are now, for the time of a ``with`` block."""
 
 
-class Mirror(Protocol):
-    """What follows each commit; all but ``flush`` is called by whoever has the turn to write."""
+class Mirror:
+    """What follows each commit; all but ``flush`` is called by whoever has the turn to write.
+
+    As it stands it is the mirror of a store that keeps no files: always current.
+    """
 
     def begin(self, writer: MirrorWriter) -> None:
         """Make every file equal to the store, before the first caller is served; read in what others wrote."""
 
     def follow(self, updates: list[FileUpdate]) -> PendingFiles:
         """Bring the files up to the commit; return what they will only show later. Never raises."""
+        del updates
+        return {}
 
     def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* in the writer thread once the workflow's file is current."""
+        del workflow_id
+        answer()
 
     @property
     def is_behind(self) -> bool:
         """Whether files wait for idle time."""
+        return False
 
     def catch_up(self) -> None:
         """Use idle time: bring files up to date into which much was merged, once nothing more comes. Never raises."""
@@ -146,38 +153,7 @@ class Mirror(Protocol):
 
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that is behind or could not be read in."""
-
-    def close(self) -> None:
-        """Let go of all files; the writer has stopped."""
-
-
-class NullMirror:
-    """The mirror of a store that keeps no files: always current."""
-
-    def begin(self, writer: MirrorWriter) -> None:
-        """Read nothing in."""
-
-    def follow(self, updates: list[FileUpdate]) -> PendingFiles:
-        """Bring nothing up to date."""
-        del updates
-        return {}
-
-    def when_current(self, workflow_id: str, answer: Callable[[], None]) -> None:
-        """Call *answer* at once."""
-        del workflow_id
-        answer()
-
-    is_behind = False
-
-    def catch_up(self) -> None:
-        """Bring nothing up to date."""
-
-    async def flush(self) -> None:
-        """Wait for nothing."""
-
-    def problems(self) -> tuple[str, ...]:
-        """Return none."""
         return ()
 
     def close(self) -> None:
-        """Close nothing."""
+        """Let go of all files; the writer has stopped."""

@@ -26,11 +26,14 @@ called; where a store cannot do that in bounded time, ``reach`` in the answer sa
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NewType, Protocol
 
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
-from execution_history.stores.bookkeeping import Bookkeeping, EntryName
+from execution_history.stores.administration import Administration, EntryName
+
+ScanToken = NewType("ScanToken", str)
+"""A place in the order in which records came; opaque to callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Batch:
     """
 
     documents: Sequence[bytes]
-    next: int | None
+    next: ScanToken | None
     damaged: tuple[RecordKey, ...] = ()
 
 
@@ -108,7 +111,7 @@ class StoreHealth:
     problems: tuple[str, ...] = ()
 
 
-class HistoryStore(Bookkeeping, Protocol):
+class HistoryStore(Administration, Protocol):
     """Where histories are kept. Ids are checked before they come here; see the module for the promise.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
@@ -169,11 +172,14 @@ class HistoryStore(Bookkeeping, Protocol):
             RecordDamaged: one of them cannot be read.
         """
 
-    async def scan(self, after: int, limit: int) -> Batch:
-        """At most *limit* records of all workflows, in the order in which they came; for reading a store whole.
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
+        """Return at most *limit* records of all workflows, in the order in which they came; to read a store whole.
 
-        *after* is 0 for the first batch and the ``next`` of the batch before for every other. Large records make a
-        batch shorter. Changing a record does not move it; each is given as it is when its batch is read.
+        *after* is ``None`` for the first batch and the ``next`` of the batch before for every other. Large records
+        make a batch shorter. Changing a record does not move it; each is given as it is when its batch is read.
+
+        Raises:
+            InvalidCursor: *after* is broken.
         """
 
     async def select(self, query: RecordQuery) -> Selection:

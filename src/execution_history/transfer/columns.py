@@ -93,9 +93,9 @@ def _path(name: str, at: int) -> tuple[str | int, ...]:
         condition = None
     if condition is None or condition.operator != "exists":
         raise InvalidInput(
-            "The column %(name)s cannot be read behind %(name_2)s: write a path such as output.items[0].name.",
+            "The column %(name)s cannot be read behind %(beginning)s: write a path such as output.items[0].name.",
             name=quoted(name),
-            name_2=quoted(name[:at]),
+            beginning=quoted(name[:at]),
         )
     return condition.path
 

@@ -10,24 +10,22 @@
 
 import contextlib
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, cast, get_args
+from typing import Any, BinaryIO, Final, Literal, get_args
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import damaged_of
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import RecordFilter, RecordKey
 from execution_history.stores import file_name
-from execution_history.stores.protocol import Batch, HistoryStore
+from execution_history.stores.protocol import Batch
 from execution_history.transfer.atomic_output import export_faults, new_file, new_folder
-from execution_history.transfer.batches import batches
-from execution_history.transfer.buffer import Buffer
 from execution_history.transfer.columns import DEFAULT_COLUMNS, parse_columns
 from execution_history.transfer.parquet import ParquetWriter
 from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress
-from execution_history.transfer.writers import CSVWriter, HistoryWriter, LinesWriter, RecordWriter
+from execution_history.transfer.writers import Buffer, CSVWriter, HistoryWriter, LinesWriter, RecordWriter
 
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
@@ -87,7 +85,9 @@ class ExportReport:
         return {"records": self.records, "size": self.size, **lost}
 
 
-async def export_to_path(store: HistoryStore, path: Path, export: Export, tell: Tell = no_progress) -> ExportReport:
+async def export_to_path(
+    service: ExecutionHistoryService, path: Path, export: Export, tell: Tell = no_progress
+) -> ExportReport:
     """Write an export to *path*, where it appears whole at the end, or not at all.
 
     JSON goes into one file when *path* ends in ``.json``, into a zip file when it ends in ``.zip``, otherwise into a
@@ -100,17 +100,17 @@ async def export_to_path(store: HistoryStore, path: Path, export: Export, tell: 
     """
     path = Path(path)
     if export.format == "json" and path.suffix.lower() not in {".json", ".zip"}:
-        return await _to_folder(store, path, export, tell)
+        return await _to_folder(service, path, export, tell)
     if export.format == "json":
         export = replace(export, zipped=path.suffix.lower() == ".zip")
     with new_file(path) as stream:
-        report = await _to_stream(store, stream, export, tell)
+        report = await _to_stream(service, stream, export, tell)
         await in_thread(stream.flush)
     return report
 
 
 async def export_to_stream(
-    store: HistoryStore, stream: BinaryIO, export: Export, tell: Tell = no_progress
+    service: ExecutionHistoryService, stream: BinaryIO, export: Export, tell: Tell = no_progress
 ) -> ExportReport:
     """Write an export to a binary stream such as the standard output, which is left open.
 
@@ -119,12 +119,14 @@ async def export_to_stream(
         InvalidInput, ExportFailed, StoreError: as :func:`export_to_path`; what has been written is out.
     """
     with export_faults(str(getattr(stream, "name", "the stream"))):
-        report = await _to_stream(store, stream, export, tell)
+        report = await _to_stream(service, stream, export, tell)
         await in_thread(stream.flush)
     return report
 
 
-async def export_chunks(store: HistoryStore, export: Export, tell: Tell = no_progress) -> AsyncGenerator[bytes]:
+async def export_chunks(
+    service: ExecutionHistoryService, export: Export, tell: Tell = no_progress
+) -> AsyncGenerator[bytes]:
     """Yield an export as bytes, piece by piece, for an HTTP answer, for example; each piece is some megabytes at most.
 
     A record that cannot be read is left out; :func:`check_whole` finds out beforehand whether there is one.
@@ -133,40 +135,37 @@ async def export_chunks(store: HistoryStore, export: Export, tell: Tell = no_pro
         InvalidInput: the filter, the columns or the number of workflows do not fit; before the first piece.
         StoreError: the store could not be read.
     """
-    async with contextlib.aclosing(_chunks(store, export, _Count(tell))) as pieces:
+    async with contextlib.aclosing(_chunks(service, export, _Count(tell))) as pieces:
         async for piece in pieces:
             yield piece
 
 
-async def _chunks(store: HistoryStore, export: Export, count: "_Count") -> AsyncGenerator[bytes]:
-    await store.open()
-    buffer = Buffer()
+async def _chunks(service: ExecutionHistoryService, export: Export, count: "_Count") -> AsyncGenerator[bytes]:
     if export.format == "json" and export.zipped:
-        pieces = _zip(store, export.wanted, buffer, count)
+        pieces = _zip(service, export.wanted, count)
     elif export.format == "json":
-        workflow_id = await _only_workflow(store, export.wanted)
-        pieces = _history(store, workflow_id, export.wanted, count, even_empty=True)
+        workflow_id = await _only_workflow(service, export.wanted)
+        pieces = _history(service, workflow_id, export.wanted, count, even_empty=True)
     else:
-        count.total = None if export.wanted.given() else sum(each.total for each in await store.workflows())
-        pieces = _written(_writer(buffer, export), buffer, batches(store, export.wanted), count)
+        count.total = None if export.wanted.given() else sum(each.total for each in await service.workflow_summaries())
+        pieces = _written(_writer(export), service.batches(export.wanted), count)
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             if piece:
                 yield piece
 
 
-async def check_whole(store: HistoryStore, wanted: RecordFilter) -> None:
+async def check_whole(service: ExecutionHistoryService, wanted: RecordFilter) -> None:
     """Read everything that an export would hold, and see that nothing would be left out.
 
     Raises:
         RecordDamaged: a record cannot be read.
         InvalidInput, StoreError: as :func:`export_chunks`.
     """
-    await store.open()
-    async with contextlib.aclosing(batches(store, wanted)) as source:
+    async with contextlib.aclosing(service.batches(wanted)) as source:
         async for batch in source:
             for key in batch.damaged:
-                await store.get(*key)  # raises, unless it has been mended meanwhile
+                await service.detail_bytes(*key)  # raises, unless it has been mended meanwhile
 
 
 class _Count:
@@ -191,67 +190,51 @@ class _Count:
         return ExportReport(self.records, size, self.damaged_count, tuple(self.damaged))
 
 
-def _writer(buffer: Buffer, export: Export) -> RecordWriter:
-    if export.format == "jsonl":
-        return LinesWriter(buffer)
+def _writer(export: Export) -> RecordWriter:
     if export.format == "csv":
-        return CSVWriter(buffer, parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
-    return ParquetWriter(buffer)
+        return CSVWriter(parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
+    return LinesWriter() if export.format == "jsonl" else ParquetWriter()
 
 
 async def _written(
-    writer: RecordWriter, buffer: Buffer, source: AsyncGenerator[Batch], count: _Count
+    writer: RecordWriter, source: AsyncGenerator[Batch], count: _Count, *, even_empty: bool = True
 ) -> AsyncGenerator[bytes]:
-    """Yield what *writer* makes of the records of *source*."""
-
-    def write(documents: Sequence[bytes]) -> bytes:
-        writer.write(documents)
-        return buffer.take()
-
-    def finish() -> bytes:
-        writer.finish()
-        return buffer.take()
-
+    """Yield what *writer* makes of the records of *source*; nothing where there are none, unless *even_empty*."""
+    has_begun = even_empty
     async with contextlib.aclosing(source):
         async for batch in source:
-            piece = await in_thread(write, batch.documents)
+            has_begun = has_begun or bool(batch.documents)
+            piece = await in_thread(writer.write, batch.documents) if has_begun else b""
             count.add(len(batch.documents), len(piece), batch.damaged)
-            yield piece
-    piece = await in_thread(finish)
-    count.add(0, len(piece))
-    yield piece
+            if piece:
+                yield piece
+    if has_begun:
+        piece = await in_thread(writer.finish)
+        count.add(0, len(piece))
+        yield piece
 
 
-async def _history(
-    store: HistoryStore, workflow_id: str, wanted: RecordFilter, count: _Count, *, even_empty: bool = False
+def _history(
+    service: ExecutionHistoryService,
+    workflow_id: str,
+    wanted: RecordFilter,
+    count: _Count,
+    *,
+    even_empty: bool = False,
 ) -> AsyncGenerator[bytes]:
-    """Yield the JSON file of one workflow; nothing where it has no record that is *wanted*, unless *even_empty*."""
-    source = selected(store, replace(wanted, workflow_ids=(workflow_id,)), descending=True)
-    async with contextlib.aclosing(source):
-        async for first in source:
-            if first.documents or even_empty:
-                break
-            count.add(0, 0, first.damaged)
-        else:
-            return
-        buffer = Buffer()
-        async for piece in _written(HistoryWriter(buffer, workflow_id), buffer, _behind(first, source), count):
-            yield piece
+    """Return the JSON file of one workflow; nothing where it has no record that is *wanted*, unless *even_empty*."""
+    source = service.batches(replace(wanted, workflow_ids=(workflow_id,)), descending=True)
+    return _written(HistoryWriter(workflow_id), source, count, even_empty=even_empty)
 
 
-async def _behind(first: Batch, others: AsyncIterator[Batch]) -> AsyncGenerator[Batch]:
-    yield first
-    async for batch in others:
-        yield batch
-
-
-async def _zip(store: HistoryStore, wanted: RecordFilter, buffer: Buffer, count: _Count) -> AsyncGenerator[bytes]:
+async def _zip(service: ExecutionHistoryService, wanted: RecordFilter, count: _Count) -> AsyncGenerator[bytes]:
     """Yield a zip file with the JSON file of every workflow."""
+    buffer = Buffer()
     # Closed only when all is in it: what is left early shall not look whole.
-    archive = zipfile.ZipFile(cast("BinaryIO", buffer), "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
-    for workflow_id in await _workflows(store, wanted):
+    archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
+    for workflow_id in await _workflows(service, wanted):
         entry = None
-        async for piece in _history(store, workflow_id, wanted, count):
+        async for piece in _history(service, workflow_id, wanted, count):
             entry = entry or archive.open(_name(workflow_id), "w", force_zip64=True)
             await in_thread(entry.write, piece)
             yield buffer.take()
@@ -261,22 +244,21 @@ async def _zip(store: HistoryStore, wanted: RecordFilter, buffer: Buffer, count:
     yield buffer.take()
 
 
-async def _to_folder(store: HistoryStore, path: Path, export: Export, tell: Tell) -> ExportReport:
-    await store.open()
+async def _to_folder(service: ExecutionHistoryService, path: Path, export: Export, tell: Tell) -> ExportReport:
     count = _Count(tell)
     with new_folder(path) as folder:
-        for workflow_id in await _workflows(store, export.wanted):
+        for workflow_id in await _workflows(service, export.wanted):
             with contextlib.ExitStack() as opened:
                 stream = None
-                async for piece in _history(store, workflow_id, export.wanted, count):
+                async for piece in _history(service, workflow_id, export.wanted, count):
                     stream = stream or opened.enter_context((folder / _name(workflow_id)).open("wb"))
                     await in_thread(_write_all, stream, piece)
     return count.report(count.size)
 
 
-async def _to_stream(store: HistoryStore, stream: BinaryIO, export: Export, tell: Tell) -> ExportReport:
+async def _to_stream(service: ExecutionHistoryService, stream: BinaryIO, export: Export, tell: Tell) -> ExportReport:
     count, size = _Count(tell), 0
-    async with contextlib.aclosing(_chunks(store, export, count)) as pieces:
+    async with contextlib.aclosing(_chunks(service, export, count)) as pieces:
         async for piece in pieces:
             await in_thread(_write_all, stream, piece)
             size += len(piece)
@@ -295,16 +277,16 @@ def _name(workflow_id: str) -> str:
     return file_name(workflow_id, case_sensitive=False)
 
 
-async def _workflows(store: HistoryStore, wanted: RecordFilter) -> list[str]:
+async def _workflows(service: ExecutionHistoryService, wanted: RecordFilter) -> list[str]:
     """Return the workflows whose records may be wanted, in the order of their ids."""
-    there = [summary.workflow_id for summary in await store.workflows()]
+    there = [summary.workflow_id for summary in await service.workflow_summaries()]
     return sorted(each for each in there if not wanted.workflow_ids or each in wanted.workflow_ids)
 
 
-async def _only_workflow(store: HistoryStore, wanted: RecordFilter) -> str:
+async def _only_workflow(service: ExecutionHistoryService, wanted: RecordFilter) -> str:
     if len(wanted.workflow_ids) == 1:
         return wanted.workflow_ids[0]
-    workflows = await _workflows(store, wanted)
+    workflows = await _workflows(service, wanted)
     if len(workflows) != 1:
         raise InvalidInput(
             "One JSON file holds one workflow and these records belong to %(count)s: choose one "

@@ -13,8 +13,15 @@ from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
 from execution_history.transfer.items import Item, Refused
-from execution_history.transfer.line_reader import open_file
-from execution_history.transfer.sources import LINES_SUFFIXES, DatabaseSource, HistoryFileSource, LinesSource, Source
+from execution_history.transfer.line_reader import import_faults, open_file
+from execution_history.transfer.sources import (
+    LINES_SUFFIXES,
+    THE_FILE,
+    DatabaseSource,
+    HistoryFileSource,
+    LinesSource,
+    Source,
+)
 from execution_history.transfer.zip_source import ZipSource
 
 _SUFFIXES: Final = (".json", *LINES_SUFFIXES, ".zip")
@@ -38,11 +45,8 @@ class FolderSource(Source):
             try:
                 source = _file(path, self._limits)
             except (OSError, ImportFailed) as error:
-                yield Refused(
-                    str(path),
-                    "the file",
-                    Message("It cannot be read: %(getattr)s.", getattr=getattr(error, "strerror", None) or error),
-                )
+                reason = getattr(error, "strerror", None) or error
+                yield Refused(str(path), THE_FILE, Message("It cannot be read: %(getattr)s.", getattr=reason))
                 continue
             for item in source.read(clock):
                 self.size = before + source.size
@@ -56,22 +60,18 @@ def source_at(path: Path, limits: ReadingLimits) -> Source:
     Raises:
         ImportFailed: there is nothing there, or nothing that could be imported.
     """
-    try:
+    with import_faults(path):
         if path.is_dir():
             return _in_folder(path, limits)
         if path.name == DATABASE:
             open_file(path).close()
-            return DatabaseSource(path.parent, limits)
+            return DatabaseSource(path.parent)
         return _file(path, limits)
-    except OSError as error:
-        raise ImportFailed(
-            "%(path)s cannot be imported: %(reason)s.", path=quoted(path), reason=error.strerror or error
-        ) from error
 
 
 def _in_folder(path: Path, limits: ReadingLimits) -> Source:
     if (path / DATABASE).is_file():
-        return DatabaseSource(path, limits)
+        return DatabaseSource(path)
     names: list[str] = []
     total = 0
     with os.scandir(path) as entries:

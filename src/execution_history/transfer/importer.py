@@ -6,17 +6,18 @@ short, by a kill or a full disk, is continued by running it again. A record that
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import flush, record_limit_of
-from execution_history.stores.protocol import HistoryStore, MergeReport
+from execution_history.stores.foreign_files import in_groups
+from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
 from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress, to_its_end
@@ -28,7 +29,6 @@ MOST_REFUSALS: Final = 1_000
 # A group is one transaction, for which everybody else who writes waits.
 _AT_ONCE: Final = 250
 _BYTES_AT_ONCE: Final = 1024 * 1024
-_REFUSALS_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +51,35 @@ class ImportReport:
         """How many records came in, new or in a newer version."""
         return self.added + self.replaced
 
+    def with_group(self, merged: MergeReport, refused: Sequence[Refused], size: int) -> "ImportReport":
+        """Return the report on what is in this one and one more group; *size* is that of both."""
+        return ImportReport(
+            added=self.added + merged.added,
+            replaced=self.replaced + merged.replaced,
+            skipped=self.skipped + merged.unchanged,
+            refused_count=self.refused_count + len(refused),
+            refused=(*self.refused, *refused[: MOST_REFUSALS - len(self.refused)]),
+            size=size,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return an object of the fields above; ``refused`` is ``[{"source", "place", "reason"}, …]``."""
-        return {
-            "added": self.added,
-            "replaced": self.replaced,
-            "skipped": self.skipped,
-            "refused_count": self.refused_count,
-            "refused": [each.to_json() for each in self.refused],
-            "size": self.size,
-        }
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        return plain | {"refused": [each.to_json() for each in self.refused]}
 
 
 async def import_history(
-    store: HistoryStore,
+    service: ExecutionHistoryService,
     paths: Iterable[Path],
     *,
     tell: Tell = no_progress,
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
-    """Merge the records of files, folders, zip files and databases into *store*.
+    """Merge the records of files, folders, zip files and databases into *service*.
 
     Args:
-        store: where they come in.
+        service: where they come in.
         paths: JSON Lines, the JSON files of deployments and of exports, folders or zip files of them, and folders of
             stores (their ``history.db`` is read and not changed).
         tell: is told how far it has come.
@@ -86,99 +91,51 @@ async def import_history(
         ImportFailed: one of *paths* is missing or is nothing that can be imported; nothing was imported.
         StoreError: the store failed; what was merged before stays, and running the import again goes on.
     """
-    given = limits or ReadingLimits(record_limit_of(store))
+    given = limits or ReadingLimits(service.record_limit_bytes)
     sources = await in_thread(lambda: [source_at(Path(path), given) for path in paths])
-    return await merge_sources(store, sources, tell=tell, clock=clock)
+    return await merge_sources(service, sources, tell=tell, clock=clock)
 
 
 async def merge_sources(
-    store: HistoryStore, sources: Sequence[Source], *, tell: Tell = no_progress, clock: Callable[[], int] = now_ms
+    service: ExecutionHistoryService,
+    sources: Sequence[Source],
+    *,
+    tell: Tell = no_progress,
+    clock: Callable[[], int] = now_ms,
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
-    await store.open()
-    total = _sum(source.total for source in sources)
-    tally, limit = _Tally(), record_limit_of(store)
+    await service.open()
+    totals = [source.total for source in sources]
+    total = None if None in totals else sum(filter(None, totals))
+    report, limit = ImportReport(), service.record_limit_bytes
     reading = _Reading(sources, clock)
     ahead = asyncio.create_task(in_thread(reading.group))
     try:
         while group := await ahead:
-            is_large = group.size > _BYTES_AT_ONCE
+            is_large = sum(map(_size_of, group)) > _BYTES_AT_ONCE
             if not is_large:
                 # The next group is read while this one is written; a large record is enough for the memory.
                 ahead = asyncio.create_task(in_thread(reading.group))
-            if group.documents:
-                documents = [document.fitted(limit) for document in group.documents]
-                tally.add(await to_its_end(store.merge(documents, settle=False)))
-                del documents
-            tally.refuse(group)
-            tell(Progress(tally.records(), reading.size(), total_size=total))
+            merged = MergeReport()
+            if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
+                merged = await to_its_end(service.merge(documents, settle=False))
+            report = report.with_group(merged, [item for item in group if isinstance(item, Refused)], reading.size())
+            tell(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
             if is_large:
-                del group
+                del group, documents
                 ahead = asyncio.create_task(in_thread(reading.group))
     except BaseException:
         reading.stop()
         # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
         with contextlib.suppress(StoreError):
-            await to_its_end(flush(store))
+            await to_its_end(service.flush())
         raise
     finally:
         with contextlib.suppress(Exception):
             await ahead
         await in_thread(reading.close)
-    await flush(store)
-    return ImportReport(
-        tally.added, tally.replaced, tally.skipped, tally.refused_count, tuple(tally.refused), reading.size()
-    )
-
-
-@dataclass(slots=True)
-class _Group:
-    """What is read at once: records of so many bytes, and what was refused between them, the first with reasons."""
-
-    documents: list[Document] = field(default_factory=list)
-    size: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    refused_count: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.documents or self.refused_count)
-
-    def add(self, item: Item) -> None:
-        """Take one more."""
-        if isinstance(item, Document):
-            self.documents.append(item)
-            self.size += len(item.body)
-            return
-        self.refused_count += 1
-        if len(self.refused) < MOST_REFUSALS:
-            self.refused.append(item)
-
-    def is_full(self) -> bool:
-        """Whether it is time to write it, or to say how far it is."""
-        return len(self.documents) >= _AT_ONCE or self.size >= _BYTES_AT_ONCE or self.refused_count >= _REFUSALS_AT_ONCE
-
-
-class _Tally:
-    """What has been done so far."""
-
-    def __init__(self) -> None:
-        self.added = self.replaced = self.skipped = self.refused_count = 0
-        self.refused: list[Refused] = []
-
-    def add(self, merged: MergeReport) -> None:
-        """Count what was merged."""
-        self.added += merged.added
-        self.replaced += merged.replaced
-        self.skipped += merged.unchanged
-
-    def refuse(self, group: _Group) -> None:
-        """Count refusals, and keep the first."""
-        self.refused_count += group.refused_count
-        self.refused += group.refused[: MOST_REFUSALS - len(self.refused)]
-
-    def records(self) -> int:
-        """How many records have been seen."""
-        return self.added + self.replaced + self.skipped + self.refused_count
+    await service.flush()
+    return replace(report, size=reading.size())
 
 
 class _Reading:
@@ -186,21 +143,18 @@ class _Reading:
 
     def __init__(self, sources: Sequence[Source], clock: Callable[[], int]) -> None:
         self._sources = sources
-        self._items = self._all(clock)
+        self._clock = clock
+        self._items = self._all()
+        self._groups = in_groups(self._items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
         self._is_stopped = False
 
     def size(self) -> int:
         """How many bytes have been read."""
         return sum(source.size for source in self._sources)
 
-    def group(self) -> _Group:
+    def group(self) -> list[Item]:
         """Return the next items; none at the end."""
-        group = _Group()
-        for item in self._items:
-            group.add(item)
-            if group.is_full() or self._is_stopped:
-                break
-        return group
+        return next(self._groups, [])
 
     def stop(self) -> None:
         """Read no further than the item at hand, whichever thread reads it."""
@@ -210,11 +164,13 @@ class _Reading:
         """Let go of what is open."""
         self._items.close()
 
-    def _all(self, clock: Callable[[], int]) -> Generator[Item]:
+    def _all(self) -> Generator[Item]:
         for source in self._sources:
-            yield from source.read(clock)
+            for item in source.read(self._clock):
+                yield item
+                if self._is_stopped:
+                    return
 
 
-def _sum(totals: Iterator[int | None]) -> int | None:
-    known = list(totals)
-    return None if None in known else sum(total for total in known if total is not None)
+def _size_of(item: Item) -> int:
+    return len(item.body) if isinstance(item, Document) else 0

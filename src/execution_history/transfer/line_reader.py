@@ -1,9 +1,9 @@
-"""Reading a file line by line, whatever is in it: a line that is too long is passed over, not read into memory."""
+"""Reading a file line by line, whatever is in it: long lines are passed over, blank ones cost nothing."""
 
+import contextlib
 import io
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +11,10 @@ from execution_history.errors import ImportFailed, quoted
 from execution_history.stores.foreign_files import NotAFile, Readable, open_regular, pieces_of
 
 _MARK: Final = b"\xef\xbb\xbf"
-_BLANK: Final = re.compile(rb"\s*+")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line without its end, ``None`` when it was too long; ``is_ended`` says that a line break followed."""
-
-    number: int
-    content: bytes | None
-    is_ended: bool
+_BLANKS: Final = re.compile(rb"\s*+")
+_BLANK_LINES: Final = re.compile(rb"[\r\n]*+")
+_BREAK: Final = re.compile(rb"\r\n?|\n")
+_LINE_FEED: Final = re.compile(rb"\n")
 
 
 def open_file(path: Path) -> io.BufferedReader:
@@ -40,65 +34,106 @@ def open_file(path: Path) -> io.BufferedReader:
         ) from None
 
 
-class LineReader:
-    """The lines of *stream* that are not blank, numbered from 1, without blanks before them.
+@contextlib.contextmanager
+def import_faults(path: Path) -> Iterator[None]:
+    """Raise what the operating system refuses inside as one sentence that names *path*.
+
+    Raises:
+        ImportFailed: something could not be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ImportFailed(
+            "%(path)s cannot be imported: %(reason)s.", path=quoted(path), reason=error.strerror or error
+        ) from error
+
+
+class LineReader(Iterator[bytes | None]):
+    """Each line of *stream* with its end, or ``None`` where it is too long; without a byte order mark at the beginning.
 
     Args:
         stream: read once.
-        longest: a line of more bytes is too long.
+        longest: a line of more bytes, its end not counted, is not read into memory.
+        only_line_feeds: whether a carriage return alone is part of a line.
 
     Attributes:
+        number: of the last line, from 1.
+        length: how many bytes it has, with its end.
         size: how many bytes have been read.
+        is_ended: whether a line break followed the last line.
+        seen: called with every part of a line, those of long ones too.
     """
 
-    def __init__(self, stream: Readable, longest: int) -> None:
-        self.size = 0
-        self._stream = stream
+    def __init__(self, stream: Readable, longest: int, *, only_line_feeds: bool = True) -> None:
+        self.seen: Callable[[bytes], object] = len
+        self.number = self.length = self.size = 0
+        self.is_ended = False
+        self._pieces = pieces_of(stream)
         self._longest = longest
-        self._number = 1
-        self._held: list[bytes] = []
-        self._length = 0
+        self._only_line_feeds = only_line_feeds
+        self._data = self._held = b""
+        self._at = 0
 
-    def __iter__(self) -> Iterator[Line]:
-        """Every line, without a byte order mark before the first and CR before the line break.
+    def __next__(self) -> bytes | None:
+        """Return the next line.
 
         Raises:
             OSError: the file cannot be read.
         """
-        for piece in pieces_of(self._stream):
-            at = len(_MARK) if not self.size and piece.startswith(_MARK) else 0
-            self.size += len(piece)
-            while at < len(piece):
-                if not self._length:
-                    at = self._pass_blanks(piece, at)
-                end = piece.find(b"\n", at)
-                self._hold(piece[at : end if end >= 0 else None])
-                if end < 0:
-                    break
-                yield self._line(is_ended=True)
-                at = end + 1
-        if self._length:
-            yield self._line(is_ended=False)
+        parts: list[bytes] = []
+        self.length = 0
+        found = None
+        while found is None and (self._at < len(self._data) or self._read_on()):
+            found = (_LINE_FEED if self._only_line_feeds else _BREAK).search(self._data, self._at)
+            end = len(self._data) if found is None else found.end()
+            part = self._data[self._at : end]
+            self._at = end
+            self.seen(part)
+            self.length += len(part)
+            if self.length > self._longest + len(b"\r\n"):
+                parts.clear()
+            else:
+                parts.append(part)
+        if not self.length:
+            raise StopIteration
+        self.number += 1
+        self.is_ended = found is not None
+        line = b"".join(parts)
+        is_too_long = not parts or len(line.rstrip(b"\r\n") if self.is_ended else line) > self._longest
+        return None if is_too_long else line
 
-    def _pass_blanks(self, piece: bytes, at: int) -> int:
-        """Where the next line begins that is not blank: millions of blank ones are no more than one step."""
-        found = _BLANK.match(piece, at)
-        end = at if found is None else found.end()
-        self._number += piece.count(b"\n", at, end)
-        return end
+    def contents(self) -> Iterator[bytes | None]:
+        """Yield each line that is not blank, without the blanks before it and without its end.
 
-    def _hold(self, part: bytes) -> None:
-        self._length += len(part)
-        if self._length > self._longest + 1:  # and a CR
-            self._held.clear()
-        elif part:
-            self._held.append(part)
+        Raises:
+            OSError: the file cannot be read.
+        """
+        self.pass_blanks(_BLANKS)
+        for line in self:
+            yield line if line is None or not self.is_ended else line.removesuffix(b"\n").removesuffix(b"\r")
+            self.pass_blanks(_BLANKS)
 
-    def _line(self, *, is_ended: bool) -> Line:
-        content = b"".join(self._held).removesuffix(b"\r") if is_ended else b"".join(self._held)
-        is_too_long = self._length > self._longest + 1 or len(content) > self._longest
-        line = Line(self._number, None if is_too_long else content, is_ended)
-        self._held.clear()
-        self._length = 0
-        self._number += 1
-        return line
+    def pass_blanks(self, blanks: "re.Pattern[bytes]" = _BLANK_LINES) -> None:
+        """Pass over the line breaks that come next, or other *blanks*: millions of them are no more than one step."""
+        while self._at < len(self._data) or self._read_on():
+            found = blanks.match(self._data, self._at)
+            passed = b"" if found is None else found[0]
+            self.number += passed.count(b"\n")
+            if not self._only_line_feeds:
+                self.number += passed.count(b"\r") - passed.count(b"\r\n")
+            self._at += len(passed)
+            if self._at < len(self._data):
+                return
+
+    def _read_on(self) -> bool:
+        """Have the next piece; whether there is one. A carriage return waits for what comes behind it."""
+        while True:
+            piece = next(self._pieces, None)
+            read = piece or b""
+            data = self._held + (read if self.size else read.removeprefix(_MARK))
+            self.size += len(read)
+            self._held = b"\r" if piece is not None and data.endswith(b"\r") else b""
+            self._data, self._at = data.removesuffix(self._held), 0
+            if self._data or piece is None:
+                return bool(self._data)

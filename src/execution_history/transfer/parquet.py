@@ -10,7 +10,8 @@ import orjson
 
 from execution_history.errors import InvalidInput
 from execution_history.records.attributes import RunAttributes, attributes_of
-from execution_history.transfer.buffer import Buffer
+from execution_history.transfer.columns import as_text
+from execution_history.transfer.writers import Buffer, RecordWriter
 
 _ROWS: Final = 20_000
 _BYTES: Final = 64 * 1024 * 1024
@@ -20,21 +21,12 @@ _Value = Callable[[Mapping[str, Any], RunAttributes], Any]
 
 def _key(name: str) -> _Value:
     """Return a reader of a key as text, whatever the value's type; JSON where it is a list, an object or a flag."""
-
-    def value(record: Mapping[str, Any], _: RunAttributes) -> str | None:
-        found = record[name]
-        return found if found is None or isinstance(found, str) else orjson.dumps(found).decode()
-
-    return value
+    return lambda record, _: None if record[name] is None else as_text(record[name])
 
 
 def _json(name: str) -> _Value:
     """Return a reader of a key of any content, as JSON."""
-
-    def value(record: Mapping[str, Any], _: RunAttributes) -> str | None:
-        return None if record[name] is None else orjson.dumps(record[name]).decode()
-
-    return value
+    return lambda record, _: None if record[name] is None else orjson.dumps(record[name]).decode()
 
 
 def _fact(name: str) -> _Value:
@@ -73,14 +65,14 @@ _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
 )
 
 
-class ParquetWriter:
+class ParquetWriter(RecordWriter):
     """Times are timestamps in UTC; ``tags`` is a list of texts; the last five columns are JSON. Packed with zstandard.
 
     Raises:
         InvalidInput: pyarrow is not installed.
     """
 
-    def __init__(self, buffer: Buffer) -> None:
+    def __init__(self) -> None:
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra that not everybody has
             from pyarrow import parquet  # noqa: PLC0415
@@ -97,22 +89,25 @@ class ParquetWriter:
         }
         self._arrow = pa
         self._schema = pa.schema([(name, types[kind]) for name, kind, _ in _COLUMNS])
-        self._writer = parquet.ParquetWriter(pa.PythonFile(buffer, mode="w"), self._schema, compression="zstd")
+        self._buffer = Buffer()
+        self._writer = parquet.ParquetWriter(pa.PythonFile(self._buffer, mode="w"), self._schema, compression="zstd")
         self._waiting: list[bytes] = []
         self._waiting_size = 0
 
-    def write(self, documents: Sequence[bytes]) -> None:
-        """Write some records; they are collected into groups of rows."""
+    def write(self, documents: Sequence[bytes]) -> bytes:
+        """Return what is ready; records are collected into groups of rows."""
         self._waiting += documents
         self._waiting_size += sum(map(len, documents))
         if len(self._waiting) >= _ROWS or self._waiting_size >= _BYTES:
             self._write_group()
+        return self._buffer.take()
 
-    def finish(self) -> None:
-        """Write the last rows and the table of contents."""
+    def finish(self) -> bytes:
+        """Return the last rows and the table of contents."""
         if self._waiting:
             self._write_group()
         self._writer.close()
+        return self._buffer.take()
 
     def _write_group(self) -> None:
         records = [orjson.loads(body) for body in self._waiting]

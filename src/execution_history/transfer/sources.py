@@ -8,6 +8,7 @@ from typing import Final
 
 from execution_history.errors import Message, StoreError, message_of
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.records.record import Document
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_files import Readable
 from execution_history.transfer.items import Item, Refused, record_of, record_of_line, record_of_text
@@ -15,6 +16,7 @@ from execution_history.transfer.line_reader import LineReader
 
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
 
+THE_FILE: Final = Message("the file")
 _LOST: Final = Message("It is damaged in the database, and no JSON file beside it has it.")
 
 Opened = Callable[[], AbstractContextManager[Readable]]
@@ -44,9 +46,7 @@ class Source(ABC):
         try:
             yield from self.items(clock if written is None else lambda: written)
         except OSError as error:
-            yield self.refused(
-                Message("the file"), Message("It cannot be read on: %(reason)s.", reason=error.strerror or error)
-            )
+            yield self.item(THE_FILE, Message("It cannot be read on: %(reason)s.", reason=error.strerror or error))
 
     @abstractmethod
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
@@ -56,9 +56,9 @@ class Source(ABC):
             OSError: it cannot be read.
         """
 
-    def refused(self, place: str, reason: str) -> Refused:
-        """Something of this source that is not taken."""
-        return Refused(self.name, place, reason)
+    def item(self, place: str, found: Document | str) -> Item:
+        """Return a record that was found, or, with the reason why there is none, something that is not taken."""
+        return Refused(self.name, place, found) if isinstance(found, str) else found
 
 
 class LinesSource(Source):
@@ -73,21 +73,13 @@ class LinesSource(Source):
         """One record a line; the last one may be cut off."""
         with self._opened() as stream:
             lines = LineReader(stream, self._limits.record)
-            for line in lines:
+            for line in lines.contents():
                 self.size = lines.size
-                place = Message("line %(number)s", number=line.number)
-                if line.content is None:
-                    yield self.refused(place, self._limits.too_large)
-                    continue
-                found = record_of_line(line.content, clock(), self._limits)
-                if not isinstance(found, str):
-                    yield found
-                elif line.is_ended:
-                    yield self.refused(place, found)
-                else:
-                    yield self.refused(
-                        place, Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
-                    )
+                place = Message("line %(number)s", number=lines.number)
+                found = self._limits.too_large if line is None else record_of_line(line, clock(), self._limits)
+                if isinstance(found, str) and line is not None and not lines.is_ended:
+                    found = Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
+                yield self.item(place, found)
             self.size = lines.size
 
 
@@ -104,28 +96,26 @@ class HistoryFileSource(Source):
         by_name = workflow_id_of(PurePosixPath(self.name).name)
         read = 0
         for number, record in enumerate(found.records(), 1):
+            item: Document | str
             if isinstance(record, str):
-                yield self.refused(Message("record %(number)s", number=number), record)
-                continue
-            read += 1
-            item = record_of(record, found.workflow_id or record.get("workflow_id") or by_name, clock())
-            yield self.refused(Message("record %(number)s", number=number), item) if isinstance(item, str) else item
+                item = record
+            else:
+                read += 1
+                item = record_of(record, found.workflow_id or record.get("workflow_id") or by_name, clock())
+            yield self.item(Message("record %(number)s", number=number), item)
         self.size = self.total or 0
         if not found.is_history:
-            yield self.refused(Message("the file"), Message("It is JSON or another text without runs in it."))
+            yield self.item(THE_FILE, Message("It is JSON or another text without runs in it."))
         elif found.is_damaged:
-            yield self.refused(
-                Message("the file"), Message("It is damaged; %(read)s records could still be read.", read=read)
-            )
+            yield self.item(THE_FILE, Message("It is damaged; %(read)s records could still be read.", read=read))
 
 
 class DatabaseSource(Source):
     """The database of a store, which is not changed."""
 
-    def __init__(self, folder: Path, limits: ReadingLimits) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(str(folder / DATABASE), None)
         self._folder = folder
-        self._limits = limits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Its records in the order in which they came, without damaged ones; the end where it is damaged as a whole."""
@@ -133,18 +123,13 @@ class DatabaseSource(Source):
         try:
             for batch in stored_elsewhere(self._folder):
                 for key in batch.damaged:
-                    yield self.refused(
-                        Message("run %(run)s of workflow %(workflow)s", run=key.execute_id, workflow=key.workflow_id),
-                        _LOST,
+                    place = Message(
+                        "run %(run)s of workflow %(workflow)s", run=key.execute_id, workflow=key.workflow_id
                     )
+                    yield self.item(place, _LOST)
                 for body in batch.documents:
                     number += 1
                     self.size += len(body)
-                    found = record_of_text(body, clock())
-                    yield (
-                        self.refused(Message("record %(number)s", number=number), found)
-                        if isinstance(found, str)
-                        else found.fitted(self._limits.record)
-                    )
+                    yield self.item(Message("record %(number)s", number=number), record_of_text(body, clock()))
         except StoreError as error:
-            yield self.refused(Message("behind record %(number)s", number=number), message_of(error))
+            yield self.item(Message("behind record %(number)s", number=number), message_of(error))

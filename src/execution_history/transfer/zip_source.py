@@ -9,17 +9,17 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from copy import copy
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final
 
 from execution_history.errors import Message
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.stores.foreign_files import open_regular, pieces_of
+from execution_history.stores.foreign_files import Readable, open_regular, pieces_of
 from execution_history.transfer.items import Item, Refused
-from execution_history.transfer.sources import LINES_SUFFIXES, HistoryFileSource, LinesSource, Opened, Source
+from execution_history.transfer.sources import LINES_SUFFIXES, THE_FILE, HistoryFileSource, LinesSource, Opened, Source
 
 _READ: Final = (".json", *LINES_SUFFIXES)
 _ENCRYPTED: Final = 1
@@ -29,7 +29,6 @@ _OF_EACH_BYTE: Final = 20
 """So many bytes of memory zipfile takes for each byte of the list of members, at least where names are short."""
 _MOST_TIMES: Final = 200
 """What unpacks to more than this many times its size is hardly a history."""
-_PACKED_PIECE: Final = 64 * 1024
 _UNBOUNDED: Final = frozenset({zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
 _DAMAGED: Final = (
@@ -74,16 +73,12 @@ class _Unpacked:
         self._left = entry.file_size
         self._checksum = 0
         is_bzip2 = entry.compress_type == zipfile.ZIP_BZIP2
-        self._unpacker = bz2.BZ2Decompressor() if is_bzip2 else _lzma(self._packed, most)
+        self._unpacked = bz2.BZ2File(self._packed) if is_bzip2 else _lzma(self._packed, most)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the member."""
         self._packed.close()
-        del self._unpacker  # and what it remembers, which may be much
+        del self._unpacked  # and what it remembers, which may be much
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most *size* bytes.
@@ -92,13 +87,9 @@ class _Unpacked:
             zipfile.BadZipFile: they are not those that were packed.
             EOFError: there are fewer than there should be.
         """
-        data = b""
-        while self._left and not data:
-            needs_more = self._unpacker.needs_input
-            more = self._packed.read(_PACKED_PIECE) if needs_more else b""
-            if self._unpacker.eof or (needs_more and not more):
-                raise EOFError
-            data = self._unpacker.decompress(more, min(size, self._left))
+        data = self._unpacked.read(min(size, self._left))
+        if self._left and not data:
+            raise EOFError
         self._left -= len(data)
         self._checksum = zlib.crc32(data, self._checksum)
         if not self._left and self._checksum != self._entry.CRC:
@@ -106,7 +97,14 @@ class _Unpacked:
         return data
 
 
-def _lzma(packed: IO[bytes], most: int) -> lzma.LZMADecompressor:
+def _opened(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> AbstractContextManager[Readable]:
+    """Open a member, of which no more is unpacked than is read."""
+    if entry.compress_type in _UNBOUNDED:
+        return contextlib.closing(_Unpacked(archive, entry, most))
+    return archive.open(entry)
+
+
+def _lzma(packed: IO[bytes], most: int) -> lzma.LZMAFile:
     """Return what unpacks LZMA, after a check of the memory that it takes.
 
     Raises:
@@ -117,7 +115,7 @@ def _lzma(packed: IO[bytes], most: int) -> lzma.LZMADecompressor:
         raise _TooMuchMemory
     powers, literals = divmod(first, 9)
     filters = {"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": literals, "lp": powers % 5, "pb": powers // 5}
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters])
+    return lzma.LZMAFile(packed, format=lzma.FORMAT_RAW, filters=[filters])
 
 
 class ZipSource(Source):
@@ -137,13 +135,9 @@ class ZipSource(Source):
                 archive = opened.enter_context(zipfile.ZipFile(stream))
             except _TooManyMembers:
                 reason = Message("Its list of files would take too much memory (the setting import_memory_bytes)")
-                yield self.refused(
-                    Message("the file"), Message("%(reason)s: unpack it and import the folder.", reason=reason)
-                )
+                yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the folder.", reason=reason))
             except _DAMAGED as error:
-                yield self.refused(
-                    Message("the file"), Message("It is not a whole zip file: %(told)s.", told=_told(error))
-                )
+                yield self.item(THE_FILE, Message("It is not a whole zip file: %(told)s.", told=_told(error)))
             else:
                 yield from self._members(archive, clock)
         self.size = self.total or 0
@@ -158,9 +152,7 @@ class ZipSource(Source):
                 unpacked=unpacked,
                 most=most,
             )
-            yield self.refused(
-                Message("the file"), Message("%(reason)s: unpack it and import the files.", reason=reason)
-            )
+            yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the files.", reason=reason))
             return
         for entry in members:
             yield from self._member(archive, entry, clock)
@@ -168,10 +160,7 @@ class ZipSource(Source):
 
     def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, clock: Callable[[], int]) -> Iterator[Item]:
         name = f"{self.name}/{entry.filename[:_LONGEST_NAME]}"
-        is_bounded = entry.compress_type not in _UNBOUNDED
-        opened: Opened = (
-            partial(archive.open, entry) if is_bounded else partial(_Unpacked, archive, entry, self._limits.memory)
-        )
+        opened: Opened = partial(_opened, archive, entry, self._limits.memory)
         # It is tried first: the checksum stands at the end, and what was taken before it would be there in this version
         # when the whole file comes.
         try:
@@ -179,14 +168,13 @@ class ZipSource(Source):
                 for _ in pieces_of(packed):
                     pass
         except _TooMuchMemory:
-            yield Refused(
-                name, "the file", Message("It takes too much memory to unpack (the setting import_memory_bytes).")
-            )
+            reason = Message("It takes too much memory to unpack (the setting import_memory_bytes).")
+            yield Refused(name, THE_FILE, reason)
             return
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno not in _OF_WHAT_IS_IN_IT:
                 raise
-            yield Refused(name, "the file", _fault_of(entry, error))
+            yield Refused(name, THE_FILE, _fault_of(entry, error))
             return
         if entry.filename.lower().endswith(LINES_SUFFIXES):
             yield from LinesSource(name, None, opened, self._limits).items(clock)

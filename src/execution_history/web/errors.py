@@ -18,6 +18,7 @@ from starlette.types import Message as ASGIMessage
 
 from execution_history import errors
 from execution_history.errors import Message, message_of, quoted
+from execution_history.presentation.validation_errors import validation_message
 from execution_history.web.responses import answer, translator_for
 
 _log = logging.getLogger("execution_history.web")
@@ -158,11 +159,4 @@ def _validation_sentence(error: RequestValidationError) -> str:
         return Message("The request needs a JSON object as its body, sent with Content-Type: application/json.")
     # A name may be a key of the caller's, of any length.
     name = quoted(".".join(where[1:]) or where[0])[1:-1]
-    if fault["type"] == "missing":
-        return Message("%(name)s is missing.", name=name)
-    if fault["type"] == "extra_forbidden":
-        return Message("%(name)s is not known here; /docs says what is.", name=name)
-    problem = str(fault["msg"]).removeprefix("Value error, ")
-    if problem.startswith("Input should "):
-        return Message("%(name)s %(problem)s.", name=name, problem=problem.removeprefix("Input "))
-    return Message("%(name)s is wrong: %(problem)s.", name=name, problem=problem[:1].lower() + problem[1:])
+    return validation_message(name, fault["type"], fault.get("ctx", {}))

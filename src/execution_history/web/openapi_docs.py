@@ -1,5 +1,6 @@
 """The documentation of the API at ``/docs``, complete without the internet and without inline scripts."""
 
+import os
 from importlib.resources import files
 
 from fastapi import FastAPI
@@ -21,4 +22,12 @@ def add_docs(app: FastAPI) -> None:
     async def start() -> Response:
         return Response(script, media_type="text/javascript; charset=utf-8")
 
-    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))
+    app.mount("/docs/assets", _Assets(packages=[("fastapi_offline", "static")]))
+
+
+class _Assets(StaticFiles):
+    """Files of a package; a name with a NUL character, which older Starlettes pass to the system, is none of them."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Return the full path and the state of a file, and nothing where there is none."""
+        return ("", None) if "\0" in path else super().lookup_path(path)

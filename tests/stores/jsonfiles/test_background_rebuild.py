@@ -13,13 +13,13 @@ import pytest
 
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
-from execution_history.stores.jsonfiles import chunked_fsync
+from execution_history.stores.jsonfiles import disk_sync
 from execution_history.stores.jsonfiles import mirror as mirror_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
-from execution_history.stores.jsonfiles.atomic_write import write_new
 from execution_history.stores.jsonfiles.file_format import Header
 from execution_history.stores.jsonfiles.json_file import JSONFile
-from execution_history.stores.jsonfiles.rebuild_job import copy_before
+from execution_history.stores.jsonfiles.rebuild import copy_before, write_new
+from execution_history.stores.mirror_port import FileState
 from execution_history.stores.sqlite.queries import migrations, query
 from tests.sample_records import change, document, page_of
 
@@ -91,13 +91,13 @@ def test_catching_up_reads_what_changed_and_not_the_whole_store() -> None:
 def test_new_slack_has_room_for_what_is_copied_last(tmp_path: Path) -> None:
     """Also where the newest records are most of the file."""
     bodies = [document(f"e{number}", now=number, parameters={"t": "x" * 3_000}).body for number in range(100, 0, -1)]
-    write_new(tmp_path / "old", Header("w", 100, 1, 1, 0), bodies, 0)
+    write_new(tmp_path / "old", Header("w", FileState(100, 1, 1)), bodies, 0)
     old = JSONFile(tmp_path / "old")
     begin = rebuild_module.boundary(old, 250_000)
     rebuild_module.build_from_file(tmp_path / "new", old, begin)
     new = JSONFile(tmp_path / "new")
     copy_before(old, old.header.newest_at, begin, new)
-    new.finish(100, 1, 1)
+    new.finish(FileState(100, 1, 1))
     assert [orjson.loads(body) for body in bodies] == json.loads((tmp_path / "new").read_bytes())["histories"]
     assert new.slack >= 64 * 1024
     old.close()
@@ -106,10 +106,10 @@ def test_new_slack_has_room_for_what_is_copied_last(tmp_path: Path) -> None:
 
 async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of any size, also one that is no multiple of them, and none is lost."""
-    monkeypatch.setattr(chunked_fsync, "SLICE", 8_192)
+    monkeypatch.setattr(disk_sync, "SLICE", 8_192)
     path = tmp_path / "f"
     for size in (0, 1, 8_192, 8_193, 100_000):
         path.write_bytes(b"x" * size)
         with path.open("rb") as file:
-            await asyncio.to_thread(chunked_fsync.sync, file.fileno())
+            await asyncio.to_thread(disk_sync.sync, file.fileno())
         assert size == path.stat().st_size

@@ -13,10 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE
-from execution_history.stores.jsonfiles import atomic_write as atomic_write_module
 from execution_history.stores.jsonfiles import json_file as json_file_module
 from execution_history.stores.jsonfiles import locate_record as locate_record_module
-from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
+from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
     Header,
@@ -28,7 +27,8 @@ from execution_history.stores.jsonfiles.file_format import (
     stamp,
 )
 from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
-from execution_history.stores.mirror_port import FileChange
+from execution_history.stores.jsonfiles.rebuild import regrow, write_new
+from execution_history.stores.mirror_port import FileChange, FileState
 from tests.sample_records import document
 
 _hostile = st.text(max_size=40) | st.sampled_from(
@@ -51,7 +51,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200)):
             self._patch.setattr(json_file_module, name, value)
         self._patch.setattr(locate_record_module, "_NEAR", 700)
-        self._patch.setattr(atomic_write_module, "_LEAST_SLACK", 64)
+        self._patch.setattr(rebuild_module, "_LEAST_SLACK_OF_SMALL", 64)
         self._shown: list[tuple[int, int, str, bytes]] = []
         self._sequence = 0
         self._revision = 1
@@ -59,7 +59,7 @@ class JSONFileMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """An empty file."""
-        write_new(self._path, Header("w", 0, 1, 1, 0), [], 100)
+        write_new(self._path, Header("w", FileState(0, 1, 1)), [], 100)
         self._file = JSONFile(self._path)
 
     @rule(value=_values, time=st.integers(0, 6))
@@ -112,9 +112,9 @@ class JSONFileMachine(RuleBasedStateMachine):
             json.loads(self._path.read_bytes())
             bodies = [entry[3] for entry in sorted(self._shown, reverse=True)]
             self._file.close()
-            write_new(self._path, Header("w", len(bodies), 1, self._revision, 0), bodies, 300)
+            write_new(self._path, Header("w", FileState(len(bodies), self._revision, 1)), bodies, 300)
             self._file = JSONFile(self._path)
-        self._file.finish(len(self._shown), self._revision, self._revision)
+        self._file.finish(FileState(len(self._shown), self._revision, self._revision))
 
     @invariant()
     def the_file_shows_the_records(self) -> None:
@@ -149,18 +149,18 @@ def test_a_file_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
 def test_a_touched_file_is_told_apart(tmp_path: Path) -> None:
     """An edit by anybody else changes the time that we gave the file."""
     path = tmp_path / "w.json"
-    write_new(path, Header("w", 0, 5, 7, 0), [], 100)
+    write_new(path, Header("w", FileState(0, 7, 5)), [], 100)
     file = JSONFile(path)
-    assert file.is_untouched(5, 7)
+    assert file.is_untouched(FileState(0, 7, 5))
     path.write_bytes(path.read_bytes())
-    assert not file.is_untouched(5, 7)
+    assert not file.is_untouched(FileState(0, 7, 5))
     file.close()
 
 
 def test_a_record_without_room_lets_no_newer_one_pass(tmp_path: Path) -> None:
     """Of two from one millisecond the order in which they came must stay, whatever their size."""
     path = tmp_path / "w.json"
-    write_new(path, Header("w", 0, 5, 7, 0), [], 2_000)
+    write_new(path, Header("w", FileState(0, 7, 5)), [], 2_000)
     file = JSONFile(path)
     large = FileChange("large", 9, document("large", now=9, parameters={"t": "x" * 3_000}).body, new=True)
     small = FileChange("small", 9, document("small", now=9).body, new=True)
@@ -171,22 +171,23 @@ def test_a_record_without_room_lets_no_newer_one_pass(tmp_path: Path) -> None:
 def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None:
     """Killed while a record waits for room, the next opening must see that the file is behind."""
     path = tmp_path / "w.json"
-    write_new(path, Header("w", 0, 5, 7, 0), [], 100)
+    write_new(path, Header("w", FileState(0, 7, 5)), [], 100)
     file = JSONFile(path)
-    file.finish_but_for_some(1, 6, 8)
-    assert file.is_untouched(6, 8)
-    assert stamp(6, 8) != path.stat().st_mtime_ns
+    state = FileState(1, 8, 6)
+    file.finish(state, is_complete=False)
+    assert file.is_untouched(state)
+    assert stamp(state) != path.stat().st_mtime_ns
     other = JSONFile(path)
-    assert not other.is_untouched(6, 8)
-    file.finish(1, 6, 8)
-    assert stamp(6, 8) == path.stat().st_mtime_ns
+    assert not other.is_untouched(state)
+    file.finish(state)
+    assert stamp(state) == path.stat().st_mtime_ns
     file.close()
     other.close()
 
 
 def test_the_stamp_lies_within_the_millisecond_it_stands_for() -> None:
     """People who sort the folder by time see the truth."""
-    assert 1_761_901_941_290 == stamp(1_761_901_941_290, 12_345) // 1_000_000
+    assert 1_761_901_941_290 == stamp(FileState(0, 12_345, 1_761_901_941_290)) // 1_000_000
 
 
 def test_a_huge_record_is_laid_out_like_others_but_for_its_large_values() -> None:

@@ -172,7 +172,7 @@ async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tm
         for page in (await page_of(store, "w", 10, 1), await page_of(store, "w", 2, 2)):
             assert (True, 5, gone) == ("e2" not in ids(page.documents), page.total, page.damaged)
         assert gone == (await page_of(store, None, 10, 1)).damaged
-        batch = await store.scan(0, 3)
+        batch = await store.scan(None, 3)
         assert (["e0", "e1"], gone) == (ids(batch.documents), batch.damaged)
         assert batch.next is not None
         assert ["e3", "e4", "e2"] == ids((await store.scan(batch.next, 10)).documents)

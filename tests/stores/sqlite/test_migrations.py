@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from execution_history import ExecutionHistoryService
+from execution_history.clock import now_ms
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.queries import migrations
 from tests.sample_records import change, ids
@@ -53,6 +54,37 @@ async def test_an_older_database_goes_on(folder: Path) -> None:
     assert {"created", "deleted"} == {entry.kind for entry in await store.changes(0, 10)}
     await store.aclose()
     assert ["b", "a"] == [each["execute_id"] for each in orjson.loads((folder / "w.json").read_bytes())["histories"]]
+
+
+async def test_the_leases_of_an_older_database_count(folder: Path) -> None:
+    """They ended at a time of the system's clock: what remains of them is told, and a new one takes their place."""
+    connection = apsw.Connection(str(folder / "history.db"))
+    connection.execute("INSERT INTO leases (owner, expires) VALUES ('alive', ?)", (now_ms() + 60_000,))
+    connection.close()
+    store = SQLiteStore(folder)
+    await store.open()
+    leases = await store.leases()
+    assert 0 < leases["alive"] <= 60_000
+    assert leases["recorder"] < 0
+    await store.renew_lease("recorder", 60_000)
+    assert 0 < (await store.leases())["recorder"] <= 60_000
+    await store.aclose()
+
+
+async def test_a_lease_does_not_outlive_the_start_of_the_machine(tmp_path: Path) -> None:
+    """Wherever the clock of that start stood; how long ago it ended is told by the system's time."""
+    store = SQLiteStore(tmp_path)
+    await store.open()
+    for owner in ("alive", "long gone"):
+        await store.renew_lease(owner, 60_000)
+    connection = apsw.Connection(str(tmp_path / "history.db"))
+    connection.execute("UPDATE leases SET boot = 'another'")
+    connection.execute("UPDATE leases SET expires = 1 WHERE owner = 'long gone'")
+    connection.close()
+    leases = await store.leases()
+    assert 0 == leases["alive"]
+    assert leases["long gone"] < -1_000_000_000_000
+    await store.aclose()
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:

@@ -91,7 +91,7 @@ def test_a_row_fulfils_what_its_record_fulfils(
         await store.merge(records)
         stored = {
             (record["workflow_id"], record["execute_id"]): (record, attributes_of(record))
-            for body in (await store.scan(0, 100)).documents
+            for body in (await store.scan(None, 100)).documents
             for record in (orjson.loads(body),)
         }
         fingerprints = [facts.fingerprint for _, facts in stored.values() if facts.fingerprint is not None]

@@ -1,4 +1,4 @@
-"""The embedded store beside the memory store: crashes, foreign edits, two processes, and both always agree."""
+"""The embedded store beside the specification: crashes, foreign edits, two processes, and both always agree."""
 
 import asyncio
 import json
@@ -17,13 +17,14 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from execution_history.errors import ExecutionHistoryError
 from execution_history.query.model import RecordFilter, RecordKey, RecordQuery
 from execution_history.records.record import Document
-from execution_history.stores import MemoryStore, SQLiteStore
-from execution_history.stores.jsonfiles import atomic_write as atomic_write_module
+from execution_history.stores import SQLiteStore, store_at
 from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
 from execution_history.stores.jsonfiles import json_file as json_file_module
 from execution_history.stores.jsonfiles import locate_record as locate_record_module
 from execution_history.stores.jsonfiles import mirror as mirror_module
+from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from tests.sample_records import change, document, page_of
+from tests.stores_under_test import KINDS, SPECIFICATION
 
 _WORKFLOWS = st.sampled_from(["w", "a/b", "W"])
 _IDS = st.sampled_from([f"e{number}" for number in range(6)])
@@ -44,7 +45,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(json_file_module, "_NEAR", 2000)
         self._patch.setattr(locate_record_module, "_NEAR", 2000)
-        self._patch.setattr(atomic_write_module, "_LEAST_SLACK", 100)
+        self._patch.setattr(rebuild_module, "_LEAST_SLACK_OF_SMALL", 100)
         for module in (mirror_module, background_rebuild_module):
             self._patch.setattr(module, "SMALL", 20_000)
         self._patch.setattr(mirror_module, "_ROWS_AT_ONCE", 3)
@@ -55,7 +56,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Both stores are empty."""
-        self._model = MemoryStore()
+        self._model: Any = store_at(KINDS[SPECIFICATION](self._folder))
         self._stores = [self._opened()]
 
     @property
@@ -153,7 +154,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
         watch = _Watch(self._folder, snapshots)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(json_file_module, "os", watch)
-            patch.setattr(atomic_write_module, "os", watch)
+            patch.setattr(rebuild_module, "os", watch)
             self._now += 1
             if ends:
                 self._both("delete", workflow, execute_id, which=0)

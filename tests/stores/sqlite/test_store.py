@@ -17,7 +17,6 @@ from execution_history.errors import StoreDamaged, StoreFull, StoreTooNew, Store
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles.file_names import file_name, workflow_id_of
-from execution_history.stores.sqlite.mirror_source import MirrorSource
 from tests.sample_records import change, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
@@ -240,7 +239,7 @@ async def test_changes_of_one_millisecond_are_caught_up_in_the_order_they_came(t
     await store.create(document("d"))
     await store.delete("w", "d")
     await store.create(document("d"))
-    with MirrorSource(store._parts.reader).snapshot() as records:
+    with store._parts.reader.snapshot() as records:
         changes = records.changes("w", 0)
     assert [("d", False), ("a", True), ("b", True), ("c", True), ("d", True)] == [
         (entry.execute_id, entry.body is not None) for entry in changes

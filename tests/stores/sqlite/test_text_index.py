@@ -14,11 +14,12 @@ from execution_history.errors import InvalidQuery
 from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.query.text import matches, parse_search
 from execution_history.query.text.tokens import Tokens
-from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.index.text_candidates import TextMatches
 from tests.sample_records import change, document
+from tests.stores_under_test import beside_specification
 
 pytestmark = pytest.mark.anyio
 
@@ -171,35 +172,36 @@ def test_a_very_long_question_asks_for_a_bounded_number_of_tokens(connection: ap
 def test_frequent_texts_are_found_along_the_order(
     tmp_path_factory: pytest.TempPathFactory, records: list[Any], questions: list[str], sort: Any, is_filtered: bool
 ) -> None:
-    """Where rows with the text are many: the same pages and figures as the memory store's."""
+    """Where rows with the text are many: the same pages and figures as the specification's."""
 
     async def compare() -> None:
         folder = tmp_path_factory.mktemp("h")
-        model, store = MemoryStore(), SQLiteStore(folder, json_files=False)
-        await store.open()
-        index = RecordIndex(folder, store._parts.reader, [TextIndex()], Limits(few=0, few_with_text=0, at_once=3))
-        for each in (model, store):
-            for number, (record, time, succeeds) in enumerate(records):
-                await each.create(document(f"e{number}", now=1_000 + time, output=record["output"]))
-                if succeeds:
-                    await each.update("w", f"e{number}", change(status="success", metadata=record["metadata"]))
-        for text in questions:
-            statuses = ("success",) if is_filtered else ()
-            query = RecordQuery(filter=RecordFilter(text=text, statuses=statuses), sort=sort, size=4)
-            try:
-                parse_search(text)
-            except InvalidQuery:
-                continue
-            while True:
-                expected, found = await model.select(query), await index.select(query)
-                assert list(expected.documents) == list(found.documents)
-                assert expected.total == found.total if found.total_is_exact else expected.total >= found.total
-                if expected.next is None:
-                    break
-                query = replace(query, after=expected.next)
-            counted = await index.statistics(StatisticsQuery(filter=query.filter))
-            assert expected.total == counted.totals.runs
-        index.close()
-        await store.aclose()
+        async with beside_specification("sqlite", folder) as (model, store):
+            assert isinstance(store, SQLiteStore)
+            index = RecordIndex(
+                folder / "sqlite", store._parts.reader, [TextIndex()], Limits(few=0, few_with_text=0, at_once=3)
+            )
+            for each in (model, store):
+                for number, (record, time, succeeds) in enumerate(records):
+                    await each.create(document(f"e{number}", now=1_000 + time, output=record["output"]))
+                    if succeeds:
+                        await each.update("w", f"e{number}", change(status="success", metadata=record["metadata"]))
+            for text in questions:
+                statuses = ("success",) if is_filtered else ()
+                query = RecordQuery(filter=RecordFilter(text=text, statuses=statuses), sort=sort, size=4)
+                try:
+                    parse_search(text)
+                except InvalidQuery:
+                    continue
+                while True:
+                    expected, found = await model.select(query), await index.select(query)
+                    assert list(expected.documents) == list(found.documents)
+                    assert expected.total == found.total if found.total_is_exact else expected.total >= found.total
+                    if expected.next is None:
+                        break
+                    query = replace(query, after=expected.next)
+                counted = await index.statistics(StatisticsQuery(filter=query.filter))
+                assert expected.total == counted.totals.runs
+            index.close()
 
     asyncio.run(compare())

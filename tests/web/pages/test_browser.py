@@ -302,10 +302,10 @@ async def test_hostile_content_stays_text(site: Site, open_context: OpenContext)
             )  # fmt: skip
             path = urls.run(identifier, f"{status}{identifier}")
             key = urls.key_of(identifier, f"{status}{identifier}")
-            for address in (path, f"{path}/value?at=/output&find={number}", urls.runs(identifier),
-                            f"/runs?open={urls.segment(key)}", urls.workflow(identifier),
-                            f"/compare?run={urls.segment(key)}&run={urls.segment(key)}",
-                            f"/runs?tag={urls.segment(text)}", "/"):  # fmt: skip
+            lists = [f"{path}/value?at=/output&find={number}", urls.runs(identifier), urls.workflow(identifier),
+                     f"/compare?run={urls.segment(key)}&run={urls.segment(key)}",
+                     f"/runs?tag={urls.segment(text)}", "/"] if status == "interrupted" else []  # fmt: skip
+            for address in (path, f"/runs?open={urls.segment(key)}", *lists):
                 answer = await page.goto(address)
                 assert answer is not None
                 assert answer.status in {200, 422}, (address, answer.status)

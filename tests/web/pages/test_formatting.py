@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from execution_history.presentation.page_formatting import ago, clock, day, exact, machine, percent, short_id, size
+from execution_history.presentation.formatting import clock, day, exact, machine, percent, short_id, size
+from execution_history.presentation.phrases import ago
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages import urls
 from execution_history.web.pages.viewer import reader_of, zone_of
@@ -127,5 +128,5 @@ def test_cookies_describe_the_reader() -> None:
     known = reader_of({"language": "zh", "theme": "dark", "zone": "Asia/Shanghai"}, "en", NOW)
     assert ("zh_CN", "dark", SHANGHAI) == (known.translate.language, known.theme, known.zone)
     odd = reader_of({"language": "xx", "theme": "<", "zone": "../../etc/passwd"}, "zh", NOW)
-    assert ("zh_CN", "auto", UTC) == (odd.translate.language, odd.theme, odd.zone)
+    assert ("zh_CN", "auto", ZoneInfo("UTC")) == (odd.translate.language, odd.theme, odd.zone)
     assert timedelta(0) == zone_of("x" * 1000).utcoffset(None)

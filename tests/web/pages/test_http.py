@@ -11,7 +11,7 @@ import pytest
 from execution_history.records.encoding import encode
 from execution_history.records.record import KEYS, Document
 from execution_history.web.pages import urls
-from execution_history.web.pages.undo import KEPT_FOR, Trash
+from execution_history.web.pages.bulk_actions import KEPT_FOR, Trash
 from tests.web.pages.conftest import FIRST, Site
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ RECORD = {
 
 def count(node: Node) -> int:
     """How many values are in a tree."""
-    inside = node.children + ((node.embedded,) if node.embedded else ())
+    inside = [*node.children, *([node.embedded] if node.embedded else [])]
     return 1 + sum(count(child) for child in inside)
 
 
@@ -122,13 +122,13 @@ def test_a_search_is_bounded() -> None:
 def test_a_text_is_shown_in_stretches() -> None:
     """The second begins where the first ends; a stretch beyond the end is the first."""
     body = orjson.dumps({"output": "ab" * 25_000})
-    first = part_view(body, "/output", 0, "").slice
-    second = part_view(body, "/output", 20_000, "").slice
+    first = part_view(body, "/output", 0, "")["slice"]
+    second = part_view(body, "/output", 20_000, "")["slice"]
     assert first is not None
     assert second is not None
     assert (0, 20_000, 50_000) == (first.start, first.end, first.total)
     assert (20_000, 40_000, 0) == (second.start, second.end, second.before)
-    beyond = part_view(body, "/output", 10**9, "").slice
+    beyond = part_view(body, "/output", 10**9, "")["slice"]
     assert beyond is not None
     assert 0 == beyond.start
 

@@ -61,7 +61,7 @@ def test_what_was_searched_for_is_marked() -> None:
     found = record(input_parameters={"q": "今天北京天气"}, output={"t": "The Ferry leaves", "n": "<b>"})
     shown = line_of_hit(orjson.dumps(found), 9_000, parse_search("ferry 北京"))
     assert {"input_parameters", "output"} == {passage.field for passage in shown.passages}
-    hits = [part.text for passage in shown.passages for part in passage.stretches if part.is_hit]
+    hits = [part.text for passage in shown.passages for part in passage.stretches if part.is_marked]
     assert ["北京", "Ferry"] == hits
     assert "The Ferry leaves" in "".join(part.text for part in shown.passages[1].stretches)
 
@@ -97,8 +97,8 @@ def test_the_last_runs_are_ticks() -> None:
     lines = [line(execute_id=str(number), update_time=1_000 + number * 100) for number in range(20, 0, -1)]
     running = line(execute_status="running", now=2_000_000)
     recent = recent_of([running, *lines])
-    assert [6, 16] == [recent.ticks[0].height, recent.ticks[-2].height]
-    assert "running" == recent.ticks[-1].status
+    assert [6, 16] == [recent.ticks[0][1], recent.ticks[-2][1]]
+    assert "running" == recent.ticks[-1][0].status
     assert 1_900 == recent.p95
     assert recent_of([]).p95 is None
 
@@ -151,8 +151,8 @@ def test_differences_come_in_pairs() -> None:
     changed = pairs["output.t"]
     assert changed.old is not None
     assert changed.new is not None
-    assert ["nine"] == [piece.text for piece in changed.old if piece.is_changed]
-    assert ["ten"] == [piece.text for piece in changed.new if piece.is_changed]
+    assert ["nine"] == [piece.text for piece in changed.old if piece.is_marked]
+    assert ["ten"] == [piece.text for piece in changed.new if piece.is_marked]
     assert (None, None) == (pairs["output.gone"].new, pairs["output.come"].old)
     assert comparison.divergence is not None
     assert "x" == "".join(piece.text for piece in divergence_pair(comparison.divergence).new or ())

@@ -116,7 +116,7 @@ def test_the_sentence_and_the_timeline_name_the_same_node() -> None:
     nodes = {"A": node(10, 900, is_finish=False), "B": node(950, 700, is_finish=False)}
     shown = view(execute_status="failed", create_time=1_000, node_execute_status=nodes)
     assert shown.waterfall is not None
-    assert ["A"] == [row.name for row in shown.waterfall.rows if row.is_failed]
+    assert ["A"] == [row.node.name for row in shown.waterfall.rows if row.is_failed]
     assert " in A" in shown.headline.text
 
 
@@ -141,7 +141,7 @@ def test_a_debug_page_is_a_link_until_it_is_gone() -> None:
     """Seven days after the run, and only when it is an address of the web."""
     page = view(debug_url="https://www.coze.cn/work_flow?execute_id=1").debug_page
     assert page is not None
-    assert ("www.coze.cn", 1_000_000 + 7 * 86_400_000, False) == (page.host, page.until, page.is_gone)
+    assert ("www.coze.cn", 1_000_000 + 7 * 86_400_000, False) == (page["host"], page["until"], page["is_gone"])
     assert view(debug_url="javascript:alert(1)").debug_page is None
 
 
@@ -150,7 +150,7 @@ def test_a_record_that_lacks_keys_still_has_a_page() -> None:
     shown = view(metadata={"adopted_fields": {"x": [1]}}, usage="odd", node_execute_status={"N": "text"}, run_mode="x")
     assert shown.nodes is not None
     assert shown.metadata is not None
-    assert shown.tokens is None
+    assert shown.known.tokens is None
 
 
 def test_the_waterfall_puts_nodes_on_one_axis() -> None:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -18,8 +19,14 @@ from typing import Final
 from execution_history.errors import StoreClosed
 from execution_history.stores.jsonfiles.file_format import Header
 from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
-from execution_history.stores.jsonfiles.rebuild import boundary, build_from_file, build_from_store
-from execution_history.stores.jsonfiles.rebuild_job import Job, NoRoom, copy_before
+from execution_history.stores.jsonfiles.rebuild import (
+    Job,
+    NoRoom,
+    boundary,
+    build_from_file,
+    build_from_store,
+    copy_before,
+)
 from execution_history.stores.mirror_port import FileState, MirrorWriter, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
@@ -39,6 +46,9 @@ class Builder:
         source: where records come from.
         install: takes a finished file, in the writer thread.
         give_up: takes the workflow whose file could not be made, and why, in the writer thread.
+
+    Attributes:
+        jobs: the files in the making, by workflow.
     """
 
     def __init__(
@@ -52,9 +62,9 @@ class Builder:
         self._source = source
         self._install = install
         self._give_up = give_up
-        self._jobs: dict[str, Job] = {}
+        self.jobs: dict[str, Job] = {}
         self._when_idle: list[Callable[[], object]] = []
-        self._lanes: dict[str, SimpleQueue[Job | JSONFile | Path | None]] = {}
+        self._lanes: dict[str, SimpleQueue[Callable[[], object] | None]] = {}
         self._threads: list[threading.Thread] = []
 
     def begin(self, writer: MirrorWriter) -> None:
@@ -73,7 +83,7 @@ class Builder:
         A build that is under way will do, unless *afresh* says that it began too early: what has come since
         cannot be added record by record.
         """
-        job = self._jobs.get(workflow_id)
+        job = self.jobs.get(workflow_id)
         if job is None:
             self._start(Job(workflow_id, aside))
             return
@@ -96,34 +106,25 @@ class Builder:
 
     def extend(self, workflow_id: str, file: JSONFile) -> None:
         """Give a file new slack before the old is used up."""
-        if workflow_id not in self._jobs:
+        if workflow_id not in self.jobs:
             file.deepest_edit = 0
             self._start(Job(workflow_id, set(), file, boundary(file, _FRONT)))
 
     def cancel(self, workflow_id: str) -> None:
         """End a job that is over, or whose file is not wanted any more; answer whoever waits for it."""
-        job = self._jobs.pop(workflow_id, None)
+        job = self.jobs.pop(workflow_id, None)
         if job is not None:
             job.cancelled = True
             self._answer(job)
 
-    def is_at_work(self, workflow_id: str) -> bool:
-        """Return whether a file of the workflow is in the making."""
-        return workflow_id in self._jobs
-
     def blocks_all(self, workflow_id: str) -> bool:
         """Return whether no record of the workflow can be shown before its file is there."""
-        job = self._jobs.get(workflow_id)
+        job = self.jobs.get(workflow_id)
         return job is not None and job.aside is None
-
-    def aside(self, workflow_id: str) -> set[str]:
-        """Return the records that can only be shown in the file in the making."""
-        job = self._jobs.get(workflow_id)
-        return set() if job is None or job.aside is None else job.aside
 
     def when_done(self, workflow_id: str, answer: Callable[[], None]) -> None:
         """Call *answer* when the workflow's file is there."""
-        job = self._jobs.get(workflow_id)
+        job = self.jobs.get(workflow_id)
         if job is None:
             answer()
         else:
@@ -131,7 +132,7 @@ class Builder:
 
     def when_idle(self, answer: Callable[[], object]) -> None:
         """Call *answer* when nothing is in the making."""
-        if self._jobs:
+        if self.jobs:
             self._when_idle.append(answer)
         else:
             answer()
@@ -142,7 +143,7 @@ class Builder:
             lane.put(None)
         for thread in self._threads:
             thread.join()
-        for job in list(self._jobs.values()):
+        for job in list(self.jobs.values()):
             with contextlib.suppress(OSError):
                 self._path(job).unlink(missing_ok=True)
             self.cancel(job.workflow_id)
@@ -150,7 +151,7 @@ class Builder:
     def discard(self, file: JSONFile) -> None:
         """Let go of a file, a large one in the background, where giving up its space stalls nobody."""
         if file.size > SMALL:
-            self._put(file)
+            self._put("closing", file.close)
         else:
             file.close()
 
@@ -160,51 +161,40 @@ class Builder:
             if path.stat().st_size > SMALL:
                 hidden = path.with_name(f".{id(path):x}.{time.monotonic_ns()}.building")
                 path.rename(hidden)
-                self._put(hidden)
+                self._put("closing", partial(hidden.unlink, missing_ok=True))
 
     def _start(self, job: Job) -> None:
-        self._jobs[job.workflow_id] = job
-        self._put(job)
+        self.jobs[job.workflow_id] = job
+        self._queue(job)
 
-    def _put(self, item: Job | JSONFile | Path) -> None:
-        """Queue *item* with its like: new slack must not wait for a build, or for a large file to be given up."""
-        name = "closing" if not isinstance(item, Job) else "builds" if item.old is None else "slack"
+    def _queue(self, job: Job) -> None:
+        self._put("builds" if job.old is None else "slack", partial(self._work, job))
+
+    def _put(self, name: str, work: Callable[[], object]) -> None:
+        """Queue *work* with its like: new slack must not wait for a build, or for a large file to be given up."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = SimpleQueue()
-            thread = threading.Thread(target=self._serve, args=(lane,), name=f"execution-history-{name}", daemon=True)
+            thread = threading.Thread(target=_serve, args=(lane,), name=f"execution-history-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
-        lane.put(item)
-
-    def _serve(self, lane: "SimpleQueue[Job | JSONFile | Path | None]") -> None:
-        while (item := lane.get()) is not None:
-            if isinstance(item, Job):
-                self._work(item)
-                continue
-            try:
-                item.close() if isinstance(item, JSONFile) else item.unlink(missing_ok=True)
-            except OSError as error:
-                _log.warning("A file that is not used any more could not be given up: %s", error)
+        lane.put(work)
 
     def _work(self, job: Job) -> None:
-        built: JSONFile | None = None
-        failure: BaseException | None = None
+        made: JSONFile | BaseException | None = None
         try:
-            built = None if job.cancelled else self._make(job)
+            made = None if job.cancelled else self._make(job)
         except BaseException as error:  # noqa: BLE001 - whoever waits for this file must hear of it, whatever it is
-            failure = error
-        self._post(job, built, failure)
+            made = error
+        self._post(job, made)
 
-    def _post(self, job: Job, built: JSONFile | None, failure: BaseException | None) -> None:
+    def _post(self, job: Job, made: JSONFile | BaseException | None) -> None:
         """Have a job finished in the writer thread; after that has stopped, the next opening makes the file."""
         try:
-            self._writer.post(
-                lambda: self._finish(job, built, failure), failed=lambda _: self._post(job, built, failure)
-            )
+            self._writer.post(lambda: self._finish(job, made), failed=lambda _: self._post(job, made))
         except StoreClosed:
-            if built is not None:
-                built.close()
+            if isinstance(made, JSONFile):
+                made.close()
 
     def _path(self, job: Job) -> Path:
         return self._folder / f".{id(job):x}.{os.getpid()}.building"
@@ -230,8 +220,7 @@ class Builder:
             if state is None:
                 return None
             job.seen = records.revision()
-            header = Header(job.workflow_id, state.total, state.updated_at, state.revision, 0)
-            build_from_store(path, header, records.documents(job.workflow_id))
+            build_from_store(path, Header(job.workflow_id, state), records.documents(job.workflow_id))
         built = JSONFile(path)
         try:
             while self._catch_up(job, built, _FEW_CHANGES):
@@ -243,7 +232,7 @@ class Builder:
 
     def _catch_up(self, job: Job, file: JSONFile, few: int) -> bool:
         """Apply what has changed since the file was last up to date; whether that was more than *few* changes."""
-        since = max(file.header.revision, job.seen)
+        since = max(file.header.state.revision, job.seen)
         with self._source.snapshot() as records:
             state = records.state(file.header.workflow_id)
             changes = records.changes(file.header.workflow_id, since)
@@ -251,20 +240,22 @@ class Builder:
         if file.apply(changes):
             raise NoRoom
         if state is not None:
-            file.finish(state.total, state.updated_at, state.revision)
+            file.finish(state)
         return len(changes) > few
 
-    def _finish(self, job: Job, built: JSONFile | None, failure: BaseException | None) -> None:
+    def _finish(self, job: Job, made: JSONFile | BaseException | None) -> None:
         """In the writer thread: bring the new file up to date and put it in its place, or try again."""
+        built = made if isinstance(made, JSONFile) else None
+        failure = made if isinstance(made, BaseException) else None
         done = False
         try:
-            if failure is None and built is None:
+            if made is None:
                 self._drop(job, job.built)
                 self.cancel(job.workflow_id)
                 return
             if built is not None:
                 if self._has_long_front(job, built):
-                    self._put(job)
+                    self._queue(job)
                     return
                 done = not (job.cancelled or job.afresh) and self._complete(job, built)
         except BaseException as error:  # noqa: BLE001 - the callers that wait for this file are answered all the same
@@ -306,7 +297,7 @@ class Builder:
         job.attempt += 0 if job.afresh else 1
         job.old, job.begin, job.fronts, job.seen, job.afresh = None, 0, 0, 0, False
         if job.attempt < _ATTEMPTS:
-            self._put(job)
+            self._queue(job)
             return
         self._give_up(job.workflow_id, failure or NoRoom())
         self.cancel(job.workflow_id)
@@ -327,16 +318,16 @@ class Builder:
         old = job.old
         if old is None or job.aside or old.deepest_edit > job.begin:
             return False
-        if old.header.revision != state.revision or not old.is_untouched(state.updated_at, state.revision):
+        if old.header.state.revision != state.revision or not old.is_untouched(state):
             return False
         copy_before(old, old.header.newest_at, job.begin, built)
-        built.finish(state.total, state.updated_at, state.revision)
+        built.finish(state)
         return True
 
     def _answer(self, job: Job) -> None:
         waiting: list[Callable[[], object]] = [*job.waiting]
         job.waiting = []
-        if not self._jobs:
+        if not self.jobs:
             waiting += self._when_idle
             self._when_idle = []
         for answer in waiting:
@@ -344,3 +335,11 @@ class Builder:
                 answer()
             except Exception:  # noqa: BLE001 - one who cannot be answered must not keep the others waiting
                 _log.exception("Whoever waits for a JSON file could not be answered")
+
+
+def _serve(lane: "SimpleQueue[Callable[[], object] | None]") -> None:
+    while (work := lane.get()) is not None:
+        try:
+            work()
+        except OSError as error:
+            _log.warning("A file that is not used any more could not be given up: %s", error)

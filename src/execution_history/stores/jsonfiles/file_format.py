@@ -35,6 +35,7 @@ from execution_history.records.depth import LEVELS
 from execution_history.records.encoding import encode, indent
 from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE, members_of
+from execution_history.stores.mirror_port import FileState
 
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"
@@ -57,19 +58,16 @@ HEADER_LIMIT: Final = 16_384
 
 @dataclass(slots=True)
 class Header:
-    """The numbers at the head of a JSON file."""
+    """What stands at the head of a JSON file."""
 
     workflow_id: str
-    total: int
-    updated_at: int
-    revision: int
-    newest_at: int
+    state: FileState
+    newest_at: int = 0
 
     def encode(self) -> bytes:
         """Return the head, of a length that depends on the workflow id only."""
-        return _FORM % (
-            orjson.dumps(self.workflow_id), self.total, self.updated_at, self.revision, self.newest_at
-        )  # fmt: skip
+        total, revision, updated_at = self.state
+        return _FORM % (orjson.dumps(self.workflow_id), total, updated_at, revision, self.newest_at)
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:
@@ -81,7 +79,8 @@ def parse_header(start: bytes) -> tuple[Header, int] | None:
         workflow_id = orjson.loads(match[1])
     except orjson.JSONDecodeError:
         return None
-    return Header(workflow_id, *(int(number) for number in match.groups()[1:])), match.end()
+    total, updated_at, revision, newest_at = map(int, match.groups()[1:])
+    return Header(workflow_id, FileState(total, revision, updated_at), newest_at), match.end()
 
 
 def render(body: bytes) -> bytes:
@@ -132,13 +131,13 @@ def whole_file(header: Header, records: list[bytes], slack: int) -> bytes:
     return b"".join((header.encode(), b" " * slack, SEPARATOR.join(records), end, FOOTER))
 
 
-def stamp(updated_at: int, revision: int, *, complete: bool = True) -> int:
-    """Return the modification time, in nanoseconds, that a file we wrote at this point carries.
+def stamp(state: FileState, *, complete: bool = True) -> int:
+    """Return the modification time, in nanoseconds, that a file we wrote in this state carries.
 
-    It lies within the millisecond of *updated_at*; what is below is derived from the revision, in steps of
+    It lies within the millisecond of ``updated_at``; what is below is derived from the revision, in steps of
     100 ns, the coarsest that NTFS, APFS and ext4 share. A file with any other time was touched by
     somebody else, or an edit of ours was cut short. A file that still lacks records carries another time than a
     *complete* one, so that nobody takes it for one.
     """
-    step = revision * 7919 + (0 if complete else 5_000)
-    return (updated_at % (1 << 42)) * 1_000_000 + step % 10_000 * 100
+    step = state.revision * 7919 + (0 if complete else 5_000)
+    return (state.updated_at % (1 << 42)) * 1_000_000 + step % 10_000 * 100

@@ -201,7 +201,7 @@ def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
 def _is_exact(state: FileState, modified: int, doubt_from: int | None) -> bool:
     if doubt_from is not None and state.revision > doubt_from:
         return False  # the machine went down since: what was written last may not have reached the disk
-    return modified == stamp(state.updated_at, state.revision)
+    return modified == stamp(state)
 
 
 def _set_aside(path: Path, why: str) -> Path:

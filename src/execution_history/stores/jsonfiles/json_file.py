@@ -1,12 +1,13 @@
 """One JSON file, open for editing: finds records in it and applies the pure edits with single writes."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from execution_history.records.json_text import HUGE
 from execution_history.stores.jsonfiles import edits, locate_record
-from execution_history.stores.jsonfiles.chunked_fsync import write_all
+from execution_history.stores.jsonfiles.disk_sync import write_all
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
     FOOTER,
@@ -17,10 +18,11 @@ from execution_history.stores.jsonfiles.file_format import (
     parse_header,
     record_key,
     render,
+    render_record,
     stamp,
 )
 from execution_history.stores.jsonfiles.head_buffer import Front
-from execution_history.stores.mirror_port import FileChange
+from execution_history.stores.mirror_port import FileChange, FileState
 
 GAP_EVERY: Final = 512 * 1024
 GAP: Final = 32 * 1024
@@ -55,29 +57,23 @@ class JSONFile:
         self.path, self._name = path, str(path)
         self.deepest_edit = 0
         self._front: Front | None = None
-        self._lines: Callable[[FileChange], bytes] = _lines
         self._is_complete = True
         self._has_all = False
         self._places: dict[str, tuple[int, int]] = {}
         self._fd = os.open(path, _OPEN_FLAGS | (os.O_RDWR if is_edited else os.O_RDONLY))
         try:
-            self._inode = os.fstat(self._fd).st_ino
-            self.read_header()
+            self._read_header()
         except BaseException:
             os.close(self._fd)
             raise
 
-    def read_header(self) -> None:
-        """Read what the file says of itself (another process may have edited it).
-
-        Raises:
-            NotOurs: it does not begin like a JSON file.
-        """
+    def _read_header(self) -> None:
+        status = os.fstat(self._fd)
+        self._inode, self.size = status.st_ino, status.st_size
         parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
-        if parsed is None or not parsed[1] <= parsed[0].newest_at <= os.fstat(self._fd).st_size:
+        if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
             raise NotOurs(str(self.path))
         self.header, self.body_start = parsed
-        self.size = os.fstat(self._fd).st_size
 
     def close(self) -> None:
         """Let go of the file."""
@@ -89,44 +85,34 @@ class JSONFile:
         self.path.replace(path)
         self.path, self._name = path, str(path)
 
-    def is_untouched(self, updated_at: int, revision: int) -> bool:
-        """Return whether it is still the file under its name and carries the time we gave it for this revision."""
+    def is_untouched(self, state: FileState) -> bool:
+        """Return whether it is still the file under its name and carries the time we gave it in this state."""
         try:
             status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
             return False
-        return status.st_ino == self._inode and status.st_mtime_ns == stamp(
-            updated_at, revision, complete=self._is_complete
-        )
+        return status.st_ino == self._inode and status.st_mtime_ns == stamp(state, complete=self._is_complete)
 
     @property
     def slack(self) -> int:
         """The bytes left for new records."""
         return self.header.newest_at - self.body_start
 
-    def apply(
-        self,
-        changes: Sequence[FileChange],
-        lines: Callable[[FileChange], bytes] | None = None,
-        *,
-        is_complete: bool = False,
-    ) -> list[FileChange]:
+    def apply(self, changes: Sequence[FileChange], *, is_complete: bool = False) -> list[FileChange]:
         """Make the edits for *changes*; those that found no room, in order.
 
         A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
 
         Args:
             changes: what the file has to show.
-            lines: gives the lines of a change that has a body, where there is a shorter way to them than from the body.
             is_complete: whether the file is known to have every record that is not new.
 
         Raises:
             NotOurs: it does not have one, or one of its times cannot be: something in it was changed unseen.
             OSError: it cannot be read or written.
         """
-        self._lines = lines or _lines
         self._has_all = is_complete
-        if is_complete and self._front is None and (self._newest_time() or 0) > self.header.updated_at:
+        if is_complete and self._front is None and (self._newest_time() or 0) > self.header.state.updated_at:
             raise NotOurs(f"{self.path} has a record that began after the last change of all")
         blocked: list[FileChange] = []
         is_full = False
@@ -143,18 +129,16 @@ class JSONFile:
                 is_full = is_full or change.new
         return blocked
 
-    def finish(self, total: int, updated_at: int, revision: int) -> None:
-        """Write the header after the edits it speaks of, then the time that proves them complete."""
-        self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
-        write_all(self._fd, self.header.encode(), 0)
-        self._is_complete = True
-        os.utime(self._fd, ns=(stamp(updated_at, revision),) * 2)
+    def finish(self, state: FileState, *, is_complete: bool = True) -> None:
+        """Write the header after the edits it speaks of, then the time that proves them complete.
 
-    def finish_but_for_some(self, total: int, updated_at: int, revision: int) -> None:
-        """Do the same while some changes wait for room: this process goes on, others see that the file is behind."""
-        self.header.total, self.header.updated_at, self.header.revision = total, updated_at, revision
-        self._is_complete = False
-        os.utime(self._fd, ns=(stamp(updated_at, revision, complete=False),) * 2)
+        Unless *is_complete*, some changes wait for room: this process goes on, others see that the file is behind.
+        """
+        self.header.state = state
+        self._is_complete = is_complete
+        if is_complete:
+            write_all(self._fd, self.header.encode(), 0)
+        os.utime(self._fd, ns=(stamp(state, complete=is_complete),) * 2)
 
     def put_before(self, front: bytes) -> bool:
         """Write the newest records, already laid out, before those that are there; whether there was room."""
@@ -194,7 +178,7 @@ class JSONFile:
     def _draft(self, front: Front, change: FileChange) -> bool:
         if change.body is None:
             return False
-        text = self._lines(change)
+        text = lines_of(change)
         if not change.new:
             return front.replace(change.execute_id, change.create_time, text)
         return not self._gap_before(front.length, len(text) + len(SEPARATOR)) and front.put(
@@ -212,12 +196,13 @@ class JSONFile:
 
     def _apply_one(self, change: FileChange) -> bool:
         self._front = None
-        text = b"" if change.body is None else self._lines(change)
+        text = b"" if change.body is None else lines_of(change)
         if text and not change.new and self._replace_remembered(change.execute_id, text):
             return True
         if not change.new:
             span, window, base = None, b"", 0
-            if not self._is_newer(change.create_time):
+            newest = self._newest_time()
+            if newest is None or change.create_time <= newest:  # otherwise no record of that time is here
                 span, window, base = locate_record.find(self, change.execute_id, change.create_time)
             if span is None and self._has_all:
                 raise NotOurs(f"{self.path} lacks a record that it should have")
@@ -227,7 +212,8 @@ class JSONFile:
                 self._write(edits.removal(*locate_record.with_head(self, window, base, span), span))
         if not text:
             return True
-        if self._is_newest(change.create_time):
+        newest = self._newest_time()
+        if newest is None or change.create_time >= newest:
             return self._put_first(change.execute_id, text)
         return self._put_among(change.create_time, text)
 
@@ -302,15 +288,12 @@ class JSONFile:
         at = locate_record.first_not_newer(self, create_time)
         base = max(self.body_start, at - _NEAR)
         if at < self.size - len(FOOTER):
-            return self._replace_at(edits.Span(at, at), base, text + SEPARATOR)
+            return self._replace(edits.Span(at, at), self.read(base, at), base, text + SEPARATOR)
         base = locate_record.last_start(self)
         window = self.read(base, self.size)
         end = window.rindex(b"\n    }") + len(b"\n    }")
         span = edits.Span(base, base + end)
         return self._replace(span, window, base, window[:end] + SEPARATOR + text)
-
-    def _replace_at(self, span: edits.Span, base: int, text: bytes) -> bool:
-        return self._replace(span, self.read(base, span.end), base, text)
 
     def _newest_time(self) -> int | None:
         """Return the ``create_time`` of the newest record; ``None`` when there is none."""
@@ -318,15 +301,9 @@ class JSONFile:
         start = self.read(anchor, anchor + HEADER_LIMIT)
         return None if edits.ends_here(start, 0) else create_time_at(start, 0)
 
-    def _is_newer(self, create_time: int) -> bool:
-        """Return whether every record here is older than *create_time*, so that no record of that time is here."""
-        newest = self._newest_time()
-        return newest is not None and create_time > newest
 
-    def _is_newest(self, create_time: int) -> bool:
-        newest = self._newest_time()
-        return newest is None or create_time >= newest
-
-
-def _lines(change: FileChange) -> bytes:
+def lines_of(change: FileChange) -> bytes:
+    """Return the lines of a record in the file; its document has often been parsed, or will be by the caller."""
+    if change.document is not None and len(change.document.body) <= HUGE:
+        return render_record(change.document.plain())
     return b"" if change.body is None else render(change.body)

@@ -9,25 +9,23 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, message_of, quoted
-from execution_history.records.json_text import HUGE
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.stores.jsonfiles.atomic_write import regrow, write_new
 from execution_history.stores.jsonfiles.background_rebuild import Builder
-from execution_history.stores.jsonfiles.file_format import Header, render, render_record, stamp
+from execution_history.stores.jsonfiles.disk_sync import Unsynced
+from execution_history.stores.jsonfiles.file_format import Header, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, tells_case
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
+from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, lines_of
 from execution_history.stores.jsonfiles.open_files import OpenFiles
-from execution_history.stores.jsonfiles.unsynced_files import Unsynced
+from execution_history.stores.jsonfiles.rebuild import regrow, write_new
 from execution_history.stores.mirror_port import (
-    FileChange,
     FileState,
     FileUpdate,
+    Mirror,
     MirrorWriter,
     PendingFiles,
     RecordSource,
@@ -46,7 +44,7 @@ _TRIMMING_SECONDS: Final = 2.0
 _MERGING_SECONDS: Final = 1.0
 
 
-class JSONFileMirror:
+class JSONFileMirror(Mirror):
     """The JSON files of one folder.
 
     Args:
@@ -92,10 +90,10 @@ class JSONFileMirror:
             except BaseException as error:  # noqa: BLE001 - one file must not keep the history from opening
                 self._trouble(workflow_id, error)
 
-    def follow(self, rows: list[FileUpdate]) -> PendingFiles:
+    def follow(self, updates: list[FileUpdate]) -> PendingFiles:
         """Bring the files up to a commit; the workflows whose file will only be current later. Never raises."""
         later: PendingFiles = {}
-        for row in rows:
+        for row in updates:
             try:
                 lacks = self._follow(row)
             except BaseException as error:  # noqa: BLE001 - the record is safe in the database, whatever its file raises
@@ -178,7 +176,7 @@ class JSONFileMirror:
                 if file is not None:
                     return self._edit(file, row)
                 if before.total == 0 and not self._path(workflow_id).exists():
-                    self._write_new(row, row.after)
+                    self._write_new(row)
                     return _NOTHING
             except (OSError, MemoryError):
                 raise
@@ -188,15 +186,30 @@ class JSONFileMirror:
         return self._follow_anew(row)
 
     def _edit(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
-        """Apply the changes in place; the records that are not shown then, ``None`` when all have to wait."""
-        state = row.after
-        at_work = self._builder.is_at_work(row.workflow_id)
-        if at_work or (blocked := file.apply(row.changes, _lines, is_complete=True)):
-            return self._edit_around(file, row if at_work else replace(row, changes=blocked))
-        file.finish(state.total, state.updated_at, state.revision)
-        if file.size > SMALL and file.slack < file.size // _LOW_SLACK:
+        """Apply changes in place, around those that wait for a new file in the making, or begin one for lack of room.
+
+        Returns the records that are not shown then; ``None`` when all have to wait.
+        """
+        job = self._builder.jobs.get(row.workflow_id)
+        aside = set() if job is None or job.aside is None else job.aside
+        waiting = [change for change in row.changes if change.execute_id in aside]
+        changes = [change for change in row.changes if change.execute_id not in aside] if waiting else row.changes
+        blocked = file.apply(changes, is_complete=job is None)
+        if blocked and file.size <= SMALL:
+            needed = sum(len(lines_of(change)) + 8 for change in blocked if change.body)
+            slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
+            file = regrow(file, slack=max(2 * needed, slack))
+            self._files.put(row.workflow_id, file)
+            blocked = file.apply(blocked)
+            if blocked:
+                return set() if self._renew(row.workflow_id) else None
+        file.finish(row.after, is_complete=not (blocked or aside))
+        if blocked:
+            no_slack = any(change.new for change in blocked)
+            self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
+        elif file.size > SMALL and file.slack < file.size // _LOW_SLACK:
             self._builder.extend(row.workflow_id, file)
-        return _NOTHING
+        return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _follow_anew(self, row: FileUpdate) -> set[str] | None:
         """Do the same where the file cannot be edited: remove it, or make it from the store."""
@@ -222,46 +235,14 @@ class JSONFileMirror:
             modified = self._path(workflow_id).stat().st_mtime_ns
         except FileNotFoundError:
             return False
-        return modified not in {
-            stamp(state.updated_at, state.revision, complete=is_complete) for is_complete in (True, False)
-        }
+        return modified not in {stamp(state, complete=is_complete) for is_complete in (True, False)}
 
-    def _edit_around(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
-        """Apply changes in place while a new file is in the making, or some that have found no room.
-
-        The records that are not shown then; ``None`` when all have to wait.
-        """
-        state = row.after
-        aside = self._builder.aside(row.workflow_id)
-        waiting = [change for change in row.changes if change.execute_id in aside]
-        blocked = file.apply([change for change in row.changes if change.execute_id not in aside], _lines)
-        if blocked and file.size <= SMALL:
-            needed = sum(len(_lines(change)) + 8 for change in blocked if change.body)
-            slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
-            file = regrow(file, slack=max(2 * needed, slack))
-            self._files.put(row.workflow_id, file)
-            blocked = file.apply(blocked, _lines)
-            if blocked:
-                return set() if self._renew(row.workflow_id) else None
-        if blocked or waiting or aside:
-            file.finish_but_for_some(state.total, state.updated_at, state.revision)
-        else:
-            file.finish(state.total, state.updated_at, state.revision)
-        if blocked:
-            no_slack = any(change.new for change in blocked)
-            self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
-        return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
-
-    def _write_new(self, row: FileUpdate, state: FileState) -> None:
+    def _write_new(self, row: FileUpdate) -> None:
         """Begin the file of a workflow that had no records."""
-        newest_first: list[FileChange] = []
         latest = {change.execute_id: change for change in row.changes}
-        for change in latest.values():
-            if change.body is not None:
-                newest_first.insert(0, change)
-        newest_first.sort(key=lambda change: -change.create_time)
-        header = Header(row.workflow_id, state.total, state.updated_at, state.revision, 0)
-        write_new(self._path(row.workflow_id), header, [change.body or b"" for change in newest_first])
+        oldest_first = sorted(latest.values(), key=lambda change: change.create_time)
+        bodies = [change.body for change in reversed(oldest_first) if change.body is not None]
+        write_new(self._path(row.workflow_id), Header(row.workflow_id, row.after), bodies)
 
     def _renew(self, workflow_id: str, *, here: bool = False) -> bool:
         """Make a file anew from the store; whether that is done, rather than begun in the background.
@@ -284,9 +265,7 @@ class JSONFileMirror:
             self._path(workflow_id).unlink(missing_ok=True)
         else:
             self._builder.make_way(self._path(workflow_id))
-            write_new(
-                self._path(workflow_id), Header(workflow_id, state.total, state.updated_at, state.revision, 0), bodies
-            )
+            write_new(self._path(workflow_id), Header(workflow_id, state), bodies)
         self._builder.cancel(workflow_id)
         self._brought_in.discard(workflow_id)
         self._unsynced.add(workflow_id)
@@ -343,10 +322,3 @@ class JSONFileMirror:
 
     def _path(self, workflow_id: str) -> Path:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)
-
-
-def _lines(change: FileChange) -> bytes:
-    """Return the lines of a record in the file; its document has often been read, or will be by the caller."""
-    if change.document is not None and len(change.document.body) <= HUGE:
-        return render_record(change.document.plain())
-    return b"" if change.body is None else render(change.body)

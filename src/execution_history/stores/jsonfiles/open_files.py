@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.jsonfiles.atomic_write import regrow
 from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, NotOurs
+from execution_history.stores.jsonfiles.rebuild import regrow
 from execution_history.stores.mirror_port import FileState
 
 _MOST_OPEN: Final = 128
@@ -59,8 +59,7 @@ class OpenFiles:
         """Give the slack of a small file back; one that cannot be trimmed keeps it."""
         try:
             file = self._files.pop(workflow_id, None) or JSONFile(self._path_of(workflow_id))
-            header = file.header
-            if file.size <= SMALL and file.slack and file.is_untouched(header.updated_at, header.revision):
+            if file.size <= SMALL and file.slack and file.is_untouched(file.header.state):
                 file = regrow(file, slack=0)
             self._files[workflow_id] = file
         except (OSError, NotOurs):
@@ -73,6 +72,5 @@ class OpenFiles:
 
 
 def _is_current(file: JSONFile, workflow_id: str, state: FileState) -> bool:
-    header = file.header
-    is_of_state = header.workflow_id == workflow_id and header.revision == state.revision
-    return is_of_state and file.is_untouched(state.updated_at, state.revision)
+    is_of_state = file.header.workflow_id == workflow_id and file.header.state.revision == state.revision
+    return is_of_state and file.is_untouched(state)

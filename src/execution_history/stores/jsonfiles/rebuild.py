@@ -1,18 +1,95 @@
-"""Making a large JSON file anew beside the old one: from the store, or from the old file with new room."""
+"""Making a JSON file anew beside the old one: a small one in one piece, a large one piece by piece."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.jsonfiles.chunked_fsync import SLICE
-from execution_history.stores.jsonfiles.file_format import FOOTER, RECORD_START, SEPARATOR, Header, render, stamp
+from execution_history.stores.jsonfiles.disk_sync import SLICE
+from execution_history.stores.jsonfiles.file_format import (
+    FOOTER,
+    RECORD_START,
+    SEPARATOR,
+    Header,
+    render,
+    stamp,
+    whole_file,
+)
 from execution_history.stores.jsonfiles.json_file import GAP, GAP_EVERY, JSONFile
 
 _PIECE: Final = 256 * 1024
+_COPIED: Final = 1024 * 1024
 _LEAST_SLACK: Final = 64 * 1024
+_LEAST_SLACK_OF_SMALL: Final = 4096
 _LARGE: Final = 32 * 1024 * 1024
+
+
+class NoRoom(Exception):  # noqa: N818 - a finding, not a failure
+    """The new file is too small for what has come in the meantime."""
+
+
+@dataclass(slots=True)
+class Job:
+    """A file in the making. ``aside`` holds the records that wait for it; ``None`` means all do.
+
+    One that gives *old* new slack copies what lies behind offset ``begin`` first, then, should the front have grown
+    long meanwhile, what lies between a new ``begin`` and ``end``, into the file that it has ``built``.
+    Of the changes of the store, all up to revision ``seen`` are in it, or not its workflow's.
+    """
+
+    workflow_id: str
+    aside: set[str] | None
+    old: JSONFile | None = None
+    begin: int = 0
+    end: int = 0
+    built: JSONFile | None = None
+    fronts: int = 0
+    seen: int = 0
+    attempt: int = 0
+    afresh: bool = False
+    cancelled: bool = False
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+
+
+def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None = None) -> None:
+    """Write a small file in one piece and put it in its place.
+
+    Args:
+        path: the file, replaced at once.
+        header: what it says of itself; ``newest_at`` is filled in.
+        bodies: the records' documents, newest first.
+        slack: the spaces before the newest record, in bytes; as many as the file is large when not given.
+    """
+    records = [render(body) for body in bodies]
+    if slack is None:
+        slack = max(_LEAST_SLACK_OF_SMALL, sum(map(len, records)))
+    _replace_file(path, header, whole_file(header, records, slack))
+
+
+def regrow(file: JSONFile, slack: int) -> JSONFile:
+    """Return the same small file with *slack* bytes of slack; the old one is closed."""
+    body = file.read(file.header.newest_at, file.size)
+    header = Header(file.header.workflow_id, file.header.state)
+    header.newest_at = len(header.encode()) + slack
+    _replace_file(file.path, header, header.encode() + b" " * slack + body)
+    file.close()
+    return JSONFile(file.path)
+
+
+def _replace_file(path: Path, header: Header, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.utime(file.fileno(), ns=(stamp(header.state),) * 2)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> None:
@@ -39,9 +116,17 @@ def build_from_file(path: Path, file: JSONFile, begin: int) -> None:
 
     What stands before *begin* will need room too, so the slack is that much longer.
     """
-    head = file.header
-    header = Header(head.workflow_id, head.total, head.updated_at, head.revision, 0)
-    _write(path, header, _pieces(file, begin), file.size - begin, begin - head.newest_at)
+    header = Header(file.header.workflow_id, file.header.state)
+    _write(path, header, _pieces(file, begin), file.size - begin, begin - file.header.newest_at)
+
+
+def copy_before(source: JSONFile, begin: int, end: int, target: JSONFile) -> None:
+    """Put what *source* has from offset *begin* to *end* before what *target* has."""
+    while end > begin:
+        at = max(begin, end - _COPIED)
+        if not target.put_before(source.read(at, end)):
+            raise NoRoom
+        end = at
 
 
 def boundary(file: JSONFile, distance: int) -> int:
@@ -68,7 +153,7 @@ def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int, front
                 os.fsync(descriptor)
                 written = 0
         file.flush()
-        os.utime(file.fileno(), ns=(stamp(header.updated_at, header.revision),) * 2)
+        os.utime(file.fileno(), ns=(stamp(header.state),) * 2)
 
 
 def _with_gaps(bodies: Iterable[bytes]) -> Iterator[bytes]:

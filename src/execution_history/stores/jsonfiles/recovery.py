@@ -50,7 +50,7 @@ def _was_at_rest(file: JSONFile, modified: int) -> bool:
 
     An edit sets the time of the file to the present when it begins, and to that of its revision when it has ended.
     """
-    if file.is_untouched(file.header.updated_at, file.header.revision):
+    if file.is_untouched(file.header.state):
         return True
     return file.path.stat().st_mtime_ns == modified and abs(time.time() - modified / 1e9) > _LONGEST_EDIT
 

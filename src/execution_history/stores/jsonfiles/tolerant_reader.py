@@ -92,7 +92,7 @@ class FoundFile:
             for number, piece in enumerate(pieces_of(stream)):
                 header = None if number else parse_header(piece[:HEADER_LIMIT])
                 if header is not None:
-                    self.revision = header[0].revision
+                    self.revision = header[0].state.revision
                 known += piece
                 if any(mark in known for mark in _MARKS):
                     return True

@@ -1,14 +1,14 @@
 """The memory store: the executable specification of the promise, and a store for tests and trials."""
 
-import threading
-from collections.abc import Callable, Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import ExecutionExists, FeedExpired, Message, StoreClosed
+from execution_history.errors import ExecutionExists, FeedExpired, Message
 from execution_history.query.model import (
-    IndexReach,
     RecordFilter,
     RecordKey,
     RecordQuery,
@@ -18,47 +18,88 @@ from execution_history.query.model import (
 )
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.stores.capabilities import Binned
-from execution_history.stores.listeners import Watchers
+from execution_history.stores.capabilities import Binned, reach_of
 from execution_history.stores.memory import select
-from execution_history.stores.memory.bookkeeping import MemoryBookkeeping
-from execution_history.stores.memory.workflow import Entry, Workflow
+from execution_history.stores.memory.administration import MemoryAdministration
 from execution_history.stores.protocol import (
     Batch,
     Change,
     FoundRecords,
     MergeReport,
+    ScanToken,
     StoreHealth,
     WorkflowSummary,
 )
+from execution_history.stores.scan_token import place_of, scan_token
+from execution_history.stores.status_numbers import STATUS_NAMES
 
 _FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
-class MemoryStore(MemoryBookkeeping):
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class _Stored:
+    """A record, its place in the order of arrival, and the revisions of its last and its first change."""
+
+    document: Document
+    sequence: int
+    revision: int
+    first_revision: int
+
+    @property
+    def status(self) -> str:
+        """As it is counted."""
+        return self.document.status if self.document.status in STATUSES else "other"
+
+    def time(self) -> tuple[int, int]:
+        """Return what sorts records by time."""
+        return (self.document.create_time, self.sequence)
+
+
+@dataclass(slots=True)
+class _Workflow:
+    """The records of a workflow by their ids."""
+
+    records: dict[str, _Stored] = field(default_factory=dict)
+    updated_at: int = 0
+
+    def summary(self, workflow_id: str) -> WorkflowSummary:
+        """Return what is told of it where workflows are listed."""
+        counts = dict.fromkeys(STATUS_NAMES, 0)
+        for each in self.records.values():
+            counts[each.status] += 1
+        newest = max(each.document.create_time for each in self.records.values())
+        return WorkflowSummary(workflow_id, len(self.records), counts, newest, self.updated_at)
+
+
+class MemoryStore(MemoryAdministration):
     """Keeps everything in this process's memory and forgets it on ``aclose``.
 
     Args:
         record_limit_bytes: how large a record may be that is made for it.
         clock: milliseconds since the epoch.
+        uptime: milliseconds on a clock that nobody sets, for leases.
     """
 
-    def __init__(self, record_limit_bytes: int = LARGEST_RECORD, clock: Callable[[], int] = now_ms) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        record_limit_bytes: int = LARGEST_RECORD,
+        clock: Callable[[], int] = now_ms,
+        uptime: Callable[[], int] = _monotonic_ms,
+    ) -> None:
+        super().__init__(clock, uptime)
         self.record_limit_bytes = record_limit_bytes
-        self._lock = threading.RLock()
-        self._workflows: dict[str, Workflow] = {}
-        self._deleted: list[tuple[Change, int]] = []
+        self._workflows: dict[str, _Workflow] = {}
         self._bin: dict[RecordKey, tuple[Binned, Document]] = {}
-        self._init_bookkeeping()
-        self._revision = 0
         self._sequence = 0
-        self._closed = False
-        self._watchers = Watchers()
 
     async def open(self) -> None:
         """Nothing has to be opened."""
-        self._check_open()
+        with self._opened():
+            pass
 
     async def aclose(self) -> None:
         """Forget everything."""
@@ -68,185 +109,153 @@ class MemoryStore(MemoryBookkeeping):
 
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
-        with self._lock:
-            self._check_open()
-            workflow = self._workflows.get(document.workflow_id)
-            if workflow is not None and document.execute_id in workflow.entries:
+        with self._opened():
+            if self._find(document.workflow_id, document.execute_id) is not None:
                 raise ExecutionExists(document.workflow_id, document.execute_id)
             self._put(document)
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
-        with self._lock:
-            entry = self._entry(workflow_id, execute_id)
-            document = None if entry is None else change.apply(entry.document.body)
-            if document is None:
-                return None
-            self._put(document)
+        with self._opened():
+            stored = self._find(workflow_id, execute_id)
+            document = None if stored is None else change.apply(stored.document.body)
+            if document is not None:
+                self._put(document)
             return document
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
         """See :meth:`HistoryStore.merge`; there is nothing to settle."""
         added = replaced = unchanged = 0
         for document in documents:
-            with self._lock:
-                entry = self._entry(document.workflow_id, document.execute_id)
-                if entry is None:
-                    added += 1
-                elif entry.document.update_time < document.update_time:
-                    replaced += 1
-                else:
+            with self._opened():
+                stored = self._find(document.workflow_id, document.execute_id)
+                if stored is not None and stored.document.update_time >= document.update_time:
                     unchanged += 1
                     continue
+                added += stored is None
+                replaced += stored is not None
                 self._put(document)
         return MergeReport(added, replaced, unchanged)
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
         """See :meth:`HistoryStore.get`."""
-        with self._lock:
-            entry = self._entry(workflow_id, execute_id)
-            return None if entry is None else entry.document.body
+        with self._opened():
+            stored = self._find(workflow_id, execute_id)
+            return None if stored is None else stored.document.body
 
     async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
         """See :meth:`HistoryStore.get_many`."""
-        with self._lock:
-            found = {key: self._entry(*key) for key in keys}
-            return FoundRecords({key: entry.document.body for key, entry in found.items() if entry is not None})
+        with self._opened():
+            found = {key: self._find(*key) for key in keys}
+            return FoundRecords({key: stored.document.body for key, stored in found.items() if stored is not None})
 
     async def find(self, execute_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find`."""
-        with self._lock:
-            self._check_open()
-            found = [w.entries[execute_id] for w in self._workflows.values() if execute_id in w.entries]
-            return [entry.document.body for entry in sorted(found, key=Entry.place, reverse=True)]
+        with self._opened():
+            return self._newest_first(each for each in self._records() if each.document.execute_id == execute_id)
 
     async def find_upstream(self, upstream_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find_upstream`."""
-        with self._lock:
-            self._check_open()
-            entries = (e for w in self._workflows.values() for e in w.oldest_first)
-            found = [entry for entry in entries if entry.document.upstream_id == upstream_id]
-            return [entry.document.body for entry in sorted(found, key=Entry.place, reverse=True)]
+        with self._opened():
+            return self._newest_first(each for each in self._records() if each.document.upstream_id == upstream_id)
 
-    async def scan(self, after: int, limit: int) -> Batch:
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
-        with self._lock:
-            self._check_open()
-            entries = (e for w in self._workflows.values() for e in w.oldest_first if e.sequence > after)
-            chosen = sorted(entries, key=lambda entry: entry.sequence)[:limit]
-            documents = [entry.document.body for entry in chosen]
-            return Batch(documents, chosen[-1].sequence if len(chosen) == limit else None)
+        with self._opened():
+            place = place_of(after)
+            behind = (each for each in self._records() if each.sequence > place)
+            chosen = sorted(behind, key=lambda each: each.sequence)[:limit]
+            documents = [each.document.body for each in chosen]
+            return Batch(documents, scan_token(chosen[-1].sequence) if len(chosen) == limit else None)
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return select.select(query, self._all_records(), await self._reach())
+        return select.select(query, self._all_records(), await reach_of(self))
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        return select.statistics(query, self._all_records(), await self._reach())
+        return select.statistics(query, self._all_records(), await reach_of(self))
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
-        with self._lock:
-            self._check_open()
-            entries = (e for w in self._workflows.values() for e in w.oldest_first)
-            chosen = sorted((e for e in entries if e.document.status in statuses), key=Entry.place)
-            return [entry.document.body for entry in chosen[:limit]]
+        with self._opened():
+            found = self._newest_first(each for each in self._records() if each.document.status in statuses)
+            return found[::-1][:limit]
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """See :meth:`HistoryStore.delete`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             return self._delete(RecordKey(workflow_id, execute_id))
 
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """See :meth:`HistoryStore.delete_many`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else dict.fromkeys(what)
             return [key for key in islice(keys, limit) if self._delete(key)]
 
     async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
-        with self._lock:
-            self._check_open()
-            now, discarded = self._clock(), []
-            for key in dict.fromkeys(keys):
-                entry = self._entry(*key)
-                if entry is not None:
-                    kept = Binned(key, len(entry.document.body), now, now + keep_ms)
-                    self._bin[key] = (kept, entry.document)
-                    discarded.append(key)
-                    self._delete(key)
-            return discarded
+        with self._opened():
+            now = self._clock()
+            found = {key: stored.document for key in keys if (stored := self._find(*key)) is not None}
+            for key, document in found.items():
+                self._bin[key] = (Binned(key, len(document.body), now, now + keep_ms), document)
+                self._delete(key)
+            return list(found)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
-        with self._lock:
-            restored = [key for key in dict.fromkeys(keys) if self._is_binned(key) and self._entry(*key) is None]
+        with self._opened():
+            restored = [key for key in dict.fromkeys(keys) if self._is_binned(key) and self._find(*key) is None]
             for key in restored:
                 self._put(self._bin.pop(key)[1])
             return restored
 
     async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             return [self._bin[key][0] for key in sorted(self._bin) if key > after and self._is_binned(key)][:limit]
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :meth:`Bin.empty_bin`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             for key in keys:
                 self._bin.pop(key, None)
 
     async def clear(self, workflow_id: str) -> bool:
         """See :meth:`HistoryStore.clear`."""
-        with self._lock:
-            self._check_open()
-            if self._workflows.pop(workflow_id, None) is None:
-                return False
-            self._note_deletion(workflow_id, None)
-            return True
+        with self._opened():
+            is_there = self._workflows.pop(workflow_id, None) is not None
+            if is_there:
+                self._note_deletion(workflow_id, None)
+            return is_there
 
     async def workflows(
         self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
     ) -> list[WorkflowSummary]:
         """See :meth:`HistoryStore.workflows`."""
-        with self._lock:
-            self._check_open()
-            found = [_summary(*item) for item in self._workflows.items() if item[0].startswith(prefix)]
+        with self._opened():
+            found = [each.summary(name) for name, each in self._workflows.items() if name.startswith(prefix)]
         behind = [each for each in found if after is None or _recency(each) > _recency(after)]
         return sorted(behind, key=_recency)[:limit]
 
     async def revision(self) -> int:
         """See :meth:`HistoryStore.revision`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             return self._revision
 
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             if 0 < since < self._floor:
                 raise FeedExpired(since, self._floor)
             found = [change for change, _ in self._deleted if change.revision > since]
-            found += [
-                Change(
-                    entry.revision,
-                    "created" if entry.first_revision > since else "updated",
-                    workflow_id,
-                    execute_id,
-                    _status(entry),
-                    entry.document.body if documents else None,
-                )
-                for workflow_id, workflow in self._workflows.items()
-                for execute_id, entry in workflow.entries.items()
-                if entry.revision > since
-            ]
             found += self._changed_entries(since, documents=documents)
+            for each in self._records():
+                if each.revision > since:
+                    kept, is_new = each.document, each.first_revision > since
+                    key, body = (kept.workflow_id, kept.execute_id), kept.body if documents else None
+                    found.append(Change(each.revision, "created" if is_new else "updated", *key, each.status, body))
             return sorted(found, key=lambda change: change.revision)[:limit]
 
     async def health(self) -> StoreHealth:
@@ -257,46 +266,42 @@ class MemoryStore(MemoryBookkeeping):
         """See :class:`~execution_history.stores.capabilities.Watched`."""
         return self._watchers.add(call)
 
-    async def _reach(self) -> IndexReach:
-        newest = await self.revision()
-        return IndexReach(newest, newest)
+    def _records(self) -> Iterator[_Stored]:
+        return (each for workflow in self._workflows.values() for each in workflow.records.values())
 
     def _all_records(self) -> list[tuple[bytes, int]]:
-        with self._lock:
-            self._check_open()
-            return [(e.document.body, e.sequence) for w in self._workflows.values() for e in w.oldest_first]
+        with self._opened():
+            return [(each.document.body, each.sequence) for each in self._records()]
+
+    def _newest_first(self, records: Iterable[_Stored]) -> list[bytes]:
+        return [each.document.body for each in sorted(records, key=_Stored.time, reverse=True)]
 
     def _is_binned(self, key: RecordKey) -> bool:
         return key in self._bin and self._bin[key][0].ends > self._clock()
 
+    def _find(self, workflow_id: str, execute_id: str) -> _Stored | None:
+        workflow = self._workflows.get(workflow_id)
+        return None if workflow is None else workflow.records.get(execute_id)
+
+    def _put(self, document: Document) -> None:
+        workflow = self._workflows.setdefault(document.workflow_id, _Workflow())
+        self._revision += 1
+        old = workflow.records.get(document.execute_id)
+        if old is None:
+            self._sequence += 1
+            old = _Stored(document, self._sequence, self._revision, self._revision)
+        workflow.records[document.execute_id] = _Stored(document, old.sequence, self._revision, old.first_revision)
+        workflow.updated_at = max(workflow.updated_at, document.update_time)
+        self._watchers.tell()
+
     def _delete(self, key: RecordKey) -> bool:
-        workflow = self._workflows.get(key.workflow_id)
-        if workflow is None or workflow.take(key.execute_id) is None:
+        if self._find(*key) is None:
             return False
-        if not workflow.entries:
+        del self._workflows[key.workflow_id].records[key.execute_id]
+        if not self._workflows[key.workflow_id].records:
             del self._workflows[key.workflow_id]
         self._note_deletion(*key)
         return True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed("This history was closed; make a new service.")
-
-    def _entry(self, workflow_id: str, execute_id: str) -> Entry | None:
-        self._check_open()
-        workflow = self._workflows.get(workflow_id)
-        return None if workflow is None else workflow.entries.get(execute_id)
-
-    def _put(self, document: Document) -> None:
-        workflow = self._workflows.setdefault(document.workflow_id, Workflow())
-        self._revision += 1
-        old = workflow.take(document.execute_id)
-        if old is None:
-            self._sequence += 1
-        place = (self._sequence, self._revision) if old is None else (old.sequence, old.first_revision)
-        workflow.put(Entry(document, place[0], self._revision, place[1]))
-        workflow.updated_at = max(workflow.updated_at, document.update_time)
-        self._watchers.tell()
 
     def _note_deletion(self, workflow_id: str, execute_id: str | None) -> None:
         self._revision += 1
@@ -304,19 +309,6 @@ class MemoryStore(MemoryBookkeeping):
         self._watchers.tell()
 
 
-def _status(entry: Entry) -> str:
-    status = entry.document.status
-    return status if status in STATUSES else "other"
-
-
 def _recency(summary: WorkflowSummary) -> tuple[int, str]:
     """Return what sorts the workflow with the newest record first."""
     return (-summary.last_create_time, summary.workflow_id)
-
-
-def _summary(workflow_id: str, workflow: Workflow) -> WorkflowSummary:
-    counts = dict.fromkeys((*STATUSES, "other"), 0)
-    for entry in workflow.oldest_first:
-        counts[_status(entry)] += 1
-    newest = workflow.oldest_first[-1].document.create_time
-    return WorkflowSummary(workflow_id, len(workflow.oldest_first), counts, newest, workflow.updated_at)

@@ -1,62 +1,73 @@
 """Deleted records that ``history.db`` keeps for a while; see :class:`~execution_history.stores.capabilities.Bin`."""
 
 import asyncio
-from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
+import orjson
+
+from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
+from execution_history.records.record import Document
 from execution_history.stores.capabilities import Binned
-from execution_history.stores.listeners import Watchers
-from execution_history.stores.sqlite.bin_transaction import BinTransaction
-from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.store_parts import StoreParts
+from execution_history.stores.compression import StoredRecord, Unreadable
+from execution_history.stores.sqlite.lifecycle import EmbeddedStore
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
-class SQLiteBin:
+class SQLiteBin(EmbeddedStore):
     """The part of the embedded store that keeps deleted records."""
-
-    _watchers: Watchers
-    _clock: Callable[[], int]
-
-    @property
-    @abstractmethod
-    def _parts(self) -> StoreParts:
-        """The parts of the open store."""
 
     async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
-        return await self._by_workflow(keys, lambda t, each: t.discard(each, keep_ms))
+
+        def discard(t: WriteTransaction, key: RecordKey) -> bool:
+            now = t.clock()
+            t.run("put_in_bin", now, now + keep_ms, *key)
+            return t.delete(*key)
+
+        return await self._each(keys, discard)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
-        return await self._by_workflow(keys, lambda t, each: t.restore(each))
+        return await self._each(keys, _restore)
 
     async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
-        values = (self._clock(), *after, -1 if limit is None else limit)
-        rows: list[Any] = await self._parts.reader.in_thread(lambda c: c.execute(query("binned"), values).fetchall())
+        rows = await self._rows("binned", self._clock(), *after, -1 if limit is None else limit)
         return [Binned(RecordKey(*row[:2]), *row[2:]) for row in rows]
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :meth:`Bin.empty_bin`."""
         named = list(keys)
-        await self._parts.writer.submit(lambda transaction: transaction.bin.drop(named), makes_room=True)
+        await self._parts.writer.submit(lambda t: [t.run("drop_from_bin", *key).get for key in named], makes_room=True)
 
-    async def _by_workflow(
-        self, keys: Iterable[RecordKey], work: Callable[[BinTransaction, list[RecordKey]], list[RecordKey]]
+    async def _each(
+        self, keys: Iterable[RecordKey], work: Callable[[WriteTransaction, RecordKey], bool]
     ) -> list[RecordKey]:
-        """Do *work* in one transaction for each workflow; its file is current when this returns."""
+        """Do *work* in one transaction for each workflow, whose file is then current; return where it did something."""
         groups: dict[str, list[RecordKey]] = {}
         for key in dict.fromkeys(keys):
             groups.setdefault(key.workflow_id, []).append(key)
         done = await asyncio.gather(
             *(
-                self._parts.writer.submit(lambda t, group=group: work(t.bin, group), (workflow_id, None))  # type: ignore[misc]
+                self._write(lambda t, group=group: [key for key in group if work(t, key)], (workflow_id, None))  # type: ignore[misc]
                 for workflow_id, group in groups.items()
             )
         )
-        self._watchers.tell()
         return [key for group in done for key in group]
+
+
+def _restore(t: WriteTransaction, key: RecordKey) -> bool:
+    """Bring a record back, if it is there, can be read and no other has its id."""
+    found = t.run("binned_document", *key, t.clock()).fetchone()
+    if found is not None:
+        with suppress(Unreadable, ExecutionExists):
+            body = t.documents.unpack(t.connection, StoredRecord(*found))
+            t.create(Document.of(orjson.loads(body), body))
+            t.run("drop_from_bin", *key)
+            return True
+    return False

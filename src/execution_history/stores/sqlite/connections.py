@@ -1,8 +1,9 @@
-"""Connections to ``history.db``: the folder, the pragmas, the migrations."""
+"""Connections to ``history.db``: the file, the pragmas, the migrations."""
 
 import contextlib
 import os
-import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import apsw
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
+from execution_history.errors import N_, StoreTooNew, StoreUnwritable, quoted
 from execution_history.records.metadata import COZE_EXECUTE_ID
 from execution_history.records.record import Document
 from execution_history.stores import compression
@@ -19,48 +20,43 @@ from execution_history.stores.sqlite.queries import migrations, query
 DATABASE: Final = "history.db"
 INDEX_DATABASE: Final = "index.db"
 BUSY_MS: Final = 30_000
+LOG_BYTES: Final = 64 * 1024 * 1024
+"""So long a write-ahead log stays on the disk once it is empty."""
 
 _CACHE_KIB: Final = 4 * 1024  # a connection keeps that much for as long as it is open
 _UPSTREAM_IDS: Final = 2
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make *folder*, only for its owner, or see that it can be ours.
+def open_file(path: Path, misplaced: str, **pragmas: int | str) -> apsw.Connection:
+    """Return a connection to the database *path*, which is made, for its owner only, when it is missing.
+
+    Args:
+        path: the file.
+        misplaced: the sentence that says that a folder is in its place.
+        pragmas: settings of the connection, in order.
 
     Raises:
-        StoreUnwritable: it is not a folder, or it belongs to somebody else.
-        OSError: it cannot be made.
+        StoreUnwritable: a folder is in its place.
+        apsw.Error: SQLite could not open it.
+        OSError: it could not be made.
     """
+    if path.is_dir():
+        raise StoreUnwritable(misplaced, path=quoted(path))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    return _connect(path, pragmas)
+
+
+def _connect(path: Path, pragmas: Mapping[str, int | str]) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        folder.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise StoreUnwritable(
-                "The history cannot be kept in %(folder)s: that is a file, not a folder.", folder=quoted(folder)
-            ) from None
-        _check_owner(folder)
-        if _only_ours(folder) and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-            folder.chmod(0o700)
-
-
-def _check_owner(folder: Path) -> None:
-    if not hasattr(os, "geteuid"):
-        return
-    owner = folder.stat().st_uid
-    if owner != os.geteuid():
-        raise StoreUnwritable(
-            "The history folder %(folder)s belongs to user %(owner)s and this program runs as "
-            "user %(geteuid)s: run it as that user, or choose another folder.",
-            folder=quoted(folder),
-            owner=owner,
-            geteuid=os.geteuid(),
-        )
-
-
-def _only_ours(folder: Path) -> bool:
-    """Return whether nothing else lives here: a folder shared with other things keeps its permissions."""
-    with os.scandir(folder) as entries:
-        return all(entry.name.startswith((DATABASE, INDEX_DATABASE, ".")) or ".json" in entry.name for entry in entries)
+        connection.set_busy_timeout(BUSY_MS)
+        for name, value in pragmas.items():
+            connection.pragma(name, value)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def open_writer(folder: Path) -> apsw.Connection:
@@ -71,22 +67,17 @@ def open_writer(folder: Path) -> apsw.Connection:
         StoreUnwritable: there is a folder in its place.
         apsw.Error: SQLite could not open it.
     """
-    path = folder / DATABASE
-    if path.is_dir():
-        raise StoreUnwritable(
-            "%(path)s is a folder, where the database should be a file: move it away.", path=quoted(path)
-        )
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    connection = apsw.Connection(str(path))
+    connection = open_file(
+        folder / DATABASE,
+        N_("%(path)s is a folder, where the database should be a file: move it away."),
+        # Only an empty database takes this; it lets deleted records give their space back in small steps.
+        auto_vacuum=2,
+        journal_mode="wal",
+        synchronous=2,
+        cache_size=-_CACHE_KIB,
+        journal_size_limit=LOG_BYTES,
+    )
     _plan_once(connection)
-    connection.set_busy_timeout(BUSY_MS)
-    # Only an empty database takes this; it lets deleted records give their space back in small steps.
-    connection.pragma("auto_vacuum", 2)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", 2)
-    connection.pragma("cache_size", -_CACHE_KIB)
-    connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     _migrate(connection, folder)
     return connection
 
@@ -97,17 +88,25 @@ def open_reader(folder: Path) -> apsw.Connection:
     Raises:
         apsw.Error: SQLite could not open the database.
     """
-    connection = apsw.Connection(str(folder / DATABASE), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = _connect(folder / DATABASE, {"query_only": 1, "cache_size": -_CACHE_KIB})
     _plan_once(connection)
-    connection.set_busy_timeout(BUSY_MS)
-    connection.pragma("query_only", 1)
-    connection.pragma("cache_size", -_CACHE_KIB)
     return connection
 
 
 def _plan_once(connection: apsw.Connection) -> None:
     """Keep SQLite from planning a statement anew for every value, which for the sake of partial indexes it would."""
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+
+
+@contextmanager
+def one_moment(connection: apsw.Connection) -> Iterator[None]:
+    """Let all reads in the block see one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:

@@ -1,20 +1,25 @@
 """The documents that ``history.db`` holds: unpacked, and looked for elsewhere where they are damaged."""
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote
 
 import apsw
 
 from execution_history.errors import N_, Message, RecordDamaged, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
-from execution_history.stores.protocol import Batch
-from execution_history.stores.sqlite.connections import load_dictionaries
-from execution_history.stores.sqlite.queries import query
+from execution_history.stores.jsonfiles.recovery import recovered_from
+from execution_history.stores.protocol import Batch, ScanToken
+from execution_history.stores.scan_token import place_of, scan_token
+from execution_history.stores.sqlite.connections import BUSY_MS, DATABASE, load_dictionaries
+from execution_history.stores.sqlite.error_mapping import faults
+from execution_history.stores.sqlite.queries import query, rows
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -24,8 +29,33 @@ NO_LIMIT: Final = 1 << 62
 LARGEST_BATCH: Final = 8 * 1024 * 1024
 """Bytes of documents after which an answer of many records ends."""
 
+_SCANNED_AT_ONCE: Final = 1_000
 _MOST_REMEMBERED: Final = 1_000
 _MOST_NAMED: Final = 5
+
+_SENTENCES: Final = {
+    False: (
+        N_(
+            "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
+            "Import it from a backup or an export, or delete it."
+        ),
+        N_(
+            "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
+            "Import them from a backup or an export, or delete them."
+        ),
+    ),
+    True: (
+        N_(
+            "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
+            "%(names)s. Importing these files writes it anew."
+        ),
+        N_(
+            "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
+            "%(names)s. Importing these files writes them anew."
+        ),
+    ),
+}
+"""Of one damaged record and of several: what is true of those that cannot be read, and of those that a file has."""
 
 Recover = Callable[[StoredRecord], bytes | None]
 """What gives a record, exactly as it was stored, from elsewhere; ``None`` where it is not there."""
@@ -86,14 +116,21 @@ class Documents:
         """Return the error that says that a record cannot be read."""
         return RecordDamaged(self._folder, *key)
 
-    def scan(self, connection: apsw.Connection, after: int, limit: int) -> Batch:
-        """At most *limit* records behind the place *after* in the order of arrival, fewer when they are large."""
+    def readable(self, connection: apsw.Connection, found: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+        """Return the records of the rows *found* that can be read, one at a time."""
+        for row in found:
+            body = self.find(connection, StoredRecord(*row))
+            if body is not None:
+                yield body
+
+    def scan(self, connection: apsw.Connection, after: ScanToken | None, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
         bodies: list[bytes] = []
         damaged: list[RecordKey] = []
         size = 0
         # Closed when left early, or the connection would keep looking at this moment.
-        with closing(connection.execute(query("scan_documents"), (after, limit))) as rows:
-            for number, (seq, *row) in enumerate(rows, 1):
+        with closing(connection.execute(query("scan_documents"), (place_of(after), limit))) as found:
+            for number, (seq, *row) in enumerate(found, 1):
                 stored = StoredRecord(*row)
                 body = self.find(connection, stored)
                 if body is None:
@@ -102,56 +139,30 @@ class Documents:
                     bodies.append(body)
                     size += len(body)
                 if size >= LARGEST_BATCH or number == limit:
-                    return Batch(bodies, seq, tuple(damaged))
+                    return Batch(bodies, scan_token(seq), tuple(damaged))
         return Batch(bodies, None, tuple(damaged))
 
     def problems(self, connection: apsw.Connection) -> tuple[str, ...]:
         """Return a sentence for the damaged records that were read from elsewhere, and one for those that were not."""
         with self._lock:
             known = dict(self._is_recovered)
-        mended = {key for key in known if not self._is_damaged(connection, key)}
+        still = {key: is_recovered for key, is_recovered in known.items() if self._is_damaged(connection, key)}
         with self._lock:
-            for key in mended:
+            for key in known.keys() - still:
                 self._is_recovered.pop(key, None)
-        still = {key: is_recovered for key, is_recovered in known.items() if key not in mended}
-        recovered = [key for key, is_recovered in still.items() if is_recovered]
-        lost = [key for key, is_recovered in still.items() if not is_recovered]
         found = []
-        if lost:
-            sentence = N_(
-                "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
-                "Import them from a backup or an export, or delete them."
-            )
-            if len(lost) == 1:
-                sentence = N_(
-                    "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
-                    "Import it from a backup or an export, or delete it."
-                )
-            found.append(Message(sentence, records=_counted(lost), folder=quoted(self._folder), names=_named(lost)))
-        if recovered:
-            sentence = N_(
-                "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
-                "%(names)s. Importing these files writes them anew."
-            )
-            if len(recovered) == 1:
-                sentence = N_(
-                    "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
-                    "%(names)s. Importing these files writes it anew."
-                )
-            found.append(
-                Message(sentence, records=_counted(recovered), folder=quoted(self._folder), names=_named(recovered))
-            )
+        for is_recovered, (one, several) in _SENTENCES.items():
+            if keys := [key for key in still if still[key] is is_recovered]:
+                sentence = one if len(keys) == 1 else several
+                found.append(Message(sentence, records=_counted(keys), folder=quoted(self._folder), names=_named(keys)))
         return tuple(found)
 
     def _is_damaged(self, connection: apsw.Connection, key: RecordKey) -> bool:
-        row = connection.execute(query("document"), (NO_LIMIT, *key)).fetchone()
-        if row is None:
+        with contextlib.suppress(Unreadable):
+            for row in rows(connection, "document", NO_LIMIT, *key):
+                self.unpack(connection, StoredRecord(*row))
             return False
-        try:
-            self.unpack(connection, StoredRecord(*row))
-        except Unreadable:
-            return True
-        return False
+        return True
 
     def _remember(self, key: RecordKey, *, is_recovered: bool) -> None:
         with self._lock:
@@ -177,3 +188,39 @@ def _named(keys: list[RecordKey]) -> str:
     more = len(keys) - len(names)
     shown = ", ".join(names)
     return Message("%(names)s and %(more)s more", names=shown, more=more) if more else shown
+
+
+def stored_elsewhere(folder: Path) -> Iterator[Batch]:
+    """Return the records of the history in *folder* in the order in which they came, in batches; nothing is changed.
+
+    A damaged record is taken from the JSON file beside the database, where it is there.
+
+    Raises:
+        StoreError: the database cannot be read, or is damaged as a whole; what was given before is whole.
+    """
+    with faults(folder), closing(_open_unchanged(folder / DATABASE)) as connection:
+        documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
+        after: ScanToken | None = None
+        while True:
+            batch = documents.scan(connection, after, _SCANNED_AT_ONCE)
+            yield batch
+            after = batch.next
+            if after is None:
+                return
+
+
+def _open_unchanged(path: Path) -> apsw.Connection:
+    """Return a connection that only reads; where nothing may be written beside the file, of the file as it is."""
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    for mode in ("mode=ro", "mode=ro&immutable=1"):
+        connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)
+        connection.set_busy_timeout(BUSY_MS)
+        try:
+            connection.execute(query("feed_revision")).fetchall()
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
+            connection.close()
+            if "immutable" in mode:
+                raise
+        else:
+            return connection
+    raise AssertionError  # the second way either works or raises

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from execution_history.errors import (
+    N_,
     NO_SPACE,
     Message,
     StoreBusy,
@@ -19,6 +21,33 @@ from execution_history.errors import (
 )
 
 _log = logging.getLogger("execution_history.stores.sqlite")
+
+_MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], type[StoreError], str], ...]] = (
+    (
+        (OSError,),
+        StoreUnwritable,
+        N_("%(place)s cannot be used (%(reason)s): check that the folder exists, is yours and is writable."),
+    ),
+    (
+        (apsw.BusyError, apsw.LockedError),
+        StoreBusy,
+        N_("%(place)s is held by another process; try again, or find the process that holds it."),
+    ),
+    (
+        (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError),
+        StoreUnwritable,
+        N_("%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk."),
+    ),
+    (
+        (apsw.CorruptError, apsw.NotADBError),
+        StoreDamaged,
+        N_(
+            "%(place)s has a damaged history.db: move that file away, and its records are read "
+            "back from the JSON files beside it."
+        ),
+    ),
+    ((apsw.Error,), StoreError, N_("%(place)s failed: %(reason)s.")),
+)
 
 
 @contextmanager
@@ -49,29 +78,10 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
         return error
     if is_full(error):
         return StoreFull("%(place)s has no space left on its disk: free some, then try again.", place=place)
-    if isinstance(error, OSError):
-        return StoreUnwritable(
-            "%(place)s cannot be used (%(reason)s): check that the folder exists, is yours and is writable.",
-            place=place,
-            reason=error.strerror or error,
-        )
-    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
-        return StoreBusy(
-            "%(place)s is held by another process; try again, or find the process that holds it.", place=place
-        )
-    if isinstance(error, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError)):
-        return StoreUnwritable(
-            "%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk.",
-            place=place,
-        )
-    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
-        return StoreDamaged(
-            "%(place)s has a damaged history.db: move that file away, and its records are read "
-            "back from the JSON files beside it.",
-            place=place,
-        )
-    if isinstance(error, apsw.Error):
-        return StoreError("%(place)s failed: %(reason)s.", place=place, reason=error)
+    reason = getattr(error, "strerror", None) or error
+    for kinds, kind, sentence in _MEANINGS:
+        if isinstance(error, kinds):
+            return kind(sentence, place=place, reason=reason)
     _log.error("An operation on %s failed in a way that nobody has foreseen", quoted(folder), exc_info=error)
     return StoreError(
         "%(place)s could not do this one thing (%(name)s): everything else goes on. That is "

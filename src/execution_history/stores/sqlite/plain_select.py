@@ -11,10 +11,11 @@ from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
+from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.queries import RECORD_COLUMNS
 from execution_history.stores.sqlite.queries import query as statement
-from execution_history.stores.sqlite.reader import Reader, frozen
+from execution_history.stores.sqlite.reader import Reader
 
 _FARTHEST: Final = 2**62
 _EXPLANATION: Final = Message("Reads the records by time; counters give the total.")
@@ -58,7 +59,7 @@ def _near(
 
 def _far(reader: Reader, connection: apsw.Connection, query: RecordQuery, first: int) -> Selection:
     """Return a numbered page; one that is nearer to the other end is counted from there."""
-    with frozen(connection):
+    with one_moment(connection):
         revision, total = _counted(connection, query)
         most = min(query.size, total - first)
         if most <= 0:

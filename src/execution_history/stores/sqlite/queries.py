@@ -4,11 +4,16 @@ import re
 import sys
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
+
+import apsw
 
 _NAMED: Final = re.compile(r"^-- name: (\w+)\n((?:--[^\n]*\n)*)(.*?;)\s*$", re.MULTILINE | re.DOTALL)
 _FIRST_SURROGATE: Final = 0xD800
 _AFTER_SURROGATES: Final = 0xE000
+Value = int | str | bytes | float | None
+"""What a statement takes, and what is in a column."""
+
 _HERE: Final = "execution_history.stores.sqlite"
 RECORD_COLUMNS: Final = "w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing"
 """What, with a document behind it, makes a StoredRecord."""
@@ -25,6 +30,11 @@ def statements(package: str) -> dict[str, str]:
 def query(name: str) -> str:
     """Return the statement called *name*; an unknown name is a ``KeyError``."""
     return statements(_HERE)[name]
+
+
+def rows(connection: apsw.Connection, name: str, *values: Value) -> list[tuple[Any, ...]]:
+    """Return all rows of the statement called *name*; what is in their columns the schema knows."""
+    return connection.execute(query(name), values).fetchall()
 
 
 @cache

@@ -243,15 +243,16 @@ SELECT revision, workflow_id, execute_id FROM deletions WHERE revision > ? ORDER
 
 -- name: put_lease
 -- A recorder is alive until a time.
-INSERT INTO leases (owner, expires) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET expires = excluded.expires;
+INSERT INTO leases (owner, expires, boot, ends) VALUES (?, ?, ?, ?)
+ON CONFLICT (owner) DO UPDATE SET expires = excluded.expires, boot = excluded.boot, ends = excluded.ends;
 
 -- name: drop_lease
 -- A recorder has gone.
 DELETE FROM leases WHERE owner = ?;
 
 -- name: leases
--- The recorders that have a lease.
-SELECT owner, expires FROM leases;
+-- The recorders that have a lease, and when it ends on either clock.
+SELECT owner, expires, boot, ends FROM leases;
 
 -- name: dictionaries
 -- The dictionaries of this store.

@@ -6,35 +6,26 @@ runs where it is asked for; documents beyond ``_INLINE_BYTES`` are fetched and u
 
 import asyncio
 import contextlib
-import heapq
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
-import orjson
 
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
-from execution_history.records.encoding import encode
-from execution_history.records.partial import outline_of
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.protocol import Batch, Change, FoundRecords, WorkflowSummary
-from execution_history.stores.sqlite import change_feed
-from execution_history.stores.sqlite.connections import open_reader
+from execution_history.stores.sqlite.connections import one_moment, open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
-from execution_history.stores.sqlite.folder_presence import Presence
-from execution_history.stores.sqlite.queries import past_prefix, query
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.sqlite.folder import Presence
+from execution_history.stores.sqlite.mirror_snapshot import MirrorSnapshot
 
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024
 _MOST_IDLE: Final = 4
-_OPEN: Final = frozenset({STATUS_NUMBERS["running"], STATUS_NUMBERS["interrupted"]})
 
 
 class _TakesLong(Exception):  # noqa: N818 - a signal between two methods, never an error
@@ -95,97 +86,6 @@ class Reader:
         else:
             self._idle.append(connection)
 
-    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
-        """Return one record, or ``None``."""
-
-        def ask(connection: apsw.Connection, limit: int) -> bytes | None:
-            row = connection.execute(query("document"), (limit, workflow_id, execute_id)).fetchone()
-            if row is None:
-                return None
-            body = self._exactly(connection, [row], limit)[0]
-            if not _has_id(body, execute_id):
-                raise apsw.CorruptError("An index leads to another record.")
-            return body
-
-        return await self.bounded(ask)
-
-    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
-        """See :meth:`HistoryStore.get_many`."""
-        pairs = orjson.dumps([tuple(key) for key in keys]).decode()
-
-        def ask(connection: apsw.Connection) -> FoundRecords:
-            found: dict[RecordKey, bytes] = {}
-            damaged = []
-            with closing(connection.execute(query("documents_by_key"), (pairs,))) as rows:
-                for row in rows:
-                    stored = StoredRecord(*row)
-                    body = self.stored.find(connection, stored)
-                    if body is None:
-                        damaged.append(stored.key)
-                    else:
-                        found[stored.key] = body
-            return FoundRecords(found, tuple(damaged))
-
-        return await self.in_thread(ask)
-
-    async def find(self, identifier: str, named: str = "documents_by_execute_id") -> list[bytes]:
-        """Return the records with one id in any workflow; *named* is the query that knows which id is meant."""
-
-        def ask(connection: apsw.Connection) -> list[bytes]:
-            rows = connection.execute(query(named), (identifier,)).fetchall()
-            return self._exactly(connection, rows)
-
-        return await self.in_thread(ask)
-
-    async def scan(self, after: int, limit: int) -> Batch:
-        """Return a batch of all records in the order in which they came."""
-        return await self.in_thread(lambda connection: self.stored.scan(connection, after, limit))
-
-    async def open_records(self, statuses: frozenset[str], most: int) -> list[bytes]:
-        """Return records in some statuses, oldest first; damaged ones do not stand in the way of others."""
-
-        def ask(connection: apsw.Connection) -> list[bytes]:
-            with contextlib.ExitStack() as opened:
-                walks = []
-                for number in {STATUS_NUMBERS.get(status, 4) for status in statuses}:
-                    name = "open_documents" if number in _OPEN else "ended_documents"
-                    # Closed when left early, or the connection would keep looking at this moment.
-                    walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))
-                rows = heapq.merge(*walks, key=lambda row: row[:2])
-                return list(islice(self.readable(connection, (row[2:] for row in rows)), most))
-
-        return await self.in_thread(ask)
-
-    async def workflows(self, prefix: str, after: WorkflowSummary | None, limit: int | None) -> list[WorkflowSummary]:
-        """See :meth:`HistoryStore.workflows`."""
-        place = (None, None) if after is None else (after.last_create_time, after.workflow_id)
-
-        def ask(connection: apsw.Connection) -> list[WorkflowSummary]:
-            values = (prefix, past_prefix(prefix), *place, -1 if limit is None else limit)
-            return [
-                WorkflowSummary(row[0], sum(row[1:6]), dict(zip(STATUS_NAMES, row[1:6], strict=True)), row[7], row[6])
-                for row in _rows(connection, "workflow_summaries", *values)
-            ]
-
-        return await self.in_thread(ask)
-
-    async def revision(self) -> int:
-        """See :meth:`HistoryStore.revision`."""
-        return await self.bounded(lambda connection, _: int(_rows(connection, "feed_revision")[0][0]))
-
-    async def changes(self, since: int, limit: int, *, documents: bool) -> list[Change]:
-        """See :meth:`HistoryStore.changes`."""
-
-        def ask(connection: apsw.Connection) -> list[Change]:
-            with frozen(connection):
-                return change_feed.changes(connection, self.stored, since, limit, documents=documents)
-
-        return await self.in_thread(ask)
-
-    async def check(self) -> None:
-        """Raise a :class:`StoreError` when the database cannot be read."""
-        await self.in_thread(lambda connection: connection.execute(query("feed_revision")).fetchall())
-
     async def problems(self) -> tuple[str, ...]:
         """Return what there is to say of damaged records that have been met, as long as they are damaged.
 
@@ -208,6 +108,12 @@ class Reader:
         with contextlib.suppress(_TakesLong), self.connection() as connection:
             return ask(connection, _INLINE_BYTES)
         return await self.in_thread(lambda connection: ask(connection, NO_LIMIT))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[MirrorSnapshot]:
+        """See :meth:`~execution_history.stores.mirror_port.RecordSource.snapshot`."""
+        with self.connection() as connection, one_moment(connection):
+            yield MirrorSnapshot(self.stored, connection)
 
     def read(
         self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]], limit: int = NO_LIMIT
@@ -234,7 +140,7 @@ class Reader:
                 return self.stored.unpack(connection, stored)
         raise _TakesLong
 
-    def _exactly(
+    def exactly(
         self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], limit: int = NO_LIMIT
     ) -> list[bytes]:
         """Return the same, where these very records were asked for.
@@ -247,30 +153,3 @@ class Reader:
         if damaged:
             raise self.stored.damage(damaged[0])
         return bodies
-
-    def readable(self, connection: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-        """Return the records of *rows* that can be read, one at a time."""
-        for row in rows:
-            body = self.stored.find(connection, StoredRecord(*row))
-            if body is not None:
-                yield body
-
-
-def _has_id(body: bytes, execute_id: str) -> bool:
-    """Whether a record is the one with this id; most are known by their first bytes."""
-    return body.startswith(b'{"execute_id":%b,' % encode(execute_id)) or outline_of(body)["execute_id"] == execute_id
-
-
-def _rows(connection: apsw.Connection, name: str, *values: int | str | None) -> list[tuple[Any, ...]]:
-    """Return all rows of a named query; what is in their columns the schema knows."""
-    return connection.execute(query(name), values).fetchall()
-
-
-@contextmanager
-def frozen(connection: apsw.Connection) -> Iterator[None]:
-    """Let all reads in the block see one moment."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")

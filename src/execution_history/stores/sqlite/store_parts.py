@@ -1,7 +1,6 @@
 """The parts of an open store: how they are put together, and in which order they are let go of."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,14 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.mirror_port import Mirror, NullMirror
-from execution_history.stores.sqlite.checkpoint import Checkpointer
-from execution_history.stores.sqlite.commit import Commits
-from execution_history.stores.sqlite.connections import load_dictionaries, open_writer, prepare_folder
+from execution_history.stores.mirror_port import Mirror
+from execution_history.stores.sqlite.connections import load_dictionaries, open_writer
 from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error
+from execution_history.stores.sqlite.folder import prepare_folder
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.mirror_source import MirrorSource
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.write_batcher import Writer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
@@ -80,17 +77,14 @@ def open_parts(
         connection = open_writer(folder)
         dictionaries = load_dictionaries(connection)
         if CURRENT not in dictionaries:
-            connection.execute(query("add_dictionary"), (CURRENT, shipped_dictionary()))
+            rows(connection, "add_dictionary", CURRENT, shipped_dictionary())
             dictionaries = load_dictionaries(connection)
         reader = Reader(folder, dictionaries, recovered_from(folder) if json_files else nowhere)
         transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), clock)
-        mirror: Mirror = NullMirror()
+        mirror = Mirror()
         if json_files:
-            mirror = JSONFileMirror(folder, MirrorSource(reader), lambda error: as_store_error(error, folder), limits)
-        turn = threading.Lock()
-        turn.acquire()
-        commits = Commits(folder, connection, transaction, lock, mirror)
-        writer = Writer(commits, Checkpointer(folder, connection, turn, lock), turn)
+            mirror = JSONFileMirror(folder, reader, lambda error: as_store_error(error, folder), limits)
+        writer = Writer(folder, connection, transaction, lock, mirror)
         mirror.begin(writer)
     except BaseException:
         lock.close()

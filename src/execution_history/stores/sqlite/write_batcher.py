@@ -10,13 +10,17 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
+import apsw
+
 from execution_history.errors import StoreClosed
+from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.sqlite.checkpoint import Checkpointer
-from execution_history.stores.sqlite.commit import Commits
-from execution_history.stores.sqlite.write_request import Operation, answer
+from execution_history.stores.sqlite.commit import Commits, Operation, answer
+from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _Result = TypeVar("_Result")
@@ -27,19 +31,29 @@ _IDLE_SECONDS: Final = 0.05
 _GATHER_SECONDS: Final = 0.000_5
 
 
-class Writer:
+class Writer(Commits):
     """The one thread that writes: decides in which groups operations are done.
 
     Args:
-        commits: what is done with the turn.
-        checkpointer: looks after the log of the same connection, and shares the turn.
-        turn: taken, until :meth:`start` gives it free.
+        folder: the store's folder.
+        connection: the writing connection, used by nobody else from now on.
+        transaction: the operations on it.
+        lock: the lock between processes.
+        mirror: what follows each commit.
     """
 
-    def __init__(self, commits: Commits, checkpointer: Checkpointer, turn: threading.Lock) -> None:
-        self._commits = commits
-        self._checkpointer = checkpointer
-        self._turn = turn
+    def __init__(
+        self,
+        folder: Path,
+        connection: apsw.Connection,
+        transaction: WriteTransaction,
+        lock: ProcessLock,
+        mirror: Mirror,
+    ) -> None:
+        super().__init__(folder, connection, transaction, lock, mirror)
+        self._turn = threading.Lock()
+        self._turn.acquire()  # until the thread is there to take it
+        self._checkpointer = Checkpointer(folder, connection, self._turn, lock)
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._carried: Operation | None = None
         self._expected = 1
@@ -58,14 +72,6 @@ class Writer:
         self._thread.start()
         self._checkpointer.start()
         self._turn.release()
-
-    def run_now(self, work: Callable[[WriteTransaction], _Result]) -> _Result:
-        """Run *work* in a transaction of its own, for whoever has the turn and the lock.
-
-        Raises:
-            StoreError: it could not be written.
-        """
-        return self._commits.run_now(work)
 
     async def submit(
         self,
@@ -113,15 +119,6 @@ class Writer:
         self._checkpointer.stop()
         self._turn.acquire()  # nobody gets it any more
 
-    @property
-    def damage(self) -> tuple[str, ...]:
-        """What is damaged in the database, as far as writing has met it."""
-        return self._commits.damage
-
-    def close(self) -> None:
-        """Close the connection, once stopped."""
-        self._commits.close()
-
     def _put(self, operation: Operation) -> None:
         with self._entrance:
             # Nothing may queue up behind the end: nobody would answer it.
@@ -135,7 +132,7 @@ class Writer:
                 first = self._carried or self._queue.get(timeout=_IDLE_SECONDS if self._untidy else None)
             except Empty:
                 with self._turn:
-                    self._untidy = self._commits.tidy()
+                    self._untidy = self.tidy()
                 continue
             if first is None:
                 break
@@ -143,8 +140,8 @@ class Writer:
             owner = self._owner()
             self._untidy = self._untidy or any(operation.makes_room for operation in group)
             with self._turn:
-                answered = self._commits.run(group)
-                self._untidy = self._untidy or self._commits.has_files_behind
+                answered = self.run(group)
+                self._untidy = self._untidy or self.has_files_behind
             answer(answered)
             del owner, first, group, answered  # while the thread waits it keeps nobody's documents, and no store, alive
 

@@ -5,7 +5,7 @@ its group are not disturbed.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import apsw
@@ -15,22 +15,41 @@ from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
-from execution_history.stores.mirror_port import FileChange
+from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
 from execution_history.stores.protocol import MergeReport
-from execution_history.stores.sqlite.bin_transaction import BinTransaction
-from execution_history.stores.sqlite.bookkeeping_transaction import BookkeepingTransaction
 from execution_history.stores.sqlite.documents import Documents
-from execution_history.stores.sqlite.queries import query
-from execution_history.stores.sqlite.row_changes import WorkflowRow
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
-
-_OTHER: Final = STATUS_NUMBERS["other"]
+from execution_history.stores.sqlite.queries import Value, query
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _MOST_WORKFLOWS: Final = 20_000
 _MOST_DOCUMENTS: Final = 2_000
 _LARGEST_KEPT: Final = 16 * 1024
 _MOST_KEPT: Final = 8 * 1024 * 1024
-_OPEN: Final = frozenset({STATUS_NUMBERS["running"], STATUS_NUMBERS["interrupted"]})
+
+
+@dataclass(slots=True)
+class WorkflowRow:
+    """A workflow's row while the writer knows it, and what this transaction changed of it."""
+
+    id: int
+    workflow_id: str
+    counts: list[int]
+    revision: int
+    updated_at: int
+    before: FileState | None = None
+    changes: list[FileChange] = field(default_factory=list)
+    cleared: bool = False
+    anew: bool = False
+    bulk: bool = False
+
+    def state(self) -> FileState:
+        """Return what the JSON file should say now."""
+        return FileState(sum(self.counts), self.revision, self.updated_at)
+
+    def file_update(self) -> FileUpdate:
+        """Return what the commit asks of the mirror."""
+        now = self.state()
+        return FileUpdate(self.workflow_id, self.before or now, now, self.changes, self.cleared, self.anew, self.bulk)
 
 
 @dataclass(slots=True)
@@ -53,12 +72,11 @@ class WriteTransaction:
     """
 
     def __init__(
-        self, connection: apsw.Connection, stored: Documents, packer: Packer, clock: Callable[[], int] = now_ms
+        self, connection: apsw.Connection, documents: Documents, packer: Packer, clock: Callable[[], int] = now_ms
     ) -> None:
-        self._clock = clock
-        self._run = connection.execute
-        self._connection = connection
-        self._stored_documents = stored
+        self.clock = clock
+        self.connection = connection
+        self.documents = documents
         self._packer = packer
         self._workflows: dict[str, WorkflowRow] = {}
         self._documents: dict[tuple[int, str], _Stored] = {}
@@ -67,14 +85,16 @@ class WriteTransaction:
         self._version = -1
         self._revision = 0
         self._saved_revision = 0
-        self.bookkeeping = BookkeepingTransaction(connection, self._next_revision, clock)
-        self.bin = BinTransaction(self, connection, stored, clock)
+
+    def run(self, name: str, *values: Value) -> apsw.Cursor:
+        """Execute the statement called *name*."""
+        return self.connection.execute(query(name), values)
 
     def begin(self) -> None:
         """Start: what another process wrote since the last time makes us forget what we knew."""
-        if self._connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
+        if self.connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
-            self._revision = self._saved_revision = int(self._run(query("feed_revision")).get)
+            self._revision = self._saved_revision = int(self.run("feed_revision").get)
         if self._kept > _MOST_KEPT or len(self._documents) > _MOST_DOCUMENTS:
             self._documents.clear()
             self._kept = 0
@@ -88,17 +108,17 @@ class WriteTransaction:
             if any(row.counts):
                 saved.append((*row.counts, row.revision, row.updated_at, row.id))
             else:
-                self._run(query("drop_workflow"), (row.id,))
+                self.run("drop_workflow", row.id)
                 self._workflows.pop(row.workflow_id, None)
         if saved:
-            self._connection.executemany(query("save_workflow"), saved)
+            self.connection.executemany(query("save_workflow"), saved)
         if self._revision != self._saved_revision:
-            self._run(query("save_feed_revision"), (self._revision,))
+            self.run("save_feed_revision", self._revision)
         return list(self._touched.values())
 
     def committed(self) -> None:
         """Keep what is remembered: the transaction is on the disk."""
-        self._version = self._connection.data_version()
+        self._version = self.connection.data_version()
         self._saved_revision = self._revision
         for row in self._touched.values():
             row.before, row.changes, row.anew, row.bulk = None, [], False, False
@@ -127,7 +147,7 @@ class WriteTransaction:
         if row is None or stored is None:
             return None
         if stored.packed is not None:
-            stored.body = self._stored_documents.body(self._connection, stored.packed)
+            stored.body = self.documents.body(self.connection, stored.packed)
         document = change.apply(stored.body or b"", stored.parts)
         if document is None:
             return None
@@ -154,17 +174,7 @@ class WriteTransaction:
 
     def delete(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; whether there was one."""
-        row = self._workflow(workflow_id)
-        stored = None if row is None else self._stored(row, execute_id)
-        if row is None or stored is None:
-            return False
-        self._run(query("drop_execution"), (stored.seq,))
-        self._documents.pop((row.id, execute_id), None)
-        row.counts[stored.status] -= 1
-        revision = self._touch(row, row.updated_at)
-        self._run(query("add_deletion"), (revision, workflow_id, execute_id, stored.create_time, self._clock()))
-        row.changes.append(FileChange(execute_id, stored.create_time, None))
-        return True
+        return bool(self.delete_many(workflow_id, {execute_id: None}))
 
     def delete_many(self, workflow_id: str, update_times: Mapping[str, int | None]) -> list[RecordKey]:
         """Remove those records of a workflow that have the update time given, or any; return which these were."""
@@ -172,22 +182,26 @@ class WriteTransaction:
         deleted = []
         for execute_id, update_time in update_times.items():
             stored = None if row is None else self._stored(row, execute_id)
-            if stored is not None and update_time in (None, stored.update_time):
-                self.delete(workflow_id, execute_id)
-                deleted.append(RecordKey(workflow_id, execute_id))
+            if row is None or stored is None or update_time not in (None, stored.update_time):
+                continue
+            self.run("drop_execution", stored.seq)
+            self._documents.pop((row.id, execute_id), None)
+            row.counts[stored.status] -= 1
+            revision = self._touch(row, row.updated_at)
+            self.run("add_deletion", revision, workflow_id, execute_id, stored.create_time, self.clock())
+            row.changes.append(FileChange(execute_id, stored.create_time, None))
+            deleted.append(RecordKey(workflow_id, execute_id))
         return deleted
 
     def clear(self, workflow_id: str) -> bool:
         """Take a whole history away at once; its rows are purged later."""
         row = self._workflow(workflow_id)
-        if row is None:
-            return False
-        if sum(row.counts) == 0:
+        if row is None or not any(row.counts):
             return False
         revision = self._touch(row, row.updated_at)
-        self._run(query("save_workflow"), (*row.counts, row.revision, row.updated_at, row.id))
-        self._run(query("clear_workflow"), (row.id,))
-        self._run(query("add_deletion"), (revision, workflow_id, None, None, self._clock()))
+        self.run("save_workflow", *row.counts, row.revision, row.updated_at, row.id)
+        self.run("clear_workflow", row.id)
+        self.run("add_deletion", revision, workflow_id, None, None, self.clock())
         row.cleared = True
         row.changes.clear()
         self._workflows.pop(workflow_id, None)
@@ -200,37 +214,27 @@ class WriteTransaction:
         return [
             document
             for document in documents
-            if not self._run(query("deleted_after"), (revision, document.workflow_id, document.execute_id)).get
+            if not self.run("deleted_after", revision, document.workflow_id, document.execute_id).get
         ]
 
     def is_outdated(self, workflow_id: str, revision: int) -> bool:
         """See :meth:`~execution_history.stores.mirror_port.MirrorTransaction.is_outdated`."""
         row = self._workflow(workflow_id)
         is_current = row is not None and row.revision <= revision
-        return not is_current and revision < int(self._run(query("feed_floor")).get)
+        return not is_current and revision < int(self.run("feed_floor").get)
 
     def note_safety(self, boot: str, safe_revision: int) -> None:
         """Note during which start of the machine the store is open, and up to where its files are on the disk."""
-        self._run(query("save_feed_safety"), (boot, safe_revision))
+        self.run("save_feed_safety", boot, safe_revision)
 
     def check(self) -> None:
         """Write what stands there already: raises when nothing can be written."""
-        self._run(query("save_feed_revision"), (self._revision,))
-
-    def purge(self, most: int) -> bool:
-        """Remove at most *most* rows of a cleared workflow; whether there may be more to do."""
-        found = self._run(query("cleared_workflow")).fetchone()
-        if found is None:
-            return False
-        self._run(query("purge_rows"), (found[0], most))
-        if self._connection.changes() < most:
-            self._run(query("drop_workflow"), (found[0],))
-        return True
+        self.run("save_feed_revision", self._revision)
 
     def _workflow(self, workflow_id: str) -> WorkflowRow | None:
         row = self._workflows.get(workflow_id)
         if row is None:
-            found = self._run(query("workflow_by_id"), (workflow_id,)).fetchone()
+            found = self.run("workflow_by_id", workflow_id).fetchone()
             if found is None:
                 return None
             row = WorkflowRow(found[0], workflow_id, list(found[1:6]), found[6], found[7])
@@ -238,8 +242,8 @@ class WriteTransaction:
         return row
 
     def _add_workflow(self, workflow_id: str) -> WorkflowRow:
-        self._run(query("add_workflow"), (workflow_id,))
-        row = WorkflowRow(self._connection.last_insert_rowid(), workflow_id, [0] * len(STATUS_NAMES), 0, 0)
+        self.run("add_workflow", workflow_id)
+        row = WorkflowRow(self.connection.last_insert_rowid(), workflow_id, [0] * len(STATUS_NAMES), 0, 0)
         self._workflows[workflow_id] = row
         row.before = row.state()
         # Cleared and begun again in one transaction: its file must not keep the old records.
@@ -250,72 +254,47 @@ class WriteTransaction:
     def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
         stored = self._documents.get((row.id, execute_id))
         if stored is None:
-            found = self._run(query("execution_for_update"), (execute_id, row.id)).fetchone()
+            found = self.run("execution_for_update", execute_id, row.id).fetchone()
             if found is None:
                 return None
             packed = StoredRecord(*found[1:])
             # What stands in an index is read there; by its number the row itself is.
-            if self._run(query("execute_id_of"), (found[0],)).get != execute_id:
+            if self.run("execute_id_of", found[0]).get != execute_id:
                 raise apsw.CorruptError("An index leads to another record.")
             stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, packed=packed)
         return stored
 
     def _insert(self, row: WorkflowRow, document: Document) -> None:
-        packing, packed = self._packer.pack(document.body)
-        status = STATUS_NUMBERS.get(document.status, _OTHER)
-        self._run(
-            query("add_execution"),
-            (
-                row.id,
-                document.execute_id,
-                document.create_time,
-                document.update_time,
-                status,
-                self._revision + 1,
-                len(document.body),
-                packing,
-                packed,
-                document.upstream_id,
-            ),
-        )
+        self.run("add_execution", row.id, document.execute_id, *self._columns(document))
+        seq = self.connection.last_insert_rowid()
         self._touch(row, document.update_time)
-        row.counts[status] += 1
-        self._keep(row, self._connection.last_insert_rowid(), status, document, new=True)
+        self._keep(row, seq, document, new=True)
 
     def _replace(self, row: WorkflowRow, stored: _Stored, document: Document) -> None:
-        packing, packed = self._packer.pack(document.body)
-        status = STATUS_NUMBERS.get(document.status, _OTHER)
-        self._run(
-            query("save_execution"),
-            (
-                document.create_time,
-                document.update_time,
-                status,
-                self._revision + 1,
-                len(document.body),
-                packing,
-                packed,
-                document.upstream_id,
-                stored.seq,
-            ),
-        )
+        self.run("save_execution", *self._columns(document), stored.seq)
         self._touch(row, document.update_time)
         row.counts[stored.status] -= 1
-        row.counts[status] += 1
         if stored.create_time != document.create_time:
             row.changes.append(FileChange(document.execute_id, stored.create_time, None))
-        self._keep(row, stored.seq, status, document, new=False)
+        self._keep(row, stored.seq, document, new=False)
 
-    def _keep(self, row: WorkflowRow, seq: int, status: int, document: Document, *, new: bool) -> None:
+    def _columns(self, document: Document) -> tuple[Value, ...]:
+        """Return what a row says of *document* once it has the next revision."""
+        packing, packed = self._packer.pack(document.body)
+        status, times = _status_of(document), (document.create_time, document.update_time)
+        return (*times, status, self._revision + 1, len(document.body), packing, packed, document.upstream_id)
+
+    def _keep(self, row: WorkflowRow, seq: int, document: Document, *, new: bool) -> None:
+        status = _status_of(document)
+        row.counts[status] += 1
         row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new, document))
         key = (row.id, document.execute_id)
         size = len(document.body)
         # What has ended is hardly ever changed again.
-        if status in _OPEN and size <= _LARGEST_KEPT:
+        if status in OPEN_NUMBERS and size <= _LARGEST_KEPT:
             self._kept += size
-            self._documents[key] = _Stored(
-                seq, document.create_time, document.update_time, status, document.body, document.parts
-            )
+            times = (document.create_time, document.update_time)
+            self._documents[key] = _Stored(seq, *times, status, document.body, document.parts)
         elif not new:
             self._documents.pop(key, None)
 
@@ -324,11 +303,12 @@ class WriteTransaction:
         if row.before is None:
             row.before = row.state()
         self._touched[row.workflow_id] = row
-        row.revision = self._next_revision()
+        row.revision = self.next_revision()
         row.updated_at = max(row.updated_at, updated_at)
         return row.revision
 
-    def _next_revision(self) -> int:
+    def next_revision(self) -> int:
+        """Return the revision of a change that is about to be made."""
         self._revision += 1
         return self._revision
 
@@ -336,9 +316,9 @@ class WriteTransaction:
         is_damaged = False
         if stored.packed is not None:
             try:
-                stored.body = self._stored_documents.unpack(self._connection, stored.packed)
+                stored.body = self.documents.unpack(self.connection, stored.packed)
             except Unreadable:
-                is_damaged, stored.body = True, self._stored_documents.find(self._connection, stored.packed)
+                is_damaged, stored.body = True, self.documents.find(self.connection, stored.packed)
         if stored.body is None:
             return True  # any version is better than none
         if stored.update_time != document.update_time:
@@ -347,5 +327,9 @@ class WriteTransaction:
             return True
         if not ties or stored.body == document.body:
             return False
-        ended = stored.status in {STATUS_NUMBERS["success"], STATUS_NUMBERS["failed"]}
-        return not ended or document.status in {"success", "failed"}
+        has_ended = stored.status not in {*OPEN_NUMBERS, STATUS_NUMBERS["other"]}
+        return not has_ended or document.status in {"success", "failed"}
+
+
+def _status_of(document: Document) -> int:
+    return STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])

@@ -11,11 +11,10 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import ImportFailed, Message, quoted
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.encoding import encode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import record_limit_of
-from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer.coze_studio.mapping import (
     EXECUTION_COLUMNS,
     MOST_NODES,
@@ -37,7 +36,7 @@ _PAGE: Final = 4_096
 
 
 async def import_studio(
-    store: HistoryStore,
+    service: ExecutionHistoryService,
     executions: Path,
     nodes: Path | None = None,
     *,
@@ -45,12 +44,12 @@ async def import_studio(
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
-    """Merge Coze Studio's executions into *store*; idempotent, as :func:`~execution_history.transfer.import_history`.
+    """Merge Coze Studio's executions into *service*; idempotent, as :func:`~execution_history.transfer.import_history`.
 
     What is there with the same ``updated_at`` is skipped, so the nodes come in with their runs or not at all.
 
     Args:
-        store: where they come in, under the execute ids that they have in Studio.
+        service: where they come in, under the execute ids that they have in Studio.
         executions: a dump of its table ``workflow_execution``, CSV or JSON Lines, with the names of the columns.
         nodes: a dump of its table ``node_execution``, in any order, when the node timelines are wanted. The two may
             also be given the other way round: their columns tell which is which.
@@ -68,9 +67,9 @@ async def import_studio(
         _source,
         Path(executions),
         None if nodes is None else Path(nodes),
-        limits or ReadingLimits(record_limit_of(store)),
+        limits or ReadingLimits(service.record_limit_bytes),
     )
-    return await merge_sources(store, [source], tell=tell, clock=clock)
+    return await merge_sources(service, [source], tell=tell, clock=clock)
 
 
 def _source(executions: Path, nodes: Path | None, given: ReadingLimits) -> "StudioSource":
@@ -104,10 +103,8 @@ class StudioSource(Source):
             yield from self._sort(sorted_nodes)
             for row in self._executions.rows():
                 self.size = self._executions.size + (0 if self._nodes is None else self._nodes.size)
-                item = self._record(row, sorted_nodes, clock())
-                yield (
-                    self.refused(Message("line %(number)s", number=row.number), item) if isinstance(item, str) else item
-                )
+                found = self._record(row, sorted_nodes, clock())
+                yield self.item(Message("line %(number)s", number=row.number), found)
 
     def _record(self, row: Row, sorted_nodes: sqlite3.Connection, now: int) -> Document | str:
         if fault := row.fault or fault_of_execution(row.values):
@@ -130,9 +127,8 @@ class StudioSource(Source):
                     database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", facts)
                 else:
                     reason = row.fault or Message("Its execute_id is not a whole number above 0.")
-                    yield self.refused(
-                        Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path), reason
-                    )
+                    place = Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path)
+                    yield self.item(place, reason)
             database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
         except sqlite3.Error as error:
             most = f"{self._limits.temporary} bytes (the setting import_temporary_bytes)"

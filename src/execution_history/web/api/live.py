@@ -11,11 +11,10 @@ from execution_history.errors import InvalidInput, quoted
 from execution_history.history.live_feed import FeedSubscription, LiveEvent
 from execution_history.web.api.query_parameters import parameters_of
 from execution_history.web.api.schemas.executions import READING, Responses
-from execution_history.web.api.streaming import ByteStream
+from execution_history.web.api.streaming import NOT_HELD_BACK, ByteStream
 
 HEARTBEAT_SECONDS: Final = 15.0
 
-_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _WORDS: Final = frozenset({"since", "workflow", "account_id"})
 _RETRY_MS: Final = 1_000
 _EXAMPLE: Final = (
@@ -56,7 +55,7 @@ def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], 
         following = follow(_revision(last_event_id or since), workflow_ids or ())
         # What is wrong before the first event is an ordinary error answer, not a stream.
         await following.begin()
-        return ByteStream(events(following), "text/event-stream", _HEADERS, following.end)
+        return ByteStream(events(following), "text/event-stream", NOT_HELD_BACK, following.end)
 
 
 async def events(

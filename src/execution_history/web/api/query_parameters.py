@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.fields import FILTERS
 from execution_history.query.model import RecordFilter, RecordQuery, sort_of
-from execution_history.query.parameters import LIKENESS, filter_of, is_filter, nearest_filter
+from execution_history.query.parameters import LIKENESS, filter_of, is_filter
 from execution_history.query.time_buckets import zone_of
 from execution_history.query.values import read_time
-from execution_history.web.api.schemas.executions import Parameters
 
 Pairs = Sequence[tuple[str, str]]
 """The parameters of a query, in order; a name may come several times."""
@@ -38,30 +38,17 @@ _MEANINGS: Final = {
 _NEW: Final = frozenset(_MEANINGS)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryQuestion:
-    """What an address asks for: a page of records; ``is_ranked`` wants the best hits first."""
-
-    query: RecordQuery
-    is_ranked: bool
-
-
 def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
     """Return the OpenAPI of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
-    filters: Parameters = [
-        {
-            "name": row.name,
-            "in": "query",
-            "description": row.meaning,
-            "schema": {"type": "array", "items": {"type": "string"}} if row.is_repeatable else {"type": "string"},
-        }
-        for row in FILTERS
-        if workflow or row.name != "workflow"
-    ]
-    others: Parameters = [
-        {"name": name, "in": "query", "description": _MEANINGS[name], "schema": {"type": "string"}} for name in names
-    ]
-    return {"parameters": filters + others}
+    text = {"type": "string"}
+    rows = [row for row in FILTERS if workflow or row.name != "workflow"]
+    shown = [(r.name, r.meaning, {"type": "array", "items": text} if r.is_repeatable else text) for r in rows]
+    shown += [(name, _MEANINGS[name], text) for name in names]
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "description": meaning, "schema": kind} for name, meaning, kind in shown
+        ]
+    }
 
 
 HISTORY_PARAMETERS: Final = tuple(_MEANINGS)
@@ -69,17 +56,16 @@ HISTORY_PARAMETERS: Final = tuple(_MEANINGS)
 
 def asks_for_more(pairs: Pairs) -> bool:
     """Return whether a query has more than there was before filters: a name of ours, or a slip of one."""
+    known = [*_NEW, *(row.name for row in FILTERS)]
     return any(
-        name not in _OLD and (_is_like_one_of_ours(name) or nearest_filter(name) is not None) for name, _ in pairs
+        name not in _OLD and get_close_matches(shortened(name), known, n=1, cutoff=LIKENESS) for name, _ in pairs
     )
 
 
-def _is_like_one_of_ours(name: str) -> bool:
-    return bool(get_close_matches(shortened(name), _NEW, n=1, cutoff=LIKENESS))
-
-
-def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None) -> HistoryQuestion:
-    """Return the question that a query asks.
+def history_question(
+    pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None
+) -> tuple[RecordQuery, bool]:
+    """Return the question that a query asks, and whether the best hits come first.
 
     Args:
         pairs: its parameters.
@@ -107,7 +93,7 @@ def history_question(pairs: Pairs, *, now: int, size: int, index: int, workflow_
         summaries=_one_of("view", words.only("view") or "full", {view: view == "summary" for view in VIEWS}),
         explain=_one_of("explain", words.only("explain") or "false", _FLAGS),
     )
-    return HistoryQuestion(query, is_ranked)
+    return query, is_ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +117,13 @@ class QueryParameters:
             )
         return (values[0].strip() or None) if values else None
 
-    def zone(self) -> str:
-        """Return the name of the time zone.
+    def zone(self) -> ZoneInfo:
+        """Return the time zone.
 
         Raises:
             InvalidQuery: there is no such zone.
         """
-        return zone_of(self.only("zone") or "UTC").key
+        return zone_of(self.only("zone") or "UTC")
 
     def record_filter(self, now: int) -> RecordFilter:
         """Return the filter.
@@ -145,7 +131,7 @@ class QueryParameters:
         Raises:
             InvalidQuery: a filter cannot be.
         """
-        return filter_of(self.filters, now=now, zone=zone_of(self.zone()), workflow_id=self.workflow_id)
+        return filter_of(self.filters, now=now, zone=self.zone(), workflow_id=self.workflow_id)
 
     def time(self, name: str, now: int) -> int | None:
         """Return the time (ms) that the parameter *name* means, where it is given.
@@ -154,7 +140,7 @@ class QueryParameters:
             InvalidQuery: it is no time.
         """
         value = self.only(name)
-        return None if value is None else read_time(name, value, now=now, zone=zone_of(self.zone()))
+        return None if value is None else read_time(name, value, now=now, zone=self.zone())
 
 
 def parameters_of(

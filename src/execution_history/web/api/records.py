@@ -1,13 +1,19 @@
-"""Reading histories, and deleting them."""
+"""Records over HTTP: listed, read, compared, noted on and deleted."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import ExecutionNotFound, quoted
+from execution_history.history.annotations import Annotation
+from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, asks_for_more, documented
 from execution_history.web.api.schemas.executions import (
+    ANNOTATING,
+    CHANGING,
     DELETING,
     FINDING,
     FINDING_HISTORY,
@@ -16,46 +22,49 @@ from execution_history.web.api.schemas.executions import (
     DoneAnswer,
     ExecuteId,
     ExecutionAnswer,
+    ExecutionName,
     FoundAnswer,
     PageIndex,
     PageSize,
     WorkflowId,
     WorkflowsAnswer,
+    described,
+)
+from execution_history.web.api.schemas.reports import (
+    AnnotateRequest,
+    AnnotationReportAnswer,
+    AnnotationRequest,
+    ComparisonAnswer,
+    DeleteReportAnswer,
+    DeleteRequest,
+    TagChange,
 )
 from execution_history.web.api.search import found
 from execution_history.web.responses import answer, detail_answer, page_answer
 
-_PAGE = "/workflows/{workflow_id}/history"
-_RECORD = "/workflows/{workflow_id}/history/{execute_id}"
+_PAGE: Final = "/workflows/{workflow_id}/history"
+RECORD: Final = f"{_PAGE}/{{execute_id}}"
+_LAST_SUCCESS: Final = "last_success"
+_NOTHING: Final = {"note": "", "rating": 0, "pinned": False}
+
+Other = Annotated[
+    str, Query(alias="with", description="The older run: its execute_id, or last_success for the one before this.")
+]
+OtherWorkflow = Annotated[str | None, Query(description="The other run's workflow; by default the same.")]
 
 
 def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
     """Add the routes that read: the workflows, a page of one, and one record."""
 
-    @router.get(
-        "/workflows", tags=["history"], summary="List workflows", response_model=WorkflowsAnswer, responses=READING
-    )
-    async def list_workflows(account_id: AccountId = "default") -> Response:
+    @router.get("/workflows", **described("List workflows", WorkflowsAnswer, READING))
+    async def list_workflows(_account_id: AccountId = "default") -> Response:
         """Every workflow that has history, with its counts per status, the one with the newest run first."""
-        del account_id
-        workflows = [
-            {
-                "workflow_id": summary.workflow_id,
-                "total": summary.total,
-                "counts": summary.counts,
-                "last_create_time": summary.last_create_time,
-                "updated_at": summary.updated_at,
-            }
-            for summary in await service.workflow_summaries()
-        ]
+        workflows = await service.workflow_summaries()
         return answer({"success": True, "workflows": workflows, "total": len(workflows)})
 
     @router.get(
         _PAGE,
-        tags=["history"],
-        summary="A page of history",
-        response_model=FoundAnswer,
-        responses=FINDING_HISTORY,
+        **described("A page of history", FoundAnswer, FINDING_HISTORY),
         openapi_extra=documented(*HISTORY_PARAMETERS, workflow=False),
     )
     async def get_workflow_history(
@@ -63,54 +72,100 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         workflow_id: WorkflowId,
         page_size: PageSize = 20,
         page_index: PageIndex = 1,
-        account_id: AccountId = "default",
+        _account_id: AccountId = "default",
     ) -> Response:
         """Return the records of a workflow, newest first; a workflow without history has an empty page.
 
         With any of the filters, or an order, a cursor or a view, the answer has `total_is_exact` and `next_cursor` too.
         """
-        del account_id
         pairs = request.query_params.multi_items()
         if asks_for_more(pairs):
             return await found(service, pairs, page_size, page_index, workflow_id)
         return page_answer(await service.page_bytes(workflow_id, page_size, page_index))
 
-    @router.get(_RECORD, tags=["history"], summary="One record", response_model=ExecutionAnswer, responses=FINDING)
+    @router.get(RECORD, **described("One record", ExecutionAnswer, FINDING))
     async def get_execution_detail(
-        workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default"
+        workflow_id: WorkflowId, execute_id: ExecuteId, _account_id: AccountId = "default"
     ) -> Response:
         """Return the whole record of one execution."""
-        del account_id
         document = await service.detail_bytes(workflow_id, execute_id)
         if document is None:
             raise no_such(workflow_id, execute_id)
         return detail_answer(document)
 
 
-def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that delete one record, or a workflow's whole history."""
+def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the route that compares a run with another."""
 
-    @router.delete(
-        _RECORD, tags=["history"], summary="Delete one record", response_model=DoneAnswer, responses=DELETING
+    @router.get(f"{RECORD}/compare", **described("Compare a run with another", ComparisonAnswer, FINDING))
+    async def compare(
+        workflow_id: WorkflowId,
+        execute_id: ExecuteId,
+        other: Other = _LAST_SUCCESS,
+        with_workflow: OtherWorkflow = None,
+    ) -> Response:
+        """Return what is different in input, output, settings and ending, where the nodes part, and what both took.
+
+        The run of the address is the new one. An execution whose id is `last_success` is named with `with_workflow`.
+        """
+        run = Run(execute_id, workflow_id)
+        if other == _LAST_SUCCESS and with_workflow is None:
+            comparison = await service.compare_with_last_success(run)
+        else:
+            comparison = await service.compare(Run(other, with_workflow or workflow_id), run)
+        return answer({"success": True, "comparison": comparison.to_json()})
+
+
+def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes that note something about runs."""
+
+    @router.patch(RECORD, **described("Tag, rate, pin or annotate a run", ExecutionAnswer, ANNOTATING))
+    async def annotate(
+        workflow_id: WorkflowId, execute_id: ExecuteId, request: AnnotationRequest, _account_id: AccountId = "default"
+    ) -> Response:
+        """Change what people noted about a run; what is not given stays. The answer is the record as it is then.
+
+        Tags are set with a list, or changed with `{"add": […], "remove": […]}`; of several people who tag one run at
+        once nobody's tag is lost. `null` removes a note or a rating.
+        """
+        record = await service.annotate(workflow_id, execute_id, _annotation(request))
+        return answer({"success": True, "execution": record})
+
+    @router.post(
+        "/history/annotate", **described("Tag, rate, pin or annotate several runs", AnnotationReportAnswer, CHANGING)
     )
+    async def annotate_several(request: AnnotateRequest) -> Response:
+        """Note the same about all of them. One that cannot be annotated is reported and does not hold up the others."""
+        report = await service.annotate_many(_keys(request.executions), _annotation(request))
+        return answer({"success": True, **report.to_json()})
+
+
+def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes that delete one record, several, or a workflow's whole history."""
+
+    @router.delete(RECORD, **described("Delete one record", DoneAnswer, DELETING))
     async def delete_execution(
-        workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default"
+        workflow_id: WorkflowId, execute_id: ExecuteId, _account_id: AccountId = "default"
     ) -> Response:
         """Remove the record of one execution."""
-        del account_id
         if await service.delete_execution_record(workflow_id, execute_id):
             return answer({"success": True})
         raise no_such(workflow_id, execute_id)
 
-    @router.delete(
-        _PAGE, tags=["history"], summary="Delete a workflow's history", response_model=DoneAnswer, responses=DELETING
-    )
-    async def clear_history(workflow_id: WorkflowId, account_id: AccountId = "default") -> Response:
+    @router.delete(_PAGE, **described("Delete a workflow's history", DoneAnswer, DELETING))
+    async def clear_history(workflow_id: WorkflowId, _account_id: AccountId = "default") -> Response:
         """Remove all records of a workflow."""
-        del account_id
         if await service.clear_workflow_history(workflow_id):
             return answer({"success": True})
         raise ExecutionNotFound("Workflow %(workflow)s has no history.", workflow=quoted(workflow_id))
+
+    @router.post("/history/delete", **described("Delete several records", DeleteReportAnswer, CHANGING))
+    async def delete_several(request: DeleteRequest) -> Response:
+        """Remove the records. Those that are not there are reported; the call can be repeated."""
+        keys = _keys(request.executions)
+        deleted = set(await service.delete_execution_records(keys))
+        missing = [{"workflow_id": key[0], "execute_id": key[1]} for key in keys if key not in deleted]
+        return answer({"success": True, "deleted": len(deleted), "missing": missing})
 
 
 def no_such(workflow_id: str, execute_id: str) -> ExecutionNotFound:
@@ -118,3 +173,25 @@ def no_such(workflow_id: str, execute_id: str) -> ExecutionNotFound:
     return ExecutionNotFound(
         "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(workflow_id), run=quoted(execute_id)
     )
+
+
+def _keys(names: list[ExecutionName]) -> list[tuple[str, str]]:
+    """Each of the executions once."""
+    return list(dict.fromkeys((name.workflow_id, name.execute_id) for name in names))
+
+
+def _annotation(request: AnnotationRequest) -> Annotation:
+    """Return the annotation that a request holds.
+
+    Raises:
+        InvalidInput: a tag, the note or the rating cannot be.
+    """
+    fields: dict[str, Any] = {
+        name: _NOTHING.get(name, ()) if value is None else value
+        for name, value in request
+        if name in request.model_fields_set and name != "executions"
+    }
+    if isinstance(tags := fields.get("tags"), TagChange):
+        del fields["tags"]
+        fields |= {"add_tags": tuple(tags.add), "remove_tags": tuple(tags.remove)}
+    return Annotation(**fields)

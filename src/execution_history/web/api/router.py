@@ -14,15 +14,11 @@ from execution_history.coze import CozeRunner, Reconciler
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.web.api.annotations import add_noting
-from execution_history.web.api.compare import add_comparing
 from execution_history.web.api.live import add_live
-from execution_history.web.api.records import add_deleting, add_reading
-from execution_history.web.api.resume import add_resuming
+from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
-from execution_history.web.api.runs import add_running
-from execution_history.web.api.search import add_finding
-from execution_history.web.api.statistics import add_counting
+from execution_history.web.api.runs import add_fetching, add_resuming, add_running
+from execution_history.web.api.search import add_counting, add_finding
 from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
 
@@ -67,7 +63,8 @@ def history_router(
     add_noting(router, service)
     add_deleting(router, service)
     add_running(router, runner)
-    add_resuming(router, runner, reconciler)
+    add_resuming(router, runner)
+    add_fetching(router, reconciler)
     _add_refusals(router)
     return router
 

@@ -1,22 +1,30 @@
-"""Running workflows."""
+"""Running workflows, going on with runs that wait for an answer, and recording runs that happened elsewhere."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Body
 from starlette.responses import Response, StreamingResponse
 
-from execution_history.coze import CozeRunner
+from execution_history.coze import CozeRunner, Reconciler, WorkflowResult
 from execution_history.errors import AccountError
-from execution_history.web.api.event_stream import EventStream
+from execution_history.web.api.records import RECORD, no_such
 from execution_history.web.api.schemas.executions import (
+    ASKING,
+    RESUMING,
     RUNNING,
     AccountId,
+    Answerer,
+    ExecuteId,
+    ExecutionAnswer,
     Responses,
+    ResumeRequest,
     RunAnswer,
     RunRequest,
     StreamRunRequest,
     WorkflowId,
+    described,
 )
+from execution_history.web.api.streaming import EventStream
 from execution_history.web.responses import answer
 
 _EXAMPLE: Final = (
@@ -31,11 +39,7 @@ _STREAMING: Final[Responses] = {
 
 def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
     """Add the routes that run a workflow; without *runner* they say that they cannot."""
-    _add_stream_run(router, runner)
-    _add_run(router, runner)
 
-
-def _add_stream_run(router: APIRouter, runner: CozeRunner | None) -> None:
     @router.post(
         "/workflows/stream_run",
         tags=["run"],
@@ -49,27 +53,12 @@ def _add_stream_run(router: APIRouter, runner: CozeRunner | None) -> None:
         The first is `workflow_started` with the `execution_id`, then comes one `data` for each event of Coze, and an
         `error` if the run failed; at the end stands `data: [DONE]`. Hanging up does not end the run or its recording.
         """
-        frames = given(runner).stream_workflow(
-            request.workflow_id,
-            request.parameters,
-            request.bot_id,
-            request.conversation_id,
-            user_id=request.user_id,
-            account_id=account_id,
-        )
+        frames = _required(runner).stream_workflow(**dict(request), account_id=account_id)
         # What is wrong before the run begins is an ordinary error answer, not a stream.
         first = await anext(frames)
         return EventStream(first, frames)
 
-
-def _add_run(router: APIRouter, runner: CozeRunner | None) -> None:
-    @router.post(
-        "/workflows/{workflow_id}/run",
-        tags=["run"],
-        summary="Run a workflow",
-        response_model=RunAnswer,
-        responses=RUNNING,
-    )
+    @router.post("/workflows/{workflow_id}/run", **described("Run a workflow", RunAnswer, RUNNING, "run"))
     async def run(
         workflow_id: WorkflowId,
         request: Annotated[RunRequest, Body(default_factory=RunRequest)],
@@ -79,24 +68,46 @@ def _add_run(router: APIRouter, runner: CozeRunner | None) -> None:
 
         A run that failed is an answer too, with status 200: `success` and `status` say what became of it.
         """
-        result = await given(runner).execute_workflow(
-            workflow_id,
-            request.parameters,
-            request.bot_id,
-            request.conversation_id,
-            user_id=request.user_id,
-            account_id=account_id,
-        )
-        content: dict[str, Any] = {"success": result["status"] == "success", **result}
-        return answer(content)
+        return _result(await _required(runner).execute_workflow(workflow_id, **dict(request), account_id=account_id))
 
 
-def given(runner: CozeRunner | None) -> CozeRunner:
-    """Return the *runner*, where there is one.
+def add_resuming(router: APIRouter, runner: CozeRunner | None) -> None:
+    """Add the route that answers a run which waits; without *runner* it says that it cannot."""
 
-    Raises:
-        AccountError: there is none.
-    """
+    @router.post(f"{RECORD}/resume", **described("Answer an interrupted run", RunAnswer, RESUMING, "run"))
+    async def resume(
+        workflow_id: WorkflowId, execute_id: ExecuteId, request: ResumeRequest, account_id: Answerer = None
+    ) -> Response:
+        """Answer the question of an interrupted run, wait for what comes of it, and keep it in the same record.
+
+        What the run asks stands in the record's `metadata.interrupt`.
+        """
+        result = await _required(runner).resume_workflow(workflow_id, execute_id, request.data, account_id=account_id)
+        if result is None:
+            raise no_such(workflow_id, execute_id)
+        return _result(result)
+
+
+def add_fetching(router: APIRouter, reconciler: Reconciler | None) -> None:
+    """Add the route that records a run which happened elsewhere; without *reconciler* it says that it cannot."""
+
+    @router.post(f"{RECORD}/fetch", **described("Record a run that happened elsewhere", ExecutionAnswer, ASKING, "run"))
+    async def fetch(workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default") -> Response:
+        """Ask Coze for a run by its `execute_id` there, and record it, or bring its record up to date.
+
+        Coze keeps outputs for one to seven days.
+        """
+        if reconciler is None:
+            raise AccountError("This server keeps histories only: it was given nothing to ask Coze with.")
+        record = await reconciler.fetch(workflow_id, execute_id, account_id)
+        return answer({"success": True, "execution": record})
+
+
+def _required(runner: CozeRunner | None) -> CozeRunner:
     if runner is None:
         raise AccountError("This server keeps histories only: it was given no runner to run workflows with.")
     return runner
+
+
+def _result(result: WorkflowResult) -> Response:
+    return answer({"success": result["status"] == "success", **result})

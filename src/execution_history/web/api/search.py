@@ -1,18 +1,26 @@
-"""Finding records: filters, order, search and pages, over one workflow or all of them."""
+"""Questions about the records of one workflow or of all: filters, order, search, pages and statistics."""
 
 import asyncio
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.keyword_query import damaged_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import IndexReach, Selection
+from execution_history.query.model import (
+    BUCKETS,
+    IndexReach,
+    RecordQuery,
+    Selection,
+    Statistics,
+    StatisticsQuery,
+)
 from execution_history.query.search_results import RANKED, best_first
+from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets
 from execution_history.records.attributes import attributes_of
 from execution_history.records.encoding import encode
@@ -21,17 +29,39 @@ from execution_history.records.record import is_identifier
 from execution_history.records.summary import summary_of
 from execution_history.web.api.query_parameters import (
     HISTORY_PARAMETERS,
-    HistoryQuestion,
     Pairs,
     documented,
     history_question,
+    parameters_of,
 )
-from execution_history.web.api.schemas.executions import FINDING_HISTORY, FoundAnswer, PageIndex, PageSize
-from execution_history.web.responses import json_answer
+from execution_history.web.api.schemas.executions import (
+    FINDING_HISTORY,
+    FoundAnswer,
+    PageIndex,
+    PageSize,
+    WorkflowId,
+    described,
+)
+from execution_history.web.api.schemas.reports import StatisticsAnswer
+from execution_history.web.responses import answer, json_answer
 
-_NOTHING: Final = Selection(
-    documents=(), total=0, total_is_exact=True, next=None, has_more=False, reach=IndexReach(0, 0)
-)
+_NOWHERE: Final = IndexReach(0, 0)
+_NOTHING: Final = Selection(documents=(), total=0, total_is_exact=True, next=None, has_more=False, reach=_NOWHERE)
+_COUNTING: Final = frozenset({"bucket", "zone", "new_since", "account_id"})
+
+Bucket = Annotated[
+    str | None,
+    Query(
+        alias="bucket",
+        description=f"The length of a time bucket: {', '.join(BUCKETS)}; a day, or more where days are too many.",
+    ),
+]
+Zone = Annotated[
+    str, Query(alias="zone", description="The time zone of buckets, and of times without one, such as Asia/Shanghai.")
+]
+NewSince = Annotated[
+    str | None, Query(alias="new_since", description="A failure first seen since then is new: 1d ago, or a time.")
+]
 
 
 def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
@@ -39,10 +69,7 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
 
     @router.get(
         "/history",
-        tags=["history"],
-        summary="Find records of all workflows",
-        response_model=FoundAnswer,
-        responses=FINDING_HISTORY,
+        **described("Find records of all workflows", FoundAnswer, FINDING_HISTORY),
         openapi_extra=documented(*HISTORY_PARAMETERS),
     )
     async def find_history(request: Request, page_size: PageSize = 20, page_index: PageIndex = 1) -> Response:
@@ -51,6 +78,36 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
         Pages are numbered, or follow each other by `next_cursor`, which never skips or repeats a record.
         """
         return await found(service, request.query_params.multi_items(), page_size, page_index)
+
+
+def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes that count."""
+
+    @router.get(
+        "/statistics",
+        **described("Statistics over all workflows", StatisticsAnswer, FINDING_HISTORY),
+        openapi_extra=documented(),
+    )
+    async def get_statistics(
+        request: Request, _bucket: Bucket = None, _zone: Zone = "UTC", _new_since: NewSince = None
+    ) -> Response:
+        """Return runs, success rate, durations, tokens, error codes, and similar failures, of all that filters mean."""
+        return await _counted(service, request.query_params.multi_items())
+
+    @router.get(
+        "/workflows/{workflow_id}/statistics",
+        **described("Statistics of a workflow", StatisticsAnswer, FINDING_HISTORY),
+        openapi_extra=documented(workflow=False),
+    )
+    async def get_workflow_statistics(
+        request: Request,
+        workflow_id: WorkflowId,
+        _bucket: Bucket = None,
+        _zone: Zone = "UTC",
+        _new_since: NewSince = None,
+    ) -> Response:
+        """Return the same of one workflow; one without history has no buckets."""
+        return await _counted(service, request.query_params.multi_items(), workflow_id)
 
 
 async def found(
@@ -62,13 +119,26 @@ async def found(
         InvalidQuery: the question cannot be.
         StoreError: the store could not be read.
     """
-    question = history_question(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
-    if workflow_id is not None and not is_identifier(workflow_id):
-        return _answer(_NOTHING, None, explain=question.query.explain)
-    if question.query.filter.text is None:
-        return _answer(await service.select(question.query), None, explain=question.query.explain)
-    selection, pieces = await _searched(service, question, question.query.filter.text)
-    return _answer(selection, pieces, explain=question.query.explain)
+    query, is_ranked = history_question(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
+    pieces = None
+    if _possible(workflow_id) != workflow_id:
+        selection = _NOTHING
+    elif query.filter.text is None:
+        selection = await service.select(query)
+    else:
+        # Places are looked for in whole records, also when only their summaries are shown.
+        whole = replace(query, summaries=False, size=RANKED if is_ranked else query.size)
+        selection, pieces = await asyncio.to_thread(_with_places, await service.select(whole), query, is_ranked)
+    more: dict[str, Any] = {
+        "total": selection.total,
+        "total_is_exact": selection.total_is_exact and selection.reach.is_complete,
+        "has_more": selection.has_more,
+        "next_cursor": selection.next,
+        **({} if pieces is None else {"snippets": pieces}),
+        **({"explain": selection.explain} if query.explain else {}),
+    }
+    begin = b'{"success":true,"histories":[' + b",".join(selection.documents)
+    return json_answer(begin + b"]," + encode(more | _remarks(selection))[1:])
 
 
 def _possible(workflow_id: str | None) -> str | None:
@@ -76,48 +146,39 @@ def _possible(workflow_id: str | None) -> str | None:
     return workflow_id if workflow_id is None or is_identifier(workflow_id) else "-"
 
 
-async def _searched(
-    service: ExecutionHistoryService, question: HistoryQuestion, text: str
+def _with_places(
+    selection: Selection,
+    query: RecordQuery,
+    is_ranked: bool,  # noqa: FBT001 - passed on by to_thread
 ) -> tuple[Selection, list[list[Snippet]]]:
     """Return the hits of a search, as records or summaries, and for each the places where it has the text."""
-    search, query = parse_search(text), question.query
-    # Places are looked for in whole records, also when only their summaries are shown.
-    whole = replace(query, summaries=False, size=RANKED if question.is_ranked else query.size)
-    selection = await service.select(whole)
-
-    def prepare() -> tuple[Selection, list[list[Snippet]]]:
-        bodies = selection.documents
-        if question.is_ranked:
-            bodies = best_first(bodies, search)[: query.size]
-        records: list[dict[str, Any]] = [outline_of(body) for body in bodies]
-        shown = [summary_of(record, attributes_of(record)) for record in records] if query.summaries else bodies
-        following = (
-            {"next": None, "has_more": False}
-            if question.is_ranked
-            else {"next": selection.next, "has_more": selection.has_more}
-        )
-        return replace(selection, documents=shown, **following), [snippets(record, search) for record in records]
-
-    return await asyncio.to_thread(prepare)
+    search = parse_search(query.filter.text or "")
+    bodies = best_first(selection.documents, search)[: query.size] if is_ranked else selection.documents
+    records: list[dict[str, Any]] = [outline_of(body) for body in bodies]
+    shown = [summary_of(record, attributes_of(record)) for record in records] if query.summaries else bodies
+    page = replace(selection, documents=shown)
+    if is_ranked:
+        page = replace(page, next=None, has_more=False)
+    return page, [snippets(record, search) for record in records]
 
 
-def _answer(selection: Selection, pieces: list[list[Snippet]] | None, *, explain: bool) -> Response:
-    """Return a page of what was found; records are the very bytes that are stored, and snippets stand beside them."""
-    more: dict[str, Any] = {
-        "total": selection.total,
-        "total_is_exact": selection.total_is_exact and selection.reach.is_complete,
-        "has_more": selection.has_more,
-        "next_cursor": selection.next,
-    }
-    if pieces is not None:
-        more["snippets"] = [[{"field": p.field, "text": p.text, "hits": p.hits} for p in each] for each in pieces]
-    if explain:
-        more["explain"] = selection.explain
-    more |= reach_of(selection.reach) | damaged_of(selection.damaged)
-    begin = b'{"success":true,"histories":[' + b",".join(selection.documents)
-    return json_answer(begin + b"]," + encode(more)[1:])
+async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
+    now = now_ms()
+    words = parameters_of(pairs, _COUNTING, _possible(workflow_id))
+    query = StatisticsQuery(
+        filter=words.record_filter(now),
+        bucket=words.only("bucket"),  # type: ignore[arg-type] # it says what is wrong
+        zone=words.zone().key,
+        new_since=words.time("new_since", now),
+    )
+    if _possible(workflow_id) != workflow_id:
+        counted = statistics_of(query, [], frozenset(), _NOWHERE)
+    else:
+        counted = await service.statistics(query)
+    parts = {name: getattr(counted, name) for name in ("totals", "buckets", "error_codes", "failures")}
+    return answer({"success": True, **parts, **_remarks(counted)})
 
 
-def reach_of(reach: IndexReach) -> dict[str, Any]:
-    """Return the part of an answer on how much of the history is in it: nothing when that is all."""
-    return {} if reach.is_complete else {"reach": {"revision": reach.revision, "newest": reach.newest}}
+def _remarks(found: Selection | Statistics) -> dict[str, Any]:
+    """Return what an answer says beside what was found: how far the index was behind, and what cannot be read."""
+    return ({} if found.reach.is_complete else {"reach": found.reach}) | damaged_of(found.damaged)

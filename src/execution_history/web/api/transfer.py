@@ -69,8 +69,8 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         zipped = kind == "json" and len(wanted.workflow_ids) != 1
         export = Export(format=cast("ExportFormat", kind), wanted=wanted, columns=chosen, mark=excel, zipped=zipped)
         if strict:
-            await check_whole(service.store, wanted)
-        pieces = export_chunks(service.store, export)
+            await check_whole(service, wanted)
+        pieces = export_chunks(service, export)
         # What is wrong before the first piece is an ordinary error answer, not a stream.
         first = await anext(pieces, b"")
         name, media_type = _ZIP if zipped else _NAMES[kind]

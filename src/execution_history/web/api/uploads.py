@@ -45,7 +45,7 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
         """
         _check(request, kind)
         async with space.received(request, f"upload.{kind}") as path, turn:
-            report = _as_sent(await import_history(service.store, [path], limits=limits), path)
+            report = _as_sent(await import_history(service, [path], limits=limits), path)
         return _answer(report, translator_for(request.headers))
 
     router.add_api_route(

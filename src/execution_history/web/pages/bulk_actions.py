@@ -1,8 +1,10 @@
 """What can be done to several chosen runs at once, and what people note about one."""
 
-from collections.abc import Sequence
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -10,17 +12,78 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, RecordDamaged
-from execution_history.history.annotations import Annotation
+from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.pages import urls
-from execution_history.web.pages.forms import fields_of
+from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.run_page import RUN
-from execution_history.web.pages.undo import Trash
+
+KEPT_FOR: Final = 15 * 60_000
+"""Milliseconds for which a deletion can be undone, as long as there is room."""
 
 _MOST: Final = 1_000
+_ROOM: Final = 64_000_000
+_RATINGS: Final = frozenset(map(str, (0, *RATINGS)))
 
 Keys = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The records of one deletion as they were stored, and when they were deleted (milliseconds)."""
+
+    bodies: tuple[bytes, ...]
+    at: int
+
+
+@dataclass(slots=True)
+class Trash:
+    """Deletions by a word that only who deleted knows.
+
+    Args:
+        clock: milliseconds since the epoch.
+    """
+
+    clock: Callable[[], int] = now_ms
+    _deletions: "OrderedDict[str, Deletion]" = field(default_factory=OrderedDict)
+    _size: int = 0
+
+    def put(self, bodies: Sequence[bytes]) -> str | None:
+        """Keep what was deleted; the word that brings it back, ``None`` where it is too large to be kept."""
+        size = sum(map(len, bodies))
+        if size > _ROOM:
+            return None
+        self._forget(_ROOM - size)
+        word = secrets.token_urlsafe(12)
+        self._deletions[word] = Deletion(tuple(bodies), self.clock())
+        self._size += size
+        return word
+
+    def count(self, word: str) -> int:
+        """How many records *word* would bring back."""
+        self._forget(_ROOM)
+        found = self._deletions.get(word)
+        return 0 if found is None else len(found.bodies)
+
+    def take(self, word: str) -> tuple[bytes, ...]:
+        """Remove and return what *word* brings back; nothing when it is not here."""
+        self._forget(_ROOM)
+        found = self._deletions.pop(word, None)
+        if found is None:
+            return ()
+        self._size -= sum(map(len, found.bodies))
+        return found.bodies
+
+    def _forget(self, room: int) -> None:
+        """Let go of what is too old, and of the oldest until no more than *room* bytes are held."""
+        oldest = self.clock() - KEPT_FOR
+        for word, deletion in list(self._deletions.items()):
+            if deletion.at >= oldest and self._size <= room:
+                break
+            del self._deletions[word]
+            self._size -= sum(map(len, deletion.bodies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +106,10 @@ class RunChoices:
 
     async def act(self, request: Request) -> Response:
         """Delete, tag or export the runs that the form names."""
-        form = await fields_of(request)
-        keys = [urls.run_of(key) for key in dict.fromkeys(form.get("run", []))][:_MOST]
-        back = urls.own(form.get("back", [""])[-1])
-        what = form.get("do", [""])[-1]
+        form = await form_of(request)
+        keys = [urls.run_of(key) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
+        back = urls.own(form.get("back", ""))
+        what = form.get("do", "")
         if not keys:
             raise InvalidInput("No run is chosen: tick the boxes of those that are meant.")
         if what == "delete":
@@ -54,7 +117,7 @@ class RunChoices:
         if what == "export":
             return await self._export(keys)
         if what == "tag":
-            tags = tuple(tag for tag in form.get("tag", []) if tag.strip())
+            tags = tuple(tag for tag in form.getlist("tag") if tag.strip())
             report = await self.service.annotate_many(keys, Annotation(add_tags=tags))
             if report.refused:
                 raise InvalidInput(report.refused[0].reason)
@@ -63,26 +126,26 @@ class RunChoices:
 
     async def undo(self, request: Request) -> Response:
         """Bring back what was deleted, every record the bytes that it was."""
-        form = await fields_of(request)
-        bodies = self.trash.take(form.get("word", [""])[-1])
+        form = await form_of(request)
+        bodies = self.trash.take(form.get("word", ""))
         if not bodies:
             raise InvalidInput("This deletion cannot be undone any more: it is kept for fifteen minutes.")
         await self.service.restore(bodies)
-        return RedirectResponse(urls.own(form.get("back", [""])[-1]), HTTPStatus.SEE_OTHER)
+        return RedirectResponse(urls.own(form.get("back", "")), HTTPStatus.SEE_OTHER)
 
     async def annotate(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Note what the form says about a run, and nothing that it does not mention."""
-        form = await fields_of(request)
-        rating, pinned = form.get("rating", [""])[-1], form.get("pinned", [""])[-1]
+        form = await form_of(request)
+        rating, pinned = form.get("rating", ""), form.get("pinned", "")
         annotation = Annotation(
-            add_tags=tuple(tag for tag in form.get("add", []) if tag.strip()),
-            remove_tags=tuple(form.get("remove", [])),
-            note=form["note"][-1].replace("\r\n", "\n") if "note" in form else None,
-            rating=int(rating) if rating in {"0", "1", "2", "3", "4", "5"} else None,
+            add_tags=tuple(tag for tag in form.getlist("add") if tag.strip()),
+            remove_tags=tuple(form.getlist("remove")),
+            note=form["note"].replace("\r\n", "\n") if "note" in form else None,
+            rating=int(rating) if rating in _RATINGS else None,
             pinned=pinned == "true" if pinned else None,
         )
         await self.service.annotate(workflow_id, execute_id, annotation)
-        back = urls.own(form.get("back", [""])[-1] or urls.run(workflow_id, execute_id))
+        back = urls.own(form.get("back", "") or urls.run(workflow_id, execute_id))
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
     async def _delete(self, keys: Keys, back: str) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Final
+from typing import Final, NamedTuple
 
 from execution_history.query.model import Bucket
 
@@ -15,8 +15,7 @@ _TWO_HOURS: Final = 2 * 3_600_000
 _TWO_DAYS: Final = 24 * _TWO_HOURS
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """A rectangle and the word for its hue."""
 
     x: float
@@ -26,8 +25,7 @@ class Bar:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(NamedTuple):
     """A line through the points of an SVG path, and where it ends: ``x`` in hundredths of the width, and ``y``.
 
     ``dots`` is a path of the points that stand alone, which a thin line would not show; ``value`` is the last one's.
@@ -41,8 +39,7 @@ class Curve:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A time under the axis, in hundredths of its width."""
 
     x: float
@@ -95,18 +92,16 @@ def axis_of(buckets: Sequence[Bucket], since: int, now: int, zone: tzinfo) -> Ax
 
 def run_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
     """Return a chart of runs above the axis and failures below it, on one scale."""
-    above = [bucket.figures.runs - bucket.figures.counts.get("failed", 0) for bucket in buckets]
     below = [bucket.figures.counts.get("failed", 0) for bucket in buckets]
+    above = [bucket.figures.runs - bad for bucket, bad in zip(buckets, below, strict=True)]
     most, least = max(above, default=0), max(below, default=0)
     unit = _HEIGHT / max(1, most + least)
     zero = most * unit if least else float(_HEIGHT)
     bars: list[Bar] = []
     for bucket, good, bad in zip(buckets, above, below, strict=True):
         x, width = axis.slot(bucket)
-        if good:
-            bars.append(Bar(x, zero - good * unit, width, good * unit, "runs"))
-        if bad:
-            bars.append(Bar(x, zero, width, bad * unit, "failed"))
+        sides = (Bar(x, zero - good * unit, width, good * unit, "runs"), Bar(x, zero, width, bad * unit, "failed"))
+        bars += (bar for bar in sides if bar.height)
     return Chart(tuple(bars), (), axis.marks(), zero, most, least)
 
 
@@ -127,8 +122,7 @@ def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
     for bucket in buckets:
         x, width = axis.slot(bucket)
         height = bucket.figures.tokens * _HEIGHT / max(1, most)
-        if height:
-            bars.append(Bar(x, _HEIGHT - height, width, height, "tokens"))
+        bars += [Bar(x, _HEIGHT - height, width, height, "tokens")] if height else []
     return Chart(tuple(bars), (), axis.marks(), _HEIGHT, most, 0)
 
 

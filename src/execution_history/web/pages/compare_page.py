@@ -1,7 +1,7 @@
 """The page that compares two runs: any two, or one with the last success before it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -47,12 +47,13 @@ class ComparePages:
                 comparison = await self.service.compare(second, first)
         else:
             raise InvalidInput("Two runs can be compared; %(count)s are chosen.", count=len(runs))
-        context: dict[str, Any] = {
+        divergence = comparison.divergence
+        context = {
             "comparison": comparison,
             "sections": sections_of(comparison),
             "same": same_parts(comparison),
             "amounts": amounts_of(comparison),
-            "divergence": comparison.divergence,
-            "parted": None if comparison.divergence is None else divergence_pair(comparison.divergence),
+            "divergence": divergence,
+            "parted": None if divergence is None else divergence_pair(divergence),
         }
         return self.renderer.page(request, "compare.html", context)

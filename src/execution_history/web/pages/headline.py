@@ -6,8 +6,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from execution_history.presentation.formatting import duration, error_text, one_line, question_text
+from execution_history.presentation.phrases import HEADLINE_OF_OTHERS, HEADLINES, HEADLINES_IN_NODE
 from execution_history.presentation.translator import Translator, isolated
-from execution_history.presentation.wording import HEADLINE_OF_OTHERS, HEADLINES, HEADLINES_IN_NODE
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.timeline import nodes_of, open_node

@@ -6,7 +6,7 @@ others are sent when they are asked for.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -46,7 +46,7 @@ class Limits:
     link: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Node:
     """One value as it is shown.
 
@@ -56,19 +56,24 @@ class Node:
     """
 
     name: str | None
-    pointer: str
-    path: str
-    kind: Kind
+    part: Part
+    depth: int = 0
+    start: int = 0
+    kind: Kind = "null"
     head: str = ""
     rest: str = ""
     characters: int = 0
     count: int = 0
     size: int | None = None
-    children: "tuple[Node, ...]" = ()
+    children: "list[Node]" = field(default_factory=list)
     embedded: "Node | None" = None
     is_open: bool = False
-    start: int = 0
     name_rest: int = 0
+
+    @property
+    def pointer(self) -> str:
+        """Where it stands in the record."""
+        return self.part.pointer
 
     @property
     def is_branch(self) -> bool:
@@ -96,16 +101,6 @@ class Node:
         return self.count > 0 and not self.children
 
 
-@dataclass(slots=True)
-class _Draft:
-    name: str | None
-    part: Part
-    depth: int
-    start: int = 0
-    children: "list[_Draft]" = field(default_factory=list)
-    embedded: "_Draft | None" = None
-
-
 def tree_of(part: Part, name: str | None = None, limits: Limits | None = None, start: int = 0) -> Node:
     """Return the tree of the value that *part* points to.
 
@@ -115,8 +110,11 @@ def tree_of(part: Part, name: str | None = None, limits: Limits | None = None, s
         limits: how much of it.
         start: the number of the first child, where the branch is shown in pieces.
     """
+    trunk = Node(name, part, start=start)
     builder = _Builder(limits or Limits())
-    return builder.finished(builder.grown(_Draft(name, part, 0, start)))
+    builder.grow(trunk)
+    builder.finish(trunk)
+    return trunk
 
 
 class _Builder:
@@ -127,75 +125,64 @@ class _Builder:
         self._weighed = limits.weighed
         self._named = limits.named
 
-    def grown(self, trunk: _Draft) -> _Draft:
-        """*trunk* with as many of its branches as there is room for, those nearest to it first."""
+    def grow(self, trunk: Node) -> None:
+        """Give *trunk* as many of its branches as there is room for, those nearest to it first."""
         waiting = deque([trunk])
         while waiting and self._values > 0:
-            draft = waiting.popleft()
-            value = draft.part.value
-            if isinstance(value, str) and draft.depth < _DEEPEST:
+            node = waiting.popleft()
+            value = node.part.value
+            if node.depth >= _DEEPEST:
+                continue
+            if isinstance(value, str):
                 held = embedded_json(value)
                 if held is not None:
-                    draft.embedded = _Draft(None, draft.part.embedded(held), draft.depth + 1)
-                    waiting.append(draft.embedded)
-            elif isinstance(value, (dict, list)) and draft.depth < _DEEPEST:
-                room = min(self._limits.children, self._values) if draft is not trunk else self._limits.children
-                draft.children = list(self._children(draft, room, is_trunk=draft is trunk))
-                self._values -= len(draft.children)
-                waiting.extend(draft.children)
-        return trunk
+                    node.embedded = Node(None, node.part.embedded(held), node.depth + 1)
+                    waiting.append(node.embedded)
+            elif isinstance(value, (dict, list)):
+                room = self._limits.children if node is trunk else min(self._limits.children, self._values)
+                node.children = list(self._children(node, room, is_trunk=node is trunk))
+                self._values -= len(node.children)
+                waiting.extend(node.children)
 
-    def _children(self, draft: _Draft, room: int, *, is_trunk: bool) -> "Iterator[_Draft]":
+    def _children(self, node: Node, room: int, *, is_trunk: bool) -> Iterator[Node]:
         """So many of the children as there is room for, of the trunk at least one."""
-        named = enumerate(_items(draft.part.value))
-        for number, (key, child) in islice(named, draft.start, draft.start + room):
-            if self._named <= 0 and not (is_trunk and number == draft.start):
+        named = enumerate(_items(node.part.value))
+        for number, (key, child) in islice(named, node.start, node.start + room):
+            if self._named <= 0 and not (is_trunk and number == node.start):
                 return
-            part = draft.part.child(key, child, number)
+            part = node.part.child(key, child, number)
             is_linked = isinstance(child, (dict, list)) or (isinstance(child, str) and len(child) > _FOLDED_CHARACTERS)
             self._named -= 2 * len(part.pointer) + len(part.path) + (self._limits.link if is_linked else 0)
-            yield _Draft(str(key), part, draft.depth + 1)
+            yield Node(str(key), part, node.depth + 1)
 
-    def finished(self, draft: _Draft) -> Node:
-        """Return the draft as it is shown."""
-        value = draft.part.value
-        name, rest = _cut_name(draft.name)
+    def finish(self, node: Node) -> None:
+        """Fill in how *node* and all below it are shown."""
+        value = node.part.value
+        if node.name is not None:
+            node.name, node.name_rest = node.name[:_LONGEST_NAME], max(0, len(node.name) - _LONGEST_NAME)
         if isinstance(value, str):
-            return replace(self._text(draft, value), name=name, name_rest=rest)
-        if not isinstance(value, (dict, list)):
-            kind, shown = scalar(value)
-            cut = shown if len(shown) <= _LONGEST_NUMBER else shown[: _LONGEST_NUMBER - 1] + "…"
-            return Node(name, draft.part.pointer, draft.part.path, kind, cut, characters=len(shown), name_rest=rest)
-        return Node(
-            name,
-            draft.part.pointer,
-            draft.part.path,
-            "object" if isinstance(value, dict) else "array",
-            count=len(value),
-            size=self._size(value),
-            children=tuple(self.finished(child) for child in draft.children),
-            is_open=draft.depth == 0 or (draft.depth <= _OPEN_DEPTH and 0 < len(value) <= _OPEN_CHILDREN),
-            start=draft.start,
-            name_rest=rest,
-        )
+            self._finish_text(node, value)
+        elif isinstance(value, (dict, list)):
+            node.kind = "object" if isinstance(value, dict) else "array"
+            node.count, node.size = len(value), self._size(value)
+            node.is_open = node.depth == 0 or (node.depth <= _OPEN_DEPTH and 0 < len(value) <= _OPEN_CHILDREN)
+            for child in node.children:
+                self.finish(child)
+        else:
+            node.kind, shown = scalar(value)
+            node.head = shown if len(shown) <= _LONGEST_NUMBER else shown[: _LONGEST_NUMBER - 1] + "…"
+            node.characters = len(shown)
 
-    def _text(self, draft: _Draft, value: str) -> Node:
-        shown = value[: min(self._limits.text, max(self._characters, _FOLDED_CHARACTERS // 4))]
-        head = first_lines(shown)
-        if draft.embedded is not None:
+    def _finish_text(self, node: Node, value: str) -> None:
+        node.kind = "string"
+        if node.embedded is not None:
             # The tree of what it holds says the same and more.
-            shown = head = ""
+            self.finish(node.embedded)
+            return
+        shown = value[: min(self._limits.text, max(self._characters, _FOLDED_CHARACTERS // 4))]
         self._characters -= len(shown)
-        return Node(
-            None,
-            draft.part.pointer,
-            draft.part.path,
-            "string",
-            head,
-            shown[len(head) :],
-            len(value) if draft.embedded is None else 0,
-            embedded=None if draft.embedded is None else self.finished(draft.embedded),
-        )
+        node.head, node.characters = first_lines(shown), len(value)
+        node.rest = shown[len(node.head) :]
 
     def _size(self, value: Any) -> int | None:  # noqa: ANN401 - JSON is any of six things
         if self._weighed <= 0:
@@ -206,13 +193,6 @@ class _Builder:
             return None
         self._weighed -= size
         return size
-
-
-def _cut_name(name: str | None) -> tuple[str | None, int]:
-    """Return a name as far as it is shown, and how many characters of it are not."""
-    if name is None or len(name) <= _LONGEST_NAME:
-        return name, 0
-    return name[:_LONGEST_NAME], len(name) - _LONGEST_NAME
 
 
 def first_lines(text: str) -> str:

@@ -1,11 +1,12 @@
 """The filters of a list as they stand in its address: read, shown as chips, taken away. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from execution_history.query.model import RecordFilter, Sort, sort_of
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import Sort, sort_of
 from execution_history.query.parameters import filter_of, is_filter
 from execution_history.web.pages.viewer import Reader
 
@@ -14,8 +15,7 @@ Pairs = Sequence[tuple[str, str]]
 SEARCH: Final = "q"
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
+class Chip(NamedTuple):
     """A filter that is on: its name, its value, and the address of the list without it."""
 
     name: str
@@ -29,23 +29,25 @@ class ListState:
 
     path: str
     pairs: Pairs
-    sort: Sort
-    is_ascending: bool
-    after: str | None
+    sort: Sort = "create_time"
+    is_ascending: bool = False
+    after: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The address."""
+        query = [*self.pairs, *self._order(), *([("after", self.after)] if self.after else [])]
+        return f"{self.path}?{urlencode(query)}" if query else self.path
 
     @property
     def words(self) -> str:
         """What is searched for."""
-        return next((value for name, value in self.pairs if name == SEARCH), "")
+        return self.value(SEARCH)
 
     @property
     def is_plain(self) -> bool:
         """Whether it is the newest runs, first page, without any filter."""
-        return not self.pairs and self.sort == "create_time" and not self.is_ascending and self.after is None
-
-    def values(self, name: str) -> list[str]:
-        """Return the values that the filter *name* has, several in one text taken apart."""
-        return [part for key, value in self.pairs if key == name for part in value.split(",")]
+        return self == ListState(self.path, ())
 
     def value(self, name: str) -> str:
         """Return the value of a filter that has one; empty when it is off."""
@@ -53,29 +55,24 @@ class ListState:
 
     def chips(self) -> list[Chip]:
         """Return the filters that are on, in the order of the address."""
+        first, pairs = replace(self, after=None), self.pairs
         return [
-            Chip(name, value, self._address([*self.pairs[:number], *self.pairs[number + 1 :]]))
-            for number, (name, value) in enumerate(self.pairs)
+            Chip(*pair, replace(first, pairs=(*pairs[:number], *pairs[number + 1 :])).address)
+            for number, pair in enumerate(pairs)
         ]
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Return what a form that sets the filters *but* has to carry along."""
-        order: list[tuple[str, str]] = [("sort", self.sort)] if self.sort != "create_time" else []
-        order += [("order", "asc")] if self.is_ascending else []
-        return [*(pair for pair in self.pairs if pair[0] not in but), *order]
+        return [*(pair for pair in self.pairs if pair[0] not in but), *self._order()]
 
     def sorted_by(self, sort: Sort) -> str:
         """Return the address of the same list by *sort*, or in the other direction when it is sorted so already."""
         turns = sort == self.sort and not self.is_ascending
-        return self._address(self.pairs, sort, is_ascending=turns)
+        return replace(self, sort=sort, is_ascending=turns, after=None).address
 
-    def page_after(self, cursor: str) -> str:
-        """Return the address of the page behind this one."""
-        return self._address(self.pairs, self.sort, is_ascending=self.is_ascending, more=[("after", cursor)])
-
-    def first_page(self) -> str:
-        """Return the address of the first page."""
-        return self._address(self.pairs, self.sort, is_ascending=self.is_ascending)
+    def page_after(self, cursor: str | None) -> str:
+        """Return the address of the page behind this one; for ``None`` that of the first page."""
+        return replace(self, after=cursor).address
 
     def query(self) -> str:
         """Return the filters as a query string."""
@@ -92,39 +89,18 @@ class ListState:
             words.setdefault(name, []).append(value)
         return filter_of(words, now=reader.now, zone=reader.zone, workflow_id=workflow_id)
 
-    def _address(
-        self,
-        pairs: Pairs,
-        sort: Sort | None = None,
-        *,
-        is_ascending: bool | None = None,
-        more: Iterable[tuple[str, str]] = (),
-    ) -> str:
-        sort = sort or self.sort
-        is_ascending = self.is_ascending if is_ascending is None else is_ascending
-        query = [*pairs]
-        query += [("sort", sort)] if sort != "create_time" else []
-        query += [("order", "asc")] if is_ascending else []
-        query += more
-        return f"{self.path}?{urlencode(query)}" if query else self.path
+    def _order(self) -> list[tuple[str, str]]:
+        order: list[tuple[str, str]] = [("sort", self.sort)] if self.sort != "create_time" else []
+        return [*order, ("order", "asc")] if self.is_ascending else order
 
 
-def list_state(path: str, given: Iterable[tuple[str, str]]) -> ListState:
+def list_state(path: str, given: Sequence[tuple[str, str]]) -> ListState:
     """Return the state of a list at *path* from its query parameters; those that mean nothing here are dropped.
 
     Raises:
         InvalidQuery: the order is not one.
     """
-    pairs: list[tuple[str, str]] = []
-    sort: Sort = "create_time"
-    is_ascending, after = False, None
-    for name, value in given:
-        if is_filter(name) and value.strip() and (name, value.strip()) not in pairs:
-            pairs.append((name, value.strip()))
-        elif name == "sort" and value:
-            sort = sort_of(value)
-        elif name == "order":
-            is_ascending = value == "asc"
-        elif name == "after":
-            after = value or None
-    return ListState(path, tuple(pairs), sort, is_ascending, after)
+    others = dict(given)
+    pairs = dict.fromkeys((name, value.strip()) for name, value in given if is_filter(name) and value.strip())
+    sort = sort_of(others.get("sort") or "create_time")
+    return ListState(path, tuple(pairs), sort, others.get("order") == "asc", others.get("after") or None)

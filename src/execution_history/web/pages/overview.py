@@ -15,7 +15,7 @@ from starlette.responses import Response
 from execution_history.errors import RecordDamaged
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import gist
-from execution_history.query.model import FailureGroup, RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import WorkflowSummary
@@ -46,26 +46,6 @@ class WorkflowLine:
     ticks: Markup
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A run that was interrupted, and what it asks, or why it broke off."""
-
-    line: RunLine
-    gist: str
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """What needs a person; ``forgotten`` are failures whose debug page at Coze goes within a day."""
-
-    problems: tuple[str, ...]
-    failures: tuple[FailureGroup, ...]
-    waiting: tuple[Waiting, ...]
-    forgotten: int
-    running: tuple[RunLine, ...]
-    running_total: int
-
-
 @dataclass(slots=True)
 class OverviewPages:
     """Shows the overview.
@@ -82,7 +62,7 @@ class OverviewPages:
     renderer: Renderer
     has_sandbox: bool
     _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
-    _attention: "tuple[int, int, Attention] | None" = None
+    _attention: tuple[int, int, dict[str, Any]] | None = None
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -92,9 +72,9 @@ class OverviewPages:
     async def overview(self, request: Request) -> Response:
         """Render the overview, or what to do first where nothing is recorded yet."""
         reader = reader_for(request)
-        summaries = await self.service.workflow_summaries()
         words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
-        found = [summary for summary in summaries if words.casefold() in summary.workflow_id.casefold()]
+        summaries = await self.service.workflow_summaries()
+        found = _named(summaries, words)
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         context: dict[str, Any] = {
             "attention": await self._attended(reader.now),
@@ -113,10 +93,8 @@ class OverviewPages:
 
     async def switcher(self, request: Request) -> Response:
         """Render the workflows with these words in their id, for the switcher."""
-        words = query(request, "q").strip().casefold()
-        summaries = await self.service.workflow_summaries()
-        found = [summary for summary in summaries if words in summary.workflow_id.casefold()][:_SWITCHED]
-        return self.renderer.page(request, "switcher.html", {"workflows": found})
+        found = _named(await self.service.workflow_summaries(), query(request, "q").strip())
+        return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
 
     async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
         """Return the line of a workflow; its last runs are read anew when the workflow has changed."""
@@ -125,17 +103,16 @@ class OverviewPages:
         if known is not None and known.summary == summary:
             self._lines.move_to_end(key)
             return known
-        wanted = RecordFilter(workflow_ids=(summary.workflow_id,))
-        found = await self.service.select(RecordQuery(filter=wanted, size=RUNS, summaries=True))
-        recent = recent_of([line_of_run(each, reader.now) for each in found.documents])
+        lines, _ = await self._some(RecordFilter(workflow_ids=(summary.workflow_id,)), reader.now, RUNS)
+        recent = recent_of(lines)
         ticks = ticks_drawn(recent, summary.workflow_id, reader.translate, reader.zone)
         self._lines[key] = line = WorkflowLine(summary, recent, ticks)
         while len(self._lines) > _REMEMBERED:
             self._lines.popitem(last=False)
         return line
 
-    async def _attended(self, now: int) -> Attention:
-        """Return what needs a person; read anew when something has changed, but at most every ten seconds."""
+    async def _attended(self, now: int) -> dict[str, Any]:
+        """Return what needs a person; read anew when something has changed, but at most every second."""
         revision = await self.service.revision()
         if self._attention is not None:
             asked, seen, attention = self._attention
@@ -145,33 +122,35 @@ class OverviewPages:
         self._attention = (now, revision, attention)
         return attention
 
-    async def _asked(self, now: int) -> Attention:
-        forgotten = RecordFilter(
-            statuses=("failed", "interrupted"),
-            created_from=now - DEBUG_PAGE_LIVES,
-            created_before=now - DEBUG_PAGE_LIVES + _DAY,
-        )
-        lately = StatisticsQuery(
-            filter=RecordFilter(statuses=("failed",), created_from=now - _DAY), new_since=now - _DAY
-        )
+    async def _asked(self, now: int) -> dict[str, Any]:
+        """Return what needs a person; ``forgotten`` are failures whose debug page at Coze goes within a day."""
+        oldest = now - DEBUG_PAGE_LIVES
+        forgotten = RecordFilter(statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
+        lately = RecordFilter(statuses=("failed",), created_from=now - _DAY)
         running, total = await self._some(RecordFilter(statuses=("running",)), now)
-        waiting, _ = await self._some(RecordFilter(statuses=("interrupted",), created_from=now - DEBUG_PAGE_LIVES), now)
-        statistics = await self.service.statistics(lately)
-        return Attention(
-            (*(await self.service.health()).problems, *self.recorder.problems()),
-            tuple(group for group in statistics.failures if group.is_new)[:_SHOWN],
-            tuple([await self._waiting(line) for line in waiting]),
-            (await self.service.select(RecordQuery(filter=forgotten, size=1, summaries=True))).total,
-            running,
-            total,
-        )
+        waiting, _ = await self._some(RecordFilter(statuses=("interrupted",), created_from=oldest), now)
+        statistics = await self.service.statistics(StatisticsQuery(filter=lately, new_since=now - _DAY))
+        return {
+            "problems": [*(await self.service.health()).problems, *self.recorder.problems()],
+            "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
+            "waiting": [(line, await self._gist(line)) for line in waiting],
+            "forgotten": (await self.service.select(RecordQuery(filter=forgotten, size=1, summaries=True))).total,
+            "running": running,
+            "running_total": total,
+        }
 
-    async def _waiting(self, line: RunLine) -> Waiting:
+    async def _gist(self, line: RunLine) -> str:
+        """Return what an interrupted run asks, or why it broke off."""
         body = None
         with suppress(RecordDamaged):
             body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
-        return Waiting(line, "" if body is None else gist(outline_of(body), _LONGEST_GIST))
+        return "" if body is None else gist(outline_of(body), _LONGEST_GIST)
 
-    async def _some(self, wanted: RecordFilter, now: int) -> tuple[tuple[RunLine, ...], int]:
-        found = await self.service.select(RecordQuery(filter=wanted, size=_SHOWN, summaries=True))
-        return tuple(line_of_run(each, now) for each in found.documents), found.total
+    async def _some(self, wanted: RecordFilter, now: int, size: int = _SHOWN) -> tuple[list[RunLine], int]:
+        found = await self.service.select(RecordQuery(filter=wanted, size=size, summaries=True))
+        return [line_of_run(each, now) for each in found.documents], found.total
+
+
+def _named(summaries: list[WorkflowSummary], words: str) -> list[WorkflowSummary]:
+    """Return the workflows with these words in their id."""
+    return [summary for summary in summaries if words.casefold() in summary.workflow_id.casefold()]

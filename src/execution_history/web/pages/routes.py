@@ -1,44 +1,63 @@
-"""All pages together, on one application."""
+"""All pages together on one application, with errors as pages, the reader's preferences, and the files of the pages."""
 
 from http import HTTPStatus
+from typing import Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from execution_history.application import Application
-from execution_history.web.pages.bulk_actions import RunChoices
+from execution_history.errors import N_
+from execution_history.presentation.translator import LANGUAGES
+from execution_history.web.api.route_class import HistoryRoute
+from execution_history.web.errors import answer_error, fault_of
+from execution_history.web.pages import urls
+from execution_history.web.pages.bulk_actions import RunChoices, Trash
 from execution_history.web.pages.compare_page import ComparePages
-from execution_history.web.pages.error_pages import ErrorPages
-from execution_history.web.pages.forms import pages_router
+from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.overview import OverviewPages
-from execution_history.web.pages.preferences import add_preferences
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
 from execution_history.web.pages.statistics_page import FigurePages
-from execution_history.web.pages.templates import Renderer
-from execution_history.web.pages.undo import Trash
+from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.viewer import THEMES
+
+_YEAR: Final = 365 * 24 * 3600
+_OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/openapi.json", "/assets/")
+_BAD: Final = N_("This cannot be done")
+_FAULT: Final = N_("Something went wrong")
+_TITLES: Final = {
+    404: N_("Not found"),
+    409: N_("No longer possible"),
+    413: N_("Too large"),
+    503: N_("Temporarily unavailable"),
+}
 
 
 def add_pages(app: FastAPI, application: Application) -> None:
     """Add the pages to *app*, and let browsers see its errors as pages."""
-    renderer = Renderer()
-    errors = ErrorPages(renderer)
-    router = pages_router(errors.page)
-    trash = Trash()
-    runs = RunPages(application.service, renderer)
-    OverviewPages(
-        application.service, application.recorder, renderer, has_sandbox=application.sandbox is not None
-    ).add_to(router)
-    FigurePages(application.service, renderer).add_to(router)
-    ListPages(application.service, renderer, runs, trash).add_to(router)
-    RunChoices(application.service, trash).add_to(router)
-    ComparePages(application.service, renderer).add_to(router)
+    renderer, service = Renderer(), application.service
+
+    class PageRoute(HistoryRoute):
+        """A route of the pages: any text in its path, and errors as pages."""
+
+        def error_answer(self, request: Request, error: Exception) -> Response:
+            """Return the error as a page."""
+            return _error_page(renderer, request, error)
+
+    router = APIRouter(route_class=PageRoute, include_in_schema=False)
+    trash, runs = Trash(), RunPages(service, renderer)
+    OverviewPages(service, application.recorder, renderer, has_sandbox=application.sandbox is not None).add_to(router)
+    FigurePages(service, renderer).add_to(router)
+    ListPages(service, renderer, runs, trash).add_to(router)
+    RunChoices(service, trash).add_to(router)
+    ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
     RunActions(runs, application.runner).add_to(router)
-    add_preferences(router)
+    router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 
     @router.get("/assets/{version}/{name}")
     async def asset(request: Request, version: str, name: str) -> Response:
@@ -47,5 +66,41 @@ def add_pages(app: FastAPI, application: Application) -> None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return answer
 
+    def answer_http_error(request: Request, error: Exception) -> Response:
+        return _error_page(renderer, request, error) if _takes_page(request) else answer_error(request, error)
+
     app.include_router(router)
-    app.add_exception_handler(HTTPException, errors.answer)
+    app.add_exception_handler(HTTPException, answer_http_error)
+
+
+async def _keep_preferences(request: Request) -> Response:
+    """Keep the language or the theme that was chosen in a cookie, and go back to where it was chosen."""
+    form = await form_of(request)
+    answer = RedirectResponse(urls.own(form.get("back", "")), HTTPStatus.SEE_OTHER)
+    chosen = {"language": LANGUAGES.find([form.get("language", "")]), "theme": form.get("theme") in THEMES}
+    for name in (name for name, is_known in chosen.items() if is_known):
+        answer.set_cookie(name, form[name], max_age=_YEAR, path="/", samesite="lax", httponly=True)
+    return answer
+
+
+def _takes_page(request: Request) -> bool:
+    """Whether a browser asks for a page, rather than a program for an answer."""
+    accepts = request.headers.get("accept", "")
+    return "text/html" in accepts and not request.url.path.startswith(_OF_PROGRAMS)
+
+
+def _error_page(renderer: Renderer, request: Request, error: Exception) -> Response:
+    """Render the page with what went wrong and what to do."""
+    fault = fault_of(error, f"{request.method} {request.url.path}")
+    translate, sentence = reader_for(request).translate, fault.message
+    if fault.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
+        # What the router says of addresses is written for callers of the API.
+        sentence = translate(
+            "There is no page at this address, or the run or workflow it names has no record here. It may have "
+            "been deleted."
+        )
+    title = _TITLES.get(fault.status, _FAULT if fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR else _BAD)
+    view = {"title": translate(title), "sentence": sentence, "status": fault.status, "code": fault.code}
+    answer = renderer.page(request, "error.html", view, fault.status)
+    answer.headers.update(dict(fault.headers))
+    return answer

@@ -17,11 +17,10 @@ from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInt
 from execution_history.records.metadata import ACCOUNT, INTERRUPT
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
-from execution_history.web.pages.cuts import is_input_whole
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.interrupt_form import answer_to, question_of
-from execution_history.web.pages.run_page import RUN, RunPages, aside
-from execution_history.web.pages.run_view import parsed
+from execution_history.web.pages.run_page import RUN, RunPages
+from execution_history.web.pages.run_view import is_input_whole
 
 _log = logging.getLogger("execution_history.web")
 
@@ -48,8 +47,7 @@ class RunActions:
 
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Run the workflow again, with the same input or an edited one, and show the new run."""
-        body = await self.pages.body(workflow_id, execute_id)
-        record = await aside(len(body), lambda: parsed(body))
+        record = await self.pages.record(workflow_id, execute_id)
         if not is_input_whole(record):
             return await self.pages.not_whole(request, workflow_id, execute_id)
         form = await form_of(request)
@@ -77,8 +75,7 @@ class RunActions:
 
     async def answer(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Answer what an interrupted run asks; its page then follows it."""
-        body = await self.pages.body(workflow_id, execute_id)
-        record = await aside(len(body), lambda: parsed(body))
+        record = await self.pages.record(workflow_id, execute_id)
         form = await form_of(request)
         question = question_of(INTERRUPT.of(record) or {})
         try:

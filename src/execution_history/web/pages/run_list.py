@@ -15,12 +15,12 @@ from execution_history.query.model import RecordFilter, RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
+from execution_history.web.pages.bulk_actions import Trash
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.run_page import RunPages, aside
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, reader_for
-from execution_history.web.pages.undo import Trash
 
 _SIZE: Final = 50
 _MOST_FOLLOWED: Final = 20

@@ -1,8 +1,9 @@
 """The pages of one run: itself, its parts, and what changes while it goes on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -11,16 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import Message, quoted
+from execution_history.errors import Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.partial import outline_of
+from execution_history.web.api.records import no_such
 from execution_history.web.pages import urls
-from execution_history.web.pages.cuts import is_input_whole
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.json_pointer import NoSuchPart
-from execution_history.web.pages.run_view import RunView, edited, parsed, run_view
+from execution_history.web.pages.run_view import Record, edited, is_input_whole, parsed, run_view
 from execution_history.web.pages.templates import Renderer, reader_for
-from execution_history.web.pages.value_view import PartView, part_view, raw_part
+from execution_history.web.pages.value_view import part_view, raw_part
 
 _Result = TypeVar("_Result")
 
@@ -66,7 +67,7 @@ class RunPages:
         execute_id: str,
         *,
         notice: str = "",
-        answers: dict[str, str] | None = None,
+        answers: Mapping[str, str] | None = None,
         status: int = HTTPStatus.OK,
     ) -> Response:
         """Render a run's page, with a *notice* above what it is about, and with the *answers* that were typed kept."""
@@ -80,7 +81,7 @@ class RunPages:
         execute_id: str,
         *,
         notice: str = "",
-        answers: dict[str, str] | None = None,
+        answers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Return what the template of a run needs.
 
@@ -88,9 +89,16 @@ class RunPages:
             HTTPException: there is no such record (404).
         """
         body = await self.body(workflow_id, execute_id)
-        reader = reader_for(request)
+        reader, form = reader_for(request), answers or {}
         view = await aside(len(body), lambda: run_view(body, reader))
-        return _context(view, notice, answers or {})
+        return {
+            "run": view,
+            "run_address": urls.run(workflow_id, execute_id),
+            "at": partial(urls.part, workflow_id, execute_id),
+            "edited": form.get("parameters", view.edited),
+            "answers": form,
+            "notice": notice,
+        }
 
     async def live(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Render what the page of a run holds now; nothing (204) when the record has not changed since ``since``."""
@@ -98,9 +106,7 @@ class RunPages:
         known = await aside(len(body), lambda: outline_of(body))
         if known["update_time"] == whole_number(request, "since", _MOST * 10):
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
-        reader = reader_for(request)
-        view = await aside(len(body), lambda: run_view(body, reader))
-        context = _context(view, "", {})
+        context = await self.context(request, workflow_id, execute_id)
         # Its forms lead back to the page that this becomes a part of.
         return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
 
@@ -109,21 +115,16 @@ class RunPages:
         body = await self.body(workflow_id, execute_id)
         pointer, start, words = query(request, "at"), whole_number(request, "from", _MOST), query(request, "find")
         link = len(urls.part(workflow_id, execute_id, ""))
-        view: PartView = await aside(len(body), lambda: _found(part_view, body, pointer, start, words, link))
-        template = "part_children.html" if query(request, "fragment") else "part.html"
+        view = await aside(len(body), lambda: _found(part_view, body, pointer, start, words, link))
         run_address = urls.run(workflow_id, execute_id)
         context = {
             "run_address": run_address,
-            "raw_address": urls.with_query(f"{run_address}/raw", {"at": view.part.pointer}),
+            "raw_address": urls.with_query(f"{run_address}/raw", {"at": view["part"].pointer}),
             "execute_id": execute_id,
-            "at": _pointing(workflow_id, execute_id),
-            "part": view.part,
-            "tree": view.tree,
-            "slice": view.slice,
-            "find": words,
-            "found": view.found,
-            "hits": view.hits,
+            "at": partial(urls.part, workflow_id, execute_id),
+            **view,
         }
+        template = "part_children.html" if query(request, "fragment") else "part.html"
         return self.renderer.page(request, template, context)
 
     async def raw(self, request: Request, workflow_id: str, execute_id: str) -> Response:
@@ -137,11 +138,10 @@ class RunPages:
 
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Render a page to edit a long input on."""
-        body = await self.body(workflow_id, execute_id)
-        record = await aside(len(body), lambda: parsed(body))
+        record = await self.record(workflow_id, execute_id)
         if not is_input_whole(record):
             return await self.not_whole(request, workflow_id, execute_id)
-        text = await aside(len(body), lambda: edited(record, _LARGEST_EDITED))
+        text = await asyncio.to_thread(edited, record, _LARGEST_EDITED)
         if text is None:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -185,29 +185,17 @@ class RunPages:
         """
         body = await self.service.detail_bytes(workflow_id, execute_id)
         if body is None:
-            sentence = Message(
-                "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(workflow_id), run=quoted(execute_id)
-            )
-            raise HTTPException(HTTPStatus.NOT_FOUND, sentence)
+            raise HTTPException(HTTPStatus.NOT_FOUND, no_such(workflow_id, execute_id).message)
         return body
 
+    async def record(self, workflow_id: str, execute_id: str) -> Record:
+        """Return a record, parsed.
 
-def _context(view: RunView, notice: str, answers: dict[str, str]) -> dict[str, Any]:
-    return {
-        "run": view,
-        "run_address": urls.run(view.workflow_id, view.execute_id),
-        "at": _pointing(view.workflow_id, view.execute_id),
-        "edited": answers.get("parameters", view.edited),
-        "answers": answers,
-        "notice": notice,
-    }
-
-
-def _pointing(workflow_id: str, execute_id: str) -> Callable[..., str]:
-    def at(pointer: str, start: int = 0) -> str:
-        return urls.part(workflow_id, execute_id, pointer, start)
-
-    return at
+        Raises:
+            HTTPException: there is no such record (404).
+        """
+        body = await self.body(workflow_id, execute_id)
+        return await aside(len(body), lambda: parsed(body))
 
 
 def _found(work: Callable[..., _Result], *arguments: object) -> _Result:

@@ -1,7 +1,8 @@
 """A run as one line of a list, made from its summary. Pure."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -16,20 +17,18 @@ _LONGEST_LINE: Final = 160
 _PASSAGES: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A piece of text, and whether it is what was searched for."""
+class Stretch(NamedTuple):
+    """A piece of text, and whether it is one to be marked: what was searched for, or what only one run has."""
 
     text: str
-    is_hit: bool
+    is_marked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """A piece of a record that has what was searched for, and the field that it is from."""
 
     field: str
-    stretches: tuple[Stretch, ...]
+    stretches: list[Stretch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +72,11 @@ def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
     """Return the line of the record whose stored bytes are *body*, with the places where *search* has hits."""
     record = outline_of(body)
     line = line_of_run(summary_of(record, attributes_of(record)), now)
-    return replace(line, passages=tuple(_passage(snippet) for snippet in snippets(record, search, most=_PASSAGES)))
+    return replace(line, passages=tuple(map(_passage, snippets(record, search, most=_PASSAGES))))
 
 
 def _passage(snippet: Snippet) -> Passage:
-    """Return a snippet in stretches, those that are hits marked."""
-    stretches: list[Stretch] = []
-    at = 0
-    for begin, end in snippet.hits:
-        stretches += [Stretch(snippet.text[at:begin], is_hit=False), Stretch(snippet.text[begin:end], is_hit=True)]
-        at = end
-    stretches.append(Stretch(snippet.text[at:], is_hit=False))
-    return Passage(snippet.field, tuple(stretch for stretch in stretches if stretch.text))
+    """Return a snippet in stretches, every second of which is a hit."""
+    places = [0, *(place for hit in snippet.hits for place in hit), len(snippet.text)]
+    stretches = (Stretch(snippet.text[begin:end], n % 2 == 1) for n, (begin, end) in enumerate(pairwise(places)))
+    return Passage(snippet.field, [stretch for stretch in stretches if stretch.text])

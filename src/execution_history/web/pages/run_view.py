@@ -9,7 +9,7 @@ import orjson
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
-from execution_history.presentation.wording import RUN_MODES, proof_sentence
+from execution_history.presentation.phrases import RUN_MODES, proof_sentence
 from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
 from execution_history.records.encoding import decode, encode
 from execution_history.records.metadata import (
@@ -18,13 +18,13 @@ from execution_history.records.metadata import (
     INTERRUPT,
     LOG_ID,
     NOTE,
+    RECORDING_IS_CUT,
     Key,
     Use,
     metadata_of,
     uses_of,
 )
 from execution_history.records.record import KEYS
-from execution_history.web.pages.cuts import Cuts, cuts_of, is_input_whole
 from execution_history.web.pages.headline import Headline, headline_of
 from execution_history.web.pages.interrupt_form import Question, question_of
 from execution_history.web.pages.json_pointer import root
@@ -38,6 +38,9 @@ _DAY: Final = 86_400_000
 DEBUG_PAGE_LIVES: Final = 7 * _DAY
 """How long Coze keeps a run's debug page (coze-protocol 1.2)."""
 
+_MOST_CUTS: Final = 20
+_MOST_BYTES: Final = 2**63
+_PLACED: Final = frozenset({"input_parameters", "output", "node_execute_status", "error_message"})
 _LONGEST_FACT: Final = 400
 _MOST_TAGS: Final = 20
 _LONGEST_TAG: Final = 64
@@ -61,41 +64,30 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class DebugPage:
-    """Where Coze shows the run, whose server that is, and until when (milliseconds)."""
+class Cuts:
+    """What was cut when a run was recorded: names of values, as in ``recording_is_cut``, and bytes that each had.
 
-    address: str
-    host: str
-    until: int
-    is_gone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """What people have noted about the run; a rating of 0 is none.
-
-    Of many tags the first are here, and how many more there are; of a long note its beginning, and how long it is.
+    ``placed`` are values that stand in a section of their own; of ``facts`` and of ``metadata``, which are the others,
+    the largest are here. ``is_answer_cut`` says that Coze's answer went on after the last of it that was kept.
     """
 
-    tags: tuple[str, ...]
-    tags_missing: int
-    note: str
-    note_characters: int
-    rating: int
-    is_pinned: bool
+    placed: dict[str, int]
+    facts: tuple[tuple[str, int], ...]
+    metadata: tuple[tuple[str, int], ...]
+    is_answer_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """Everything on the page of one run."""
+    """Everything on the page of one run.
 
-    workflow_id: str
-    execute_id: str
-    status: str
-    create_time: int
-    update_time: int
-    took: int
-    tokens: int | None
+    The debug page is where Coze shows the run: its ``address``, the ``host`` that has it, ``until`` when (milliseconds)
+    and whether it ``is_gone``. ``notes`` are what people have noted: of many tags the first, and how many more there
+    are; of a long note its beginning, and how long it is; a rating of 0 is none.
+    """
+
+    record: Record
+    known: RunAttributes
     headline: Headline
     proof: str
     explanation: tuple[str, str] | None
@@ -105,14 +97,13 @@ class RunView:
     input: Node
     output: Node | None
     metadata: Node | None
-    is_trimmed: bool
-    debug_page: DebugPage | None
+    debug_page: dict[str, Any] | None
     facts: tuple[Fact, ...]
     size: int
     edited: str | None
     is_input_whole: bool
     cuts: Cuts
-    notes: Notes
+    notes: dict[str, Any]
 
 
 def parsed(body: bytes) -> Record:
@@ -128,20 +119,14 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
     known = attributes_of(record)
-    ended, took = reader.now if known.end_time is None else known.end_time, known.elapsed_ms(reader.now)
+    ended = reader.now if known.end_time is None else known.end_time
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
-    began = record["create_time"]
-    waterfall = waterfall_of(nodes, began, ended, status)
+    waterfall = waterfall_of(nodes, record["create_time"], ended, status)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
     return RunView(
-        workflow_id=record["workflow_id"],
-        execute_id=record["execute_id"],
-        status=status,
-        create_time=began,
-        update_time=record["update_time"],
-        took=took,
-        tokens=known.tokens,
-        headline=headline_of(reader.translate, record, took),
+        record=record,
+        known=known,
+        headline=headline_of(reader.translate, record, known.elapsed_ms(reader.now)),
         proof=proof_sentence(reader.translate, record),
         explanation=explanation(reader.translate, known.error_code) if status == "failed" else None,
         question=question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
@@ -150,21 +135,26 @@ def run_view(body: bytes, reader: Reader) -> RunView:
         input=tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
         output=None if output is None else tree_of(whole.child("output", output), limits=limits),
         metadata=tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
-        is_trimmed=record["is_output_trimmed"] is True,
         debug_page=_debug_page(record, reader.now),
         facts=_facts(record, known),
         size=len(body),
         edited=edited(record, _LARGEST_EDITED),
         is_input_whole=is_input_whole(record),
-        cuts=cuts_of(record),
+        cuts=_cuts_of(record),
         notes=_notes(known, NOTE.of(record) or ""),
     )
 
 
-def _notes(facts: RunAttributes, note: str) -> Notes:
-    rating = facts.rating if facts.rating in RATINGS else 0
-    tags = [tag for tag in facts.tags if len(tag) <= _LONGEST_TAG][:_MOST_TAGS]
-    return Notes(tuple(tags), len(facts.tags) - len(tags), note[:_LONGEST_NOTE], len(note), rating or 0, facts.pinned)
+def _notes(known: RunAttributes, note: str) -> dict[str, Any]:
+    tags = [tag for tag in known.tags if len(tag) <= _LONGEST_TAG][:_MOST_TAGS]
+    return {
+        "tags": tags,
+        "tags_missing": len(known.tags) - len(tags),
+        "note": note[:_LONGEST_NOTE],
+        "note_characters": len(note),
+        "rating": known.rating if known.rating in RATINGS else 0,
+        "is_pinned": known.pinned,
+    }
 
 
 def edited(record: Record, most: int) -> str | None:
@@ -211,9 +201,38 @@ def _shortened(fact: Fact) -> Fact:
     return replace(fact, value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
 
 
-def _debug_page(record: Record, now: int) -> DebugPage | None:
+def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
     address = web_link(record["debug_url"])
     if address is None:
         return None
     until = record["create_time"] + DEBUG_PAGE_LIVES
-    return DebugPage(address, urlsplit(address).hostname or "", until, now > until)
+    return {"address": address, "host": urlsplit(address).hostname or "", "until": until, "is_gone": now > until}
+
+
+def _cuts_of(record: Record) -> Cuts:
+    """Return the cuts that the metadata of a record name; what is no size is left out, whoever wrote it."""
+    cut = RECORDING_IS_CUT.of(record)
+    sizes = {
+        name: size
+        for name, size in (cut.items() if isinstance(cut, dict) else ())
+        if type(size) is int and 0 <= size < _MOST_BYTES
+    }
+    others = sorted((each for each in sizes.items() if each[0] not in _PLACED), key=lambda each: -each[1])
+    return Cuts(
+        {name: size for name, size in sizes.items() if name in _PLACED},
+        tuple(each for each in others if not _is_metadata(each[0]))[:_MOST_CUTS],
+        tuple(each for each in others if _is_metadata(each[0]))[:_MOST_CUTS],
+        cut is True,
+    )
+
+
+def is_input_whole(record: Record) -> bool:
+    """Whether the input of a run is all that was sent; of none there is no beginning."""
+    cut, given = RECORDING_IS_CUT.of(record), record["input_parameters"]
+    if isinstance(cut, dict):
+        return "input_parameters" not in cut
+    return cut is not True or given is None or isinstance(given, dict)
+
+
+def _is_metadata(name: str) -> bool:
+    return name == "metadata" or name.startswith("metadata.")

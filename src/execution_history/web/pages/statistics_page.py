@@ -1,9 +1,7 @@
 """The page of a workflow: what it did over time."""
 
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -46,15 +44,15 @@ class FigurePages:
     async def figures(self, request: Request, workflow_id: str) -> Response:
         """Render runs, failures, durations and tokens of a workflow over a stretch of time."""
         reader = reader_for(request)
-        wanted = query(request, "range")
-        name = wanted if wanted in _RANGES else _DEFAULT
+        name = query(request, "range")
+        name = name if name in _RANGES else _DEFAULT
         length, bucket = _RANGES[name]
         since = reader.now - length
         statistics = await self.service.statistics(
             StatisticsQuery(
                 filter=RecordFilter(workflow_ids=(workflow_id,), created_from=since),
                 bucket=bucket,
-                zone=_zone_name(reader.zone),
+                zone=reader.zone.key,
                 new_since=since,
             )
         )
@@ -71,7 +69,3 @@ class FigurePages:
             "tokens": token_chart(buckets, axis),
         }
         return self.renderer.page(request, "figures.html", context)
-
-
-def _zone_name(zone: tzinfo) -> str:
-    return zone.key if isinstance(zone, ZoneInfo) else "UTC"

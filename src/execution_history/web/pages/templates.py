@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.presentation import page_formatting, wording
+from execution_history.presentation import formatting, phrases
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
@@ -73,15 +73,16 @@ class Renderer:
             "asset": self.assets.address,
             "modules": self.assets.modules(),
             "address": urls,
-            "show": page_formatting,
+            "show": formatting,
             "languages": [self._languages[name] for name in self._languages.names],
             "translate": translate,
             "themes": THEMES,
-            "words": wording,
+            "words": phrases,
             "filter_labels": {row.name: row.label for row in FILTERS},
-            "status_word": partial(wording.status_word, translate),
-            "cut_sentence": partial(wording.cut_sentence, translate),
-            "token_parts": partial(wording.token_parts, translate),
+            "status_word": partial(phrases.status_word, translate),
+            "cut_sentence": partial(phrases.cut_sentence, translate),
+            "token_parts": partial(phrases.token_parts, translate),
+            "offered_filters": [row for row in FILTERS if row.example is not None],
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
         return environment

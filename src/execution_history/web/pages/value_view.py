@@ -1,13 +1,13 @@
 """One part of a record on a page of its own: a branch, or a stretch of a long text. Pure."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from execution_history.records.encoding import encode
 from execution_history.web.pages.json_pointer import Part, embedded_json, find_part
-from execution_history.web.pages.json_tree import Limits, Matches, Node, matches, scalar, tree_of
+from execution_history.web.pages.json_tree import Limits, matches, scalar, tree_of
 from execution_history.web.pages.run_view import parsed
 
 _SLICE: Final = 20_000
@@ -31,30 +31,17 @@ class Slice:
         return max(0, self.start - _SLICE)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A place where the words stand, with a little of what is around them."""
 
-    pointer: str
-    path: str
+    part: Part
     before: str
     match: str
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartView:
-    """A part, as a tree or as a stretch of its text, and what was looked for in it."""
-
-    part: Part
-    tree: Node
-    slice: Slice | None
-    found: Matches | None
-    hits: tuple[Hit, ...]
-
-
-def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100) -> PartView:
-    """Return the view of what *pointer* points to in a record.
+def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100) -> dict[str, Any]:
+    """Return what *pointer* points to in a record, as a ``tree`` or a ``slice`` of its text, and what was ``found``.
 
     Args:
         body: the record as it is stored.
@@ -68,15 +55,15 @@ def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100
     """
     part = find_part(parsed(body), pointer)
     found = matches(part, words) if words else None
-    hits = () if found is None else tuple(_hit(each, words) for each in found.parts)
     is_text = isinstance(part.value, str) and (start > 0 or embedded_json(part.value) is None)
-    return PartView(
-        part,
-        tree_of(part, limits=replace(_LIMITS, link=link), start=0 if is_text else start),
-        _slice(part.value, start) if is_text else None,
-        found,
-        hits,
-    )
+    return {
+        "part": part,
+        "tree": tree_of(part, limits=replace(_LIMITS, link=link), start=0 if is_text else start),
+        "slice": _slice(part.value, start) if is_text else None,
+        "find": words,
+        "found": found,
+        "hits": [] if found is None else [_hit(each, words) for each in found.parts],
+    }
 
 
 def raw_part(body: bytes, pointer: str) -> tuple[bytes, bool]:
@@ -104,12 +91,6 @@ def _hit(part: Part, words: str) -> Hit:
     text = "" if isinstance(value, (dict, list)) else scalar(value)[1]
     at = text.casefold().find(words.casefold())
     if at < 0:
-        return Hit(part.pointer, part.path, text[:_LONGEST_MATCH], "", "")
+        return Hit(part, text[:_LONGEST_MATCH], "", "")
     end = at + len(words)
-    return Hit(
-        part.pointer,
-        part.path,
-        text[max(0, at - _AROUND) : at],
-        text[at:end][:_LONGEST_MATCH],
-        text[end : end + _AROUND],
-    )
+    return Hit(part, text[max(0, at - _AROUND) : at], text[at:end][:_LONGEST_MATCH], text[end : end + _AROUND])

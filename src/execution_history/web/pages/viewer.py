@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,7 +20,7 @@ class Reader:
 
     translate: Translator
     theme: str
-    zone: tzinfo
+    zone: ZoneInfo
     now: int
 
 
@@ -36,11 +35,9 @@ def reader_of(cookies: Mapping[str, str], accept_language: str, now: int, langua
     )
 
 
-def zone_of(name: str) -> tzinfo:
+def zone_of(name: str) -> ZoneInfo:
     """Return the zone with this IANA *name*, UTC when there is none."""
-    if not name or len(name) > _LONGEST_ZONE:
-        return UTC
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name if 0 < len(name) <= _LONGEST_ZONE else "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
+        return ZoneInfo("UTC")

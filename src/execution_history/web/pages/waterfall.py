@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from execution_history.presentation.formatting import duration
 from execution_history.records.timeline import Node, failing_node, nodes_of, timed_nodes
@@ -22,16 +22,14 @@ _STEPS: Final = tuple(base * 10**power for power in range(15) for base in (1, 2,
 _MOST_LABELS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What came at one moment, in milliseconds since the run began."""
 
     at: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """A time under the axis; ``x`` is in thousandths of its width."""
 
     x: int
@@ -40,25 +38,20 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One node. Times are milliseconds, ``x`` and ``width`` thousandths of the axis, ``marks`` an SVG path."""
+    """One node. ``start`` is in milliseconds, ``x`` and ``width`` in thousandths of the axis, ``marks`` an SVG path."""
 
-    name: str
-    kind: str
+    node: Node
     pointer: str
     start: int
-    took: int
     x: int
     width: int
     marks: str
-    messages: int
-    characters: int
     tokens: int | None
     pieces: tuple[Piece, ...]
     is_cut: bool
-    is_finished: bool
-    error: str = ""
-    is_slowest: bool = False
-    is_failed: bool = False
+    error: str
+    is_slowest: bool
+    is_failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,6 @@ class Waterfall:
     rows: tuple[Row, ...]
     labels: tuple[Label, ...]
     missing: int
-    length: int
 
 
 def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfall | None:
@@ -85,7 +77,6 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
         return None
     length = max(1, max([ended, *(node.ended for node in known)]) - began)
     failed = failing_node(nodes_of(nodes)) if status == "failed" else None
-    failed_name = None if failed is None else failed.name
     slowest = max(known, key=lambda node: node.took_ms) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
@@ -96,28 +87,25 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
         room -= sum(len(piece.text) for piece in pieces)
         most -= len(pieces)
         errors += bool(node.error)
-        error = _cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or node.name == failed_name else 1)
+        is_failed = failed is not None and node.name == failed.name
+        x, width = _span(node.started - began, node.ended - began, length)
         rows.append(
             Row(
-                node.name,
-                node.node_type or "",
-                timeline.child(node.name, None, number).child("content", None).pointer,
-                node.started - began,
-                node.took_ms,
-                *_span(node.started - began, node.ended - began, length),
-                _marks(node.known_packets(), length, _MOST_MARKS // len(shown)),
-                node.packet_count or 0,
-                len(node.text),
-                usage_of(node.usage).total,
-                pieces,
-                is_cut,
-                node.is_finish is not False,
-                error,
-                node is slowest and node.took_ms > 0,
-                node.name == failed_name,
+                node=node,
+                pointer=timeline.child(node.name, None, number).child("content", None).pointer,
+                start=node.started - began,
+                x=x,
+                width=width,
+                marks=_marks(node.known_packets(), length, _MOST_MARKS // len(shown)),
+                tokens=usage_of(node.usage).total,
+                pieces=pieces,
+                is_cut=is_cut,
+                error=_cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or is_failed else 1),
+                is_slowest=node is slowest and node.took_ms > 0,
+                is_failed=is_failed,
             )
         )
-    return Waterfall(tuple(rows), _labels(length), len(known) - len(shown), length)
+    return Waterfall(tuple(rows), _labels(length), len(known) - len(shown))
 
 
 def _cut(text: str, most: int) -> str:

@@ -1,14 +1,18 @@
 """What requests and answers look like: requests are checked by these models, answers documented by them."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from execution_history.history.service import MAX_PAGE_SIZE
+from execution_history.query.model import IndexReach
+from execution_history.query.text import Snippet
+from execution_history.records.record import ExecutionRecord
+from execution_history.stores.protocol import WorkflowSummary
 
 Responses = dict[int | str, dict[str, Any]]
-Parameters = list[dict[str, Any]]
 
 
 def _utf8(value: str) -> str:
@@ -16,7 +20,7 @@ def _utf8(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a surrogate pair") from None
+        raise PydanticCustomError("half_surrogate_pair", "half of a surrogate pair") from None
     return value
 
 
@@ -27,7 +31,22 @@ ExecuteId = Annotated[str, Path(description="The execution's own id, as the list
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Records on a page.")]
 PageIndex = Annotated[int, Query(ge=1, description="Which page, counted from 1, newest records first.")]
 Answerer = Annotated[str | None, Query(alias="account_id", description="Who answers; by default who began the run.")]
-AccountId = Annotated[str, Query(description="The configured Coze account that calls go to.")]
+AccountId = Annotated[str, Query(alias="account_id", description="The configured Coze account that calls go to.")]
+
+
+_MEANINGS: Final = {
+    "execute_id": "The record's id within its workflow.",
+    "create_time": "When it began, in milliseconds since 1970-01-01 UTC.",
+    "update_time": "When the record last changed, in milliseconds since 1970-01-01 UTC.",
+    "execute_status": "running, success, failed or interrupted.",
+    "output": "The result; JSON where the workflow gave JSON, otherwise its text.",
+    "debug_url": "The run in Coze's own editor, for as long as Coze keeps it.",
+    "run_mode": "0 synchronous, 1 streamed, 2 asynchronous.",
+    "usage": "Tokens, as Coze counted them.",
+    "metadata": "Whatever else is known, such as proof, coze_execute_id and log_id; and what the caller added.",
+    "is_output_trimmed": "Whether Coze cut the output before it came here.",
+    "node_execute_status": "The nodes that gave messages, with their complete content.",
+}
 
 
 class RunRequest(BaseModel):
@@ -56,68 +75,44 @@ class ResumeRequest(BaseModel):
 class Execution(BaseModel):
     """The record of one execution: always these keys, in this order."""
 
-    execute_id: str = Field(description="The record's id within its workflow.")
-    workflow_id: str
-    create_time: int = Field(description="When it began, in milliseconds since 1970-01-01 UTC.")
-    update_time: int = Field(description="When the record last changed, in milliseconds since 1970-01-01 UTC.")
-    execute_status: str = Field(description="running, success, failed or interrupted.")
-    error_code: int | str | None
-    error_message: str | None
-    output: Any = Field(description="The result; JSON where the workflow gave JSON, otherwise its text.")
-    input_parameters: Any
-    bot_id: str | None
-    conversation_id: str | None
-    debug_url: str | None = Field(description="The run in Coze's own editor, for as long as Coze keeps it.")
-    run_mode: int = Field(description="0 synchronous, 1 streamed, 2 asynchronous.")
-    usage: Any = Field(description="Tokens, as Coze counted them.")
-    metadata: dict[str, Any] = Field(
-        description="Whatever else is known, such as proof, coze_execute_id and log_id; and what the caller added."
-    )
-    connector_id: str | None
-    connector_uid: str | None
-    is_output_trimmed: bool = Field(description="Whether Coze cut the output before it came here.")
-    node_execute_status: Any = Field(description="The nodes that gave messages, with their complete content.")
+    __annotations__ = {
+        key: Annotated[kind, Field(description=_MEANINGS.get(key))]
+        for key, kind in get_type_hints(ExecutionRecord).items()
+    }
 
 
-class DamagedRecord(BaseModel):
+class ExecutionName(BaseModel):
+    """Which run is meant."""
+
+    workflow_id: Text
+    execute_id: Text
+
+
+class DamagedRecord(ExecutionName):
     """A record that cannot be read."""
 
-    workflow_id: str
-    execute_id: str
+
+class SnippetAnswer(Snippet):
+    """A piece of a record's text that has what was searched for.
+
+    The field is where it is from, such as output or metadata.note; hits are the begin and end of each in the text.
+    """
 
 
-class HistoryAnswer(BaseModel):
-    """A page of a workflow's history."""
+class Reach(IndexReach):
+    """How much of the history the answer covers: everything up to revision; newest is the newest there is."""
+
+
+class FoundAnswer(BaseModel):
+    """A page of records that were asked for."""
 
     success: bool
-    histories: list[Execution] = Field(description="The records, newest first.")
-    total: int = Field(description="How many records the workflow has.")
+    histories: list[Execution] = Field(description="The records in the order asked for; summaries with view=summary.")
+    total: int = Field(description="How many there are; at least so many where total_is_exact is false.")
     has_more: bool = Field(description="Whether records follow this page.")
     damaged: list[DamagedRecord] | None = Field(
         None, description="There only when records that belong here are damaged and cannot be read: these."
     )
-
-
-class SnippetAnswer(BaseModel):
-    """A piece of a record's text that has what was searched for."""
-
-    field: str = Field(description="Where it is from, such as output or metadata.note.")
-    text: str
-    hits: list[tuple[int, int]] = Field(description="Begin and end of each hit in the text.")
-
-
-class Reach(BaseModel):
-    """How much of the history the answer covers."""
-
-    revision: int = Field(description="Everything up to here is in the answer.")
-    newest: int = Field(description="The newest there is.")
-
-
-class FoundAnswer(HistoryAnswer):
-    """A page of records that were asked for."""
-
-    histories: list[Execution] = Field(description="The records in the order asked for; summaries with view=summary.")
-    total: int = Field(description="How many there are; at least so many where total_is_exact is false.")
     total_is_exact: bool = Field(default=True, description="Whether the total was counted to its end.")
     next_cursor: str | None = Field(None, description="The cursor of the page behind this one.")
     snippets: list[list[SnippetAnswer]] | None = Field(
@@ -134,14 +129,11 @@ class ExecutionAnswer(BaseModel):
     execution: Execution
 
 
-class Workflow(BaseModel):
-    """A workflow that has history; times are milliseconds since 1970-01-01 UTC."""
+class Workflow(WorkflowSummary):
+    """A workflow that has history; times are milliseconds since 1970-01-01 UTC.
 
-    workflow_id: str
-    total: int = Field(description="How many records it has.")
-    counts: dict[str, int] = Field(description="Records per status; other counts adopted ones of none of the four.")
-    last_create_time: int = Field(description="When its newest run began.")
-    updated_at: int = Field(description="When a record of it last changed.")
+    The counts are records per status, other for adopted ones of none of the four.
+    """
 
 
 class WorkflowsAnswer(BaseModel):
@@ -199,6 +191,11 @@ class ReadyAnswer(BaseModel):
 
 class NotReadyAnswer(ErrorAnswer, ReadyAnswer):
     """The same, as an error."""
+
+
+def described(summary: str, model: type[BaseModel], responses: Responses, tag: str = "history") -> dict[str, Any]:
+    """Return what the documentation says of a route: what it does, its answer, and its errors."""
+    return {"summary": summary, "response_model": model, "responses": responses, "tags": [tag]}
 
 
 def _errors(descriptions: dict[int, str]) -> Responses:

@@ -1,10 +1,13 @@
 """What requests to note something, and answers that report, compare and count, look like."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas.executions import DamagedRecord, Text
+from execution_history.history.annotations import Refusal
+from execution_history.query.model import Bucket, FailureGroup, Figures
+from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Text
 
 
 class TagChange(BaseModel):
@@ -27,13 +30,6 @@ class AnnotationRequest(BaseModel):
     pinned: bool | None = None
 
 
-class ExecutionName(BaseModel):
-    """Which run is meant."""
-
-    workflow_id: Text
-    execute_id: Text
-
-
 class AnnotateRequest(AnnotationRequest):
     """What to note about several runs."""
 
@@ -48,10 +44,8 @@ class DeleteRequest(BaseModel):
     executions: list[ExecutionName] = Field(min_length=1, max_length=10_000)
 
 
-class RefusalAnswer(ExecutionName):
+class RefusalAnswer(Refusal):
     """A run that could not be annotated, and why."""
-
-    reason: str
 
 
 class AnnotationReportAnswer(BaseModel):
@@ -81,38 +75,19 @@ class ComparisonAnswer(BaseModel):
     )
 
 
-class FiguresAnswer(BaseModel):
+class FiguresAnswer(Figures):
     """What is counted of some runs; durations are milliseconds of those that succeeded or failed."""
 
-    runs: int
-    counts: dict[str, int]
-    success_rate: float | None
-    p50: int | None
-    p95: int | None
-    p99: int | None
-    tokens: int
 
-
-class BucketAnswer(BaseModel):
+@dataclass(frozen=True)
+class BucketAnswer(Bucket):
     """The figures of the runs that began from start on and before end (milliseconds)."""
 
-    start: int
-    end: int
     figures: FiguresAnswer
 
 
-class FailureAnswer(BaseModel):
+class FailureAnswer(FailureGroup):
     """Failures that are alike; the example is the newest."""
-
-    fingerprint: str
-    title: str
-    error_code: str | None
-    count: int
-    first_seen: int
-    last_seen: int
-    workflow_id: str
-    execute_id: str
-    is_new: bool
 
 
 class StatisticsAnswer(BaseModel):

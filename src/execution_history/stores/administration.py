@@ -37,7 +37,7 @@ class AuditEntry:
     details: bytes
 
 
-class Bookkeeping(Protocol):
+class Administration(Protocol):
     """What is configured, noted, held and followed.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
@@ -85,11 +85,11 @@ class Bookkeeping(Protocol):
             Whether *owner* has it now: false as long as another owner's time has not passed.
         """
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """Say that recorder *owner* is alive until *expires* (milliseconds); 0 gives the lease up."""
+    async def renew_lease(self, owner: str, ttl_ms: int) -> None:
+        """Keep recorder *owner* alive for *ttl_ms* milliseconds, on the store's clock; 0 gives the lease up."""
 
     async def leases(self) -> dict[str, int]:
-        """Return the recorders that have a lease, alive or not, each with the time it ends (milliseconds)."""
+        """Return the recorders that have a lease, each with the milliseconds that remain; 0 or less: it is over."""
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """Keep how far the follower *name* of the change feed has come; ``None`` when it follows no more.

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from execution_history.presentation.terminal_formatting import (
+from execution_history.presentation.formatting import (
+    clock,
     duration,
+    exact,
     gist,
     grouped,
-    local_time,
     one_line,
     question_text,
     visible,
@@ -76,8 +77,8 @@ def test_a_time_is_in_the_zone_of_the_reader(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     time.tzset()
     try:
-        assert "2023-11-15 06:13:20" == local_time(1_700_000_000_007)
-        assert "2023-11-15 06:13:20.007 +08:00" == local_time(1_700_000_000_007, exact=True)
+        assert "2023-11-15 06:13:20" == clock(1_700_000_000_007)
+        assert "2023-11-15 06:13:20.007 +08:00" == exact(1_700_000_000_007)
     finally:
         monkeypatch.setenv("TZ", "UTC")
         time.tzset()
@@ -85,7 +86,7 @@ def test_a_time_is_in_the_zone_of_the_reader(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_time_beyond_all_calendars_is_its_number() -> None:
     """An adopted record may say anything; showing it must not fail."""
-    assert str(10**18) == local_time(10**18)
+    assert str(10**18) == clock(10**18)
 
 
 @pytest.mark.parametrize(

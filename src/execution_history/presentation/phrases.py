@@ -3,10 +3,11 @@
 The sentences are translated where they are shown.
 """
 
+from datetime import UTC
 from typing import Any, Final
 
 from execution_history.errors import N_
-from execution_history.presentation.formatting import one_line
+from execution_history.presentation.formatting import day, one_line
 from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import PROOF
 from execution_history.records.proof import Proof
@@ -103,6 +104,15 @@ DIVERGENCES: Final = {
 }
 """Where the nodes of two runs begin to differ, and in what."""
 
+_MINUTE: Final = 60_000
+_HOUR: Final = 3_600_000
+_DAY: Final = 86_400_000
+_LONG_AGO: Final = 60 * _DAY
+_DISTANCES: Final = (
+    (_DAY, (N_("%(count)s d ago"), N_("in %(count)s d"))),
+    (_HOUR, (N_("%(count)s h ago"), N_("in %(count)s h"))),
+    (_MINUTE, (N_("%(count)s min ago"), N_("in %(count)s min"))),
+)
 _LONGEST_PROOF: Final = 60
 _LONGEST_STATUS: Final = 20
 
@@ -141,3 +151,17 @@ def cut_sentence(_: Translator, size: str | None) -> str:
 def token_parts(_: Translator, read: str, written: str) -> str:
     """Return how many tokens went in and came out."""
     return _("%(input)s in, %(output)s out", input=read, output=written)
+
+
+def ago(_: Translator, moment: int, now: int) -> str:
+    """How long ago *moment* was, or how soon it will be; both in milliseconds. A date when it is long ago."""
+    past = now - moment
+    if abs(past) < _MINUTE:
+        return _("just now")
+    if abs(past) > _LONG_AGO:
+        return day(moment, UTC)
+    for unit, sentences in _DISTANCES:
+        count = round(abs(past) / unit - 0.49)
+        if count:
+            return _(sentences[0 if past > 0 else 1], count=count)
+    raise AssertionError

@@ -1,63 +1,77 @@
-"""What the memory store keeps that is not a record; see :mod:`execution_history.stores.bookkeeping`."""
+"""What the memory store keeps that is not a record; see :mod:`execution_history.stores.administration`."""
 
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from execution_history.stores.bookkeeping import FEED_KEPT_MS, AuditEntry, Entry, EntryName
+from execution_history.errors import StoreClosed
+from execution_history.stores.administration import FEED_KEPT_MS, AuditEntry, Entry, EntryName
 from execution_history.stores.listeners import Watchers
 from execution_history.stores.protocol import Change
 
 
-class MemoryBookkeeping:
-    """The half of the memory store that keeps what is not a record."""
+class MemoryAdministration:
+    """The half of the memory store that keeps what is not a record.
 
-    _lock: AbstractContextManager[object]
-    _clock: Callable[[], int]
-    _revision: int
-    _deleted: list[tuple[Change, int]]
-    _watchers: Watchers
-    _check_open: Callable[[], None]
+    Args:
+        clock: milliseconds since the epoch.
+        uptime: milliseconds on a clock that nobody sets, for leases.
+    """
 
-    def _init_bookkeeping(self) -> None:
-        self._floor = 0
+    def __init__(self, clock: Callable[[], int], uptime: Callable[[], int]) -> None:
+        self._clock = clock
+        self._uptime = uptime
+        self._lock = threading.RLock()
+        self._closed = False
+        self._watchers = Watchers()
+        self._revision = self._floor = 0
+        self._deleted: list[tuple[Change, int]] = []
         self._leases: dict[str, int] = {}
         self._cursors: dict[str, int] = {}
         self._entries: dict[EntryName, Entry] = {}
         self._audit: list[AuditEntry] = []
-        self._held: dict[str, tuple[str, float]] = {}
+        self._held: dict[str, tuple[str, int]] = {}
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Keep other threads out for the time of a ``with`` block.
+
+        Raises:
+            StoreClosed: the store was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreClosed("This history was closed; make a new service.")
+            yield
 
     async def entry(self, kind: str, key: str) -> Entry | None:
-        """See :meth:`Bookkeeping.entry`."""
-        with self._lock:
-            self._check_open()
+        """See :meth:`Administration.entry`."""
+        with self._opened():
             return self._entries.get(EntryName(kind, key))
 
     async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
-        """See :meth:`Bookkeeping.entries`."""
-        with self._lock:
-            self._check_open()
+        """See :meth:`Administration.entries`."""
+        with self._opened():
             found = [each for each in self._entries.values() if each.name.kind == kind and each.name.key > after]
         return sorted(found, key=lambda entry: entry.name)[:limit]
 
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
-        """See :meth:`Bookkeeping.put_entry`."""
+        """See :meth:`Administration.put_entry`."""
         name = EntryName(kind, key)
-        with self._lock:
-            self._check_open()
+        with self._opened():
             if expected not in (None, self._version(name)):
                 return None
+            # An entry that was removed is there again, and the feed has its last change only.
+            self._deleted = [each for each in self._deleted if each[0].entry != name]
             self._revision += 1
-            self._forget_removal(name)
             entry = self._entries[name] = Entry(name, value, self._revision)
         self._watchers.tell()
         return entry
 
     async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
-        """See :meth:`Bookkeeping.drop_entry`."""
+        """See :meth:`Administration.drop_entry`."""
         name = EntryName(kind, key)
-        with self._lock:
-            self._check_open()
+        with self._opened():
             version = self._version(name)
             if not version or expected not in (None, version):
                 return False
@@ -68,63 +82,54 @@ class MemoryBookkeeping:
         return True
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
-        """See :meth:`Bookkeeping.append_audit`."""
-        with self._lock:
-            self._check_open()
+        """See :meth:`Administration.append_audit`."""
+        with self._opened():
             self._audit.append(AuditEntry(len(self._audit) + 1, self._clock(), actor, action, details))
             return len(self._audit)
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:
-        """See :meth:`Bookkeeping.audit`."""
-        with self._lock:
-            self._check_open()
+        """See :meth:`Administration.audit`."""
+        with self._opened():
             return self._audit[after : after + limit]
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
-        """See :meth:`Bookkeeping.lease`."""
-        with self._lock:
-            self._check_open()
-            now = time.monotonic() * 1000
+        """See :meth:`Administration.lease`."""
+        with self._opened():
+            now = self._uptime()
             holder, ends = self._held.get(name, (owner, now))
             if holder != owner and ends > now:
                 return False
             self._held[name] = (owner, now + ttl_ms)
             return ttl_ms > 0
 
-    async def renew_lease(self, owner: str, expires: int) -> None:
-        """See :meth:`Bookkeeping.renew_lease`."""
-        with self._lock:
-            self._check_open()
-            if expires:
-                self._leases[owner] = expires
-            else:
-                self._leases.pop(owner, None)
+    async def renew_lease(self, owner: str, ttl_ms: int) -> None:
+        """See :meth:`Administration.renew_lease`."""
+        with self._opened():
+            self._leases[owner] = self._uptime() + ttl_ms
+            if ttl_ms <= 0:
+                del self._leases[owner]
 
     async def leases(self) -> dict[str, int]:
-        """See :meth:`Bookkeeping.leases`."""
-        with self._lock:
-            self._check_open()
-            return dict(self._leases)
+        """See :meth:`Administration.leases`."""
+        with self._opened():
+            now = self._uptime()
+            return {owner: ends - now for owner, ends in self._leases.items()}
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
-        """See :meth:`Bookkeeping.save_cursor`."""
-        with self._lock:
-            self._check_open()
-            if revision is None:
-                self._cursors.pop(name, None)
-            else:
+        """See :meth:`Administration.save_cursor`."""
+        with self._opened():
+            self._cursors.pop(name, None)
+            if revision is not None:
                 self._cursors[name] = revision
 
     async def cursors(self) -> dict[str, int]:
-        """See :meth:`Bookkeeping.cursors`."""
-        with self._lock:
-            self._check_open()
+        """See :meth:`Administration.cursors`."""
+        with self._opened():
             return dict(self._cursors)
 
     async def prune(self) -> int:
         """See :class:`~execution_history.stores.capabilities.Prunable`."""
-        with self._lock:
-            self._check_open()
+        with self._opened():
             seen = min(self._cursors.values(), default=self._revision)
             before = self._clock() - FEED_KEPT_MS
             while self._deleted and self._deleted[0][0].revision <= seen and self._deleted[0][1] <= before:
@@ -140,7 +145,3 @@ class MemoryBookkeeping:
 
     def _version(self, name: EntryName) -> int:
         return self._entries[name].version if name in self._entries else 0
-
-    def _forget_removal(self, name: EntryName) -> None:
-        """Forget that an entry was removed: it is there again, and the feed tells its last change."""
-        self._deleted = [each for each in self._deleted if each[0].entry != name]

@@ -142,9 +142,30 @@ async def test_of_many_who_want_a_lease_at_once_one_gets_it(store: HistoryStore)
 
 
 async def test_leases_are_renewed_and_given_up(store: HistoryStore) -> None:
-    """Each recorder has one."""
-    await store.renew_lease("r1", 10)
-    await store.renew_lease("r2", 20)
-    await store.renew_lease("r1", 30)
+    """Each recorder has one, and anybody sees how much remains of it."""
+    await store.renew_lease("r1", 1)
+    await store.renew_lease("r2", 60_000)
+    await store.renew_lease("r1", 60_000)
     await store.renew_lease("r2", 0)
-    assert {"r1": 30} == await store.leases()
+    [(owner, remaining)] = (await store.leases()).items()
+    assert "r1" == owner
+    assert 0 < remaining <= 60_000
+
+
+async def test_the_lease_of_a_recorder_ends(store: HistoryStore) -> None:
+    """It is still listed then, with the time since when it is over."""
+    await store.renew_lease("r", 1)
+    async with asyncio.timeout(30):
+        while (await store.leases())["r"] > -2:
+            await asyncio.sleep(0.001)
+
+
+async def test_setting_the_time_changes_no_lease(store: HistoryStore, clock: Clock) -> None:
+    """Neither a recorder's nor a named one."""
+    await store.renew_lease("r", 60_000)
+    assert await store.lease("job", "r", 60_000)
+    clock.go_on(days=2)
+    assert 0 < (await store.leases())["r"] <= 60_000
+    assert not await store.lease("job", "other", 60_000)
+    clock.go_on(days=-4)
+    assert 0 < (await store.leases())["r"] <= 60_000

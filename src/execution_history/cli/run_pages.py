@@ -1,0 +1,139 @@
+"""Pages of runs, as `list` and `search` show them, and what is said beside them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.text import Text
+
+from execution_history.cli.output import Cell, on_one_line_or_two
+from execution_history.cli.session import Session
+from execution_history.clock import now_ms
+from execution_history.errors import N_
+from execution_history.history.keyword_query import damaged_of
+from execution_history.presentation.formatting import (
+    clock,
+    duration,
+    gist,
+    grouped,
+    one_line,
+)
+from execution_history.presentation.phrases import status_word
+from execution_history.presentation.translator import Translator
+from execution_history.query.model import IndexReach, RecordKey, Selection
+from execution_history.query.search_results import SearchPage
+from execution_history.records.attributes import attributes_of
+from execution_history.records.partial import outline_of
+
+DEFAULT_PAGE_SIZE: Final = 20
+LONGEST_ID: Final = 60
+_LONGEST_GIST: Final = 200
+_SHAPES: Final = {
+    "success": ("●", "green"),
+    "running": ("◐", "blue"),
+    "failed": ("✕", "red"),
+    "interrupted": ("◇", "yellow"),
+}
+_MOST_NAMED: Final = 10
+
+
+def size_option(page_size: int) -> list[str]:
+    """Return the option for pages of this size, for a call that can be copied; nothing where it is the default."""
+    return [] if page_size == DEFAULT_PAGE_SIZE else ["--page-size", str(page_size)]
+
+
+def shape_of(status: str) -> tuple[str, str]:
+    """Return the shape and the colour for a status; its word always stands beside them."""
+    return _SHAPES.get(status, ("?", "magenta"))
+
+
+def status_cell(_: Translator, status: str) -> Cell:
+    """Return a status as its shape and its word."""
+    shape, colour = shape_of(status)
+    return Cell(f"{shape} {status_word(_, status)}", colour)
+
+
+def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
+    """Return a head and a line for each run; nothing where there are none."""
+    if not documents:
+        return []
+    _, now = session.translate, now_ms()
+    records = [outline_of(document) for document in documents]
+    facts = [_heads(_), *(_facts(_, record, now) for record in records)]
+    ids = [Cell(_("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]
+    gists = [_("Output or error").upper(), *(gist(record, _LONGEST_GIST) for record in records)]
+    rows = [row if of_all else row[:-1] for row in facts]
+    return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
+
+
+def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
+    """Return what programs get beside the runs of a page, with the same keys as over HTTP."""
+    reach = found.reach
+    return {
+        "total": found.total,
+        "total_is_exact": found.total_is_exact and reach.is_complete,
+        "has_more": found.has_more,
+        "next_cursor": found.next,
+        **damaged_of(found.damaged),
+        **({} if reach.is_complete else {"reach": {"revision": reach.revision, "newest": reach.newest}}),
+    }
+
+
+def say_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
+    """Say how many runs there are, as far as that is known, and the call for the page *following* this one."""
+    _, reach = session.translate, found.reach
+    say_damaged(session, found.damaged)
+    say_reach(session, reach)
+    if found.total == 0 and not found.has_more:
+        session.output.remark(_("No runs in %(store)s match.", store=place))
+        return
+    is_exact = found.total_is_exact and reach.is_complete
+    sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
+    session.output.remark(_(sentence, total=grouped(found.total)), style="dim")
+    if found.next is not None:
+        session.output.remark(_("Next: %(command)s", command=following), style="dim")
+
+
+def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
+    """Say which runs are left out because they cannot be read, *count* of them where not all are known by name."""
+    if damaged:
+        named = [key.execute_id for key in damaged[:_MOST_NAMED]]
+        count = count or len(damaged)
+        sentence = session.translate.plural(
+            "Left out is %(num)s run that cannot be read, because history.db is damaged there: "
+            "%(runs)s. To repair it: %(program)s import BACKUP. To give it up: %(program)s delete ID.",
+            "Left out are %(num)s runs that cannot be read, because history.db is damaged there: "
+            "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
+            "delete ID.",
+            count,
+            num=grouped(count),
+            runs=", ".join(named + (["…"] if len(damaged) > _MOST_NAMED else [])),
+            program=session.command(),
+        )
+        session.output.remark(sentence, style="yellow")
+
+
+def say_reach(session: Session, reach: IndexReach) -> None:
+    """Say how far the index is that an answer comes from, where it is not complete."""
+    if not reach.is_complete:
+        sentence = session.translate(
+            "The index is still being built: this answer covers %(done)s of %(newest)s changes.",
+            done=grouped(reach.revision),
+            newest=grouped(reach.newest),
+        )
+        session.output.remark(sentence, style="yellow")
+
+
+def _heads(_: Translator) -> list[Cell]:
+    names = ((_("Status"), False), (_("Started"), False), (_("Duration"), True), (_("Tokens"), True))
+    return [Cell(name.upper(), "dim", right=right) for name, right in (*names, (_("Workflow"), False))]
+
+
+def _facts(_: Translator, record: dict[str, Any], now: int) -> list[Cell]:
+    known = attributes_of(record)
+    return [
+        status_cell(_, record["execute_status"]),
+        Cell(clock(known.create_time)),
+        Cell(duration(known.elapsed_ms(now)), right=True),
+        Cell(grouped(known.tokens), right=True),
+        Cell(one_line(record["workflow_id"], LONGEST_ID)),
+    ]

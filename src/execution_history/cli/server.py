@@ -1,0 +1,133 @@
+"""A server that runs for months: uvicorn until a signal to stop, what its log has, and the memory that it keeps."""
+
+import contextlib
+import ctypes
+import logging
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+
+from execution_history.application import Application
+from execution_history.cli.signals import stops_call
+from execution_history.errors import shortened
+from execution_history.presentation.formatting import visible
+from execution_history.records.redaction import without_credentials
+from execution_history.web import create_app
+
+_SECONDS_TO_FINISH: Final = 1
+"""How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
+
+_LONGEST_HEAD: Final = 2 * 1024 * 1024
+"""Bytes of a request's head: a filter of a million characters is refused in words, not by cutting the line."""
+
+_LONGEST_LINE: Final = 4_000
+"""Characters of a line; an address that was asked for may have millions."""
+
+_MOST_ARENAS: Final = 2
+_LARGE: Final = 1024 * 1024
+_OPTIONS: Final = {
+    -8: _MOST_ARENAS,  # M_ARENA_MAX
+    -3: _LARGE,  # M_MMAP_THRESHOLD
+    -1: _LARGE,  # M_TRIM_THRESHOLD
+}
+"""Values by the numbers that the options have in glibc's ``malloc.h``."""
+
+
+async def serve_until_stopped(
+    application: Application, listener: socket.socket, announce: Callable[[], None], *, access_log: bool
+) -> None:
+    """Serve *application* until Ctrl-C or SIGTERM, and *announce* when it answers."""
+    config = uvicorn.Config(
+        create_app(application),
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
+    )
+    log_to_standard_error()
+    logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
+    server = _Server(config, announce)
+
+    def stop() -> None:
+        application.live.end()  # whoever follows the history would otherwise be cut off
+        server.stop()
+
+    with stops_call(stop):
+        await server.serve(sockets=[listener])
+
+
+def log_to_standard_error() -> None:
+    """Write what is logged to the standard error, a line for each event."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn's tells something.
+
+    That a stop cuts off open streams is what stopping means, and an upstream's answer that breaks off is passed on so.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    said = f"{record.msg} {error}"
+    return "timeout graceful shutdown exceeded" not in said and "returned without completing response" not in said
+
+
+def return_freed_memory() -> None:
+    """Make glibc return what is freed to the system, or to the next thread that allocates.
+
+    Of itself it gives threads heaps of their own, up to eight for each core, and each keeps what it once needed: after
+    a block of 20 MB was freed, all blocks below 20 MB come from the heap, which keeps up to 40 MB at its end. Other C
+    libraries are left as they are.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # musl has no such function
+            mallopt = ctypes.CDLL(None).mallopt
+            for option, value in _OPTIONS.items():
+                mallopt(option, value)
+
+
+class LineFormatter(logging.Formatter):
+    """Writes a time, a level, a name and a message on one line, and a traceback below it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """Return the line, with line breaks in it shown as ``␊``."""
+        return visible(shortened(super().formatMessage(record), _LONGEST_LINE)).replace(
+            "\n", "\N{SYMBOL FOR LINE FEED}"
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line and the traceback."""
+        return without_credentials(visible(super().format(record)))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells when it answers, and leaves the process's signals to us."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, then say so."""
+        await super().startup(sockets)
+        self._announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: uvicorn's own way raises the signal again at the end, before the store is closed."""
+        yield
+
+    def stop(self) -> None:
+        """Stop at the first call, at once at the second."""
+        self.force_exit = self.should_exit
+        self.should_exit = True

@@ -1,0 +1,115 @@
+"""What ``history.db`` keeps that is not a record; see :mod:`execution_history.stores.administration`."""
+
+from typing import Final
+
+from execution_history.stores.administration import AuditEntry, Entry, EntryName
+from execution_history.stores.sqlite.boot_clock import boot_id, boot_ms
+from execution_history.stores.sqlite.lifecycle import EmbeddedStore
+from execution_history.stores.sqlite.retention import prune
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
+
+_AT_ONCE: Final = 500
+
+
+class SQLiteAdministration(EmbeddedStore):
+    """The half of the embedded store that keeps what is not a record."""
+
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """See :meth:`Administration.entry`."""
+        found = await self._rows("entry", kind, key)
+        return Entry(EntryName(kind, key), *found[0]) if found else None
+
+    async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See :meth:`Administration.entries`."""
+        found = await self._rows("entries", kind, after, -1 if limit is None else limit)
+        return [Entry(EntryName(kind, key), value, version) for key, value, version in found]
+
+    async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
+        """See :meth:`Administration.put_entry`."""
+
+        def put(t: WriteTransaction) -> Entry | None:
+            if expected not in (None, _version(t, kind, key)):
+                return None
+            version = t.next_revision()
+            t.run("save_entry", kind, key, value, version, t.clock())
+            return Entry(EntryName(kind, key), value, version)
+
+        return await self._write(put)
+
+    async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
+        """See :meth:`Administration.drop_entry`."""
+
+        def drop(t: WriteTransaction) -> bool:
+            version = _version(t, kind, key)
+            if not version or expected not in (None, version):
+                return False
+            t.run("save_entry", kind, key, None, t.next_revision(), t.clock())
+            return True
+
+        return await self._write(drop)
+
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+        """See :meth:`Administration.append_audit`."""
+        writer, line = self._parts.writer, (actor, action, details)
+        return await writer.submit(lambda t: int(t.run("append_audit", t.clock(), *line).get))
+
+    async def audit(self, after: int, limit: int) -> list[AuditEntry]:
+        """See :meth:`Administration.audit`."""
+        return [AuditEntry(*row) for row in await self._rows("audit", after, limit)]
+
+    async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
+        """See :meth:`Administration.lease`; what was held before the machine was started anew has ended."""
+
+        def take(t: WriteTransaction) -> bool:
+            now, boot = boot_ms(), boot_id()
+            held = t.run("named_lease", name).fetchone()
+            if held and held[0] != owner and held[1] == boot and held[2] > now:
+                return False
+            t.run("save_named_lease", name, owner, boot, now + ttl_ms)
+            return ttl_ms > 0
+
+        return await self._parts.writer.submit(take)
+
+    async def renew_lease(self, owner: str, ttl_ms: int) -> None:
+        """See :meth:`Administration.renew_lease`."""
+        if ttl_ms > 0:
+            times = (boot_id(), boot_ms() + ttl_ms)
+            await self._parts.writer.submit(lambda t: t.run("put_lease", owner, t.clock() + ttl_ms, *times).get)
+        else:
+            await self._parts.writer.submit(lambda t: t.run("drop_lease", owner).get)
+
+    async def leases(self) -> dict[str, int]:
+        """See :meth:`Administration.leases`."""
+        rows, now = await self._rows("leases"), self._clock()
+        return {owner: _remaining(expires, boot, ends, now) for owner, expires, boot, ends in rows}
+
+    async def save_cursor(self, name: str, revision: int | None) -> None:
+        """See :meth:`Administration.save_cursor`."""
+        if revision is None:
+            await self._parts.writer.submit(lambda t: t.run("drop_cursor", name).get)
+        else:
+            await self._parts.writer.submit(lambda t: t.run("save_cursor", name, revision).get)
+
+    async def cursors(self) -> dict[str, int]:
+        """See :meth:`Administration.cursors`."""
+        return dict(await self._rows("cursors"))
+
+    async def prune(self) -> int:
+        """See :class:`~execution_history.stores.capabilities.Prunable`."""
+        while await self._parts.writer.submit(lambda t: prune(t, _AT_ONCE)):
+            pass
+        return int((await self._rows("feed_floor"))[0][0])
+
+
+def _version(transaction: WriteTransaction, kind: str, key: str) -> int:
+    """Return the version of an entry, 0 where there is none."""
+    found = transaction.run("entry", kind, key).fetchone()
+    return int(found[1]) if found else 0
+
+
+def _remaining(expires: int, boot: str, ends: int, now: int) -> int:
+    """Return how much remains of a lease that ends at *expires* by the system's time and at *ends* since *boot*."""
+    if boot and boot == boot_id():
+        return ends - boot_ms()
+    # Of an earlier start of the machine it is over, whatever time it is; without any, only the system's time tells.
+    return min(0, expires - now) if boot else expires - now

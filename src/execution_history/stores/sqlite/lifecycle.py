@@ -1,0 +1,169 @@
+"""How an embedded store is opened, closed and carried over a fork, and what its parts need to write and to read."""
+
+import asyncio
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from execution_history.clock import now_ms
+from execution_history.errors import StoreClosed, StoreError
+from execution_history.records.reading_limits import ReadingLimits
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.stores.listeners import Watchers
+from execution_history.stores.sqlite.error_mapping import faults, is_full
+from execution_history.stores.sqlite.folder import Reserve
+from execution_history.stores.sqlite.fork_safety import watch
+from execution_history.stores.sqlite.process_lock import WAIT_SECONDS
+from execution_history.stores.sqlite.queries import Value, rows
+from execution_history.stores.sqlite.store_parts import StoreParts, open_parts
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+_Result = TypeVar("_Result")
+
+
+class EmbeddedStore:
+    """One folder that is opened with its first use and closed once.
+
+    Args:
+        folder: made, for its owner only, when it is missing.
+        json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
+        search: whether the index of the records has their texts too.
+        record_limit_bytes: how large a record may be that is made for it, or that is found in the folder.
+        limits: what reading JSON files that others wrote may take.
+        lock_seconds: how long a write waits for other processes.
+        clock: milliseconds since the epoch, for what is forgotten after a time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        json_files: bool = True,
+        search: bool = True,
+        record_limit_bytes: int = LARGEST_RECORD,
+        limits: ReadingLimits | None = None,
+        lock_seconds: float = WAIT_SECONDS,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
+        self._folder = folder.absolute()  # the program may change its own folder later
+        self._open_parts = partial(
+            open_parts,
+            self._folder,
+            json_files=json_files,
+            search=search,
+            limits=limits or ReadingLimits(self.record_limit_bytes),
+            lock_seconds=lock_seconds,
+            clock=clock,
+        )
+        self._clock = clock
+        self._opened: StoreParts | None = None
+        self._closed = False
+        self._left_for_fork = False
+        self._opening = threading.Lock()
+        self._watchers = Watchers()
+
+    @property
+    def location(self) -> str:
+        """See :class:`~execution_history.stores.capabilities.Located`: the folder."""
+        return f"sqlite:{self._folder}"
+
+    async def open(self) -> None:
+        """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
+        if self._opened is None or self._closed:
+            await asyncio.to_thread(self._open)
+
+    async def aclose(self) -> None:
+        """See :meth:`HistoryStore.aclose`."""
+        opened = self._opened
+        if opened is not None:
+            try:
+                await opened.mirror.flush()
+            except StoreClosed:
+                pass  # somebody else is closing too
+            except StoreError as error:
+                _log.warning("A history is closed although not all is on the disk: %s", error)
+        await asyncio.to_thread(self._close)
+
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        """See :class:`~execution_history.stores.capabilities.Watched`."""
+        return self._watchers.add(call)
+
+    @property
+    def _parts(self) -> StoreParts:
+        opened = self._opened
+        if opened is None and self._left_for_fork:
+            # It was open, and whoever opened it knows nothing of forks.
+            self._open()
+            opened = self._opened
+        if opened is None:
+            raise StoreClosed("This history is not open; open it first, or make a new service after closing one.")
+        return opened
+
+    async def _write(
+        self,
+        work: Callable[[WriteTransaction], _Result],
+        record: tuple[str, str | None] | None = None,
+        *,
+        size: int = 0,
+        makes_room: bool = False,
+    ) -> _Result:
+        """Return the result of *work*, a change, once it is on the disk and whoever follows the feed has been called.
+
+        See :meth:`Writer.submit`.
+        """
+        result = await self._parts.writer.submit(work, record, size=size, makes_room=makes_room)
+        self._watchers.tell()
+        return result
+
+    async def _rows(self, name: str, *values: Value) -> list[tuple[Any, ...]]:
+        """Return the rows of a named statement."""
+        return await self._parts.reader.in_thread(lambda connection: rows(connection, name, *values))
+
+    def _open(self) -> None:
+        with self._opening:
+            if self._closed:
+                raise StoreClosed("This history was closed; make a new service.")
+            if self._opened is None:
+                with faults(self._folder):
+                    try:
+                        self._opened = self._open_parts()
+                    except (apsw.Error, OSError) as error:
+                        if not (is_full(error) and Reserve(self._folder).release()):
+                            raise
+                        self._opened = self._open_parts()  # so that there can be deleted
+                self._opened.writer.start(self)
+                # A program that ends without aclose still leaves its files in order.
+                self._at_exit = weakref.finalize(self, self._opened.close)
+                self._left_for_fork = False
+                watch(self)
+
+    def before_fork(self) -> None:
+        """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""
+        self._opening.acquire()
+        if self._opened is not None:
+            # First, so that nobody begins anything with parts that are being closed.
+            self._opened, self._left_for_fork = None, True
+            self._at_exit()
+
+    def after_fork(self, *, is_child: bool) -> None:
+        """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""
+        if is_child:
+            self._opening = threading.Lock()
+            self._watchers = Watchers()  # those of the parent live there
+        else:
+            self._opening.release()
+
+    def _close(self) -> None:
+        with self._opening:
+            self._closed = True
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                self._at_exit()

@@ -1,0 +1,35 @@
+"""What the writer removes bit by bit: the rows of cleared histories, and what has been kept long enough."""
+
+from itertools import takewhile
+from typing import Any
+
+from execution_history.stores.administration import FEED_KEPT_MS
+from execution_history.stores.sqlite.write_transaction import WriteTransaction
+
+
+def purge_cleared(transaction: WriteTransaction, limit: int) -> bool:
+    """Remove at most *limit* rows of a cleared workflow; return whether there may be more to do."""
+    found = transaction.run("cleared_workflow").fetchone()
+    if found is None:
+        return False
+    transaction.run("purge_rows", found[0], limit)
+    if transaction.connection.changes() < limit:
+        transaction.run("drop_workflow", found[0])
+    return True
+
+
+def prune(transaction: WriteTransaction, limit: int) -> bool:
+    """Forget at most *limit* deletions that are old enough and seen by all followers; return whether there may be more.
+
+    So many discarded records that are kept no longer go too.
+    """
+    now = transaction.clock()
+    before: int = now - FEED_KEPT_MS
+    seen: Any = transaction.run("oldest_cursor").get
+    oldest: list[Any] = transaction.run("oldest_deletions", limit).fetchall()
+    old = [r for r, at in takewhile(lambda row: row[1] <= before and (seen is None or row[0] <= seen), oldest)]
+    if old:
+        for name in ("drop_deletions", "drop_removed_entries", "save_feed_floor"):
+            transaction.run(name, old[-1])
+    transaction.run("purge_bin", now, limit)
+    return len(old) == limit
