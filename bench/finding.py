@@ -24,7 +24,8 @@ import orjson
 from bench.ours import create_and_finish
 from bench.records import runs
 from execution_history import ExecutionHistoryService
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.path_conditions import parse_condition
 from execution_history.records.record import Document
 

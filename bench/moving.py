@@ -19,7 +19,7 @@ from bench import ours
 from bench.records import runs
 from execution_history import ExecutionHistoryService
 from execution_history.history.iteration import selected
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.stores import SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import Export, export_to_path, import_history

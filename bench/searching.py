@@ -23,7 +23,8 @@ from bench.finding import _duckdb, _p50
 from bench.ours import create_and_finish
 from bench.records import nouns, runs
 from execution_history import ExecutionHistoryService
-from execution_history.query.model import RecordFilter, RecordQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery
 from execution_history.query.text import parse_search, searched_text, snippets
 from execution_history.records.record import Document
 from execution_history.stores.sqlite.index import TextIndex

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.query.path_conditions import parse_condition
 from execution_history.records.record import Document, new_document
 

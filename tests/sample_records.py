@@ -4,7 +4,8 @@ from typing import Any
 
 import orjson
 
-from execution_history.query.model import RecordFilter, RecordQuery, Selection
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, Selection
 from execution_history.records.record import Document, RecordChange, new_document
 from execution_history.stores.protocol import HistoryStore
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from execution_history.history.diff import compare_records
 from execution_history.presentation.formatting import duration, grouped
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.records.adoption import adopt_record
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.record import Document
@@ -112,17 +113,17 @@ def test_every_place_agrees_on_what_a_record_says(
 def _check_page(body: bytes, facts: RunAttributes) -> None:
     """The page of a run shows them in its first line, among what is known of the run, and in its timeline."""
     shown = run_view(body, reader_of({}, "en", _NOW))
-    assert facts.tokens == shown.known.tokens
-    assert duration(facts.elapsed_ms(_NOW)) in shown.headline.text
-    assert [facts.tokens] == ([fact.value.tokens for fact in shown.facts if fact.name == "tokens"] or [None])
-    failed = [row.node.name for row in shown.waterfall.rows if row.is_failed] if shown.waterfall else []
-    if shown.waterfall is not None:
+    assert facts.tokens == shown["known"].tokens
+    assert duration(facts.elapsed_ms(_NOW)) in shown["headline"].text
+    assert [facts.tokens] == ([fact.value.tokens for fact in shown["facts"] if fact.name == "tokens"] or [None])
+    failed = [row["node"].name for row in shown["waterfall"].rows if row["is_failed"]] if shown["waterfall"] else []
+    if shown["waterfall"] is not None:
         titles: dict[str, str | None] = {**_titles(orjson.loads(body))}
         assert [facts.failed_node] == ([titles[name] for name in failed] or [None])
     if facts.status == "failed":
         sentence = f"Failed after {duration(facts.duration_ms or 0)}"
         sentence += "" if facts.failed_node is None else f" in {facts.failed_node}"
-        assert sentence == shown.headline.text.partition(": ")[0]
+        assert sentence == shown["headline"].text.partition(": ")[0]
 
 
 def _titles(record: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,8 @@ import pytest
 from execution_history.errors import StoreBusy
 from execution_history.history.comparison import Run, compare_with_last_success
 from execution_history.history.iteration import selected
-from execution_history.query.model import IndexReach, RecordFilter, RecordQuery, Selection
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.stores import MemoryStore
 from tests.sample_records import change, document, ids
 

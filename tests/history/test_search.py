@@ -7,7 +7,7 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidCursor, InvalidQuery
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.query.search_results import SearchPage
 
 pytestmark = pytest.mark.anyio

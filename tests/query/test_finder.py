@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from execution_history.query import steps
 from execution_history.query.cursor import Position, position_of
+from execution_history.query.fields import RecordFilter
 from execution_history.query.finder import find
-from execution_history.query.model import IndexReach, RecordFilter, RecordKey, RecordQuery, Selection
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection
 from execution_history.query.path_conditions import parse_condition
 from execution_history.query.predicates import Text
 from execution_history.records.attributes import attributes_of

@@ -8,7 +8,8 @@ import pytest
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.keyword_query import keyword_filter
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
 from execution_history.query.path_conditions import PathCondition, holds, parse_condition
 from execution_history.query.time_buckets import bucket_edges, zone_of

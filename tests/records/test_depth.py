@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
 from execution_history.history.diff import compare_records
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.path_conditions import parse_condition
 from execution_history.recording.step_lines import line_of, step_in
 from execution_history.records.adoption import adopt_record, whole_record

@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from execution_history.errors import ExecutionExists, IllegalTransition, InvalidCursor, StoreClosed
-from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.stores.capabilities import flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport, ScanToken
 from tests.sample_records import change, changed, document, ids, page_of

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidCursor, InvalidQuery
-from execution_history.query.model import RecordFilter, RecordQuery, Selection, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, Selection, StatisticsQuery
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.protocol import HistoryStore

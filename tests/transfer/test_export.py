@@ -15,7 +15,7 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import ExportFailed, InvalidInput
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.records.record import KEYS
 from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import Export, Progress, export_chunks, export_to_path, export_to_stream

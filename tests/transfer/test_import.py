@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import ImportFailed
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.records.record import Document, RecordChange, new_document
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore

@@ -10,7 +10,7 @@ import orjson
 from execution_history.errors import ExecutionNotFound, InvalidInput, listed, quoted
 from execution_history.history.diff import Comparison, compare_records
 from execution_history.history.iteration import selected
-from execution_history.query.model import RecordFilter
+from execution_history.query.fields import RecordFilter
 from execution_history.records.record import check_identifier
 from execution_history.stores.protocol import HistoryStore
 

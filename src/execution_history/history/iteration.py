@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from execution_history.errors import StoreBusy
-from execution_history.query.model import MAX_SIZE, RecordFilter, RecordQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import MAX_SIZE, RecordQuery
 from execution_history.stores.protocol import Batch, HistoryStore
 
 _MOST_STANDSTILLS: Final = 10

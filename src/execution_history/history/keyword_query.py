@@ -6,7 +6,8 @@ from typing import NotRequired, TypedDict, cast
 import orjson
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query.model import RecordFilter, RecordKey, Selection
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, Selection
 from execution_history.query.parameters import filter_of
 from execution_history.records.record import ExecutionRecord
 

@@ -11,22 +11,15 @@ from typing import Final, cast
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
-from execution_history.history.batches import batches
+from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import (
     FilterValue,
     HistoryPage,
     keyword_filter,
     page_of,
 )
-from execution_history.query.model import (
-    IndexReach,
-    RecordFilter,
-    RecordQuery,
-    Selection,
-    Sort,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, is_identifier
@@ -34,6 +27,7 @@ from execution_history.stores.capabilities import Indexed, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
 MAX_PAGE_SIZE: Final = 100
+_SCANNED_AT_ONCE: Final = 2_000
 
 
 class HistoryReading:
@@ -146,14 +140,27 @@ class HistoryReading:
             return best_of(await self.select(replace(query, size=RANKED)), search, size)
         return page_of_hits(await self.select(query), search)
 
-    def batches(self, wanted: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
-        """Return the records that match *wanted*, oldest first unless *descending*; see :mod:`.batches`.
+    async def batches(self, wanted: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
+        """Yield the records that match *wanted*, in batches, oldest first, or newest first where *descending*.
+
+        Oldest first and without a filter the order is that of arrival, and the store is read from its beginning to
+        its end, which is several times as fast as reading pages. A record that comes or changes meanwhile may be
+        among them or not; each is whole.
 
         Raises:
             InvalidQuery: the filter contains a text to find, and the store has no text search.
             StoreError: the store could not be read.
         """
-        return batches(self.store, wanted, descending=descending)
+        await self.store.open()
+        if descending or wanted.given():
+            async for batch in selected(self.store, wanted, descending=descending):
+                yield batch
+            return
+        batch = await self.store.scan(None, _SCANNED_AT_ONCE)
+        yield batch
+        while batch.next is not None:
+            batch = await self.store.scan(batch.next, _SCANNED_AT_ONCE)
+            yield batch
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """Return what can be counted of the records that match *query*; see its fields.

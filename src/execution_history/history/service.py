@@ -80,7 +80,8 @@ class ExecutionHistoryService(HistoryReading):
         await self.store.open()
         return self
 
-    __aenter__ = open  # noqa: A003 - the method above
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,7 +8,7 @@ applies filters is made from :data:`FILTERS`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, ParamSpec
 
 from execution_history.errors import N_, InvalidQuery
 from execution_history.query.path_conditions import PathCondition
@@ -34,6 +34,8 @@ from execution_history.records.record import STATUSES
 
 _MOST_VALUES: Final = 100
 _MOST_CONDITIONS: Final = 20
+
+_Row = ParamSpec("_Row")
 
 Several = Literal["no", "repeated", "commas"]
 
@@ -114,18 +116,17 @@ class FilterField:
             self.values.check(self.keyword, each)
 
 
-def _row(
-    name: str,
-    label: str,
-    meaning: str,
-    values: Values,
-    attribute: Attribute | None,
-    test: Callable[[Any, Any], Predicate],
-    several: Several = "no",
-    example: str | None = None,
-) -> Any:  # noqa: ANN401 - the default of a dataclass field of any type
-    row = FilterField(name, label, meaning, values, attribute, test, several, example)
-    return field(default=() if row.is_repeatable else None, metadata={"row": row})
+def _offered(make: Callable[_Row, FilterField]) -> Callable[_Row, Any]:
+    """Return what makes a field of :class:`RecordFilter` from the arguments of its row."""
+
+    def offer(*words: _Row.args, **options: _Row.kwargs) -> Any:  # noqa: ANN401 - the default of a field of any type
+        row = make(*words, **options)
+        return field(default=() if row.is_repeatable else None, metadata={"row": row})
+
+    return offer
+
+
+_row = _offered(FilterField)
 
 
 def _one_of(attribute: Attribute, values: Sequence[Any]) -> Predicate:

@@ -12,25 +12,6 @@ from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import RecordFilter
 from execution_history.query.values import check_number
 
-__all__ = [
-    "BUCKETS",
-    "MAX_SIZE",
-    "SORTS",
-    "Bucket",
-    "BucketSize",
-    "FailureGroup",
-    "Figures",
-    "IndexReach",
-    "RecordFilter",
-    "RecordKey",
-    "RecordQuery",
-    "Selection",
-    "Sort",
-    "Statistics",
-    "StatisticsQuery",
-    "sort_of",
-]
-
 Sort = Literal["create_time", "duration", "tokens"]
 BucketSize = Literal["hour", "day", "week", "month"]
 

@@ -7,11 +7,11 @@ day: the day is included.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from typing import Any, Final
 
-from execution_history.errors import InvalidQuery, Message, quoted, shortened
+from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
+from execution_history.query.hints import hint
 from execution_history.query.values import Setting
 
 LIKENESS: Final = 0.75
@@ -39,7 +39,9 @@ def filter_of(
     for name, given in words.items():
         row = _BY_NAME.get(name)
         if row is None:
-            raise InvalidQuery("There is no filter %(name)s: %(nearest)s.", name=quoted(name), nearest=_nearest(name))
+            raise InvalidQuery(
+                "There is no filter %(name)s: %(nearest)s.", name=quoted(name), nearest=hint(name, sorted(_BY_NAME))
+            )
         texts = _texts(row, given)
         if not texts:
             continue
@@ -62,12 +64,3 @@ def _texts(row: FilterField, given: str | Sequence[str]) -> list[str]:
     if row.several == "commas":
         texts = [part for text in texts for part in text.split(",")]
     return [text.strip() for text in texts if text.strip()]
-
-
-def _nearest(name: str) -> str:
-    near = get_close_matches(shortened(name), _BY_NAME, n=1)
-    return (
-        Message("perhaps %(near)s is meant", near=near[0])
-        if near
-        else Message("there are %(names)s", names=", ".join(sorted(_BY_NAME)))
-    )

@@ -12,12 +12,13 @@ a bare text without quotes. What a comparison means, :class:`PathCondition` says
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from operator import ge, gt, le, lt
 from typing import Any, Final, Literal, cast
 
 import orjson
 
 from execution_history.errors import InvalidQuery, Message, quoted
+from execution_history.query.hints import hint
 
 Part = Literal["input", "output", "metadata"]
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
@@ -32,6 +33,7 @@ _PART: Final = re.compile(r"\s*([A-Za-z_]*)")
 _STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]{1,10})\]')
 _OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*|\s+exists\s*\Z")
 _KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
+_ORDERS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _EXAMPLE: Final = Message('write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists')
 MISSING: Final = object()
 """Stands for a value that is not there."""
@@ -67,12 +69,10 @@ def parse_condition(text: str) -> PathCondition:
     found = _PART.match(text)
     name, at = (found[1], found.end()) if found else ("", 0)
     if name not in PARTS:
-        near = get_close_matches(name, PARTS, n=1)
-        hint = Message("perhaps %(near)s is meant", near=near[0]) if near else _EXAMPLE
         raise InvalidQuery(
             "The condition %(text)s does not begin with input, output or metadata: %(hint)s.",
             text=quoted(text),
-            hint=hint,
+            hint=hint(name, PARTS, _EXAMPLE),
         )
     path: list[str | int] = []
     while step := _STEP.match(text, at):
@@ -145,14 +145,13 @@ def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
     found = value_at(record.get(_KEYS[condition.part], MISSING), condition.path)
     if found is MISSING:
         return False
-    wanted = condition.value
+    wanted: Any = condition.value
     if condition.operator == "exists":
         return found is not None
-    if condition.operator == "=":
-        return _equal(found, wanted)
-    if condition.operator == "!=":
-        return not _equal(found, wanted)
-    return _compared(condition.operator, found, wanted)
+    if condition.operator in {"=", "!="}:
+        return _equal(found, wanted) is (condition.operator == "=")
+    comparable = (_is_number(found) and _is_number(wanted)) or (isinstance(found, str) and isinstance(wanted, str))
+    return comparable and bool(_ORDERS[condition.operator](found, wanted))
 
 
 def value_at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
@@ -191,14 +190,3 @@ def _equal(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_equal, one, other))
     return one == other
-
-
-def _compared(operator: str, found: Any, wanted: Any) -> bool:  # noqa: ANN401 - any JSON value
-    comparable = (_is_number(found) and _is_number(wanted)) or (isinstance(found, str) and isinstance(wanted, str))
-    if not comparable:
-        return False
-    if operator == "<":
-        return bool(found < wanted)
-    if operator == "<=":
-        return bool(found <= wanted)
-    return bool(found > wanted if operator == ">" else found >= wanted)

@@ -1,7 +1,6 @@
 """What a finder has to have read, in no engine's language, and what it is answered with. Pure."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from execution_history.query.cursor import Position
@@ -33,8 +32,7 @@ class StoredDocument(NamedTuple):
     body: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """Read at most *limit* rows behind *after*, without the first *skip*: a list of :class:`Row`."""
 
     after: Position | None
@@ -42,8 +40,7 @@ class Rows:
     skip: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(NamedTuple):
     """Read some rows behind *after*, without those that surely lack the text.
 
     Answered with a list of :class:`Row`, perhaps empty, and the position that it reaches to, ``None`` at the end.
@@ -52,22 +49,19 @@ class Portion:
     after: Position | None
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """Count the rows, as far as that takes little: the number and whether it is exact, or *at_least* and false."""
 
     at_least: int
 
 
-@dataclass(frozen=True, slots=True)
-class Summaries:
+class Summaries(NamedTuple):
     """Read the summaries that are kept of *rows* and are still true: a dict from ``seq`` to JSON bytes."""
 
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Documents:
+class Documents(NamedTuple):
     """Read the documents at *seqs*, in this order, as far as memory allows, but of at least one.
 
     Answered with how many of *seqs* that were, and a list of :class:`StoredDocument` of those that are still there.
@@ -76,18 +70,15 @@ class Documents:
     seqs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explain:
+class Explain(NamedTuple):
     """Say how the rows are found: a tuple of sentences."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Read the first and the last create time: two numbers, ``None`` without any rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class BucketCounts:
+class BucketCounts(NamedTuple):
     """Count the rows from *first* to *last* (ms) between each two of *edges*.
 
     Answered with the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
@@ -99,24 +90,21 @@ class BucketCounts:
     edges: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCodes:
+class ErrorCodes(NamedTuple):
     """Count the rows from *first* to *last* by error code: a dict."""
 
     first: int
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(NamedTuple):
     """Read the most frequent failures from *first* to *last*: a list of :class:`FailureGroup`."""
 
     first: int
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class SeenBefore:
+class SeenBefore(NamedTuple):
     """Read which of *fingerprints* these workflows had before they would be new: a set."""
 
     fingerprints: tuple[str, ...]

@@ -13,7 +13,7 @@ MOST_BUCKETS: Final = 5_000
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
 _DAYS: Final[tuple[tuple[BucketSize, int], ...]] = (("day", 1), ("week", 7))
-_DECEMBER: Final = 12
+_LONGEST_DAYS: Final[dict[BucketSize, int]] = {"day": 1, "week": 7, "month": 31}
 _LAST_YEAR: Final = 9_998
 
 
@@ -26,13 +26,9 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
-        written = str(name).lower()
-        near = [zone for zone in available_timezones() if zone.lower() == written]
-        hint = (
-            Message("perhaps %(near)s is meant", near=near[0])
-            if near
-            else Message("write a name such as Asia/Shanghai or UTC")
-        )
+        near = next((zone for zone in available_timezones() if zone.lower() == str(name).lower()), None)
+        otherwise = Message("write a name such as Asia/Shanghai or UTC")
+        hint = Message("perhaps %(near)s is meant", near=near) if near else otherwise
         raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None
 
 
@@ -80,15 +76,9 @@ def bucket_number(edges: list[int], time: int) -> int:
 
 
 def _start(time: int, size: BucketSize, zone: ZoneInfo) -> int:
-    local = datetime.fromtimestamp(time / 1000, UTC).astimezone(zone)
     if size == "hour":
         return _hour_start(time, zone)
-    day = local.date()
-    if size == "week":
-        day -= timedelta(days=day.weekday())
-    elif size == "month":
-        day = day.replace(day=1)
-    return _midnight(day, zone)
+    return _midnight(_first_day(_day(time, zone), size), zone)
 
 
 def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
@@ -97,14 +87,19 @@ def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
         following = _hour_start(start + _HOUR, zone)
         return following if following > start else start + _HOUR
     # Noon is the same day whatever the clocks did at midnight.
-    day = datetime.fromtimestamp(start / 1000 + 12 * 3600, UTC).astimezone(zone).date()
-    if size == "day":
-        return _midnight(day + timedelta(days=1), zone)
+    day = _day(start + _DAY // 2, zone)
+    return _midnight(_first_day(day + timedelta(days=_LONGEST_DAYS[size]), size), zone)
+
+
+def _day(time: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).date()
+
+
+def _first_day(day: date, size: BucketSize) -> date:
+    """Return the first day of the day, week or month that *day* is in."""
     if size == "week":
-        return _midnight(day + timedelta(days=7), zone)
-    return _midnight(
-        day.replace(year=day.year + 1, month=1) if day.month == _DECEMBER else day.replace(month=day.month + 1), zone
-    )
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if size == "month" else day
 
 
 def _hour_start(time: int, zone: ZoneInfo) -> int:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
-from difflib import get_close_matches
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, Literal
 
-from execution_history.errors import InvalidQuery, Message, quoted, shortened
+from execution_history.errors import InvalidQuery, quoted
+from execution_history.query.hints import hint
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
 from execution_history.records.record import STATUSES
 from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
@@ -64,7 +64,7 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
     Raises:
         InvalidQuery: it cannot be read as a time.
     """
-    return _since(name, value.strip(), Setting(now, zone))
+    return _time(name, value.strip(), Setting(now, zone))
 
 
 def _check_flag(name: str, value: object) -> None:
@@ -74,13 +74,9 @@ def _check_flag(name: str, value: object) -> None:
 
 def _check_status(_name: str, value: object) -> None:
     if value not in FILTER_STATUSES:
-        near = get_close_matches(shortened(str(value)), FILTER_STATUSES, n=1)
-        hint = (
-            Message("perhaps %(near)s is meant", near=near[0])
-            if near
-            else Message("there are %(names)s", names=", ".join(FILTER_STATUSES))
+        raise InvalidQuery(
+            "%(value)s is not a status: %(hint)s.", value=quoted(value), hint=hint(str(value), FILTER_STATUSES)
         )
-        raise InvalidQuery("%(value)s is not a status: %(hint)s.", value=quoted(value), hint=hint)
 
 
 def _check_condition(_name: str, value: object) -> None:
@@ -149,16 +145,12 @@ def _condition(_name: str, value: str, _setting: Setting) -> PathCondition:
     return parse_condition(value)
 
 
-def _since(name: str, value: str, setting: Setting) -> int:
-    return _time(name, value, setting, time.min)
-
-
 def _until(name: str, value: str, setting: Setting) -> int:
-    return _time(name, value, setting, None)
+    return _time(name, value, setting, days=1)
 
 
-def _time(name: str, value: str, setting: Setting, of_day: time | None) -> int:
-    """Return the time of *value*; a date alone is its first moment, or for ``None`` that of the next day."""
+def _time(name: str, value: str, setting: Setting, days: int = 0) -> int:
+    """Return the time of *value*; a date alone is its first moment, or that of the day so many *days* later."""
     if ago := _AGO.fullmatch(value):
         return max(0, setting.now - round(float(ago[1]) * _UNITS_MS[ago[2]]))
     if value.isascii() and value.isdigit():
@@ -172,8 +164,8 @@ def _time(name: str, value: str, setting: Setting, of_day: time | None) -> int:
         return number
     try:
         found = datetime.fromisoformat(value)
-        if len(value) <= _DATE_LENGTH and of_day is None:
-            found += timedelta(days=1)
+        if len(value) <= _DATE_LENGTH:
+            found += timedelta(days=days)
         moment = found if found.tzinfo is not None else found.replace(tzinfo=setting.zone)
         return max(0, round(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
@@ -188,7 +180,7 @@ def _time(name: str, value: str, setting: Setting, of_day: time | None) -> int:
 TEXT: Final = Values("text", _text, _check_text)
 ID: Final = Values("id", _text, _check_id)
 PREFIX: Final = Values("id", _text, _check_text)
-SINCE: Final = Values("time", _since, check_number)
+SINCE: Final = Values("time", _time, check_number)
 UNTIL: Final = Values("time", _until, check_number)
 DURATION: Final = Values("duration", _duration, check_number)
 NUMBER: Final = Values("number", _number, check_number)

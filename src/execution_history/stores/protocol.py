@@ -28,7 +28,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType, Protocol
 
-from execution_history.query.model import RecordFilter, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import Administration, EntryName
 

@@ -60,9 +60,9 @@ def test_a_huge_value_gives_a_small_tree() -> None:
     assert 50 == len(tree.children)
     assert all(child.count == 1000 for child in tree.children)
     assert 300 > count(tree)
-    assert any(child.is_lazy for child in tree.children)
+    assert any(child.count and not child.children for child in tree.children)
     first = tree.children[0]
-    assert (60, 940, 60) == (len(first.children), first.missing, first.next_start)
+    assert (60, 1000, 0) == (len(first.children), first.count, first.start)
 
 
 def test_a_deep_value_ends_in_a_branch_to_fetch() -> None:
@@ -73,14 +73,15 @@ def test_a_deep_value_ends_in_a_branch_to_fetch() -> None:
     node = tree_of(root(value))
     for _ in range(12):
         node = node.children[0]
-    assert node.is_lazy
+    assert node.count
+    assert not node.children
 
 
 def test_a_branch_goes_on_where_it_was_cut() -> None:
     """The second piece of a list begins with the item that follows the first piece."""
     tree = tree_of(root(list(range(150))), limits=Limits(children=100), start=100)
     assert ["100", "149"] == [tree.children[0].name, tree.children[-1].name]
-    assert 0 == tree.missing
+    assert tree.count == tree.start + len(tree.children)
 
 
 def test_long_texts_fold_after_six_lines() -> None:

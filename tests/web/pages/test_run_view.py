@@ -9,7 +9,7 @@ from execution_history.errors import InvalidInput
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages.interrupt_form import answer_to, question_of
-from execution_history.web.pages.run_view import RunView, run_view
+from execution_history.web.pages.run_view import run_view
 from execution_history.web.pages.viewer import reader_of
 from execution_history.web.pages.waterfall import waterfall_of
 
@@ -23,7 +23,7 @@ def node(start: int, end: int, **facts: Any) -> dict[str, Any]:
             "packets": [], "packet_count": 0, "usage": None, **facts}  # fmt: skip
 
 
-def view(reader: Any = READER, **fields: Any) -> RunView:
+def view(reader: Any = READER, **fields: Any) -> dict[str, Any]:
     """The view of a record with these fields."""
     record: dict[str, Any] = {
         "execute_id": "e", "workflow_id": "w", "create_time": 1_000_000, "update_time": 1_012_400,
@@ -40,9 +40,10 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
             "Start": node(1_000_000, 1_000_100), "Writer": node(1_000_200, 1_001_000, is_finish=False)
         },
     }  # fmt: skip
-    assert "Failed after 12.4 s in Writer: plugin timed out (720702017)" == view(**fields).headline.text
+    assert "Failed after 12.4 s in Writer: plugin timed out (720702017)" == view(**fields)["headline"].text
     assert (
-        "在节点 Writer 失败，用时 12.4 s：plugin timed out (720702017)" == view(CHINESE_READER, **fields).headline.text
+        "在节点 Writer 失败，用时 12.4 s：plugin timed out (720702017)"
+        == view(CHINESE_READER, **fields)["headline"].text
     )
 
 
@@ -83,14 +84,14 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
 )
 def test_every_status_has_its_sentence(fields: dict[str, Any], sentence: str) -> None:
     """Also one that is none of ours."""
-    assert sentence == view(**fields).headline.text
+    assert sentence == view(**fields)["headline"].text
 
 
 def test_a_long_reason_is_shown_below() -> None:
     """The sentence has its beginning, and what is below says how much more there is."""
     shown = view(execute_status="failed", error_message="line one\n" + "x" * 5_000)
-    assert 400 > len(shown.headline.text)
-    assert (4_000, 1_009) == (len(shown.headline.reason), shown.headline.reason_missing)
+    assert 400 > len(shown["headline"].text)
+    assert (4_000, 1_009) == (len(shown["headline"].reason), shown["headline"].reason_missing)
 
 
 def test_a_node_that_says_its_error_is_the_one_that_failed() -> None:
@@ -100,31 +101,31 @@ def test_a_node_that_says_its_error_is_the_one_that_failed() -> None:
         "Waiting": node(0, 90, is_finish=False),
     }
     shown = view(execute_status="failed", create_time=0, node_execute_status=nodes)
-    assert shown.waterfall is not None
-    query, waiting = shown.waterfall.rows
+    assert shown["waterfall"] is not None
+    query, waiting = shown["waterfall"].rows
     assert (True, False, True, 600) == (
-        query.is_failed,
-        waiting.is_failed,
-        query.error.startswith("no such"),
-        len(query.error),
+        query["is_failed"],
+        waiting["is_failed"],
+        query["error"].startswith("no such"),
+        len(query["error"]),
     )
-    assert "in Query" in shown.headline.text
+    assert "in Query" in shown["headline"].text
 
 
 def test_the_sentence_and_the_timeline_name_the_same_node() -> None:
     """Also where the clocks of the nodes were behind that of the run."""
     nodes = {"A": node(10, 900, is_finish=False), "B": node(950, 700, is_finish=False)}
     shown = view(execute_status="failed", create_time=1_000, node_execute_status=nodes)
-    assert shown.waterfall is not None
-    assert ["A"] == [row.node.name for row in shown.waterfall.rows if row.is_failed]
-    assert " in A" in shown.headline.text
+    assert shown["waterfall"] is not None
+    assert ["A"] == [row["node"].name for row in shown["waterfall"].rows if row["is_failed"]]
+    assert " in A" in shown["headline"].text
 
 
 def test_how_we_know_is_said() -> None:
     """Each proof has a sentence, an unknown one is named, and a missing one is told."""
-    assert "Coze’s stream ended with a Done event." == view(metadata={"proof": "done_event"}).proof
-    assert "Recorded with the proof “later kind”." == view(metadata={"proof": "later kind"}).proof
-    assert "Whoever recorded the run set the status; no proof is recorded." == view().proof
+    assert "Coze’s stream ended with a Done event." == view(metadata={"proof": "done_event"})["proof"]
+    assert "Recorded with the proof “later kind”." == view(metadata={"proof": "later kind"})["proof"]
+    assert "Whoever recorded the run set the status; no proof is recorded." == view()["proof"]
 
 
 @pytest.mark.parametrize(
@@ -139,18 +140,18 @@ def test_known_codes_are_explained(code: object, is_known: bool) -> None:
 
 def test_a_debug_page_is_a_link_until_it_is_gone() -> None:
     """Seven days after the run, and only when it is an address of the web."""
-    page = view(debug_url="https://www.coze.cn/work_flow?execute_id=1").debug_page
+    page = view(debug_url="https://www.coze.cn/work_flow?execute_id=1")["debug_page"]
     assert page is not None
     assert ("www.coze.cn", 1_000_000 + 7 * 86_400_000, False) == (page["host"], page["until"], page["is_gone"])
-    assert view(debug_url="javascript:alert(1)").debug_page is None
+    assert view(debug_url="javascript:alert(1)")["debug_page"] is None
 
 
 def test_a_record_that_lacks_keys_still_has_a_page() -> None:
     """Adopted records are whatever somebody else wrote."""
     shown = view(metadata={"adopted_fields": {"x": [1]}}, usage="odd", node_execute_status={"N": "text"}, run_mode="x")
-    assert shown.nodes is not None
-    assert shown.metadata is not None
-    assert shown.known.tokens is None
+    assert shown["nodes"] is not None
+    assert shown["metadata"] is not None
+    assert shown["known"].tokens is None
 
 
 def test_the_waterfall_puts_nodes_on_one_axis() -> None:
@@ -166,9 +167,9 @@ def test_the_waterfall_puts_nodes_on_one_axis() -> None:
     )
     assert drawn is not None
     first, second = drawn.rows
-    assert (0, 250, "M1 0v1M251 0v1") == (first.x, first.width, first.marks)
-    assert [(0, "he"), (250, "llo")] == [(piece.at, piece.text) for piece in first.pieces]
-    assert (500, 500, True, False) == (second.x, second.width, second.is_slowest, first.is_slowest)
+    assert (0, 250, "M1 0v1M251 0v1") == (first["x"], first["width"], first["marks"])
+    assert [(0, "he"), (250, "llo")] == [(piece.at, piece.text) for piece in first["pieces"]]
+    assert (500, 500, True, False) == (second["x"], second["width"], second["is_slowest"], first["is_slowest"])
     assert ["0 ms", "200 ms", "400 ms", "600 ms", "800 ms"] == [label.text for label in drawn.labels]
 
 
@@ -181,7 +182,7 @@ def test_a_waterfall_is_bounded() -> None:
     drawn = waterfall_of(nodes, 0, 2_000, "success")
     assert drawn is not None
     assert (60, 940) == (len(drawn.rows), drawn.missing)
-    assert 40_000 > sum(len(row.marks) + sum(len(piece.text) for piece in row.pieces) for row in drawn.rows)
+    assert 40_000 > sum(len(row["marks"]) + sum(len(piece.text) for piece in row["pieces"]) for row in drawn.rows)
 
 
 @pytest.mark.parametrize("nodes", [None, [], "x", {}, {"a": 1}, {"a": {"start_time": "1"}}, {"a": {"is_finish": True}}])

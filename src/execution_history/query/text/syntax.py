@@ -112,7 +112,10 @@ def parse_search(text: str) -> Search:
     wanted: list[Term] = []
     unwanted: list[Term] = []
     for match in _TERM.finditer(text.translate(_QUOTES)):
-        term = _phrase(match["phrase"], match["open"]) if match["word"] is None else _word(match["word"])
+        if (word := match["word"]) is None:
+            term = _term(match["phrase"], begins=True, ends=not match["open"])
+        else:
+            term = _term(word, begins=word.endswith("*"), ends=False)
         if term is not None:
             (unwanted if match["sign"] else wanted).append(term)
     if not wanted and unwanted:
@@ -141,15 +144,6 @@ def _check_end(text: str) -> None:
         raise InvalidQuery(
             "The search text ends with a minus: put the word behind it that a record must not have, or leave it out."
         )
-
-
-def _phrase(text: str, is_open: str) -> Term | None:
-    return _term(text, begins=True, ends=not is_open)
-
-
-def _word(text: str) -> Term | None:
-    is_prefix = text.endswith("*")
-    return _term(text, begins=is_prefix, ends=False)
 
 
 def _term(text: str, *, begins: bool, ends: bool) -> Term | None:

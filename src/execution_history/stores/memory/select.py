@@ -8,15 +8,8 @@ import orjson
 
 from execution_history.errors import Message
 from execution_history.query.cursor import Position, cursor_at, position_at, position_of
-from execution_history.query.model import (
-    IndexReach,
-    RecordFilter,
-    RecordKey,
-    RecordQuery,
-    Selection,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.statistics import Counted, statistics_of
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.summary import summary_of

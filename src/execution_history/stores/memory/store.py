@@ -8,14 +8,8 @@ from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, FeedExpired, Message
-from execution_history.query.model import (
-    RecordFilter,
-    RecordKey,
-    RecordQuery,
-    Selection,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.capabilities import Binned, reach_of

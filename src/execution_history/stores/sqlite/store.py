@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Final
 
 from execution_history.errors import Message, StoreError, message_of, quoted
-from execution_history.query.model import MAX_SIZE, RecordFilter, RecordKey, RecordQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.records.partial import outline_of
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.protocol import MergeReport, StoreHealth

@@ -12,8 +12,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from execution_history.errors import InvalidQuery, Message, quoted, shortened
-from execution_history.query.fields import FILTERS
-from execution_history.query.model import RecordFilter, RecordQuery, sort_of
+from execution_history.query.fields import FILTERS, RecordFilter
+from execution_history.query.hints import hint
+from execution_history.query.model import RecordQuery, sort_of
 from execution_history.query.parameters import LIKENESS, filter_of, is_filter
 from execution_history.query.time_buckets import zone_of
 from execution_history.query.values import read_time
@@ -166,13 +167,7 @@ def parameters_of(
 
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
-    near = get_close_matches(shortened(name), known, n=1)
-    hint = (
-        Message("perhaps %(near)s is meant", near=near[0])
-        if near
-        else Message("there are %(names)s", names=", ".join(known))
-    )
-    return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint)
+    return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint(name, known))
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

@@ -79,15 +79,11 @@ def _add_refusals(router: APIRouter) -> None:
     for route in router.routes:
         if isinstance(route, APIRoute):
             allowed.setdefault(route.path.removeprefix(router.prefix), set()).update(route.methods or ())
+    allowed |= {"/workflows/{workflow_id}/history/{rest:path}": set()}
     for path, methods in allowed.items():
-        _add_hidden(router, path, _METHODS - methods, _refuse(methods))
-    _add_hidden(router, "/workflows/{workflow_id}/history/{rest:path}", _METHODS, _refuse(set()))
-
-
-def _add_hidden(
-    router: APIRouter, path: str, methods: frozenset[str], endpoint: Callable[[], Awaitable[Response]]
-) -> None:
-    router.add_api_route(path, endpoint, methods=sorted(methods), include_in_schema=False, response_model=None)
+        router.add_api_route(
+            path, _refuse(methods), methods=sorted(_METHODS - methods), include_in_schema=False, response_model=None
+        )
 
 
 def _refuse(methods: set[str]) -> Callable[[], Awaitable[Response]]:

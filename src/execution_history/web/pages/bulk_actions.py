@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -30,8 +30,7 @@ _RATINGS: Final = frozenset(map(str, (0, *RATINGS)))
 Keys = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(NamedTuple):
     """The records of one deletion as they were stored, and when they were deleted (milliseconds)."""
 
     bodies: tuple[bytes, ...]

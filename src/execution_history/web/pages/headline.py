@@ -1,7 +1,6 @@
 """What became of a run, in one sentence. Pure."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
@@ -17,8 +16,7 @@ _LONGEST_REASON: Final = 300
 _LONGEST_WHOLE: Final = 4_000
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(NamedTuple):
     """The sentence, as HTML and as plain text, and the reason where the sentence holds only its beginning.
 
     Of a long reason the beginning is here, and how many more characters it has.

@@ -85,21 +85,6 @@ class Node:
         """Whether a text is longer than what is here."""
         return self.kind == "string" and len(self.head) + len(self.rest) < self.characters
 
-    @property
-    def next_start(self) -> int:
-        """The number of the first child that is not here."""
-        return self.start + len(self.children)
-
-    @property
-    def missing(self) -> int:
-        """How many children come after those that are here."""
-        return self.count - self.next_start
-
-    @property
-    def is_lazy(self) -> bool:
-        """Whether it has children of which none is here."""
-        return self.count > 0 and not self.children
-
 
 def tree_of(part: Part, name: str | None = None, limits: Limits | None = None, start: int = 0) -> Node:
     """Return the tree of the value that *part* points to.

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from execution_history.errors import RecordDamaged
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import gist
-from execution_history.query.model import RecordFilter, RecordQuery, StatisticsQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import WorkflowSummary

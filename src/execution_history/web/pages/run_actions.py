@@ -62,7 +62,7 @@ class RunActions:
                 record["bot_id"],
                 record["conversation_id"],
                 user_id=record["connector_uid"],
-                account_id=_account(record),
+                account_id=ACCOUNT.of(record) or "default",
             )
             new_id = await self._started(frames)
         except ExecutionHistoryError as error:
@@ -107,10 +107,6 @@ async def _read(frames: AsyncGenerator[Frame, None]) -> None:
             pass
     except ExecutionHistoryError as error:
         _log.warning("A run that was started from the page could not be read to its end: %s", error)
-
-
-def _account(record: dict[str, Any]) -> str:
-    return ACCOUNT.of(record) or "default"
 
 
 def _object(text: str) -> dict[str, Any]:

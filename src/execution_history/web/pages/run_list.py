@@ -1,6 +1,5 @@
 """Lists of runs: of one workflow or of all, filtered, sorted, and with one run open beside them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import RecordFilter, RecordQuery, Selection
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
@@ -43,46 +43,30 @@ class ListPages:
     trash: Trash
 
     def add_to(self, router: APIRouter) -> None:
-        """Add the routes."""
-        router.add_api_route(urls.RUNS, self.all_runs, methods=["GET", "HEAD"])
-        router.add_api_route(f"{urls.RUNS}/news", self.all_news, methods=["GET"])
-        router.add_api_route("/workflows/{workflow_id}/runs", self.workflow_runs, methods=["GET", "HEAD"])
-        router.add_api_route("/workflows/{workflow_id}/news", self.workflow_news, methods=["GET"])
+        """Add the routes: each for all workflows, and for one."""
+        for path in (urls.RUNS, "/workflows/{workflow_id}/runs"):
+            router.add_api_route(path, self.runs_page, methods=["GET", "HEAD"])
+        for path in (f"{urls.RUNS}/news", "/workflows/{workflow_id}/news"):
+            router.add_api_route(path, self.news, methods=["GET"])
 
-    async def all_runs(self, request: Request) -> Response:
-        """Render the runs of all workflows; redirect a search for nothing but an id to its run."""
+    async def runs_page(self, request: Request) -> Response:
+        """Render the runs of one workflow, or of all; redirect a search of all for nothing but an id to its run."""
+        workflow_id, reader = request.path_params.get("workflow_id"), reader_for(request)
         words = query(request, "q").strip()
-        if words and " " not in words and list(request.query_params) == ["q"]:
+        if workflow_id is None and words and " " not in words and list(request.query_params) == ["q"]:
             found = await self.service.find_execution(words)
             if len(found) == 1:
                 address = urls.run(found[0]["workflow_id"], found[0]["execute_id"])
                 return RedirectResponse(address, HTTPStatus.SEE_OTHER)
-        return await self._list(request, None)
-
-    async def workflow_runs(self, request: Request, workflow_id: str) -> Response:
-        """Render the runs of one workflow."""
-        return await self._list(request, workflow_id)
-
-    async def all_news(self, request: Request) -> Response:
-        """Render what has happened in the list of all runs."""
-        return await self._news(request, None)
-
-    async def workflow_news(self, request: Request, workflow_id: str) -> Response:
-        """Render what has happened in the list of one workflow."""
-        return await self._news(request, workflow_id)
-
-    async def _list(self, request: Request, workflow_id: str | None) -> Response:
-        reader = reader_for(request)
-        path = urls.runs(workflow_id)
-        notice, status = "", HTTPStatus.OK
+        path, pairs = urls.runs(workflow_id), request.query_params.multi_items()
+        notice, status, selection = "", HTTPStatus.OK, None
         try:
-            state = list_state(path, request.query_params.multi_items())
+            state = list_state(path, pairs)
             selection = await self._selected(state.record_filter(reader, workflow_id), state)
         except InvalidQuery as error:
             # The filters stay, so that the one that is wrong can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
-            given = [pair for pair in request.query_params.multi_items() if pair[0] not in {"sort", "after"}]
-            state, selection = list_state(path, given), None
+            state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
         lines = await self._lines(selection, reader.now, state.words) if selection else []
         context: dict[str, Any] = {
             "state": state,
@@ -99,16 +83,12 @@ class ListPages:
             "base": str(request.base_url).rstrip("/"),
         }
         if opened := query(request, "open"):
-            context = {**await self._beside(request, opened), **context}
+            context = {**await self.runs.context(request, *urls.run_of(opened)), **context}
         return self.renderer.page(request, "list.html", context, status)
 
-    async def _beside(self, request: Request, opened: str) -> Mapping[str, Any]:
-        """Return what is shown beside the list: the run that *opened*, ``workflow/execution``, names."""
-        return await self.runs.context(request, *urls.run_of(opened))
-
-    async def _news(self, request: Request, workflow_id: str | None) -> Response:
+    async def news(self, request: Request) -> Response:
         """How many runs have begun since, and how those that went on are now."""
-        reader = reader_for(request)
+        workflow_id, reader = request.path_params.get("workflow_id"), reader_for(request)
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
         wanted = state.record_filter(reader, workflow_id)
         since = whole_number(request, "newest", LAST_TIME)

@@ -95,7 +95,7 @@ class RunPages:
             "run": view,
             "run_address": urls.run(workflow_id, execute_id),
             "at": partial(urls.part, workflow_id, execute_id),
-            "edited": form.get("parameters", view.edited),
+            "edited": form.get("parameters", view["edited"]),
             "answers": form,
             "notice": notice,
         }

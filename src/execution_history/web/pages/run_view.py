@@ -1,7 +1,7 @@
 """One run as its page shows it, made from the stored bytes of its record. Pure."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -25,14 +25,14 @@ from execution_history.records.metadata import (
     uses_of,
 )
 from execution_history.records.record import KEYS
-from execution_history.web.pages.headline import Headline, headline_of
-from execution_history.web.pages.interrupt_form import Question, question_of
+from execution_history.web.pages.headline import headline_of
+from execution_history.web.pages.interrupt_form import question_of
 from execution_history.web.pages.json_pointer import root
-from execution_history.web.pages.json_tree import Limits, Node, tree_of
+from execution_history.web.pages.json_tree import Limits, tree_of
 from execution_history.web.pages.urls import part as part_address
 from execution_history.web.pages.urls import web_link
 from execution_history.web.pages.viewer import Reader
-from execution_history.web.pages.waterfall import Waterfall, waterfall_of
+from execution_history.web.pages.waterfall import waterfall_of
 
 _DAY: Final = 86_400_000
 DEBUG_PAGE_LIVES: Final = 7 * _DAY
@@ -49,11 +49,14 @@ _LONGEST_ID: Final = 1_000
 _LARGEST_EDITED: Final = 20_000
 _SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
 
+_IDS: Final[tuple[str | Key[Any], ...]] = (
+    "execute_id", "workflow_id", COZE_EXECUTE_ID, LOG_ID, "bot_id", "conversation_id", "connector_uid", "connector_id",
+)  # fmt: skip
+
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A name from the catalogue, a value, how it is shown, where all of it is, and how many characters are cut away."""
 
     name: str
@@ -63,57 +66,19 @@ class Fact:
     missing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """What was cut when a run was recorded: names of values, as in ``recording_is_cut``, and bytes that each had.
-
-    ``placed`` are values that stand in a section of their own; of ``facts`` and of ``metadata``, which are the others,
-    the largest are here. ``is_answer_cut`` says that Coze's answer went on after the last of it that was kept.
-    """
-
-    placed: dict[str, int]
-    facts: tuple[tuple[str, int], ...]
-    metadata: tuple[tuple[str, int], ...]
-    is_answer_cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """Everything on the page of one run.
-
-    The debug page is where Coze shows the run: its ``address``, the ``host`` that has it, ``until`` when (milliseconds)
-    and whether it ``is_gone``. ``notes`` are what people have noted: of many tags the first, and how many more there
-    are; of a long note its beginning, and how long it is; a rating of 0 is none.
-    """
-
-    record: Record
-    known: RunAttributes
-    headline: Headline
-    proof: str
-    explanation: tuple[str, str] | None
-    question: Question | None
-    waterfall: Waterfall | None
-    nodes: Node | None
-    input: Node
-    output: Node | None
-    metadata: Node | None
-    debug_page: dict[str, Any] | None
-    facts: tuple[Fact, ...]
-    size: int
-    edited: str | None
-    is_input_whole: bool
-    cuts: Cuts
-    notes: dict[str, Any]
-
-
 def parsed(body: bytes) -> Record:
     """Parse a record's bytes into its 19 keys; those that an adopted record lacks are ``None``."""
     record: Record = decode(body)
     return {**dict.fromkeys(KEYS), **record}
 
 
-def run_view(body: bytes, reader: Reader) -> RunView:
-    """Return the view of the record whose stored bytes are *body*."""
+def run_view(body: bytes, reader: Reader) -> dict[str, Any]:
+    """Return everything on the page of the run whose record's stored bytes are *body*.
+
+    The debug page is where Coze shows the run: its ``address``, the ``host`` that has it, ``until`` when (milliseconds)
+    and whether it ``is_gone``. ``notes`` are what people have noted: of many tags the first, and how many more there
+    are; of a long note its beginning, and how long it is; a rating of 0 is none.
+    """
     record = parsed(body)
     whole, status = root(record), record["execute_status"]
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
@@ -123,26 +88,26 @@ def run_view(body: bytes, reader: Reader) -> RunView:
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     waterfall = waterfall_of(nodes, record["create_time"], ended, status)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
-    return RunView(
-        record=record,
-        known=known,
-        headline=headline_of(reader.translate, record, known.elapsed_ms(reader.now)),
-        proof=proof_sentence(reader.translate, record),
-        explanation=explanation(reader.translate, known.error_code) if status == "failed" else None,
-        question=question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
-        waterfall=waterfall,
-        nodes=tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
-        input=tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
-        output=None if output is None else tree_of(whole.child("output", output), limits=limits),
-        metadata=tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
-        debug_page=_debug_page(record, reader.now),
-        facts=_facts(record, known),
-        size=len(body),
-        edited=edited(record, _LARGEST_EDITED),
-        is_input_whole=is_input_whole(record),
-        cuts=_cuts_of(record),
-        notes=_notes(known, NOTE.of(record) or ""),
-    )
+    return {
+        "record": record,
+        "known": known,
+        "headline": headline_of(reader.translate, record, known.elapsed_ms(reader.now)),
+        "proof": proof_sentence(reader.translate, record),
+        "explanation": explanation(reader.translate, known.error_code) if status == "failed" else None,
+        "question": question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
+        "waterfall": waterfall,
+        "nodes": tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
+        "input": tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
+        "output": None if output is None else tree_of(whole.child("output", output), limits=limits),
+        "metadata": tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
+        "debug_page": _debug_page(record, reader.now),
+        "facts": _facts(record, known),
+        "size": len(body),
+        "edited": edited(record, _LARGEST_EDITED),
+        "is_input_whole": is_input_whole(record),
+        "cuts": _cuts_of(record),
+        "notes": _notes(known, NOTE.of(record) or ""),
+    }
 
 
 def _notes(known: RunAttributes, note: str) -> dict[str, Any]:
@@ -168,24 +133,18 @@ def edited(record: Record, most: int) -> str | None:
 
 def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
     """Return what is known of the run; what is not known is not there."""
-    mode = known.run_mode
-    facts = (
-        Fact("execute_id", record["execute_id"], "id", "/execute_id"),
-        Fact("workflow_id", record["workflow_id"], "id", "/workflow_id"),
-        _noted(record, COZE_EXECUTE_ID, "id"),
-        _noted(record, LOG_ID, "id"),
-        Fact("bot_id", record["bot_id"], "id", "/bot_id"),
-        Fact("conversation_id", record["conversation_id"], "id", "/conversation_id"),
-        Fact("connector_uid", record["connector_uid"], "id", "/connector_uid"),
-        Fact("connector_id", record["connector_id"], "id", "/connector_id"),
+    facts = [
+        Fact(key, record[key], "id", f"/{key}") if isinstance(key, str) else _noted(record, key, "id") for key in _IDS
+    ]
+    facts += [
         _noted(record, ACCOUNT, "text"),
         Fact("caller", caller_text(record), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
-        Fact("run_mode", mode if mode in RUN_MODES else None),
+        Fact("run_mode", known.run_mode if known.run_mode in RUN_MODES else None),
         Fact("tokens", None if known.tokens is None else known),
         Fact("error_code", known.error_code, "text", "/error_code"),
-    )
+    ]
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))
 
 
@@ -197,8 +156,8 @@ def _shortened(fact: Fact) -> Fact:
     """Return as much of a fact as has room; an id stays whole, and one longer than an id can be is none."""
     text = fact.value if isinstance(fact.value, str) else encode(fact.value).decode()
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
-        return replace(fact, value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
-    return replace(fact, value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
+        return fact._replace(value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
+    return fact._replace(value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
 
 
 def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
@@ -209,21 +168,23 @@ def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
     return {"address": address, "host": urlsplit(address).hostname or "", "until": until, "is_gone": now > until}
 
 
-def _cuts_of(record: Record) -> Cuts:
-    """Return the cuts that the metadata of a record name; what is no size is left out, whoever wrote it."""
+def _cuts_of(record: Record) -> dict[str, Any]:
+    """Return what was cut when a run was recorded: names, as in ``recording_is_cut``, and bytes that each value had.
+
+    ``placed`` are values that stand in a section of their own; of ``facts`` and of ``metadata``, which are the others,
+    the largest are here. ``is_answer_cut`` says that Coze's answer went on after the last of it that was kept. What is
+    no size is left out, whoever wrote it.
+    """
     cut = RECORDING_IS_CUT.of(record)
-    sizes = {
-        name: size
-        for name, size in (cut.items() if isinstance(cut, dict) else ())
-        if type(size) is int and 0 <= size < _MOST_BYTES
-    }
+    named = cut.items() if isinstance(cut, dict) else ()
+    sizes = {name: size for name, size in named if type(size) is int and 0 <= size < _MOST_BYTES}
     others = sorted((each for each in sizes.items() if each[0] not in _PLACED), key=lambda each: -each[1])
-    return Cuts(
-        {name: size for name, size in sizes.items() if name in _PLACED},
-        tuple(each for each in others if not _is_metadata(each[0]))[:_MOST_CUTS],
-        tuple(each for each in others if _is_metadata(each[0]))[:_MOST_CUTS],
-        cut is True,
-    )
+    return {
+        "placed": {name: size for name, size in sizes.items() if name in _PLACED},
+        "facts": [each for each in others if not _is_metadata(each[0])][:_MOST_CUTS],
+        "metadata": [each for each in others if _is_metadata(each[0])][:_MOST_CUTS],
+        "is_answer_cut": cut is True,
+    }
 
 
 def is_input_whole(record: Record) -> bool:

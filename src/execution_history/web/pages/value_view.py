@@ -1,6 +1,6 @@
 """One part of a record on a page of its own: a branch, or a stretch of a long text. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -16,19 +16,14 @@ _LONGEST_MATCH: Final = 80
 _LIMITS: Final = Limits(values=400, children=100, characters=24_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """A stretch of a text: characters *start* to *end* of *total*; *before* is where the one before it begins."""
 
     text: str
     start: int
     end: int
     total: int
-
-    @property
-    def before(self) -> int:
-        """Where the stretch before this one begins."""
-        return max(0, self.start - _SLICE)
+    before: int
 
 
 class Hit(NamedTuple):
@@ -83,7 +78,7 @@ def raw_part(body: bytes, pointer: str) -> tuple[bytes, bool]:
 
 def _slice(text: str, start: int) -> Slice:
     begin = start if start < len(text) else 0
-    return Slice(text[begin : begin + _SLICE], begin, min(len(text), begin + _SLICE), len(text))
+    return Slice(text[begin : begin + _SLICE], begin, min(len(text), begin + _SLICE), len(text), max(0, begin - _SLICE))
 
 
 def _hit(part: Part, words: str) -> Hit:

@@ -1,8 +1,7 @@
 """The nodes of a run on one time axis: when each spoke, and what it said as it streamed. Pure."""
 
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from execution_history.presentation.formatting import duration
 from execution_history.records.timeline import Node, failing_node, nodes_of, timed_nodes
@@ -36,30 +35,15 @@ class Label(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One node. ``start`` is in milliseconds, ``x`` and ``width`` in thousandths of the axis, ``marks`` an SVG path."""
+class Waterfall(NamedTuple):
+    """The rows that are shown, in the order in which the nodes first spoke, and how many more there are.
 
-    node: Node
-    pointer: str
-    start: int
-    x: int
-    width: int
-    marks: str
-    tokens: int | None
-    pieces: tuple[Piece, ...]
-    is_cut: bool
-    error: str
-    is_slowest: bool
-    is_failed: bool
+    Each has its ``node``; ``start`` is in milliseconds, ``x`` and ``width`` in thousandths of the axis, ``marks`` an
+    SVG path.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Waterfall:
-    """The rows that are shown, in the order in which the nodes first spoke, and how many more there are."""
-
-    rows: tuple[Row, ...]
-    labels: tuple[Label, ...]
+    rows: list[dict[str, Any]]
+    labels: list[Label]
     missing: int
 
 
@@ -81,7 +65,7 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
     room, most, errors = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0
-    rows: list[Row] = []
+    rows: list[dict[str, Any]] = []
     for number, node in enumerate(shown):
         pieces, is_cut = _pieces(node, min(room, _MOST_OF_ONE), min(most, _MOST_PIECES))
         room -= sum(len(piece.text) for piece in pieces)
@@ -90,22 +74,22 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
         is_failed = failed is not None and node.name == failed.name
         x, width = _span(node.started - began, node.ended - began, length)
         rows.append(
-            Row(
-                node=node,
-                pointer=timeline.child(node.name, None, number).child("content", None).pointer,
-                start=node.started - began,
-                x=x,
-                width=width,
-                marks=_marks(node.known_packets(), length, _MOST_MARKS // len(shown)),
-                tokens=usage_of(node.usage).total,
-                pieces=pieces,
-                is_cut=is_cut,
-                error=_cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or is_failed else 1),
-                is_slowest=node is slowest and node.took_ms > 0,
-                is_failed=is_failed,
-            )
+            {
+                "node": node,
+                "pointer": timeline.child(node.name, None, number).child("content", None).pointer,
+                "start": node.started - began,
+                "x": x,
+                "width": width,
+                "marks": _marks(node.known_packets(), length, _MOST_MARKS // len(shown)),
+                "tokens": usage_of(node.usage).total,
+                "pieces": pieces,
+                "is_cut": is_cut,
+                "error": _cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or is_failed else 1),
+                "is_slowest": node is slowest and node.took_ms > 0,
+                "is_failed": is_failed,
+            }
         )
-    return Waterfall(tuple(rows), _labels(length), len(known) - len(shown))
+    return Waterfall(rows, _labels(length), len(known) - len(shown))
 
 
 def _cut(text: str, most: int) -> str:
@@ -143,7 +127,7 @@ def _pieces(node: Node, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
     return tuple(pieces), begin < len(content)
 
 
-def _labels(length: int) -> tuple[Label, ...]:
+def _labels(length: int) -> list[Label]:
     """Round times along the axis, at most five."""
     step = next(step for step in _STEPS if length <= step * _MOST_LABELS)
-    return tuple(Label(at * _WIDTH // length, duration(at)) for at in range(0, length, step))
+    return [Label(at * _WIDTH // length, duration(at)) for at in range(0, length, step)]
