@@ -50,12 +50,7 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         service = ExecutionHistoryService(store_of(settings))
         stack.push_async_callback(service.aclose)
         await service.store.open()
-        recorder = Recorder(
-            service.store,
-            progress_interval_ms=settings.progress_interval_ms,
-            lease_seconds=settings.lease_seconds,
-            require_recording=settings.require_recording,
-        )
+        recorder = Recorder.of_settings(service.store, settings)
         upstream = Upstream(
             accounts,
             recorder,

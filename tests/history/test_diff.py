@@ -60,6 +60,8 @@ def told(old: object, new: object) -> list[tuple[str, str, Any, Any]]:
         ([("type_changed", "output", {"a": 1}, [1])], {"a": 1}, [1]),
         ([("added", "output[0]", None, {"n": "x"})], [{"n": "a"}, {"n": "b"}], [{"n": "x"}, {"n": "a"}, {"n": "b"}]),
         ([("removed", "output[1]", "b", None)], ["a", "b", "c"], ["a", "c"]),
+        ([("removed", "output[0]", 1, None), ("added", "output[3]", None, 5)], [1, 2, 3, 4], [2, 3, 4, 5]),
+        ([("changed", "output[0][0]", 0, 2), ("added", "output[0][1]", None, 1)], [[0], "x"], [[2, 1], "x"]),
         ([("changed", "output[1].i", 9, 0)], [{}, {"i": 9}, {}], [{}, {"i": 0}, {}]),
         ([("type_changed", "output[0]", 0, False)], [0, True], [False, True]),
         ([("type_changed", "output[0]", True, 1), ("type_changed", "output[1]", 0, False)], [True, 0], [1, False]),

@@ -20,6 +20,8 @@ from execution_history.errors import (
     SettingsError,
     StoreClosed,
 )
+from execution_history.history.annotations import Annotation
+from execution_history.history.comparison import Run
 from execution_history.records.record import KEYS
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
 
@@ -214,3 +216,27 @@ async def test_several_records_are_deleted_at_once(place: str) -> None:
         assert [("w", "a")] == await service.delete_execution_records([("w", "a"), ("w", "x"), ("", "a")])
         assert before < await service.revision()
         assert ["b"] == [record["execute_id"] for record in (await service.get_execution_history("w"))["histories"]]
+
+
+async def test_a_deleted_record_is_brought_back_byte_for_byte(service: ExecutionHistoryService) -> None:
+    """What was read before the deletion is what is there after it."""
+    made = await service.create_execution_record("w", parameters={"城市": "北京"})
+    body = await service.detail_bytes("w", made["execute_id"])
+    assert body is not None
+    assert await service.delete_execution_record("w", made["execute_id"])
+
+    await service.restore([body])
+
+    assert body == await service.detail_bytes("w", made["execute_id"])
+
+
+async def test_runs_are_noted_and_compared_through_the_service(service: ExecutionHistoryService) -> None:
+    """One run, several runs, and those that are not there; and two runs side by side."""
+    old, new = [await service.create_execution_record("w", name, {"a": name}) for name in ("1", "2")]
+    await service.update_execution_record("w", "1", "success")
+
+    assert ["t"] == (await service.annotate("w", "1", Annotation(add_tags=("t",))))["metadata"]["tags"]
+    report = await service.annotate_many([("w", "1"), ("w", "2"), ("w", "3")], Annotation(add_tags=("t",)))
+    assert (1, 1, ["3"]) == (report.changed, report.unchanged, [each.execute_id for each in report.refused])
+    compared = await service.compare(Run(old["execute_id"], "w"), Run(new["execute_id"], "w"))
+    assert ["input.a"] == [each.path for each in compared.input]

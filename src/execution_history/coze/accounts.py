@@ -57,9 +57,11 @@ class Upstream:
         self._accounts = accounts
         self._recorder = recorder
         self.timeout: httpx.Timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
-        self._drain_limit = drain_limit_seconds
-        self._largest = largest_recorded
-        self._first_pause = first_pause
+        self._limits: dict[str, Any] = {
+            "drain_limit_seconds": drain_limit_seconds,
+            "largest_recorded": largest_recorded,
+            "first_pause": first_pause,
+        }
         self._auth: dict[str, Authenticates] = {}
         self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
             weakref.WeakKeyDictionary()
@@ -155,13 +157,7 @@ class Upstream:
         transport = self._transports.get(loop)
         if transport is None:
             inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=20))
-            transport = self._transports[loop] = RecordingTransport(
-                self._recorder,
-                inner,
-                drain_limit_seconds=self._drain_limit,
-                largest_recorded=self._largest,
-                first_pause=self._first_pause,
-            )
+            transport = self._transports[loop] = RecordingTransport(self._recorder, inner, **self._limits)
         return transport
 
     async def _headers(self, name: str, account: AccountSettings) -> dict[str, str]:

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NotRequired, TypedDict
 
 import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.messages import MODE_STREAM, Outcome, RunRequest, text
+from execution_history.coze.protocol.messages import MODE_STREAM, Outcome, RunKind, RunRequest, text
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import RunContext, begin_recording, close_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
@@ -70,9 +70,8 @@ class CozeRunner:
             InvalidIdentifier: the workflow id cannot be one.
             StoreError: only where recording is required and the record cannot be written.
         """
-        given = dict(parameters or {})
-        run = RunRequest("run", workflow_id, given, bot_id, conversation_id=conversation_id, connector_uid=user_id)
-        return await (await self._prepare(run, account_id)).execute()
+        ids = (bot_id, conversation_id, user_id)
+        return await (await self._prepare("run", workflow_id, parameters, ids, account_id)).execute()
 
     async def stream_workflow(
         self,
@@ -96,11 +95,8 @@ class CozeRunner:
             InvalidIdentifier: the workflow id cannot be one.
             StoreError: only where recording is required and the record cannot be written.
         """
-        given = dict(parameters or {})
-        run = RunRequest(
-            "stream_run", workflow_id, given, bot_id, conversation_id=conversation_id, connector_uid=user_id
-        )
-        async for frame in (await self._prepare(run, account_id)).frames():
+        ids = (bot_id, conversation_id, user_id)
+        async for frame in (await self._prepare("stream_run", workflow_id, parameters, ids, account_id)).frames():
             yield frame
 
     async def resume_workflow(
@@ -147,12 +143,19 @@ class CozeRunner:
             async for frame in prepared.frames():
                 yield frame
 
-    async def _prepare(self, run: RunRequest, account_id: str) -> "_PreparedRun":
-        check_identifier("workflow id", run.workflow_id)
+    async def _prepare(
+        self,
+        kind: RunKind,
+        workflow_id: str,
+        parameters: Mapping[str, object] | None,
+        ids: tuple[object, ...],
+        account_id: str,
+    ) -> "_PreparedRun":
+        check_identifier("workflow id", workflow_id)
         # Inputs and ids alike: what JSON cannot hold is sent in the form in which it is recorded.
-        names = ("parameters", "bot_id", "conversation_id", "connector_uid")
-        values = decode(encode([getattr(run, name) for name in names]))
-        return await self._open(replace(run, **dict(zip(names, values, strict=True))), RunContext(account_id))
+        inputs, bot, conversation, user = decode(encode([dict(parameters or {}), *ids]))
+        run = RunRequest(kind, workflow_id, inputs, bot, conversation_id=conversation, connector_uid=user)
+        return await self._open(run, RunContext(account_id))
 
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None

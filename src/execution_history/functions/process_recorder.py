@@ -48,13 +48,7 @@ class RecordingProcess:
             return self._recorders[id(store)]
 
     def _begin(self, store: HistoryStore) -> Recorder:
-        settings = load_settings()
-        recorder = Recorder(
-            store,
-            progress_interval_ms=settings.progress_interval_ms,
-            lease_seconds=settings.lease_seconds,
-            require_recording=settings.require_recording,
-        )
+        recorder = Recorder.of_settings(store, load_settings())
         self.bridge.submit(recorder.start())
         return recorder
 

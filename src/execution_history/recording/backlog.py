@@ -84,10 +84,10 @@ class Backlog:
             batch = self._batches[path] = Batch(path, map(hash, keys))
             self._left.update(batch.left)
 
-    def look(self) -> bool:
-        """Find the batches that are there now; whether there is one whose steps are not known. Blocks."""
+    def look(self) -> None:
+        """Find the batches that are there now. Blocks."""
         if self._spool is None or self.refused is None:
-            return False
+            return
         with self._lock:
             before = set(self._batches)
         try:
@@ -116,7 +116,7 @@ class Backlog:
                 if path not in self._left_alone or self._left_alone[path] != state_of(path):
                     self._batches[path] = Batch(path)
             self._is_listed, self._damaged = True, damaged
-            return not self._learned()
+        self._learn()
 
     def scan(self) -> None:
         """Find out whose steps the batches have that were found. Blocks."""
@@ -125,8 +125,7 @@ class Backlog:
         for batch in found:
             with self._trying(batch):
                 self._scan(batch)
-        with self._lock:
-            self._learned()
+        self._learn()
 
     def claim(self, batch: Batch) -> bool:
         """Take a batch for this program until it is released; whether it could have it. Blocks."""
@@ -219,11 +218,11 @@ class Backlog:
                 batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
             )
 
-    def _learned(self) -> bool:
-        if self.is_known:
-            self.was_known = True
-            self._begun.clear()
-        return self.is_known
+    def _learn(self) -> None:
+        with self._lock:
+            if self.is_known:
+                self.was_known = True
+                self._begun.clear()
 
     def _leave_alone(self, batch: Batch, sentence: str | None) -> None:
         """Do not look at a file again, unless it changes."""

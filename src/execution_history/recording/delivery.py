@@ -84,7 +84,7 @@ class Delivery:
         """Write what waits; how many records have a step that the store does not take."""
         await in_thread(self.backlog.look)
         await in_thread(self.backlog.scan)
-        attempts = self._refusals.round()
+        attempts = Round(self._refusals.taken)
         await self._save_memory(attempts)
         for batch in self.backlog.batches:
             try:

@@ -90,15 +90,15 @@ class Outbox:
         found = []
         if self and self._trouble.sentence is not None:
             count = self._backlog.count(self._waiting.keys)
-            waiting = N_("%(count)s runs wait to be recorded: %(reason)s")
-            if count == 1:
-                waiting = N_("1 run waits to be recorded: %(reason)s")
-            found.append(Message(waiting, count=count, reason=self._trouble.sentence))
+            one, many = (
+                N_("1 run waits to be recorded: %(reason)s"),
+                N_("%(count)s runs wait to be recorded: %(reason)s"),
+            )
+            found.append(Message(one if count == 1 else many, count=count, reason=self._trouble.sentence))
         if lost := self._delivery.lost:
-            given_up = N_("%(count)s runs could not be recorded and were given up.")
-            if lost == 1:
-                given_up = N_("1 run could not be recorded and was given up.")
-            found.append(Message(given_up, count=lost))
+            one = N_("1 run could not be recorded and was given up.")
+            many = N_("%(count)s runs could not be recorded and were given up.")
+            found.append(Message(one if lost == 1 else many, count=lost))
         return (*found, *self._backlog.problems())
 
     async def look(self) -> bool:

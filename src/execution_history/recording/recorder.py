@@ -26,6 +26,7 @@ from execution_history.records.record import (
     check_identifier,
     new_document,
 )
+from execution_history.settings import Settings
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.stores.protocol import HistoryStore
 
@@ -72,6 +73,16 @@ class Recorder:
         self._tending: asyncio.Task[None] | None = None
         self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None
+
+    @classmethod
+    def of_settings(cls, store: HistoryStore, settings: Settings) -> "Recorder":
+        """Return the recorder that *settings* describe, with its records in *store*."""
+        return cls(
+            store,
+            progress_interval_ms=settings.progress_interval_ms,
+            lease_seconds=settings.lease_seconds,
+            require_recording=settings.require_recording,
+        )
 
     async def start(self) -> None:
         """Say that this recorder is alive, end the runs of dead ones, and go on doing both.

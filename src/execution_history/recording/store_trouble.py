@@ -99,20 +99,19 @@ class Refusals:
 
     Args:
         most: how often that may be; then it is for good.
+
+    Attributes:
+        taken: how many steps it has taken.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._taken = 0
+        self.taken: int = 0
         self._suspects: dict[int, tuple[int, int]] = {}
-
-    def round(self) -> "Round":
-        """Begin another attempt at everything that waits."""
-        return Round(self._taken)
 
     def took(self, record: int) -> None:
         """Note that the store has taken a step of a record, here its number."""
-        self._taken += 1
+        self.taken += 1
         self._suspects.pop(record, None)
 
     def is_suspect(self, record: int) -> bool:
@@ -135,7 +134,7 @@ class Refusals:
             return True
         taken, refusals = self._suspects.get(record, (taken_before, 0))
         # As long as it takes nothing at all, nothing is known about this step.
-        refusals += self._taken > taken
+        refusals += self.taken > taken
         self._suspects[record] = (taken, refusals)
         return refusals >= self._most
 

@@ -2,11 +2,21 @@
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
+
+def _inflate() -> Callable[[bytes], bytes]:
+    return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
+
+
+_DECODERS: Final[dict[str, Callable[[], Callable[[bytes], bytes]]]] = {
+    **dict.fromkeys(("gzip", "x-gzip", "deflate"), _inflate),
+    "br": lambda: brotli.Decompressor().process,
+    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj().decompress,
+}
 _ERRORS: Final = (zlib.error, zstandard.ZstdError, brotli.error)
 
 
@@ -18,7 +28,7 @@ class ContentDecoder:
     """
 
     def __init__(self, encoding: str) -> None:
-        self._decode = _decoder(encoding.strip().lower())
+        self._decode = _DECODERS.get(encoding.strip().lower(), lambda: bytes)()
         self._is_broken = False
 
     def decode(self, chunk: bytes) -> bytes:
@@ -30,16 +40,3 @@ class ContentDecoder:
         except _ERRORS:
             self._is_broken = True
             return b""
-
-
-def _decoder(name: str) -> Callable[[bytes], bytes]:
-    if name in {"gzip", "x-gzip", "deflate"}:
-        inflate: Any = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        return lambda chunk: bytes(inflate.decompress(chunk))
-    if name == "br":
-        unbrotli: Any = brotli.Decompressor()
-        return lambda chunk: bytes(unbrotli.process(chunk))
-    if name == "zstd":
-        unpack: Any = zstandard.ZstdDecompressor().decompressobj()
-        return lambda chunk: bytes(unpack.decompress(chunk))
-    return lambda chunk: chunk

@@ -36,6 +36,9 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
         return None
     if current == outcome.status and INTERRUPT.of(record) == outcome.interrupt:
         return None
+    # A timeline that was recorded here holds more than the upstream's nodes.
+    timeline = record["node_execute_status"]
+    nodes = timeline if isinstance(timeline, dict) and timeline else dict(history.nodes) or None
     return RecordChange.of(
         now,
         status=outcome.status,
@@ -43,7 +46,7 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
         | {TRANSITION.name: {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}}
         | _end(record, history, now),
         only_from=frozenset({current}),
-        fields=_fields(outcome, history, record["node_execute_status"]),
+        fields={**outcome.fields(), "node_execute_status": nodes, "is_output_trimmed": history.is_output_trimmed},
         cleared=("error_code", "error_message"),
         largest=largest,
     )
@@ -91,12 +94,6 @@ def document_of(
     document = adopt_record(found, workflow_id, now)
     assert document is not None  # noqa: S101 - its id is one that we have made
     return document
-
-
-def _fields(outcome: Outcome, history: RunHistory, timeline: object) -> dict[str, object]:
-    """Return the record keys; a timeline that was recorded here holds more than the upstream's nodes."""
-    nodes = timeline if isinstance(timeline, dict) and timeline else dict(history.nodes) or None
-    return {**outcome.fields(), "node_execute_status": nodes, "is_output_trimmed": history.is_output_trimmed}
 
 
 def _metadata(outcome: Outcome, history: RunHistory) -> dict[str, object]:
