@@ -20,7 +20,7 @@ from execution_history.query.model import (
     Statistics,
     StatisticsQuery,
 )
-from execution_history.query.search_results import RANKED, best_first
+from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets
 from execution_history.records.attributes import attributes_of
@@ -153,12 +153,10 @@ def _with_places(
 ) -> tuple[Selection, list[list[Snippet]]]:
     """Return the hits of a search, as records or summaries, and for each the places where it has the text."""
     search = parse_search(query.filter.text or "")
-    bodies = best_first(selection.documents, search)[: query.size] if is_ranked else selection.documents
-    records: list[dict[str, Any]] = [outline_of(body) for body in bodies]
-    shown = [summary_of(record, attributes_of(record)) for record in records] if query.summaries else bodies
-    page = replace(selection, documents=shown)
-    if is_ranked:
-        page = replace(page, next=None, has_more=False)
+    page = best_of(selection, search, query.size) if is_ranked else selection
+    records: list[dict[str, Any]] = [outline_of(body) for body in page.documents]
+    if query.summaries:
+        page = replace(page, documents=[summary_of(record, attributes_of(record)) for record in records])
     return page, [snippets(record, search) for record in records]
 
 
