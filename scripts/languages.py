@@ -29,7 +29,7 @@ _DOMAIN: Final = "execution_history"
 _METHODS: Final = [("**.py", "python"), ("web/templates/**.html", "jinja2.ext:babel_extract")]
 _KEYWORDS: Final = {
     "_": None, "N_": None, "translate": None, "markup": None, "Message": None, "ngettext": (1, 2), "plural": (1, 2),
-    "CommandFailed": (2,),
+    "CommandFailed": None, "notice": None,
 }  # fmt: skip
 """What marks a sentence, beside the classes of ``errors``: which arguments are sentences, by default the first."""
 

@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"`([^`\n]+)`")
 _FILE = re.compile(r"[\w./-]+\.(?:py|sql|html|md|css|js|txt)|(?:[\w-]+/)+")
 _MADE_BY_USERS = {"folder/", "file.py", "damaged/"}
 """Paths that stand for something of the reader's, or are made at run time."""
-_ELSEWHERE = {"AsyncHTTPClient", "SyncHTTPClient", "DeepDiff", "TypeVar", "ParamSpec"}
+_ELSEWHERE = {"AsyncHTTPClient", "SyncHTTPClient", "TypeVar", "ParamSpec"}
 """Classes of other packages."""
 
 

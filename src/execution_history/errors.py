@@ -144,8 +144,7 @@ class InvalidStatus(InvalidInput):
     def __init__(self, status: object) -> None:
         self.status = status
         super().__init__(
-            N_("%(status)s is not a run status; use running, success, failed or interrupted."),
-            status=quoted(status),
+            N_("%(status)s is not a run status; use running, success, failed or interrupted."), status=quoted(status)
         )
 
 

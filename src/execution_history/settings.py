@@ -18,15 +18,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
-from pydantic_settings import (
-    SettingsError as SourceError,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
 
 from execution_history.errors import Message, SettingsError, UnknownAccount, quoted
 from execution_history.records.reading_limits import ReadingLimits
@@ -281,17 +274,10 @@ def _add_default_account(settings: Settings) -> None:
 
 def _source_sentence(error: SourceError) -> str:
     """Return what is wrong with a variable that should hold JSON; *error* names its field and nothing of its value."""
-    field = _FIELD.search(str(error))
-    named = (
-        Message(
-            "The setting %(field)s (variable %(prefix)s%(upper)s)",
-            field=field[1],
-            prefix=PREFIX,
-            upper=field[1].upper(),
-        )
-        if field
-        else Message("A setting in the environment")
-    )
+    named: str = Message("A setting in the environment")
+    if found := _FIELD.search(str(error)):
+        names = {"field": found[1], "prefix": PREFIX, "upper": found[1].upper()}
+        named = Message("The setting %(field)s (variable %(prefix)s%(upper)s)", **names)
     return Message(
         '%(named)s is wrong: it must be JSON, a list such as ["a", "b"] or an object such as {"name": {}}.', named=named
     )

@@ -50,7 +50,7 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
         (
             "C.UTF-8",
             (
-                "Left out is 1 run that cannot be read, because history.db is damaged there: run-00002. To repair it: "
+                "Skipped 1 run that cannot be read because history.db is damaged there: run-00002. To repair it: "
                 "execution-history --store history import BACKUP. To give it up: "
                 "execution-history --store history delete ID.\n"
             ),
@@ -58,7 +58,7 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
         (
             "zh_CN.UTF-8",
             (
-                "略去了 1 次无法读取的运行，因为它们在 history.db 中的数据已损坏：run-00002。"
+                "跳过了 1 次无法读取的运行，因为 history.db 中相应的数据已损坏：run-00002。"
                 "修复：execution-history --store history import 备份文件；"
                 "放弃：execution-history --store history delete ID。\n"
             ),
@@ -96,7 +96,7 @@ def test_a_run_that_is_left_out_is_deleted_as_the_sentence_says(call: Call) -> N
     execute_id = sentence.split("there: ")[1].split(".")[0]
     words = sentence.split("give it up: execution-history ")[1].rstrip(".\n").replace("ID", execute_id).split()
     assert 0 == call(*words).code
-    assert "Left out" not in call("list", *_STORE).err
+    assert "Skipped" not in call("list", *_STORE).err
 
 
 @pytest.mark.parametrize("target", ["-", "runs.jsonl", "runs.json", "runs.csv", "runs.zip", "folder"])
@@ -127,4 +127,4 @@ def test_a_damaged_run_is_deleted_by_its_id(call: Call, holed: History, word: st
     assert 0 == call("delete", word, "--workflow", "v", *_STORE).code
     assert 0 == call("delete", word, *_STORE).code
     left = call("list", *_STORE)
-    assert (True, False) == ("run-00003" in left.out, "Left out" in left.err)
+    assert (True, False) == ("run-00003" in left.out, "Skipped" in left.err)

@@ -97,5 +97,5 @@ def test_an_import_tells_in_chinese_what_it_refused(
     (tmp_path / "runs.jsonl").write_text('{"execute_id": "1"}\n[]\n')
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     said = call("import", "runs.jsonl", "--store", "history").out
-    assert "第 1 行: 没有 workflow_id。" in said
-    assert "第 2 行: 这不是 JSON 对象" in said
+    assert "第 1 行：没有 workflow_id。" in said
+    assert "第 2 行：这不是 JSON 对象" in said

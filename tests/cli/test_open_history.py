@@ -31,7 +31,7 @@ def test_a_beginning_of_several_is_refused_with_all_of_them(call: Call, two: His
     """It is a wrong call, and nothing is done."""
     said = call(*command, _FIRST[:8], *(["Paris"] if command == ["resume"] else []), *_STORE)
     candidates = f"{_SECOND} (w), {_FIRST} (w)"
-    sentence = f"'01a212e1' may mean several runs: {candidates}. Write more of the id."
+    sentence = f"'01a212e1' matches several runs: {candidates}. Write more of the id."
     assert (2, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
     assert 2 == len(two.read("w"))
 

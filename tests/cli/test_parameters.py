@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
-from execution_history.cli.run_inputs import read_parameters
+from execution_history.cli.run import read_parameters
+from execution_history.cli.session import CommandFailed, ExitCode
 from execution_history.records.encoding import decode, encode
 from tests.cli.conftest import Call, History
 

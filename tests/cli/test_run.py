@@ -181,7 +181,7 @@ def test_without_a_token_the_sentence_says_what_to_set(call: Call) -> None:
         ),
         (
             "zh_CN.UTF-8",
-            "错误：Coze 账号“work”的设置不完整：请设置 accounts.work.public_key_id, accounts.work.private_key。",
+            "错误：Coze 账号“work”的设置不完整：请设置 accounts.work.public_key_id、accounts.work.private_key。",
         ),
     ],
 )

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from execution_history.application import Application, open_application
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
+from execution_history.cli.session import CommandFailed
 from execution_history.coze.tracking.history_client import origin_of
 from execution_history.errors import N_
+from execution_history.presentation.phrases import enumerated
 from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.sandbox import DEFAULT_TOKEN, AddressError
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
@@ -38,8 +39,8 @@ def account_named(settings: Settings, requested: str | None, *, sandbox: bool = 
                 "The Coze account '%(account)s' has no token: set %(settings)s (and COZE_API_BASE for coze.cn or "
                 "Coze Studio), or add --sandbox to try it without an account."
             )
-        lacking = ", ".join(missing_settings(account, name))
-        raise CommandFailed(ExitCode.WRONG_CALL, sentence, account=name, settings=lacking)
+        lacking = enumerated(missing_settings(account, name))
+        raise CommandFailed(sentence, account=name, settings=lacking)
     return settings, name
 
 
@@ -50,9 +51,7 @@ def account_of_sandbox(requested: str | None) -> str:
         CommandFailed: another account was named.
     """
     if requested not in (None, DEFAULT_ACCOUNT):
-        raise CommandFailed(
-            ExitCode.WRONG_CALL, "--sandbox and --account cannot be used together: the sandbox is the account default."
-        )
+        raise CommandFailed("--sandbox and --account cannot be used together: the sandbox is the account default.")
     return DEFAULT_ACCOUNT
 
 
@@ -81,7 +80,6 @@ def account_that_answers(
     if waits_at == _sandbox_address(settings):
         return _with_sandbox(settings), DEFAULT_ACCOUNT
     raise CommandFailed(
-        ExitCode.WRONG_CALL,
         "Run '%(execute_id)s' is waiting for its answer at %(upstream)s, and no account calls that address: set "
         "COZE_API_BASE=%(upstream)s and COZE_API_TOKEN (of a sandbox: sandbox-token), or name an account with "
         "--account.",
@@ -109,7 +107,6 @@ def explained_address() -> Iterator[None]:
         yield
     except AddressError as error:
         raise CommandFailed(
-            ExitCode.WRONG_CALL,
             "The sandbox cannot listen on %(host)s:%(port)s (%(reason)s): choose another port, or 0 for any free one.",
             host=error.host,
             port=error.port,

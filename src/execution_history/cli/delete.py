@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import ids_of_run, open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 
 
@@ -22,12 +21,10 @@ async def delete(session: Session, execute_id: ExecuteId, workflow: WorkflowOpti
         deleted = 1 if is_deleted else 0
         session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted})
     else:
-        session.output.remark(
-            session.translate(
-                "Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.",
-                execute_id=execute_id,
-                workflow_id=workflow_id,
-            )
+        session.notice(
+            "Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.",
+            execute_id=execute_id,
+            workflow_id=workflow_id,
         )
 
 
@@ -44,13 +41,13 @@ async def clear(
         count = (await service.page_bytes(workflow_id, page_size=1)).total
         if count == 0:
             raise CommandFailed(
-                ExitCode.NOT_FOUND,
                 "Workflow '%(workflow_id)s' has no history in %(store)s.",
+                code=ExitCode.NOT_FOUND,
                 workflow_id=workflow_id,
                 store=place,
             )
         if not (yes or _agreed(session, workflow_id, count)):
-            session.output.remark(session.translate("Nothing was deleted."))
+            session.notice("Nothing was deleted.")
             return ExitCode.STOPPED
         await service.clear_workflow_history(workflow_id)
     if session.as_json:
@@ -70,7 +67,6 @@ async def clear(
 def _agreed(session: Session, workflow_id: str, count: int) -> bool:
     if session.as_json or not sys.stdin.isatty():
         raise CommandFailed(
-            ExitCode.WRONG_CALL,
             "This deletes the whole history of a workflow (runs: %(num)s), and there is no terminal "
             "to confirm it on: add --yes to go ahead.",
             num=count,

@@ -16,7 +16,7 @@ from execution_history.errors import N_
 from execution_history.history.comparison import Run
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
 from execution_history.presentation.formatting import clock, duration, grouped, one_line, visible
-from execution_history.presentation.phrases import DIVERGENCES, PARTS
+from execution_history.presentation.phrases import DIVERGENCES, PARTS, labelled
 
 _LONGEST_VALUE = 300
 _MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
@@ -83,7 +83,7 @@ def _show_divergence(session: Session, divergence: Divergence) -> None:
     titles = [one_line(title or "–", 60) for title in (divergence.old_title, divergence.new_title)]
     node = titles[0] if titles[0] == titles[1] else " → ".join(titles)
     said = session.translate(DIVERGENCES[divergence.kind], position=divergence.position + 1)
-    session.output.answer(f"{said}: {node}", style="bold")
+    session.output.answer(session.translate.message(labelled(said, node)), style="bold")
     for sign, content, style in (("−", divergence.old_content, "red"), ("+", divergence.new_content, "green")):
         if content:
             session.output.answer(Text(f"  {sign} {one_line(content, _LONGEST_VALUE)}", style=style))

@@ -7,18 +7,16 @@ import orjson
 import typer
 from rich.text import Text
 
-from execution_history.cli.exit_codes import ExitCode
 from execution_history.cli.open_history import is_there, open_history, place_of
 from execution_history.cli.options import WorkflowArgument, command
-from execution_history.cli.run_pages import status_cell
-from execution_history.cli.session import Session
+from execution_history.cli.output import Cell, on_one_line_or_two
+from execution_history.cli.run_pages import LONGEST_GIST, LONGEST_ID, status_cell
+from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.history.live_feed import LiveEvent
-from execution_history.presentation.formatting import clock, duration, one_line, visible
+from execution_history.presentation.formatting import clock, duration, gist, one_line
 
-_LONGEST_LINE = 120
-_LONGEST_ID = 40
 _LOOK_SECONDS = 0.25
 
 
@@ -41,8 +39,7 @@ async def follow(
             await _until_there_is_one(session)
             async with open_history(session) as (service, place):
                 if not session.as_json:
-                    sentence = session.translate("Following %(store)s; press Ctrl-C to stop.", store=place)
-                    session.output.remark(sentence, style="dim")
+                    session.notice("Following %(store)s; press Ctrl-C to stop.", store=place, style="dim")
                 async with service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
                     async for event in events:
                         _show(session, event)
@@ -56,11 +53,11 @@ async def _until_there_is_one(session: Session) -> None:
     """Wait for the first run where there is no history yet: looking for it makes none."""
     settings = session.settings()
     if not (session.as_json or is_there(settings)):
-        sentence = session.translate(
+        session.notice(
             "There is no history in %(store)s yet; waiting for the first run. Press Ctrl-C to stop.",
             store=place_of(settings.store),
+            style="dim",
         )
-        session.output.remark(sentence, style="dim")
     while not is_there(settings):  # noqa: ASYNC110 - a folder does not report its first file
         await asyncio.sleep(_LOOK_SECONDS)
 
@@ -68,23 +65,19 @@ async def _until_there_is_one(session: Session) -> None:
 def _show(session: Session, event: LiveEvent) -> None:
     if session.as_json:
         session.output.json_line(orjson.loads(event.to_json()))
+    elif event.kind == "reset":
+        sentence = session.translate("The revision belongs to another history: read this one from the beginning.")
+        session.output.answer(sentence, style="yellow")
     else:
-        session.output.answer(_line(session, event))
+        session.output.lines(_lines(session, event))
 
 
-def _line(session: Session, event: LiveEvent) -> Text:
-    if event.kind == "reset":
-        return Text(
-            session.translate("This is not the history that the revision came from: read it anew."), style="yellow"
-        )
-    name = f"{one_line(event.workflow_id or '', _LONGEST_ID)}  {visible(event.execute_id or '')}"
-    if event.summary is None:
-        return Text(session.translate("deleted"), style="dim").append(f"  {name}", style="default")
-    record = orjson.loads(event.summary)
-    status = status_cell(session.translate, record["execute_status"])
-    line = Text(status.text, style=status.style)
-    took = record["duration_ms"]
-    line.append(f"  {clock(record['update_time'])}  {name}", style="default")
-    line.append("" if took is None else f"  {duration(took)}", style="default")
-    said = record.get("error_message") or record.get("output_line") or record.get("input_line") or ""
-    return line.append(f"  {one_line(str(said), _LONGEST_LINE)}", style="dim")
+def _lines(session: Session, event: LiveEvent) -> list[Text]:
+    workflow, execute_id = Cell(one_line(event.workflow_id or "", LONGEST_ID)), Cell(event.execute_id or "")
+    facts, text = [Cell(session.translate("deleted"), "dim")], ""
+    if event.summary is not None:
+        record = orjson.loads(event.summary)
+        took, text = record["duration_ms"], gist(record, LONGEST_GIST) or record["input_line"]
+        facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
+        facts += [] if took is None else [Cell(duration(took))]
+    return on_one_line_or_two([[*facts, workflow]], [execute_id], [Cell(text, "dim")], session.output.width)

@@ -21,9 +21,9 @@ from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
     LONGEST_ID,
     counts_of,
+    notice_counts,
+    notice_damaged,
     run_lines,
-    say_counts,
-    say_damaged,
     shape_of,
     size_option,
 )
@@ -74,19 +74,19 @@ async def list_runs(
         histories = [orjson.Fragment(document) for document in found.documents]
         counts = (plain if is_plain else counts_of(found)) | ({"explain": found.explain} if explain else {})
         session.output.document({"histories": histories, **counts})
-        say_damaged(session, found.damaged)
+        notice_damaged(session, found.damaged)
         return
     session.output.lines(run_lines(session, found.documents, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
     words = ["list", *filter(None, [workflow_id]), *as_options(filters), *order, *position, *size_option(page_size)]
     if is_plain:
-        _say_where(session, found, place, workflow_id, page, page_size, session.command(*words))
-        say_damaged(session, found.damaged)
+        _notice_position(session, found, place, workflow_id, page, page_size, session.command(*words))
+        notice_damaged(session, found.damaged)
     else:
         for sentence in map(session.translate.message, found.explain):
             session.output.remark(sentence, style="dim")
-        say_counts(session, found, place, session.command(*words))
+        notice_counts(session, found, place, session.command(*words))
 
 
 @command()
@@ -97,12 +97,12 @@ async def list_workflows(session: Session) -> None:
     if session.as_json:
         session.output.document({"workflows": summaries, "total": len(summaries)})
     elif not summaries:
-        _say_empty(session, None, place)
+        _notice_empty(session, None, place)
     else:
         _show_workflows(session, summaries)
 
 
-def _say_where(
+def _notice_position(
     session: Session,
     found: Selection,
     place: str,
@@ -114,35 +114,33 @@ def _say_where(
     """Say which part of the history the page is, and how to see the rest."""
     _, pages, first = session.translate, -(-found.total // page_size), (page - 1) * page_size + 1
     if found.total == 0:
-        _say_empty(session, workflow_id, place)
+        _notice_empty(session, workflow_id, place)
     elif found.documents:
-        counted = _(
+        session.notice(
             "Runs %(first)s to %(last)s of %(total)s, page %(page)s of %(pages)s.",
             first=grouped(first),
             last=grouped(first + len(found.documents) - 1),
             total=grouped(found.total),
             page=page,
             pages=grouped(pages),
+            style="dim",
         )
-        session.output.remark(counted, style="dim")
     elif not found.damaged:
-        session.output.remark(
-            _("There is no page %(page)s; the last one is %(pages)s.", page=page, pages=grouped(pages))
-        )
+        session.notice("There is no page %(page)s; the last one is %(pages)s.", page=page, pages=grouped(pages))
     if found.has_more:
-        session.output.remark(_("Next: %(command)s", command=following), style="dim")
+        session.notice("Next: %(command)s", command=following, style="dim")
 
 
-def _say_empty(session: Session, workflow_id: str | None, place: str) -> None:
+def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None:
     if workflow_id is not None:
-        sentence = session.translate(
+        session.notice(
             "Workflow '%(workflow_id)s' has no runs in %(store)s; `%(command)s` lists the workflows that have.",
             workflow_id=workflow_id,
             store=place,
             command=session.command("workflows"),
         )
     else:
-        sentence = session.translate(
+        session.notice(
             "No runs are recorded in %(store)s yet. Record one without a Coze account:\n  "
             "%(run)s\n"
             "or serve the HTTP API with a sandbox to try it on:\n  "
@@ -151,7 +149,6 @@ def _say_empty(session: Session, workflow_id: str | None, place: str) -> None:
             run=session.command("run", TRIAL_WORKFLOW, "-p", "city=Paris", "--sandbox"),
             serve=session.command("serve", "--sandbox"),
         )
-    session.output.remark(sentence)
 
 
 def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:

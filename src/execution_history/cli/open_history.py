@@ -7,14 +7,13 @@ from typing import Final
 
 import orjson
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_, RecordDamaged
-from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
-from execution_history.records.record import ExecutionRecord
+from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings
 from execution_history.stores import MemoryStore, SQLiteStore, store_of
@@ -112,9 +111,9 @@ async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str 
         CommandFailed: several may be meant.
         RecordDamaged: the one that is meant cannot be read.
     """
-    if len(given) < SHORTEST_PREFIX or not could_exist(given):
+    if len(given) < SHORTEST_PREFIX or not is_identifier(given):
         return None
-    workflows = () if workflow_id is None or not could_exist(workflow_id) else (workflow_id,)
+    workflows = () if workflow_id is None or not is_identifier(workflow_id) else (workflow_id,)
     for wanted in (
         RecordFilter(workflow_ids=workflows, execute_id_prefix=given),
         RecordFilter(workflow_ids=workflows, upstream_ids=(given,)),
@@ -122,7 +121,6 @@ async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str 
         found = await service.select(RecordQuery(filter=wanted, size=_MOST_CANDIDATES))
         if found.documents and not found.reach.is_complete:
             raise CommandFailed(
-                ExitCode.WRONG_CALL,
                 "The index is still being built, so it is not known yet which runs begin with "
                 "'%(beginning)s': write the whole id, or wait a moment.",
                 beginning=given,
@@ -130,13 +128,12 @@ async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str 
         records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
         keys = [*(_key_of(record) for record in records), *found.damaged]
         if len(keys) > 1:
-            candidates = [f"{key.execute_id} ({key.workflow_id})" for key in keys]
+            candidates: list[str] = [remarked(key.execute_id, key.workflow_id) for key in keys]
             candidates += ["…"] if found.has_more else []
             raise CommandFailed(
-                ExitCode.WRONG_CALL,
-                "'%(beginning)s' may mean several runs: %(candidates)s. Write more of the id.",
+                "'%(beginning)s' matches several runs: %(candidates)s. Write more of the id.",
                 beginning=given,
-                candidates=", ".join(candidates),
+                candidates=enumerated(candidates),
             )
         if records:
             return records[0]
@@ -151,10 +148,9 @@ def _key_of(record: ExecutionRecord) -> RecordKey:
 
 def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
     return CommandFailed(
-        ExitCode.WRONG_CALL,
         "Several workflows have a run '%(execute_id)s' (%(workflows)s): name one with --workflow.",
         execute_id=execute_id,
-        workflows=", ".join(workflows),
+        workflows=enumerated(workflows),
     )
 
 
@@ -169,8 +165,8 @@ def _not_there(session: Session, place: str, execute_id: str, workflow_id: str |
     else:
         sentence = N_("There is no run '%(execute_id)s' in %(store)s; `%(command)s` lists the runs there are.")
     return CommandFailed(
-        ExitCode.NOT_FOUND,
         sentence,
+        code=ExitCode.NOT_FOUND,
         workflow_id=workflow_id,
         execute_id=execute_id,
         store=place,

@@ -3,21 +3,22 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
-from execution_history.cli.run_inputs import read_parameters
 from execution_history.cli.run_reporter import Ending, RunReporter
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.presentation.phrases import STATUSES
+from execution_history.records.depth import WRITABLE, cut
+from execution_history.records.encoding import decode
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 from execution_history.settings import Settings
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Start = Callable[["CozeRunner"], AsyncGenerator[dict[str, Any], None] | Awaitable[Any]]
 """Starts a run, which is streamed as frames or waited for as a result."""
+
+_LEVELS: Final = WRITABLE - 1
+"""Levels of lists and objects that can be sent, the object of the parameters being the first; the request is around."""
 
 _CODES: Final = {
     "success": ExitCode.SUCCESS,
@@ -130,7 +134,6 @@ async def resume(
         record = await the_run(session, service, place, execute_id, workflow)
     if not _waits(record):
         raise CommandFailed(
-            ExitCode.WRONG_CALL,
             "Run '%(execute_id)s' is not waiting for an answer (status: %(status)s): only a run that "
             "asked a question can be resumed.",
             execute_id=record["execute_id"],
@@ -168,7 +171,7 @@ async def fetch(
     ending = Ending(workflow_id, record["execute_id"], record["execute_status"], record=record)
     _end(RunReporter(session), ending, application)
     shown = session.command("show", record["execute_id"])
-    session.output.remark(session.translate("Recorded. `%(command)s` shows it.", command=shown))
+    session.notice("Recorded. `%(command)s` shows it.", command=shown)
 
 
 def _waits(record: ExecutionRecord) -> bool:
@@ -218,3 +221,62 @@ def _end(reporter: RunReporter, ending: Ending, application: "Application") -> N
     """Report the end, with what the recorder complains of once it is closed."""
     ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
     reporter.ended(ending, application.recorder.problems())
+
+
+def read_parameters(file: str | None, assignments: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters in *file* (``-`` is the standard input), then those of the *assignments* over them.
+
+    An assignment is ``NAME=VALUE``. VALUE is JSON where it reads as JSON, ``true``, ``null`` and numbers included,
+    and otherwise text; a JSON string, quotes and all, is how text that reads as JSON is given.
+
+    Raises:
+        CommandFailed: an assignment has no name, the file cannot be read or is no JSON object, or a value is nested too
+            deeply to be sent as it is.
+    """
+    parameters = {} if file is None else _from_file(file)
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not (separator and name):
+            raise CommandFailed("The parameter '%(text)s' is not NAME=VALUE.", text=assignment)
+        parameters[name] = _value(value)
+    return parameters
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    try:
+        return _decoded(text.encode("utf-8", "surrogateescape"), _LEVELS - 1)
+    except ValueError:
+        return text
+
+
+def _decoded(document: bytes, levels: int) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """Return the value of a JSON document.
+
+    Raises:
+        CommandFailed: it has more than *levels* levels.
+        ValueError: it is not valid JSON.
+    """
+    value = decode(document)
+    if cut(document, levels) is not document:
+        raise CommandFailed(
+            "The parameters are nested too deeply to be sent: at most %(most)s levels of lists and objects.",
+            most=_LEVELS,
+        )
+    return value
+
+
+def _from_file(file: str) -> dict[str, Any]:
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CommandFailed(
+            "The parameters file %(path)s cannot be read: %(reason)s.", path=file, reason=reason
+        ) from None
+    try:
+        content = _decoded(data.removeprefix(b"\xef\xbb\xbf"), _LEVELS)
+    except ValueError:
+        raise CommandFailed("The parameters file %(path)s is not JSON.", path=file) from None
+    if not isinstance(content, dict):
+        raise CommandFailed("The parameters file %(path)s holds no JSON object of names and values.", path=file)
+    return content

@@ -17,7 +17,7 @@ from execution_history.presentation.formatting import (
     grouped,
     one_line,
 )
-from execution_history.presentation.phrases import status_word
+from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import IndexReach, RecordKey, Selection
 from execution_history.query.search_results import SearchPage
@@ -26,7 +26,7 @@ from execution_history.records.partial import outline_of
 
 DEFAULT_PAGE_SIZE: Final = 20
 LONGEST_ID: Final = 60
-_LONGEST_GIST: Final = 200
+LONGEST_GIST: Final = 200
 _SHAPES: Final = {
     "success": ("●", "green"),
     "running": ("◐", "blue"),
@@ -60,7 +60,7 @@ def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> 
     records = [outline_of(document) for document in documents]
     facts = [_heads(_), *(_facts(_, record, now) for record in records)]
     ids = [Cell(_("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]
-    gists = [_("Output or error").upper(), *(gist(record, _LONGEST_GIST) for record in records)]
+    gists = [_("Output or error").upper(), *(gist(record, LONGEST_GIST) for record in records)]
     rows = [row if of_all else row[:-1] for row in facts]
     return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
 
@@ -78,49 +78,48 @@ def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
     }
 
 
-def say_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
+def notice_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
     """Say how many runs there are, as far as that is known, and the call for the page *following* this one."""
     _, reach = session.translate, found.reach
-    say_damaged(session, found.damaged)
-    say_reach(session, reach)
+    notice_damaged(session, found.damaged)
+    notice_reach(session, reach)
     if found.total == 0 and not found.has_more:
-        session.output.remark(_("No runs in %(store)s match.", store=place))
+        session.notice("No runs in %(store)s match.", store=place)
         return
     is_exact = found.total_is_exact and reach.is_complete
     sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
-    session.output.remark(_(sentence, total=grouped(found.total)), style="dim")
+    session.notice(sentence, total=grouped(found.total), style="dim")
     if found.next is not None:
-        session.output.remark(_("Next: %(command)s", command=following), style="dim")
+        session.notice("Next: %(command)s", command=following, style="dim")
 
 
-def say_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
+def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
     """Say which runs are left out because they cannot be read, *count* of them where not all are known by name."""
     if damaged:
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         count = count or len(damaged)
         sentence = session.translate.plural(
-            "Left out is %(num)s run that cannot be read, because history.db is damaged there: "
+            "Skipped %(num)s run that cannot be read because history.db is damaged there: "
             "%(runs)s. To repair it: %(program)s import BACKUP. To give it up: %(program)s delete ID.",
-            "Left out are %(num)s runs that cannot be read, because history.db is damaged there: "
+            "Skipped %(num)s runs that cannot be read because history.db is damaged there: "
             "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
             "delete ID.",
             count,
-            num=grouped(count),
-            runs=", ".join(named + (["…"] if len(damaged) > _MOST_NAMED else [])),
+            runs=enumerated(named + (["…"] if len(damaged) > _MOST_NAMED else [])),
             program=session.command(),
         )
         session.output.remark(sentence, style="yellow")
 
 
-def say_reach(session: Session, reach: IndexReach) -> None:
+def notice_reach(session: Session, reach: IndexReach) -> None:
     """Say how far the index is that an answer comes from, where it is not complete."""
     if not reach.is_complete:
-        sentence = session.translate(
+        session.notice(
             "The index is still being built: this answer covers %(done)s of %(newest)s changes.",
             done=grouped(reach.revision),
             newest=grouped(reach.newest),
+            style="yellow",
         )
-        session.output.remark(sentence, style="yellow")
 
 
 def _heads(_: Translator) -> list[Cell]:

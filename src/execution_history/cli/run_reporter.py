@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.text import Text
 
-from execution_history.cli.interrupts import answer_lines, question_lines
 from execution_history.cli.run_pages import status_cell
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
@@ -15,10 +14,11 @@ from execution_history.presentation.formatting import (
     as_text,
     duration,
     error_text,
-    grouped,
     one_line,
+    question_text,
     visible,
 )
+from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
@@ -124,13 +124,12 @@ class RunReporter:
         """Report that the run was stopped by a signal; its record is closed."""
         self._end_line()
         if execute_id:
-            sentence = self._session.translate(
+            self._session.notice(
                 "Stopped. Run %(execute_id)s is recorded up to this point; the workflow may still be running at Coze.",
                 execute_id=execute_id,
             )
         else:
-            sentence = self._session.translate("Stopped before the run started.")
-        self._session.output.remark(sentence)
+            self._session.notice("Stopped before the run started.")
 
     def ended(self, ending: Ending, problems: Sequence[str]) -> None:
         """Report that the run has ended; *problems* are the recorder's, with this run or with others."""
@@ -172,15 +171,14 @@ class RunReporter:
 
     def _show_problems(self, ending: Ending, problems: Sequence[str]) -> None:
         """Show why the run waits, which is the first of the *problems*, and those of the history, whatever the run."""
-        translate, output = self._session.translate, self._session.output
         is_explained = ending.waits and bool(problems)
         if ending.record is None and not is_explained:
-            output.remark(translate("This run could not be recorded."), style="yellow")
+            self._session.notice("This run could not be recorded.", style="yellow")
         for number, problem in enumerate(problems):
             sentence = N_("The history needs attention: %(problem)s")
             if is_explained and number == 0:
                 sentence = N_("This run could not be recorded: %(problem)s")
-            output.remark(translate(sentence, problem=problem), style="yellow")
+            self._session.notice(sentence, problem=problem, style="yellow")
 
 
 def _last_line(session: Session, ending: Ending) -> Text:
@@ -191,5 +189,34 @@ def _last_line(session: Session, ending: Ending) -> Text:
         known = attributes_of(ending.record)
         parts.append(duration(known.elapsed_ms(now_ms())))
         if (count := known.tokens) is not None:
-            parts.append(session.translate.plural("%(num)s token", "%(num)s tokens", count, num=grouped(count)))
+            parts.append(session.translate.plural("%(num)s token", "%(num)s tokens", count))
     return Text.assemble((status.text, status.style), *(f"  {part}" for part in parts))
+
+
+def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:
+    """Return the question and the fields that the answer must fill in, as far as *interrupt* describes them."""
+    question = question_text(interrupt)
+    first = (
+        session.translate("The workflow asks: %(question)s", question=question)
+        if question
+        else session.translate("The workflow is waiting for an answer.")
+    )
+    fields = interrupt.get("required_parameters")
+    described = fields.items() if isinstance(fields, dict) else ()
+    return [first, *(_field(session, str(name), field) for name, field in described)]
+
+
+def answer_lines(session: Session, execute_id: str, interrupt: Mapping[str, Any]) -> list[str]:
+    """How to answer later: a command that can be copied."""
+    if not isinstance(interrupt.get("event_id"), str):
+        return []
+    return [session.translate("To answer: %(command)s", command=session.command("resume", execute_id, "…"))]
+
+
+def _field(session: Session, name: str, field: object) -> str:
+    facts: dict[str, Any] = field if isinstance(field, dict) else {}
+    kind = [str(facts["type"])] if facts.get("type") else []
+    kind += [session.translate("required")] if facts.get("required") else []
+    shown = remarked(name, enumerated(kind)) if kind else name
+    shown = labelled(shown, str(facts["description"])) if facts.get("description") else shown
+    return "  " + one_line(session.translate.message(shown), 500)

@@ -13,8 +13,8 @@ from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
     LONGEST_ID,
     counts_of,
-    say_counts,
-    say_damaged,
+    notice_counts,
+    notice_damaged,
     size_option,
     status_cell,
 )
@@ -45,7 +45,7 @@ async def search(
         )
     if session.as_json:
         session.output.document({"hits": [_as_json(hit) for hit in found.hits], **counts_of(found)})
-        say_damaged(session, found.damaged)
+        notice_damaged(session, found.damaged)
         return
     if found.hits:
         for line, hit in zip(_run_lines(session, [hit.body for hit in found.hits]), found.hits, strict=True):
@@ -54,7 +54,7 @@ async def search(
                 name = Text(f"  {visible(snippet.field)}: ", style="dim")
                 session.output.answer(name.append_text(_highlighted(snippet)))
     words = ["search", *as_options(filters), "--cursor", found.next or "", *size_option(page_size)]
-    say_counts(session, found, place, session.command(*words, text=text))
+    notice_counts(session, found, place, session.command(*words, text=text))
 
 
 def _as_json(hit: Hit) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.list import TRIAL_WORKFLOW
 from execution_history.cli.open_history import place_of
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
+from execution_history.presentation.phrases import enumerated
 from execution_history.settings import Settings, missing_settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def serve(
         async with opened(settings, sandbox=sandbox) as application:
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
-    session.output.remark(session.translate("Stopped."))
+    session.notice("Stopped.")
 
 
 @command("store")
@@ -95,7 +95,7 @@ async def sandbox(
     from execution_history.sandbox import serve_sandbox  # noqa: PLC0415 - as above
 
     if not token:
-        raise CommandFailed(ExitCode.WRONG_CALL, "The token of the sandbox must not be empty.")
+        raise CommandFailed("The token of the sandbox must not be empty.")
     number = session.settings(sandbox_port=port).sandbox_port
     stop = asyncio.Event()
     with stops_call(stop.set), explained_address():
@@ -103,7 +103,7 @@ async def sandbox(
             log_to_standard_error()
             _announce_sandbox(session, running)
             await stop.wait()
-    session.output.remark(session.translate("Stopped."))
+    session.notice("Stopped.")
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -138,7 +138,7 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
             "Port %(port)s on %(host)s is in use: choose another with --port, or stop the program that uses it."
         )
     reason = error.strerror or str(error)
-    return CommandFailed(ExitCode.WRONG_CALL, sentence, host=settings.host, port=settings.port, reason=reason)
+    return CommandFailed(sentence, host=settings.host, port=settings.port, reason=reason)
 
 
 def _announce(session: Session, application: "Application") -> None:
@@ -146,11 +146,11 @@ def _announce(session: Session, application: "Application") -> None:
     for name, account in settings.accounts.items():
         # One without a token lets those through who bring their own.
         if account.missing not in ((), ("token",)):
-            lacking = ", ".join(missing_settings(account, name))
-            session.output.remark(
-                session.translate(
-                    "The Coze account '%(account)s' is incomplete: set %(settings)s.", account=name, settings=lacking
-                ),
+            lacking = enumerated(missing_settings(account, name))
+            session.notice(
+                "The Coze account '%(account)s' is incomplete: set %(settings)s.",
+                account=name,
+                settings=lacking,
                 style="yellow",
             )
     url = _address(settings.host, settings.port)
@@ -168,13 +168,11 @@ def _announce(session: Session, application: "Application") -> None:
         rows.append(
             (session.translate("Sandbox"), sandbox.base_url, session.translate("token %(token)s", token=sandbox.token))
         )
-    _say_addresses(session, rows)
+    _print_addresses(session, rows)
     if not settings.host.startswith(_LOOPBACK):
-        session.output.remark(
-            session.translate(
-                "Listening on %(host)s: anyone who can reach this machine can read and delete these histories.",
-                host=settings.host,
-            ),
+        session.notice(
+            "Listening on %(host)s: anyone who can reach this machine can read and delete these histories.",
+            host=settings.host,
             style="yellow",
         )
     if sandbox is not None:
@@ -188,7 +186,7 @@ def _announce(session: Session, application: "Application") -> None:
     session.output.remark("\n" + session.translate("Press Ctrl-C to stop."), style="dim")
 
 
-def _say_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
+def _print_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
     """Print what is where: a name, a place, and more about it, under each other."""
     for line in aligned([[Cell(name), Cell(place, "bold"), Cell(more)] for name, place, more in rows]):
         session.output.remark(line)
@@ -212,7 +210,7 @@ def _announce_sandbox(session: Session, running: "Sandbox") -> None:
         )
         return
     _ = session.translate
-    _say_addresses(session, [(_("Sandbox"), running.base_url, _("token %(token)s", token=running.token))])
+    _print_addresses(session, [(_("Sandbox"), running.base_url, _("token %(token)s", token=running.token))])
     use = _(
         "To use it: COZE_API_BASE=%(url)s COZE_API_TOKEN=%(token)s %(command)s",
         url=running.base_url,

@@ -8,14 +8,15 @@ import sys
 import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import typer
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode, code_of
+from execution_history import errors
 from execution_history.cli.output import Output
-from execution_history.errors import ExecutionHistoryError, RecordDamaged, StoreDamaged
+from execution_history.errors import Message
 from execution_history.presentation.translator import Translator
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings, load_settings
@@ -24,6 +25,50 @@ PROGRAM: Final = "execution-history"
 
 _LONGEST_ARGUMENT: Final = 400
 """Characters of what was typed in an error: an id may have a thousand, and several may be named."""
+
+
+class ExitCode(IntEnum):
+    """Every code the command ends with."""
+
+    SUCCESS = 0
+    WORKFLOW_FAILED = 1
+    SOME_REFUSED = 1
+    WRONG_CALL = 2
+    INTERRUPTED = 3
+    STORE_TROUBLE = 4
+    NOT_FOUND = 5
+    FAULT = 70
+    STOPPED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+class CommandFailed(Exception):  # noqa: N818 - named as the errors of this package are
+    """A command cannot do what it was asked.
+
+    Args:
+        sentence: the msgid of one sentence for a person.
+        code: what the command ends with.
+        arguments: what stands in its placeholders.
+    """
+
+    def __init__(self, sentence: str, /, code: ExitCode = ExitCode.WRONG_CALL, **arguments: object) -> None:
+        self.code = code
+        self.message = Message(sentence, **arguments)
+        super().__init__(self.message)
+
+
+def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
+    """Return the exit code of *error*: the store's trouble, the machine's, something missing, or else a wrong call."""
+    match error:
+        case errors.StoreError():
+            return ExitCode.STORE_TROUBLE
+        case errors.ExportFailed():
+            return ExitCode.FAULT
+        case errors.ExecutionNotFound():
+            return ExitCode.NOT_FOUND
+    return ExitCode.WRONG_CALL
+
 
 Work = Coroutine[Any, Any, ExitCode | None]
 """What a command does; it ends with the exit code, or with ``None`` where all went well."""
@@ -65,6 +110,10 @@ class Session:
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
         return shlex.join([_callable_name(), *words, *store, *last])
 
+    def notice(self, msgid: str, /, *, style: str = "", **arguments: object) -> None:
+        """Print a sentence in the language of the session, beside the answer."""
+        self.output.remark(self.translate(msgid, **arguments), style=style)
+
     def perform(self, work: Work) -> NoReturn:
         """Run *work* in an event loop and end the command with its exit code, or that of what went wrong."""
         if not self.debug:
@@ -87,36 +136,37 @@ class Session:
     def _explain(self, error: Exception) -> ExitCode:
         if self.debug:
             sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
+        longest = None
         match error:
             case CommandFailed():
-                code, sentence = error.code, self.translate.message(error.message, _LONGEST_ARGUMENT)
-            case StoreDamaged() if not isinstance(error, RecordDamaged):
-                code, sentence = (
+                code, message, longest = error.code, error.message, _LONGEST_ARGUMENT
+            case errors.StoreDamaged() if not isinstance(error, errors.RecordDamaged):
+                code, message = (
                     code_of(error),
-                    self.translate.message(error.message)
-                    + " "
-                    + self.translate(
-                        "To do so, stop what uses the folder and type there: mkdir damaged && mv history.db* damaged/"
+                    Message(
+                        "%(problem)s To do that, stop every program that uses the folder, then run there: "
+                        "mkdir damaged && mv history.db* damaged/",
+                        problem=error.message,
                     ),
                 )
-            case ExecutionHistoryError():
-                code, sentence = code_of(error), self.translate.message(error.message)
+            case errors.ExecutionHistoryError():
+                code, message = code_of(error), error.message
             case OSError():
                 self.output.forget_answers()
-                code, sentence = (
+                code, message = (
                     ExitCode.FAULT,
-                    self.translate("The operating system refused: %(reason)s.", reason=error.strerror or str(error)),
+                    Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error)),
                 )
             case _:
-                code, sentence = (
+                code, message = (
                     ExitCode.FAULT,
-                    self.translate(
+                    Message(
                         "An unexpected error (%(kind)s). Add --debug to see where, and please report it.",
                         kind=type(error).__name__,
                     ),
                 )
         with suppress(OSError):
-            self.output.remark(self.translate("Error: ") + sentence, style="red")
+            self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")
         return code
 
 

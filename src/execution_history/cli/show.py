@@ -1,20 +1,21 @@
 """The command ``show``: one run, from its headline down to what every node said."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
-from execution_history.cli.interrupts import answer_lines, question_lines
 from execution_history.cli.open_history import open_history, the_run
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
-from execution_history.cli.output import Cell, aligned
+from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.run_pages import shape_of
+from execution_history.cli.run_reporter import answer_lines, question_lines
 from execution_history.cli.session import Session
 from execution_history.cli.tag import noted_facts
-from execution_history.cli.timeline import node_lines
 from execution_history.clock import now_ms
 from execution_history.errors import N_
+from execution_history.presentation import phrases
 from execution_history.presentation.formatting import (
     as_text,
     duration,
@@ -24,31 +25,19 @@ from execution_history.presentation.formatting import (
     one_line,
     visible,
 )
-from execution_history.presentation.phrases import (
-    FACTS,
-    HEADLINE_OF_OTHERS,
-    HEADLINES,
-    RUN_MODES,
-    cut_sentence,
-    proof_sentence,
-    token_parts,
-)
+from execution_history.presentation.phrases import enumerated, labelled, remarked
+from execution_history.presentation.translator import Translator
 from execution_history.recording.process_identity import is_dead
-from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
-from execution_history.records.metadata import (
-    ACCOUNT,
-    COZE_EXECUTE_ID,
-    INTERRUPT,
-    LOG_ID,
-    PROOF,
-    RECORDER,
-    RECORDING_IS_CUT,
-    Use,
-    metadata_of,
-    uses_of,
-)
+from execution_history.records import metadata
+from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, names_of_failed_node
+from execution_history.records.timeline import Node, timed_nodes
+from execution_history.records.usage import usage_of
 
 _MOST_CHARACTERS: Final = 8_000
+_AXIS: Final = 24
+_LEAST_WIDTH_FOR_AXIS: Final = 96
+_LONGEST_TITLE: Final = 32
+_LONGEST_CONTENT: Final = 400
 
 Record = dict[str, Any]
 
@@ -80,22 +69,26 @@ async def show(
     _show_cut(session, cuts.pop("output", None))
     _show_nodes(session, record, full=full)
     _show_cut(session, cuts.pop("node_execute_status", None))
-    others = {key: value for key, value in metadata_of(record).items() if Use.PLACED not in uses_of(key)}
+    others = {
+        key: value
+        for key, value in metadata.metadata_of(record).items()
+        if metadata.Use.PLACED not in metadata.uses_of(key)
+    }
     _show_value(session, _("Other metadata"), others, full=full)
     for name, size in cuts.items():
-        _show_cut(session, size, f"{one_line(name, 200)}: ")
+        _show_cut(session, size, one_line(name, 200))
 
 
 def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = shape_of(status)
-    sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS)
+    sentence = phrases.HEADLINES.get(status, phrases.HEADLINE_OF_OTHERS)
     took = duration(attributes_of(record).elapsed_ms(now_ms()))
-    headline = Text(f"{shape} {session.translate(sentence, duration=took, status=status)}", style=f"bold {colour}")
+    headline = session.translate(sentence, duration=took, status=status)
     if error := error_text(record):
-        headline.append(f": {visible(error)}")
-    session.output.answer(headline)
-    recorder = RECORDER.of(record)
+        headline = session.translate.message(labelled(headline, error))
+    session.output.answer(f"{shape} {headline}", style=f"bold {colour}")
+    recorder = metadata.RECORDER.of(record)
     if status == "running" and recorder is not None and is_dead(recorder):
         session.output.answer(
             session.translate(
@@ -109,29 +102,31 @@ def _show_headline(session: Session, record: Record) -> None:
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
     """Return what is known of the run, a name and a value each; what is not known has no line."""
-    _, known, proof = session.translate, attributes_of(record), PROOF.of(record)
+    _, known, proof = session.translate, attributes_of(record), metadata.PROOF.of(record)
     mode = known.run_mode
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
         "create_time": exact(record["create_time"]),
         "update_time": exact(record["update_time"]),
-        "proof": PROOF.raw(record) if proof is None else f"{proof}: {proof_sentence(_, record)}",
-        "run_mode": _(RUN_MODES[mode]) if mode in RUN_MODES else record["run_mode"],
+        "proof": metadata.PROOF.raw(record)
+        if proof is None
+        else _.message(labelled(proof, phrases.proof_sentence(_, record))),
+        "run_mode": _(phrases.RUN_MODES[mode]) if mode in phrases.RUN_MODES else record["run_mode"],
         "tokens": _tokens(session, known),
-        "account": ACCOUNT.raw(record),
+        "account": metadata.ACCOUNT.raw(record),
         "caller": caller_text(record),
         "bot_id": record["bot_id"],
         "conversation_id": record["conversation_id"],
         "connector_uid": record["connector_uid"],
         "connector_id": record["connector_id"],
-        "coze_execute_id": COZE_EXECUTE_ID.raw(record),
-        "log_id": LOG_ID.raw(record),
+        "coze_execute_id": metadata.COZE_EXECUTE_ID.raw(record),
+        "log_id": metadata.LOG_ID.raw(record),
         "debug_url": record["debug_url"],
         "is_output_trimmed": _("truncated by Coze") if record["is_output_trimmed"] is True else None,
     }
     return [
-        [Cell(f"  {_(FACTS[name])}", "dim"), Cell(one_line(as_text(value), 2_000))]
+        [Cell(f"  {_(phrases.FACTS[name])}", "dim"), Cell(one_line(as_text(value), 2_000))]
         for name, value in facts.items()
         if value not in (None, "")
     ]
@@ -156,11 +151,12 @@ def _show_hint(session: Session, record: Record) -> None:
 
 def _tokens(session: Session, known: RunAttributes) -> str:
     total, read, written = map(grouped, (known.tokens, known.input_tokens, known.output_tokens))
-    return f"{total} ({token_parts(session.translate, read, written)})" if read and written else total
+    parts = phrases.token_parts(session.translate, read, written)
+    return session.translate.message(remarked(total, parts)) if read and written else total
 
 
 def _show_question(session: Session, record: Record) -> None:
-    interrupt = INTERRUPT.of(record)
+    interrupt = metadata.INTERRUPT.of(record)
     if record["execute_status"] != "interrupted" or interrupt is None:
         return
     lines = question_lines(session, interrupt)
@@ -170,7 +166,7 @@ def _show_question(session: Session, record: Record) -> None:
 
 
 def _show_nodes(session: Session, record: Record, *, full: bool) -> None:
-    lines = node_lines(session.translate, record, session.output.width, full=full)
+    lines = _node_lines(session.translate, record, session.output.width, full=full)
     if lines is None:
         _show_value(session, session.translate("Nodes"), record["node_execute_status"], full=full)
         return
@@ -192,7 +188,6 @@ def _show_value(session: Session, head: str, value: object, *, full: bool) -> No
                 "… %(num)s more character; --full shows it, --json prints the record as stored.",
                 "… %(num)s more characters; --full shows them, --json prints the record as stored.",
                 len(text) - len(shown),
-                num=grouped(len(text) - len(shown)),
             ),
             style="dim",
         )
@@ -200,7 +195,7 @@ def _show_value(session: Session, head: str, value: object, *, full: bool) -> No
 
 def _cuts(record: Record) -> dict[str, object]:
     """Return what was cut at recording, with its former bytes of JSON; true where an answer was too large to keep."""
-    known = RECORDING_IS_CUT.of(record)
+    known = metadata.RECORDING_IS_CUT.of(record)
     return {"output": True} if known is True else dict(known) if isinstance(known, dict) else {}
 
 
@@ -208,10 +203,62 @@ def _show_cut(session: Session, size: object, name: str = "") -> None:
     """Show that a value is not whole, where it is not."""
     if size is not None:
         shown = f"{grouped(size)} B" if isinstance(size, int) else one_line(as_text(size), 40)
-        sentence = cut_sentence(session.translate, None if size is True else shown)
-        session.output.answer(name + sentence, style="yellow")
+        sentence = phrases.cut_sentence(session.translate, None if size is True else shown)
+        sentence = session.translate.message(labelled(name, sentence)) if name else sentence
+        session.output.answer(sentence, style="yellow")
 
 
 def _show_head(session: Session, head: str) -> None:
     session.output.answer()
     session.output.answer(head, style="bold")
+
+
+def _node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, full: bool) -> list[Text] | None:
+    """Return the lines of a record's timeline.
+
+    ``None`` when it is not a timeline of ours (Coze's own has other keys), to be shown as it is.
+    """
+    began = record["create_time"]
+    known = timed_nodes(record["node_execute_status"], began)
+    if not known:
+        return None
+    failed = names_of_failed_node(record)[:1]
+    end = max(node.ended for node in known)
+    has_axis = (width is None or width >= _LEAST_WIDTH_FOR_AXIS) and end > began
+    rows = [
+        _row(_, node, began, end if has_axis else None, is_failed=node.name in failed or node.error != "")
+        for node in known
+    ]
+    lines: list[Text] = []
+    for node, line in zip(known, aligned(rows), strict=True):
+        lines.append(cropped(line, width))
+        for said, style in ((node.text, "dim"), (node.error, "red")):
+            if full:
+                lines += [Text("    " + part, "" if style == "dim" else style) for part in visible(said).splitlines()]
+            elif said:
+                lines.append(cropped(Text("    " + one_line(said, _LONGEST_CONTENT), style=style), width or 120))
+    return lines
+
+
+def _row(_: Translator, node: Node, began: int, axis_end: int | None, *, is_failed: bool) -> list[Cell]:
+    is_finished, count, length = node.is_finish is not False, node.packet_count, len(node.text)
+    used = usage_of(node.usage).total
+    name, kind = one_line(node.name, _LONGEST_TITLE), one_line(node.node_type or "", _LONGEST_TITLE)
+    row = [Cell(f"  {name}"), Cell(kind, "dim"), Cell(f"+{duration(node.started - began)}", "dim", right=True)]
+    if axis_end is not None:
+        row.append(Cell(_bar(node.started - began, node.ended - began, axis_end - began), "blue"))
+    row.append(Cell(duration(node.took_ms), right=True))
+    said = [] if count is None else [_.plural("%(num)s message", "%(num)s messages", count)]
+    said += [_.plural("%(num)s character", "%(num)s characters", length)]
+    said += [] if used is None else [_.plural("%(num)s token", "%(num)s tokens", used)]
+    said += [] if is_finished or is_failed else [_("unfinished")]
+    said += [_("failed")] if is_failed else []
+    row.append(Cell(_.message(enumerated(said)), "red" if is_failed else "" if is_finished else "yellow"))
+    return row
+
+
+def _bar(start: int, end: int, length: int) -> str:
+    """Return the time from *start* to *end* as a bar on an axis of *length*; never less than one mark."""
+    first = min(_AXIS - 1, max(0, start * _AXIS // length))
+    last = min(_AXIS, max(first + 1, -(-end * _AXIS // length)))
+    return "·" * first + "━" * (last - first) + "·" * (_AXIS - last)

@@ -11,12 +11,13 @@ import typer
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.output import Cell, aligned, natural_width, on_one_line_or_two
-from execution_history.cli.run_pages import say_damaged, say_reach
+from execution_history.cli.run_pages import notice_damaged, notice_reach
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.formatting import duration, grouped, one_line
+from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_size, zone_of
@@ -76,18 +77,18 @@ async def stats(
     )
     async with open_history(session) as (service, place):
         found = await service.statistics(query)
-    say_damaged(session, found.damaged)
+    notice_damaged(session, found.damaged)
     if session.as_json:
         session.output.document(_as_json(found, rows_zone))
         return
     if found.totals.runs == 0:
-        session.output.remark(session.translate("No runs in %(store)s match.", store=place))
+        session.notice("No runs in %(store)s match.", store=place)
     else:
         _show_buckets(session, found, rows_zone)
         _show_codes(session, found)
         _show_failures(session, found.failures, rows_zone)
-        session.output.remark(session.translate("Times are in %(zone)s.", zone=rows_zone.key), style="dim")
-    say_reach(session, found.reach)
+        session.notice("Times are in %(zone)s.", zone=rows_zone.key, style="dim")
+    notice_reach(session, found.reach)
 
 
 def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _show_codes(session: Session, found: Statistics) -> None:
     if found.error_codes:
         codes = [f"{one_line(code, 40)} × {grouped(n)}" for code, n in list(found.error_codes.items())[:_MOST_CODES]]
         session.output.answer()
-        session.output.answer(session.translate("Error codes: %(codes)s", codes=", ".join(codes)))
+        session.output.answer(session.translate("Error codes: %(codes)s", codes=enumerated(codes)))
 
 
 def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:

@@ -12,6 +12,7 @@ from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.presentation.formatting import as_text
+from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
 
@@ -58,7 +59,7 @@ async def tag(
 def noted_facts(_: Translator, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what people noted in *record*: a name and a text each, a long note a line for each of its lines."""
     rating = RATING.of(record)
-    facts = [(_("Tags"), ", ".join(map(as_text, TAGS.of(record) or ())))]
+    facts = [(_("Tags"), _.message(enumerated(map(as_text, TAGS.of(record) or ()))))]
     facts += [(_("Rating"), "★" * rating if rating in RATINGS and rating else "")]
     facts += [(_("Pinned"), _("yes") if PINNED.of(record) else "")]
     lines = (NOTE.of(record) or "").splitlines()

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from execution_history.cli.exit_codes import CommandFailed, ExitCode
 from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
-from execution_history.cli.run_pages import say_damaged
-from execution_history.cli.session import Session
+from execution_history.cli.run_pages import notice_damaged
+from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import grouped, visible
+from execution_history.presentation.formatting import grouped, size, visible
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ async def export_runs(
         else:
             with _bar(session) as tell:
                 report = await transfer.export_to_path(service, Path(target), export, tell)
-    say_damaged(session, report.damaged, report.damaged_count)
+    notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if target == "-":
         return code
@@ -89,8 +87,7 @@ async def export_runs(
             "%(num)s run, %(size)s, in %(target)s.",
             "%(num)s runs, %(size)s, in %(target)s.",
             report.records,
-            num=grouped(report.records),
-            size=decimal(report.size),
+            size=size(report.size),
             target=visible(target),
         )
         session.output.remark(done)
@@ -107,9 +104,8 @@ def _format_of(target: str) -> Format:
     suffix = Path(target).suffix.lower()
     if suffix not in known:
         raise CommandFailed(
-            ExitCode.WRONG_CALL,
-            "The name %(target)s does not tell the format: end it in .jsonl, .json, .zip, .csv or "
-            ".parquet, or give --format.",
+            "The name %(target)s does not say which format to write: end it in .jsonl, .json, .zip, .csv or "
+            ".parquet, or use --format.",
             target=target,
         )
     return known[suffix]
@@ -134,9 +130,7 @@ async def import_runs(
     from execution_history import transfer  # noqa: PLC0415 - as above
 
     if coze_studio and len(paths) != 1:
-        raise CommandFailed(
-            ExitCode.WRONG_CALL, "--coze-studio takes exactly one file: the dump of workflow_execution."
-        )
+        raise CommandFailed("--coze-studio takes exactly one file: the dump of workflow_execution.")
     settings = session.settings()
     limits = settings.reading_limits
     async with ExecutionHistoryService(store_of(settings)) as service:
@@ -167,16 +161,17 @@ def _show(session: Session, report: "ImportReport", place: str) -> None:
             **counts,
         )
     )
-    tell = session.translate.message
     for each in report.refused[:_SHOWN_REFUSALS]:
-        session.output.answer(f"  {visible(each.source)}, {tell(each.place)}: {tell(each.reason)}", style="yellow")
+        refusal = session.translate(
+            "%(source)s, %(place)s: %(reason)s", source=each.source, place=each.place, reason=each.reason
+        )
+        session.output.answer(f"  {refusal}", style="yellow")
     if report.refused_count > _SHOWN_REFUSALS:
         session.output.remark(
             session.translate.plural(
                 "And %(num)s more that was refused; --json lists it.",
                 "And %(num)s more that were refused; --json lists them.",
                 report.refused_count - _SHOWN_REFUSALS,
-                num=grouped(report.refused_count - _SHOWN_REFUSALS),
             )
         )
 
@@ -195,8 +190,7 @@ def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
                 "%(num)s run, %(size)s",
                 "%(num)s runs, %(size)s",
                 step.records,
-                num=grouped(step.records),
-                size=decimal(step.size),
+                size=size(step.size),
             )
             if step.total_records is not None:
                 bar.update(task, description=said, total=step.total_records, completed=step.records)

@@ -1,11 +1,6 @@
-"""What typer itself says, of wrong calls and around help texts, in the language of the command line.
+"""What typer itself says, of wrong calls and around help texts, in the language of the command line."""
 
-typer puts the sentences about wrong calls together in English; they are taken apart by the patterns of this table and
-said again. One that is not in it stays as it is.
-"""
-
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from typer import rich_utils
@@ -13,39 +8,7 @@ from typer.core import TyperGroup
 
 from execution_history.errors import N_
 from execution_history.presentation.translator import Translator
-
-_SENTENCES: Final = (
-    N_("No such command %(name)s. Did you mean %(names)s?"),
-    N_("No such command %(name)s."),
-    N_("No such option: %(name)s (Possible options: %(names)s)"),
-    N_("No such option: %(name)s Did you mean %(names)s?"),
-    N_("No such option: %(name)s"),
-    N_("Missing command."),
-    N_("Missing argument %(name)s."),
-    N_("Missing option %(name)s."),
-    N_("Got unexpected extra argument (%(values)s)"),
-    N_("Got unexpected extra arguments (%(values)s)"),
-    N_("Got unexpected extra argument(s) (%(values)s)"),
-    N_("Option %(name)s requires an argument."),
-    N_("Option %(name)s does not take a value."),
-    N_("Invalid value for %(name)s: %(reason)s"),
-    N_("Invalid value: %(reason)s"),
-)
-"""A sentence stands before what it would fit into."""
-
-_SAID_AS_IS: Final = {sentence: sentence for sentence in _SENTENCES}
-
-_REASONS: Final = {
-    "Input should be a valid integer, unable to parse string as an integer": N_("it is not a whole number."),
-    "Input should be greater than or equal to %(least)s": N_("it must be at least %(least)s."),
-    "Input should be less than or equal to %(most)s": N_("it must be at most %(most)s."),
-    "Value error, %(value)s is not one of %(choices)s.": N_("%(value)s is not one of %(choices)s."),
-    "%(value)s is not one of %(choices)s.": N_("%(value)s is not one of %(choices)s."),
-    "%(value)s is not a valid integer.": N_("it is not a whole number."),
-    "%(value)s is not in the range x>=%(least)s.": N_("it must be at least %(least)s."),
-    "%(value)s is not in the range %(least)s<=x<=%(most)s.": N_("it must be %(least)s to %(most)s."),
-}
-"""What a value may lack, as versions of typer put it, and as we do."""
+from execution_history.presentation.validation_errors import sentence_of
 
 _FRAME: Final = {
     "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
@@ -69,7 +32,6 @@ OPTIONS_OF_TYPER: Final = {
 _USAGE: Final = N_("Usage: ")
 _Context: Final[Any] = TyperGroup.context_class
 _Formatter: Final[Any] = _Context.formatter_class
-_PLACEHOLDER: Final = re.compile(r"%\\\((\w+)\\\)s")
 
 
 class TranslatedGroup(TyperGroup):
@@ -98,24 +60,11 @@ def translate_frame(translate: Translator) -> None:
     _Context.formatter_class = Formatter
 
 
-def translated(translate: Translator, sentence: str, templates: Mapping[str, str] = _SAID_AS_IS) -> str:
-    """Return what typer said as *sentence* in the language of *translate*."""
-    for template, said in templates.items():
-        pattern = _PLACEHOLDER.sub(r"(?P<\1>.*)", re.escape(template))
-        found = re.fullmatch(pattern, sentence, re.DOTALL)
-        if found:
-            arguments = found.groupdict()
-            if "reason" in arguments:
-                arguments["reason"] = translated(translate, arguments["reason"], _REASONS)
-            return translate(said, **arguments)
-    return sentence
-
-
 def _translated(translate: Translator, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever typer returns
     try:
         return work()
     except Exception as error:
         if hasattr(error, "format_message"):
-            sentence = translated(translate, error.format_message())
+            sentence = translate.message(sentence_of(error.format_message()))
             error.format_message = lambda: sentence
         raise

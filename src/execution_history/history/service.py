@@ -21,10 +21,17 @@ from execution_history.history.comparison import Run, compare_executions, compar
 from execution_history.history.diff import Comparison
 from execution_history.history.keyword_query import HistoryPage
 from execution_history.history.live_feed import FeedSubscription, LiveFeed
-from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading, could_exist
+from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import read_record
-from execution_history.records.record import Document, ExecutionRecord, RecordChange, check_identifier, new_document
+from execution_history.records.record import (
+    Document,
+    ExecutionRecord,
+    RecordChange,
+    check_identifier,
+    is_identifier,
+    new_document,
+)
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.settings import load_settings
 from execution_history.stores import store_at, store_of
@@ -73,7 +80,8 @@ class ExecutionHistoryService(HistoryReading):
         await self.store.open()
         return self
 
-    __aenter__ = open  # noqa: A003 - the method above
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -211,7 +219,7 @@ class ExecutionHistoryService(HistoryReading):
             },
             largest=self.record_limit_bytes,
         )
-        if not (could_exist(workflow_id) and could_exist(execute_id)):
+        if not (is_identifier(workflow_id) and is_identifier(execute_id)):
             return None
         made = await (await self._opened()).update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
@@ -222,7 +230,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: the removal could not be written.
         """
-        if not (could_exist(workflow_id) and could_exist(execute_id)):
+        if not (is_identifier(workflow_id) and is_identifier(execute_id)):
             return False
         return await (await self._opened()).delete(workflow_id, execute_id)
 
@@ -232,7 +240,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: the removal could not be written.
         """
-        named = [RecordKey(*key) for key in keys if all(map(could_exist, key))]
+        named = [RecordKey(*key) for key in keys if all(map(is_identifier, key))]
         return await (await self._opened()).delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
@@ -241,7 +249,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: the removal could not be written.
         """
-        if not could_exist(workflow_id):
+        if not is_identifier(workflow_id):
             return False
         return await (await self._opened()).clear(workflow_id)
 

@@ -150,10 +150,10 @@ def error_text(record: dict[str, Any]) -> str:
 
 
 def gist(record: dict[str, Any], most: int) -> str:
-    """Return one short line on a run, from its record or outline: its error, its question, or its output."""
+    """Return one short line on a run, from its record, outline or summary: its error, its question, or its output."""
     if error := error_text(record):
         return one_line(error, most)
-    output = record["output"]
+    output = record["output"] if "output" in record else record["output_line"] or None
     if record["execute_status"] == "interrupted" and (interrupt := INTERRUPT.of(record)) is not None:
         output = question_text(interrupt) or output
     if output is None:

@@ -3,10 +3,12 @@
 The sentences are translated where they are shown.
 """
 
+from collections.abc import Iterable
 from datetime import UTC
+from functools import reduce
 from typing import Any, Final
 
-from execution_history.errors import N_
+from execution_history.errors import N_, Message
 from execution_history.presentation.formatting import day, one_line
 from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import PROOF
@@ -115,6 +117,22 @@ _DISTANCES: Final = (
 )
 _LONGEST_PROOF: Final = 60
 _LONGEST_STATUS: Final = 20
+
+
+def enumerated(values: Iterable[str]) -> str:
+    """Return *values* one behind the other, to be translated, as each language separates them."""
+    first, *others = [*values] or [""]
+    return reduce(lambda before, after: Message(N_("%(before)s, %(after)s"), before=before, after=after), others, first)
+
+
+def labelled(name: str, value: str) -> Message:
+    """Return a *value* behind its *name*, to be translated."""
+    return Message("%(name)s: %(value)s", name=name, value=value)
+
+
+def remarked(text: str, remark: str) -> Message:
+    """Return a *text* and behind it a *remark*, to be translated."""
+    return Message("%(text)s (%(remark)s)", text=text, remark=remark)
 
 
 def status_word(_: Translator, status: str) -> str:

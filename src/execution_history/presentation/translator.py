@@ -14,7 +14,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from execution_history.errors import N_, Message, message_of, shortened
-from execution_history.presentation.formatting import visible
+from execution_history.presentation.formatting import grouped, visible
 from execution_history.presentation.po_file import compiled
 
 DOMAIN: Final = "execution_history"
@@ -53,8 +53,8 @@ class Translator:
         return self.gettext(msgid) % self._shown(arguments)
 
     def plural(self, singular: str, plural: str, count: int, /, **arguments: object) -> str:
-        """Return the form of the sentence that goes with *count*, which is ``num`` unless that is given as text."""
-        return self.ngettext(singular, plural, count) % self._shown({"num": count, **arguments})
+        """Return the form of the sentence that goes with *count*, which is ``num`` in groups unless given as text."""
+        return self.ngettext(singular, plural, count) % self._shown({"num": grouped(count), **arguments})
 
     def markup(self, msgid: str, /, **arguments: object) -> Markup:
         """Return the sentence as HTML: all is escaped, and each text argument keeps its direction to itself."""

@@ -1,5 +1,9 @@
-"""What pydantic finds wrong with a value, as sentences that can be translated."""
+"""What pydantic and typer find wrong with a value or a call, as sentences that can be translated. Pure.
 
+typer puts its sentences together in English; they are taken apart by the patterns of a table.
+"""
+
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,6 +29,43 @@ _SENTENCES: Final = {
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _OBJECT),
 }
 
+_CALLS: Final = (
+    N_("No such command %(name)s. Did you mean %(names)s?"),
+    N_("No such command %(name)s."),
+    N_("No such option: %(name)s (Possible options: %(names)s)"),
+    N_("No such option: %(name)s Did you mean %(names)s?"),
+    N_("No such option: %(name)s"),
+    N_("Missing command."),
+    N_("Missing argument %(name)s."),
+    N_("Missing option %(name)s."),
+    N_("Got unexpected extra argument (%(values)s)"),
+    N_("Got unexpected extra arguments (%(values)s)"),
+    N_("Got unexpected extra argument(s) (%(values)s)"),
+    N_("Option %(name)s requires an argument."),
+    N_("Option %(name)s does not take a value."),
+    N_("Invalid value for %(name)s: %(reason)s"),
+    N_("Invalid value: %(reason)s"),
+)
+"""What typer says of a wrong call; a sentence stands before what it would fit into."""
+
+_REASONS: Final = {
+    "Input should be a valid integer, unable to parse string as an integer": N_("it is not a whole number."),
+    "Input should be greater than or equal to %(least)s": N_("it must be at least %(least)s."),
+    "Input should be less than or equal to %(most)s": N_("it must be at most %(most)s."),
+    "Value error, %(value)s is not one of %(choices)s.": N_("%(value)s is not one of %(choices)s."),
+    "%(value)s is not one of %(choices)s.": N_("%(value)s is not one of %(choices)s."),
+    "%(value)s is not a valid integer.": N_("it is not a whole number."),
+    "%(value)s is not in the range x>=%(least)s.": N_("it must be at least %(least)s."),
+    "%(value)s is not in the range %(least)s<=x<=%(most)s.": N_("it must be %(least)s to %(most)s."),
+}
+"""What a value may lack, as pydantic and versions of typer put it, and as we do."""
+
+_PLACEHOLDER: Final = re.compile(r"%\\\((\w+)\\\)s")
+_PATTERNS: Final = [
+    (re.compile(_PLACEHOLDER.sub(r"(?P<\1>.*)", re.escape(template)), re.DOTALL), ours)
+    for template, ours in [*((sentence, sentence) for sentence in _CALLS), *_REASONS.items()]
+]
+
 
 def validation_message(name: str, kind: str, context: Mapping[str, Any]) -> Message:
     """Return the sentence for an error of pydantic's.
@@ -35,3 +76,12 @@ def validation_message(name: str, kind: str, context: Mapping[str, Any]) -> Mess
         context: what pydantic says with it, such as the limit that was passed.
     """
     return Message(_SENTENCES.get(kind, _ANY), name=name, **context)
+
+
+def sentence_of(sentence: str) -> Message:
+    """Return what typer says as a message of ours; a *sentence* that is not in the table stays as it is."""
+    for pattern, ours in _PATTERNS:
+        if found := pattern.fullmatch(sentence):
+            values = found.groupdict()
+            return Message(ours, **{name: sentence_of(v) if name == "reason" else v for name, v in values.items()})
+    return Message(sentence)

@@ -313,10 +313,11 @@ def _tail(value: object) -> str:
         if isinstance(item, _Token):
             text = item
         elif isinstance(item, Mapping):
-            stack += _reversed_object(item)
+            named = ((_Token(orjson.dumps(_key(key)).decode() + ":"), inner) for key, inner in item.items())
+            stack += _reversed("{", named, "}")
             continue
         elif isinstance(item, (list, tuple)):
-            stack += _reversed_list(item)
+            stack += _reversed("[", ((inner,) for inner in item), "]")
             continue
         else:
             scalar = item if item is None or isinstance(item, bool) else _scalar(item)
@@ -332,18 +333,9 @@ class _Token(str):
     __slots__ = ()
 
 
-def _reversed_list(items: Iterable[object]) -> list[object]:
-    tokens: list[object] = [_Token("[")]
+def _reversed(opening: str, items: Iterable[tuple[object, ...]], closing: str) -> list[object]:
+    """Return what a list or an object consists of, the last first."""
+    tokens: list[object] = [_Token(opening)]
     for number, item in enumerate(items):
-        tokens += [_Token(","), item] if number else [item]
-    tokens.append(_Token("]"))
-    return tokens[::-1]
-
-
-def _reversed_object(items: Mapping[Any, object]) -> list[object]:
-    tokens: list[object] = [_Token("{")]
-    for number, (key, item) in enumerate(items.items()):
-        name = orjson.dumps(_key(key)).decode() + ":"
-        tokens += [_Token("," + name if number else name), item]
-    tokens.append(_Token("}"))
-    return tokens[::-1]
+        tokens += (_Token(","), *item) if number else item
+    return [*tokens, _Token(closing)][::-1]

@@ -92,7 +92,7 @@ class Unpacker:
         self._dictionaries = {
             number: zstandard.ZstdCompressionDict(content) for number, content in dictionaries.items()
         }
-        self._local = threading.local()
+        self._local = _Decompressors()
 
     def knows(self, packing: int) -> bool:
         """Return whether there is what a document of this *packing* needs."""
@@ -120,10 +120,14 @@ class Unpacker:
         return body
 
     def _decompressor(self, packing: int) -> zstandard.ZstdDecompressor:
-        ready: dict[int, zstandard.ZstdDecompressor] | None = getattr(self._local, "ready", None)
-        if ready is None:
-            ready = self._local.ready = {}
-        decompressor = ready.get(packing)
-        if decompressor is None:
-            decompressor = ready[packing] = zstandard.ZstdDecompressor(dict_data=self._dictionaries[packing])
-        return decompressor
+        made = self._local.made
+        if packing not in made:
+            made[packing] = zstandard.ZstdDecompressor(dict_data=self._dictionaries[packing])
+        return made[packing]
+
+
+class _Decompressors(threading.local):
+    """Those of a thread, by packing."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, zstandard.ZstdDecompressor] = {}

@@ -37,27 +37,28 @@ def store_at(
     Raises:
         SettingsError: no store answers to that name.
     """
+    folder = location if isinstance(location, Path) else _folder_of(location)
+    if folder is None:
+        return MemoryStore(record_limit_bytes, clock)
+    return SQLiteStore(
+        folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes, limits=limits, clock=clock
+    )
 
-    def embedded(folder: Path) -> SQLiteStore:
-        return SQLiteStore(
-            folder,
-            json_files=json_files,
-            search=search,
-            record_limit_bytes=record_limit_bytes,
-            limits=limits,
-            clock=clock,
-        )
 
-    if isinstance(location, Path):
-        return embedded(location)
+def _folder_of(location: str) -> Path | None:
+    """Return the folder that *location* names; ``None`` for the memory.
+
+    Raises:
+        SettingsError: no store answers to that name.
+    """
     scheme, separator, rest = location.partition(":")
     is_url = separator and (scheme.isalnum() or rest.startswith("//"))
     if not is_url or len(scheme) < 2:  # noqa: PLR2004 - one letter is a Windows drive
         if not location:
             raise SettingsError("The store is an empty string; name a folder or a URL such as sqlite:data/history.")
-        return embedded(Path(location))
+        return Path(location)
     if scheme == "memory":
-        return MemoryStore(record_limit_bytes, clock)
+        return None
     if scheme == "sqlite":
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:
@@ -65,7 +66,7 @@ def store_at(
                 "The store %(location)s names no folder; write sqlite:///absolute/folder or sqlite:folder.",
                 location=quoted(without_credentials(location)),
             )
-        return embedded(Path(path))
+        return Path(path)
     raise SettingsError(
         "There is no store for %(scheme)s; use a folder, sqlite:folder or memory:.", scheme=quoted(scheme)
     )

@@ -13,8 +13,8 @@ from execution_history.transfer.export import (
     export_to_stream,
 )
 from execution_history.transfer.importer import ImportReport, import_history
-from execution_history.transfer.items import Refused
 from execution_history.transfer.progress import Progress, Tell
+from execution_history.transfer.sources import Refused
 
 __all__ = [
     "DEFAULT_COLUMNS",

@@ -22,17 +22,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     """
     with export_faults(str(path)):
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:30]}.", suffix=_SUFFIX, dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb", buffering=1024 * 1024) as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with _renamed(Path(name), path), os.fdopen(descriptor, "wb", buffering=1024 * 1024) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager
@@ -48,13 +41,8 @@ def new_folder(path: Path) -> Iterator[Path]:
                 "There is something at %(path)s already: name a folder that is empty or not there.", path=quoted(path)
             )
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:30]}.", suffix=_SUFFIX, dir=path.parent))
-        try:
+        with _renamed(temporary, path):
             yield temporary
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
 
 
 @contextlib.contextmanager
@@ -80,6 +68,18 @@ def export_faults(where: str) -> Iterator[None]:
             where=quoted(Path(where)),
             reason=error.strerror or error,
         ) from error
+
+
+@contextlib.contextmanager
+def _renamed(temporary: Path, path: Path) -> Iterator[None]:
+    """Give what is at *temporary* the name *path* once the block ends well; remove it otherwise."""
+    try:
+        yield
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

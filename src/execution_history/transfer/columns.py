@@ -13,12 +13,12 @@ A path goes on inside a text that is itself JSON, as Coze sends nested values. W
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any, Final
 
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidQuery, Message, quoted
+from execution_history.query.hints import hint
 from execution_history.query.path_conditions import MISSING, parse_condition, value_at
 from execution_history.records.attributes import RunAttributes
 from execution_history.records.record import KEYS
@@ -74,13 +74,10 @@ def _column(name: str) -> Column:
     found = _ROOT.match(name)
     root = found[0] if found else ""
     if root not in _ROOTS:
-        near = get_close_matches(root, sorted({*_FACTS, *_ROOTS}), n=1)
-        hint = (
-            Message("perhaps %(near)s is meant", near=near[0])
-            if near
-            else Message("use a key of the record, or a path such as output.score")
+        meant = hint(
+            root, sorted({*_FACTS, *_ROOTS}), Message("use a key of the record, or a path such as output.score")
         )
-        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=hint)
+        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=meant)
     key, path = _ROOTS[root], _path(name, len(root))
     return Column(name, lambda record, _: _value(record[key], path))
 

@@ -101,13 +101,11 @@ async def export_to_path(
     """
     path = Path(path)
     if export.format == "json" and path.suffix.lower() not in {".json", ".zip"}:
-        return await _to_folder(service, path, export, tell)
+        return await _Exporter(service, export, tell).to_folder(path)
     if export.format == "json":
         export = replace(export, zipped=path.suffix.lower() == ".zip")
     with new_file(path) as stream:
-        report = await _to_stream(service, stream, export, tell)
-        await in_thread(stream.flush)
-    return report
+        return await _Exporter(service, export, tell).to_stream(stream)
 
 
 async def export_to_stream(
@@ -120,15 +118,11 @@ async def export_to_stream(
         InvalidInput, ExportFailed, StoreError: as :func:`export_to_path`; what has been written is out.
     """
     with export_faults(str(getattr(stream, "name", "the stream"))):
-        report = await _to_stream(service, stream, export, tell)
-        await in_thread(stream.flush)
-    return report
+        return await _Exporter(service, export, tell).to_stream(stream)
 
 
-async def export_chunks(
-    service: ExecutionHistoryService, export: Export, tell: Tell = no_progress
-) -> AsyncGenerator[bytes]:
-    """Yield an export as bytes, piece by piece, for an HTTP answer, for example; each piece is some megabytes at most.
+def export_chunks(service: ExecutionHistoryService, export: Export, tell: Tell = no_progress) -> AsyncGenerator[bytes]:
+    """Return an export as bytes, piece by piece, for an HTTP answer, for example; each piece is some megabytes at most.
 
     A record that cannot be read is left out; :func:`check_whole` finds out beforehand whether there is one.
 
@@ -136,24 +130,7 @@ async def export_chunks(
         InvalidInput: the filter, the columns or the number of workflows do not fit; before the first piece.
         StoreError: the store could not be read.
     """
-    async with contextlib.aclosing(_chunks(service, export, _Count(tell))) as pieces:
-        async for piece in pieces:
-            yield piece
-
-
-async def _chunks(service: ExecutionHistoryService, export: Export, count: "_Count") -> AsyncGenerator[bytes]:
-    if export.format == "json" and export.zipped:
-        pieces = _zip(service, export.wanted, count)
-    elif export.format == "json":
-        workflow_id = await _only_workflow(service, export.wanted)
-        pieces = _history(service, workflow_id, export.wanted, count, even_empty=True)
-    else:
-        count.total = None if export.wanted.given() else sum(each.total for each in await service.workflow_summaries())
-        pieces = _written(_writer(export), service.batches(export.wanted), count)
-    async with contextlib.aclosing(pieces):
-        async for piece in pieces:
-            if piece:
-                yield piece
+    return _Exporter(service, export, tell).chunks()
 
 
 async def check_whole(service: ExecutionHistoryService, wanted: RecordFilter) -> None:
@@ -169,101 +146,120 @@ async def check_whole(service: ExecutionHistoryService, wanted: RecordFilter) ->
                 await service.detail_bytes(*key)  # raises, unless it has been mended meanwhile
 
 
-class _Count:
-    """Counts what an export has written and what it had to leave out, and tells how far it is."""
+class _Exporter:
+    """One export, with what it has written so far and what it had to leave out."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self.total: int | None = None
-        self.records = self.size = self.damaged_count = 0
-        self.damaged: list[RecordKey] = []
+    def __init__(self, service: ExecutionHistoryService, export: Export, tell: Tell) -> None:
+        self._service, self._export, self._tell = service, export, tell
+        self._total: int | None = None
+        self._records = self._size = self._damaged_count = 0
+        self._damaged: list[RecordKey] = []
 
-    def add(self, records: int, size: int, damaged: tuple[RecordKey, ...] = ()) -> None:
-        """Count some more."""
-        self.records += records
-        self.size += size
-        self.damaged_count += len(damaged)
-        self.damaged += damaged[: _MOST_NAMED - len(self.damaged)]
-        self._tell(Progress(self.records, self.size, self.total))
+    async def to_folder(self, path: Path) -> ExportReport:
+        """Write the JSON file of every workflow into a new folder."""
+        with new_folder(path) as folder:
+            for workflow_id in await self._workflows():
+                with contextlib.ExitStack() as opened:
+                    stream = None
+                    async for piece in self._history(workflow_id):
+                        stream = stream or opened.enter_context((folder / _name(workflow_id)).open("wb"))
+                        await in_thread(_write_all, stream, piece)
+        return self._report(self._size)
 
-    def report(self, size: int) -> ExportReport:
-        """Return the report on an export of *size* bytes."""
-        return ExportReport(self.records, size, self.damaged_count, tuple(self.damaged))
+    async def to_stream(self, stream: BinaryIO) -> ExportReport:
+        """Write everything to *stream*."""
+        size = 0
+        async with contextlib.aclosing(self.chunks()) as pieces:
+            async for piece in pieces:
+                await in_thread(_write_all, stream, piece)
+                size += len(piece)
+        await in_thread(stream.flush)
+        return self._report(size)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """Yield everything, piece by piece."""
+        export = self._export
+        if export.format == "json":
+            pieces = self._zip() if export.zipped else self._history(await self._only_workflow(), even_empty=True)
+        else:
+            if not export.wanted.given():
+                self._total = sum(each.total for each in await self._service.workflow_summaries())
+            pieces = self._written(_writer(export), self._service.batches(export.wanted))
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                if piece:
+                    yield piece
+
+    async def _written(
+        self, writer: RecordWriter, source: AsyncGenerator[Batch], *, even_empty: bool = True
+    ) -> AsyncGenerator[bytes]:
+        """Yield what *writer* makes of the records of *source*; nothing where there are none, unless *even_empty*."""
+        has_begun = even_empty
+        async with contextlib.aclosing(source):
+            async for batch in source:
+                has_begun = has_begun or bool(batch.documents)
+                piece = await in_thread(writer.write, batch.documents) if has_begun else b""
+                self._count(len(batch.documents), len(piece), batch.damaged)
+                if piece:
+                    yield piece
+        if has_begun:
+            piece = await in_thread(writer.finish)
+            self._count(0, len(piece))
+            yield piece
+
+    def _history(self, workflow_id: str, *, even_empty: bool = False) -> AsyncGenerator[bytes]:
+        """Return the JSON file of a workflow; nothing where none of its records is meant, unless *even_empty*."""
+        source = self._service.batches(replace(self._export.wanted, workflow_ids=(workflow_id,)), descending=True)
+        return self._written(HistoryWriter(workflow_id), source, even_empty=even_empty)
+
+    async def _zip(self) -> AsyncGenerator[bytes]:
+        """Yield a zip file with the JSON file of every workflow."""
+        buffer = Buffer()
+        # Closed only when all is in it: what is left early shall not look whole.
+        archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
+        for workflow_id in await self._workflows():
+            entry = None
+            async for piece in self._history(workflow_id):
+                entry = entry or archive.open(_name(workflow_id), "w", force_zip64=True)
+                await in_thread(entry.write, piece)
+                yield buffer.take()
+            if entry is not None:
+                entry.close()
+        archive.close()
+        yield buffer.take()
+
+    async def _workflows(self) -> list[str]:
+        """Return the workflows whose records may be meant, in the order of their ids."""
+        chosen = self._export.wanted.workflow_ids
+        there = [summary.workflow_id for summary in await self._service.workflow_summaries()]
+        return sorted(each for each in there if not chosen or each in chosen)
+
+    async def _only_workflow(self) -> str:
+        chosen = self._export.wanted.workflow_ids
+        workflows = list(chosen) if len(chosen) == 1 else await self._workflows()
+        if len(workflows) != 1:
+            raise InvalidInput(
+                "One JSON file holds one workflow and these records belong to %(count)s: choose one "
+                "workflow, or a zip file or a folder for all.",
+                count=len(workflows),
+            )
+        return workflows[0]
+
+    def _count(self, records: int, size: int, damaged: tuple[RecordKey, ...] = ()) -> None:
+        self._records += records
+        self._size += size
+        self._damaged_count += len(damaged)
+        self._damaged += damaged[: _MOST_NAMED - len(self._damaged)]
+        self._tell(Progress(self._records, self._size, self._total))
+
+    def _report(self, size: int) -> ExportReport:
+        return ExportReport(self._records, size, self._damaged_count, tuple(self._damaged))
 
 
 def _writer(export: Export) -> RecordWriter:
     if export.format == "csv":
         return CSVWriter(parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
     return LinesWriter() if export.format == "jsonl" else ParquetWriter()
-
-
-async def _written(
-    writer: RecordWriter, source: AsyncGenerator[Batch], count: _Count, *, even_empty: bool = True
-) -> AsyncGenerator[bytes]:
-    """Yield what *writer* makes of the records of *source*; nothing where there are none, unless *even_empty*."""
-    has_begun = even_empty
-    async with contextlib.aclosing(source):
-        async for batch in source:
-            has_begun = has_begun or bool(batch.documents)
-            piece = await in_thread(writer.write, batch.documents) if has_begun else b""
-            count.add(len(batch.documents), len(piece), batch.damaged)
-            if piece:
-                yield piece
-    if has_begun:
-        piece = await in_thread(writer.finish)
-        count.add(0, len(piece))
-        yield piece
-
-
-def _history(
-    service: ExecutionHistoryService,
-    workflow_id: str,
-    wanted: RecordFilter,
-    count: _Count,
-    *,
-    even_empty: bool = False,
-) -> AsyncGenerator[bytes]:
-    """Return the JSON file of one workflow; nothing where it has no record that is *wanted*, unless *even_empty*."""
-    source = service.batches(replace(wanted, workflow_ids=(workflow_id,)), descending=True)
-    return _written(HistoryWriter(workflow_id), source, count, even_empty=even_empty)
-
-
-async def _zip(service: ExecutionHistoryService, wanted: RecordFilter, count: _Count) -> AsyncGenerator[bytes]:
-    """Yield a zip file with the JSON file of every workflow."""
-    buffer = Buffer()
-    # Closed only when all is in it: what is left early shall not look whole.
-    archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
-    for workflow_id in await _workflows(service, wanted):
-        entry = None
-        async for piece in _history(service, workflow_id, wanted, count):
-            entry = entry or archive.open(_name(workflow_id), "w", force_zip64=True)
-            await in_thread(entry.write, piece)
-            yield buffer.take()
-        if entry is not None:
-            entry.close()
-    archive.close()
-    yield buffer.take()
-
-
-async def _to_folder(service: ExecutionHistoryService, path: Path, export: Export, tell: Tell) -> ExportReport:
-    count = _Count(tell)
-    with new_folder(path) as folder:
-        for workflow_id in await _workflows(service, export.wanted):
-            with contextlib.ExitStack() as opened:
-                stream = None
-                async for piece in _history(service, workflow_id, export.wanted, count):
-                    stream = stream or opened.enter_context((folder / _name(workflow_id)).open("wb"))
-                    await in_thread(_write_all, stream, piece)
-    return count.report(count.size)
-
-
-async def _to_stream(service: ExecutionHistoryService, stream: BinaryIO, export: Export, tell: Tell) -> ExportReport:
-    count, size = _Count(tell), 0
-    async with contextlib.aclosing(_chunks(service, export, count)) as pieces:
-        async for piece in pieces:
-            await in_thread(_write_all, stream, piece)
-            size += len(piece)
-    return count.report(size)
 
 
 def _write_all(stream: BinaryIO, piece: bytes) -> None:
@@ -276,22 +272,3 @@ def _write_all(stream: BinaryIO, piece: bytes) -> None:
 def _name(workflow_id: str) -> str:
     """Return a file name that no other workflow's is equal to, on any file system."""
     return file_name(workflow_id, case_sensitive=False)
-
-
-async def _workflows(service: ExecutionHistoryService, wanted: RecordFilter) -> list[str]:
-    """Return the workflows whose records may be wanted, in the order of their ids."""
-    there = [summary.workflow_id for summary in await service.workflow_summaries()]
-    return sorted(each for each in there if not wanted.workflow_ids or each in wanted.workflow_ids)
-
-
-async def _only_workflow(service: ExecutionHistoryService, wanted: RecordFilter) -> str:
-    if len(wanted.workflow_ids) == 1:
-        return wanted.workflow_ids[0]
-    workflows = await _workflows(service, wanted)
-    if len(workflows) != 1:
-        raise InvalidInput(
-            "One JSON file holds one workflow and these records belong to %(count)s: choose one "
-            "workflow, or a zip file or a folder for all.",
-            count=len(workflows),
-        )
-    return workflows[0]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,14 +13,15 @@ import orjson
 from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
-from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.line_reader import import_faults, open_file
 from execution_history.transfer.sources import (
     LINES_SUFFIXES,
     THE_FILE,
     DatabaseSource,
     HistoryFileSource,
+    Item,
     LinesSource,
+    Refused,
     Source,
 )
 from execution_history.transfer.zip_source import ZipSource
@@ -28,22 +30,20 @@ _SUFFIXES: Final = (".json", *LINES_SUFFIXES, ".zip")
 _LOOKED_AT: Final = 256 * 1024
 
 
+@dataclass
 class FolderSource(Source):
     """The files of a folder, one after the other, each opened when its turn comes: there may be a million."""
 
-    def __init__(self, folder: Path, names: list[str], total: int, limits: ReadingLimits) -> None:
-        super().__init__(str(folder), total)
-        self._folder = folder
-        self._names = names
-        self._limits = limits
+    names: list[str]
+    limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Yield what each of them holds; one that cannot be opened is refused."""
-        for name in self._names:
-            path = self._folder / name
+        for name in self.names:
+            path = Path(self.name, name)
             before = self.size
             try:
-                source = _file(path, self._limits)
+                source = _file(path, self.limits)
             except (OSError, ImportFailed) as error:
                 reason = getattr(error, "strerror", None) or error
                 yield Refused(str(path), THE_FILE, Message("It cannot be read: %(getattr)s.", getattr=reason))
@@ -86,8 +86,7 @@ def _in_folder(path: Path, limits: ReadingLimits) -> Source:
             path=quoted(path),
             database=DATABASE,
         )
-    names.sort()
-    return FolderSource(path, names, total, limits)
+    return FolderSource(str(path), total, sorted(names), limits)
 
 
 def modified(path: Path) -> int:

@@ -19,9 +19,8 @@ from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
-from execution_history.transfer.items import Item, Refused
 from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress, to_its_end
-from execution_history.transfer.sources import Source
+from execution_history.transfer.sources import Item, Refused, Source
 
 MOST_REFUSALS: Final = 1_000
 """So many refusals are kept with their reasons; the others are counted."""

@@ -1,17 +1,22 @@
 """What records can be imported from, read record by record: JSON Lines, JSON files and databases of ours."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from execution_history.errors import Message, StoreError, message_of
+from execution_history.records.adoption import adopt_record, whole_record
+from execution_history.records.depth import LEVELS
+from execution_history.records.encoding import decode, encode
+from execution_history.records.json_text import parse
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import Document
+from execution_history.records.record import KEYS, Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_files import Readable
-from execution_history.transfer.items import Item, Refused, record_of, record_of_line, record_of_text
 from execution_history.transfer.line_reader import LineReader
 
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
@@ -23,6 +28,78 @@ Opened = Callable[[], AbstractContextManager[Readable]]
 """Opens what is read, anew each time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was not taken.
+
+    ``source`` is the file, ``place`` where in it (``line 12``, ``record 3`` or ``the file``), ``reason`` one sentence.
+    """
+
+    source: str
+    place: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"source", "place", "reason"}``."""
+        return {"source": self.source, "place": self.place, "reason": self.reason}
+
+
+Item = Document | Refused
+
+
+def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | str:
+    """Return the record that a line of JSON Lines holds, or why there is none.
+
+    One in the form that this package writes keeps its bytes; any other is mended as the files of deployments are.
+
+    Args:
+        line: without its line break.
+        now: milliseconds, for a record without a time of its beginning.
+        limits: what reading it may take.
+    """
+    if not line.lstrip().startswith(b"{"):
+        return Message("This is no JSON object, so it is no record.")
+    return limits.fault_of_record(line) or record_of_text(line, now)
+
+
+def record_of_text(line: bytes, now: int) -> Document | str:
+    """Return the record that a JSON object of any size holds, or why there is none; see :func:`record_of_line`."""
+    with contextlib.suppress(ValueError):
+        document = whole_record(parse(line), line)
+        if document is not None:
+            return document
+    try:
+        record = decode(line)  # once more: it keeps integers exact that the fast way does not
+    except ValueError as error:
+        return message_of(error)
+    return record_of(record, record.get("workflow_id"), now)
+
+
+def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document | str:
+    """Return the record that *found* is, in the workflow *workflow_id*, or why it is none."""
+    if workflow_id is None:
+        return Message("It has no workflow_id.")
+    if not _is_like_an_id(workflow_id):
+        return Message("Its workflow_id is neither a text nor a number.")
+    if not _is_like_an_id(found.get("execute_id")):
+        return Message("It has no usable execute_id.") if "execute_id" in found else Message("It has no execute_id.")
+    try:
+        workflow = check_identifier("workflow id", str(workflow_id))
+    except ValueError as error:
+        return message_of(error)
+    document = None
+    if tuple(found) == KEYS and found["workflow_id"] == workflow:
+        body = encode(found, levels=LEVELS)
+        document = whole_record(parse(body), body)
+    document = document or adopt_record(found, workflow, now)
+    return Message("It has no usable execute_id.") if document is None else document
+
+
+def _is_like_an_id(value: object) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+@dataclass
 class Source(ABC):
     """Something that holds records.
 
@@ -34,11 +111,10 @@ class Source(ABC):
             this one: the time of the import would make a newer version of them each time.
     """
 
-    def __init__(self, name: str, total: int | None) -> None:
-        self.name = name
-        self.total = total
-        self.size = 0
-        self.written: int | None = None
+    name: str
+    total: int | None
+    size: int = field(default=0, init=False)
+    written: int | None = field(default=None, init=False)
 
     def read(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Yield the records and what is no record, in the source's order; *clock* is for sources without a time."""
@@ -61,38 +137,37 @@ class Source(ABC):
         return Refused(self.name, place, found) if isinstance(found, str) else found
 
 
+@dataclass
 class LinesSource(Source):
     """JSON Lines, from the stream that is *opened*."""
 
-    def __init__(self, name: str, total: int | None, opened: Opened, limits: ReadingLimits) -> None:
-        super().__init__(name, total)
-        self._opened = opened
-        self._limits = limits
+    opened: Opened
+    limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """One record a line; the last one may be cut off."""
-        with self._opened() as stream:
-            lines = LineReader(stream, self._limits.record)
+        with self.opened() as stream:
+            lines = LineReader(stream, self.limits.record)
             for line in lines.contents():
                 self.size = lines.size
                 place = Message("line %(number)s", number=lines.number)
-                found = self._limits.too_large if line is None else record_of_line(line, clock(), self._limits)
+                found = self.limits.too_large if line is None else record_of_line(line, clock(), self.limits)
                 if isinstance(found, str) and line is not None and not lines.is_ended:
                     found = Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
                 yield self.item(place, found)
             self.size = lines.size
 
 
+@dataclass
 class HistoryFileSource(Source):
     """A JSON file as deployments and stores write it, whole or damaged, from the stream that is *opened*."""
 
-    def __init__(self, name: str, total: int | None, opened: Opened, limits: ReadingLimits) -> None:
-        super().__init__(name, total)
-        self._found = FoundFile(opened, limits)
+    opened: Opened
+    limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
         """Every record that can still be read, then what was wrong with the file."""
-        found = self._found
+        found = FoundFile(self.opened, self.limits)
         by_name = workflow_id_of(PurePosixPath(self.name).name)
         read = 0
         for number, record in enumerate(found.records(), 1):

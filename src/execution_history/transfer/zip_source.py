@@ -18,8 +18,16 @@ from typing import IO, Final
 from execution_history.errors import Message
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import Readable, open_regular, pieces_of
-from execution_history.transfer.items import Item, Refused
-from execution_history.transfer.sources import LINES_SUFFIXES, THE_FILE, HistoryFileSource, LinesSource, Opened, Source
+from execution_history.transfer.sources import (
+    LINES_SUFFIXES,
+    THE_FILE,
+    HistoryFileSource,
+    Item,
+    LinesSource,
+    Opened,
+    Refused,
+    Source,
+)
 
 _READ: Final = (".json", *LINES_SUFFIXES)
 _ENCRYPTED: Final = 1

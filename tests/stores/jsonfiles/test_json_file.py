@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE
 from execution_history.stores.jsonfiles import json_file as json_file_module
-from execution_history.stores.jsonfiles import locate_record as locate_record_module
+from execution_history.stores.jsonfiles import json_file_reader as json_file_reader_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
@@ -26,7 +26,8 @@ from execution_history.stores.jsonfiles.file_format import (
     render_record,
     stamp,
 )
-from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
+from execution_history.stores.jsonfiles.json_file import JSONFile
+from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
 from execution_history.stores.mirror_port import FileChange, FileState
 from tests.sample_records import document
@@ -50,7 +51,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         self._patch = pytest.MonkeyPatch()
         for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200)):
             self._patch.setattr(json_file_module, name, value)
-        self._patch.setattr(locate_record_module, "_NEAR", 700)
+        self._patch.setattr(json_file_reader_module, "_NEAR", 700)
         self._patch.setattr(rebuild_module, "_LEAST_SLACK_OF_SMALL", 64)
         self._shown: list[tuple[int, int, str, bytes]] = []
         self._sequence = 0

@@ -18,11 +18,10 @@ from execution_history.errors import RecordDamaged, StoreDamaged
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
-from execution_history.query.text import Search
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, stored_elsewhere
 from execution_history.stores.protocol import MergeReport
-from execution_history.stores.sqlite.index import Match, RecordIndex
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.sqlite.damage import damage, damaged, make_old, mislead, stored
 
@@ -243,17 +242,12 @@ async def test_an_index_made_of_a_damaged_history_counts_what_is_there(tmp_path:
         assert right["e1"] != mended.body
 
 
-class _Refuses:
-    """A part that fails with ``e1``, before or while it takes it in."""
-
-    name, version = "refuses", "1"
+class _Refuses(TextIndex):
+    """A text index that fails with ``e1``, before or while it takes it in."""
 
     def __init__(self, where: str) -> None:
+        super().__init__()
         self._where = where
-
-    def create_tables(self, connection: apsw.Connection) -> None:
-        """One table."""
-        connection.execute("CREATE TABLE odd (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
 
     def prepare(self, record: Mapping[str, Any]) -> str:
         """Its id."""
@@ -262,19 +256,10 @@ class _Refuses:
         return str(record["execute_id"])
 
     def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
-        """As it is; SQLite refuses what is no text, and Python what UTF-8 cannot hold."""
-        value: Any = prepared
-        if prepared == "e1":
-            value = {"sqlite": None, "python": "\ud800"}.get(self._where, prepared)
-        connection.execute("INSERT OR REPLACE INTO odd VALUES (?, ?)", (rowid, value))
-
-    def remove(self, connection: apsw.Connection, rowid: int) -> None:
-        """Gone."""
-        connection.execute("DELETE FROM odd WHERE id = ?", (rowid,))
-
-    def match(self, search: Search) -> Match | None:  # noqa: ARG002
-        """It is not for searching."""
-        return None
+        """As it is; SQLite refuses what may not be empty, and Python what UTF-8 cannot hold."""
+        if prepared == "e1" and self._where == "sqlite":
+            connection.execute("INSERT INTO tags VALUES (NULL, 0, 0)")
+        super().put(connection, rowid, "\ud800" if prepared == "e1" and self._where == "python" else prepared)
 
 
 @pytest.mark.parametrize("where", ["prepare", "sqlite", "python"])
@@ -284,7 +269,7 @@ async def test_a_record_that_the_index_cannot_take_in_does_not_stop_it(
     """Whatever it raises, wherever: it is counted and listed like all others, and the log names it."""
     async with _opened(tmp_path, json_files=False) as store:
         right = await _fill(store)
-        index = RecordIndex(tmp_path, store._parts.reader, [_Refuses(where)])
+        index = RecordIndex(tmp_path, store._parts.reader, _Refuses(where))
         with caplog.at_level(logging.WARNING):
             selection = await index.select(_ALL)
         assert (list(right.values())[::-1], 5, ()) == (selection.documents, selection.total, selection.damaged)

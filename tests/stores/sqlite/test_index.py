@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,8 @@ from execution_history.errors import StoreClosed, StoreError, StoreUnwritable
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
-from execution_history.query.text import Search
 from execution_history.stores import SQLiteStore
-from execution_history.stores.sqlite.index import Match, RecordIndex, TextIndex
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.plain_select import select_plainly
 from execution_history.stores.sqlite.reader import Reader
@@ -49,9 +48,9 @@ async def _fill(store: SQLiteStore, count: int, workflow_id: str = "w") -> None:
 
 
 @contextmanager
-def _limited(folder: Path, store: SQLiteStore, part: TextIndex | None = None, **limits: float) -> Iterator[RecordIndex]:
+def _limited(folder: Path, store: SQLiteStore, text: TextIndex | None = None, **limits: float) -> Iterator[RecordIndex]:
     """An index of the store of its own, with these limits."""
-    index = RecordIndex(folder, store._parts.reader, [part or TextIndex()], Limits(**limits))  # type: ignore[arg-type]
+    index = RecordIndex(folder, store._parts.reader, text or TextIndex(), Limits(**limits))  # type: ignore[arg-type]
     try:
         yield index
     finally:
@@ -129,9 +128,9 @@ async def test_on_a_full_disk_questions_are_answered_with_what_the_index_has(sma
     async with _opened(folder) as store:
         if is_open:
             await store.select(_ALL)
-            store._parts.index._follower._closing.set()  # the thread rests, so that the index is behind
-            await asyncio.to_thread(store._parts.index._follower._thread.join)  # type: ignore[union-attr]
-            store._parts.index._follower._closing.clear()
+            store._parts.index._closing.set()  # the thread rests, so that the index is behind
+            await asyncio.to_thread(store._parts.index._thread.join)  # type: ignore[union-attr]
+            store._parts.index._closing.clear()
         await store.merge(
             [document(f"later{number}", now=9_000, parameters={"t": "x" * 3_000}) for number in range(40)]
         )
@@ -352,8 +351,8 @@ async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(tmp_path
         await _fill(store, 30)
         with _limited(tmp_path, store, _Interrupting()) as index:
             with pytest.raises(KeyboardInterrupt):
-                index._follower._step()
-            assert 0 == index._follower._revision()
+                index._step()
+            assert 0 == index._revision()
             assert (30, 30) == await _totals(index)
 
 
@@ -406,7 +405,7 @@ async def test_a_process_killed_while_it_builds_leaves_a_usable_index(tmp_path: 
         "async def main():\n"
         "    store = SQLiteStore(Path(sys.argv[1]), json_files=False)\n"
         "    await store.open()\n"
-        "    index = RecordIndex(Path(sys.argv[1]), store._parts.reader, [TextIndex()], Limits(changes=5))\n"
+        "    index = RecordIndex(Path(sys.argv[1]), store._parts.reader, TextIndex(), Limits(changes=5))\n"
         "    print('building', flush=True)\n"
         "    await index.rebuild()\n"
         "asyncio.run(main())\n"
@@ -433,57 +432,27 @@ async def test_an_index_that_another_process_replaced_is_left_behind(tmp_path: P
         assert (6, 6) == await _totals(one) == await _totals(other)
 
 
-class _Words:
-    """A part that keeps one text a record, as a text index would."""
-
-    name = "words"
-
-    def __init__(self, version: str = "1") -> None:
-        self.version = version
-
-    def create_tables(self, connection: apsw.Connection) -> None:
-        """One table."""
-        connection.execute("CREATE VIRTUAL TABLE cities USING fts5 (city)")
-
-    def prepare(self, record: Mapping[str, Any]) -> str:
-        """The input's city."""
-        return str(record["input_parameters"].get("city"))
-
-    def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
-        """In the place of what was there."""
-        connection.execute("INSERT OR REPLACE INTO cities (rowid, city) VALUES (?, ?)", (rowid, prepared))
-
-    def remove(self, connection: apsw.Connection, rowid: int) -> None:
-        """Gone."""
-        connection.execute("DELETE FROM cities WHERE rowid = ?", (rowid,))
-
-    def match(self, search: Search) -> Match | None:
-        """The same text."""
-        return Match("cities", f'"{search.wanted[0].atoms[0].text}"', is_exact=True)
-
-
-async def test_a_part_follows_with_the_index_and_answers_for_texts(tmp_path: Path) -> None:
-    """Additions, changes and removals reach it; an index without it, or with another version of it, is made anew."""
+async def test_texts_follow_with_the_index(tmp_path: Path) -> None:
+    """Additions, changes and removals reach them; an index without them, or with another version, is made anew."""
+    newer = TextIndex()
+    newer.version = "another"
     async with _opened(tmp_path) as store:
         await store.create(document("a", now=1, parameters={"city": "北京"}))
         await store.create(document("b", now=2, parameters={"city": "北京"}))
-        await store.select(_ALL)
-        reader = Reader(tmp_path, {})
-        reader.stored = store._parts.reader.stored
-        wanted = RecordQuery(filter=RecordFilter(text="北京", statuses=("running",)), explain=True)
-        for version in ("1", "2"):
-            index = RecordIndex(tmp_path, reader, [_Words(version)])
-            page = await index.select(wanted)
-            assert (["b", "a"], 2) == (ids(page.documents), page.total)
-            assert "Reads the rows with the text from the text index." in page.explain
-            counted = await index.statistics(StatisticsQuery(filter=wanted.filter))
-            assert 2 == counted.totals.runs
-            index.close()
-        index = RecordIndex(tmp_path, reader, [_Words("2")])
-        await store.delete("w", "b")
-        assert ["a"] == ids((await index.select(wanted)).documents)
-        index.close()
-        reader.close()
+        reader = store._parts.reader
+        query = RecordQuery(filter=RecordFilter(text="北京", statuses=("running",)), explain=True)
+        for text in (None, TextIndex(), newer):
+            with closing(RecordIndex(tmp_path, reader, text)) as index:
+                assert 2 == (await index.select(_ALL)).total
+                if text is None:
+                    continue
+                page = await index.select(query)
+                assert (["b", "a"], 2) == (ids(page.documents), page.total)
+                assert "Reads the rows with the text from the text index." in page.explain
+                assert 2 == (await index.statistics(StatisticsQuery(filter=query.filter))).totals.runs
+        with closing(RecordIndex(tmp_path, reader, newer)) as index:
+            await store.delete("w", "b")
+            assert ["a"] == ids((await index.select(query)).documents)
 
 
 async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
@@ -491,7 +460,7 @@ async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path)
     await store.open()
     await store.select(_ALL)
-    thread = store._parts.index._follower._thread
+    thread = store._parts.index._thread
     await store.aclose()
     assert thread is not None
     assert not thread.is_alive()

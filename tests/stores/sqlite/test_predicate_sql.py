@@ -16,8 +16,7 @@ from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
-from execution_history.stores.sqlite.index.columns import STORED
-from execution_history.stores.sqlite.index.predicate_sql import of_columns, render
+from execution_history.stores.sqlite.index.predicate_sql import STORED, of_columns, render
 from tests.sample_filters import BASE, HOUR, documents
 
 _ODD_NUMBERS = st.sampled_from([0, 1, -1, 5, 10, BASE, 2**63 - 1, -(2**63 - 1), 2**63, -(2**63), 2**70, 10**400])
@@ -100,7 +99,7 @@ def test_a_row_fulfils_what_its_record_fulfils(
             fragment = render(predicate)
             sql = f"SELECT t.text, f.execute_id FROM facets f, texts t WHERE t.id = f.workflow AND {fragment.sql}"  # noqa: S608 - what is tested
             found = await asyncio.to_thread(
-                store._parts.index._follower.answer,
+                store._parts.index.answer,
                 lambda index, _history, _reach, sql=sql, values=fragment.values: index.execute(sql, values).fetchall(),
             )
             expected = {key for key, (record, facts) in stored.items() if predicate.holds(record, facts)}

@@ -21,7 +21,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, store_at
 from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
 from execution_history.stores.jsonfiles import json_file as json_file_module
-from execution_history.stores.jsonfiles import locate_record as locate_record_module
+from execution_history.stores.jsonfiles import json_file_reader as json_file_reader_module
 from execution_history.stores.jsonfiles import mirror as mirror_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from tests.sample_records import change, document, page_of
@@ -45,7 +45,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
         self._folders = [Path(tempfile.mkdtemp())]
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(json_file_module, "_NEAR", 2000)
-        self._patch.setattr(locate_record_module, "_NEAR", 2000)
+        self._patch.setattr(json_file_reader_module, "_NEAR", 2000)
         self._patch.setattr(rebuild_module, "_LEAST_SLACK_OF_SMALL", 100)
         for module in (mirror_module, background_rebuild_module):
             self._patch.setattr(module, "SMALL", 20_000)

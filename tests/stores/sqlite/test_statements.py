@@ -68,7 +68,7 @@ async def _count(store: SQLiteStore, ask: Callable[..., Any]) -> tuple[Any, int]
             for connection in connections:
                 connection.trace_v2(0, None)
 
-    return await asyncio.to_thread(store._parts.index._follower.answer, traced), len(statements)
+    return await asyncio.to_thread(store._parts.index.answer, traced), len(statements)
 
 
 _FILTERS = [
@@ -87,7 +87,7 @@ async def test_a_page_takes_few_statements(store: SQLiteStore, wanted: RecordFil
     """Far fewer than it has records, or summaries, which the index keeps of large records."""
     query = RecordQuery(filter=wanted, size=25, summaries=summaries)
     found, statements = await _count(
-        store, lambda index, history, reach: select(index, history, query, [TextIndex()], reach)
+        store, lambda index, history, reach: select(index, history, query, TextIndex(), reach)
     )
     assert len(found.documents) > 12
     assert statements <= (12 if wanted.text else 6)
@@ -97,9 +97,7 @@ async def test_a_page_takes_few_statements(store: SQLiteStore, wanted: RecordFil
 async def test_looking_into_documents_takes_a_statement_for_fifty(store: SQLiteStore, condition: str) -> None:
     """And one for the rows that they are looked for in; another chooses the index."""
     query = RecordQuery(filter=RecordFilter(conditions=(parse_condition(condition),)), size=100)
-    _, statements = await _count(
-        store, lambda index, history, reach: select(index, history, query, [TextIndex()], reach)
-    )
+    _, statements = await _count(store, lambda index, history, reach: select(index, history, query, TextIndex(), reach))
     assert 2 * 3 + 1 >= statements
 
 
@@ -111,7 +109,7 @@ async def test_statistics_take_four_statements(store: SQLiteStore, wanted: Recor
         query = StatisticsQuery(filter=wanted, bucket=bucket, new_since=BASE + HOUR)
         found, statements = await _count(
             store,
-            lambda index, history, reach, query=query: statistics(index, history, query, [TextIndex()], reach),
+            lambda index, history, reach, query=query: statistics(index, history, query, TextIndex(), reach),
         )
         taken.append(statements)
         assert found.totals.runs

@@ -18,7 +18,6 @@ from execution_history.query.text.tokens import Tokens
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
-from execution_history.stores.sqlite.index.text_candidates import TextMatches
 from tests.sample_records import change, document
 from tests.stores_under_test import beside_specification
 
@@ -63,14 +62,14 @@ def _found(connection: apsw.Connection, records: dict[int, Any], text: str) -> s
     """What the index finds, looked at where it says that it has to be."""
     search = parse_search(text)
     match = TextIndex().match(search)
-    found = TextMatches(match).among(connection, list(records))
+    found = match.among(connection, list(records))
     return found if match.is_exact else {rowid for rowid in found if matches(records[rowid], search)}
 
 
 def _rows(connection: apsw.Connection, text: str) -> set[int]:
     """What the index finds among three rows."""
     search = parse_search(text)
-    return TextMatches(TextIndex().match(search)).among(connection, [1, 2, 3])
+    return TextIndex().match(search).among(connection, [1, 2, 3])
 
 
 @given(st.lists(_RECORDS, max_size=12), st.lists(_QUESTIONS, min_size=1, max_size=8))
@@ -180,7 +179,7 @@ def test_frequent_texts_are_found_along_the_order(
         async with beside_specification("sqlite", folder) as (model, store):
             assert isinstance(store, SQLiteStore)
             index = RecordIndex(
-                folder / "sqlite", store._parts.reader, [TextIndex()], Limits(few=0, few_with_text=0, at_once=3)
+                folder / "sqlite", store._parts.reader, TextIndex(), Limits(few=0, few_with_text=0, at_once=3)
             )
             for each in (model, store):
                 for number, (record, time, succeeds) in enumerate(records):

@@ -95,6 +95,11 @@ class RunHistory:
     is_output_trimmed: bool = False
     nodes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
+    def fields(self) -> dict[str, Any]:
+        """Return the record keys that the history fills besides its ids and times, and their values."""
+        names = ("run_mode", "bot_id", "connector_id", "connector_uid", "is_output_trimmed")
+        return {**self.outcome.fields(), **{name: getattr(self, name) for name in names}}
+
 
 def read_history(status_code: int, body: bytes) -> RunHistory | HistoryRefusal:
     """Parse the answer to a request for one run's history, in either shape. Never raises.

@@ -118,26 +118,13 @@ def translate_studio(body: bytes) -> bytes | None:
     outcome = history.outcome
     rendered = render_history(
         {
+            **history.fields(),
             "execute_id": outcome.execute_id or execute_id_of_event((outcome.interrupt or {}).get("event_id")) or "0",
             "execute_status": outcome.status,
-            "run_mode": history.run_mode if history.run_mode is not None else 1,
-            "bot_id": history.bot_id,
-            "connector_id": history.connector_id,
-            "connector_uid": history.connector_uid,
             "create_time": history.create_time or 0,
             "update_time": history.update_time or history.create_time or 0,
-            "output": outcome.output,
             "node_execute_status": dict(history.nodes),
-            "is_output_trimmed": history.is_output_trimmed,
-            "error_code": outcome.error_code,
-            "error_message": outcome.error_message,
-            "debug_url": outcome.debug_url,
-            "usage": outcome.usage,
-            "metadata": {
-                COZE_EXECUTE_ID.name: outcome.execute_id,
-                LOG_ID.name: outcome.log_id,
-                INTERRUPT.name: outcome.interrupt,
-            },
+            "metadata": outcome.metadata(),
         }
     )
     return envelope([rendered], outcome.log_id or "")

@@ -47,34 +47,28 @@ class StreamReader:
         began: when the run began, in milliseconds.
         timeline: the timeline of an earlier stream of the same run, to be continued.
         largest: the most characters of all contents that are kept.
+
+    Attributes:
+        conversation_id: the conversation that a chat stream named.
+        is_cut: whether something was larger than the limits.
     """
 
     def __init__(self, decoder: EventDecoder, began: int, timeline: object = None, largest: int = sys.maxsize) -> None:
         self._began = began
         self._decoder = decoder
         self._room = largest
-        self._is_cut = False
+        self.is_cut: bool = False
         self._nodes: dict[str, _Node] = {node.identity: node for node in _known_nodes(timeline)}
         self._order = sum(node.packet_count or 0 for node in self._nodes.values())
         self._usage: Any = None
         self._ending: Outcome | None = None
         self._debug_url: str | None = None
-        self._conversation_id: str | None = None
+        self.conversation_id: str | None = None
 
     def feed(self, chunk: bytes, now: int) -> None:
         """Read a chunk that was received at *now* (milliseconds)."""
         for event in self._decoder.feed(chunk):
             self._read(event, now)
-
-    @property
-    def conversation_id(self) -> str | None:
-        """Return the conversation that a chat stream named."""
-        return self._conversation_id
-
-    @property
-    def is_cut(self) -> bool:
-        """Return whether something was larger than the limits."""
-        return self._is_cut
 
     def timeline(self) -> dict[str, Any] | None:
         """Return the nodes so far, by name; ``None`` before the first message."""
@@ -115,7 +109,7 @@ class StreamReader:
         )
 
     def _read(self, event: ServerSentEvent, now: int) -> None:
-        self._is_cut = self._is_cut or event.is_cut
+        self.is_cut = self.is_cut or event.is_cut
         data = event.content()
         content: dict[str, Any] = data if isinstance(data, dict) else {}
         if debug_url := text(content.get("debug_url")):
@@ -147,7 +141,7 @@ class StreamReader:
     def _keep(self, node: _Node, words: str) -> None:
         kept = words[: self._room]
         self._room -= len(kept)
-        self._is_cut = self._is_cut or len(kept) < len(words)
+        self.is_cut = self.is_cut or len(kept) < len(words)
         node.pieces.append(kept)
 
     def _node(self, content: dict[str, Any], now: int) -> _Node:
@@ -178,7 +172,7 @@ class StreamReader:
 
     def _chat(self, name: str, content: dict[str, Any], now: int) -> None:
         """Read a chatflow's event (coze-protocol 2.5): its answer counts as the output of one node."""
-        self._conversation_id = self._conversation_id or text(content.get("conversation_id"))
+        self.conversation_id = self.conversation_id or text(content.get("conversation_id"))
         if name == "conversation.message.delta" and content.get("type") in {"answer", None}:
             self._message({"content": content.get("content"), "node_title": "answer"}, now)
         elif name == "conversation.message.completed" and content.get("type") == "answer":

@@ -80,15 +80,12 @@ def document_of(
         **_metadata(outcome, history),
     }
     found = {
-        **_fields(outcome, history, None),
+        **history.fields(),
+        "node_execute_status": dict(history.nodes) or None,
         "execute_id": execute_id,
         "create_time": history.create_time or now,
         "execute_status": outcome.status,
         "update_time": max(history.create_time or 0, history.update_time or now),
-        "run_mode": history.run_mode,
-        "bot_id": history.bot_id,
-        "connector_id": history.connector_id,
-        "connector_uid": history.connector_uid,
         "metadata": metadata,
     }
     document = adopt_record(found, workflow_id, now)

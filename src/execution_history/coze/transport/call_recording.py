@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
@@ -12,12 +12,12 @@ from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED, CloseRecord, RecordedCall
-from execution_history.errors import ExecutionHistoryError, InvalidIdentifier, StoreError
+from execution_history.errors import ExecutionHistoryError, StoreError
 from execution_history.functions import parentage
 from execution_history.recording.recorder import Recorder, Recording, Snapshot
 from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, UPSTREAM
 from execution_history.records.proof import Proof
-from execution_history.records.record import OPEN_STATUSES, check_identifier
+from execution_history.records.record import OPEN_STATUSES, is_identifier
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -26,22 +26,14 @@ CONTEXT: Final = "execution_history"
 
 _KEPT: Final = ("parameters", "bot_id", "conversation_id", "connector_id", "connector_uid", "run_mode")
 
-# By the first entry whose exception fits: the outcome of the call, and its sentence.
+# By the first entry whose exception fits: how the call's end is known, and its sentence.
 _FAILURES: Final = (
-    (
-        httpx.ConnectTimeout,
-        Outcome("failed", Proof.CONNECTION_FAILED),
-        f"No connection to {{}} came about in time{NEVER_BEGAN}",
-    ),
-    (
-        httpx.TimeoutException,
-        Outcome("failed", Proof.TIMEOUT),
-        "{} was silent for too long; the workflow may still be running there.",
-    ),
-    (httpx.ConnectError, Outcome("failed", Proof.CONNECTION_FAILED), f"{{}} could not be reached ({{}}){NEVER_BEGAN}"),
+    (httpx.ConnectTimeout, Proof.CONNECTION_FAILED, f"No connection to {{}} came about in time{NEVER_BEGAN}"),
+    (httpx.TimeoutException, Proof.TIMEOUT, "{} was silent for too long; the workflow may still be running there."),
+    (httpx.ConnectError, Proof.CONNECTION_FAILED, f"{{}} could not be reached ({{}}){NEVER_BEGAN}"),
     (
         (httpx.TransportError, httpx.StreamError, OSError),
-        Outcome("failed", Proof.CONNECTION_BROKEN),
+        Proof.CONNECTION_BROKEN,
         "The connection to {} broke before the run ended; the workflow may still be running there.",
     ),
 )
@@ -169,13 +161,7 @@ class CallRecord:
 
 def is_recorded(run: RunRequest, context: RunContext) -> bool:
     """Return whether a run can have a record: it names a workflow that can have one, or its record is open already."""
-    if context.recording is not None:
-        return True
-    try:
-        check_identifier("workflow id", run.workflow_id)
-    except InvalidIdentifier:
-        return False
-    return True
+    return context.recording is not None or is_identifier(run.workflow_id)
 
 
 async def begin_recording(
@@ -241,8 +227,8 @@ def _answer(run: RunRequest) -> dict[str, object]:
 
 def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
     """Return the outcome of a call that *error* ended (coze-protocol 3.1: the workflow may run on all the same)."""
-    for kinds, outcome, sentence in _FAILURES:
+    for kinds, proof, sentence in _FAILURES:
         if isinstance(error, kinds):
             message = sentence.format(request.url.host, str(error) or "no reason given")
-            return replace(outcome, error_message=message)
+            return Outcome("failed", proof, error_message=message)
     return STOPPED

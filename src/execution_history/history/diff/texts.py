@@ -1,10 +1,11 @@
 """What was edited in a text: word by word, or line by line where that is too much. Pure and bounded."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Final, Literal
+from operator import eq
+from typing import Any, Final, Literal
 
 TextEditKind = Literal["same", "removed", "added"]
 
@@ -48,12 +49,12 @@ def text_edits(old: str, new: str) -> tuple[TextEdit, ...] | None:
     return None
 
 
-def common_ends(first: list[str], second: list[str]) -> tuple[int, int]:
+def common_ends(first: list[Any], second: list[Any], same: Callable[[Any, Any], bool] = eq) -> tuple[int, int]:
     """How many items the two lists begin with alike, and how many of the others they end with alike."""
     shorter = min(len(first), len(second))
-    begin = next((at for at in range(shorter) if first[at] != second[at]), shorter)
+    begin = next((at for at in range(shorter) if not same(first[at], second[at])), shorter)
     rest = shorter - begin
-    end = next((at for at in range(rest) if first[-1 - at] != second[-1 - at]), rest)
+    end = next((at for at in range(rest) if not same(first[-1 - at], second[-1 - at])), rest)
     return begin, end
 
 

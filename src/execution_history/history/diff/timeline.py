@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from execution_history.history.diff.reduction import same
 from execution_history.history.diff.texts import TextEdit, text_edits
+from execution_history.history.diff.values import same
 from execution_history.records.timeline import Node
 
 DivergenceKind = Literal["order", "node", "content", "state", "end"]

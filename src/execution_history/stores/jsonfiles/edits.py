@@ -1,13 +1,15 @@
-"""The edits that change a JSON file in place: pure functions from a window of its bytes to one write.
+"""Making room in a JSON file: pure functions from a window of its bytes to the one write that changes it in place.
 
-A window is a part of the file that begins anywhere before the record concerned, at best in the slack or
-a gap, and reaches beyond its end. Room for growth is taken from the gaps to the left, so
-that what is older never moves. Each edit is one write, after which the file parses.
+A window is a part of the file that ends before the record concerned. Room for growth is taken from the gaps to the
+left, so that what is older never moves. Each edit is one write, after which the file parses.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from execution_history.stores.jsonfiles.file_format import CLOSING, FOOTER, RECORD_START, SEPARATOR, record_key
+from execution_history.stores.jsonfiles.file_format import RECORD_START, SEPARATOR
+
+_MOST_RECORDS: Final = 24
+_MOST_BYTES: Final = 32 * 1024
 
 
 class Edit(NamedTuple):
@@ -25,18 +27,10 @@ class Span(NamedTuple):
     end: int
 
 
-def find_record(window: bytes, base: int, execute_id: str, begin: int = 0) -> Span | None:
-    """Return the record with this id in a window from file offset *base* on; ``None`` when it is not wholly there."""
-    key = record_key(execute_id)
-    start = window.find(key, begin)
-    if start < 0:
-        return None
-    end = window.find(CLOSING, start)
-    return None if end < 0 else Span(base + start, base + end + len(CLOSING))
-
-
 def splice(window: bytes, base: int, span: Span, replacement: bytes) -> Edit | None:
     """Put *replacement* where *span* is, ending where it ended; ``None`` when the window has not enough room.
+
+    The window is what stands in the file from offset *base* to the beginning of *span*.
 
     What it is longer is taken from the gaps to the left, newer records moving towards them; what it is
     shorter becomes a gap.
@@ -58,38 +52,99 @@ def splice(window: bytes, base: int, span: Span, replacement: bytes) -> Edit | N
         at = previous
 
 
-def removal(window: bytes, base: int, span: Span) -> Edit:
-    """Blank a record together with the separator that has become one too many.
-
-    The window must reach from the end of the record before it (or the slack) to the footer or the next record.
-    """
-    start, end = span.start - base, span.end - base
-    if window.startswith(SEPARATOR, end):
-        return _blank(base, start, end + len(SEPARATOR))
-    text_end = _spaces_before(window, start)
-    line_end = window.index(b"\n", end)
-    if window[text_end - len(SEPARATOR) : text_end] == SEPARATOR:
-        # The oldest of several: the one before it becomes the last and loses its comma.
-        return _blank(base, text_end - len(SEPARATOR), line_end)
-    return _blank(base, start, line_end + 1)
-
-
-def ends_here(window: bytes, offset: int) -> bool:
-    """Return whether the list of records ends at this place of the window."""
-    return window.startswith(FOOTER, offset)
-
-
-def _blank(base: int, start: int, end: int) -> Edit:
-    return Edit(base + start, b" " * (end - start), end - start)
-
-
-def _spaces_before(window: bytes, at: int, enough: int = 1 << 62) -> int:
+def _spaces_before(window: bytes, at: int, enough: int) -> int:
     """Return where the run of spaces that ends at *at* begins; a little more than *enough* need not be seen."""
     chunk, limit = 4096, at - enough
-    while at > max(0, limit):
+    while at > max(0, limit) and window.endswith(b" ", 0, at):
         begin = max(0, at - chunk)
         kept = len(window[begin:at].rstrip(b" "))
         if kept:
             return begin + kept
         at, chunk = begin, chunk * 4
     return at
+
+
+class Front:
+    """The records from ``newest_at`` on, newest first, with nothing else between them.
+
+    Of each it knows the lines, with the spaces before them that are unused and the separator behind them. Changes
+    are drafted with ``put`` and ``replace``, until ``edit`` gives the write that makes them true.
+
+    Args:
+        length: the bytes from ``newest_at`` to the end of the file.
+        newest: the ``create_time`` of the newest record; ``None`` when the file has none.
+    """
+
+    def __init__(self, length: int, newest: int | None) -> None:
+        self.length = length
+        self.newest = newest
+        self._behind = length
+        self._ids: list[str] = []
+        self._times: list[int] = []
+        self._texts: list[bytes] = []
+        self._first, self._last, self._moved = 0, -1, False
+
+    def holds(self, execute_id: str) -> bool:
+        """Return whether the record is remembered."""
+        return execute_id in self._ids
+
+    def put(self, execute_id: str, create_time: int, text: bytes) -> bool:
+        """Draft a new record before all others; whether it belongs there."""
+        if self.newest is None:
+            text += b"\n"
+        elif create_time >= self.newest:
+            text += SEPARATOR
+        else:
+            return False
+        self._ids.insert(0, execute_id)
+        self._times.insert(0, create_time)
+        self._texts.insert(0, text)
+        self.newest = create_time
+        self.length += len(text)
+        self._moved = True
+        self._last += 1
+        return True
+
+    def replace(self, execute_id: str, create_time: int, text: bytes) -> bool:
+        """Draft another text for a record; whether it is remembered here with that time."""
+        if execute_id not in self._ids:
+            return False
+        number = self._ids.index(execute_id)
+        if self._times[number] != create_time:
+            return False
+        old = self._texts[number]
+        text += SEPARATOR if old.endswith(SEPARATOR) else b"\n"
+        grown = len(text) - len(old)
+        if grown < 0 and number:
+            # What is shorter leaves its room before it, unless it is the newest: then it becomes slack.
+            text, grown = b" " * -grown + text, 0
+        self._texts[number] = text
+        if grown:
+            self.length += grown
+            self._moved = True
+        self._first = number if self._last < 0 else min(self._first, number)
+        self._last = max(self._last, number)
+        return True
+
+    def edit(self, size: int, newest_at: int, body_start: int) -> Edit | None:
+        """Return the one write that makes the draft true in a file of *size* bytes; ``None`` where it has no room."""
+        start = size - self.length
+        if start < body_start:
+            return None
+        if self._moved:
+            data, free = b"".join(self._texts[: self._last + 1]), 0
+            if start > newest_at:
+                free = start - newest_at
+                start, data = newest_at, b" " * free + data
+        else:
+            data, free = b"".join(self._texts[self._first : self._last + 1]), 0
+            start += sum(map(len, self._texts[: self._first]))
+        self._first, self._last, self._moved = 0, -1, False
+        return Edit(start, data, free)
+
+    def forget_oldest(self) -> None:
+        """Remember no more than is useful."""
+        while len(self._ids) > _MOST_RECORDS or self.length - self._behind > _MOST_BYTES:
+            self._ids.pop()
+            self._times.pop()
+            self._behind += len(self._texts.pop())

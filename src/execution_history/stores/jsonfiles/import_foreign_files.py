@@ -10,23 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import (
-    N_,
-    InvalidIdentifier,
-    Message,
-    StoreBusy,
-    StoreError,
-    StoreFull,
-    message_of,
-    quoted,
-)
+from execution_history.errors import N_, Message, StoreBusy, StoreError, StoreFull, message_of, quoted
 from execution_history.records.adoption import adopt_record
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import Document, check_identifier
+from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups, open_regular
 from execution_history.stores.jsonfiles.file_format import stamp
 from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
-from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
+from execution_history.stores.jsonfiles.tolerant_reader import FoundFile, identifier_of
 from execution_history.stores.mirror_port import FileState, RecordSource, TransactionRunner
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
@@ -66,7 +57,7 @@ class Adopter:
         """Return one sentence for everything of which something was not taken, as long as it is still there."""
         return tuple(sentence for path, sentence in list(self._problems.items()) if os.path.lexists(path))
 
-    def reconcile(self, source: RecordSource) -> list[str]:
+    def reconcile(self, source: RecordSource) -> set[str]:
         """Look at every file once and adopt those that are not exactly what we wrote.
 
         Returns the workflows whose file has to be made anew. A file is recognised by its modification
@@ -96,7 +87,7 @@ class Adopter:
                 renew |= self.adopt(self._folder / name, is_needed=name in expected)
             except (StoreFull, StoreBusy):
                 renew.discard(expected.get(name, ""))  # what it has to give is taken with the next change, or opening
-        return sorted(renew)
+        return renew
 
     def adopt(self, path: Path, *, is_needed: bool) -> set[str]:
         """Merge what *path* holds; the workflows whose file has to be made anew.
@@ -125,13 +116,15 @@ class Adopter:
     def _adopt(self, path: Path, touched: set[str], *, is_needed: bool) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
-        documents = self._documents(found, _identifier(workflow_id_of(path.name)), faults)
+        documents = self._documents(found, identifier_of(workflow_id_of(path.name)), faults)
         for group in in_groups(documents, _AT_ONCE, _BYTES_AT_ONCE, lambda document: len(document.body)):
             if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
                 kept = _set_aside(path, "outdated")
-                self._problems[kept] = (
-                    f"{quoted(path.name)} was not taken in: it is older than what the history still knows of deleted "
-                    f"runs, and is kept as {quoted(kept.name)}. Import it to bring all of its runs back."
+                self._problems[kept] = Message(
+                    "%(file)s was not taken in: it is older than what the history still knows of deleted runs, and is "
+                    "kept as %(kept)s. Import it to bring all of its runs back.",
+                    file=quoted(path.name),
+                    kept=quoted(kept.name),
                 )
                 return
             # What was deleted after this file was last brought up to date does not come back.
@@ -164,7 +157,7 @@ class Adopter:
             if isinstance(record, str):
                 faults.append(f"of record {number} it is said: {record.rstrip('.')}")
             else:
-                workflow_id = found.workflow_id or by_name or _identifier(record.get("workflow_id"))
+                workflow_id = found.workflow_id or by_name or identifier_of(record.get("workflow_id"))
                 document = None if workflow_id is None else adopt_record(record, workflow_id, now_ms())
             if document is None:
                 found.is_damaged = True
@@ -214,13 +207,6 @@ def _set_aside(path: Path, why: str) -> Path:
     path.rename(kept)
     _log.warning("A history file was %s and is kept as %s", why, quoted(kept.name))
     return kept
-
-
-def _identifier(value: object) -> str | None:
-    """*value* when it can be the id of a workflow."""
-    with contextlib.suppress(InvalidIdentifier):
-        return check_identifier("workflow id", value) if isinstance(value, str) else None
-    return None
 
 
 def _first(faults: list[str]) -> str:

@@ -22,14 +22,7 @@ from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, lines_of
 from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
-from execution_history.stores.mirror_port import (
-    FileState,
-    FileUpdate,
-    Mirror,
-    MirrorWriter,
-    PendingFiles,
-    RecordSource,
-)
+from execution_history.stores.mirror_port import FileState, FileUpdate, Mirror, MirrorWriter, PendingFiles, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
@@ -84,11 +77,7 @@ class JSONFileMirror(Mirror):
         self._builder.begin(writer)
         self._adopter = Adopter(self._folder, writer, self._path, self._limits)
         deadline = time.monotonic() + _OPENING_SECONDS
-        for workflow_id in self._adopter.reconcile(self._source):
-            try:
-                self._renew(workflow_id, here=time.monotonic() < deadline)
-            except BaseException as error:  # noqa: BLE001 - one file must not keep the history from opening
-                self._trouble(workflow_id, error)
+        self._renew_all(self._adopter.reconcile(self._source), deadline)
 
     def follow(self, updates: list[FileUpdate]) -> PendingFiles:
         """Bring the files up to a commit; the workflows whose file will only be current later. Never raises."""
@@ -297,10 +286,10 @@ class JSONFileMirror(Mirror):
         finally:
             self._builder.when_idle(answer)
 
-    def _renew_all(self, workflow_ids: set[str]) -> None:
+    def _renew_all(self, workflow_ids: set[str], deadline: float = 0.0) -> None:
         for workflow_id in sorted(workflow_ids):
             try:
-                self._renew(workflow_id)
+                self._renew(workflow_id, here=time.monotonic() < deadline)
                 self._brought_in.discard(workflow_id)
                 self._problems.pop(workflow_id, None)
             except BaseException as error:  # noqa: BLE001 - the others are brought up to date all the same

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, NotOurs
+from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
+from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import regrow
 from execution_history.stores.mirror_port import FileState
 

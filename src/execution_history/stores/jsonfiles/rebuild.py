@@ -132,9 +132,8 @@ def copy_before(source: JSONFile, begin: int, end: int, target: JSONFile) -> Non
 def boundary(file: JSONFile, distance: int) -> int:
     """Return the offset of a record at least *distance* bytes behind the newest; the newest where there is none."""
     at = file.header.newest_at + distance
-    window = file.read(at, at + 16 * _PIECE)
-    found = window.find(RECORD_START)
-    return file.header.newest_at if found < 0 else at + found
+    found = file.find(RECORD_START, at, min(at + 16 * _PIECE, file.size))
+    return file.header.newest_at if found < 0 else found
 
 
 def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int, front: int = 0) -> None:

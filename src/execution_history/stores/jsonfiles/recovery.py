@@ -11,8 +11,7 @@ import orjson
 from execution_history.records.adoption import whole_record
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.jsonfiles.file_names import file_name
-from execution_history.stores.jsonfiles.json_file import JSONFile, NotOurs
-from execution_history.stores.jsonfiles.locate_record import find
+from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 
 _ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
@@ -36,7 +35,7 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
         time.sleep(_PAUSE * attempt)
         try:
             modified = path.stat().st_mtime_ns
-            with closing(JSONFile(path, is_edited=False)) as file:
+            with closing(JSONFileReader(path)) as file:
                 body = _found_in(file, stored)
                 if _was_at_rest(file, modified):
                     return body
@@ -45,7 +44,7 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
     return None
 
 
-def _was_at_rest(file: JSONFile, modified: int) -> bool:
+def _was_at_rest(file: JSONFileReader, modified: int) -> bool:
     """Return whether nobody edited the file while it was read: it would be half of the one and half of the other text.
 
     An edit sets the time of the file to the present when it begins, and to that of its revision when it has ended.
@@ -55,12 +54,12 @@ def _was_at_rest(file: JSONFile, modified: int) -> bool:
     return file.path.stat().st_mtime_ns == modified and abs(time.time() - modified / 1e9) > _LONGEST_EDIT
 
 
-def _found_in(file: JSONFile, stored: StoredRecord) -> bytes | None:
+def _found_in(file: JSONFileReader, stored: StoredRecord) -> bytes | None:
     if file.header.workflow_id != stored.workflow_id:
         return None
     try:
-        span, window, base = find(file, stored.execute_id, stored.create_time)
-        record = {} if span is None else orjson.loads(window[span.start - base : span.end - base])
+        span = file.locate(stored.execute_id, stored.create_time)
+        record = {} if span is None else orjson.loads(file.read(*span))
         body = orjson.dumps(record)
     except (ValueError, TypeError):  # this part of it is damaged too, or nested beyond what is written
         return None

@@ -120,7 +120,7 @@ class FoundFile:
                 raise _BrokenOff(behind)
             if is_read and frame.is_at_records():
                 self._has_list = self.is_history = True
-                self._take_id(frame.workflow_id() or self._stated_behind())
+                self.workflow_id = identifier_of(frame.workflow_id() or self._stated_behind())
                 yield from self._entry(reader) if bracket == _OBJECT else self._entries(reader)
                 frame.add(b"[]")
                 behind = reader.offset
@@ -131,7 +131,7 @@ class FoundFile:
         frame.add(reader.take())
         found = frame.content()
         if found is not None:
-            self._take_id(found.get("workflow_id") or self.workflow_id)
+            self.workflow_id = identifier_of(found.get("workflow_id") or self.workflow_id)
         else:
             raise _BrokenOff(behind)
 
@@ -218,14 +218,9 @@ class FoundFile:
             salvage = Salvage(_from(offset, pieces_of(stream)), self._limits)
             for found in salvage.objects():
                 if salvage.workflow_id is not None:
-                    self._take_id(salvage.workflow_id)
+                    self.workflow_id = identifier_of(salvage.workflow_id)
                 yield found
             self.parsed += salvage.parsed
-
-    def _take_id(self, stated: object) -> None:
-        self.workflow_id = None
-        with contextlib.suppress(InvalidIdentifier):
-            self.workflow_id = check_identifier("workflow id", stated) if isinstance(stated, str) else None
 
 
 class _Frame:
@@ -258,6 +253,13 @@ class _Frame:
     def content(self) -> dict[str, Any] | None:
         """Return the whole of it; ``None`` when it is no JSON."""
         return None if self._text is None else _parsed(bytes(self._text), self._limits)
+
+
+def identifier_of(stated: object) -> str | None:
+    """Return *stated* when it can be the id of a workflow."""
+    with contextlib.suppress(InvalidIdentifier):
+        return check_identifier("workflow id", stated) if isinstance(stated, str) else None
+    return None
 
 
 def _decoded(text: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -75,33 +75,29 @@ class Operation:
         return waiting is None or self.record[1] is None or self.record[1] in waiting
 
 
+@dataclass(eq=False)
 class Commits:
     """The writing connection and what stands around it.
 
     Args:
-        folder: the store's folder, for messages.
-        connection: the writing connection, used by nobody else from now on.
-        transaction: the operations on it.
-        lock: the lock between processes.
-        mirror: what follows each commit.
+        _folder: the store's folder, for messages.
+        _connection: the writing connection, used by nobody else from now on.
+        _transaction: the operations on it.
+        _lock: the lock between processes.
+        _mirror: what follows each commit.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        connection: apsw.Connection,
-        transaction: WriteTransaction,
-        lock: ProcessLock,
-        mirror: Mirror,
-    ) -> None:
-        self._folder = folder
-        self._connection = connection
-        self._transaction = transaction
-        self._lock = lock
-        self._mirror = mirror
-        self._presence = Presence(folder)
-        self.damage: tuple[str, ...] = ()
-        self._reserve = Reserve(folder)
+    _folder: Path
+    _connection: apsw.Connection
+    _transaction: WriteTransaction
+    _lock: ProcessLock
+    _mirror: Mirror
+    damage: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        """Set space aside for deletions."""
+        self._presence = Presence(self._folder)
+        self._reserve = Reserve(self._folder)
         self._reserve.make_early()
 
     def close(self) -> None:

@@ -22,31 +22,24 @@ from execution_history.errors import (
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], type[StoreError], str], ...]] = (
-    (
-        (OSError,),
-        StoreUnwritable,
-        N_("%(place)s cannot be used (%(reason)s): check that the folder exists, is yours and is writable."),
-    ),
-    (
-        (apsw.BusyError, apsw.LockedError),
-        StoreBusy,
-        N_("%(place)s is held by another process; try again, or find the process that holds it."),
-    ),
-    (
-        (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError),
-        StoreUnwritable,
-        N_("%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk."),
-    ),
-    (
-        (apsw.CorruptError, apsw.NotADBError),
-        StoreDamaged,
-        N_(
-            "%(place)s has a damaged history.db: move that file away, and its records are read "
-            "back from the JSON files beside it."
-        ),
-    ),
-    ((apsw.Error,), StoreError, N_("%(place)s failed: %(reason)s.")),
+_USE: Final = N_("%(place)s cannot be used (%(reason)s): check that the folder exists, is yours and is writable.")
+_HELD: Final = N_("%(place)s is held by another process; try again, or find the process that holds it.")
+_WRITE: Final = N_(
+    "%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk."
+)
+_DAMAGED: Final = N_(
+    "%(place)s has a damaged history.db: move that file away, and its records are read "
+    "back from the JSON files beside it."
+)
+_FAILED: Final = N_("%(place)s failed: %(reason)s.")
+
+_Errors = type[Exception] | tuple[type[Exception], ...]
+_MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
+    (OSError, StoreUnwritable, _USE),
+    ((apsw.BusyError, apsw.LockedError), StoreBusy, _HELD),
+    ((apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError), StoreUnwritable, _WRITE),
+    ((apsw.CorruptError, apsw.NotADBError), StoreDamaged, _DAMAGED),
+    (apsw.Error, StoreError, _FAILED),
 )
 
 
@@ -79,8 +72,8 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
     if is_full(error):
         return StoreFull("%(place)s has no space left on its disk: free some, then try again.", place=place)
     reason = getattr(error, "strerror", None) or error
-    for kinds, kind, sentence in _MEANINGS:
-        if isinstance(error, kinds):
+    for errors, kind, sentence in _MEANINGS:
+        if isinstance(error, errors):
             return kind(sentence, place=place, reason=reason)
     _log.error("An operation on %s failed in a way that nobody has foreseen", quoted(folder), exc_info=error)
     return StoreError(

@@ -1,13 +1,15 @@
 """How an embedded store is opened, closed and carried over a fork, and what its parts need to write and to read."""
 
 import asyncio
+import functools
 import logging
+import os
 import threading
 import weakref
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -15,17 +17,53 @@ from execution_history.clock import now_ms
 from execution_history.errors import StoreClosed, StoreError
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
+from execution_history.stores.jsonfiles import JSONFileMirror
+from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import Watchers
-from execution_history.stores.sqlite.error_mapping import faults, is_full
-from execution_history.stores.sqlite.folder import Reserve
-from execution_history.stores.sqlite.fork_safety import watch
-from execution_history.stores.sqlite.process_lock import WAIT_SECONDS
+from execution_history.stores.mirror_port import Mirror
+from execution_history.stores.sqlite.connections import load_dictionaries, open_writer
+from execution_history.stores.sqlite.documents import nowhere
+from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
+from execution_history.stores.sqlite.folder import Reserve, prepare_folder
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import Value, rows
-from execution_history.stores.sqlite.store_parts import StoreParts, open_parts
+from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.write_batcher import Writer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
+
+_LOCK_FILE: Final = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreParts:
+    """The parts of a store that is open."""
+
+    writer: Writer
+    reader: Reader
+    mirror: Mirror
+    lock: ProcessLock
+    index: RecordIndex
+
+    def close(self) -> None:
+        """Finish what has queued up, bring the files in order and let go of everything. Never raises."""
+        for step in (
+            self.writer.stop,
+            self.lock.acquire,
+            self.mirror.close,
+            self.index.close,
+            self.reader.close,
+            self.writer.close,
+            self.lock.close,
+        ):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - what is left must be let go of too
+                _log.warning("Closing a history left something to its next opening: %s", error)
 
 
 class EmbeddedStore:
@@ -54,15 +92,10 @@ class EmbeddedStore:
     ) -> None:
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
-        self._open_parts = partial(
-            open_parts,
-            self._folder,
-            json_files=json_files,
-            search=search,
-            limits=limits or ReadingLimits(self.record_limit_bytes),
-            lock_seconds=lock_seconds,
-            clock=clock,
-        )
+        self._json_files = json_files
+        self._search = search
+        self._limits = limits or ReadingLimits(self.record_limit_bytes)
+        self._lock_seconds = lock_seconds
         self._clock = clock
         self._opened: StoreParts | None = None
         self._closed = False
@@ -143,10 +176,43 @@ class EmbeddedStore:
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
                 self._left_for_fork = False
-                watch(self)
+                _watch_forks()
+                _open_stores.add(self)
+
+    def _open_parts(self) -> StoreParts:
+        """Open the database, read in what others wrote into the folder, and return what serves it.
+
+        Raises:
+            StoreError: another process holds the lock, or the database is of a newer version or cannot be ours.
+            apsw.Error: SQLite could not open it.
+            OSError: the folder cannot be used.
+        """
+        prepare_folder(self._folder)
+        folder, lock = self._folder, ProcessLock(self._folder / _LOCK_FILE, self._lock_seconds)
+        try:
+            lock.acquire()
+            connection = open_writer(folder)
+            dictionaries = load_dictionaries(connection)
+            if CURRENT not in dictionaries:
+                rows(connection, "add_dictionary", CURRENT, shipped_dictionary())
+                dictionaries = load_dictionaries(connection)
+            reader = Reader(folder, dictionaries, recovered_from(folder) if self._json_files else nowhere)
+            transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), self._clock)
+            mirror = Mirror()
+            if self._json_files:
+                mirror = JSONFileMirror(folder, reader, lambda error: as_store_error(error, folder), self._limits)
+            writer = Writer(folder, connection, transaction, lock, mirror)
+            mirror.begin(writer)
+        except BaseException:
+            lock.close()
+            raise
+        lock.release()
+        return StoreParts(
+            writer, reader, mirror, lock, RecordIndex(folder, reader, TextIndex() if self._search else None)
+        )
 
     def before_fork(self) -> None:
-        """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""
+        """Let go of everything and let nobody in, in the thread that forks."""
         self._opening.acquire()
         if self._opened is not None:
             # First, so that nobody begins anything with parts that are being closed.
@@ -154,7 +220,7 @@ class EmbeddedStore:
             self._at_exit()
 
     def after_fork(self, *, is_child: bool) -> None:
-        """See :class:`~execution_history.stores.sqlite.fork_safety.CrossesForks`."""
+        """Let others in again."""
         if is_child:
             self._opening = threading.Lock()
             self._watchers = Watchers()  # those of the parent live there
@@ -167,3 +233,30 @@ class EmbeddedStore:
             opened, self._opened = self._opened, None
             if opened is not None:
                 self._at_exit()
+
+
+_open_stores: "weakref.WeakSet[EmbeddedStore]" = weakref.WeakSet()
+_forking: list[EmbeddedStore] = []
+
+
+@functools.cache
+def _watch_forks() -> None:
+    """Have every open store let go of its folder before a fork; it opens it again with its next use, on either side.
+
+    SQLite's connections and the writer's thread do not cross a fork: with a connection that is open in the parent, the
+    child would believe that it has the parent's locks (sqlite.org/howtocorrupt.html, section 2.6). Only real forks
+    count: ``subprocess`` does not come here.
+    """
+
+    def before() -> None:
+        for store in list(_open_stores):
+            _forking.append(store)
+            store.before_fork()
+
+    def after(*, is_child: bool) -> None:
+        while _forking:
+            _forking.pop().after_fork(is_child=is_child)
+
+    if hasattr(os, "register_at_fork"):
+        in_parent, in_child = (functools.partial(after, is_child=is_child) for is_child in (False, True))
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

@@ -1,5 +1,6 @@
 """Lists without filters, read from ``history.db`` itself and its counters: they wait for no other index."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.documents import NO_LIMIT
-from execution_history.stores.sqlite.queries import RECORD_COLUMNS
+from execution_history.stores.sqlite.queries import RECORD_COLUMNS, rows
 from execution_history.stores.sqlite.queries import query as statement
 from execution_history.stores.sqlite.reader import Reader
 
@@ -38,90 +39,77 @@ async def select_plainly(reader: Reader, query: RecordQuery) -> Selection:
     position = position_at(query)
     first = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     if first < query.size:
-        return await reader.bounded(lambda connection, limit: _near(reader, connection, limit, query, position, first))
-    return await reader.in_thread(lambda connection: _far(reader, connection, query, first))
+        return await reader.bounded(
+            lambda connection, limit: _Page(reader, connection, query, limit).near(position, first)
+        )
+    return await reader.in_thread(lambda c: _Page(reader, c, query).far(first))
 
 
-def _near(
-    reader: Reader, connection: apsw.Connection, limit: int, query: RecordQuery, after: Position | None, first: int
-) -> Selection:
-    """Return a page that is counted from the end where the list begins, or that follows a cursor."""
-    rows = _rows(connection, limit, query, after, descending=query.descending, most=query.size + 1, skip=first)
-    revision, total = rows[0][:2] if rows else _counted(connection, query)
-    # A workflow without such records has a row without one.
-    found = [row[2:] for row in rows if row[2] is not None]
-    has_more = len(found) > query.size
-    if after is None and len(found) < min(query.size + 1, total - first):
-        # The counters know of more: an index of SQLite's is damaged in a way that it does not notice itself.
-        raise apsw.CorruptError("a page has too few records")
-    return _selection(reader, connection, limit, query, found[: query.size], (revision, total, has_more))
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page that is read on one connection; ``limit`` is the largest document that may be read now."""
 
+    reader: Reader
+    connection: apsw.Connection
+    query: RecordQuery
+    limit: int = NO_LIMIT
 
-def _far(reader: Reader, connection: apsw.Connection, query: RecordQuery, first: int) -> Selection:
-    """Return a numbered page; one that is nearer to the other end is counted from there."""
-    with one_moment(connection):
-        revision, total = _counted(connection, query)
-        most = min(query.size, total - first)
-        if most <= 0:
-            return _selection(reader, connection, NO_LIMIT, query, [], (revision, total, False))
-        if first <= total // 2:
-            return _near(reader, connection, NO_LIMIT, query, None, first)
-        skip, descending = total - first - most, not query.descending
-        rows = _rows(connection, NO_LIMIT, query, None, descending=descending, most=most, skip=skip)
-    if len(rows) < most:
-        raise apsw.CorruptError("a page has too few records")
-    found = [row[2:] for row in reversed(rows)]
-    return _selection(reader, connection, NO_LIMIT, query, found, (revision, total, skip > 0))
+    def near(self, after: Position | None, first: int) -> Selection:
+        """Return a page that is counted from the end where the list begins, or that follows a cursor."""
+        size = self.query.size
+        page = self._rows(after, descending=self.query.descending, most=size + 1, skip=first)
+        revision, total = page[0][:2] if page else self._counted()
+        # A workflow without such records has a row without one.
+        found = [row[2:] for row in page if row[2] is not None]
+        if after is None and len(found) < min(size + 1, total - first):
+            # The counters know of more: an index of SQLite's is damaged in a way that it does not notice itself.
+            raise apsw.CorruptError("a page has too few records")
+        return self._selection(found[:size], revision, total, has_more=len(found) > size)
 
+    def far(self, first: int) -> Selection:
+        """Return a numbered page; one that is nearer to the other end is counted from there."""
+        with one_moment(self.connection):
+            revision, total = self._counted()
+            most = min(self.query.size, total - first)
+            if most <= 0:
+                return self._selection([], revision, total, has_more=False)
+            if first <= total // 2:
+                return self.near(None, first)
+            skip = total - first - most
+            page = self._rows(None, descending=not self.query.descending, most=most, skip=skip)
+        if len(page) < most:
+            raise apsw.CorruptError("a page has too few records")
+        return self._selection([row[2:] for row in reversed(page)], revision, total, has_more=skip > 0)
 
-def _selection(
-    reader: Reader,
-    connection: apsw.Connection,
-    limit: int,
-    query: RecordQuery,
-    rows: list[_Row],
-    counted: tuple[int, int, bool],
-) -> Selection:
-    revision, total, has_more = counted
-    bodies, damaged = reader.read(connection, (row[1:] for row in rows), limit)
-    if query.summaries:
-        records = [outline_of(body) for body in bodies]
-        bodies = [summary_of(record, attributes_of(record)) for record in records]
-    return Selection(
-        documents=bodies,
-        total=total,
-        total_is_exact=True,
-        next=cursor_at(query, _position(rows[-1])) if has_more else None,
-        has_more=has_more,
-        reach=IndexReach(revision, revision),
-        explain=(_EXPLANATION,) if query.explain else (),
-        damaged=tuple(damaged),
-    )
+    def _selection(self, page: list[_Row], revision: int, total: int, *, has_more: bool) -> Selection:
+        query = self.query
+        bodies, damaged = self.reader.read(self.connection, (row[1:] for row in page), self.limit)
+        if query.summaries:
+            records = [outline_of(body) for body in bodies]
+            bodies = [summary_of(record, attributes_of(record)) for record in records]
+        return Selection(
+            documents=bodies,
+            total=total,
+            total_is_exact=True,
+            next=cursor_at(query, Position(page[-1][3], page[-1][3], page[-1][0])) if has_more else None,
+            has_more=has_more,
+            reach=IndexReach(revision, revision),
+            explain=(_EXPLANATION,) if query.explain else (),
+            damaged=tuple(damaged),
+        )
 
+    def _counted(self) -> tuple[int, int]:
+        """Return the newest revision, and how many records there are."""
+        [(revision,)] = rows(self.connection, "feed_revision")
+        name = "workflow_total" if self.query.filter.workflow_ids else "total_of_all"
+        found = rows(self.connection, name, *self.query.filter.workflow_ids)
+        return revision, found[0][0] if found else 0
 
-def _counted(connection: apsw.Connection, query: RecordQuery) -> tuple[int, int]:
-    """Return the newest revision, and how many records there are."""
-    revision = int(connection.execute(statement("feed_revision")).get)
-    found: Any = connection.execute(statement("total_of_all")).get
-    if query.filter.workflow_ids:
-        found = connection.execute(statement("workflow_total"), query.filter.workflow_ids).get
-    return revision, int(found or 0)
-
-
-def _rows(
-    connection: apsw.Connection,
-    limit: int,
-    query: RecordQuery,
-    after: Position | None,
-    *,
-    descending: bool,
-    most: int,
-    skip: int,
-) -> list[_Row]:
-    place = () if after is None else (after.create_time, after.arrival)
-    sql = _sql(bool(query.filter.workflow_ids), descending, after is not None)
-    values = (limit, *place, *query.filter.workflow_ids, most, skip)
-    return connection.execute(sql, values).fetchall()
+    def _rows(self, after: Position | None, *, descending: bool, most: int, skip: int) -> list[_Row]:
+        workflow_ids = self.query.filter.workflow_ids
+        place = () if after is None else (after.create_time, after.arrival)
+        sql = _sql(bool(workflow_ids), descending, after is not None)
+        return self.connection.execute(sql, (self.limit, *place, *workflow_ids, most, skip)).fetchall()
 
 
 @cache
@@ -140,8 +128,3 @@ def _sql(of_one: bool, descending: bool, has_place: bool) -> str:  # noqa: FBT00
         f"CASE WHEN e.size <= ? THEN e.document END FROM {source} WHERE {condition} "
         f"ORDER BY e.create_time {direction}, e.seq {direction} LIMIT ? OFFSET ?"
     )
-
-
-def _position(row: _Row) -> Position:
-    seq, create_time = row[0], row[3]
-    return Position(create_time, create_time, seq)

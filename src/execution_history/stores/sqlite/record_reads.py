@@ -1,14 +1,16 @@
 """The reading half of the promise: records, workflows and the change feed."""
 
 import heapq
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing
 from itertools import islice
-from typing import TypeVar
+from operator import attrgetter
+from typing import Literal, TypeVar
 
 import apsw
 import orjson
 
+from execution_history.errors import FeedExpired
 from execution_history.query.model import (
     IndexReach,
     RecordKey,
@@ -19,10 +21,11 @@ from execution_history.query.model import (
 )
 from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
+from execution_history.stores.administration import EntryName
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import Batch, Change, FoundRecords, ScanToken, WorkflowSummary
-from execution_history.stores.sqlite.change_feed import changes_after
 from execution_history.stores.sqlite.connections import one_moment
+from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
 from execution_history.stores.sqlite.queries import past_prefix, query, rows
@@ -125,7 +128,7 @@ class SQLiteRecordReads(EmbeddedStore):
 
         def ask(reader: Reader, connection: apsw.Connection) -> list[Change]:
             with one_moment(connection):
-                return changes_after(connection, reader.stored, since, limit, documents=documents)
+                return _changes_after(connection, reader.stored, since, limit, documents=documents)
 
         return await self._ask(ask)
 
@@ -138,3 +141,43 @@ class SQLiteRecordReads(EmbeddedStore):
 def _has_id(body: bytes, execute_id: str) -> bool:
     """Whether a record is the one with this id; most are known by their first bytes."""
     return body.startswith(b'{"execute_id":%b,' % encode(execute_id)) or outline_of(body)["execute_id"] == execute_id
+
+
+def _changes_after(
+    connection: apsw.Connection, stored: Documents, since: int, limit: int, *, documents: bool
+) -> list[Change]:
+    """See :meth:`HistoryStore.changes`; the connection looks at one moment, so that no change hides behind a later.
+
+    Raises:
+        FeedExpired: deletions that come after *since* have been forgotten.
+    """
+    [(floor,)] = rows(connection, "feed_floor")
+    if 0 < since < floor:
+        raise FeedExpired(since, floor)
+    gone = [Change(row[0], "deleted", *row[1:]) for row in rows(connection, "deleted_executions", since, limit)]
+    registry = [
+        Change(version, "registry", document=value if documents else None, entry=EntryName(kind, key))
+        for version, kind, key, value in rows(connection, "changed_entries", since, limit)
+    ]
+    found: list[Change] = []
+    size = 0
+    # Closed when left early, or the connection would keep looking at this moment.
+    with closing(connection.execute(query("changed_executions"), (documents, since, limit))) as changed:
+        put = _put(connection, stored, since, changed, documents=documents)
+        for change in heapq.merge(put, gone, registry, key=attrgetter("revision")):
+            found.append(change)
+            size += len(change.document or b"")
+            if len(found) == limit or size >= LARGEST_BATCH:
+                break
+    return found
+
+
+def _put(
+    connection: apsw.Connection, stored: Documents, since: int, changed: apsw.Cursor, *, documents: bool
+) -> Iterator[Change]:
+    for revision, first, *row in changed:
+        record = StoredRecord(*row)
+        body = stored.find(connection, record) if documents else None
+        # Where nobody knows with which revision a record came, it is new to whoever knows nothing.
+        kind: Literal["created", "updated"] = "created" if first > since or not since else "updated"
+        yield Change(revision, kind, *record.key, STATUS_NAMES[record.status], body)

@@ -10,17 +10,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
-import apsw
-
 from execution_history.errors import StoreClosed
-from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits, Operation, answer
-from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _Result = TypeVar("_Result")
@@ -32,28 +27,14 @@ _GATHER_SECONDS: Final = 0.000_5
 
 
 class Writer(Commits):
-    """The one thread that writes: decides in which groups operations are done.
+    """The one thread that writes: decides in which groups operations are done."""
 
-    Args:
-        folder: the store's folder.
-        connection: the writing connection, used by nobody else from now on.
-        transaction: the operations on it.
-        lock: the lock between processes.
-        mirror: what follows each commit.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        connection: apsw.Connection,
-        transaction: WriteTransaction,
-        lock: ProcessLock,
-        mirror: Mirror,
-    ) -> None:
-        super().__init__(folder, connection, transaction, lock, mirror)
+    def __post_init__(self) -> None:
+        """Make the threads, which do not run yet."""
+        super().__post_init__()
         self._turn = threading.Lock()
         self._turn.acquire()  # until the thread is there to take it
-        self._checkpointer = Checkpointer(folder, connection, self._turn, lock)
+        self._checkpointer = Checkpointer(self._folder, self._connection, self._turn, self._lock)
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._carried: Operation | None = None
         self._expected = 1

@@ -28,9 +28,8 @@ from execution_history.transfer.coze_studio.mapping import (
 from execution_history.transfer.coze_studio.table_dump import Dump, Row
 from execution_history.transfer.folders import modified
 from execution_history.transfer.importer import ImportReport, merge_sources
-from execution_history.transfer.items import Item, record_of
 from execution_history.transfer.progress import Tell, in_thread, no_progress
-from execution_history.transfer.sources import Source
+from execution_history.transfer.sources import Item, Source, record_of
 
 _PAGE: Final = 4_096
 

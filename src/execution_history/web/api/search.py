@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.keyword_query import damaged_of
-from execution_history.history.reader import could_exist
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.model import (
     BUCKETS,
@@ -25,6 +24,7 @@ from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
+from execution_history.records.record import is_identifier
 from execution_history.records.summary import summary_of
 from execution_history.web.api.query_parameters import (
     HISTORY_PARAMETERS,
@@ -142,7 +142,7 @@ async def found(
 
 def _possible(workflow_id: str | None) -> str | None:
     """Return a workflow id that a question can be made with; for one that no record can have, one without records."""
-    return workflow_id if workflow_id is None or could_exist(workflow_id) else "-"
+    return workflow_id if workflow_id is None or is_identifier(workflow_id) else "-"
 
 
 def _with_places(

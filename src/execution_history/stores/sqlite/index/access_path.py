@@ -18,9 +18,16 @@ from execution_history.query.model import Sort
 from execution_history.query.predicates import HasTag, In, Prefix, Range
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
-from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, has_tag, is_one_of, render
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, together, values_of
-from execution_history.stores.sqlite.index.text_candidates import TextMatches
+from execution_history.stores.sqlite.index.predicate_sql import (
+    ColumnPredicate,
+    Fragment,
+    has_tag,
+    is_one_of,
+    render,
+    together,
+    values_of,
+)
+from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128
 _FROM_TAGS: Final = "tags t CROSS JOIN facets f ON f.seq = t.seq"
@@ -75,7 +82,7 @@ class AccessPath:
         if self.seqs is not None:
             return "facets f NOT INDEXED"
         if self.text is not None:
-            return f"{self.text.match.table} CROSS JOIN facets f ON f.seq = {self.text.match.table}.rowid"
+            return "words CROSS JOIN facets f ON f.seq = words.rowid"
         return _FROM_TAGS if self.tag is not None else f"facets f INDEXED BY {self.index}"
 
     def prefix(self) -> str:
@@ -110,6 +117,10 @@ class AccessPath:
         """Return whether no row of a walk has to be tested for *predicate*."""
         return predicate in self.equal or predicate == self.tag or predicate in self.given
 
+    def tests(self, predicates: Sequence[ColumnPredicate]) -> list[Fragment]:
+        """Return what a row of a walk has to be tested for."""
+        return [render(predicate) for predicate in predicates if not self.decides(predicate)]
+
     def uses(self, predicate: ColumnPredicate) -> bool:
         """Return whether the index serves *predicate*, as a range of its rows where it does not decide it."""
         is_range_of_time = isinstance(predicate, Range) and predicate.attribute.column == "create_time"
@@ -137,11 +148,6 @@ def choose(
         if seqs is not None:
             return AccessPath("text", text=text, seqs=seqs, is_ordered=False)
     return best or next(path for path in paths if path.is_ordered)
-
-
-def text_path(text: TextMatches) -> AccessPath:
-    """Return the path that takes rows from the text index."""
-    return AccessPath("text", text=text, is_ordered=False)
 
 
 def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: AccessPath) -> AccessPath:

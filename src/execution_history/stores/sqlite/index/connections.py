@@ -1,11 +1,10 @@
 """``index.db``: opened, made, seen to be the right one, thrown away."""
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
@@ -13,10 +12,10 @@ from typing import Any, Final
 
 import apsw
 
-from execution_history.errors import StoreError, StoreUnwritable, quoted
-from execution_history.stores.sqlite.connections import BUSY_MS, INDEX_DATABASE
+from execution_history.errors import N_, StoreError
+from execution_history.stores.sqlite.connections import INDEX_DATABASE, LOG_BYTES, open_file
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
-from execution_history.stores.sqlite.index.index_plugin import Part
+from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
@@ -65,15 +64,15 @@ class IndexDatabase:
     Args:
         folder: the store's folder.
         store: the identity of the ``history.db`` that is followed.
-        parts: what else lives in the file.
+        text: the text index, if there is one in the file too.
     """
 
-    def __init__(self, folder: Path, store: str, parts: Sequence[Part]) -> None:
+    def __init__(self, folder: Path, store: str, text: TextIndex | None) -> None:
         self._path = folder / INDEX_DATABASE
         self._lock_path = folder / _LOCK_FILE
         self._store = store
-        self._parts = parts
-        self._version = ";".join([_VERSION, *(f"{part.name}={part.version}" for part in parts)])
+        self._text = text
+        self._version = _VERSION if text is None else f"{_VERSION};text={text.version}"
         self._idle: deque[tuple[tuple[int, int], apsw.Connection]] = deque()
         self._making = threading.Lock()
         self._closed = False
@@ -115,7 +114,8 @@ class IndexDatabase:
 
         Other processes that have the old one open see that it is gone before their next question.
         """
-        with faults(self._path.parent), self._making, self._locked():
+        with faults(self._path.parent), self._making, closing(ProcessLock(self._lock_path)) as lock:
+            lock.acquire()
             self._close_idle()
             # The journal goes first: a new database never meets an old one's.
             for suffix in ("-wal", "-shm", "-journal", ""):
@@ -141,7 +141,8 @@ class IndexDatabase:
             if identity == present:
                 return identity, connection
             connection.close()
-        with self._making, self._locked():
+        with self._making, closing(ProcessLock(self._lock_path)) as lock:
+            lock.acquire()
             connection = self._open()
             opened = self._file_identity()
         return opened or (0, 0), connection
@@ -154,20 +155,16 @@ class IndexDatabase:
         return (found.st_dev, found.st_ino)
 
     def _open(self) -> apsw.Connection:
-        if self._path.is_dir():
-            raise StoreUnwritable(
-                "%(path)s is a folder, where the index should be a file: move it away.", path=quoted(self._path)
-            )
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = open_file(
+            self._path,
+            N_("%(path)s is a folder, where the index should be a file: move it away."),
+            journal_mode="wal",
+            synchronous=1,
+            cache_size=-_CACHE_KIB,
+            wal_autocheckpoint=_CHECKPOINT_PAGES,
+            journal_size_limit=LOG_BYTES,
+        )
         try:
-            connection.set_busy_timeout(BUSY_MS)
-            connection.pragma("journal_mode", "wal")
-            connection.pragma("synchronous", 1)
-            connection.pragma("cache_size", -_CACHE_KIB)
-            connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
-            connection.pragma("journal_size_limit", 64 * 1024 * 1024)
             self._prepare(connection)
         except BaseException:
             connection.close()
@@ -179,18 +176,9 @@ class IndexDatabase:
         if not rows(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(files(_PACKAGE).joinpath("schema.sql").read_text("utf-8"))
-            for part in self._parts:
-                part.create_tables(connection)
+            if self._text is not None:
+                self._text.create_tables(connection)
             connection.execute(statement("begin_state"), (self._version, self._store, token_hex(16)))
             connection.execute("COMMIT")
         if [(self._version, self._store)] != [row[:2] for row in rows(connection, statement("state"))]:
             raise IndexUnfit("it belongs to another history.db or to another version")
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = ProcessLock(self._lock_path)
-        try:
-            lock.acquire()
-            yield
-        finally:
-            lock.close()

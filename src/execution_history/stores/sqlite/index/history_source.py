@@ -1,21 +1,21 @@
 """What the index reads of the history; every fault of ``history.db`` leaves here as a :class:`StoreError`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 import orjson
 
 from execution_history.query.steps import StoredDocument
 from execution_history.stores.compression import StoredRecord
+from execution_history.stores.sqlite.connections import one_moment
+from execution_history.stores.sqlite.documents import LARGEST_BATCH
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.connections import IndexUnfit, statement
 from execution_history.stores.sqlite.queries import query
 from execution_history.stores.sqlite.reader import Reader
-
-_LARGEST_BATCH: Final = 8 * 1024 * 1024
 
 
 class ChangedRecord(NamedTuple):
@@ -45,16 +45,9 @@ class HistoryView:
         self._reader = reader
         self._connection = connection
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> AbstractContextManager[None]:
         """Let all reads in the block see one moment."""
-        with faults(self._folder):
-            self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            with faults(self._folder):
-                self._connection.execute("COMMIT")
+        return one_moment(self._connection)
 
     def newest(self) -> int:
         """Return the newest revision."""
@@ -66,8 +59,7 @@ class HistoryView:
 
     def identity(self) -> str:
         """Which store this is."""
-        with faults(self._folder):
-            return str(self._connection.execute(query("store_identity")).get)
+        return str(self.rows(query("store_identity"), ())[0][0])
 
     def changed(self, since: int, most: int) -> Iterator[ChangedRecord]:
         """Return the records changed after *since*, in the order of their last changes."""
@@ -111,7 +103,7 @@ class HistoryView:
                 body = self._found(stored)
                 found.append(StoredDocument(seq, revision, stored.key, body))
                 size += len(body or b"")
-                if size >= _LARGEST_BATCH:
+                if size >= LARGEST_BATCH:
                     return place + 1, found
         return len(seqs), found
 
@@ -127,8 +119,7 @@ class HistoryView:
             return self._connection.execute(sql, values).fetchall()
 
     def _number(self, name: str) -> int:
-        with faults(self._folder):
-            return int(self._connection.execute(query(name)).get)
+        return int(self.rows(query(name), ())[0][0])
 
     def _found(self, stored: StoredRecord) -> bytes | None:
         return self._reader.stored.find(self._connection, stored)

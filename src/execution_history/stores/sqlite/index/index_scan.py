@@ -1,6 +1,7 @@
 """Rows of the index in the order that was asked for, a few at a time."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
@@ -11,12 +12,13 @@ from execution_history.query.model import RecordQuery
 from execution_history.query.steps import Row
 from execution_history.stores.sqlite.index.access_path import AccessPath, choose_for_counting
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, render
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together, values_of
+from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, Fragment, together, values_of
+from execution_history.stores.sqlite.queries import Value
 
 _COUNTING_STEPS: Final = (100, 1_000, 10_000)
 
 
+@dataclass
 class IndexScan:
     """The walks of one question over one index.
 
@@ -27,23 +29,10 @@ class IndexScan:
         predicates: what they have to fulfil; those that the path decides among them.
     """
 
-    def __init__(
-        self,
-        index: apsw.Connection,
-        query: RecordQuery,
-        path: AccessPath,
-        predicates: Sequence[ColumnPredicate],
-    ) -> None:
-        self._index = index
-        self._query = query
-        self._path = path
-        self._predicates = list(predicates)
-        self._tests = _tests(path, predicates)
-        self._column = query.sort
-
-    def with_path(self, path: AccessPath) -> "IndexScan":
-        """Return the scan of the same rows, taken from elsewhere."""
-        return IndexScan(self._index, self._query, path, self._predicates)
+    index: apsw.Connection
+    query: RecordQuery
+    path: AccessPath
+    predicates: Sequence[ColumnPredicate]
 
     def rows(self, after: Position | None, most: int, skip: int = 0) -> list[Row]:
         """Return at most *most* rows behind *after*, or from the beginning, without the first *skip*."""
@@ -53,20 +42,20 @@ class IndexScan:
             if missing <= 0:
                 break
             walks = list(self._walks(segment, after))
-            if len(walks) == 1 and self._column == "create_time":
+            if len(walks) == 1 and self.query.sort == "create_time":
                 return self._read(walks, most, skip)
             found += sorted(self._read(walks, missing, 0), key=self._rank)[:missing]
         return found[skip:]
 
     def count(self) -> Iterator[tuple[int, bool]]:
         """Return how many rows there are and whether that is all of them: counting to 100, to 1 000, to 10 000."""
-        path = self._path
+        path = self.path
         if path.text is None:
-            path = choose_for_counting(self._predicates, path)
-        counted = path.bounded(_tests(path, self._predicates))
+            path = choose_for_counting(self.predicates, path)
+        counted = path.bounded(path.tests(self.predicates))
         for bound in _COUNTING_STEPS:
             sql = f"SELECT count(*) FROM ({counted.sql})"  # noqa: S608 - literals of ours
-            found = int(rows(self._index, sql, (*counted.values, bound + 1))[0][0])
+            found = int(rows(self.index, sql, (*counted.values, bound + 1))[0][0])
             yield min(found, bound), found <= bound
             if found <= bound:
                 return
@@ -74,38 +63,39 @@ class IndexScan:
     def explain(self) -> Iterator[str]:
         """Return what SQLite says of the first walk, in sentences."""
         for walk in list(self._walks(self._segments(None)[0], None))[:1]:
-            for row in rows(self._index, f"EXPLAIN QUERY PLAN {walk.sql}", (*walk.values, 1, 0)):
+            for row in rows(self.index, f"EXPLAIN QUERY PLAN {walk.sql}", (*walk.values, 1, 0)):
                 if sentence := _sentence(str(row[3])):
                     yield sentence
-        if (walks := self._path.count_walks()) > 1:
+        if (walks := self.path.count_walks()) > 1:
             yield Message("The same is done for %(walks)s values, and the rows are put together in order.", walks=walks)
 
     def _rank(self, row: Row) -> tuple[bool, int, int, int]:
-        return row.position.rank(descending=self._query.descending)
+        return row.position.rank(descending=self.query.descending)
 
     def _segments(self, after: Position | None) -> list[bool]:
         """Return whether rows without the value that is sorted by are meant: first those with it, then the others."""
-        if self._column == "create_time":
+        if self.query.sort == "create_time":
             return [False]
         return [True] if after is not None and after.value is None else [False, True]
 
     def _walks(self, without_value: bool, after: Position | None) -> Iterator[Fragment]:  # noqa: FBT001
         """Return the statement of each walk, whose limit and offset are still to come."""
-        prefix = self._path.prefix()
+        prefix = self.path.prefix()
         order = [f"{prefix}.create_time", f"{prefix}.seq"]
-        value = f"f.{self._column}"
+        value = f"f.{self.query.sort}"
         limits: list[Fragment] = []
-        if self._column != "create_time":
+        if self.query.sort != "create_time":
             limits.append(Fragment(f"{value} IS NULL" if without_value else f"{value} IS NOT NULL"))
             if not without_value:
                 order.insert(0, value)
         if after is not None and without_value == (after.value is None):
             limits.append(self._behind(order, after))
-        direction = " DESC" if self._query.descending else ""
-        for walk in self._path.walks():
-            where = together([walk, *self._tests, *limits])
+        direction = " DESC" if self.query.descending else ""
+        tests = self.path.tests(self.predicates)
+        for walk in self.path.walks():
+            where = together([walk, *tests, *limits])
             yield Fragment(
-                f"SELECT {value}, f.create_time, f.seq, f.revision FROM {self._path.source()} "  # noqa: S608
+                f"SELECT {value}, f.create_time, f.seq, f.revision FROM {self.path.source()} "  # noqa: S608
                 f"WHERE {where.sql} ORDER BY {', '.join(column + direction for column in order)} LIMIT ? OFFSET ?",
                 where.values,
             )
@@ -114,7 +104,7 @@ class IndexScan:
         values: tuple[Value, ...] = (after.create_time, after.arrival)
         if len(order) > len(values):
             values = (after.value or 0, *values)
-        sign = "<" if self._query.descending else ">"
+        sign = "<" if self.query.descending else ">"
         return Fragment(f"({', '.join(order)}) {sign} ({', '.join('?' * len(order))})", values)
 
     def _read(self, walks: Sequence[Fragment], most: int, skip: int) -> list[Row]:
@@ -124,13 +114,8 @@ class IndexScan:
         sql = limited[0].sql
         if len(limited) > 1:
             sql = " UNION ALL ".join(f"SELECT * FROM ({each.sql})" for each in limited)  # noqa: S608
-        found: list[tuple[Any, ...]] = rows(self._index, sql, values_of(limited))
+        found: list[tuple[Any, ...]] = rows(self.index, sql, values_of(limited))
         return list(map(Row._make, found))
-
-
-def _tests(path: AccessPath, predicates: Sequence[ColumnPredicate]) -> list[Fragment]:
-    """Return what the rows of *path* have to be tested for."""
-    return [render(predicate) for predicate in predicates if not path.decides(predicate)]
 
 
 def _sentence(detail: str) -> str | None:

@@ -1,9 +1,11 @@
 """One step of following the change feed: some changes, taken into ``index.db`` in one transaction."""
 
+import heapq
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 import apsw
@@ -14,11 +16,11 @@ from execution_history.query.predicates import Attribute
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
-from execution_history.stores.sqlite.index.columns import STORED, as_stored, fingerprint_number
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
-from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.predicate_sql import STORED, as_stored, fingerprint_number
+from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -38,16 +40,16 @@ class Indexer:
     """Takes changes in. Not for several threads at once.
 
     Args:
-        parts: what else takes every record in.
+        text: takes the texts of every record in, if there is one.
         limits: how much a step takes in.
     """
 
-    def __init__(self, parts: Sequence[Part], limits: Limits) -> None:
-        self._parts = parts
+    def __init__(self, text: TextIndex | None, limits: Limits) -> None:
+        self._text = text
         self._limits = limits
         self._file = ""
         self._texts: dict[str, int] = {}
-        self._prepared: dict[int, tuple[RecordKey, list[str]]] = {}
+        self._prepared: dict[int, tuple[RecordKey, str]] = {}
 
     def forget(self) -> None:
         """Remember nothing: the file is another one, or a transaction was undone."""
@@ -72,7 +74,7 @@ class Indexer:
             with history.frozen():
                 newest = history.newest()
                 reached = since if since >= newest else self._take(index, history, since, newest)
-            self._put_parts(index)
+            self._put_texts(index)
             if reached != since:
                 index.execute(statement("save_revision"), (reached,))
             index.execute("COMMIT")
@@ -89,25 +91,20 @@ class Indexer:
             self._texts.clear()
         until = time.monotonic() + _MOST_SECONDS
         gone = history.deleted(since, self._limits.changes)
-        was_full = len(gone) == self._limits.changes
-        gone.reverse()
-        reached = since
-        for number, change in enumerate(history.changed(since, self._limits.changes), 1):
-            while gone and gone[-1][0] < change.revision:
-                if not self._remove(index, gone[-1]):
-                    return reached
-                reached = gone.pop()[0]
-            if was_full and not gone:
-                return reached  # deletions before this change may not have been read
-            self._put(index, change)
-            reached = change.revision
-            if number == self._limits.changes or time.monotonic() > until:
+        # Where the list of them is full, deletions behind its end have not been read: nothing behind it is taken in.
+        last = gone[-1] if len(gone) == self._limits.changes else None
+        reached, taken = since, 0
+        feed: Iterator[Any] = heapq.merge(gone, history.changed(since, self._limits.changes), key=itemgetter(0))
+        for change in feed:
+            if isinstance(change, ChangedRecord):
+                self._put(index, change)
+                taken += 1
+            elif not self._remove(index, change):
                 return reached
-        while gone:
-            if not self._remove(index, gone[-1]):
+            reached = int(change[0])
+            if change is last or taken == self._limits.changes or time.monotonic() > until:
                 return reached
-            reached = gone.pop()[0]
-        return reached if was_full else newest
+        return newest
 
     def _put(self, index: apsw.Connection, change: ChangedRecord) -> None:
         """Take a record in; one that cannot be read, or fails in any way, gets a row of what its columns say."""
@@ -148,7 +145,8 @@ class Indexer:
         index.execute(statement("drop_summary"), (seq,))
         if len(body) > LARGE:
             index.execute(statement("put_summary"), (seq, summary_of(record, facts)))
-        self._prepared[seq] = change.stored.key, [part.prepare(record) for part in self._parts]
+        if self._text is not None:
+            self._prepared[seq] = change.stored.key, self._text.prepare(record)
 
     def _put_columns(self, index: apsw.Connection, change: ChangedRecord) -> None:
         """Take in what ``history.db`` knows of a record without its document: enough to count it and to name it."""
@@ -167,17 +165,17 @@ class Indexer:
             return self._number(index, value)
         return as_stored(attribute, value)
 
-    def _put_parts(self, index: apsw.Connection) -> None:
-        """Give the parts what was prepared for them, when nothing else of the transaction is to come.
+    def _put_texts(self, index: apsw.Connection) -> None:
+        """Give the text index what was prepared for it, when nothing else of the transaction is to come.
 
         A full-text table writes what it has gathered with every savepoint, and SQLite makes one for each statement on
         a table with several indexes: a segment for every record, all to be merged, costs twice as much.
         """
-        for seq, (key, prepared) in self._prepared.items():
-            for part, text in zip(self._parts, prepared, strict=True):
-                if not self._survives(key, partial(part.put, index, seq, text)):
-                    part.remove(index, seq)
-        self._prepared.clear()
+        if (text := self._text) is not None:
+            for seq, (key, prepared) in self._prepared.items():
+                if not self._survives(key, partial(text.put, index, seq, prepared)):
+                    text.remove(index, seq)
+            self._prepared.clear()
 
     def _remove(self, index: apsw.Connection, deletion: tuple[Any, ...]) -> bool:
         """Apply a deletion; whether that is finished: a whole workflow goes in several steps."""
@@ -196,8 +194,8 @@ class Indexer:
         index.execute(statement("drop_tags"), (seq,))
         index.execute(statement("drop_summary"), (seq,))
         self._prepared.pop(seq, None)
-        for part in self._parts:
-            part.remove(index, seq)
+        if self._text is not None:
+            self._text.remove(index, seq)
 
     def _number(self, index: apsw.Connection, text: str | None) -> int | None:
         if text is None:

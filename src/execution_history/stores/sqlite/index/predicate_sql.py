@@ -1,18 +1,67 @@
 """From a predicate to a condition of SQL on ``facets f``: literals of ours, and values for their marks."""
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from execution_history.query.predicates import And, HasTag, In, Predicate, Prefix, Range
-from execution_history.stores.sqlite.index.columns import LARGEST, as_stored
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together
-from execution_history.stores.sqlite.queries import past_prefix
+from execution_history.query.fields import ATTRIBUTES
+from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
+from execution_history.stores.sqlite.queries import Value, past_prefix
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
+STORED: Final = tuple(attribute for attribute in ATTRIBUTES if attribute.column is not None)
+"""The attributes that have a column."""
+
+LARGEST: Final = 2**63 - 1
+_HALF: Final = 2**63
 _NUMBER_OF_TEXT: Final = "(SELECT id FROM texts WHERE text = ?)"
 _TEXT: Final = "(SELECT text FROM texts WHERE id = {})"
 _BEYOND: Final = 1e300
 """In the place of a number that SQLite has no integer for."""
 
 ColumnPredicate = In | Range | HasTag | Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of an SQL condition: a literal of ours, and the values for its question marks."""
+
+    sql: str
+    values: tuple[Value, ...] = ()
+
+
+def together(fragments: Sequence[Fragment]) -> Fragment:
+    """Return the condition that all of *fragments* hold; without any, what is always true."""
+    sql = " AND ".join(f"({fragment.sql})" if " OR " in fragment.sql else fragment.sql for fragment in fragments)
+    return Fragment(sql or "1", values_of(fragments))
+
+
+def values_of(fragments: Sequence[Fragment]) -> tuple[Value, ...]:
+    """Return the values of *fragments*, one after the other."""
+    return tuple(value for fragment in fragments for value in fragment.values)
+
+
+def as_stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatever a record may have
+    """Return *value* as the attribute's column has it, shared texts aside; ``None`` where no column can have it."""
+    if attribute.stored_as == "status":
+        return STATUS_NUMBERS[value]
+    if attribute.stored_as == "fingerprint" and value is not None:
+        return fingerprint_number(value)
+    return None if isinstance(value, int) and abs(value) > LARGEST else value
+
+
+def fingerprint_number(fingerprint: str) -> int | None:
+    """Return a fingerprint as the signed number that the index keeps; ``None`` for a text that is none."""
+    try:
+        number = int(fingerprint, 16)
+    except ValueError:
+        return None
+    return number - _HALF if 0 <= number < 2 * _HALF and fingerprint == f"{number:016x}" else None
+
+
+def fingerprint_text(number: int) -> str:
+    """Return the fingerprint that the index keeps as *number*."""
+    return f"{number + _HALF:016x}"
 
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:

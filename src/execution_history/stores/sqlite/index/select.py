@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import apsw
@@ -14,15 +15,15 @@ from execution_history.query.cursor import Position
 from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
-from execution_history.stores.sqlite.index.access_path import choose, text_path
+from execution_history.stores.sqlite.connections import one_moment
+from execution_history.stores.sqlite.index.access_path import AccessPath, choose
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
-from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.index_scan import IndexScan
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import of_columns, title_of
-from execution_history.stores.sqlite.index.text_candidates import TextMatches
+from execution_history.stores.sqlite.index.text_index import TextIndex, TextMatches
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 NO_TEXT_SEARCH: Final = Message(
@@ -45,15 +46,15 @@ class PageEngine:
         index: a connection to ``index.db``.
         history: a connection to ``history.db``.
         query: the question.
-        parts: which of them knows texts.
+        text: the text index, if there is one.
         limits: how many rows are few, and how many are read at once.
 
     Raises:
-        InvalidQuery: the question has a text, and no part of the index knows texts.
+        InvalidQuery: the question has a text, and there is no text index.
     """
 
     def __init__(
-        self, index: apsw.Connection, history: HistoryView, query: RecordQuery, parts: Sequence[Part], limits: Limits
+        self, index: apsw.Connection, history: HistoryView, query: RecordQuery, text: TextIndex | None, limits: Limits
     ) -> None:
         predicate = query.filter.predicate()
         self._index = index
@@ -62,7 +63,7 @@ class PageEngine:
         self._at_once = limits.at_once
         self._predicates = of_columns(predicate)
         self._looks_at_documents = bool(predicate.of_documents().parts)
-        self._text = text_matches(predicate, parts)
+        self._text = text_matches(predicate, text)
         self._path = choose(index, self._predicates, query.sort, self._text, limits)
         self._scan = IndexScan(index, query, self._path, self._predicates)
         self._portion_size = self._first_portion()
@@ -70,7 +71,7 @@ class PageEngine:
     @property
     def is_text_exact(self) -> bool:
         """Whether the text index alone decides which records have the text."""
-        return self._text is None or self._text.match.is_exact
+        return self._text is None or self._text.is_exact
 
     @property
     def is_text_rare(self) -> bool:
@@ -143,7 +144,7 @@ class PageEngine:
         if self._path.seqs is not None:
             return self._scan.count() if self._predicates else iter([(len(self._path.seqs), True)])
         if self._predicates:
-            return self._scan.with_path(text_path(text)).count()
+            return replace(self._scan, path=AccessPath("text", text=text, is_ordered=False)).count()
         counts = ((text.count(self._index, bound + 1), bound) for bound in _COUNTING_TEXT)
         return ((min(count, bound), count <= bound) for count, bound in counts)
 
@@ -160,27 +161,25 @@ class PageEngine:
             yield Message("Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page.")
 
 
-def text_matches(predicate: And, parts: Sequence[Part]) -> TextMatches | None:
+def text_matches(predicate: And, text: TextIndex | None) -> TextMatches | None:
     """Return the rows that may have the text that is asked for; ``None`` when none is.
 
     Raises:
-        InvalidQuery: no part of the index knows texts.
+        InvalidQuery: there is no text index.
     """
-    for text in predicate.parts:
-        if isinstance(text, Text):
-            for part in parts:
-                match = part.match(text.search)
-                if match is not None:
-                    return TextMatches(match)
-            raise InvalidQuery(NO_TEXT_SEARCH)
-    return None
+    search = next((part.search for part in predicate.parts if isinstance(part, Text)), None)
+    if search is None:
+        return None
+    if text is None:
+        raise InvalidQuery(NO_TEXT_SEARCH)
+    return text.match(search)
 
 
 def select(
     index: apsw.Connection,
     history: HistoryView,
     query: RecordQuery,
-    parts: Sequence[Part],
+    text: TextIndex | None,
     reach: IndexReach,
     limits: Limits = USUAL,
     clock: Callable[[], float] = time.monotonic,
@@ -191,20 +190,9 @@ def select(
         InvalidQuery: its cursor is broken or another question's, or it asks for text and there is no text search.
     """
     with one_moment(index):
-        engine = PageEngine(index, history, query, parts, limits)
+        engine = PageEngine(index, history, query, text, limits)
         planned = find(query, reach, clock=clock, is_text_exact=engine.is_text_exact, is_text_rare=engine.is_text_rare)
         return steps.run(planned, engine.execute)
-
-
-@contextmanager
-def one_moment(index: apsw.Connection) -> Iterator[None]:
-    """Let all reads in the block see the index as it was at one moment."""
-    index.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if index.in_transaction:
-            index.execute("COMMIT")
 
 
 @contextmanager

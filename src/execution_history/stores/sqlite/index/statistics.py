@@ -13,14 +13,23 @@ from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.statistics import ENDED, MOST_GROUPS
-from execution_history.stores.sqlite.index.columns import as_stored, fingerprint_text
+from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import HistoryView
-from execution_history.stores.sqlite.index.index_plugin import Part
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
-from execution_history.stores.sqlite.index.predicate_sql import of_columns, render, text_of
-from execution_history.stores.sqlite.index.select import PageEngine, one_moment, text_matches
-from execution_history.stores.sqlite.index.sql_fragment import Fragment, Value, together, values_of
+from execution_history.stores.sqlite.index.predicate_sql import (
+    Fragment,
+    as_stored,
+    fingerprint_text,
+    of_columns,
+    render,
+    text_of,
+    together,
+    values_of,
+)
+from execution_history.stores.sqlite.index.select import PageEngine, text_matches
+from execution_history.stores.sqlite.index.text_index import TextIndex
+from execution_history.stores.sqlite.queries import Value
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
@@ -33,6 +42,7 @@ _FIGURES: Final = ", ".join(
         *(f"percentile_disc(f.duration, {part}) FILTER (WHERE f.status IN ({_ENDED}))" for part in _PARTS),
     ]
 )
+_OF_A_GROUP: Final = ("title", "error_code", "count", "first_seen", "last_seen", "workflow_id", "execute_id")
 _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
 
 
@@ -44,21 +54,21 @@ class StatisticsEngine:
     Args:
         index: a connection to ``index.db``.
         query: the question.
-        parts: which of them knows texts.
+        text: the text index, if there is one.
     """
 
-    def __init__(self, index: apsw.Connection, query: StatisticsQuery, parts: Sequence[Part]) -> None:
+    def __init__(self, index: apsw.Connection, query: StatisticsQuery, text: TextIndex | None) -> None:
         predicate = query.filter.predicate()
         predicates = of_columns(predicate)
         times = [each for each in predicates if isinstance(each, Range) and each.attribute.column == "create_time"]
-        text = text_matches(predicate, parts)
-        self.is_text_exact = text is None or text.match.is_exact
+        matches = text_matches(predicate, text)
+        self.is_text_exact = matches is None or matches.is_exact
         self._index = index
         self._new_since = query.new_since
         self._of_workflows = [render(e) for e in predicates if isinstance(e, In) and e.attribute is WORKFLOW]
         self._times = [render(time) for time in times]
         self._tests = [render(each) for each in predicates if each not in times]
-        self._tests += [] if text is None else [text.membership()]
+        self._tests += [] if matches is None else [matches.membership()]
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
         """Carry *step* out."""
@@ -130,20 +140,13 @@ class StatisticsEngine:
             f"SELECT f.seq FROM facets f INDEXED BY by_fingerprint WHERE {alike.sql} "
             "ORDER BY f.create_time DESC, f.seq DESC LIMIT 1)"
         )
-        found = rows(self._index, sql, values_of([grouped, seen, alike]))
         return [
             FailureGroup(
-                fingerprint=fingerprint_text(fingerprint),
-                title=title,
-                error_code=code,
-                count=runs,
-                first_seen=since,
-                last_seen=until,
-                workflow_id=workflow_id,
-                execute_id=execute_id,
+                fingerprint=fingerprint_text(number),
                 is_new=bool(is_new),
+                **dict(zip(_OF_A_GROUP, columns, strict=True)),
             )
-            for fingerprint, title, code, runs, since, until, workflow_id, execute_id, is_new in found
+            for number, *columns, is_new in rows(self._index, sql, values_of([grouped, seen, alike]))
         ]
 
     def _seen_before(self, fingerprints: Sequence[str]) -> set[str]:
@@ -173,7 +176,7 @@ def statistics(
     index: apsw.Connection,
     history: HistoryView,
     query: StatisticsQuery,
-    parts: Sequence[Part],
+    text: TextIndex | None,
     reach: IndexReach,
     limits: Limits = USUAL,
 ) -> Statistics:
@@ -184,7 +187,7 @@ def statistics(
             text search.
     """
     with one_moment(index):
-        engine = StatisticsEngine(index, query, parts)
+        engine = StatisticsEngine(index, query, text)
         planned = count(query, reach, is_text_exact=engine.is_text_exact)
         pages: list[PageEngine] = []
 
@@ -192,7 +195,7 @@ def statistics(
             if not isinstance(step, (steps.Portion, steps.Documents)):
                 return engine.execute(step)
             if not pages:
-                pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), parts, limits))
+                pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), text, limits))
             return pages[0].execute(step)
 
         return steps.run(planned, execute)

@@ -1,0 +1,142 @@
+"""One JSON file, open for reading: records stand newest first, so one is found by time with a few small reads."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from execution_history.stores.jsonfiles.edits import Span
+from execution_history.stores.jsonfiles.file_format import (
+    CLOSING,
+    FOOTER,
+    HEADER_LIMIT,
+    RECORD_START,
+    create_time_at,
+    parse_header,
+    record_key,
+    stamp,
+)
+from execution_history.stores.mirror_port import FileState
+
+_NEAR: Final = 16 * 1024
+_MOST_READ: Final = 4 * 1024 * 1024
+_FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class NotOurs(Exception):  # noqa: N818 - a finding, not a failure
+    """The file is not a JSON file of ours, or somebody has touched it."""
+
+
+class JSONFileReader:
+    """A file whose header has been read.
+
+    Args:
+        path: the file.
+        mode: how it is opened.
+
+    Raises:
+        NotOurs: it does not begin like a JSON file.
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, mode: int = os.O_RDONLY) -> None:
+        self.path, self._name = path, str(path)
+        self._is_complete = True
+        self._fd = os.open(path, _FLAGS | mode)
+        try:
+            self._read_header()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _read_header(self) -> None:
+        status = os.fstat(self._fd)
+        self._inode, self.size = status.st_ino, status.st_size
+        parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
+        if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
+            raise NotOurs(self._name)
+        self.header, self.body_start = parsed
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+        self._fd = -1  # whoever still holds this object must not read another file
+
+    def is_untouched(self, state: FileState) -> bool:
+        """Return whether it is still the file under its name and carries the time we gave it in this state."""
+        try:
+            status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
+        except FileNotFoundError:
+            return False
+        return status.st_ino == self._inode and status.st_mtime_ns == stamp(state, complete=self._is_complete)
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Return the bytes from offset *begin* to *end*, fewer where the file ends before."""
+        return os.pread(self._fd, max(0, end - begin), begin)
+
+    def find(self, text: bytes, begin: int, end: int) -> int:
+        """Return the offset of the first *text* between two offsets; -1 where there is none."""
+        reach = _NEAR
+        while begin < end:
+            at = self.read(begin, min(begin + reach + len(text) - 1, end)).find(text)
+            if at >= 0:
+                return begin + at
+            begin, reach = begin + reach, min(reach * 4, _MOST_READ)
+        return -1
+
+    def rfind(self, text: bytes, begin: int, end: int) -> int:
+        """Return the offset of the last *text* between two offsets; -1 where there is none."""
+        reach = _NEAR
+        while begin < end:
+            start = max(begin, end - reach - len(text) + 1)
+            at = self.read(start, end).rfind(text)
+            if at >= 0:
+                return start + at
+            end, reach = end - reach, min(reach * 4, _MOST_READ)
+        return -1
+
+    def newest_time(self) -> int | None:
+        """Return the ``create_time`` of the newest record; ``None`` when there is none."""
+        at = self.header.newest_at
+        start = self.read(at, at + HEADER_LIMIT)
+        return None if start.startswith(FOOTER) else create_time_at(start, 0)
+
+    def first_not_newer(self, create_time: int) -> int:
+        """Return the offset of the first record whose time is at most *create_time*, or of the footer.
+
+        This is a bisection over the file: O(log size) small reads.
+
+        Raises:
+            NotOurs: a record has no time.
+        """
+        end = self.size - len(FOOTER)
+        low, high = self.header.newest_at, end
+        while high - low > _NEAR:
+            middle = (low + high) // 2
+            found = self.find(RECORD_START, middle, end)
+            if found < 0 or self._time_at(found) <= create_time:
+                high = middle
+            else:
+                low = found + 1
+        found = self.find(RECORD_START, low, end)
+        while found >= 0 and self._time_at(found) > create_time:
+            found = self.find(RECORD_START, found + 1, end)
+        return end if found < 0 else found
+
+    def locate(self, execute_id: str, create_time: int) -> Span | None:
+        """Return where the record with this id and time stands; ``None`` where there is none.
+
+        Raises:
+            NotOurs: a record has no time.
+        """
+        key, newest_at = record_key(execute_id), self.header.newest_at
+        start = self.find(key, newest_at, min(newest_at + 16 * _NEAR, self.size))
+        if start < 0:
+            start = self.find(key, self.first_not_newer(create_time), self.first_not_newer(create_time - 1))
+        end = -1 if start < 0 else self.find(CLOSING, start, self.size)
+        return None if end < 0 else Span(start, end + len(CLOSING))
+
+    def _time_at(self, start: int) -> int:
+        time = create_time_at(self.read(start, start + HEADER_LIMIT), 0)
+        if time is None:
+            raise NotOurs(f"{self._name} has a record without a time")
+        return time
