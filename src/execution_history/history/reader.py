@@ -137,7 +137,7 @@ class HistoryReading:
         wanted = replace(record_filter or RecordFilter(), text=text)
         query = RecordQuery(filter=wanted, size=size, after=cursor)
         if is_ranked:
-            return best_of(await self.select(replace(query, size=RANKED)), search, size)
+            return page_of_hits(best_of(await self.select(replace(query, size=RANKED)), search, size), search)
         return page_of_hits(await self.select(query), search)
 
     async def batches(self, wanted: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 
 from execution_history.history.keyword_query import damaged_of
@@ -25,6 +26,14 @@ def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[st
 def answer(content: dict[str, Any], status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer of any values, in the JSON form of :mod:`execution_history.records.encoding`."""
     return json_answer(encode(content), status, headers)
+
+
+def encode_shapes(content: dict[str, Any]) -> bytes:
+    """Return the JSON of dataclasses and plain values, none of them a float that is not finite."""
+    try:
+        return orjson.dumps(content)
+    except TypeError:  # half of a surrogate pair, or an integer of more than 64 bits
+        return encode(content)
 
 
 def page_answer(page: Selection) -> Response:

@@ -430,3 +430,16 @@ async def test_a_workflow_has_charts_with_a_table_behind(site: Site) -> None:
         assert '<rect class="failed"' in page
         assert "As a table" in page
     assert "No runs in this period." in (await site.client.get("/workflows/none")).text
+
+
+async def test_a_total_that_was_not_counted_to_its_end_says_so(site: Site) -> None:
+    """A search for a common word stops counting; the page has its first hits, in both languages."""
+    for number in range(120):
+        await site.application.service.create_execution_record("common", f"c{number}", {"word": "ordinary"})
+    await site.indexed()
+    page = await site.client.get("/runs?q=ordinary")
+    assert 200 == page.status_code
+    assert re.search(r"at least \d+ runs", page.text)
+    assert re.search(
+        r"至少 \d+ 次运行", (await site.client.get("/runs?q=ordinary", headers={"cookie": "language=zh"})).text
+    )

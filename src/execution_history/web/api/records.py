@@ -40,7 +40,7 @@ from execution_history.web.api.schemas.reports import (
     TagChange,
 )
 from execution_history.web.api.search import found
-from execution_history.web.responses import answer, detail_answer, page_answer
+from execution_history.web.responses import answer, detail_answer, encode_shapes, json_answer, page_answer
 
 _PAGE: Final = "/workflows/{workflow_id}/history"
 RECORD: Final = f"{_PAGE}/{{execute_id}}"
@@ -60,7 +60,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def list_workflows(_account_id: AccountId = "default") -> Response:
         """Every workflow that has history, with its counts per status, the one with the newest run first."""
         workflows = await service.workflow_summaries()
-        return answer({"success": True, "workflows": workflows, "total": len(workflows)})
+        return json_answer(encode_shapes({"success": True, "workflows": workflows, "total": len(workflows)}))
 
     @router.get(
         _PAGE,

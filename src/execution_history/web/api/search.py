@@ -19,11 +19,10 @@ from execution_history.query.model import (
     Statistics,
     StatisticsQuery,
 )
-from execution_history.query.search_results import RANKED, best_first
+from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets
 from execution_history.records.attributes import attributes_of
-from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import is_identifier
 from execution_history.records.summary import summary_of
@@ -43,7 +42,7 @@ from execution_history.web.api.schemas.executions import (
     described,
 )
 from execution_history.web.api.schemas.reports import StatisticsAnswer
-from execution_history.web.responses import answer, json_answer
+from execution_history.web.responses import encode_shapes, json_answer
 
 _NOWHERE: Final = IndexReach(0, 0)
 _NOTHING: Final = Selection(documents=(), total=0, total_is_exact=True, next=None, has_more=False, reach=_NOWHERE)
@@ -138,7 +137,7 @@ async def found(
         **({"explain": selection.explain} if query.explain else {}),
     }
     begin = b'{"success":true,"histories":[' + b",".join(selection.documents)
-    return json_answer(begin + b"]," + encode(more | _remarks(selection))[1:])
+    return json_answer(begin + b"]," + encode_shapes(more | _remarks(selection))[1:])
 
 
 def _possible(workflow_id: str | None) -> str | None:
@@ -153,12 +152,10 @@ def _with_places(
 ) -> tuple[Selection, list[list[Snippet]]]:
     """Return the hits of a search, as records or summaries, and for each the places where it has the text."""
     search = parse_search(query.filter.text or "")
-    bodies = best_first(selection.documents, search)[: query.size] if is_ranked else selection.documents
-    records: list[dict[str, Any]] = [outline_of(body) for body in bodies]
-    shown = [summary_of(record, attributes_of(record)) for record in records] if query.summaries else bodies
-    page = replace(selection, documents=shown)
-    if is_ranked:
-        page = replace(page, next=None, has_more=False)
+    page = best_of(selection, search, query.size) if is_ranked else selection
+    records: list[dict[str, Any]] = [outline_of(body) for body in page.documents]
+    if query.summaries:
+        page = replace(page, documents=[summary_of(record, attributes_of(record)) for record in records])
     return page, [snippets(record, search) for record in records]
 
 
@@ -176,7 +173,7 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
     else:
         counted = await service.statistics(query)
     parts = {name: getattr(counted, name) for name in ("totals", "buckets", "error_codes", "failures")}
-    return answer({"success": True, **parts, **_remarks(counted)})
+    return json_answer(encode_shapes({"success": True, **parts, **_remarks(counted)}))
 
 
 def _remarks(found: Selection | Statistics) -> dict[str, Any]:

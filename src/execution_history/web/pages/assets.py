@@ -27,16 +27,12 @@ class _File:
 
 
 class Assets:
-    """The files in ``static/page``; all addresses carry one hash over all of them, so that modules can name each other.
+    """The files in ``static/page``; all addresses have one hash over all of them, so modules can name each other."""
 
-    Args:
-        folder: the folder below ``web/static``.
-    """
-
-    def __init__(self, folder: str = "page") -> None:
+    def __init__(self) -> None:
         self._files: dict[str, _File] = {}
         digest = hashlib.sha256()
-        place = files("execution_history.web").joinpath("static", folder)
+        place = files("execution_history.web").joinpath("static", "page")
         for each in sorted(place.iterdir(), key=lambda found: found.name):
             content = each.read_bytes()
             digest.update(each.name.encode() + b"\0" + content)

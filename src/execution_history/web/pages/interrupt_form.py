@@ -54,12 +54,9 @@ def question_of(interrupt: Mapping[str, Any]) -> Question | None:
         return None
     wanted = interrupt.get("required_parameters")
     # More than fit on a page are answered as one text: a form of some of them would leave the others out.
-    is_form = (
-        isinstance(wanted, dict) and len(wanted) <= _MOST_FIELDS and max(map(len, wanted), default=0) <= _LONGEST_CHOICE
-    )
-    fields = (
-        tuple(_field(name, facts) for name, facts in wanted.items()) if is_form and isinstance(wanted, dict) else ()
-    )
+    if not isinstance(wanted, dict) or len(wanted) > _MOST_FIELDS or max(map(len, wanted), default=0) > _LONGEST_CHOICE:
+        wanted = {}
+    fields = tuple(_field(name, facts) for name, facts in wanted.items())
     kind: Kind = "other"
     if fields:
         kind = "fields"

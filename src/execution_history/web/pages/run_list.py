@@ -76,7 +76,7 @@ class ListPages:
             "lines": lines,
             "selection": selection,
             "damaged": selection.damaged if selection else (),
-            "news": urls.with_query(f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news", {}),
+            "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
             "newest": max((line.create_time for line in lines), default=reader.now) if state.after is None else None,
             "undo": query(request, "undo"),
             "undone": self.trash.count(query(request, "undo")),

@@ -80,15 +80,16 @@ class RunPages:
         workflow_id: str,
         execute_id: str,
         *,
+        body: bytes | None = None,
         notice: str = "",
         answers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Return what the template of a run needs.
+        """Return what the template of a run needs; its *body* is read unless given.
 
         Raises:
             HTTPException: there is no such record (404).
         """
-        body = await self.body(workflow_id, execute_id)
+        body = await self.body(workflow_id, execute_id) if body is None else body
         reader, form = reader_for(request), answers or {}
         view = await aside(len(body), lambda: run_view(body, reader))
         return {
@@ -106,7 +107,7 @@ class RunPages:
         known = await aside(len(body), lambda: outline_of(body))
         if known["update_time"] == whole_number(request, "since", _MOST * 10):
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
-        context = await self.context(request, workflow_id, execute_id)
+        context = await self.context(request, workflow_id, execute_id, body=body)
         # Its forms lead back to the page that this becomes a part of.
         return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
 
