@@ -130,6 +130,14 @@ async def test_a_question_sees_every_answered_change(store: HistoryStore) -> Non
     assert (["b"], 1, True) == (ids(found.documents), found.total, found.total_is_exact)
 
 
+@pytest.mark.parametrize("index", [2, 10**6, 2**63, 10**30])
+async def test_a_page_behind_the_last_is_empty(store: HistoryStore, index: int) -> None:
+    """However large its number is."""
+    await store.create(document("w", "e"))
+    for chosen in (RecordFilter(), RecordFilter(text="x"), RecordFilter(statuses=("running",))):
+        assert [] == list((await store.select(RecordQuery(filter=chosen, index=index))).documents)
+
+
 @pytest.mark.parametrize("broken", ["x", "", "%%%", "W10", "a" * 600, "é", "W251bGwsMSwyLCJ4Il0"])
 async def test_a_broken_cursor_is_refused(store: HistoryStore, broken: str) -> None:
     """With one sentence, whatever it is."""

@@ -1,7 +1,6 @@
 """Questions to the memory store: every record is looked at, by the pure functions that define the answer."""
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -29,7 +28,7 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
     if after is not None:
         rank = after.rank(descending=query.descending)
         start = sum(item[0].rank(descending=query.descending) <= rank for item in found)
-    page = list(islice(found, start, start + query.size))
+    page = found[start : start + query.size]
     has_more = start + query.size < len(found)
     last: Position | None = page[-1][0] if page else None
     return Selection(
