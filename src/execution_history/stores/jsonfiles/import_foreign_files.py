@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from execution_history.clock import now_ms
+from execution_history.clock import boot_id, now_ms
 from execution_history.errors import N_, Message, StoreBusy, StoreError, StoreFull, message_of, quoted
 from execution_history.records.adoption import adopt_record
 from execution_history.records.reading_limits import ReadingLimits
@@ -25,7 +25,7 @@ _log = logging.getLogger("execution_history.stores.jsonfiles")
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 _NO_FILE: Final = -1
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_NO_BOOT_ID: Final = "unknown"
 
 
 class Adopter:
@@ -63,7 +63,7 @@ class Adopter:
         Returns the workflows whose file has to be made anew. A file is recognised by its modification
         time alone, so that opening a store does not depend on how large its files are.
         """
-        boot = _boot()
+        boot = boot_id() or _NO_BOOT_ID
         with source.snapshot() as records:
             states = records.states()
             last_boot, safe_revision = records.safety()
@@ -222,11 +222,3 @@ def _reason(error: Exception) -> str:
         return Message("there is not enough memory to read it")
     said = message_of(error) if isinstance(error, StoreError) else ""
     return said.rstrip(".") or Message("reading it failed with %(name)s, see the log", name=type(error).__name__)
-
-
-def _boot() -> str:
-    """Which start of the machine this is; a fixed word where the system does not tell."""
-    try:
-        return _BOOT_ID.read_text("ascii").strip()
-    except OSError:
-        return "unknown"

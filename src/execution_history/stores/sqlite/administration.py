@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from execution_history.clock import boot_id
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
-from execution_history.stores.sqlite.boot_clock import boot_id, boot_ms
+from execution_history.stores.sqlite.boot_clock import boot_ms
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.retention import prune
 from execution_history.stores.sqlite.write_transaction import WriteTransaction

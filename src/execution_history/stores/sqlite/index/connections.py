@@ -31,8 +31,12 @@ _ONLY_WRITING: Final = (apsw.FullError, apsw.ReadOnlyError)
 _NOT_OUR_TABLES: Final = ("no such table", "no such column", "no such index", "malformed")
 
 
-class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be made anew
+class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be rebuilt
     """This ``index.db`` is damaged, another version's, or follows another store."""
+
+
+class IndexOutdated(IndexUnfit):
+    """This ``index.db`` is whole and ours, but of another version: rebuilding it needs nobody's attention."""
 
 
 class IndexUnusable(Exception):  # noqa: N818 - a signal within this room
@@ -180,5 +184,8 @@ class IndexDatabase:
                 self._text.create_tables(connection)
             connection.execute(statement("begin_state"), (self._version, self._store, token_hex(16)))
             connection.execute("COMMIT")
-        if [(self._version, self._store)] != [row[:2] for row in rows(connection, statement("state"))]:
-            raise IndexUnfit("it belongs to another history.db or to another version")
+        state = [row[:2] for row in rows(connection, statement("state"))]
+        if [store for _, store in state] != [self._store]:
+            raise IndexUnfit("it belongs to another history.db")
+        if state != [(self._version, self._store)]:
+            raise IndexOutdated("it has the form of another version")

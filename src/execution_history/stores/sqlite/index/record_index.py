@@ -14,7 +14,14 @@ import apsw
 from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.connections import one_moment
-from execution_history.stores.sqlite.index.connections import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
+from execution_history.stores.sqlite.index.connections import (
+    IndexDatabase,
+    IndexOutdated,
+    IndexUnfit,
+    IndexUnusable,
+    rows,
+    statement,
+)
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -265,7 +272,8 @@ class RecordIndex:
                 folder=quoted(self._folder),
                 reason=error,
             ) from error
-        _log.warning("The index of %s is made anew: %s", self._folder, error)
+        level = logging.INFO if isinstance(error, IndexOutdated) else logging.WARNING
+        _log.log(level, "The index of %s is rebuilt: %s", self._folder, error)
         self._forget_file()
 
     def _forget_file(self) -> None:
