@@ -62,14 +62,16 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         once before the first byte, and the answer is the error of the first that cannot be read.
         """
         words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
-        wanted = words.record_filter(now_ms())
+        record_filter = words.record_filter(now_ms())
         chosen = (
             DEFAULT_COLUMNS if columns is None else tuple(each.strip() for each in columns.split(",") if each.strip())
         )
-        zipped = kind == "json" and len(wanted.workflow_ids) != 1
-        export = Export(format=cast("ExportFormat", kind), wanted=wanted, columns=chosen, mark=excel, zipped=zipped)
+        zipped = kind == "json" and len(record_filter.workflow_ids) != 1
+        export = Export(
+            format=cast("ExportFormat", kind), record_filter=record_filter, columns=chosen, mark=excel, zipped=zipped
+        )
         if strict:
-            await check_whole(service, wanted)
+            await check_whole(service, record_filter)
         pieces = export_chunks(service, export)
         # What is wrong before the first piece is an ordinary error answer, not a stream.
         first = await anext(pieces, b"")
