@@ -87,7 +87,7 @@ class Documents:
         Raises:
             Unreadable: its document is damaged.
         """
-        if not self._unpacker.knows(stored.packing):
+        if not self._unpacker.can_unpack(stored.packing):
             # Another process, of a newer version, may have brought a dictionary since we opened.
             self._unpacker = Unpacker(load_dictionaries(connection))
         return self._unpacker.unpack(stored)
