@@ -206,7 +206,7 @@ async def test_what_is_beyond_the_limits_is_named_and_kept(tmp_path: Path) -> No
         (problem,) = (await store.health()).problems
     (kept,) = (tmp_path / "h").glob("w.json.damaged-*")
     assert problem == (
-        "Not all of 'w.json' could be read (of record 2 it is said: It has more than 1000 bytes (the setting "
+        "Not all of 'w.json' could be read (record 2: It has more than 1000 bytes (the setting "
         f"record_limit_bytes)); it is kept as {kept.name!r}."
     )
 
