@@ -44,8 +44,7 @@ async def _catch_up(store: HistoryStore, record_filter: RecordFilter) -> None:
         standstills = 0 if reached > before else standstills + 1
         if standstills == _MOST_STANDSTILLS:
             raise StoreBusy(
-                "The index of this history stands at change %(revision)s of %(newest)s and does not "
-                "go on: try again, or have it rebuilt.",
+                "The index of this history has stopped at change %(revision)s of %(newest)s: try again, or rebuild it.",
                 revision=reach.revision,
                 newest=newest,
             )

@@ -120,8 +120,8 @@ class Adopter:
             if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
                 kept = _set_aside(path, "outdated")
                 self._problems[kept] = Message(
-                    "%(file)s was not taken in: it is older than what the history still knows of deleted runs, and is "
-                    "kept as %(kept)s. Import it to bring all of its runs back.",
+                    "%(file)s was not imported: it is older than the deletions that the history remembers, and is "
+                    "kept as %(kept)s. Import it to restore all of its runs.",
                     file=quoted(path.name),
                     kept=quoted(kept.name),
                 )

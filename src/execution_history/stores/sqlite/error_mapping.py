@@ -77,8 +77,8 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
             return kind(sentence, place=place, reason=reason)
     _log.error("An operation on %s failed unexpectedly", quoted(folder), exc_info=error)
     return StoreError(
-        "%(place)s could not do this one thing (%(name)s): everything else goes on. That is "
-        "a fault of execution-history; please report it with the program's log.",
+        "%(place)s could not complete one operation (%(name)s); all others continue. This is a bug in "
+        "execution-history: please report it with the program's log.",
         place=place,
         name=type(error).__name__,
     )

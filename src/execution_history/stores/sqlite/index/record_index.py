@@ -131,7 +131,9 @@ class RecordIndex:
         if not self._trouble:
             return ()
         folder = quoted(self._folder)
-        return (Message("The index of %(folder)s does not go on: %(trouble)s", folder=folder, trouble=self._trouble),)
+        return (
+            Message("The index of %(folder)s is not being updated: %(trouble)s", folder=folder, trouble=self._trouble),
+        )
 
     async def rebuild(self) -> None:
         """Delete the index and make it anew; return when it is complete.

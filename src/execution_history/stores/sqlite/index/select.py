@@ -28,7 +28,7 @@ from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 NO_TEXT_SEARCH: Final = Message(
     "Text search is switched off for this history: set the setting search (variable "
-    "EXECUTION_HISTORY_SEARCH) to true, or ask without a text."
+    "EXECUTION_HISTORY_SEARCH) to true, or leave the text out."
 )
 
 _COUNTING_SECONDS: Final = 0.003
