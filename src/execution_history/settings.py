@@ -275,8 +275,8 @@ def _source_sentence(error: SourceError) -> str:
     """Return the fault of a variable that should hold JSON; *error* has its field and nothing of its value."""
     named: str = Message("A setting in the environment")
     if found := _FIELD.search(str(error)):
-        names = {"field": found[1], "prefix": PREFIX, "upper": found[1].upper()}
-        named = Message("The setting %(field)s (variable %(prefix)s%(upper)s)", **names)
+        variable = PREFIX + found[1].upper()
+        named = Message("The setting %(field)s (variable %(variable)s)", field=found[1], variable=variable)
     return Message(
         '%(named)s is wrong: it must be JSON, a list such as ["a", "b"] or an object such as {"name": {}}.', named=named
     )

@@ -73,12 +73,12 @@ def test_a_compiled_catalogue_is_taken_unless_it_is_older(german: Path, tmp_path
         ({"LANG": "C.UTF-8"}, "en"),
         ({"LANG": "zh_CN.UTF-8"}, "zh_CN"),
         ({"LANG": "zh_TW"}, "zh_CN"),
-        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "qaa.UTF-8"}, "en"),
         ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "en"),
         ({"LANG": "en_GB.UTF-8", "LC_ALL": "zh_CN.UTF-8"}, "zh_CN"),
         ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh_CN"),
         ({"LANG": "en_GB.UTF-8", "LANGUAGE": "zh_CN:en"}, "zh_CN"),
-        ({"LANG": "en_GB.UTF-8", "LANGUAGE": "de:zh"}, "zh_CN"),
+        ({"LANG": "en_GB.UTF-8", "LANGUAGE": "qaa:zh"}, "zh_CN"),
         ({"LANG": "C", "LANGUAGE": "zh_CN"}, "en"),
     ],
 )
@@ -93,8 +93,8 @@ def test_the_locale_chooses_the_language(environment: dict[str, str], expected: 
         ("", "en"),
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh_CN"),
         ("en-GB,en;q=0.9,zh;q=0.8", "en"),
-        ("de,fr;q=0.9", "en"),
-        ("de,zh;q=0.5,en;q=0.4", "zh_CN"),
+        ("qaa,qab;q=0.9", "en"),
+        ("qaa,zh;q=0.5,en;q=0.4", "zh_CN"),
         ("zh;q=0,en;q=0.1", "en"),
         ("zh;q=oops,en", "en"),
         ("zh-TW", "zh_CN"),
@@ -145,8 +145,9 @@ def test_whatever_can_be_named_has_its_words() -> None:
 
 def test_english_names_the_chinese_as_it_names_itself() -> None:
     """Each language is shown by its own name."""
-    assert ("en", "zh_CN") == LANGUAGES.names
-    assert ["English", "中文"] == [LANGUAGES[name].name for name in LANGUAGES.names]
+    assert "en" == LANGUAGES.names[0]
+    assert "zh_CN" in LANGUAGES.names
+    assert ["English", "中文"] == [LANGUAGES[name].name for name in ("en", "zh_CN")]
     assert LOCALE.is_dir()
 
 

@@ -1,6 +1,7 @@
 """The table of filters: whatever offers, reads or shows a filter has every row of it."""
 
 import dataclasses
+from typing import Final
 
 import pytest
 
@@ -8,6 +9,9 @@ from execution_history.cli import main
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.fields import ATTRIBUTES, FILTERS, FilterField, RecordFilter
 from execution_history.query.parameters import filter_of
+from execution_history.records.attributes import attributes_of
+from execution_history.records.metadata import KEYS as METADATA_KEYS
+from execution_history.records.record import new_document
 from execution_history.web.api.query_parameters import documented
 from execution_history.web.pages.list_state import list_state
 from tests.sample_filters import KEYWORDS
@@ -44,6 +48,23 @@ def test_every_filter_is_an_option_of_the_command_line(
     said = capsys.readouterr().out
     assert [] == [name for name in _NAMES if name != "workflow" and f"--{name.replace('_', '-')}" not in said]
     assert [] == [row.name for row in FILTERS if _CHINESE(row.meaning) == row.meaning]
+
+
+_ODD: Final = ("text", 1024, 2**70, 1.5, True, ["a"], {"a": 1}, [{}], "", "\ud800")
+
+
+@pytest.mark.parametrize("value", _ODD, ids=repr)
+@pytest.mark.parametrize("row", FILTERS, ids=_NAMES)
+def test_an_attribute_is_of_its_kind_whatever_a_record_holds(row: FilterField, value: object) -> None:
+    """Each key of the record, and each of its metadata, may hold anything: an index must never meet that."""
+    fixed = ("workflow_id", "execute_id", "execute_status", "create_time", "update_time")
+    record = new_document(workflow_id="w", execute_id="e", now=1).plain()
+    record |= {key: value for key in record if key not in fixed}
+    for odd in (record, record | {"metadata": dict.fromkeys(METADATA_KEYS, value)}):
+        if row.attribute is not None:
+            read = row.attribute.read(odd, attributes_of(odd))
+            kind = {"bool": bool, "id": str, "status": str, "text": str}.get(row.values.kind, int)
+            assert {kind} >= {type(each) for each in (read if isinstance(read, tuple) else (read,)) if each is not None}
 
 
 @pytest.mark.parametrize("row", FILTERS, ids=_NAMES)

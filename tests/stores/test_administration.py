@@ -16,7 +16,8 @@ pytestmark = pytest.mark.anyio
 
 async def prune(store: HistoryStore) -> int:
     """Forget what can be forgotten; up to where that is."""
-    assert isinstance(store, Prunable)
+    if not isinstance(store, Prunable):
+        pytest.skip("this store forgets by itself")
     return await store.prune()
 
 

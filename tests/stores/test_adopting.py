@@ -11,6 +11,7 @@ import pytest
 
 from execution_history.errors import StoreFull
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores import MemoryStore, SQLiteStore
@@ -206,9 +207,10 @@ async def test_what_is_beyond_the_limits_is_named_and_kept(tmp_path: Path) -> No
         (problem,) = (await store.health()).problems
     (kept,) = (tmp_path / "h").glob("w.json.damaged-*")
     assert problem == (
-        "Not all of 'w.json' could be read (record 2: It has more than 1000 bytes (the setting "
-        f"record_limit_bytes)); it is kept as {kept.name!r}."
+        f"Not all of 'w.json' could be read; it is kept as {kept.name!r}. The first fault: "
+        "record 2: It has more than 1000 bytes (the setting record_limit_bytes)."
     )
+    assert "第一处问题：第 2 条记录：" in LANGUAGES["zh_CN"].message(problem)
 
 
 async def test_nobody_waits_for_the_file_of_a_workflow_into_which_records_are_brought(tmp_path: Path) -> None:

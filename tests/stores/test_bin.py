@@ -17,10 +17,11 @@ _A, _B, _V = RecordKey("w", "a"), RecordKey("w", "b"), RecordKey("v", "a")
 @pytest.fixture
 async def bin_of(store: HistoryStore) -> Bin:
     """The bin of a store with three records of two workflows."""
+    if not isinstance(store, Bin):
+        pytest.skip("this store keeps nothing that was deleted")
     for key in (_A, _B, _V):
         await store.create(document(key.execute_id, key.workflow_id))
     await store.update("w", "a", change(status="success", output="o", metadata={"coze_execute_id": "1"}))
-    assert isinstance(store, Bin)
     return store
 
 

@@ -46,7 +46,7 @@ class FolderSource(Source):
                 source = _file(path, self.limits)
             except (OSError, ImportFailed) as error:
                 reason = getattr(error, "strerror", None) or error
-                yield Refused(str(path), THE_FILE, Message("It cannot be read: %(getattr)s.", getattr=reason))
+                yield Refused(str(path), THE_FILE, Message("It cannot be read: %(reason)s.", reason=reason))
                 continue
             for item in source.read(clock):
                 self.size = before + source.size

@@ -14,9 +14,9 @@ import pytest
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
 from execution_history.stores.jsonfiles import disk_sync
-from execution_history.stores.jsonfiles import mirror as mirror_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.file_format import Header
+from execution_history.stores.jsonfiles.file_sizes import FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.rebuild import copy_before, write_new
 from execution_history.stores.mirror_port import FileState
@@ -26,13 +26,13 @@ from tests.sample_records import change, document, page_of
 pytestmark = pytest.mark.anyio
 
 
+# Small files count as large, and get new slack while there is plenty.
+_SIZES = FileSizes(small=20_000, low_slack=1, front=4_000)
+
+
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Small files count as large; where the front of one was copied to its successor."""
-    for module in (mirror_module, background_rebuild_module):
-        monkeypatch.setattr(module, "SMALL", 20_000)
-    monkeypatch.setattr(mirror_module, "_LOW_SLACK", 1)  # new slack while there is plenty
-    monkeypatch.setattr(background_rebuild_module, "_FRONT", 4_000)
+    """Where the front of a file was copied to its successor."""
     threads: list[str] = []
 
     def noted(source: JSONFile, begin: int, end: int, target: JSONFile) -> None:
@@ -57,7 +57,7 @@ async def test_a_front_that_has_grown_long_is_copied_in_the_background(
         rebuild_module.build_from_file(*arguments)
 
     monkeypatch.setattr(background_rebuild_module, "build_from_file", held_up)
-    store = SQLiteStore(tmp_path / "h")
+    store = SQLiteStore(tmp_path / "h", file_sizes=_SIZES)
     await store.open()
     number = 0
     while not begun.is_set():
@@ -104,12 +104,11 @@ def test_new_slack_has_room_for_what_is_copied_last(tmp_path: Path) -> None:
     new.close()
 
 
-async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path) -> None:
     """Of any size, also one that is no multiple of them, and none is lost."""
-    monkeypatch.setattr(disk_sync, "SLICE", 8_192)
     path = tmp_path / "f"
     for size in (0, 1, 8_192, 8_193, 100_000):
         path.write_bytes(b"x" * size)
         with path.open("rb") as file:
-            await asyncio.to_thread(disk_sync.sync, file.fileno())
+            await asyncio.to_thread(disk_sync.sync, file.fileno(), 8_192)
         assert size == path.stat().st_size

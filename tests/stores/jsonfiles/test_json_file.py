@@ -13,9 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE
-from execution_history.stores.jsonfiles import json_file as json_file_module
-from execution_history.stores.jsonfiles import json_file_reader as json_file_reader_module
-from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
     Header,
@@ -26,6 +23,7 @@ from execution_history.stores.jsonfiles.file_format import (
     render_record,
     stamp,
 )
+from execution_history.stores.jsonfiles.file_sizes import FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
@@ -40,6 +38,10 @@ _values = st.recursive(
 )
 
 
+# Small distances, so that bisection, windows and gaps all happen within a few records.
+_SIZES = FileSizes(near=700, reach=700, window=4_000, gap_every=3_000, gap=200)
+
+
 class JSONFileMachine(RuleBasedStateMachine):
     """A list of records, newest first, beside the file that should show it."""
 
@@ -47,12 +49,6 @@ class JSONFileMachine(RuleBasedStateMachine):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         self._path = Path(self._folder.name) / "w.json"
-        # Small distances, so that bisection, windows and gaps all happen within a few records.
-        self._patch = pytest.MonkeyPatch()
-        for name, value in (("_NEAR", 700), ("_WINDOW", 4000), ("GAP_EVERY", 3000), ("GAP", 200)):
-            self._patch.setattr(json_file_module, name, value)
-        self._patch.setattr(json_file_reader_module, "_NEAR", 700)
-        self._patch.setattr(rebuild_module, "_LEAST_SLACK_OF_SMALL", 64)
         self._shown: list[tuple[int, int, str, bytes]] = []
         self._sequence = 0
         self._revision = 1
@@ -61,7 +57,7 @@ class JSONFileMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         """An empty file."""
         write_new(self._path, Header("w", FileState(0, 1, 1)), [], 100)
-        self._file = JSONFile(self._path)
+        self._file = JSONFile(self._path, _SIZES)
 
     @rule(value=_values, time=st.integers(0, 6))
     def create(self, value: Any, time: int) -> None:
@@ -98,7 +94,7 @@ class JSONFileMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         """Another process goes on with the file."""
         self._file.close()
-        self._file = JSONFile(self._path)
+        self._file = JSONFile(self._path, _SIZES)
 
     @rule(slack=st.sampled_from([0, 100, 5000]))
     def give_slack(self, slack: int) -> None:
@@ -114,7 +110,7 @@ class JSONFileMachine(RuleBasedStateMachine):
             bodies = [entry[3] for entry in sorted(self._shown, reverse=True)]
             self._file.close()
             write_new(self._path, Header("w", FileState(len(bodies), self._revision, 1)), bodies, 300)
-            self._file = JSONFile(self._path)
+            self._file = JSONFile(self._path, _SIZES)
         self._file.finish(FileState(len(self._shown), self._revision, self._revision))
 
     @invariant()
@@ -131,7 +127,6 @@ class JSONFileMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let go of the folder."""
         self._file.close()
-        self._patch.undo()
         self._folder.cleanup()
 
 

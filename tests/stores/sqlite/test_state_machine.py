@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,9 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, store_at
-from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
 from execution_history.stores.jsonfiles import json_file as json_file_module
-from execution_history.stores.jsonfiles import json_file_reader as json_file_reader_module
-from execution_history.stores.jsonfiles import mirror as mirror_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
+from execution_history.stores.jsonfiles.file_sizes import FileSizes
 from tests.sample_records import change, document, page_of
 from tests.stores_under_test import KINDS, SPECIFICATION
 
@@ -38,18 +37,12 @@ class EmbeddedMachine(RuleBasedStateMachine):
     """Every change goes to both stores; the files are compared after each."""
 
     workflows = Bundle("workflows")
+    sizes = FileSizes(small=20_000, near=2_000, reach=2_000, least_slack=100, rows_at_once=3)
 
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.new_event_loop()
         self._folders = [Path(tempfile.mkdtemp())]
-        self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(json_file_module, "_NEAR", 2000)
-        self._patch.setattr(json_file_reader_module, "_NEAR", 2000)
-        self._patch.setattr(rebuild_module, "_LEAST_SLACK_OF_SMALL", 100)
-        for module in (mirror_module, background_rebuild_module):
-            self._patch.setattr(module, "SMALL", 20_000)
-        self._patch.setattr(mirror_module, "_ROWS_AT_ONCE", 3)
         self._snapshots: list[Path] = []
         self._watching = False
         self._now = _BASE + 100
@@ -68,7 +61,7 @@ class EmbeddedMachine(RuleBasedStateMachine):
         return self._loop.run_until_complete(work)
 
     def _opened(self) -> SQLiteStore:
-        store = SQLiteStore(self._folder)
+        store = SQLiteStore(self._folder, file_sizes=self.sizes)
         self._run(store.open())
         return store
 
@@ -279,7 +272,6 @@ class EmbeddedMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let go of everything."""
         self._close()
-        self._patch.undo()
         self._loop.close()
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -317,10 +309,7 @@ class _Watch:
 class CrowdedFilesMachine(EmbeddedMachine):
     """The same with files that are nearly always out of room, so that much is made anew in the background."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._patch.setattr(mirror_module, "_LOW_SLACK", 2)
-        self._patch.setattr(background_rebuild_module, "_FRONT", 2_000)
+    sizes = replace(EmbeddedMachine.sizes, low_slack=2, front=2_000)
 
 
 EmbeddedMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)

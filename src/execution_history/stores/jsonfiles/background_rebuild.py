@@ -18,7 +18,8 @@ from typing import Final
 
 from execution_history.errors import StoreClosed
 from execution_history.stores.jsonfiles.file_format import Header
-from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
+from execution_history.stores.jsonfiles.file_sizes import FileSizes
+from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.rebuild import (
     Job,
     NoRoom,
@@ -31,7 +32,6 @@ from execution_history.stores.mirror_port import FileState, MirrorWriter, Record
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
-_FRONT: Final = 2 * 1024 * 1024
 _FEW_CHANGES: Final = 20
 _ATTEMPTS: Final = 5
 _MOST_FRONTS: Final = 8
@@ -46,6 +46,7 @@ class Builder:
         source: where records come from.
         install: takes a finished file, in the writer thread.
         give_up: takes the workflow whose file could not be made, and why, in the writer thread.
+        sizes: of the files.
 
     Attributes:
         jobs: the files in the making, by workflow.
@@ -57,11 +58,13 @@ class Builder:
         source: RecordSource,
         install: Callable[[str, JSONFile], None],
         give_up: Callable[[str, BaseException], None],
+        sizes: FileSizes,
     ) -> None:
         self._folder = folder
         self._source = source
         self._install = install
         self._give_up = give_up
+        self._sizes = sizes
         self.jobs: dict[str, Job] = {}
         self._when_idle: list[Callable[[], object]] = []
         self._lanes: dict[str, SimpleQueue[Callable[[], object] | None]] = {}
@@ -108,7 +111,7 @@ class Builder:
         """Give a file new slack before the old is used up."""
         if workflow_id not in self.jobs:
             file.deepest_edit = 0
-            self._start(Job(workflow_id, set(), file, boundary(file, _FRONT)))
+            self._start(Job(workflow_id, set(), file, boundary(file, self._sizes.front)))
 
     def cancel(self, workflow_id: str) -> None:
         """End a job that is over, or whose file is not wanted any more; answer whoever waits for it."""
@@ -150,7 +153,7 @@ class Builder:
 
     def discard(self, file: JSONFile) -> None:
         """Let go of a file, a large one in the background, where giving up its space stalls nobody."""
-        if file.size > SMALL:
+        if file.size > self._sizes.small:
             self._put("closing", file.close)
         else:
             file.close()
@@ -158,7 +161,7 @@ class Builder:
     def make_way(self, path: Path) -> None:
         """Take a large file out of its place, to be removed in the background; a small one stays to be replaced."""
         with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size > SMALL:
+            if path.stat().st_size > self._sizes.small:
                 hidden = path.with_name(f".{id(path):x}.{time.monotonic_ns()}.building")
                 path.rename(hidden)
                 self._put("closing", partial(hidden.unlink, missing_ok=True))
@@ -203,7 +206,7 @@ class Builder:
         """Return the new file, caught up until little is missing; ``None`` when the workflow is gone."""
         path, old = self._path(job), job.old
         if old is not None:
-            source = JSONFile(old.path)
+            source = JSONFile(old.path, self._sizes)
             try:
                 if job.built is not None:
                     copy_before(source, job.begin, job.end, job.built)
@@ -211,7 +214,7 @@ class Builder:
                 build_from_file(path, source, job.begin)
             finally:
                 source.close()
-            return JSONFile(path)
+            return JSONFile(path, self._sizes)
         if job.built is not None:
             job.built.close()  # it began as more room for the old file, and something found none there
             job.built = None
@@ -221,7 +224,7 @@ class Builder:
                 return None
             job.seen = records.revision()
             build_from_store(path, Header(job.workflow_id, state), records.documents(job.workflow_id))
-        built = JSONFile(path)
+        built = JSONFile(path, self._sizes)
         try:
             while self._catch_up(job, built, _FEW_CHANGES):
                 pass
@@ -281,10 +284,10 @@ class Builder:
         old = job.old
         if old is None or job.cancelled or job.afresh or job.fronts >= _MOST_FRONTS or old.deepest_edit > job.begin:
             return False
-        if job.begin - old.header.newest_at <= 2 * _FRONT:
+        if job.begin - old.header.newest_at <= 2 * self._sizes.front:
             return False
         job.fronts += 1
-        job.begin, job.end, job.built = boundary(old, _FRONT), job.begin, built
+        job.begin, job.end, job.built = boundary(old, self._sizes.front), job.begin, built
         old.deepest_edit = 0
         return True
 

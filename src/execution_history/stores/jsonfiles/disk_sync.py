@@ -18,18 +18,18 @@ SLICE: Final = 4 * 1024 * 1024
 _MOST_SYNCED: Final = 500
 
 
-def sync(descriptor: int) -> None:
-    """Have a file on the disk.
+def sync(descriptor: int, slice_size: int = SLICE) -> None:
+    """Have a file on the disk, in slices of *slice_size* bytes.
 
     Raises:
         OSError: it could not be written.
     """
     size = os.fstat(descriptor).st_size
-    if size > SLICE and hasattr(mmap, "PROT_READ"):
+    if size > slice_size and hasattr(mmap, "PROT_READ"):
         # Of all calls that Python has, only this one takes a range; nothing is read by it.
         with mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
-            for begin in range(0, size, SLICE):
-                mapped.flush(begin, min(SLICE, size - begin))
+            for begin in range(0, size, slice_size):
+                mapped.flush(begin, min(slice_size, size - begin))
     os.fsync(descriptor)
 
 

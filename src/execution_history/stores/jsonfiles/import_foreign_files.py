@@ -134,13 +134,7 @@ class Adopter:
                 _set_aside(path, "foreign")
         elif found.is_damaged:
             kept = _set_aside(path, "damaged")
-            first = _first(faults)
-            self._problems[kept] = Message(
-                "Not all of %(file)s could be read%(fault)s; it is kept as %(kept)s.",
-                file=quoted(path.name),
-                fault=first,
-                kept=quoted(kept.name),
-            )
+            self._problems[kept] = _damage(quoted(path.name), faults, quoted(kept.name))
         elif path.name not in self._names(touched):
             if touched:
                 _set_aside(path, "adopted")
@@ -154,7 +148,7 @@ class Adopter:
         for number, record in enumerate(found.records(), 1):
             document = None
             if isinstance(record, str):
-                faults.append(f"record {number}: {record.rstrip('.')}")
+                faults.append(Message("record %(number)s: %(fault)s", number=number, fault=record))
             else:
                 workflow_id = found.workflow_id or by_name or identifier_of(record.get("workflow_id"))
                 document = None if workflow_id is None else adopt_record(record, workflow_id, now_ms())
@@ -208,9 +202,12 @@ def _set_aside(path: Path, why: str) -> Path:
     return kept
 
 
-def _first(faults: list[str]) -> str:
-    """Return the first of *faults* for the end of a sentence."""
-    return f" ({faults[0]}{', and so on' if len(faults) > 1 else ''})" if faults else ""
+def _damage(file: str, faults: list[str], kept: str) -> Message:
+    """Return the sentence for a file that could not be read completely, with the first of its *faults*."""
+    sentence = N_("Not all of %(file)s could be read; it is kept as %(kept)s.")
+    if faults:
+        sentence = N_("Not all of %(file)s could be read; it is kept as %(kept)s. The first fault: %(fault)s")
+    return Message(sentence, file=file, kept=kept, **({"fault": faults[0]} if faults else {}))
 
 
 def _reason(error: Exception) -> str:

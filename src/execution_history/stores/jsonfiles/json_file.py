@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from execution_history.records.json_text import HUGE
 from execution_history.stores.jsonfiles import edits
@@ -18,18 +17,9 @@ from execution_history.stores.jsonfiles.file_format import (
     render_record,
     stamp,
 )
+from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 from execution_history.stores.mirror_port import FileChange, FileState
-
-GAP_EVERY: Final = 512 * 1024
-GAP: Final = 32 * 1024
-"""A gap of this many bytes is left every ``GAP_EVERY`` bytes, so that old records find room nearby."""
-
-SMALL: Final = 8 * 1024 * 1024
-"""A file up to this size is made anew at once when it has no room; a larger one in the background."""
-
-_NEAR: Final = 64 * 1024
-_WINDOW: Final = 4 * 1024 * 1024
 
 
 class JSONFile(JSONFileReader):
@@ -37,14 +27,15 @@ class JSONFile(JSONFileReader):
 
     Args:
         path: the file.
+        sizes: see :class:`FileSizes`.
 
     Raises:
         NotOurs: it does not begin like a JSON file.
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, os.O_RDWR)
+    def __init__(self, path: Path, sizes: FileSizes = SIZES) -> None:
+        super().__init__(path, sizes, os.O_RDWR)
         self.deepest_edit = 0
         self._front: Front | None = None
         self._has_all = False
@@ -173,7 +164,7 @@ class JSONFile(JSONFileReader):
     def _text_after(self, at: int) -> int:
         """Where the line begins that follows the spaces at *at*: a record's, or that of the closing bracket."""
         while True:
-            piece = self.read(at, at + _NEAR)
+            piece = self.read(at, at + self.sizes.reach)
             text = piece.lstrip(b" ")
             at += len(piece) - len(text)
             if text or not piece:
@@ -182,7 +173,7 @@ class JSONFile(JSONFileReader):
     def _text_before(self, at: int) -> int:
         """Where the text ends that stands before the spaces that end at *at*."""
         while at > self.body_start:
-            piece = self.read(max(self.body_start, at - _NEAR), at)
+            piece = self.read(max(self.body_start, at - self.sizes.reach), at)
             text = piece.rstrip(b" ")
             at -= len(piece) - len(text)
             if text:
@@ -191,14 +182,14 @@ class JSONFile(JSONFileReader):
 
     def _replace(self, span: edits.Span, text: bytes) -> bool:
         """Put *text* where *span* is; whether there was room to the left for what it is longer."""
-        reach = _NEAR
+        reach = self.sizes.reach
         while True:
             base = max(self.body_start, span.start - reach)
             edit = edits.splice(self.read(base, span.start), base, span, text)
             if edit is not None:
                 self._write(edit)
                 return True
-            if base == self.body_start or reach >= _WINDOW:
+            if base == self.body_start or reach >= self.sizes.window:
                 return False
             reach *= 8
 
@@ -228,10 +219,10 @@ class JSONFile(JSONFileReader):
         self._write(edits.Edit(at, block, 0))
         return True
 
-    @staticmethod
-    def _gap_before(behind: int, length: int) -> int:
-        """Return a gap where the new record crosses the next multiple of ``GAP_EVERY``, counted from the file's end."""
-        return GAP if (behind + length) // GAP_EVERY > behind // GAP_EVERY else 0
+    def _gap_before(self, behind: int, length: int) -> int:
+        """Return a gap where the new record crosses the place of the next one, counted from the file's end."""
+        every = self.sizes.gap_every
+        return self.sizes.gap if (behind + length) // every > behind // every else 0
 
     def _put_among(self, create_time: int, text: bytes) -> bool:
         """Insert a record that is not the newest, before the first one that is not newer than it."""

@@ -15,9 +15,9 @@ from execution_history.stores.jsonfiles.file_format import (
     record_key,
     stamp,
 )
+from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.mirror_port import FileState
 
-_NEAR: Final = 16 * 1024
 _MOST_READ: Final = 4 * 1024 * 1024
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -31,6 +31,7 @@ class JSONFileReader:
 
     Args:
         path: the file.
+        sizes: see :class:`FileSizes`.
         mode: how it is opened.
 
     Raises:
@@ -38,8 +39,9 @@ class JSONFileReader:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, mode: int = os.O_RDONLY) -> None:
+    def __init__(self, path: Path, sizes: FileSizes = SIZES, mode: int = os.O_RDONLY) -> None:
         self.path, self._name = path, str(path)
+        self.sizes = sizes
         self._is_complete = True
         self._fd = os.open(path, _FLAGS | mode)
         try:
@@ -75,7 +77,7 @@ class JSONFileReader:
 
     def find(self, text: bytes, begin: int, end: int) -> int:
         """Return the offset of the first *text* between two offsets; -1 where there is none."""
-        reach = _NEAR
+        reach = self.sizes.near
         while begin < end:
             at = self.read(begin, min(begin + reach + len(text) - 1, end)).find(text)
             if at >= 0:
@@ -85,7 +87,7 @@ class JSONFileReader:
 
     def rfind(self, text: bytes, begin: int, end: int) -> int:
         """Return the offset of the last *text* between two offsets; -1 where there is none."""
-        reach = _NEAR
+        reach = self.sizes.near
         while begin < end:
             start = max(begin, end - reach - len(text) + 1)
             at = self.read(start, end).rfind(text)
@@ -110,7 +112,7 @@ class JSONFileReader:
         """
         end = self.size - len(FOOTER)
         low, high = self.header.newest_at, end
-        while high - low > _NEAR:
+        while high - low > self.sizes.near:
             middle = (low + high) // 2
             found = self.find(RECORD_START, middle, end)
             if found < 0 or self._time_at(found) <= create_time:
@@ -129,7 +131,7 @@ class JSONFileReader:
             NotOurs: a record has no time.
         """
         key, newest_at = record_key(execute_id), self.header.newest_at
-        start = self.find(key, newest_at, min(newest_at + 16 * _NEAR, self.size))
+        start = self.find(key, newest_at, min(newest_at + 16 * self.sizes.near, self.size))
         if start < 0:
             start = self.find(key, self.first_not_newer(create_time), self.first_not_newer(create_time - 1))
         end = -1 if start < 0 else self.find(CLOSING, start, self.size)

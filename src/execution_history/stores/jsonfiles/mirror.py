@@ -18,17 +18,15 @@ from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.disk_sync import Unsynced
 from execution_history.stores.jsonfiles.file_format import Header, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, is_case_sensitive
+from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile, lines_of
+from execution_history.stores.jsonfiles.json_file import JSONFile, lines_of
 from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
 from execution_history.stores.mirror_port import FileState, FileUpdate, Mirror, MirrorWriter, PendingFiles, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
-_ROWS_AT_ONCE: Final = 200
-_BYTES_AT_ONCE: Final = 2 * SMALL
-_LOW_SLACK: Final = 16
 _LITTLE: Final = 256 * 1024
 _LITTLE_SLACK: Final = 3
 _NOTHING: Final[set[str]] = set()
@@ -45,6 +43,7 @@ class JSONFileMirror(Mirror):
         source: where records are read when a file is made anew.
         explain: gives what an error of the disk means for the user of the folder.
         limits: what reading files of others may take.
+        sizes: see :class:`FileSizes`.
     """
 
     def __init__(
@@ -53,10 +52,12 @@ class JSONFileMirror(Mirror):
         source: RecordSource,
         explain: Callable[[BaseException], StoreError],
         limits: ReadingLimits | None = None,
+        sizes: FileSizes = SIZES,
     ) -> None:
         self._explain = explain
         self._folder = folder
         self._limits = limits
+        self._sizes = sizes
         self._source = source
         self._case_sensitive = is_case_sensitive(folder)
         self._stale: set[str] = set()
@@ -64,8 +65,8 @@ class JSONFileMirror(Mirror):
         self._merged_at = 0.0
         self._unsynced = Unsynced(self._path, explain)
         self._problems: dict[str, str] = {}
-        self._builder = Builder(folder, source, self._install, self._trouble)
-        self._files = OpenFiles(self._path, self._builder.discard)
+        self._builder = Builder(folder, source, self._install, self._trouble, sizes)
+        self._files = OpenFiles(self._path, self._builder.discard, sizes)
 
     def begin(self, writer: MirrorWriter) -> None:
         """Make every file equal to the store: adopt what others wrote, bring back what is missing.
@@ -184,7 +185,7 @@ class JSONFileMirror(Mirror):
         waiting = [change for change in row.changes if change.execute_id in aside]
         changes = [change for change in row.changes if change.execute_id not in aside] if waiting else row.changes
         blocked = file.apply(changes, is_complete=job is None)
-        if blocked and file.size <= SMALL:
+        if blocked and file.size <= self._sizes.small:
             needed = sum(len(lines_of(change)) + 8 for change in blocked if change.body)
             slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
             file = regrow(file, slack=max(2 * needed, slack))
@@ -196,7 +197,7 @@ class JSONFileMirror(Mirror):
         if blocked:
             no_slack = any(change.new for change in blocked)
             self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
-        elif file.size > SMALL and file.slack < file.size // _LOW_SLACK:
+        elif file.size > self._sizes.small and file.slack < file.size // self._sizes.low_slack:
             self._builder.extend(row.workflow_id, file)
         return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
@@ -231,7 +232,9 @@ class JSONFileMirror(Mirror):
         latest = {change.execute_id: change for change in row.changes}
         oldest_first = sorted(latest.values(), key=lambda change: change.create_time)
         bodies = [change.body for change in reversed(oldest_first) if change.body is not None]
-        write_new(self._path(row.workflow_id), Header(row.workflow_id, row.after), bodies)
+        write_new(
+            self._path(row.workflow_id), Header(row.workflow_id, row.after), bodies, least_slack=self._sizes.least_slack
+        )
 
     def _renew(self, workflow_id: str, *, here: bool = False) -> bool:
         """Make a file anew from the store; whether that is done, rather than begun in the background.
@@ -241,7 +244,7 @@ class JSONFileMirror(Mirror):
         self._stale.discard(workflow_id)
         self._files.forget(workflow_id)
         with self._source.snapshot() as records:
-            is_small = records.is_small(workflow_id, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
+            is_small = records.is_small(workflow_id, self._sizes.rows_at_once, 2 * self._sizes.small)
             state = records.state(workflow_id)
             bodies = list(records.documents(workflow_id)) if is_small else []
         if not is_small:
@@ -254,7 +257,7 @@ class JSONFileMirror(Mirror):
             self._path(workflow_id).unlink(missing_ok=True)
         else:
             self._builder.make_way(self._path(workflow_id))
-            write_new(self._path(workflow_id), Header(workflow_id, state), bodies)
+            write_new(self._path(workflow_id), Header(workflow_id, state), bodies, least_slack=self._sizes.least_slack)
         self._builder.cancel(workflow_id)
         self._brought_in.discard(workflow_id)
         self._unsynced.add(workflow_id)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.jsonfiles.json_file import SMALL, JSONFile
+from execution_history.stores.jsonfiles.file_sizes import FileSizes
+from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import regrow
 from execution_history.stores.mirror_port import FileState
@@ -19,11 +20,13 @@ class OpenFiles:
     Args:
         path_of: the file of a workflow.
         discard: closes a file; dropping a large one takes the system a while.
+        sizes: the sizes by which files are edited.
     """
 
-    def __init__(self, path_of: Callable[[str], Path], discard: Callable[[JSONFile], None]) -> None:
+    def __init__(self, path_of: Callable[[str], Path], discard: Callable[[JSONFile], None], sizes: FileSizes) -> None:
         self._path_of = path_of
         self._discard = discard
+        self._sizes = sizes
         self._files: OrderedDict[str, JSONFile] = OrderedDict()
 
     def current(self, workflow_id: str, state: FileState) -> JSONFile | None:
@@ -35,7 +38,7 @@ class OpenFiles:
                 return file
             self.forget(workflow_id)
         try:
-            file = JSONFile(self._path_of(workflow_id))
+            file = JSONFile(self._path_of(workflow_id), self._sizes)
         except (FileNotFoundError, NotOurs):
             return None
         if not _is_current(file, workflow_id, state):
@@ -59,8 +62,8 @@ class OpenFiles:
     def trim(self, workflow_id: str) -> None:
         """Remove the slack of a small file; one that cannot be rewritten keeps it."""
         try:
-            file = self._files.pop(workflow_id, None) or JSONFile(self._path_of(workflow_id))
-            if file.size <= SMALL and file.slack and file.is_untouched(file.header.state):
+            file = self._files.pop(workflow_id, None) or JSONFile(self._path_of(workflow_id), self._sizes)
+            if file.size <= self._sizes.small and file.slack and file.is_untouched(file.header.state):
                 file = regrow(file, slack=0)
             self._files[workflow_id] = file
         except (OSError, NotOurs):

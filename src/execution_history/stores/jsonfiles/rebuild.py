@@ -17,12 +17,12 @@ from execution_history.stores.jsonfiles.file_format import (
     stamp,
     whole_file,
 )
-from execution_history.stores.jsonfiles.json_file import GAP, GAP_EVERY, JSONFile
+from execution_history.stores.jsonfiles.file_sizes import SIZES
+from execution_history.stores.jsonfiles.json_file import JSONFile
 
 _PIECE: Final = 256 * 1024
 _COPIED: Final = 1024 * 1024
 _LEAST_SLACK: Final = 64 * 1024
-_LEAST_SLACK_OF_SMALL: Final = 4096
 _LARGE: Final = 32 * 1024 * 1024
 
 
@@ -53,7 +53,9 @@ class Job:
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
 
-def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None = None) -> None:
+def write_new(
+    path: Path, header: Header, bodies: list[bytes], slack: int | None = None, *, least_slack: int = SIZES.least_slack
+) -> None:
     """Write a small file in one piece and put it in its place.
 
     Args:
@@ -61,10 +63,11 @@ def write_new(path: Path, header: Header, bodies: list[bytes], slack: int | None
         header: what it says of itself; ``newest_at`` is filled in.
         bodies: the records' documents, newest first.
         slack: the spaces before the newest record, in bytes; as many as the file is large when not given.
+        least_slack: what these are at least.
     """
     records = [render(body) for body in bodies]
     if slack is None:
-        slack = max(_LEAST_SLACK_OF_SMALL, sum(map(len, records)))
+        slack = max(least_slack, sum(map(len, records)))
     _replace_file(path, header, whole_file(header, records, slack))
 
 
@@ -75,7 +78,7 @@ def regrow(file: JSONFile, slack: int) -> JSONFile:
     header.newest_at = len(header.encode()) + slack
     _replace_file(file.path, header, header.encode() + b" " * slack + body)
     file.close()
-    return JSONFile(file.path)
+    return JSONFile(file.path, file.sizes)
 
 
 def _replace_file(path: Path, header: Header, data: bytes) -> None:
@@ -160,8 +163,8 @@ def _with_gaps(bodies: Iterable[bytes]) -> Iterator[bytes]:
     for body in bodies:
         if not first:
             yield SEPARATOR
-        if written >= GAP_EVERY:
-            yield b" " * GAP
+        if written >= SIZES.gap_every:
+            yield b" " * SIZES.gap
             written = 0
         text = render(body)
         written, first = written + len(text), False
@@ -173,14 +176,14 @@ def _pieces(file: JSONFile, begin: int) -> Iterator[bytes]:
     """Return the bytes from *begin* on, in pieces that end where a record begins, with a gap wherever one is due."""
     at = begin
     while at < file.size:
-        piece = file.read(at, at + GAP_EVERY)
+        piece = file.read(at, at + SIZES.gap_every)
         cut = piece.rfind(RECORD_START, 1) if at + len(piece) < file.size else -1
         if cut > 0:
             # The indentation belongs to the next piece; what was a gap stays one.
             piece = piece[:cut]
             yield piece
             if not piece.endswith(b"  "):
-                yield b" " * GAP
+                yield b" " * SIZES.gap
         else:
             yield piece
         at += len(piece)

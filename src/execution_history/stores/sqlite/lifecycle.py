@@ -19,6 +19,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.jsonfiles import JSONFileMirror
+from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.listeners import ChangeNotifier
 from execution_history.stores.mirror_port import Mirror
@@ -76,6 +77,7 @@ class EmbeddedStore(ChangeNotifier):
         record_limit_bytes: the largest size of a record that is made for it, or that is read from the folder.
         limits: what reading JSON files that others wrote may take.
         lock_seconds: how long a write waits for other processes.
+        file_sizes: the sizes by which the JSON files are edited.
         clock: milliseconds since the epoch, for what is forgotten after some time.
     """
 
@@ -88,6 +90,7 @@ class EmbeddedStore(ChangeNotifier):
         record_limit_bytes: int = LARGEST_RECORD,
         limits: ReadingLimits | None = None,
         lock_seconds: float = WAIT_SECONDS,
+        file_sizes: FileSizes = SIZES,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
@@ -96,6 +99,7 @@ class EmbeddedStore(ChangeNotifier):
         self._search = search
         self._limits = limits or ReadingLimits(self.record_limit_bytes)
         self._lock_seconds = lock_seconds
+        self._sizes = file_sizes
         self._clock = clock
         self._opened: StoreParts | None = None
         self._closed = False
@@ -195,7 +199,9 @@ class EmbeddedStore(ChangeNotifier):
             transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), self._clock)
             mirror = Mirror()
             if self._json_files:
-                mirror = JSONFileMirror(folder, reader, lambda error: as_store_error(error, folder), self._limits)
+                mirror = JSONFileMirror(
+                    folder, reader, lambda error: as_store_error(error, folder), self._limits, self._sizes
+                )
             writer = Writer(folder, connection, transaction, lock, mirror)
             mirror.begin(writer)
         except BaseException:
