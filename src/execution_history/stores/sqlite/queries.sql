@@ -1,5 +1,5 @@
--- Every statement of the embedded store, by name. The first comment line names it, the second says what it answers.
--- {record} stands for what, with a document behind it, makes a StoredRecord: w are workflows, e are executions.
+-- Every statement of the embedded store: the first comment line is its name, the second describes it.
+-- {record} stands for the columns of a StoredRecord before its document; w are workflows, e are executions.
 
 -- name: workflow_by_id
 -- The counters and the revision of a workflow.
@@ -22,7 +22,7 @@ WHERE id = ?;
 DELETE FROM workflows WHERE id = ?;
 
 -- name: clear_workflow
--- Takes a whole history away at once; purge_rows removes what it leaves.
+-- Removes a whole history at once; purge_rows removes its rows later.
 UPDATE workflows SET workflow_id = NULL WHERE id = ?;
 
 -- name: cleared_workflow
@@ -34,19 +34,19 @@ SELECT id FROM workflows WHERE workflow_id IS NULL LIMIT 1;
 DELETE FROM executions WHERE seq IN (SELECT seq FROM executions WHERE workflow = ? LIMIT ?);
 
 -- name: add_execution
--- Keeps a new record.
+-- Adds a record.
 INSERT INTO executions
     (workflow, execute_id, create_time, update_time, status, revision, first_revision, size, packing, document,
     upstream_id)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10);
 
 -- name: execution_for_update
--- What an update has to know of the stored record.
+-- The row of a record that is to be updated.
 SELECT e.seq, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow WHERE e.execute_id = ? AND e.workflow = ?;
 
 -- name: execute_id_of
--- The id that the row with this number has.
+-- The execute id of a row.
 SELECT execute_id FROM executions WHERE seq = ?;
 
 -- name: save_execution
@@ -60,11 +60,11 @@ WHERE seq = ?;
 DELETE FROM executions WHERE seq = ?;
 
 -- name: add_deletion
--- Tells the change feed that something is gone.
+-- Adds a deletion to the change feed.
 INSERT INTO deletions (revision, workflow_id, execute_id, create_time, deleted_at) VALUES (?, ?, ?, ?, ?);
 
 -- name: oldest_deletions
--- What was deleted first, and when.
+-- The oldest deletions, each with its time.
 SELECT revision, deleted_at FROM deletions UNION ALL SELECT version, changed_at FROM registry WHERE value IS NULL
 ORDER BY 1 LIMIT ?;
 
@@ -77,11 +77,11 @@ DELETE FROM registry WHERE value IS NULL AND version <= ?;
 SELECT value, version FROM registry WHERE kind = ? AND key = ? AND value IS NOT NULL;
 
 -- name: entries
--- The entries of a kind behind a key.
+-- The entries of a kind after a key.
 SELECT key, value, version FROM registry WHERE kind = ? AND key > ? AND value IS NOT NULL ORDER BY key LIMIT ?;
 
 -- name: save_entry
--- Keeps an entry of the registry, or without a value its removal.
+-- Writes an entry of the registry, or without a value its removal.
 INSERT INTO registry (kind, key, value, version, changed_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (kind, key) DO UPDATE
 SET value = excluded.value, version = excluded.version, changed_at = excluded.changed_at;
@@ -95,15 +95,15 @@ SELECT version, kind, key, value FROM registry WHERE version > ? ORDER BY versio
 INSERT INTO audit (at, actor, action, details) VALUES (?, ?, ?, ?) RETURNING number;
 
 -- name: audit
--- Lines of the audit log behind a number.
+-- Lines of the audit log after a number.
 SELECT number, at, actor, action, details FROM audit WHERE number > ? ORDER BY number LIMIT ?;
 
 -- name: named_lease
--- Who has a lease, during which start of the machine, and until when.
+-- The owner of a lease, the start of the machine and the end of the lease.
 SELECT owner, boot, ends FROM named_leases WHERE name = ?;
 
 -- name: save_named_lease
--- Gives a lease to an owner.
+-- Writes the owner of a lease.
 INSERT INTO named_leases (name, owner, boot, ends) VALUES (?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, boot = excluded.boot, ends = excluded.ends;
 
@@ -112,27 +112,27 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, boot = excluded.boot, e
 DELETE FROM deletions WHERE revision <= ?;
 
 -- name: feed_floor
--- Up to which revision deletions are forgotten.
+-- The revision up to which deletions are forgotten.
 SELECT floor FROM feed;
 
 -- name: save_feed_floor
--- Notes up to which revision deletions are forgotten.
+-- Writes the revision up to which deletions are forgotten.
 UPDATE feed SET floor = ?;
 
 -- name: cursors
--- How far the followers have come.
+-- The places of the followers.
 SELECT name, revision FROM cursors;
 
 -- name: oldest_cursor
--- The revision up to which every follower has come; null without any.
+-- The revision that every follower has reached; null without any.
 SELECT min(revision) FROM cursors;
 
 -- name: save_cursor
--- Keeps how far a follower has come.
+-- Writes the place of a follower.
 INSERT INTO cursors (name, revision) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision;
 
 -- name: drop_cursor
--- Forgets a follower.
+-- Removes a follower.
 DELETE FROM cursors WHERE name = ?;
 
 -- name: feed_revision
@@ -140,7 +140,7 @@ DELETE FROM cursors WHERE name = ?;
 SELECT revision FROM feed;
 
 -- name: save_feed_revision
--- The newest revision, at the end of a transaction.
+-- Writes the newest revision, at the end of a transaction.
 UPDATE feed SET revision = ?;
 
 -- name: feed_safety
@@ -158,7 +158,7 @@ FROM workflows w JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id = ? AND e.execute_id = ?;
 
 -- name: documents_by_key
--- The records that a JSON list of pairs of ids names.
+-- The records of a JSON list of pairs of ids.
 SELECT {record}, e.document
 FROM json_each(?) k JOIN workflows w ON w.workflow_id = k.value ->> 0
 JOIN executions e ON e.workflow = w.id AND e.execute_id = k.value ->> 1;
@@ -178,18 +178,18 @@ WHERE e.upstream_id = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: workflow_total
--- How many records a workflow has.
+-- The number of records of a workflow.
 SELECT running + success + failed + interrupted + other FROM workflows WHERE workflow_id = ?;
 
 -- name: scan_documents
--- Records in the order in which they came, after a place; the cross join keeps that order without sorting.
+-- Records in the order of creation, after a place; the cross join keeps that order without sorting.
 SELECT e.seq, {record}, e.document
 FROM executions e CROSS JOIN workflows w ON w.id = e.workflow
 WHERE e.seq > ? AND w.workflow_id IS NOT NULL
 ORDER BY e.seq LIMIT ?;
 
 -- name: total_of_all
--- How many records there are.
+-- The number of records.
 SELECT coalesce(sum(running + success + failed + interrupted + other), 0)
 FROM workflows WHERE workflow_id IS NOT NULL;
 
@@ -200,7 +200,7 @@ FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 
 -- name: store_identity
--- Which store this is: random, made with it.
+-- The identity of the store, a random text.
 SELECT store FROM identity;
 
 -- name: open_documents
@@ -218,13 +218,13 @@ WHERE e.status = ? AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time, e.seq;
 
 -- name: counts_of_all
--- How many records of each status there are.
+-- The number of records in each status.
 SELECT coalesce(sum(running), 0), coalesce(sum(success), 0), coalesce(sum(failed), 0), coalesce(sum(interrupted), 0),
     coalesce(sum(other), 0)
 FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: workflow_summaries
--- Workflows whose ids are in a range, the one with the newest record first, behind a place in that order.
+-- Workflows whose ids are in a range, the one with the newest record first, after a place in that order.
 SELECT workflow_id, running, success, failed, interrupted, other, updated_at, newest
 FROM (SELECT w.*, (SELECT max(n.create_time) FROM executions n WHERE n.workflow = w.id) AS newest
     FROM workflows w WHERE w.workflow_id >= ?1 AND w.workflow_id < ?2)
@@ -232,7 +232,7 @@ WHERE newest IS NOT NULL AND (?3 IS NULL OR newest < ?3 OR newest = ?3 AND workf
 ORDER BY newest DESC, workflow_id LIMIT ?5;
 
 -- name: changed_executions
--- Records changed after a revision, in order; their documents where these are asked for.
+-- Records changed after a revision, in order, with or without their documents.
 SELECT e.revision, e.first_revision, {record}, CASE WHEN ? THEN e.document END
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
@@ -242,12 +242,12 @@ WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 SELECT revision, workflow_id, execute_id FROM deletions WHERE revision > ? ORDER BY revision LIMIT ?;
 
 -- name: put_lease
--- A recorder is alive until a time.
+-- Writes the lease of a recorder.
 INSERT INTO leases (owner, expires, boot, ends) VALUES (?, ?, ?, ?)
 ON CONFLICT (owner) DO UPDATE SET expires = excluded.expires, boot = excluded.boot, ends = excluded.ends;
 
 -- name: drop_lease
--- A recorder has gone.
+-- Removes the lease of a recorder.
 DELETE FROM leases WHERE owner = ?;
 
 -- name: leases
@@ -259,16 +259,16 @@ SELECT owner, expires, boot, ends FROM leases;
 SELECT id, content FROM dictionaries;
 
 -- name: add_dictionary
--- Keeps a dictionary with the documents that it packs.
+-- Adds a dictionary.
 INSERT OR IGNORE INTO dictionaries (id, content) VALUES (?, ?);
 
 -- name: file_states
--- What the JSON file of every workflow should be.
+-- The state that the JSON file of every workflow should have.
 SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
 FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: file_state
--- What the JSON file of one workflow should be.
+-- The state that the JSON file of one workflow should have.
 SELECT workflow_id, running + success + failed + interrupted + other, revision, updated_at
 FROM workflows WHERE workflow_id = ?;
 
@@ -280,7 +280,7 @@ WHERE w.workflow_id = ?
 ORDER BY e.create_time DESC, e.seq DESC;
 
 -- name: changed_in_workflow
--- The records of a workflow changed after a revision, in the order they came; the plus signs keep to the index over revisions.
+-- The records of a workflow changed after a revision, in the order of creation; the plus signs keep to the index over revisions.
 SELECT {record}, e.document
 FROM executions e JOIN workflows w ON w.id = +e.workflow
 WHERE e.revision > ? AND +w.workflow_id = ? ORDER BY +e.seq;
@@ -294,30 +294,30 @@ SELECT execute_id, create_time FROM deletions WHERE revision > ? AND +workflow_i
 SELECT EXISTS (SELECT 1 FROM deletions WHERE revision > ? AND workflow_id = ? AND (execute_id IS NULL OR execute_id = ?));
 
 -- name: size_up_to
--- The bytes of a workflow's newest documents, as many as a limit says.
+-- The number and the bytes of a workflow's documents, counted up to a limit.
 SELECT count(*), coalesce(sum(size), 0) FROM (
     SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);
 
 -- name: put_in_bin
--- Keeps a record that is about to be deleted.
+-- Copies a record that is about to be deleted into the bin.
 INSERT OR REPLACE INTO bin
 SELECT w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?, ?
 FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? AND e.execute_id = ?;
 
 -- name: binned_document
--- A discarded record that is still kept.
+-- A discarded record that has not expired.
 SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
 FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
 
 -- name: binned
--- The discarded records that are still kept, behind one of them.
+-- The discarded records that have not expired, after one of them.
 SELECT workflow_id, execute_id, size, deleted_at, ends
 FROM bin WHERE ends > ? AND (workflow_id, execute_id) > (?, ?) ORDER BY workflow_id, execute_id LIMIT ?;
 
 -- name: drop_from_bin
--- Removes a discarded record for good, or because it is back.
+-- Removes a discarded record permanently, or after it was restored.
 DELETE FROM bin WHERE workflow_id = ? AND execute_id = ?;
 
 -- name: purge_bin
--- Removes some discarded records that are kept no longer.
+-- Removes some discarded records that have expired.
 DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);

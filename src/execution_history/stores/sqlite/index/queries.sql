@@ -1,15 +1,15 @@
--- The fixed statements of the index, by name; those that depend on the question are put together in Python.
+-- The fixed statements of the index, by name; those that depend on a query are composed in Python.
 
 -- name: state
--- What this index is, what it follows, and up to which revision.
+-- The version of the index, the store that it follows, its revision and its file.
 SELECT version, store, revision, file FROM state;
 
 -- name: begin_state
--- An index that follows a store and has nothing yet.
+-- Begins an index of a store, which is empty.
 INSERT INTO state VALUES (1, ?, ?, 0, ?);
 
 -- name: save_revision
--- Up to where the change feed is in the index.
+-- Writes the revision that the index has reached.
 UPDATE state SET revision = ?;
 
 -- name: text_number
@@ -17,27 +17,27 @@ UPDATE state SET revision = ?;
 SELECT id FROM texts WHERE text = ?;
 
 -- name: add_text
--- A new text.
+-- Adds a text.
 INSERT INTO texts (text) VALUES (?);
 
 -- name: drop_facets
--- A record that is gone.
+-- Removes a record.
 DELETE FROM facets WHERE seq = ?;
 
 -- name: drop_tags
--- The tags that a record had.
+-- Removes the tags of a record.
 DELETE FROM tags WHERE seq = ?;
 
 -- name: add_tag
--- A tag of a record.
+-- Adds a tag to a record.
 INSERT OR IGNORE INTO tags VALUES (?, ?, ?);
 
 -- name: put_summary
--- The summary of a record that is too large to be read for every list.
+-- Writes the summary of a record that is too large to be read for every list.
 INSERT INTO summaries VALUES (?, ?);
 
 -- name: drop_summary
--- The summary that a record had.
+-- Removes the summary of a record.
 DELETE FROM summaries WHERE seq = ?;
 
 -- name: summaries_of
@@ -45,7 +45,7 @@ DELETE FROM summaries WHERE seq = ?;
 SELECT seq, body FROM summaries WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: name_failures
--- What the failures of one fingerprint are called.
+-- Writes the title of the failures of one fingerprint.
 INSERT OR IGNORE INTO failures VALUES (?, ?);
 
 -- name: seq_of
@@ -57,23 +57,23 @@ SELECT seq FROM facets INDEXED BY by_id WHERE execute_id = ? AND workflow = ?;
 SELECT seq FROM facets WHERE workflow = ? LIMIT ?;
 
 -- name: count_all
--- How many records there are.
+-- The number of records.
 SELECT count(*) FROM facets INDEXED BY by_status;
 
 -- name: documents_of
--- Of history.db: the records at some places in the order of arrival, in the order in which these are listed.
+-- In history.db: the records at some places in the order of creation, in the order of the list.
 SELECT j.key, e.seq, e.revision, {record}, e.document
 FROM json_each(?) j CROSS JOIN executions e ON e.seq = j.value JOIN workflows w ON w.id = e.workflow
 WHERE w.workflow_id IS NOT NULL;
 
 -- name: revisions_of
--- Of history.db: in which version the records at some places are there.
+-- In history.db: the revisions of the records at some places.
 SELECT e.seq, e.revision
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.seq IN (SELECT value FROM json_each(?)) AND w.workflow_id IS NOT NULL;
 
 -- name: counts_of
--- Of history.db: how many records of each status some workflows have.
+-- In history.db: the number of records in each status of some workflows.
 SELECT coalesce(sum(running), 0), coalesce(sum(success), 0), coalesce(sum(failed), 0), coalesce(sum(interrupted), 0),
     coalesce(sum(other), 0)
 FROM workflows WHERE workflow_id IN (SELECT value FROM json_each(?));
