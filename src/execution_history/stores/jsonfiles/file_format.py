@@ -124,7 +124,7 @@ def create_time_at(window: bytes, start: int) -> int | None:
 
 
 def whole_file(header: Header, records: list[bytes], slack: int) -> bytes:
-    """Return a file of *records* (rendered, newest first) behind *slack* spaces; sets ``header.newest_at``."""
+    """Return a file of *records* (rendered, newest first) after *slack* spaces; set ``header.newest_at``."""
     header.newest_at = len(header.encode()) + slack
     end = b"\n" if records else b""
     return b"".join((header.encode(), b" " * slack, SEPARATOR.join(records), end, FOOTER))

@@ -1,4 +1,4 @@
-"""The sizes by which JSON files are read, edited and made anew."""
+"""The sizes by which JSON files are read, edited and rewritten."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,19 +6,19 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class FileSizes:
-    """Sizes in bytes, where nothing else is said; the defaults suit disks, smaller ones suit tests.
+    """Sizes, in bytes unless stated otherwise; the defaults suit disks, smaller ones suit tests.
 
     Attributes:
-        small: a file up to this size is made anew at once when it has no room; a larger one in the background.
-        near: how much is read first where something is searched.
-        reach: how far to the left of a record room for it is searched first.
-        window: how far at most.
+        small: a file up to this size is rewritten at once when it has no room; a larger one in the background.
+        near: the length of the first read of a search.
+        reach: the distance to the left of a record in which room for it is searched first.
+        window: the largest such distance.
         gap_every: the distance between two gaps in a file, so that old records find room nearby.
         gap: the size of such a gap.
-        least_slack: the slack of a small file, at least.
-        low_slack: a large file gets new slack when its slack is less than this part of its size.
-        front: what is left to copy while nobody can write, when a large file gets new slack.
-        rows_at_once: how many records a file that is made anew at once has at most.
+        least_slack: the least slack of a small file.
+        low_slack: a large file gets new slack when its slack is less than its size divided by this number.
+        front: the part of a large file with new slack that is copied while writers wait.
+        rows_at_once: the largest number of records of a file that is rewritten at once.
     """
 
     small: int = 8 * 1024 * 1024

@@ -83,7 +83,7 @@ class Commits:
 
     Args:
         _folder: the store's folder, for messages.
-        _connection: the writing connection, used by nobody else from now on.
+        _connection: the writing connection, which only this object uses.
         _transaction: the operations on it.
         _lock: the lock between processes.
         _mirror: what follows each commit.

@@ -36,7 +36,7 @@ class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file
 
 
 class IndexOutdated(IndexUnfit):
-    """This ``index.db`` is whole and ours, but of another version: rebuilding it needs nobody's attention."""
+    """This ``index.db`` is sound, but of another version: it is rebuilt without a warning."""
 
 
 class IndexUnusable(Exception):  # noqa: N818 - a signal within this room

@@ -35,7 +35,7 @@ class IndexScan:
     predicates: Sequence[ColumnPredicate]
 
     def rows(self, after: Position | None, limit: int, skip: int = 0) -> list[Row]:
-        """Return at most *limit* rows behind *after*, or from the beginning, without the first *skip*."""
+        """Return at most *limit* rows after *after*, or from the beginning, without the first *skip*."""
         found: list[Row] = []
         for segment in self._segments(after):
             missing = skip + limit - len(found)
