@@ -236,9 +236,9 @@ async def test_defusing_can_be_switched_off_and_a_mark_put_in_front(store: Histo
     [
         ("outptu.score", "perhaps output is meant"),
         ("xyz", "use a key of the record, or a path"),
-        ("output = 1", "cannot be read behind 'output'"),
-        ("output.items[x]", "cannot be read behind 'output'"),
-        ("output..a", "cannot be read behind 'output'"),
+        ("output = 1", "cannot be read after 'output'"),
+        ("output.items[x]", "cannot be read after 'output'"),
+        ("output..a", "cannot be read after 'output'"),
         ("", "There is no column ''"),
         ("a" * 2_000, "at most 1000 characters"),
     ],

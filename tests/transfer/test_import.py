@@ -153,7 +153,7 @@ async def test_a_damaged_database_says_so(tmp_path: Path) -> None:
 
     report = await import_history(ExecutionHistoryService(MemoryStore()), [tmp_path])
 
-    assert ["behind record 0"] == [each.place for each in report.refused]
+    assert ["after record 0"] == [each.place for each in report.refused]
     assert "damaged" in report.refused[0].reason
 
 

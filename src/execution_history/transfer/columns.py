@@ -90,7 +90,7 @@ def _path(name: str, at: int) -> tuple[str | int, ...]:
         condition = None
     if condition is None or condition.operator != "exists":
         raise InvalidInput(
-            "The column %(name)s cannot be read behind %(beginning)s: write a path such as output.items[0].name.",
+            "The column %(name)s cannot be read after %(beginning)s: write a path such as output.items[0].name.",
             name=quoted(name),
             beginning=quoted(name[:at]),
         )

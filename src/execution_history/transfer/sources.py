@@ -207,4 +207,4 @@ class DatabaseSource(Source):
                     self.size += len(body)
                     yield self.item(Message("record %(number)s", number=number), record_of_text(body, clock()))
         except StoreError as error:
-            yield self.item(Message("behind record %(number)s", number=number), message_of(error))
+            yield self.item(Message("after record %(number)s", number=number), message_of(error))

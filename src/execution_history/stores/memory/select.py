@@ -13,7 +13,7 @@ from execution_history.query.statistics import Counted, statistics_of
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.summary import summary_of
 
-_EXPLANATION = Message("This store keeps no index: every record is looked at.")
+_EXPLANATION = Message("This store has no index: it reads every record.")
 
 
 def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: IndexReach) -> Selection:
