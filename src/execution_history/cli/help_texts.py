@@ -85,7 +85,7 @@ _ENDINGS: Final = {
         "Exit codes: 0 it succeeded, 1 it failed, 3 it asks again or is still waiting; the others as for every command."
     ),
 }
-"""What stands behind the examples."""
+"""The paragraph after the examples."""
 
 _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "serve": ("serve", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
@@ -157,7 +157,7 @@ def help_of(_: Translator, command: str) -> str:
 
 
 def epilog_of(_: Translator) -> str:
-    """Return what stands below the list of all commands."""
+    """Return the text below the list of all commands."""
     codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
     head = _("Exit codes:")
     return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"
