@@ -1,4 +1,4 @@
-"""Charts of a workflow as numbers to be drawn: bars and lines on a grid of a thousand by a hundred. Pure."""
+"""Charts of a workflow as coordinates: bars and lines on a grid of a thousand by a hundred. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TWO_DAYS: Final = 24 * _TWO_HOURS
 
 
 class Bar(NamedTuple):
-    """A rectangle and the word for its hue."""
+    """A rectangle and the name of its colour."""
 
     x: float
     y: float
@@ -48,7 +48,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is drawn; ``zero`` is where the axis lies (0 at the top, 100 at the bottom), ``most`` the largest value."""
+    """A chart; ``zero`` is where the axis lies (0 at the top, 100 at the bottom), ``most`` the largest value."""
 
     bars: tuple[Bar, ...]
     curves: tuple[Curve, ...]
@@ -67,11 +67,11 @@ class Axis:
     zone: tzinfo
 
     def x(self, moment: int) -> float:
-        """Where *moment* is drawn, within the chart."""
+        """Return where *moment* is drawn, within the chart."""
         return min(_WIDTH, max(0.0, (moment - self.start) * _WIDTH / (self.end - self.start)))
 
     def slot(self, bucket: Bucket) -> tuple[float, float]:
-        """Where the bar of a bucket begins and how wide it is, with a gap to the next."""
+        """Return where the bar of a bucket begins and how wide it is, with a gap to the next."""
         begin, end = self.x(bucket.start), self.x(bucket.end)
         gap = (bucket.end - bucket.start) * _WIDTH / (self.end - self.start) * _GAP
         return round(begin + gap / 2, 1), round(max(1.0, end - begin - gap), 1)
@@ -116,7 +116,7 @@ def duration_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
 
 
 def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """Return a chart of the tokens of each stretch of time."""
+    """Return a chart of the tokens of each bucket."""
     most = max((bucket.figures.tokens for bucket in buckets), default=0)
     bars: list[Bar] = []
     for bucket in buckets:
@@ -127,7 +127,7 @@ def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
 
 
 def bucket_name(bucket: Bucket, zone: tzinfo) -> str:
-    """When a bucket began, as precisely as it is long."""
+    """Return when a bucket began: with the time for short buckets, else the date alone."""
     moment = _moment(bucket.start, zone)
     return f"{moment:%m-%d %H:%M}" if bucket.end - bucket.start <= _TWO_HOURS else f"{moment:%Y-%m-%d}"
 
@@ -142,10 +142,10 @@ def _curve(
             continue
         end_x = axis.x((bucket.start + bucket.end) // 2)
         end_y, last = _HEIGHT - value * _HEIGHT / max(1, most), value
-        goes_on = number > 0 and values[number - 1] is not None
-        path += f"{'L' if goes_on else 'M'}{end_x:.1f} {end_y:.1f}"
-        if not goes_on and not any(each is not None for each in values[number + 1 : number + 2]):
-            # A line of no length has round ends.
+        continues = number > 0 and values[number - 1] is not None
+        path += f"{'L' if continues else 'M'}{end_x:.1f} {end_y:.1f}"
+        if not continues and not any(each is not None for each in values[number + 1 : number + 2]):
+            # A line of no length is drawn as a dot: it has round ends.
             dots += f"M{end_x:.1f} {end_y:.1f}l0 0"
     return Curve(path, dots, name, round(end_x / 10, 2), end_y, last)
 
