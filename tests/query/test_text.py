@@ -171,7 +171,7 @@ def test_examples_of_what_is_found(hits: list[str], text: str) -> None:
     search = parse_search(text)
     assert bool(hits) == matches(_RECORD, search)
     if hits:
-        shown = snippets(_RECORD, search, most=9)
+        shown = snippets(_RECORD, search, limit=9)
         assert sorted(hits) == sorted(piece.text[start:end] for piece in shown for start, end in piece.hits)
 
 
@@ -240,7 +240,7 @@ def test_marks_stand_on_what_was_searched(before: str, hit: str, behind: str, le
         assert piece.hits
         assert length + 2 >= len(piece.text)
         for start, end in piece.hits:
-            assert search.wanted[0].is_in(fold(piece.text[start:end]))
+            assert search.required[0].is_in(fold(piece.text[start:end]))
 
 
 def _has(tokens: set[str], expression: Expression) -> bool:

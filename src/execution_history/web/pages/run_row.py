@@ -72,7 +72,7 @@ def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
     """Return the line of the record whose stored bytes are *body*, with the places where *search* has hits."""
     record = outline_of(body)
     line = line_of_run(summary_of(record, attributes_of(record)), now)
-    return replace(line, passages=tuple(map(_passage, snippets(record, search, most=_PASSAGES))))
+    return replace(line, passages=tuple(map(_passage, snippets(record, search, limit=_PASSAGES))))
 
 
 def _passage(snippet: Snippet) -> Passage:
