@@ -183,7 +183,7 @@ def test_examples_of_what_is_found(hits: list[str], text: str) -> None:
         ("no word to look for", '?! ""-* "…" _'),
         (r"no word to look for in the search text '\\ud800'", "\ud800"),
         ("no word to look for", "\0\x01\x7f"),
-        ("add a word without a minus", "-x"),
+        ("at least one word without a minus", "-x"),
         ("at most 1,000 characters; this one has 1,000,000", "x" * 1_000_000),
         ("quote before 'of memory' of the search text is left open", 'job "of memory'),
         ("quote at the end", '客户 “说明” "'),

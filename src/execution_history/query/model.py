@@ -22,7 +22,7 @@ MAX_SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordQuery:
-    """Which records, in which order, and which page of them.
+    """A query for one page of records in an order.
 
     Records without a duration or tokens come last in both directions. Records that are equal in the sort key are in the
     order of ``create_time``, then of arrival, in the same direction.
@@ -56,7 +56,7 @@ class RecordQuery:
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
             raise InvalidQuery("Pages are numbered from 1 on; there is no page %(index)s.", index=quoted(self.index))
         if self.index is not None and self.after is not None:
-            raise InvalidQuery("A page is asked for by its number or by a cursor, not by both.")
+            raise InvalidQuery("A page is named by its number or by a cursor, not by both.")
 
 
 def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
@@ -121,7 +121,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsQuery:
-    """Which records are counted, and into which buckets.
+    """A query for statistics: the records to count, and their buckets.
 
     Attributes:
         filter: which records.

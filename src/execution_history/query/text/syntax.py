@@ -119,7 +119,7 @@ def parse_search(text: str) -> Search:
         if term is not None:
             (excluded if match["sign"] else required).append(term)
     if not required and excluded:
-        raise InvalidQuery("A search says what a record has, not only what it has not: add a word without a minus.")
+        raise InvalidQuery("A search needs at least one word without a minus.")
     if not required:
         raise InvalidQuery("There is no word to look for in the search text %(text)s.", text=quoted(text))
     if len(required) + len(excluded) > MOST_TERMS:
@@ -135,14 +135,14 @@ def parse_search(text: str) -> Search:
 def _check_end(text: str) -> None:
     """Refuse a text that breaks off: the missing part could have reversed its meaning."""
     if text.count('"') % 2:
-        behind = text.rpartition('"')[2].strip()
-        where = Message("before %(text)s", text=quoted(behind)) if behind else Message("at the end")
+        rest = text.rpartition('"')[2].strip()
+        where = Message("before %(text)s", text=quoted(rest)) if rest else Message("at the end")
         raise InvalidQuery(
             "The quote %(where)s of the search text is left open: close it, or leave it out.", where=where
         )
     if _OPEN_MINUS.search(text):
         raise InvalidQuery(
-            "The search text ends with a minus: put the word behind it that a record must not have, or leave it out."
+            "The search text ends with a minus: add the word that a record must not have after it, or leave it out."
         )
 
 

@@ -100,14 +100,14 @@ def add_fetching(router: APIRouter, reconciler: Reconciler | None) -> None:
         Coze keeps outputs for one to seven days.
         """
         if reconciler is None:
-            raise AccountError("This server keeps histories only: it was given nothing to ask Coze with.")
+            raise AccountError("This server only keeps histories: it is not set up to fetch runs from Coze.")
         record = await reconciler.fetch(workflow_id, execute_id, account_id)
         return answer({"success": True, "execution": record})
 
 
 def _required(runner: CozeRunner | None) -> CozeRunner:
     if runner is None:
-        raise AccountError("This server keeps histories only: it was given no runner to run workflows with.")
+        raise AccountError("This server only keeps histories: it is not set up to run workflows.")
     return runner
 
 

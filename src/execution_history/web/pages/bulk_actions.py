@@ -110,7 +110,7 @@ class RunChoices:
         back = urls.own(form.get("back", ""))
         action = form.get("do", "")
         if not keys:
-            raise InvalidInput("No run is chosen: tick the boxes of those that are meant.")
+            raise InvalidInput("No run is selected: tick the boxes of one or more runs.")
         if action == "delete":
             return await self._delete(keys, back)
         if action == "export":

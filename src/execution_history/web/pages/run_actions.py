@@ -79,7 +79,7 @@ class RunActions:
         question = question_of(INTERRUPT.of(record) or {})
         try:
             if question is None or question.event_id != form.get("event_id"):
-                raise NotInterrupted("The run does not ask this any more: its page shows what it asks now.")
+                raise NotInterrupted("This question is no longer open: the page of the run shows the current one.")
             answer = form.get("choice") or answer_to(question, form)
             await self._started(self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n")))
         except ExecutionHistoryError as error:
