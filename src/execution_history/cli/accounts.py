@@ -1,4 +1,4 @@
-"""Which Coze account a command calls, and the application that calls it; imported only by commands that do."""
+"""Choose the Coze account of a command, and open the application; imported only by commands that call Coze."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager

@@ -1,4 +1,4 @@
-"""What each command is for, with examples: a paragraph in words is translated, an example is not."""
+"""The help texts of the commands, with examples: paragraphs are translated, examples are not."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from execution_history.presentation.translator import Translator
 _ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
 _OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
 _KEPT_LINES: Final = "\b\n"
-"""What keeps the lines of a paragraph as they are."""
+"""Keeps the line breaks of a paragraph."""
 
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
 

@@ -18,7 +18,7 @@ from execution_history.records.redaction import without_credentials
 from execution_history.web import create_app
 
 _SECONDS_TO_FINISH: Final = 1
-"""How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
+"""The time that open requests have to finish after a signal to stop; a stream would never finish."""
 
 _LONGEST_HEAD: Final = 2 * 1024 * 1024
 """Bytes of a request's head: a filter of a million characters gets an error answer, not a closed connection."""

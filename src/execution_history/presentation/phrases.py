@@ -104,7 +104,7 @@ DIVERGENCES: Final = {
     "state": N_("First difference: node %(position)s (status)"),
     "end": N_("First difference: node %(position)s (missing in one run)"),
 }
-"""Where the nodes of two runs begin to differ, and in what."""
+"""The first difference between the nodes of two runs, by its kind."""
 
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000

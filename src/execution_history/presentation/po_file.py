@@ -38,7 +38,7 @@ def _places(strings: list[bytes], begin: int) -> Iterator[int]:
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:
-    """Yield every msgid, its plural behind it, with its translations; forms are set apart by a null."""
+    """Yield every msgid, followed by its plural, with its translations; a null divides the forms."""
     for block in text.split("\n\n"):
         if _FUZZY.search(block) and 'msgid ""\nmsgstr' not in block:
             continue

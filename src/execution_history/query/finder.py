@@ -35,8 +35,8 @@ from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
 _SEARCHING_SECONDS: Final = 1.5
-_COUNTED_BY_LOOKING: Final = 100
-_COUNTING_BY_LOOKING_SECONDS: Final = 0.005
+_COUNTED_BY_READING: Final = 100
+_COUNTING_SECONDS: Final = 0.005
 _LEAST_READ: Final = 16
 _MOST_READ: Final = 50
 _FARTHEST: Final = 2**62
@@ -80,7 +80,7 @@ class _Reading:
     """
 
     predicate: And
-    looks_at_documents: bool
+    checks_documents: bool
     is_whole: bool
     damaged: list[RecordKey] = field(default_factory=list)
 
@@ -113,15 +113,15 @@ class _Reading:
             self.damaged.append(stored.key)
             return None
         found = Found(row, stored.body, self.is_whole)
-        is_sure = stored.revision == row.revision and not self.looks_at_documents
+        is_sure = stored.revision == row.revision and not self.checks_documents
         return found if is_sure or self.predicate.holds(found.record, found.facts) else None
 
 
 def _reading(query: RecordQuery | StatisticsQuery, *, is_text_exact: bool) -> _Reading:
     predicate = query.filter.predicate()
     has_inexact_text = query.filter.text is not None and not is_text_exact
-    looks = bool(predicate.of_documents().parts) or has_inexact_text
-    return _Reading(predicate, looks, bool(query.filter.conditions))
+    checks_documents = bool(predicate.of_documents().parts) or has_inexact_text
+    return _Reading(predicate, checks_documents, bool(query.filter.conditions))
 
 
 def find(
@@ -147,15 +147,15 @@ def find(
     reading = _reading(query, is_text_exact=is_text_exact)
     after = position_at(query)
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
-    if reading.looks_at_documents or query.filter.text is not None:
+    if reading.checks_documents or query.filter.text is not None:
         least = skip + query.size + 1
         # A few more are cheap, and make the total of rare texts exact.
-        limit = max(least, _COUNTED_BY_LOOKING) if is_text_rare else least
-        found, stopped = yield from _look(reading, after, least, limit, clock)
+        limit = max(least, _COUNTED_BY_READING) if is_text_rare else least
+        found, stopped = yield from _search(reading, after, least, limit, clock)
         page = found[skip : least - 1]
         end = page[-1].row.position if len(found) >= least else stopped
         total, is_exact = len(found), after is None and stopped is None and len(found) < limit
-        if not is_exact and not reading.looks_at_documents:
+        if not is_exact and not reading.checks_documents:
             total, is_exact = yield steps.Total(len(found))
         documents = [each.shown(as_summary=query.summaries) for each in page]
     else:
@@ -187,21 +187,21 @@ def _show(reading: _Reading, rows: Sequence[steps.Row], *, as_summaries: bool) -
     return [shown[row.seq] for row in rows if row.seq in shown]
 
 
-def _look(
+def _search(
     reading: _Reading, after: Position | None, least: int, limit: int, clock: Callable[[], float]
 ) -> steps.Steps[tuple[list[Found], Position | None]]:
     """Return at most *limit* records after *after*, and where the search stopped early, if it did.
 
     Those beyond the *least* are only counted, and searched for only as long as that takes next to no time.
     """
-    deadline, enough = clock() + _SEARCHING_SECONDS, clock() + _COUNTING_BY_LOOKING_SECONDS
+    deadline, enough = clock() + _SEARCHING_SECONDS, clock() + _COUNTING_SECONDS
     found: list[Found] = []
     end = after
     while True:
         rows, end = yield steps.Portion(end)
         at = 0
         while at < len(rows):
-            missing = _MOST_READ if reading.looks_at_documents else least - len(found)
+            missing = _MOST_READ if reading.checks_documents else least - len(found)
             size = max(_LEAST_READ, min(missing, _MOST_READ))
             some, count = yield from reading.read(rows[at : at + size], limit - len(found))
             found += some
@@ -225,7 +225,7 @@ def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> 
     """
     zone = zone_of(query.zone)
     reading = _reading(query, is_text_exact=is_text_exact)
-    if reading.looks_at_documents:
+    if reading.checks_documents:
         return (yield from _count_documents(query, reach, reading))
     span = yield steps.Span()
     if span is None:

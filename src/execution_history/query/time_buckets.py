@@ -83,7 +83,7 @@ def _start(time: int, size: BucketSize, zone: ZoneInfo) -> int:
 
 def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
     if size == "hour":
-        # Where clocks go back by half an hour, the hour that would begin anew before its time goes on instead.
+        # Where clocks go back by half an hour, the hour that would start again early goes on instead.
         following = _hour_start(start + _HOUR, zone)
         return following if following > start else start + _HOUR
     # Noon is the same day whatever the clocks did at midnight.

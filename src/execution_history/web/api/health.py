@@ -1,4 +1,4 @@
-"""Whether the server is alive, and whether it can do its work."""
+"""Health checks: whether the server is alive, and whether it can do its work."""
 
 from http import HTTPStatus
 

@@ -24,7 +24,7 @@ LARGEST_BODY: Final = 20 * 1024 * 1024
 """Bytes of a request body: what Coze takes (coze-protocol 4.6)."""
 
 MOST_PARAMETERS: Final = 1_000
-"""Of a query: each is compared with the names that it may be a typo of."""
+"""The limit of a query: each is compared with the names that it may be a typo of."""
 
 _TOO_LARGE: Final = Message(
     "The request body is larger than the %(value)s MB that Coze takes.", value=LARGEST_BODY // 1024 // 1024

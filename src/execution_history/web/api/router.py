@@ -73,7 +73,7 @@ def _add_refusals(router: APIRouter) -> None:
     """Add routes for the methods that a path does not have: the application would answer in its own shape.
 
     A record whose id is empty must not be found either: the application would redirect ``…/history/`` to
-    ``…/history``, and a caller who meant to delete one record without an id would clear them all.
+    ``…/history``, and a caller who deletes one record but leaves out its id would clear them all.
     """
     allowed: dict[str, set[str]] = {}
     for route in router.routes:

@@ -32,7 +32,7 @@ Format = Annotated[
     str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
 ]
 Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
-ForExcel = Annotated[bool, Query(description="Of CSV: begin with the mark by which Excel knows UTF-8.")]
+ForExcel = Annotated[bool, Query(description="Of CSV: begin with the byte order mark by which Excel recognizes UTF-8.")]
 Strict = Annotated[bool, Query(description="Answer with an error rather than leave out a record that is damaged.")]
 
 

@@ -42,7 +42,7 @@ class Amount(NamedTuple):
 
 
 def sections_of(comparison: Comparison) -> tuple[Section, ...]:
-    """Return the parts of a comparison that differ, the ending first: it matters most."""
+    """Return the parts of a comparison that differ, the ending first."""
     sections, room = [], _ROOM
     for name in PARTS:
         found: Sequence[Difference] = getattr(comparison, name)

@@ -22,7 +22,7 @@ _OPEN_CHILDREN: Final = 12
 _OPEN_DEPTH: Final = 2
 _DEEPEST: Final = 12
 _MOST_FOUND: Final = 50
-_MOST_LOOKED_AT: Final = 100_000
+_MOST_VISITED: Final = 100_000
 _MOST_NAMED: Final = 40_000
 _LONGEST_NAME: Final = 120
 _LONGEST_NUMBER: Final = 60
@@ -206,13 +206,13 @@ def matches(part: Part, words: str) -> Matches:
     found: list[Part] = []
     # Children are made one by one: a list of a million is not walked for its first hundred thousand.
     waiting: list[Iterator[tuple[Part, str]]] = [iter([(part, "")])]
-    looked, room = 0, _MOST_NAMED
-    while waiting and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT and room > 0:
+    visited, room = 0, _MOST_NAMED
+    while waiting and len(found) < _MOST_FOUND and visited < _MOST_VISITED and room > 0:
         each, key = next(waiting[-1], (None, ""))
         if each is None:
             waiting.pop()
             continue
-        looked += 1
+        visited += 1
         value, before = each.value, len(found)
         is_named = folded in key.casefold()
         if isinstance(value, (dict, list)):

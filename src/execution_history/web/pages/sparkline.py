@@ -51,7 +51,7 @@ def recent_of(lines: list[RunLine]) -> Recent:
 def ticks_drawn(recent: Recent, workflow_id: str, translate: Translator, zone: tzinfo) -> Markup:
     """Render the ticks as SVG, the newest on the right, each a link; a failure has the full height."""
     begin = RUNS - len(recent.ticks)
-    # Forty links with ids of hundreds of characters would be most of the page: such a row leads to its list only.
+    # Forty links with ids of hundreds of characters would dominate the page: such a row only leads to its list.
     is_linked = len(urls.runs(workflow_id)) <= _LONGEST_LINK
     drawn = Markup("").join(
         _TICK.format(

@@ -54,7 +54,7 @@ class RunRequest(BaseModel):
 
     parameters: dict[str, Any] | None = Field(None, description="The inputs of the workflow's start node.")
     bot_id: Text | None = Field(None, description="The bot, where the workflow needs one.")
-    conversation_id: Text | None = Field(None, description="The conversation the run belongs to; kept and given back.")
+    conversation_id: Text | None = Field(None, description="The conversation the run belongs to; kept and returned.")
     user_id: Text | None = Field(None, description="The end user, passed on to Coze.")
 
 
@@ -233,7 +233,7 @@ RUNNING: Final = CHANGING | _errors(
 RESUMING: Final = RUNNING | _MISSING | _errors({409: "The run is not waiting for an answer; the message says why."})
 FETCHING: Final = RUNNING | _errors(
     {
-        404: "The upstream does not know the run.",
+        404: "The upstream has no such run.",
         502: "The upstream cannot be reached, or does not return the run.",
         503: "The Coze account is incomplete, or the store cannot be used; the message says which.",
     }
