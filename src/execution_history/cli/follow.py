@@ -31,7 +31,7 @@ async def follow(
         ),
     ] = None,
 ) -> ExitCode:
-    """Show every change until Ctrl-C, to programs as lines of JSON whose ``revision`` goes on with ``--since``."""
+    """Show every change until Ctrl-C; programs get lines of JSON and resume after a ``revision`` with ``--since``."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
     with stops_call(task.cancel) as stops:
@@ -75,7 +75,7 @@ async def _show(session: Session, service: ExecutionHistoryService, event: LiveE
             record = orjson.loads(event.summary)
             facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
             facts += [] if record["duration_ms"] is None else [Cell(duration(record["duration_ms"]))]
-            if record["execute_status"] == "interrupted":  # the question stands in the record, not in its summary
+            if record["execute_status"] == "interrupted":  # the question is in the record, not in its summary
                 record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
             text = gist(record, LONGEST_GIST) or record["input_line"]
         row = [*facts, Cell(one_line(workflow_id, LONGEST_ID))]

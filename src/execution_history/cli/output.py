@@ -17,7 +17,7 @@ from execution_history.records.encoding import encode, indent
 
 _GAP: Final = "  "
 _LEAST_TEXT: Final = 25
-"""Columns that a text needs to stand on the line of its id."""
+"""Columns that a text needs to fit on the line of its id."""
 
 # JSON may hold these as they are, and a terminal may obey them: as escapes they mean the same to every parser.
 _C1_IN_UTF8: Final = {b"\x7f": rb"\u007f"} | {f"{chr(code)}".encode(): b"\\u%04x" % code for code in range(0x80, 0xA0)}
@@ -157,7 +157,7 @@ def cropped(line: Text, width: int | None) -> Text:
 def on_one_line_or_two(
     facts: Sequence[Sequence[Cell]], ids: Sequence[Cell], texts: Sequence[Cell], width: int | None
 ) -> list[Text]:
-    """Return a line for each row: its facts, its id and its text, if there are any; on a narrow terminal two.
+    """Return a line for each row: its facts, its id and its text, if it has one; on a narrow terminal two.
 
     The id and the text then stand on the second line, so that no id is cut.
     """

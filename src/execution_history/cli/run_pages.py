@@ -42,7 +42,7 @@ def size_option(page_size: int) -> list[str]:
 
 
 def shape_of(status: str) -> tuple[str, str]:
-    """Return the shape and the colour for a status; its word always stands beside them."""
+    """Return the shape and the colour for a status, which are always shown with its word."""
     return _SHAPES.get(status, ("?", "magenta"))
 
 

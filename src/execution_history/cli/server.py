@@ -80,7 +80,7 @@ def _is_worth_printing(record: logging.LogRecord) -> bool:
 
 
 def return_freed_memory() -> None:
-    """Make glibc return what is freed to the system, or to the next thread that allocates.
+    """Make glibc return freed memory to the system, or to the next thread that allocates.
 
     By default it gives threads heaps of their own, up to eight for each core, and each keeps what it once needed: after
     a block of 20 MB was freed, all blocks below 20 MB come from the heap, which keeps up to 40 MB at its end. Other C

@@ -105,7 +105,7 @@ class Session:
         return load_settings(store=self.store, **arguments)
 
     def command(self, *words: str, text: str | None = None) -> str:
-        """Return a call of this program to copy, on the same store; *text* stands last and may begin with a dash."""
+        """Return a call of this program to copy, on the same store; *text* comes last and may begin with a dash."""
         store = [] if self.store is None else ["--store", self.store]
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
         return shlex.join([_callable_name(), *words, *store, *last])

@@ -172,7 +172,7 @@ def _show(session: Session, report: "ImportReport", place: str) -> None:
 
 @contextmanager
 def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
-    """Show a progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
+    """Show a progress bar on a terminal, unless the answer goes there too (*beside*); nothing elsewhere."""
     console = Console(stderr=True)
     hidden = beside or session.as_json or not console.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

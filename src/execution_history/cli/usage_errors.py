@@ -38,7 +38,7 @@ class TranslatedGroup(TyperGroup):
     """The group of all commands; errors in a call are explained in the language of the session."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - of typer's own classes
-        """Read the options that stand before a command."""
+        """Read the options ahead of a command."""
         make = super().make_context
         return _translated(extra["obj"].translate, lambda: make(info_name, args, parent, **extra))
 

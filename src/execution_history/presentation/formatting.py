@@ -25,7 +25,7 @@ _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
 
 _BREAKS: Final = frozenset("\n\t")
 _DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""Marks that reverse the direction of what follows, so that text reads as something that it is not."""
+"""Marks that reverse the direction of the text after them, so that it can be made to read differently."""
 
 _HARMLESS: Final[dict[int, str]] = (
     {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in _BREAKS}

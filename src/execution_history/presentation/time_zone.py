@@ -15,7 +15,7 @@ def local_zone() -> tzinfo:
 
 
 def local_zone_name() -> str:
-    """Return the IANA name of that zone; UTC where it has none."""
+    """Return the IANA name of this machine's time zone; UTC where it has none."""
     zone = local_zone()
     name = zone.key if isinstance(zone, ZoneInfo) else None
     return name if name and name != "local" else "UTC"

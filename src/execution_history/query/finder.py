@@ -1,4 +1,4 @@
-"""How a page or statistics are found: what has to be read, step by step, and how the answer is assembled. Pure.
+"""Find pages and statistics: plan what to read, step by step, and assemble the answer. Pure.
 
 :func:`find` and :func:`count` plan and assemble; an engine executes::
 

@@ -7,7 +7,7 @@ from execution_history.errors import Message, shortened
 
 
 def hint(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    """Return a hint: the *known* name that is most similar to *name*, or what there is instead.
+    """Return a hint: the *known* name that is most similar to *name*, or *otherwise*.
 
     Args:
         name: the unknown name.

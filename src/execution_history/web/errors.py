@@ -48,7 +48,7 @@ _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "store"),
     (errors.ExecutionHistoryError, HTTPStatus.INTERNAL_SERVER_ERROR, "internal"),
 )
-# Words of our own: the names that Python gives to statuses change between its versions.
+# Our own codes: Python's names for statuses change between its versions.
 _CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _SENTENCES: Final = {
     400: Message("The request body cannot be read: it is JSON in UTF-8, not nested thousands of levels deep."),
@@ -146,7 +146,7 @@ def _http_fault(error: HTTPException) -> Fault:
 
 
 def _validation_sentence(error: RequestValidationError) -> str:
-    """Return the sentence for the most specific fault, with the name of what is wrong."""
+    """Return the sentence for the most specific error, with the name of the wrong value."""
     faults = error.errors()
     if not faults:
         return Message("The request is not what this address expects; /docs says what is.")

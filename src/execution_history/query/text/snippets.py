@@ -10,7 +10,7 @@ from execution_history.query.text.syntax import Search, Term
 
 SNIPPET_CHARACTERS: Final = 160
 _DOTS: Final = "…"
-_BEFORE: Final = 3  # a third of what is shown stands before the hit
+_BEFORE: Final = 3  # a third of the piece comes before the hit
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _noted(record: Record, key: Key[Any], kind: Literal["id", "text"]) -> Fact:
 
 
 def _shortened(fact: Fact) -> Fact:
-    """Return a fact cut to what has room; an id stays whole, and one that is too long for an id counts as text."""
+    """Return a fact cut to fit; an id stays whole, and one that is too long for an id counts as text."""
     text = fact.value if isinstance(fact.value, str) else encode(fact.value).decode()
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
         return fact._replace(value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
