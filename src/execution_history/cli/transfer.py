@@ -74,11 +74,11 @@ async def export_runs(
     )
     async with open_history(session) as history:
         if target == "-":
-            with _bar(session, beside=sys.stdout.isatty()) as tell:
-                report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, tell)
+            with _bar(session, beside=sys.stdout.isatty()) as progress:
+                report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, progress)
         else:
-            with _bar(session) as tell:
-                report = await transfer.export_to_path(history.service, Path(target), export, tell)
+            with _bar(session) as progress:
+                report = await transfer.export_to_path(history.service, Path(target), export, progress)
     notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if target == "-":
@@ -98,7 +98,7 @@ async def export_runs(
 
 
 def _format_of(target: str) -> Format:
-    """Return the format that belongs to a file's name."""
+    """Return the format for a file's name."""
     found = "jsonl" if target == "-" else _FORMATS.get(Path(target).suffix.lower())
     if found is None:
         raise CommandFailed(
@@ -124,7 +124,7 @@ async def import_runs(
         str | None, typer.Option(metavar="FILE", help=N_("A dump of its table node_execution, for the timelines."))
     ] = None,
 ) -> ExitCode:
-    """Merge files into the history, and show what was taken and what was not."""
+    """Merge files into the history, and show how many runs were added, replaced, skipped and refused."""
     from execution_history import transfer  # noqa: PLC0415 - as above
 
     if coze_studio and len(paths) != 1:
@@ -132,12 +132,12 @@ async def import_runs(
     settings = session.settings()
     limits = settings.reading_limits
     async with ExecutionHistoryService(store_of(settings)) as service:
-        with _bar(session) as tell:
+        with _bar(session) as progress:
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)
-                report = await transfer.import_studio(service, Path(paths[0]), dump, tell=tell, limits=limits)
+                report = await transfer.import_studio(service, Path(paths[0]), dump, tell=progress, limits=limits)
             else:
-                report = await transfer.import_history(service, map(Path, paths), tell=tell, limits=limits)
+                report = await transfer.import_history(service, map(Path, paths), tell=progress, limits=limits)
     if session.as_json:
         session.output.document(report.to_json())
     else:
@@ -172,23 +172,23 @@ def _show(session: Session, report: "ImportReport", place: str) -> None:
 
 @contextmanager
 def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
-    """Show a progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
+    """Show a progress bar on a terminal, unless the answer goes there too (*beside*); nothing elsewhere."""
     console = Console(stderr=True)
     hidden = beside or session.as_json or not console.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
 
-        def tell(step: "Step") -> None:
-            said = session.translate.plural(
+        def update(step: "Step") -> None:
+            description = session.translate.plural(
                 "%(num)s run, %(size)s",
                 "%(num)s runs, %(size)s",
                 step.records,
                 size=size(step.size),
             )
             if step.total_records is not None:
-                bar.update(task, description=said, total=step.total_records, completed=step.records)
+                bar.update(task, description=description, total=step.total_records, completed=step.records)
             else:
-                bar.update(task, description=said, total=step.total_size, completed=step.size)
+                bar.update(task, description=description, total=step.total_size, completed=step.size)
 
-        yield tell
+        yield update
