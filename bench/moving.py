@@ -38,7 +38,7 @@ async def _exports(store: HistoryStore, out: Path) -> Iterator[str]:
     wide = RecordFilter(statuses=("success",))
     kinds = {
         "JSON Lines, everything": ("all.jsonl", Export()),
-        "JSON Lines, the nine in ten that succeeded": ("some.jsonl", Export(wanted=wide)),
+        "JSON Lines, the nine in ten that succeeded": ("some.jsonl", Export(record_filter=wide)),
         "CSV, ten default columns": ("all.csv", Export(format="csv")),
         "CSV, six columns, two of them paths": ("paths.csv", Export(format="csv", columns=_PATHS)),
         "Parquet": ("all.parquet", Export(format="parquet")),

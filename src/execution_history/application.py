@@ -1,4 +1,4 @@
-"""The composition root: settings in, one opened application out."""
+"""The composition root: opens an application from its settings."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +17,7 @@ from execution_history.stores import store_of
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Everything that is open, for the command line and the web to use."""
+    """The open parts of the program, as the command line and the web use them."""
 
     settings: Settings
     service: ExecutionHistoryService
@@ -31,7 +31,7 @@ class Application:
 
 @asynccontextmanager
 async def open_application(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Application]:
-    """Open the store, begin recording, and close both in order at the end.
+    """Open the store and start recording; close both in order at the end.
 
     Args:
         settings: from :func:`~execution_history.settings.load_settings`.

@@ -1,7 +1,7 @@
-"""The one way from synchronous code into the house: a background thread whose event loop runs coroutines for it.
+"""The bridge from synchronous code to coroutines: a background thread whose event loop runs them.
 
-There is one bridge a process. It begins with the first use and ends while the interpreter ends, after everything
-that it was given; a forked child makes its own. It works beside any other event loop, also under a running one
+There is one bridge per process. It starts with its first use and ends while the interpreter ends, after the work that
+was submitted to it; a forked child makes its own. It works beside any other event loop, even inside a running one
 (Jupyter), because it never touches that one.
 """
 
@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 _Finish = Callable[[], Coroutine[Any, Any, object]]
 
 END_SECONDS: Final = 10.0
-"""How long the end of the interpreter waits for what is under way."""
+"""How long the end of the interpreter waits for work that is under way."""
 
 _CANCEL_SECONDS: Final = 0.5
 _THREAD: Final = "execution-history-bridge"
@@ -31,7 +31,7 @@ _FIRST_TO_END: Final = 100
 
 
 class Bridge:
-    """A thread with an event loop, for callers that have none or whose own must not carry our work."""
+    """A thread with an event loop, for callers that have none or whose own must not run our coroutines."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -41,12 +41,12 @@ class Bridge:
         self._ended = False
         self._kept: dict[Callable[[Bridge], Any], Any] = {}
         self._keeping = threading.RLock()
-        # Its thread does not keep the interpreter alive: ``end`` does the waiting, and has a limit.
+        # A daemon, because ``end`` waits for the work itself, and has a limit.
         self._thread = threading.Thread(target=self._serve, name=_THREAD, daemon=True)
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, _Result]) -> "Future[_Result]":
-        """Begin *work* in the bridge's thread; its outcome comes with the future.
+        """Start *work* in the bridge's thread; return the future of its outcome.
 
         Raises:
             RuntimeError: the bridge has ended, because the program is ending.
@@ -71,15 +71,15 @@ class Bridge:
         return self.submit(work).result()
 
     def is_here(self) -> bool:
-        """Whether the caller runs in the bridge's own thread."""
+        """Return whether the caller runs in the bridge's own thread."""
         return threading.get_ident() == self._thread.ident
 
     def at_end(self, finish: _Finish) -> None:
-        """Have *finish* awaited when the bridge ends and nothing else is under way; the last one given comes first."""
+        """Await *finish* when the bridge ends and nothing else is under way; the last one registered comes first."""
         self._finishing.append(finish)
 
     def kept(self, make: "Callable[[Bridge], _Result]") -> _Result:
-        """Return the one object that *make* makes for this bridge; the first call makes it."""
+        """Return the object that *make* returns for this bridge; only the first call makes it."""
         with self._keeping:
             if make not in self._kept:
                 self._kept[make] = make(self)
@@ -87,15 +87,15 @@ class Bridge:
             return found
 
     def end(self, seconds: float = END_SECONDS) -> None:
-        """Finish what is under way and what was given to :meth:`at_end`, then end the thread.
+        """Finish the work that is under way and what :meth:`at_end` registered, then end the thread.
 
-        Whatever takes longer than *seconds* is left, and the log says so. A second call does nothing.
+        What takes longer than *seconds* is left and logged. A second call does nothing.
         """
         if self._ended or self.is_here():
             return
         ending = asyncio.run_coroutine_threadsafe(self._finish(seconds), self._loop)
         try:
-            # ``_finish`` keeps to the limit itself, unless something holds the whole loop up.
+            # ``_finish`` keeps to the limit itself, unless something blocks the whole loop.
             ending.result(seconds + 1)
         except (TimeoutError, CancelledError):
             _log.error("The program ended before everything in the background was finished.")
@@ -108,7 +108,7 @@ class Bridge:
         end = self._loop.time() + seconds
         futures = [asyncio.wrap_future(future) for future in list(self._under_way)]
         with contextlib.suppress(TimeoutError):
-            # What does not come to its end in time is cancelled, and has the chance to put its work aside.
+            # Work that does not end in time is cancelled, and can still save its state.
             await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), seconds / 2)
         while self._finishing:
             finish = self._finishing.pop()
@@ -117,7 +117,7 @@ class Bridge:
             except TimeoutError:
                 _log.error("The program ended before everything in the background was finished.")
             except Exception:  # noqa: BLE001 - one that fails must not keep the others from finishing
-                _log.exception("What the program leaves behind could not be finished")
+                _log.exception("Work in the background could not be finished at the end of the program")
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -151,7 +151,7 @@ def _run(future: "Future[Any]", work: Callable[[], object]) -> None:
         return
     try:
         result = work()
-    except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
+    except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
         future.set_exception(error)
     else:
         future.set_result(result)
@@ -163,8 +163,8 @@ _making = threading.RLock()
 
 
 def the_bridge() -> Bridge:
-    """Return this process's bridge; the first call begins it."""
-    global _bridge  # noqa: PLW0603 - one a process is the point
+    """Return this process's bridge; the first call starts it."""
+    global _bridge  # noqa: PLW0603 - there is one per process
     if _bridge is None:
         with _making:
             if _bridge is None:
@@ -187,9 +187,9 @@ def run_sync(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 @functools.cache
 def _watch_this_process() -> None:
-    """See to it, once, that the bridge ends in order and does not cross a fork."""
-    # Stores close themselves by ``weakref.finalize``, whose exit hook is registered by the first use anywhere. Made
-    # before ours it runs after ours, so that what waits finds its store open.
+    """Register, once, the hooks that end the bridge in order and keep it from crossing a fork."""
+    # Stores close themselves by ``weakref.finalize``, whose exit hook is registered by its first use anywhere.
+    # Registered before ours it runs after ours, so that waiting work finds its store open.
     weakref.finalize(Bridge, int)
     atexit.register(_end)
     if hasattr(os, "register_at_fork"):
@@ -211,8 +211,8 @@ def _end() -> None:
 
 
 def _leave_to_the_parent() -> None:
-    """In a forked child: the thread stayed with the parent, and another one may have held the lock."""
+    """Forget the bridge in a forked child: its thread stayed with the parent, and the lock may be held there."""
     global _bridge, _making
-    # Kept, because closing its loop would take the parent's loop its wake-up.
+    # Kept, because closing its loop would close the wake-up socket of the parent's loop.
     _inherited.append(_bridge)
     _bridge, _making = None, threading.RLock()

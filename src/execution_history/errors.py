@@ -1,33 +1,33 @@
-"""Every error this package raises on purpose, and whose fault each one is.
+"""Every error that this package raises on purpose, and whose fault each one is.
 
     ExecutionHistoryError
-    ├── InvalidInput (ValueError)      the caller asked for something that cannot be
+    ├── InvalidInput (ValueError)      the caller passed something that is not possible
     │   ├── InvalidIdentifier          an empty or impossible workflow or execute id
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
-    │   ├── InvalidQuery               a filter, sort or bucket that cannot be: the message names it
-    │   │   └── InvalidCursor          a cursor that is broken or belongs to another question
+    │   ├── InvalidQuery               a filter, sort or bucket that is not possible: the message names it
+    │   │   └── InvalidCursor          a cursor that is broken or belongs to another query
     │   ├── InvalidStatus              a status that is none of the four
     │   ├── UnknownAccount             a Coze account that is not configured; also an AccountError
-    │   └── ImportFailed               what was to be imported cannot be read
-    ├── ExecutionNotFound (LookupError) there is no such execution, or none that fits
-    ├── ExportFailed                   what was to be exported cannot be written there
+    │   └── ImportFailed               a source of an import cannot be read
+    ├── ExecutionNotFound (LookupError) there is no such execution
+    ├── ExportFailed                   the export cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
-    ├── UpstreamRefused                Coze could not be asked, or would not tell
+    ├── UpstreamRefused                Coze cannot be reached, or refuses the request
     └── StoreError                     the disk or the database, not the caller
         ├── StoreBusy                  another process held the store for too long
         ├── StoreFull                  no space left
         ├── StoreUnwritable            read-only, or somebody else's folder
-        ├── StoreDamaged               the database file is not what it should be
+        ├── StoreDamaged               the database file is damaged
         │   └── RecordDamaged          one record of it cannot be read, everything else can
         ├── StoreTooNew                written by a newer version of this package
         └── StoreClosed                used after ``aclose``
 
-Each message is one sentence for a person, in English, and can be translated: it is a :class:`Message`, which keeps its
-msgid and its arguments. What callers sent stands in it as :func:`quoted` returns it.
+Each message is one sentence for people, in English, and can be translated: it is a :class:`Message`, which keeps its
+msgid and its arguments. Values that callers sent are put into it by :func:`quoted`.
 """
 
 import errno
@@ -36,7 +36,7 @@ from pathlib import PurePath
 from typing import Any, Final, Self
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the operating system says where there is no space left."""
+"""The operating system's error numbers for a disk without space."""
 
 _LONGEST_QUOTED: Final = 80
 _LONGEST_PATH: Final = 400
@@ -44,10 +44,10 @@ _MOST_LISTED: Final = 10
 
 
 def quoted(value: object) -> str:
-    """Return *value* as it can stand in a sentence, in a log line and on a terminal.
+    """Return *value* in a form that is safe in a sentence, in a log line and on a terminal.
 
-    Text and paths are put in quotes, anything else is written as Python writes it. Control characters, marks that turn
-    the direction of text round and halves of surrogate pairs become escapes. The middle of what has more than 80
+    Text and paths are put in quotes, anything else is written as Python writes it. Control characters, marks that
+    change the direction of text and halves of surrogate pairs become escapes. The middle of what has more than 80
     characters, or of a path with more than 400, is left out.
     """
     if isinstance(value, PurePath):
@@ -58,15 +58,15 @@ def quoted(value: object) -> str:
 
 
 def listed(values: Iterable[object]) -> str:
-    """Return *values*, quoted, one behind the other; of more than ten only how many more there are."""
+    """Return *values*, quoted and separated by commas; after the tenth only the number of further ones."""
     shown = [quoted(value) for value in values]
     names, more = ", ".join(shown[:_MOST_LISTED]), len(shown) - _MOST_LISTED
     return names if more <= 0 else Message(N_("%(names)s and %(more)s more"), names=names, more=more)
 
 
-def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
-    """Return *text* with ``…`` for its middle where it has more than *most* characters."""
-    return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[len(text) - most // 3 :]}"
+def shortened(text: str, limit: int = _LONGEST_QUOTED) -> str:
+    """Return *text* with ``…`` for its middle where it has more than *limit* characters."""
+    return text if len(text) <= limit else f"{text[: limit - limit // 3 - 1]}…{text[len(text) - limit // 3 :]}"
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -75,7 +75,7 @@ def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for it
 
 
 class Message(str):
-    """A sentence in English that keeps what it was made of, so that it can be shown in another language.
+    """A sentence in English that keeps its msgid and arguments, so that it can be shown in another language.
 
     Args:
         msgid: the sentence, with a placeholder such as ``%(name)s`` for each argument.
@@ -100,7 +100,7 @@ class ExecutionHistoryError(Exception):
 
     Args:
         sentence: the message, or its msgid with a placeholder such as ``%(name)s`` for each of the arguments.
-        arguments: what stands in the placeholders.
+        arguments: the values of the placeholders.
     """
 
     def __init__(self, sentence: str = "", /, **arguments: object) -> None:
@@ -108,7 +108,7 @@ class ExecutionHistoryError(Exception):
 
     @property
     def message(self) -> Message:
-        """The sentence, with what it was made of."""
+        """The sentence, with its msgid and arguments."""
         sentence = self.args[0] if self.args else ""
         return sentence if isinstance(sentence, Message) else Message(str(sentence))
 
@@ -131,11 +131,11 @@ class InvalidPage(InvalidInput):
 
 
 class InvalidQuery(InvalidInput):
-    """A filter, a sort order, a condition or a bucket that cannot be; the message says what would be right."""
+    """A filter, a sort order, a condition or a bucket that is not possible; the message names what is."""
 
 
 class InvalidCursor(InvalidQuery):
-    """A cursor that is broken, or that was given out for another question."""
+    """A cursor that is broken, or that belongs to another query."""
 
 
 class InvalidStatus(InvalidInput):
@@ -149,11 +149,11 @@ class InvalidStatus(InvalidInput):
 
 
 class ImportFailed(InvalidInput):
-    """A file, folder or database that was to be imported is missing, or is nothing that can be imported."""
+    """A source of an import is missing, or holds nothing that can be imported."""
 
 
 class ExecutionNotFound(ExecutionHistoryError, LookupError):
-    """There is no execution of that id, or none that fits what was asked for; nothing was changed."""
+    """There is no execution of that id, or none that fits the request; nothing was changed."""
 
 
 class ExportFailed(ExecutionHistoryError):
@@ -174,12 +174,12 @@ class ExecutionExists(ExecutionHistoryError):
 
 
 class IllegalTransition(ExecutionHistoryError):
-    """A finished execution was asked to take another status; the stored record is unchanged."""
+    """A change would give a finished execution another status; the stored record is unchanged."""
 
-    def __init__(self, execute_id: str, current: str, wanted: str) -> None:
+    def __init__(self, execute_id: str, current: str, requested: str) -> None:
         self.execute_id = execute_id
         self.current = current
-        self.wanted = wanted
+        self.requested = requested
         super().__init__(
             N_(
                 "Run %(run)s is %(current)s and cannot become %(wanted)s: "
@@ -187,7 +187,7 @@ class IllegalTransition(ExecutionHistoryError):
             ),
             run=quoted(execute_id),
             current=quoted(current),
-            wanted=quoted(wanted),
+            wanted=quoted(requested),
         )
 
 
@@ -196,7 +196,7 @@ class SettingsError(ExecutionHistoryError):
 
 
 class AccountError(ExecutionHistoryError):
-    """A Coze account cannot be used as it is configured; the message says what to set."""
+    """A Coze account cannot be used as it is configured; the message names the setting."""
 
 
 class UnknownAccount(AccountError, InvalidInput):
@@ -219,11 +219,11 @@ class NotInterrupted(ExecutionHistoryError):
 
 
 class UpstreamRefused(ExecutionHistoryError):
-    """The upstream could not be reached, or does not tell what it was asked; the message says which."""
+    """The upstream could not be reached, or refused the request; the message has the reason."""
 
 
 class StoreError(ExecutionHistoryError):
-    """The store could not do what was asked; what it had before is unchanged."""
+    """The store could not carry out the call; what it had before is unchanged."""
 
 
 class StoreBusy(StoreError):
@@ -231,7 +231,7 @@ class StoreBusy(StoreError):
 
 
 class StoreFull(StoreError):
-    """There is no space left on the device; works again as soon as there is."""
+    """There is no space left on the device; the call can be repeated once there is."""
 
 
 class StoreUnwritable(StoreError):
@@ -243,7 +243,7 @@ class StoreDamaged(StoreError):
 
 
 class RecordDamaged(StoreDamaged):
-    """What the database holds of one record cannot be read; every other record can."""
+    """One record of the database cannot be read; every other record can."""
 
     def __init__(self, folder: str, workflow_id: str, execute_id: str) -> None:
         self.workflow_id = workflow_id
@@ -264,7 +264,7 @@ class StoreTooNew(StoreError):
 
 
 class FeedExpired(StoreError):
-    """The change feed has forgotten deletions that come after the place from which it was to be read."""
+    """The change feed has forgotten deletions after the place from which it should be read."""
 
     def __init__(self, since: int, floor: int) -> None:
         super().__init__(

@@ -1,10 +1,10 @@
 """Every setting, its default, and where it may be set.
 
-A setting named ``port`` is read, the first that has it winning, from the program's own arguments, from the
-variable ``EXECUTION_HISTORY_PORT``, and from one optional TOML file: ``execution-history.toml`` in the
+A setting named ``port`` is read from the first of these that has it: the program's own arguments, the variable
+``EXECUTION_HISTORY_PORT``, and one optional TOML file: ``execution-history.toml`` in the
 current folder, or the file that ``EXECUTION_HISTORY_CONFIG`` names. Lists and objects are JSON in a variable; an
-account's parts have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN``.
-``COZE_API_TOKEN`` and ``COZE_API_BASE`` fill in what the settings leave open about the account ``default``.
+account's settings have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN``.
+``COZE_API_TOKEN`` and ``COZE_API_BASE`` fill in what the settings leave out of the account ``default``.
 """
 
 import os
@@ -37,11 +37,11 @@ _FIELD: Final = re.compile(r'field "(\w+)"')
 
 
 class AccountSettings(BaseModel):
-    """One Coze account: where it is called and how it proves itself.
+    """One Coze account: its address and its credentials.
 
     Either ``token`` (a personal or service token), or ``client_id``, ``public_key_id`` and one of
-    ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An account that is incomplete can be
-    configured: it is refused when it is called, and keeps nobody from calling the others.
+    ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An incomplete account can be
+    configured: it is refused when it is used, and the others can still be used.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -53,12 +53,12 @@ class AccountSettings(BaseModel):
     private_key: SecretStr | None = None
     private_key_file: Path | None = None
     oauth_base_url: str | None = None
-    """Where tokens are fetched, when that is not ``base_url``: the JWT's audience is its host."""
+    """The address for tokens, where it is not ``base_url``: the JWT's audience is its host."""
 
     @field_validator("token", "private_key")
     @classmethod
     def _is_not_blank(cls, value: SecretStr | None) -> SecretStr | None:
-        """Without the line's end that comes along from a file; a blank secret is none."""
+        """Remove the line break that files end with; a blank secret is none."""
         stripped = "" if value is None else value.get_secret_value().strip()
         return SecretStr(stripped) if stripped else None
 
@@ -77,7 +77,7 @@ class AccountSettings(BaseModel):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The names of the settings without which no call of its own can be proved; none where it is complete."""
+        """The names of the settings without which it cannot authenticate a call; none where it is complete."""
         parts = {
             "client_id": self.client_id,
             "public_key_id": self.public_key_id,
@@ -98,7 +98,7 @@ def _names_a_host(address: str) -> bool:
 
 
 def find_account(accounts: Mapping[str, AccountSettings], name: str) -> AccountSettings:
-    """Return the account *name*; ``default`` is there without being configured, and has no token then.
+    """Return the account *name*; ``default`` needs no configuration, and has no token then.
 
     Raises:
         UnknownAccount: there is no account of that name.
@@ -109,7 +109,7 @@ def find_account(accounts: Mapping[str, AccountSettings], name: str) -> AccountS
 
 
 def missing_settings(account: AccountSettings, name: str) -> tuple[str, ...]:
-    """Return what has to be set, under the names that it is set by, before *account* can prove its calls."""
+    """Return the names of the settings, as users write them, that *account* needs to authenticate its calls."""
     if name == DEFAULT_ACCOUNT and account.missing == _NO_TOKEN:
         return ("COZE_API_TOKEN",)
     return tuple(f"accounts.{name}.{part}" for part in account.missing)
@@ -119,7 +119,7 @@ _ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
 
 
 class Settings(BaseSettings):
-    """All settings; build one with :func:`load_settings`, which words what is wrong as one sentence."""
+    """All settings; make them with :func:`load_settings`, which raises a fault as one sentence."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     json_files: bool = True
     """Whether ``{workflow_id}.json`` files are kept beside the embedded database."""
     search: bool = True
-    """Whether texts can be searched for; their index is part of ``index.db`` and made when it is first asked."""
+    """Whether texts can be searched for; their index is part of ``index.db`` and made by the first query."""
     host: str = "127.0.0.1"
     """The address the server listens on."""
     port: int = Field(default=8765, ge=0, le=65_535)
@@ -148,15 +148,15 @@ class Settings(BaseSettings):
     drain_limit_seconds: float = Field(default=1800, gt=0)
     """How long an upstream is still read after its caller has hung up."""
     largest_recorded_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
-    """How many bytes of one run's answer are kept; what is beyond passes, and the record says that it is cut."""
+    """How many bytes of one run's answer are kept; the rest is passed on, and the record notes that it is cut."""
     record_limit_bytes: int = Field(default=LARGEST_RECORD, ge=LEAST_LIMIT)
-    """How many bytes of JSON a record has at most; the largest values of a larger one are cut, and it says which."""
+    """How many bytes of JSON a record has at most; the largest values of a larger one are cut, and it names them."""
     import_memory_bytes: int = Field(default=ReadingLimits().memory, ge=16 * 1024 * 1024)
-    """How much memory a row of a dump, or what stands around records, may take, about, while it is imported."""
+    """About how much memory a row of a dump, or the text around records, may take while it is imported."""
     import_temporary_bytes: int = Field(default=ReadingLimits().temporary, ge=1024 * 1024)
-    """How many bytes imports may write beside the history for a while, and what a zip file may unpack to in any case.
+    """How many bytes imports may use for temporary files, and how many a zip file may always unpack to.
 
-    Files that are sent over HTTP share this space; each import on the command line has its own.
+    Imports over HTTP share this space; each import on the command line has its own.
     """
     progress_interval_ms: int = Field(default=1000, ge=50)
     """How often the progress of a stream is saved."""
@@ -167,7 +167,7 @@ class Settings(BaseSettings):
 
     @property
     def reading_limits(self) -> ReadingLimits:
-        """What reading files of others may take."""
+        """The limits of reading files that others wrote."""
         return ReadingLimits(self.record_limit_bytes, self.import_memory_bytes, self.import_temporary_bytes)
 
     @field_serializer("store")
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
         return without_credentials(store)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield the settings as they may be shown, in a log as well."""
+        """Yield the settings without credentials, as a log may show them."""
         for name, value in super().__repr_args__():
             yield name, without_credentials(value) if name == "store" else value
 
@@ -189,21 +189,20 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then variables, then the TOML file; no other source."""
+        """Return the sources: arguments, then variables, then the TOML file; no others."""
         del dotenv_settings, file_secret_settings
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file()))
 
 
 def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by the model
-    """Return the settings in force, *arguments* before everything else; an argument of ``None`` is not given.
+    """Return the settings in force; *arguments* win over all other sources, and ``None`` stands for no argument.
 
     Raises:
         SettingsError: a value is wrong, a name is unknown, or the file cannot be read.
     """
     _refuse_unknown_variables()
-    given = {key: value for key, value in arguments.items() if value is not None}
     try:
-        settings = Settings(**given)
+        settings = Settings(**{key: value for key, value in arguments.items() if value is not None})
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
     except SourceError as error:
@@ -247,7 +246,7 @@ def _refuse_unknown_variables() -> None:
 
 
 def _hint(name: str, shown: Callable[[str], str] = str) -> str:
-    """Return a hint at the setting that *name* comes nearest to, or at all of them, each as *shown*."""
+    """Return a hint at the setting that is nearest to *name*, or at all of them, each as *shown*."""
     near = get_close_matches(name, Settings.model_fields, n=1)
     if near:
         return Message("perhaps %(shown)s is meant", shown=shown(near[0]))
@@ -255,25 +254,25 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
 
 
 def _add_default_account(settings: Settings) -> None:
-    """Fill in what the settings leave open about the account ``default`` from Coze's own variables."""
+    """Fill in what the settings leave out of the account ``default`` from Coze's own variables."""
     token, base = os.environ.get("COZE_API_TOKEN", "").strip(), os.environ.get("COZE_API_BASE", "").strip()
     account = settings.accounts.get(DEFAULT_ACCOUNT)
-    given = {} if account is None else account.model_dump(exclude_unset=True)
-    if base and "base_url" not in given:
-        given["base_url"] = base
-    if token and not (given.get("token") or given.get("client_id")):
-        given["token"] = token
-    if not given:
+    values = {} if account is None else account.model_dump(exclude_unset=True)
+    if base and "base_url" not in values:
+        values["base_url"] = base
+    if token and not (values.get("token") or values.get("client_id")):
+        values["token"] = token
+    if not values:
         return
     try:
-        settings.accounts[DEFAULT_ACCOUNT] = AccountSettings(**given)
+        settings.accounts[DEFAULT_ACCOUNT] = AccountSettings(**values)
     except ValidationError as error:
-        # Its value is not shown: whoever mixes the two variables up has put the token there.
+        # Its value is not shown: where the two variables were mixed up it is the token.
         raise SettingsError("COZE_API_BASE is wrong: it %(problem)s.", problem=_problem(_first(error))) from None
 
 
 def _source_sentence(error: SourceError) -> str:
-    """Return what is wrong with a variable that should hold JSON; *error* names its field and nothing of its value."""
+    """Return the fault of a variable that should hold JSON; *error* has its field and nothing of its value."""
     named: str = Message("A setting in the environment")
     if found := _FIELD.search(str(error)):
         variable = PREFIX + found[1].upper()
@@ -284,7 +283,7 @@ def _source_sentence(error: SourceError) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    """Return the first fault of *error*, with the names under which the setting can be given; never its value."""
+    """Return the first fault of *error*, with the names by which the setting can be set; never its value."""
     fault = _first(error)
     path = [str(part) for part in fault["loc"]]
     # An element of a list has no variable of its own.

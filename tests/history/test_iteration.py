@@ -64,5 +64,5 @@ async def test_an_index_that_does_not_go_on_is_said() -> None:
     store = LateStore(behind=3, pace=0)
     await store.merge([document(f"e{number}") for number in range(5)])
 
-    with pytest.raises(StoreBusy, match="stands at change 2 of 5 and does not go on"):
+    with pytest.raises(StoreBusy, match="has stopped at change 2 of 5"):
         await anext(selected(store, RecordFilter(statuses=("running",)), descending=True))

@@ -50,7 +50,7 @@ def test_every_filter_is_an_option_of_the_command_line(
     assert [] == [row.name for row in FILTERS if _CHINESE(row.meaning) == row.meaning]
 
 
-_ODD: Final = ("text", 1024, 2**70, 1.5, True, ["a"], {"a": 1}, [{}], "", "\ud800")
+_ODD: Final[tuple[object, ...]] = ("text", 1024, 2**70, 1.5, True, ["a"], {"a": 1}, [{}], "", "\ud800")
 
 
 @pytest.mark.parametrize("value", _ODD, ids=repr)

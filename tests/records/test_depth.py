@@ -61,8 +61,8 @@ async def check(service: ExecutionHistoryService, folder: Path, workflow_id: str
     assert not compare_records(found, found).output
     assert () == (await service.health()).problems
     for kind in ("jsonl", "json", "csv"):
-        wanted = RecordFilter(workflow_ids=(workflow_id,))
-        await export_to_path(service, folder.parent / f"out.{kind}", Export(format=kind, wanted=wanted))
+        record_filter = RecordFilter(workflow_ids=(workflow_id,))
+        await export_to_path(service, folder.parent / f"out.{kind}", Export(format=kind, record_filter=record_filter))
     for kind in ("jsonl", "json"):
         again = MemoryStore()
         report = await import_history(ExecutionHistoryService(again), [folder.parent / f"out.{kind}"])

@@ -495,7 +495,7 @@ async def test_progress_reaches_the_size_of_both_dumps(tmp_path: Path) -> None:
     nodes = put(tmp_path / "nodes", as_csv([NODE] * 3_000))
     told: list[Progress] = []
 
-    report = await import_studio(ExecutionHistoryService(MemoryStore()), executions, nodes, tell=told.append)
+    report = await import_studio(ExecutionHistoryService(MemoryStore()), executions, nodes, on_progress=told.append)
 
     size = executions.stat().st_size + nodes.stat().st_size
     assert (size, size, 2_000) == (report.size, told[-1].total_size, report.added)

@@ -41,7 +41,7 @@ async def test_json_lines_are_the_stored_bytes(filled: HistoryStore, tmp_path: P
 
 async def test_a_filter_chooses_what_is_exported(filled: HistoryStore) -> None:
     """Any filter may be given; the order is then that of time, the oldest first."""
-    data = await exported(filled, Export(wanted=RecordFilter(statuses=("failed",), workflow_ids=("工作流",))))
+    data = await exported(filled, Export(record_filter=RecordFilter(statuses=("failed",), workflow_ids=("工作流",))))
 
     assert ["e3", "e9"] == [record["execute_id"] for record in lines(data)]
 
@@ -50,7 +50,7 @@ async def test_a_filter_over_many_pages_leaves_nothing_out(store: HistoryStore) 
     """What does not fit on one page of the store is asked for page by page."""
     await store.merge([document(f"e{number}", now=1_000 + number // 3) for number in range(450)])
 
-    data = await exported(store, Export(wanted=RecordFilter(workflow_ids=("w",))))
+    data = await exported(store, Export(record_filter=RecordFilter(workflow_ids=("w",))))
 
     assert [f"e{number}" for number in range(450)] == [record["execute_id"] for record in lines(data)]
 
@@ -68,7 +68,7 @@ async def test_one_workflow_is_a_file_as_deployments_have_it(filled: HistoryStor
     await export_to_path(
         ExecutionHistoryService(filled),
         tmp_path / "out.json",
-        Export(format="json", wanted=RecordFilter(workflow_ids=("工作流",))),
+        Export(format="json", record_filter=RecordFilter(workflow_ids=("工作流",))),
     )
 
     text = (tmp_path / "out.json").read_text("utf-8")
@@ -82,7 +82,7 @@ async def test_one_workflow_is_a_file_as_deployments_have_it(filled: HistoryStor
 
 async def test_an_empty_workflow_is_a_file_without_records(store: HistoryStore) -> None:
     """It is still JSON with the four keys."""
-    data = await exported(store, Export(format="json", wanted=RecordFilter(workflow_ids=("none",))))
+    data = await exported(store, Export(format="json", record_filter=RecordFilter(workflow_ids=("none",))))
 
     assert {"workflow_id": "none", "histories": [], "total": 0, "updated_at": 0} == json.loads(data)
 
@@ -96,12 +96,12 @@ async def test_several_workflows_need_a_folder_or_a_zip_file(filled: HistoryStor
 
 
 async def test_a_folder_holds_a_file_for_every_workflow(filled: HistoryStore, tmp_path: Path) -> None:
-    """Only those that have a record that is wanted."""
+    """Only those that have a record that matches."""
     report = await export_to_path(ExecutionHistoryService(filled), tmp_path / "out", Export(format="json"))
     await export_to_path(
         ExecutionHistoryService(filled),
         tmp_path / "some",
-        Export(format="json", wanted=RecordFilter(execute_id_prefix="e3")),
+        Export(format="json", record_filter=RecordFilter(execute_id_prefix="e3")),
     )
 
     assert {"w.json", "工作流.json"} == {path.name for path in (tmp_path / "out").iterdir()}
@@ -399,7 +399,9 @@ async def test_ids_are_in_order_while_others_write(store: HistoryStore) -> None:
     await store.merge([document(f"e{number}") for number in range(100)])
     found: list[bytes] = []
 
-    async for piece in export_chunks(ExecutionHistoryService(store), Export(wanted=RecordFilter(workflow_ids=("w",)))):
+    async for piece in export_chunks(
+        ExecutionHistoryService(store), Export(record_filter=RecordFilter(workflow_ids=("w",)))
+    ):
         found += piece.splitlines()
         await store.create(document(f"late{len(found)}", now=9_000))
 

@@ -201,7 +201,7 @@ async def test_the_folder_of_a_deployment_is_taken_in(store: HistoryStore, tmp_p
 
 async def test_a_truncated_json_file_gives_up_what_is_whole(filled: HistoryStore, tmp_path: Path) -> None:
     """Every record before the cut comes in, and the report says that the file is damaged."""
-    wanted = Export(format="json", wanted=RecordFilter(workflow_ids=("w",)))
+    wanted = Export(format="json", record_filter=RecordFilter(workflow_ids=("w",)))
     await export_to_path(ExecutionHistoryService(filled), tmp_path / "out.json", wanted)
     data = (tmp_path / "out.json").read_bytes()
     (tmp_path / "out.json").write_bytes(data[: len(data) * 2 // 3])
@@ -319,7 +319,7 @@ async def test_of_one_id_in_a_file_the_newer_version_stays(store: HistoryStore, 
 async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> None:
     """JSON Lines and JSON in it are taken, everything else is passed over, and a broken one says so."""
     await export_to_path(
-        ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export(wanted=RecordFilter(workflow_ids=("w",)))
+        ExecutionHistoryService(filled), tmp_path / "out.jsonl", Export(record_filter=RecordFilter(workflow_ids=("w",)))
     )
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "out.jsonl", "deep/in/it.jsonl")
@@ -376,7 +376,7 @@ async def test_progress_counts_records_and_bytes(store: HistoryStore, tmp_path: 
     (tmp_path / "in.jsonl").write_bytes(b"".join(document(f"e{n}").body + b"\n" for n in range(2_500)))
     told: list[Progress] = []
 
-    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"], tell=told.append)
+    report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"], on_progress=told.append)
 
     counts = [progress.records for progress in told]
     assert (sorted(set(counts)), 2_500) == (counts, counts[-1])
@@ -391,7 +391,7 @@ from execution_history.transfer import import_history
 
 async def main():
     async with ExecutionHistoryService(sys.argv[2]) as service:
-        await import_history(service, [Path(sys.argv[1])], tell=lambda p: print(p.records, flush=True))
+        await import_history(service, [Path(sys.argv[1])], on_progress=lambda p: print(p.records, flush=True))
 
 asyncio.run(main())
 """
@@ -429,7 +429,7 @@ async def test_a_cancelled_import_leaves_whole_records_and_can_go_on(tmp_path: P
     store = SQLiteStore(tmp_path / "history")
     reached = asyncio.Event()
     task = asyncio.create_task(
-        import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"], tell=lambda _: reached.set())
+        import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"], on_progress=lambda _: reached.set())
     )
     await reached.wait()
     task.cancel()

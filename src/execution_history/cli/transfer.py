@@ -20,7 +20,7 @@ from execution_history.presentation.formatting import grouped, size, visible
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
-    from execution_history.transfer import ImportReport, Tell
+    from execution_history.transfer import ImportReport, OnProgress
     from execution_history.transfer import Progress as Step
 
 Format = Literal["jsonl", "json", "csv", "parquet"]
@@ -70,15 +70,15 @@ async def export_runs(
     if columns is not None:
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
     export = transfer.Export(
-        format=kind, wanted=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, mark=excel
+        format=kind, record_filter=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, mark=excel
     )
     async with open_history(session) as history:
         if target == "-":
-            with _bar(session, beside=sys.stdout.isatty()) as progress:
-                report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, progress)
+            with _bar(session, beside=sys.stdout.isatty()) as on_progress:
+                report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, on_progress)
         else:
-            with _bar(session) as progress:
-                report = await transfer.export_to_path(history.service, Path(target), export, progress)
+            with _bar(session) as on_progress:
+                report = await transfer.export_to_path(history.service, Path(target), export, on_progress)
     notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
     if target == "-":
@@ -132,12 +132,16 @@ async def import_runs(
     settings = session.settings()
     limits = settings.reading_limits
     async with ExecutionHistoryService(store_of(settings)) as service:
-        with _bar(session) as progress:
+        with _bar(session) as on_progress:
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)
-                report = await transfer.import_studio(service, Path(paths[0]), dump, tell=progress, limits=limits)
+                report = await transfer.import_studio(
+                    service, Path(paths[0]), dump, on_progress=on_progress, limits=limits
+                )
             else:
-                report = await transfer.import_history(service, map(Path, paths), tell=progress, limits=limits)
+                report = await transfer.import_history(
+                    service, map(Path, paths), on_progress=on_progress, limits=limits
+                )
     if session.as_json:
         session.output.document(report.to_json())
     else:
@@ -171,8 +175,8 @@ def _show(session: Session, report: "ImportReport", place: str) -> None:
 
 
 @contextmanager
-def _bar(session: Session, *, beside: bool = False) -> "Iterator[Tell]":
-    """Show a progress bar on a terminal, unless the answer goes there too (*beside*); nothing elsewhere."""
+def _bar(session: Session, *, beside: bool = False) -> "Iterator[OnProgress]":
+    """Show a progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
     console = Console(stderr=True)
     hidden = beside or session.as_json or not console.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -1,14 +1,14 @@
-"""What people note about runs: tags, a note, a rating and a pin, kept in the record's ``metadata``.
+"""Annotations of runs: tags, a note, a rating and a pin, kept in the record's ``metadata``.
 
 | key | value |
 |---|---|
-| ``tags`` | a list of texts in the order in which they came, without duplicates; ``a`` is not ``A`` |
+| ``tags`` | a list of texts in the order in which they were added, without duplicates; ``a`` is not ``A`` |
 | ``note`` | a text of at most 64 KiB, or null |
 | ``rating`` | a whole number from 1 (bad) to 5 (very good), or null |
 | ``pinned`` | true or false |
 
-Notes may be taken while a run goes on and long after it has ended; they change neither its status nor what it took. Of
-several people who tag one run at once nobody's tag is lost; of two who write its note, the later one's stands.
+A run can be annotated while it goes on and after it has ended; that changes neither its status nor its duration. When
+several people tag one run at once, no tag is lost; of two notes written at once the later one stays.
 """
 
 import asyncio
@@ -44,18 +44,18 @@ _AT_ONCE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What to note about a run; what is not given stays as it is.
+    """Changes to the annotations of a run; what is left out stays as it is.
 
     Args:
-        add_tags: tags to add, each of 1 to 64 characters; spaces around them do not count.
-        remove_tags: tags to take away; one that is not there is no error.
+        add_tags: tags to add, each of 1 to 64 characters; spaces around them are removed.
+        remove_tags: tags to remove; a missing one is no error.
         note: the note, at most 64 KiB of UTF-8; an empty one removes it.
         rating: 1 to 5; 0 removes it.
         pinned: whether the run is pinned.
-        tags: these tags and no others, in the place of adding and removing; none takes all away.
+        tags: the complete list of tags, instead of adding and removing; an empty one removes all.
 
     Raises:
-        InvalidInput: one of them is something else; the message says which and what it may be.
+        InvalidInput: one of them is not possible; the message names it and what it may be.
     """
 
     add_tags: tuple[str, ...] = ()
@@ -77,9 +77,9 @@ class Annotation:
             raise InvalidInput("The tag %(min)s is to be added and removed at once.", min=quoted(min(both)))
         if self.tags is not None and (self.add_tags or self.remove_tags):
             raise InvalidInput("Tags are either set as a whole, or added and removed.")
-        if (most := max(len(self.add_tags), len(self.tags or ()))) > MOST_TAGS:
+        if (count := max(len(self.add_tags), len(self.tags or ()))) > MOST_TAGS:
             raise InvalidInput(
-                "A run has at most %(most_tags)s tags; these are %(most)s.", most_tags=MOST_TAGS, most=most
+                "A run has at most %(most_tags)s tags; these are %(most)s.", most_tags=MOST_TAGS, most=count
             )
         _check_note(self.note)
         if self.rating is not None and (type(self.rating) is not int or self.rating not in (0, *RATINGS)):
@@ -101,7 +101,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class AnnotationReport:
-    """What annotating many executions did: how many changed, how many had it already, and those that were refused."""
+    """The outcome of annotating many executions: the number changed and unchanged, and those refused."""
 
     changed: int = 0
     unchanged: int = 0
@@ -120,7 +120,7 @@ async def annotate_execution(
     *,
     clock: Callable[[], int] = now_ms,
 ) -> ExecutionRecord:
-    """Note *annotation* about one execution; the record as it is afterwards. What is so already is not written again.
+    """Annotate one execution and return its record; what is so already is not written again.
 
     Raises:
         ExecutionNotFound: there is no such execution.
@@ -137,9 +137,9 @@ async def annotate_executions(
     *,
     clock: Callable[[], int] = now_ms,
 ) -> AnnotationReport:
-    """Note *annotation* about many executions, each a workflow id and an execute id.
+    """Annotate many executions, each a workflow id and an execute id.
 
-    What cannot be annotated is reported and does not keep the others from being annotated.
+    One that cannot be annotated is reported, and the others are annotated all the same.
 
     Raises:
         StoreError: the store failed; what was annotated before stays so, and the call can be repeated.
@@ -148,7 +148,7 @@ async def annotate_executions(
     refused: list[Refusal] = []
     remaining = iter(dict.fromkeys(executions))
     while group := list(islice(remaining, _AT_ONCE)):
-        # At once, because the store commits in groups what comes at once.
+        # Together, because the store commits what arrives together in one group.
         calls = [_try_annotate(store, *execution, annotation, clock) for execution in group]
         for outcome in await asyncio.gather(*calls):
             if isinstance(outcome, Refusal):
@@ -172,7 +172,7 @@ async def _try_annotate(
 async def _annotate(
     store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, clock: Callable[[], int]
 ) -> tuple[ExecutionRecord, bool]:
-    """Annotate a record; return the record afterwards, and whether it was changed."""
+    """Annotate a record; return the record as it is then, and whether it was changed."""
     check_identifier("workflow id", workflow_id)
     check_identifier("execute id", execute_id)
     await store.open()
@@ -184,13 +184,13 @@ async def _annotate(
             )
         record = orjson.loads(body)
         kept = metadata_of(record)
-        wanted = _wanted(annotation, kept)
-        if not wanted:
+        changes = _changes_for(annotation, kept)
+        if not changes:
             return cast("ExecutionRecord", record), False
-        # Only tags are made from what was read; everything else is the last writer's.
-        only_while = {TAGS.name: kept.get(TAGS.name)} if TAGS.name in wanted else None
+        # Only the tags depend on what was read; for everything else the last writer wins.
+        only_while = {TAGS.name: kept.get(TAGS.name)} if TAGS.name in changes else None
         changed = await store.update(
-            workflow_id, execute_id, RecordChange.of(clock(), metadata=wanted, only_while=only_while)
+            workflow_id, execute_id, RecordChange.of(clock(), metadata=changes, only_while=only_while)
         )
         if changed is not None:
             return cast("ExecutionRecord", changed.plain()), True
@@ -201,9 +201,9 @@ async def _annotate(
     )
 
 
-def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
-    """Return the metadata that have to change for *annotation* to be noted."""
-    wanted: dict[str, object] = {}
+def _changes_for(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
+    """Return the metadata that *annotation* changes."""
+    changes: dict[str, object] = {}
     if annotation.add_tags or annotation.remove_tags or annotation.tags is not None:
         before = _kept_tags(kept.get(TAGS.name))
         if annotation.tags is None:
@@ -218,14 +218,14 @@ def _wanted(annotation: Annotation, kept: dict[str, Any]) -> dict[str, object]:
                 count=len(after),
             )
         if after != before:
-            wanted[TAGS.name] = after
+            changes[TAGS.name] = after
     if annotation.note is not None and (annotation.note or None) != kept.get(NOTE.name):
-        wanted[NOTE.name] = annotation.note or None
+        changes[NOTE.name] = annotation.note or None
     if annotation.rating is not None and (annotation.rating or None) != kept.get(RATING.name):
-        wanted[RATING.name] = annotation.rating or None
+        changes[RATING.name] = annotation.rating or None
     if annotation.pinned is not None and annotation.pinned is not kept.get(PINNED.name, False):
-        wanted[PINNED.name] = annotation.pinned
-    return wanted
+        changes[PINNED.name] = annotation.pinned
+    return changes
 
 
 def _kept_tags(tags: object) -> list[str]:

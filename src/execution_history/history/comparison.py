@@ -1,4 +1,4 @@
-"""Comparing two runs of a history: any two, or one with the last success before it."""
+"""Comparison of two runs of a history: any two, or one with the last success before it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,18 +19,18 @@ _AT_ONCE: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which run is meant: an execute id, and the workflow where that is known."""
+    """A run to compare: its execute id, and its workflow where that is known."""
 
     execute_id: str
     workflow_id: str | None = None
 
 
 async def compare_executions(store: HistoryStore, old: Run, new: Run) -> Comparison:
-    """How *new* differs from *old*; they may be runs of different workflows.
+    """Return how *new* differs from *old*; they may be runs of different workflows.
 
     Raises:
-        ExecutionNotFound: there is no such run; the message says which.
-        InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
+        ExecutionNotFound: one of them does not exist; the message names it.
+        InvalidInput: an id is invalid, or several workflows have a run with it and none is named.
         StoreError: the store could not be read.
     """
     await store.open()
@@ -39,11 +39,11 @@ async def compare_executions(store: HistoryStore, old: Run, new: Run) -> Compari
 
 
 async def compare_with_last_success(store: HistoryStore, run: Run) -> Comparison:
-    """How a run differs from the newest run of the same workflow that began before it and succeeded.
+    """Return how a run differs from the newest successful run of its workflow that began before it.
 
     Raises:
         ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
-        InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
+        InvalidInput: an id is invalid, or several workflows have a run with it and none is named.
         StoreError: the store could not be read.
     """
     await store.open()
@@ -80,7 +80,7 @@ async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
 
 
 async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> dict[str, Any]:
-    """Return the nearest earlier success; of runs that began in one millisecond the first to come is the earlier."""
+    """Return the nearest earlier success; of runs that began in one millisecond the one created first is earlier."""
     workflow, began = (record["workflow_id"],), record["create_time"]
     is_earlier = False
     same_time = RecordFilter(workflow_ids=workflow, created_from=began, created_before=began + 1)
@@ -99,8 +99,8 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
     )
 
 
-async def _records(store: HistoryStore, wanted: RecordFilter) -> AsyncIterator[dict[str, Any]]:
-    """Yield the records that match *wanted*, newest first."""
-    async for batch in selected(store, wanted, descending=True, size=_AT_ONCE):
+async def _records(store: HistoryStore, record_filter: RecordFilter) -> AsyncIterator[dict[str, Any]]:
+    """Yield the records that match *record_filter*, newest first."""
+    async for batch in selected(store, record_filter, descending=True, size=_AT_ONCE):
         for body in batch.documents:
             yield orjson.loads(body)

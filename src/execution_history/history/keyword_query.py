@@ -1,4 +1,4 @@
-"""From the keyword arguments of a Python caller to a question, and from its answer to plain dicts. Pure."""
+"""The keyword arguments of a Python caller as a query, and its result as plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NotRequired, TypedDict, cast
@@ -12,15 +12,15 @@ from execution_history.query.parameters import filter_of
 from execution_history.records.record import ExecutionRecord
 
 FilterValue = str | int | float | bool | Sequence[str | int] | None
-"""What a keyword filter may be: the text that HTTP and the command line take, or the plain value it stands for."""
+"""The value of a keyword filter: the text that HTTP and the command line take, or the plain value it stands for."""
 
 
 class HistoryPage(TypedDict):
-    """One page of records; ``total`` counts all that were asked for, in the order asked for, newest first by default.
+    """One page of records, newest first by default; ``total`` counts all that match.
 
-    The last two keys are there when a filter, an order or a cursor was given: without ``total_is_exact`` there are at
-    least ``total``, and ``next_cursor`` leads to the page behind this one. ``damaged`` is there when records that
-    belong on the page cannot be read: their ``workflow_id`` and ``execute_id``.
+    ``next_cursor`` and ``total_is_exact`` are there when the call has a filter, an order or a cursor. Unless
+    ``total_is_exact``, at least ``total`` records match; ``next_cursor`` leads to the next page. ``damaged`` is there
+    when records of the page cannot be read, and has their ``workflow_id`` and ``execute_id``.
     """
 
     histories: list[ExecutionRecord]
@@ -35,7 +35,7 @@ def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None,
     """Return the filter of these keyword arguments, named as in :data:`execution_history.query.fields.FILTERS`.
 
     Args:
-        words: names to values; numbers are milliseconds where a time or a duration is meant.
+        words: names to values; the numbers of times and durations are milliseconds.
         workflow_id: the one workflow whose records match, or ``None`` for all.
         now: milliseconds since the epoch.
 
@@ -47,12 +47,12 @@ def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None,
 
 
 def damaged_of(keys: Sequence[RecordKey]) -> dict[str, list[dict[str, str]]]:
-    """Return an answer's entry for records that cannot be read; empty when there are none."""
+    """Return the ``damaged`` entry of a response; empty where all records can be read."""
     return {"damaged": [key._asdict() for key in keys]} if keys else {}
 
 
 def page_of(selection: Selection) -> HistoryPage:
-    """Return an answer with its records parsed."""
+    """Return *selection* with its records parsed."""
     page: HistoryPage = {
         "histories": [cast("ExecutionRecord", orjson.loads(body)) for body in selection.documents],
         "total": selection.total,

@@ -6,8 +6,8 @@
 
 One task reads the feed for all of them: at once when this process writes, and every quarter of a second for what other
 processes write. It keeps the last thousand changes. A listener is only a place in the feed: it takes its next events
-when it wants them, from those that are kept or, when it is further behind, from the store. So a slow one costs nothing,
-misses nothing, and waits for nobody.
+when it is ready, from those that are kept or, when it is further behind, from the store. A slow listener costs nothing,
+misses nothing, and keeps no other waiting.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from execution_history.stores.protocol import Change, HistoryStore
 _log = logging.getLogger("execution_history.history")
 
 MOST_EVENTS: Final = 100
-"""So many events are taken at once, at most."""
+"""The most events that are taken at once."""
 
 _POLL_SECONDS: Final = 0.25
 _BREATH_SECONDS: Final = 0.02
@@ -44,16 +44,16 @@ _ALL: Final = frozenset[str]()
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """Something that has happened to a history.
+    """One event of a history.
 
     Attributes:
-        kind: ``put`` for a record that is new or has changed; ``delete`` for one that is gone; ``reset`` when the feed
-            cannot go on from where the listener was, who has to read the history anew and goes on from here.
-        revision: the place in the feed; whoever passes it as ``since`` later gets what follows.
-        workflow_id: whose record; ``None`` for a reset.
-        execute_id: which record; ``None`` for a reset, and when all records of the workflow are gone.
-        summary: of a ``put`` the JSON of :func:`~execution_history.records.summary.summary_of`, as the record is when
-            the event is told.
+        kind: ``put`` for a record that was created or changed; ``delete`` for one that was deleted; ``reset`` when the
+            feed cannot continue from the listener's place: it has to read the history anew and continues from here.
+        revision: the place in the feed; passed as ``since`` later, it continues after this event.
+        workflow_id: the record's workflow; ``None`` for a reset.
+        execute_id: the record; ``None`` for a reset, and when the whole workflow was cleared.
+        summary: for a ``put`` the JSON of :func:`~execution_history.records.summary.summary_of`, as the record is when
+            the event is sent.
     """
 
     kind: Literal["put", "delete", "reset"]
@@ -63,19 +63,19 @@ class LiveEvent:
     summary: bytes | None = None
 
     def to_json(self) -> bytes:
-        """``{"event", "revision", "workflow_id", "execute_id", "summary"}``."""
+        """Return ``{"event", "revision", "workflow_id", "execute_id", "summary"}``."""
         summary = None if self.summary is None else orjson.Fragment(self.summary)
         about = {"workflow_id": self.workflow_id, "execute_id": self.execute_id, "summary": summary}
         return orjson.dumps({"event": self.kind, "revision": self.revision, **about})
 
 
 class LiveFeed:
-    """The feed of one store, for the listeners of one event loop. It reads while somebody listens.
+    """The feed of one store, for the listeners of one event loop. It reads only while there are listeners.
 
     Args:
-        store: whose changes.
-        poll_seconds: how often it looks for what other processes have written.
-        kept: how many changes it keeps.
+        store: the store whose changes are read.
+        poll_seconds: how often it reads the changes of other processes.
+        kept: the number of changes that it keeps.
     """
 
     def __init__(self, store: HistoryStore, *, poll_seconds: float = _POLL_SECONDS, kept: int = _KEPT) -> None:
@@ -94,15 +94,15 @@ class LiveFeed:
 
     @property
     def is_reading(self) -> bool:
-        """Whether somebody listens."""
+        """Whether there are listeners."""
         return self._reading is not None
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a listener; it gets events only within ``async with``.
 
         Args:
-            since: the revision behind which it begins; 0 sends everything that is there, ``None`` only what is new.
-            workflow_ids: the workflows whose events it gets; without any, those of all.
+            since: the revision after which it begins; 0 sends everything that is there, ``None`` only new events.
+            workflow_ids: the workflows whose events it gets; all by default.
 
         Raises:
             InvalidInput: *since* is below 0.
@@ -112,17 +112,17 @@ class LiveFeed:
         return FeedSubscription(self, since, frozenset(workflow_ids))
 
     def end(self) -> None:
-        """Let every listener come to an end."""
+        """End every listener."""
         self.has_ended = True
-        self._tell()
+        self._wake()
 
     async def aclose(self) -> None:
         """End, and stop reading."""
         self.end()
         await self._stop()
 
-    async def join(self, wanted: frozenset[str]) -> int:
-        """Begin to read for one more listener, who wants the workflows *wanted*; the newest revision there is.
+    async def join(self, workflow_ids: frozenset[str]) -> int:
+        """Add a listener to the events of *workflow_ids*, or of all if empty, and return the newest revision.
 
         Raises:
             StoreError: the store could not be read.
@@ -134,23 +134,23 @@ class LiveFeed:
                 self.position = self._kept_since = newest
                 self._kept = []
                 self._reading = asyncio.create_task(self._read())
-            self._listeners[wanted] += 1
+            self._listeners[workflow_ids] += 1
         return newest
 
-    async def leave(self, wanted: frozenset[str]) -> None:
-        """One listener less; the last one ends the reading."""
-        self._listeners[wanted] -= 1
+    async def leave(self, workflow_ids: frozenset[str]) -> None:
+        """Remove a listener; the last one ends the reading."""
+        self._listeners[workflow_ids] -= 1
         self._listeners = +self._listeners  # without those that are 0
         if not self._listeners:
             await self._stop()
 
     async def news(self, revision: int, patience: float | None) -> None:
-        """Return when there is something behind *revision*, when the feed has ended, or after *patience* seconds."""
+        """Wait until there is a change after *revision*, the feed has ended, or *patience* seconds have passed."""
         if self.position <= revision and not self.has_ended:
             await _until(self._news, patience)
 
-    async def after(self, revision: int, wanted: frozenset[str]) -> tuple[list[LiveEvent], int]:
-        """Return the next events of workflows *wanted* behind *revision*, and the revision up to which none is missing.
+    async def after(self, revision: int, workflow_ids: frozenset[str]) -> tuple[list[LiveEvent], int]:
+        """Return the next events of *workflow_ids* after *revision*, and the revision up to which they are complete.
 
         Raises:
             StoreError: the store could not be read.
@@ -167,7 +167,7 @@ class LiveFeed:
             first = bisect_right(self._kept, revision, key=lambda event: event.revision)
             events = self._kept[first : first + MOST_EVENTS]
             reached = events[-1].revision if events else max(revision, position)
-        return await self._with_summaries(_of(events, wanted)), reached
+        return await self._with_summaries(_of(events, workflow_ids)), reached
 
     async def _stop(self) -> None:
         reading, self._reading = self._reading, None
@@ -175,12 +175,12 @@ class LiveFeed:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
 
     async def _read(self) -> None:
-        """Keep what is new and wake the listeners, until nobody listens; this is the feed's task."""
+        """Keep new changes and wake the listeners, until there are none; this is the feed's task."""
         end_watching = _watch(self.store, self._changed)
         is_troubled = False
         try:
@@ -194,9 +194,9 @@ class LiveFeed:
                     return
                 except StoreError as error:
                     if not is_troubled:
-                        _log.warning("Listeners will hear later what happens in the history: %s", error)
+                        _log.warning("The live feed is interrupted until the store can be read: %s", error)
                     is_troubled, is_more = True, False
-                # What comes in a rush is read together; what comes alone is read at once.
+                # Changes that come in a rush are read together; one that comes alone is read at once.
                 await asyncio.sleep(_BREATH_SECONDS)
                 if not is_more:
                     await _until(self._changed, self._poll_seconds)
@@ -204,33 +204,33 @@ class LiveFeed:
             end_watching()
 
     async def _step(self) -> bool:
-        """Keep the changes behind the last one; whether there may be more."""
+        """Keep the next changes; return whether there may be more."""
         changes = await self.store.changes(self.position, _READ_AT_ONCE)
         if not changes:
             return False
-        wanted = _ALL if _ALL in self._listeners else _ALL.union(*self._listeners)
+        workflow_ids = _ALL if _ALL in self._listeners else _ALL.union(*self._listeners)
         events = _events(changes)
-        told = {event.revision: event for event in await self._with_summaries(_of(events, wanted))}
-        # One that nobody wanted, or whose record is gone again, is kept without a summary.
-        self._kept += [told.get(event.revision, event) for event in events]
+        summarized = {event.revision: event for event in await self._with_summaries(_of(events, workflow_ids))}
+        # An event without a listener, or whose record is gone again, is kept without a summary.
+        self._kept += [summarized.get(event.revision, event) for event in events]
         if len(self._kept) > 2 * self._most_kept:
             self._kept_since = self._kept[-self._most_kept - 1].revision
             del self._kept[: -self._most_kept]
         self.position = changes[-1].revision
-        self._tell()
+        self._wake()
         return len(changes) == _READ_AT_ONCE
 
     async def _with_summaries(self, events: Sequence[LiveEvent]) -> list[LiveEvent]:
-        """*events* with the summaries that they lack, without those whose record is gone or cannot be read."""
+        """Return *events* with all summaries, without those whose record is gone or cannot be read."""
         bare = [event for event in events if event.kind == "put" and event.summary is None]
-        told: dict[int, LiveEvent] = {}
+        summarized: dict[int, LiveEvent] = {}
         for start in range(0, len(bare), _BODIES_AT_ONCE):
             group = bare[start : start + _BODIES_AT_ONCE]
             keys = [RecordKey(each.workflow_id or "", each.execute_id or "") for each in group]
             found = (await self.store.get_many(keys)).documents
             pairs = [(event, found[key]) for event, key in zip(group, keys, strict=True) if key in found]
-            told |= await asyncio.to_thread(_summed_up, pairs)
-        whole = (told.get(event.revision, event) for event in events)
+            summarized |= await asyncio.to_thread(_summarized, pairs)
+        whole = (summarized.get(event.revision, event) for event in events)
         return [event for event in whole if event.kind != "put" or event.summary is not None]
 
 
@@ -238,16 +238,16 @@ class FeedSubscription:
     """One listener: an async iterator of events within ``async with``.
 
     Args:
-        feed: what it listens to.
+        feed: the feed.
         since: see :meth:`LiveFeed.follow`.
-        wanted: the workflows that it wants to hear of; without any, all.
+        workflow_ids: the workflows whose events it gets; all if empty.
     """
 
-    def __init__(self, feed: LiveFeed, since: int | None, wanted: frozenset[str]) -> None:
+    def __init__(self, feed: LiveFeed, since: int | None, workflow_ids: frozenset[str]) -> None:
         self.revision: int = since or 0
         self._feed = feed
         self._since = since
-        self._wanted = wanted
+        self._workflow_ids = workflow_ids
         self._reset: LiveEvent | None = None
 
     async def __aenter__(self) -> Self:
@@ -264,7 +264,7 @@ class FeedSubscription:
         Raises:
             StoreError: the store could not be read.
         """
-        newest = await self._feed.join(self._wanted)
+        newest = await self._feed.join(self._workflow_ids)
         if self._since is None:
             self.revision = newest
         elif self._since > newest:
@@ -273,8 +273,8 @@ class FeedSubscription:
             self._reset = LiveEvent("reset", newest)
 
     async def end(self) -> None:
-        """Listen no more."""
-        await self._feed.leave(self._wanted)
+        """Stop listening."""
+        await self._feed.leave(self._workflow_ids)
 
     @property
     def has_ended(self) -> bool:
@@ -282,9 +282,9 @@ class FeedSubscription:
         return self._feed.has_ended
 
     async def take(self, patience: float | None = None) -> list[LiveEvent]:
-        """Return the next events, at most 100; none when the feed has ended or *patience* seconds went by without one.
+        """Return the next events, at most 100; none when the feed has ended or *patience* seconds passed without one.
 
-        ``revision`` is then the place up to which everything has been taken.
+        Afterwards ``revision`` is the place up to which everything has been taken.
 
         Raises:
             StoreError: the store could not be read.
@@ -295,7 +295,7 @@ class FeedSubscription:
         clock = asyncio.get_running_loop().time
         deadline = None if patience is None else clock() + patience
         while not self._feed.has_ended:
-            events, self.revision = await self._feed.after(self.revision, self._wanted)
+            events, self.revision = await self._feed.after(self.revision, self._workflow_ids)
             remaining = None if deadline is None else deadline - clock()
             if events or (remaining is not None and remaining <= 0):
                 return events
@@ -303,14 +303,14 @@ class FeedSubscription:
         return []
 
     async def __aiter__(self) -> AsyncIterator[LiveEvent]:
-        """Every event, until the feed ends."""
+        """Yield every event, until the feed ends."""
         while events := await self.take():
             for event in events:
                 yield event
 
 
 def _watch(store: HistoryStore, changed: asyncio.Event) -> Callable[[], None]:
-    """Set *changed*, in this event loop, whenever this process writes into *store*; the result ends that."""
+    """Set *changed*, in this event loop, whenever this process writes into *store*; return a function that ends it."""
     if not isinstance(store, Watched):
         return lambda: None
     loop = asyncio.get_running_loop()
@@ -330,7 +330,7 @@ async def _until(event: asyncio.Event, seconds: float | None) -> None:
 
 
 def _events(changes: Iterable[Change]) -> list[LiveEvent]:
-    """Return what happened to records."""
+    """Return the events of changes to records."""
     return [
         LiveEvent("delete" if each.kind == "deleted" else "put", each.revision, each.workflow_id, each.execute_id)
         for each in changes
@@ -338,11 +338,11 @@ def _events(changes: Iterable[Change]) -> list[LiveEvent]:
     ]
 
 
-def _of(events: Iterable[LiveEvent], wanted: frozenset[str]) -> list[LiveEvent]:
-    return [event for event in events if not wanted or event.workflow_id in wanted]
+def _of(events: Iterable[LiveEvent], workflow_ids: frozenset[str]) -> list[LiveEvent]:
+    return [event for event in events if not workflow_ids or event.workflow_id in workflow_ids]
 
 
-def _summed_up(events: Iterable[tuple[LiveEvent, bytes]]) -> dict[int, LiveEvent]:
+def _summarized(events: Iterable[tuple[LiveEvent, bytes]]) -> dict[int, LiveEvent]:
     """Return the events with the summaries of their records, by revision."""
     records = [(event, outline_of(body)) for event, body in events]
     return {

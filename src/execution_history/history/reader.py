@@ -1,7 +1,6 @@
 """The reading half of the service: pages, filters, statistics, single records, workflows.
 
-``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows`` are those that existing deployments rely
-on; ``page_bytes``, ``detail_bytes``, ``select``, ``find_execution`` and the rest are ours.
+Existing deployments rely on ``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows``.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -31,11 +30,11 @@ _SCANNED_AT_ONCE: Final = 2_000
 
 
 class HistoryReading:
-    """What can be asked of a history; the store is opened by the first question.
+    """The queries of a history; the first call opens the store.
 
     Args:
         store: the history.
-        clock: what times such as ``2h`` ago are counted from, in milliseconds since the epoch.
+        clock: the time from which times such as ``2h`` ago are counted, in milliseconds since the epoch.
     """
 
     def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
@@ -58,22 +57,22 @@ class HistoryReading:
         cursor: str | None = None,
         **words: FilterValue,
     ) -> HistoryPage:
-        """One page of a workflow's records, or for ``None`` of all, newest first; an unknown workflow has none.
+        """Return one page of a workflow's records, or for ``None`` of all, newest first; an unknown workflow has none.
 
         Args:
-            workflow_id: which workflow.
-            page_size: how many records, 1 to 100.
-            page_index: which page, from 1; not looked at beside a cursor.
-            record_filter: which records, or
-            words: the same in words, such as ``status="failed", since="2h", where='input.city = "北京"'``; the names
+            workflow_id: the workflow, or ``None`` for all.
+            page_size: the number of records, 1 to 100.
+            page_index: the number of the page, from 1; ignored with a cursor.
+            record_filter: which records.
+            words: the same as keywords, such as ``status="failed", since="2h", where='input.city = "北京"'``; the names
                 are those of :data:`execution_history.query.fields.FILTERS`.
-            sort: by ``create_time``, ``duration`` or ``tokens``.
+            sort: ``create_time``, ``duration`` or ``tokens``.
             descending: the largest, or newest, first.
-            cursor: the ``next_cursor`` of the page before.
+            cursor: the ``next_cursor`` of the previous page.
 
         Raises:
             InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
-            InvalidQuery: a filter is unknown or cannot be, or the cursor belongs to another question.
+            InvalidQuery: a filter is unknown or invalid, or the cursor belongs to another query.
             StoreError: the store could not be read.
         """
         is_plain = record_filter is None and not words and cursor is None and sort == "create_time" and descending
@@ -89,12 +88,12 @@ class HistoryReading:
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
             if record_filter is None:
-                wanted = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
-            else:
-                wanted = record_filter if workflow_id is None else replace(record_filter, workflow_ids=(workflow_id,))
+                record_filter = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
+            elif workflow_id is not None:
+                record_filter = replace(record_filter, workflow_ids=(workflow_id,))
             index = page_index if cursor is None else None
             query = RecordQuery(
-                filter=wanted, sort=sort, descending=descending, size=page_size, after=cursor, index=index
+                filter=record_filter, sort=sort, descending=descending, size=page_size, after=cursor, index=index
             )
             page = page_of(await self.select(query))
         if is_plain:
@@ -102,10 +101,10 @@ class HistoryReading:
         return page
 
     async def select(self, query: RecordQuery) -> Selection:
-        """One page of the records that *query* asks for, as stored bytes or summaries; see its fields.
+        """Return one page of the records that *query* selects, as stored bytes or summaries; see its fields.
 
         Raises:
-            InvalidQuery: the cursor is broken or another question's, or the store has no text search.
+            InvalidQuery: the cursor is broken or another query's, or the store has no text search.
             StoreError: the store could not be read.
         """
         return await (await self._opened()).select(query)
@@ -119,41 +118,41 @@ class HistoryReading:
         cursor: str | None = None,
         is_ranked: bool = False,
     ) -> SearchPage:
-        """One page of the records that have *text*, newest first, with the places where they have it.
+        """Return one page of the records that contain *text*, newest first, with the places where they contain it.
 
         Args:
-            text: what is looked for, in the words of :mod:`execution_history.query.text.syntax`.
-            record_filter: which records; its own text is not looked at.
-            size: how many hits, 1 to 100.
-            cursor: the ``next`` of the page before.
-            is_ranked: the best of the hundred newest hits first instead; then there is one page only.
+            text: the search, in the syntax of :mod:`execution_history.query.text.syntax`.
+            record_filter: which records; its own text is ignored.
+            size: the number of hits, 1 to 100.
+            cursor: the ``next`` of the previous page.
+            is_ranked: rank the hundred newest hits, best first; then there is one page only.
 
         Raises:
             InvalidQuery: the text cannot be searched for, text search is switched off, or the cursor belongs to
-                another question.
+                another query.
             StoreError: the store could not be read.
         """
         search = parse_search(text)
-        wanted = replace(record_filter or RecordFilter(), text=text)
-        query = RecordQuery(filter=wanted, size=size, after=cursor)
+        record_filter = replace(record_filter or RecordFilter(), text=text)
+        query = RecordQuery(filter=record_filter, size=size, after=cursor)
         if is_ranked:
             return page_of_hits(best_of(await self.select(replace(query, size=RANKED)), search, size), search)
         return page_of_hits(await self.select(query), search)
 
-    async def batches(self, wanted: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
-        """Yield the records that match *wanted*, in batches, oldest first, or newest first where *descending*.
+    async def batches(self, record_filter: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
+        """Yield the records that match *record_filter* in batches, oldest first, or newest first where *descending*.
 
         Oldest first and without a filter the order is that of arrival, and the store is read from its beginning to
-        its end, which is several times as fast as reading pages. A record that comes or changes meanwhile may be
-        among them or not; each is whole.
+        its end, which is several times as fast as reading pages. A record that is created or changes meanwhile may
+        be yielded or not; each is whole.
 
         Raises:
             InvalidQuery: the filter contains a text to find, and the store has no text search.
             StoreError: the store could not be read.
         """
         await self.store.open()
-        if descending or wanted.given():
-            async for batch in selected(self.store, wanted, descending=descending):
+        if descending or record_filter.given():
+            async for batch in selected(self.store, record_filter, descending=descending):
                 yield batch
             return
         batch = await self.store.scan(None, _SCANNED_AT_ONCE)
@@ -163,7 +162,7 @@ class HistoryReading:
             yield batch
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
-        """Return what can be counted of the records that match *query*; see its fields.
+        """Return the statistics of the records that match *query*; see its fields.
 
         Raises:
             InvalidQuery: there is no such time zone, or there would be too many buckets.
@@ -172,7 +171,7 @@ class HistoryReading:
         return await (await self._opened()).statistics(query)
 
     async def revision(self) -> int:
-        """Return the number of the newest change; it waits for no index.
+        """Return the number of the newest change, without waiting for an index.
 
         Raises:
             StoreError: the store could not be read.
@@ -180,7 +179,7 @@ class HistoryReading:
         return await (await self._opened()).revision()
 
     async def index_reach(self) -> IndexReach:
-        """How far what answers ``select`` and ``statistics`` has followed the history.
+        """Return how far the index that answers ``select`` and ``statistics`` has followed the history.
 
         Raises:
             StoreError: the store could not be read.
@@ -188,7 +187,7 @@ class HistoryReading:
         return await reach_of(await self._opened())
 
     async def rebuild_index(self) -> None:
-        """Make what answers ``select`` and ``statistics`` anew; returns when it is whole.
+        """Rebuild the index that answers ``select`` and ``statistics``; return when it is complete.
 
         Raises:
             StoreError: the store could not be read, or the index not be written.
@@ -198,7 +197,7 @@ class HistoryReading:
             await store.rebuild_index()
 
     async def page_bytes(self, workflow_id: str | None, page_size: int = 20, page_index: int = 1) -> Selection:
-        """Return the same page as stored bytes, neither parsed nor written again; ``None`` stands for all workflows.
+        """Return a page as stored bytes, neither parsed nor encoded again; ``None`` stands for all workflows.
 
         Raises:
             InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
@@ -209,11 +208,11 @@ class HistoryReading:
         if not all(map(is_identifier, workflow_ids)):
             nowhere = IndexReach(0, 0)
             return Selection(documents=[], total=0, total_is_exact=True, next=None, has_more=False, reach=nowhere)
-        wanted = RecordFilter(workflow_ids=workflow_ids)
-        return await self.select(RecordQuery(filter=wanted, size=page_size, index=page_index))
+        record_filter = RecordFilter(workflow_ids=workflow_ids)
+        return await self.select(RecordQuery(filter=record_filter, size=page_size, index=page_index))
 
     async def get_execution_detail(self, workflow_id: str, execute_id: str) -> ExecutionRecord | None:
-        """One record, or ``None``.
+        """Return one record, or ``None``.
 
         Raises:
             RecordDamaged: it cannot be read.
@@ -223,7 +222,7 @@ class HistoryReading:
         return None if body is None else parsed(body)
 
     async def detail_bytes(self, workflow_id: str, execute_id: str) -> bytes | None:
-        """One record as stored bytes, or ``None``.
+        """Return one record as stored bytes, or ``None``.
 
         Raises:
             RecordDamaged: it cannot be read.
@@ -234,7 +233,7 @@ class HistoryReading:
         return await (await self._opened()).get(workflow_id, execute_id)
 
     async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
-        """Return the records with this id in any workflow, newest first; most often one or none.
+        """Return the records with this id in any workflow, newest first; usually one or none.
 
         Raises:
             RecordDamaged: one of them cannot be read.
@@ -261,7 +260,7 @@ class HistoryReading:
         return await (await self._opened()).workflows()
 
     async def health(self) -> StoreHealth:
-        """Whether histories can be read and written now; never raises."""
+        """Return whether histories can be read and written now; never raises."""
         return await self.store.health()
 
 

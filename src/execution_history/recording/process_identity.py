@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from execution_history.clock import boot_id
+
 _PARTS: Final = 5
 _PROC: Final = Path("/proc")
 
@@ -28,12 +30,12 @@ def is_dead(name: str) -> bool:
 
 def _machine() -> str:
     """Return the name of this start of the machine and of this name space of process numbers."""
+    boot = boot_id()
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
         space = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - a link that names no path
     except OSError:
         return "-:-"
-    return f"{boot}:{space}"
+    return f"{boot}:{space}" if boot else "-:-"
 
 
 def _started(process: int) -> str | None:

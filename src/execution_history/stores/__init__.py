@@ -1,4 +1,4 @@
-"""The stores that keep the promise of :mod:`execution_history.stores.protocol`, and their forms on a disk."""
+"""The stores, which implement :mod:`execution_history.stores.protocol`, and their forms on a disk."""
 
 from execution_history.stores.factory import store_at, store_of
 from execution_history.stores.memory.store import MemoryStore

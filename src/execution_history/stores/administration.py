@@ -1,17 +1,17 @@
-"""The second part of the promise: what a store keeps that is not a record.
+"""The second part of the contract: what a store keeps besides records.
 
-It lives in the database only. Whoever rebuilds a history from its JSON files loses it.
+It is kept in the database only: rebuilding a history from its JSON files loses it.
 """
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 FEED_KEPT_MS: Final = 30 * 24 * 60 * 60 * 1000
-"""So long, at least, the change feed knows what was deleted (milliseconds)."""
+"""How long, at least, the change feed keeps deletions (milliseconds)."""
 
 
 class EntryName(NamedTuple):
-    """Which entry of the registry: its kind, such as ``view``, and its key within that."""
+    """The name of an entry of the registry: its kind, such as ``view``, and its key within that."""
 
     kind: str
     key: str
@@ -19,7 +19,7 @@ class EntryName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the registry: any JSON, and its version, which is the revision of its last change."""
+    """An entry of the registry: any JSON, and its version, the revision of its last change."""
 
     name: EntryName
     value: bytes
@@ -38,7 +38,7 @@ class AuditEntry:
 
 
 class Administration(Protocol):
-    """What is configured, noted, held and followed.
+    """The registry, the audit log, leases and the cursors of followers.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
     """
@@ -47,55 +47,55 @@ class Administration(Protocol):
         """Return an entry of the registry, or ``None``."""
 
     async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
-        """Return the entries of a kind whose keys come after *after* in the order of code points, in that order."""
+        """Return the entries of a kind whose keys follow *after* in the order of code points, in that order."""
 
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
-        """Keep *value*, which is JSON, under a key; the change feed tells of it.
+        """Store *value*, which is JSON, under a key; the change feed has the change.
 
         Args:
-            kind: what it is, such as ``view``.
-            key: which of its kind.
+            kind: the kind, such as ``view``.
+            key: the key within the kind.
             value: compact UTF-8 JSON.
-            expected: the version that it must have, 0 when there must be none; ``None`` replaces any.
+            expected: the version that the entry must have, 0 for no entry; ``None`` replaces any.
 
         Returns:
-            The entry as it is now; ``None``, and nothing is changed, when it has another version than *expected*.
+            The new entry; ``None``, and nothing is changed, when the version is not *expected*.
         """
 
     async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
-        """Remove an entry, if it has the version *expected*; whether there was one that could be removed."""
+        """Remove an entry, if it has the version *expected*; return whether one was removed."""
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
         """Add a line to the audit log; return its number. No line is ever changed."""
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:
-        """Return at most *limit* lines of the audit log behind the number *after*, in their order."""
+        """Return at most *limit* lines of the audit log after the number *after*, in their order."""
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
-        """Take, keep or give up the right to do what one process does at a time, such as a periodic job.
+        """Take, renew or release the lease of work that one process does at a time, such as a periodic job.
 
-        Time is that of the store, not of its callers, so that a clock that is set changes nothing.
+        The time is the store's, not the callers', so that setting a clock changes nothing.
 
         Args:
-            name: what is done.
-            owner: who wants to do it.
-            ttl_ms: for how long (milliseconds), unless it is renewed; 0 gives it up.
+            name: the name of the work.
+            owner: the process that takes the lease.
+            ttl_ms: how long the lease lasts unless it is renewed (milliseconds); 0 releases it.
 
         Returns:
-            Whether *owner* has it now: false as long as another owner's time has not passed.
+            Whether *owner* holds the lease now: false until the time of another owner has passed.
         """
 
     async def renew_lease(self, owner: str, ttl_ms: int) -> None:
-        """Keep recorder *owner* alive for *ttl_ms* milliseconds, on the store's clock; 0 gives the lease up."""
+        """Keep recorder *owner* alive for *ttl_ms* milliseconds, on the store's clock; 0 releases the lease."""
 
     async def leases(self) -> dict[str, int]:
-        """Return the recorders that have a lease, each with the milliseconds that remain; 0 or less: it is over."""
+        """Return the recorders that have a lease, each with the milliseconds that remain; 0 or less if it has ended."""
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
-        """Keep how far the follower *name* of the change feed has come; ``None`` when it follows no more.
+        """Store the place of the follower *name* in the change feed; ``None`` removes the follower.
 
-        As long as it follows, the feed forgets no deletion behind its place.
+        As long as it follows, the feed keeps every deletion after its place.
         """
 
     async def cursors(self) -> dict[str, int]:
-        """Return the followers that have a cursor, each with the revision up to which it has taken everything."""
+        """Return the followers that have a cursor, each with the revision up to which it has read everything."""

@@ -1,4 +1,4 @@
-"""What only some stores can do, beside the promise of all; and what stands in for it where a store cannot."""
+"""Capabilities that only some stores have, and what stands in for them in the others."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Located(Protocol):
 
 @runtime_checkable
 class Watched(Protocol):
-    """A store that calls back when it was changed through it, so that a follower of its change feed need not look."""
+    """A store that calls back when it was changed through it, so that followers of its change feed need not poll."""
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Have *call* called after each change, soon, from any thread; it must be quick. The result ends that."""
+        """Call *call*, which must be quick, soon after each change, from any thread; return a function that ends it."""
 
 
 @runtime_checkable
@@ -31,10 +31,10 @@ class Indexed(Protocol):
     """A store whose ``select`` and ``statistics`` are answered by an index that follows its change feed."""
 
     async def index_reach(self) -> IndexReach:
-        """Return how far the index has followed; waits for nothing."""
+        """Return how far the index has followed, without waiting."""
 
     async def rebuild_index(self) -> None:
-        """Make the index anew from the records, and return when it is whole."""
+        """Rebuild the index from the records, and return when it is complete."""
 
 
 @runtime_checkable
@@ -42,7 +42,7 @@ class Mirrored(Protocol):
     """A store that keeps files beside its database."""
 
     async def flush(self) -> None:
-        """Return when the files have everything that was answered so far, on the disk.
+        """Wait until everything that calls have returned so far is in the files and on the disk.
 
         Raises:
             StoreError: some are behind.
@@ -51,15 +51,15 @@ class Mirrored(Protocol):
 
 @runtime_checkable
 class Prunable(Protocol):
-    """A store that keeps what was deleted until it is told to forget it, or has the time for that."""
+    """A store that keeps deletions until it is pruned, by a call or in idle time."""
 
     async def prune(self) -> int:
-        """Forget the deletions that nobody needs any more; return the revision up to which they are forgotten."""
+        """Forget the deletions that no follower needs; return the revision up to which they are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binned:
-    """A deleted record that can be restored: its size in bytes of JSON, when it was deleted and until when it is kept.
+    """A deleted record that can be restored: its size in bytes of JSON, when it was deleted and when it expires.
 
     Times are milliseconds since the epoch.
     """
@@ -75,19 +75,19 @@ class Bin(Protocol):
     """A store that can keep deleted records for a while."""
 
     async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
-        """Remove records, but keep them so long (milliseconds) that they can be restored; return which there were."""
+        """Remove records, but keep them for *keep_ms* milliseconds to be restored; return those removed."""
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
-        """Bring discarded records back as they were; return which these are.
+        """Restore discarded records as they were; return those restored.
 
-        Left where they are: those that were not discarded or not kept so long, and those whose id a record has now.
+        Records that were not discarded or have expired, and those whose id is taken now, are left out.
         """
 
     async def binned(self, after: RecordKey = ..., limit: int | None = None) -> list[Binned]:
-        """Return what can be restored, in the order of the ids, behind the record *after*."""
+        """Return the records that can be restored, in the order of the ids, after the record *after*."""
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
-        """Remove discarded records for good."""
+        """Remove discarded records permanently."""
 
 
 @runtime_checkable
@@ -96,11 +96,11 @@ class Limited(Protocol):
 
     @property
     def record_limit_bytes(self) -> int:
-        """How many bytes such a record has at most; fewer than 1 MiB count as that."""
+        """The largest size of such a record in bytes; 1 MiB at least."""
 
 
 async def reach_of(store: HistoryStore) -> IndexReach:
-    """Return how far what answers ``select`` has followed the feed: in a store without an index, to its end."""
+    """Return how far the index of ``select`` has followed the feed; to its end in a store without an index."""
     if isinstance(store, Indexed):
         return await store.index_reach()
     newest = await store.revision()
@@ -108,15 +108,15 @@ async def reach_of(store: HistoryStore) -> IndexReach:
 
 
 async def flush(store: HistoryStore) -> None:
-    """Return when everything that follows the calls answered so far is on the disk too.
+    """Wait until everything that follows the calls returned so far is on the disk too.
 
     Raises:
-        StoreError: that cannot be said of some files.
+        StoreError: some files are behind.
     """
     if isinstance(store, Mirrored):
         await store.flush()
 
 
 def record_limit_of(store: HistoryStore) -> int:
-    """Return how many bytes a record has at most that is made for *store*; see ``records/size_limit``."""
+    """Return the largest size in bytes of a record that is made for *store*; see ``records/size_limit``."""
     return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD

@@ -1,11 +1,11 @@
 """Documents packed with zstandard, a checksum and a dictionary of typical records.
 
-The dictionary is shipped with the package and copied into every database that uses it, so that older
-and newer versions of the package read each other's stores: what unpacks a document stands beside it.
+The dictionary is shipped with the package and copied into every database that uses it, so that older and newer versions
+of the package read each other's stores.
 
 A document is unpacked to exactly what was packed, or not at all: its frame ends with a checksum of the content
 (RFC 8878, section 3.1.1). Earlier versions wrote frames without one, and plain JSON; such a document has to be a
-record of the length and with the ids, times and status that its row says.
+record with the length, the ids, the times and the status of its row.
 """
 
 import threading
@@ -26,14 +26,14 @@ CURRENT: Final = 1
 _LEVEL: Final = 1
 
 
-class Unreadable(Exception):  # noqa: N818 - a finding, which whoever knows more makes an error of
-    """A stored document is not what was stored."""
+class Unreadable(Exception):  # noqa: N818 - a finding, which callers turn into an error
+    """A stored document is damaged."""
 
 
 class StoredRecord(NamedTuple):
-    """What a row of ``history.db`` says of a record.
+    """The columns of a row of ``history.db``.
 
-    ``status`` is its number, ``size`` the bytes of JSON in ``document``, which is ``None`` where it was not read.
+    ``status`` is a number, ``size`` the bytes of JSON in ``document``, which is ``None`` where it was not read.
     """
 
     workflow_id: str
@@ -47,18 +47,18 @@ class StoredRecord(NamedTuple):
 
     @property
     def key(self) -> RecordKey:
-        """Which record it is."""
+        """The ids of the record."""
         return RecordKey(self.workflow_id, self.execute_id)
 
     def is_of(self, body: bytes) -> bool:
         """Return whether *body* is a record with the ids, the times and the status of this row."""
         try:
             record = outline_of(body)
-            body.decode()  # the outline of a large record steps over most of it
+            body.decode()  # the outline of a large record skips most of it
             status = STATUS_NUMBERS.get(record["execute_status"], STATUS_NUMBERS["other"])
-            said = *(record[key] for key in ("workflow_id", "execute_id", "create_time", "update_time")), status
-            return tuple(record) == KEYS and said == self[:5]
-        except Exception:  # noqa: BLE001 - whatever a parser raises, it is no record
+            found = *(record[key] for key in ("workflow_id", "execute_id", "create_time", "update_time")), status
+            return tuple(record) == KEYS and found == self[:5]
+        except Exception:  # noqa: BLE001 - whatever the parser raises, this is no record
             return False
 
 
@@ -82,7 +82,7 @@ class Packer:
 
 
 class Unpacker:
-    """Unpacks documents; one for each thread is made behind the scenes.
+    """Unpacks documents; each thread gets a decompressor of its own.
 
     Args:
         dictionaries: the store's dictionaries by number.
@@ -94,22 +94,22 @@ class Unpacker:
         }
         self._local = _Decompressors()
 
-    def knows(self, packing: int) -> bool:
-        """Return whether there is what a document of this *packing* needs."""
+    def can_unpack(self, packing: int) -> bool:
+        """Return whether there is the dictionary of this *packing*."""
         return packing == 0 or packing in self._dictionaries
 
     def unpack(self, stored: StoredRecord) -> bytes:
         """Return the JSON bytes of a stored record.
 
         Raises:
-            Unreadable: its document is not what was stored, or there is not what it was packed with.
+            Unreadable: its document is damaged, or its dictionary is missing.
         """
         _, _, _, _, _, size, packing, document = stored
         body, has_checksum = document or b"", False
         if packing:
             try:
                 frame = zstandard.get_frame_parameters(body)
-                if frame.content_size != size:  # before so much memory is taken
+                if frame.content_size != size:  # before so much memory is allocated
                     raise Unreadable
                 has_checksum = frame.has_checksum
                 body = self._decompressor(packing).decompress(body, allow_extra_data=False)
@@ -127,7 +127,7 @@ class Unpacker:
 
 
 class _Decompressors(threading.local):
-    """Those of a thread, by packing."""
+    """The decompressors of a thread, by packing."""
 
     def __init__(self) -> None:
         self.made: dict[int, zstandard.ZstdDecompressor] = {}

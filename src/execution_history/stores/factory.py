@@ -1,4 +1,4 @@
-"""From what a user writes, a folder or a URL, to the store it names."""
+"""The store that a folder or a URL names."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +30,12 @@ def store_at(
         location: a folder, or ``sqlite:///absolute/folder``, ``sqlite:relative/folder`` or ``memory:``.
         json_files: whether an embedded store keeps its JSON files beside the database.
         search: whether an embedded store can be searched for texts.
-        record_limit_bytes: how many bytes a record has at most that is made for the store.
+        record_limit_bytes: the largest size of a record that is made for the store.
         limits: what an embedded store may take to read JSON files that others wrote.
-        clock: milliseconds since the epoch, for what a store forgets after a time.
+        clock: milliseconds since the epoch, for what a store forgets after some time.
 
     Raises:
-        SettingsError: no store answers to that name.
+        SettingsError: there is no such store.
     """
     folder = location if isinstance(location, Path) else _folder_of(location)
     if folder is None:
@@ -46,10 +46,10 @@ def store_at(
 
 
 def _folder_of(location: str) -> Path | None:
-    """Return the folder that *location* names; ``None`` for the memory.
+    """Return the folder that *location* names; ``None`` for a store in memory.
 
     Raises:
-        SettingsError: no store answers to that name.
+        SettingsError: there is no such store.
     """
     scheme, separator, rest = location.partition(":")
     is_url = separator and (scheme.isalnum() or rest.startswith("//"))

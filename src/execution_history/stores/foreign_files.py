@@ -1,7 +1,7 @@
-"""Reading files that somebody else wrote: which of them, how much of them, and piece by piece.
+"""Files that somebody else wrote, opened safely and read piece by piece.
 
-A file may be anything: endless, without line breaks, growing while it is read, a pipe under the name of a file, or a
-few bytes of text that take gigabytes once they are parsed.
+Such a file may be endless, without line breaks, growing while it is read, a pipe under the name of a file, or a few
+bytes of text that take gigabytes once they are parsed.
 """
 
 import io
@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 _Item = TypeVar("_Item")
 
 PIECE: Final = 256 * 1024
-"""So many bytes are read at once: what is done with them in one call keeps other threads waiting for a moment only."""
+"""Bytes that are read at once: processing them in one call keeps other threads waiting for a moment only."""
 
 _NOT_WAITING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
@@ -27,16 +27,16 @@ class Readable(Protocol):
         """Return at most *size* bytes, and none at the end."""
 
 
-class NotAFile(OSError):  # noqa: N818 - it is named for what was found
-    """What was to be read is a folder, a link, a device, a pipe or a socket."""
+class NotAFile(OSError):  # noqa: N818 - named for what was found
+    """The path is a folder, a link, a device, a pipe or a socket."""
 
 
 def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
-    """Open a file for reading, and nothing but a file: a pipe would wait for a writer, and a device may never end.
+    """Open a regular file for reading: a pipe would wait for a writer, and a device may never end.
 
     Args:
         path: the file.
-        follow: whether a link to a file will do.
+        follow: whether a link to a file is accepted.
 
     Raises:
         NotAFile: it is something else.
@@ -45,7 +45,7 @@ def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
     _check_regular(path.stat() if follow else path.lstat())
     descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING | (0 if follow else _NO_LINKS))
     try:
-        # Once more: it may have been put in the file's place just now.
+        # Again, as something else may have taken the file's place just now.
         _check_regular(os.fstat(descriptor))
         return os.fdopen(descriptor, "rb")
     except BaseException:
@@ -60,7 +60,7 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 def pieces_of(stream: Readable, size: int = PIECE) -> Iterator[bytes]:
-    """Return what *stream* holds, in pieces of at most *size* bytes; of a file no more than it held when this began.
+    """Yield the content of *stream* in pieces of at most *size* bytes; of a file no more than it had at the beginning.
 
     Raises:
         OSError: it cannot be read on.
@@ -76,27 +76,27 @@ def pieces_of(stream: Readable, size: int = PIECE) -> Iterator[bytes]:
 
 def _size_of(stream: Readable) -> int | None:
     if not isinstance(stream, io.BufferedReader):
-        return None  # it is no file of the system, but within another one
+        return None  # not a file of the system, but a member of a zip file
     return os.fstat(stream.fileno()).st_size
 
 
 def in_groups(
-    items: Iterable[_Item], most: int, largest: int, size_of: Callable[[_Item], int]
+    items: Iterable[_Item], limit: int, size_limit: int, size_of: Callable[[_Item], int]
 ) -> Iterator[list[_Item]]:
-    """*items* in lists of at most *most*, and of about *largest* bytes: one more than fits ends a list.
+    """Yield *items* in lists of at most *limit* items and about *size_limit* bytes.
 
     Args:
-        items: read no further than the list at hand.
-        most: how many may be in a list.
-        largest: with so many bytes a list is full.
-        size_of: how many bytes an item has.
+        items: read no further than the current list.
+        limit: the largest number of items of a list.
+        size_limit: a list ends with the item that reaches so many bytes.
+        size_of: returns the bytes of an item.
     """
     group: list[_Item] = []
     size = 0
     for item in items:
         group.append(item)
         size += size_of(item)
-        if len(group) >= most or size >= largest:
+        if len(group) >= limit or size >= size_limit:
             yield group
             group, size = [], 0
     if group:

@@ -1,4 +1,4 @@
-"""Who is called when a store was changed."""
+"""The listeners of a store's changes."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,6 @@ class ChangeNotifier:
         return end
 
     def _notify(self) -> None:
-        """Call everybody who listens."""
+        """Call all listeners."""
         for call in self._listeners:
             call()

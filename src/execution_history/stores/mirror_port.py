@@ -1,7 +1,7 @@
-"""The port between a store and its mirror: what a commit asks of the JSON files, and what they need of the store.
+"""The port between a store and its mirror: the changes that a commit makes to JSON files, and what these need of it.
 
-A store calls its mirror after each commit and before it answers; nothing else in the writing path knows that there are
-files. Where none are kept, :class:`Mirror` itself stands there.
+A store calls its mirror after each commit and before it answers; the rest of the write path does not depend on files.
+Where none are kept, :class:`Mirror` itself is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ PendingFiles = dict[str, set[str] | None]
 
 
 class FileState(NamedTuple):
-    """What a workflow's file says of itself: how many records it has, its revision and its time (milliseconds)."""
+    """The state in the header of a workflow's file: its number of records, its revision and its time (milliseconds)."""
 
     total: int
     revision: int
@@ -26,9 +26,9 @@ class FileState(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """One record that the file has to show, or, without a body, has to lose.
+    """One record to write into the file, or, without a body, to remove from it.
 
-    ``document`` is where the body comes from, when that is known: it may have been read already.
+    ``document`` is the body's document where there is one: it may have been parsed already.
     """
 
     execute_id: str
@@ -40,10 +40,10 @@ class FileChange(NamedTuple):
 
 @dataclass(slots=True)
 class FileUpdate:
-    """What one commit asks of one file: from which state to which, by which changes.
+    """The changes of one commit to one file, and its states before and after.
 
-    ``cleared`` marks a history that is gone, ``anew`` one that was cleared and begun again, ``bulk`` changes that are
-    many and come from elsewhere.
+    ``cleared`` marks a history that is gone, ``anew`` one that was cleared and begun again, ``bulk`` many changes that
+    come from an import.
     """
 
     workflow_id: str
@@ -56,33 +56,33 @@ class FileUpdate:
 
 
 class MirrorTransaction(Protocol):
-    """What reading files in needs of a transaction."""
+    """The part of a transaction that importing files needs."""
 
     def merge(self, documents: list[Document], *, ties: bool = False) -> object:
-        """Bring records in; one that is there gives way to a newer, and with *ties* to an equally new other one."""
+        """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
 
     def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Return those of *documents* that no change after *revision* has deleted; 0 stands for no knowledge."""
+        """Return those of *documents* that no change after *revision* has deleted; 0 stands for an unknown one."""
 
     def is_outdated(self, workflow_id: str, revision: int) -> bool:
-        """Return whether a file that is up to *revision* may show what has been deleted, and forgotten, since."""
+        """Return whether a file of *revision* may have records that were deleted, and forgotten, since."""
 
     def note_safety(self, boot: str, safe_revision: int) -> None:
-        """Note during which start of the machine the store is open, and up to where its files are on the disk."""
+        """Store the id of this start of the machine, and the revision up to which the files are on the disk."""
 
 
 class TransactionRunner(Protocol):
-    """What reading files in needs of the store's writer."""
+    """The part of the store's writer that importing files needs."""
 
     def run_now(self, work: Callable[[MirrorTransaction], _Result]) -> _Result:
-        """Return the result of *work*, run in a transaction of its own, in the writer thread."""
+        """Run *work* in a transaction of its own, in the writer thread, and return its result."""
 
 
 class MirrorWriter(TransactionRunner, Protocol):
-    """What the mirror needs of the store's writer."""
+    """The part of the store's writer that the mirror needs."""
 
     def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
-        """Run *work* in the writer thread, outside a transaction, or call *failed* there with why it could not run."""
+        """Run *work* in the writer thread, outside a transaction; if it cannot run, call *failed* with the error."""
 
 
 class RecordSnapshot(Protocol):
@@ -92,42 +92,42 @@ class RecordSnapshot(Protocol):
         """Return the store's newest revision."""
 
     def states(self) -> dict[str, FileState]:
-        """Return what the file of every workflow should say of itself."""
+        """Return the state that the file of every workflow should have."""
 
     def state(self, workflow_id: str) -> FileState | None:
-        """Return what a workflow's file should say of itself; ``None`` when it should not be there."""
+        """Return the state that a workflow's file should have; ``None`` where there should be no file."""
 
     def is_small(self, workflow_id: str, count: int, size: int) -> bool:
         """Return whether a workflow has at most *count* records of together at most *size* bytes."""
 
     def documents(self, workflow_id: str) -> Iterator[bytes]:
-        """Return all records of a workflow that can be read, newest first, one at a time."""
+        """Yield all readable records of a workflow, newest first."""
 
     def changes(self, workflow_id: str, since: int) -> list[FileChange]:
-        """Return what has changed in a workflow after a revision: first what went, then what came or changed."""
+        """Return the changes of a workflow after a revision: deletions first, then new and changed records."""
 
     def safety(self) -> tuple[str, int]:
-        """Return during which start of the machine the store was last open, and up to where its files are safe."""
+        """Return the start of the machine in which the store was last open, and up to which revision files are safe."""
 
 
 class RecordSource(Protocol):
-    """Where records are read when a file is made anew."""
+    """The records from which a file is rebuilt."""
 
     def snapshot(self) -> AbstractContextManager[RecordSnapshot]:
-        """Return the records as they are now, for the time of a ``with`` block."""
+        """Return the records of one moment, for the time of a ``with`` block."""
 
 
 class Mirror:
-    """What follows each commit; all but ``flush`` is called by whoever has the turn to write.
+    """The follower of each commit; all methods but ``flush`` are called with the writer's turn held.
 
-    As it stands it is the mirror of a store that keeps no files: always current.
+    This class itself is the mirror of a store without files: it is always current.
     """
 
     def begin(self, writer: MirrorWriter) -> None:
-        """Make every file equal to the store, before the first caller is served; read in what others wrote."""
+        """Import the files that others wrote and bring every file up to date, before the first caller is served."""
 
     def follow(self, updates: list[FileUpdate]) -> PendingFiles:
-        """Bring the files up to the commit; return what they will only show later. Never raises."""
+        """Bring the files up to the commit; return the changes that will be written later. Never raises."""
         del updates
         return {}
 
@@ -142,18 +142,18 @@ class Mirror:
         return False
 
     def catch_up(self) -> None:
-        """Use idle time: bring files up to date into which much was merged, once nothing more comes. Never raises."""
+        """Use idle time: bring files up to date into which much was merged, once merging has ended. Never raises."""
 
     async def flush(self) -> None:
-        """Return when every file is current and on the disk.
+        """Wait until every file is current and on the disk.
 
         Raises:
             StoreError: some could not be brought up to date.
         """
 
     def problems(self) -> tuple[str, ...]:
-        """Return one sentence for every file that is behind or could not be read in."""
+        """Return one sentence for every file that is behind or could not be imported."""
         return ()
 
     def close(self) -> None:
-        """Let go of all files; the writer has stopped."""
+        """Close all files; the writer has stopped."""

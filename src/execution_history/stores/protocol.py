@@ -1,27 +1,26 @@
-"""The promise every store keeps.
+"""The contract of every store.
 
-The memory store is its executable specification: what this page leaves open, that store decides, and
-one contract suite holds every other store to it. All methods are coroutines and may be called from
-several event loops and threads at once.
+The memory store is its executable specification: it decides what this page leaves open, and one contract suite tests
+every store against it. All methods are coroutines and may be called from several event loops and threads at once.
 
 **Order.** Records of a workflow are ordered by ``create_time``, newest first; of two with the same
-time the one that came into the store later is the newer.
+time the one that was created later is the newer.
 
 **Durability.** When a writing call returns, its effect survives the death of the process, and of the
 machine where the store has a disk. A call that raises has changed nothing.
 
 **The change feed.** Every create, update, merge, delete and clear gets the next ``revision``, an integer that
-rises over the whole store. ``changes`` gives them in that order, and never reveals a revision while a
+rises over the whole store. ``changes`` returns them in that order, and never returns a revision while a
 smaller one can still appear. It is a feed of states: of a record that changed several times only the last change is
-given, with what is true of the record now. Deletions are forgotten after 30 days, unless a follower with a cursor has
-not taken them yet; whoever stands before what was forgotten begins anew.
+returned, with the current state of the record. Deletions are forgotten after 30 days, unless a follower with a cursor
+has not read them yet; a follower whose place is before forgotten deletions has to begin anew.
 
-**Questions.** ``select`` and ``statistics`` answer with every change in them that had been answered before they were
-called; where a store cannot do that in bounded time, ``reach`` in the answer says how far it got.
+**Queries.** ``select`` and ``statistics`` cover every change whose call had returned before they were called; where a
+store cannot do that in bounded time, ``reach`` of the result is how far it got.
 
-**Damage.** A record whose stored bytes are not what was stored is never given. Asked for by its id, it raises
-:class:`~execution_history.errors.RecordDamaged`; whatever gives many records steps over it and names it in
-``damaged``. It is counted as before, it can be deleted, and a merge replaces it.
+**Damage.** A record whose bytes are damaged is never returned. Reading it by its id raises
+:class:`~execution_history.errors.RecordDamaged`; methods that return many records skip it and name it in ``damaged``.
+It is counted as before, it can be deleted, and a merge replaces it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,14 +33,14 @@ from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import Administration, EntryName
 
 ScanToken = NewType("ScanToken", str)
-"""A place in the order in which records came; opaque to callers."""
+"""A place in the order in which records were created; opaque to callers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records as stored bytes, and the place from which the next batch goes on; ``None`` at the end.
+    """Some records as stored bytes, and the place where the next batch begins; ``None`` at the end.
 
-    ``damaged`` are those that belong in it and cannot be read.
+    ``damaged`` are the records of the batch that cannot be read.
     """
 
     documents: Sequence[bytes]
@@ -51,7 +50,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class FoundRecords:
-    """Some records by their ids, as stored bytes; ``damaged`` are those that are there and cannot be read."""
+    """Some records by their ids, as stored bytes; ``damaged`` are those that exist and cannot be read."""
 
     documents: Mapping[RecordKey, bytes]
     damaged: tuple[RecordKey, ...] = ()
@@ -59,7 +58,7 @@ class FoundRecords:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowSummary:
-    """A workflow that has history: how many records in which status, and when the newest began.
+    """A workflow that has history: its number of records in each status, and when the newest began.
 
     ``counts`` has the four statuses, and ``other`` for adopted records whose status is none of them.
     Times are milliseconds; ``last_create_time`` is the newest record's.
@@ -77,14 +76,14 @@ class Change:
     """One entry of the change feed.
 
     Attributes:
-        revision: its place; whoever passes it as ``since`` later gets what follows.
-        kind: ``created`` when the record came after the ``since`` that was asked for, ``updated`` when it was there
-            already, ``deleted`` when it is gone; ``registry`` when an entry of the registry was changed or removed.
-        workflow_id: whose record; ``None`` for the registry.
-        execute_id: which record; ``None`` when the whole workflow was cleared.
+        revision: its place; passed as ``since`` later, it returns what follows.
+        kind: ``created`` when the record was created after ``since``, ``updated`` when it was there before,
+            ``deleted`` when it is gone; ``registry`` when an entry of the registry was changed or removed.
+        workflow_id: the record's workflow; ``None`` for the registry.
+        execute_id: the record; ``None`` when the whole workflow was cleared.
         status: the record's status now, ``other`` for one that is none of the four; ``None`` when it is gone.
-        document: the record's stored bytes now, or the entry's, where these were asked for and can be read.
-        entry: which entry of the registry, if it is one.
+        document: the current stored bytes of the record or entry, with ``documents`` and where they can be read.
+        entry: the entry of the registry, for ``registry``.
     """
 
     revision: int
@@ -98,7 +97,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What a merge did: records that were new, that replaced an older version, and that were left alone."""
+    """The outcome of a merge: records that were new, that replaced an older version, and that were skipped."""
 
     added: int = 0
     replaced: int = 0
@@ -113,7 +112,7 @@ class StoreHealth:
 
 
 class HistoryStore(Administration, Protocol):
-    """Where histories are kept. Ids are checked before they come here; see the module for the promise.
+    """A store of histories. Callers check ids beforehand; see the module for the contract.
 
     Every method may raise :class:`~execution_history.errors.StoreError` or one of its kinds.
     """
@@ -122,7 +121,7 @@ class HistoryStore(Administration, Protocol):
         """Make the store usable; a second call does nothing."""
 
     async def aclose(self) -> None:
-        """Finish what is under way and let go of everything; a second call does nothing."""
+        """Finish work under way and release everything; a second call does nothing."""
 
     async def create(self, document: Document) -> None:
         """Keep a new record.
@@ -132,21 +131,21 @@ class HistoryStore(Administration, Protocol):
         """
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
-        """Apply *change* to the stored record, atomically, and return what it became.
+        """Apply *change* to the stored record, atomically, and return the new record.
 
         Returns ``None`` when there is no such record, or ``change.only_from`` excludes its status.
 
         Raises:
-            IllegalTransition: the record has ended and the change asks for another status.
+            IllegalTransition: the record has ended and the change has another status.
             RecordDamaged: the stored record cannot be read.
         """
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
-        """Bring records from elsewhere in; idempotent.
+        """Merge records from elsewhere; idempotent.
 
         A record that is there already is replaced when the other's ``update_time`` is newer, or when it cannot be read.
-        With *settle* a store that is :class:`~execution_history.stores.capabilities.Mirrored` is flushed too; whoever
-        merges many times in a row does that once, at the end.
+        With *settle* a store that is :class:`~execution_history.stores.capabilities.Mirrored` is flushed too; for many
+        merges in a row only the last one needs it.
         """
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
@@ -157,10 +156,10 @@ class HistoryStore(Administration, Protocol):
         """
 
     async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
-        """Return those of the records *keys* that are there, all from one moment."""
+        """Return those of the records *keys* that exist, all from one moment."""
 
     async def find(self, execute_id: str) -> list[bytes]:
-        """Return the records with this execute id in any workflow, newest first; most often one or none.
+        """Return the records with this execute id in any workflow, newest first; usually one or none.
 
         Raises:
             RecordDamaged: one of them cannot be read.
@@ -174,53 +173,53 @@ class HistoryStore(Administration, Protocol):
         """
 
     async def scan(self, after: ScanToken | None, limit: int) -> Batch:
-        """Return at most *limit* records of all workflows, in the order in which they came; to read a store whole.
+        """Return at most *limit* records of all workflows, in the order of creation; for reading a store as a whole.
 
-        *after* is ``None`` for the first batch and the ``next`` of the batch before for every other. Large records
-        make a batch shorter. Changing a record does not move it; each is given as it is when its batch is read.
+        *after* is ``None`` for the first batch and the ``next`` of the previous batch for every other. Large records
+        make a batch shorter. Changing a record does not move it; each is returned as it is when its batch is read.
 
         Raises:
             InvalidCursor: *after* is broken.
         """
 
     async def select(self, query: RecordQuery) -> Selection:
-        """Return one page of the records that ``query.filter`` means, in the order that *query* asks for.
+        """Return one page of the records that match ``query.filter``, in the order of *query*.
 
-        Pages that follow each other by their cursors never skip a record and never repeat one, as long as what is
-        sorted by does not change; a record that comes in between is given if its place is still ahead. A list of one
-        workflow, or of all, by time and without a filter is exact and waits for nothing that follows the feed.
+        Pages that follow each other by their cursors never skip a record and never repeat one, as long as the values
+        they are sorted by do not change; a record created meanwhile is returned if its place is still ahead. A list of
+        one workflow, or of all, by time and without a filter is exact and waits for no index.
 
         Raises:
             InvalidCursor: ``query.after`` is broken, or belongs to another filter or order.
-            InvalidQuery: the filter asks for text, and the store has no text search.
+            InvalidQuery: the filter has a text, and the store has no text search.
         """
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
-        """Return what can be counted of the records that ``query.filter`` means.
+        """Return the statistics of the records that match ``query.filter``.
 
         Raises:
-            InvalidQuery: there is no such time zone, there would be too many buckets, or the filter asks for text and
-                the store has no text search.
+            InvalidQuery: there is no such time zone, there would be too many buckets, or the filter has a text and the
+                store has no text search.
         """
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
-        """At most *limit* records in one of *statuses* that can be read, oldest first."""
+        """Return at most *limit* readable records in one of *statuses*, oldest first."""
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
-        """Remove one record; whether there was one."""
+        """Remove one record; return whether there was one."""
 
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
-        """Remove at most *limit* of the records that *what* names or means, and return which were removed.
+        """Remove at most *limit* of the records that *what* lists or matches, and return which were removed.
 
-        Those of one workflow go together. Of a filter's records the oldest go first, and none that was changed since it
-        was found; whoever wants all of them gone calls until the answer is empty.
+        Those of one workflow are removed together. Of the records that match a filter the oldest are removed first, and
+        none that was changed since it was found; call again until the answer is empty to remove all.
 
         Raises:
-            InvalidQuery: the filter asks for text, and the store has no text search.
+            InvalidQuery: the filter has a text, and the store has no text search.
         """
 
     async def clear(self, workflow_id: str) -> bool:
-        """Remove a workflow's whole history at once; whether there was any."""
+        """Remove a workflow's whole history at once; return whether there was any."""
 
     async def workflows(
         self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
@@ -228,10 +227,10 @@ class HistoryStore(Administration, Protocol):
         """Return the workflows that have history, the one with the newest record first.
 
         Args:
-            prefix: what their ids begin with.
-            after: the last one of the page before, as it was given; of two with equally new records the one whose id
-                is first in the order of code points is given first.
-            limit: how many at most; ``None`` for all.
+            prefix: the beginning of their ids.
+            after: the last one of the previous page, as it was returned; two with equally new records are in the order
+                of their ids by code points.
+            limit: the largest number; ``None`` for all.
         """
 
     async def revision(self) -> int:
@@ -240,7 +239,7 @@ class HistoryStore(Administration, Protocol):
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """Return at most *limit* changes with a revision above *since*, in order; none at the end of the feed.
 
-        With *documents* each has its record's stored bytes, and large ones make the answer shorter.
+        With *documents* each has its record's stored bytes; large records make the answer shorter.
 
         Raises:
             FeedExpired: *since* is not 0, and deletions that come after it have been forgotten.

@@ -1,4 +1,4 @@
-"""Scan tokens: a place in the order of arrival as a text that shows when it was cut or mistyped."""
+"""Scan tokens: a place in the order of creation, as a text with a checksum against truncation and typing errors."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from zlib import crc32
@@ -10,7 +10,7 @@ _PLACE_BYTES = 8
 
 
 def scan_token(place: int) -> ScanToken:
-    """Return the token of what follows the record at *place* in the order of arrival."""
+    """Return the token of the place after the record at *place* in the order of creation."""
     packed = place.to_bytes(_PLACE_BYTES)
     return ScanToken(urlsafe_b64encode(packed + crc32(packed).to_bytes(4)).decode())
 
@@ -19,7 +19,7 @@ def place_of(token: ScanToken | None) -> int:
     """Return the place that *token* names; ``None`` stands for the beginning.
 
     Raises:
-        InvalidCursor: no store has made it.
+        InvalidCursor: it is not a token of a store.
     """
     if token is None:
         return 0

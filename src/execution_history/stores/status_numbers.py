@@ -9,4 +9,4 @@ STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
 STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES)}
 
 OPEN_NUMBERS: Final = frozenset(STATUS_NUMBERS[name] for name in OPEN_STATUSES)
-"""Of records that can still change."""
+"""The statuses of records that can still change."""

@@ -1,4 +1,4 @@
-"""What is done with a history as a whole: taking records out of it and bringing records in."""
+"""Export and import of histories."""
 
 from execution_history.transfer.columns import DEFAULT_COLUMNS
 from execution_history.transfer.coze_studio.importer import import_studio
@@ -13,7 +13,7 @@ from execution_history.transfer.export import (
     export_to_stream,
 )
 from execution_history.transfer.importer import ImportReport, import_history
-from execution_history.transfer.progress import Progress, Tell
+from execution_history.transfer.progress import OnProgress, Progress
 from execution_history.transfer.sources import Refused
 
 __all__ = [
@@ -23,9 +23,9 @@ __all__ = [
     "ExportFormat",
     "ExportReport",
     "ImportReport",
+    "OnProgress",
     "Progress",
     "Refused",
-    "Tell",
     "check_whole",
     "export_chunks",
     "export_to_path",

@@ -1,4 +1,4 @@
-"""Where an export goes: a file or folder that appears whole at the end or not at all, or a stream."""
+"""The destination of an export: a file or folder that appears whole at the end or not at all, or a stream."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _SUFFIX: Final = ".partial"
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that gets the name *path* once the block ends well; before, and otherwise, that name is as it was.
+    """Yield a file that takes the name *path* once the block succeeds; until then, and otherwise, *path* is unchanged.
 
     Raises:
         ExportFailed: it cannot be written.
@@ -30,10 +30,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder that gets the name *path* once the block has ended well; an empty one may have that name before.
+    """Yield a folder that takes the name *path* once the block succeeds; an empty folder may be there before.
 
     Raises:
-        ExportFailed: it cannot be made, or there is something of that name.
+        ExportFailed: it cannot be made, or there is something at *path*.
     """
     with export_faults(str(path)):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
@@ -47,7 +47,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def export_faults(where: str) -> Iterator[None]:
-    """Raise what the operating system refuses inside as one sentence that names *where*.
+    """Raise the operating system's errors in the block as one sentence that names *where*.
 
     Raises:
         ExportFailed: something could not be written.
@@ -55,7 +55,7 @@ def export_faults(where: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever reads has seen enough, which is no fault
+        raise  # the reader has seen enough, which is no fault
     except OSError as error:
         if error.errno in NO_SPACE:
             raise ExportFailed(
@@ -72,7 +72,7 @@ def export_faults(where: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _renamed(temporary: Path, path: Path) -> Iterator[None]:
-    """Give what is at *temporary* the name *path* once the block ends well; remove it otherwise."""
+    """Rename *temporary* to *path* once the block succeeds; remove it otherwise."""
     try:
         yield
         temporary.replace(path)
@@ -83,7 +83,7 @@ def _renamed(temporary: Path, path: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name on the disk too, where the system lets folders be opened."""
+    """Flush the new name to the disk, where the system lets folders be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,13 +1,13 @@
-"""The columns of a table of records: how they are named, and what stands in them. Pure.
+"""The columns of a table of records: their names and their values. Pure.
 
 | name | value |
 |---|---|
 | one of the record's 19 keys | the key's value |
 | ``input`` | ``input_parameters`` |
-| ``duration_ms``, ``tokens``, ``account``, ``caller``, ``tags``, ``pinned``, ``rating`` … | a fact of the record |
-| ``output.score``, ``input.items[0].name``, ``metadata.account`` | what stands there in the record |
+| ``duration_ms``, ``tokens``, ``account``, ``caller``, ``tags``, ``pinned`` … | an attribute of the record |
+| ``output.score``, ``input.items[0].name``, ``metadata.account`` | the value at that path of the record |
 
-A path goes on inside a text that is itself JSON, as Coze sends nested values. What is not there is null.
+A path continues inside a text that is itself JSON, as Coze sends nested values. A missing value is null.
 """
 
 import re
@@ -28,7 +28,7 @@ DEFAULT_COLUMNS: Final = (
     "error_message", "input", "output",
 )  # fmt: skip
 
-_FACTS: Final = frozenset(field.name for field in fields(RunAttributes)) - set(KEYS)
+_ATTRIBUTES: Final = frozenset(field.name for field in fields(RunAttributes)) - set(KEYS)
 _ROOTS: Final = {"input": "input_parameters"} | {key: key for key in KEYS}
 _ROOT: Final = re.compile(r"[^.\[\"\s]+")
 _MOST_COLUMNS: Final = 500
@@ -37,18 +37,18 @@ _LONGEST_NAME: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name, and what gives its value from a parsed record and its facts (``None`` if it needs none)."""
+    """A column: its name, and its value as a function of a parsed record and, if it needs them, the attributes."""
 
     name: str
     value: Callable[[Mapping[str, Any], Any], Any]
-    needs_facts: bool = False
+    needs_attributes: bool = False
 
 
 def parse_columns(names: Iterable[str]) -> tuple[Column, ...]:
-    """Return the columns of these names, in this order.
+    """Return the columns called *names*, in this order.
 
     Raises:
-        InvalidInput: a name is none of those in the table above; the message says which and what it may mean.
+        InvalidInput: a name is not in the table above; the message has it and the nearest name.
     """
     columns = tuple(_column(name) for name in names)
     if not columns:
@@ -69,21 +69,21 @@ def _column(name: str) -> Column:
             longest_name=_LONGEST_NAME,
             count=len(name),
         )
-    if name in _FACTS:
-        return Column(name, lambda _, facts: getattr(facts, name), needs_facts=True)
+    if name in _ATTRIBUTES:
+        return Column(name, lambda _, attributes: getattr(attributes, name), needs_attributes=True)
     found = _ROOT.match(name)
     root = found[0] if found else ""
     if root not in _ROOTS:
-        meant = hint(
-            root, sorted({*_FACTS, *_ROOTS}), Message("use a key of the record, or a path such as output.score")
+        suggestion = hint(
+            root, sorted({*_ATTRIBUTES, *_ROOTS}), Message("use a key of the record, or a path such as output.score")
         )
-        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=meant)
+        raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=suggestion)
     key, path = _ROOTS[root], _path(name, len(root))
     return Column(name, lambda record, _: _value(record[key], path))
 
 
 def _path(name: str, at: int) -> tuple[str | int, ...]:
-    """Return the path behind the root of a name; its grammar is that of conditions."""
+    """Return the path after the root of a name; its grammar is that of conditions."""
     try:
         condition = parse_condition(f"output{name[at:]} exists")
     except InvalidQuery:

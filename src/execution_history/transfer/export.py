@@ -1,8 +1,8 @@
-"""Taking records out of a history, as a stream of bytes, into a file or into a folder, at any size.
+"""Export of a history, as a stream of bytes, into a file or into a folder, at any size.
 
-| format | what it holds |
+| format | content |
 |---|---|
-| ``jsonl`` | JSON Lines: one stored record a line, byte for byte; the one to keep and to import again |
+| ``jsonl`` | JSON Lines: one stored record a line, byte for byte; the format for backups and imports |
 | ``json`` | the deployments' files, one for each workflow: one file, or a zip file or a folder of several |
 | ``csv`` | a table with chosen columns |
 | ``parquet`` | a table with typed columns, for pandas, DuckDB and the like |
@@ -25,7 +25,7 @@ from execution_history.stores.protocol import Batch
 from execution_history.transfer.atomic_output import export_faults, new_file, new_folder
 from execution_history.transfer.columns import DEFAULT_COLUMNS, parse_columns
 from execution_history.transfer.parquet import ParquetWriter
-from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress
+from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress
 from execution_history.transfer.writers import Buffer, CSVWriter, HistoryWriter, LinesWriter, RecordWriter
 
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
@@ -37,22 +37,22 @@ _MOST_NAMED: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What is to be exported, and how.
+    """The records to export, and the form in which they are written.
 
     Args:
         format: one of the table above.
-        wanted: which records; without a filter, all.
-        columns: of CSV, see :mod:`execution_history.transfer.columns`.
-        defuse: of CSV: keep spreadsheets from running texts as formulas.
-        mark: of CSV: begin with a byte order mark, for Excel.
-        zipped: of JSON: a zip file of all workflows' files rather than the file of one workflow.
+        record_filter: which records; all by default.
+        columns: for CSV, see :mod:`execution_history.transfer.columns`.
+        defuse: for CSV: keep spreadsheets from running texts as formulas.
+        mark: for CSV: begin with a byte order mark, for Excel.
+        zipped: for JSON: a zip file with the file of every workflow, instead of the file of one workflow.
 
     Raises:
         InvalidInput: there is no such format, or no such column.
     """
 
     format: ExportFormat = "jsonl"
-    wanted: RecordFilter = field(default_factory=RecordFilter)
+    record_filter: RecordFilter = field(default_factory=RecordFilter)
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     defuse: bool = True
     mark: bool = False
@@ -70,9 +70,9 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export has written; ``size`` is in bytes.
+    """The outcome of an export; ``size`` is in bytes.
 
-    ``damaged_count`` records are not in it, because they cannot be read; ``damaged`` are the first thousand of them.
+    ``damaged_count`` records were left out because they cannot be read; ``damaged`` are the first thousand of them.
     """
 
     records: int
@@ -87,7 +87,7 @@ class ExportReport:
 
 
 async def export_to_path(
-    service: ExecutionHistoryService, path: Path, export: Export, tell: Tell = no_progress
+    service: ExecutionHistoryService, path: Path, export: Export, on_progress: OnProgress = no_progress
 ) -> ExportReport:
     """Write an export to *path*, where it appears whole at the end, or not at all.
 
@@ -95,62 +95,64 @@ async def export_to_path(
     new folder; every other format into one file. A file that is there is replaced.
 
     Raises:
-        InvalidInput: the filter, the columns or the number of workflows do not fit.
+        InvalidInput: the filter, the columns or the number of workflows are not possible for this format.
         ExportFailed: it could not be written; nothing of it is left.
         StoreError: the store could not be read; nothing of it is left.
     """
     path = Path(path)
     if export.format == "json" and path.suffix.lower() not in {".json", ".zip"}:
-        return await _Exporter(service, export, tell).to_folder(path)
+        return await _Exporter(service, export, on_progress).to_folder(path)
     if export.format == "json":
         export = replace(export, zipped=path.suffix.lower() == ".zip")
     with new_file(path) as stream:
-        return await _Exporter(service, export, tell).to_stream(stream)
+        return await _Exporter(service, export, on_progress).to_stream(stream)
 
 
 async def export_to_stream(
-    service: ExecutionHistoryService, stream: BinaryIO, export: Export, tell: Tell = no_progress
+    service: ExecutionHistoryService, stream: BinaryIO, export: Export, on_progress: OnProgress = no_progress
 ) -> ExportReport:
     """Write an export to a binary stream such as the standard output, which is left open.
 
     Raises:
-        BrokenPipeError: whoever reads the stream has gone.
-        InvalidInput, ExportFailed, StoreError: as :func:`export_to_path`; what has been written is out.
+        BrokenPipeError: the reader of the stream has gone.
+        InvalidInput, ExportFailed, StoreError: as :func:`export_to_path`; what was written stays written.
     """
     with export_faults(str(getattr(stream, "name", "the stream"))):
-        return await _Exporter(service, export, tell).to_stream(stream)
+        return await _Exporter(service, export, on_progress).to_stream(stream)
 
 
-def export_chunks(service: ExecutionHistoryService, export: Export, tell: Tell = no_progress) -> AsyncGenerator[bytes]:
-    """Return an export as bytes, piece by piece, for an HTTP answer, for example; each piece is some megabytes at most.
+def export_chunks(
+    service: ExecutionHistoryService, export: Export, on_progress: OnProgress = no_progress
+) -> AsyncGenerator[bytes]:
+    """Return an export as bytes, in pieces of some megabytes at most, such as for an HTTP response.
 
-    A record that cannot be read is left out; :func:`check_whole` finds out beforehand whether there is one.
+    Records that cannot be read are left out; :func:`check_whole` raises beforehand where there are any.
 
     Raises:
-        InvalidInput: the filter, the columns or the number of workflows do not fit; before the first piece.
+        InvalidInput: the filter, the columns or the number of workflows are not possible; before the first piece.
         StoreError: the store could not be read.
     """
-    return _Exporter(service, export, tell).chunks()
+    return _Exporter(service, export, on_progress).chunks()
 
 
-async def check_whole(service: ExecutionHistoryService, wanted: RecordFilter) -> None:
-    """Read everything that an export would hold, and see that nothing would be left out.
+async def check_whole(service: ExecutionHistoryService, record_filter: RecordFilter) -> None:
+    """Read every record that an export would hold, and raise where one would be left out.
 
     Raises:
         RecordDamaged: a record cannot be read.
         InvalidInput, StoreError: as :func:`export_chunks`.
     """
-    async with contextlib.aclosing(service.batches(wanted)) as source:
+    async with contextlib.aclosing(service.batches(record_filter)) as source:
         async for batch in source:
             for key in batch.damaged:
-                await service.detail_bytes(*key)  # raises, unless it has been mended meanwhile
+                await service.detail_bytes(*key)  # raises, unless it has been repaired meanwhile
 
 
 class _Exporter:
-    """One export, with what it has written so far and what it had to leave out."""
+    """One export, with the counts of what it has written and left out so far."""
 
-    def __init__(self, service: ExecutionHistoryService, export: Export, tell: Tell) -> None:
-        self._service, self._export, self._tell = service, export, tell
+    def __init__(self, service: ExecutionHistoryService, export: Export, on_progress: OnProgress) -> None:
+        self._service, self._export, self._on_progress = service, export, on_progress
         self._total: int | None = None
         self._records = self._size = self._damaged_count = 0
         self._damaged: list[RecordKey] = []
@@ -182,9 +184,9 @@ class _Exporter:
         if export.format == "json":
             pieces = self._zip() if export.zipped else self._history(await self._only_workflow(), even_empty=True)
         else:
-            if not export.wanted.given():
+            if not export.record_filter.given():
                 self._total = sum(each.total for each in await self._service.workflow_summaries())
-            pieces = self._written(_writer(export), self._service.batches(export.wanted))
+            pieces = self._written(_writer(export), self._service.batches(export.record_filter))
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 if piece:
@@ -193,7 +195,7 @@ class _Exporter:
     async def _written(
         self, writer: RecordWriter, source: AsyncGenerator[Batch], *, even_empty: bool = True
     ) -> AsyncGenerator[bytes]:
-        """Yield what *writer* makes of the records of *source*; nothing where there are none, unless *even_empty*."""
+        """Yield the bytes that *writer* returns for *source*; nothing for no records, unless *even_empty*."""
         has_begun = even_empty
         async with contextlib.aclosing(source):
             async for batch in source:
@@ -208,14 +210,15 @@ class _Exporter:
             yield piece
 
     def _history(self, workflow_id: str, *, even_empty: bool = False) -> AsyncGenerator[bytes]:
-        """Return the JSON file of a workflow; nothing where none of its records is meant, unless *even_empty*."""
-        source = self._service.batches(replace(self._export.wanted, workflow_ids=(workflow_id,)), descending=True)
+        """Return the JSON file of a workflow; nothing where none of its records matches, unless *even_empty*."""
+        record_filter = replace(self._export.record_filter, workflow_ids=(workflow_id,))
+        source = self._service.batches(record_filter, descending=True)
         return self._written(HistoryWriter(workflow_id), source, even_empty=even_empty)
 
     async def _zip(self) -> AsyncGenerator[bytes]:
         """Yield a zip file with the JSON file of every workflow."""
         buffer = Buffer()
-        # Closed only when all is in it: what is left early shall not look whole.
+        # Closed only at the end: an archive that is broken off must not look whole.
         archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL)
         for workflow_id in await self._workflows():
             entry = None
@@ -229,13 +232,13 @@ class _Exporter:
         yield buffer.take()
 
     async def _workflows(self) -> list[str]:
-        """Return the workflows whose records may be meant, in the order of their ids."""
-        chosen = self._export.wanted.workflow_ids
+        """Return the workflows that may have matching records, in the order of their ids."""
+        chosen = self._export.record_filter.workflow_ids
         there = [summary.workflow_id for summary in await self._service.workflow_summaries()]
         return sorted(each for each in there if not chosen or each in chosen)
 
     async def _only_workflow(self) -> str:
-        chosen = self._export.wanted.workflow_ids
+        chosen = self._export.record_filter.workflow_ids
         workflows = list(chosen) if len(chosen) == 1 else await self._workflows()
         if len(workflows) != 1:
             raise InvalidInput(
@@ -250,7 +253,7 @@ class _Exporter:
         self._size += size
         self._damaged_count += len(damaged)
         self._damaged += damaged[: _MOST_NAMED - len(self._damaged)]
-        self._tell(Progress(self._records, self._size, self._total))
+        self._on_progress(Progress(self._records, self._size, self._total))
 
     def _report(self, size: int) -> ExportReport:
         return ExportReport(self._records, size, self._damaged_count, tuple(self._damaged))
@@ -270,5 +273,5 @@ def _write_all(stream: BinaryIO, piece: bytes) -> None:
 
 
 def _name(workflow_id: str) -> str:
-    """Return a file name that no other workflow's is equal to, on any file system."""
+    """Return a file name that is unlike every other workflow's, on any file system."""
     return file_name(workflow_id, case_sensitive=False)

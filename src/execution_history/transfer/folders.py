@@ -1,4 +1,4 @@
-"""From a path to what can be imported from it: a file, told by what is in it, a folder of files, or a database."""
+"""The source at a path: a file, recognised by its content, a folder of files, or a database."""
 
 import contextlib
 import os
@@ -32,13 +32,13 @@ _LOOKED_AT: Final = 256 * 1024
 
 @dataclass
 class FolderSource(Source):
-    """The files of a folder, one after the other, each opened when its turn comes: there may be a million."""
+    """The files of a folder, one after the other; each is opened only when it is read, as there may be a million."""
 
     names: list[str]
     limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Yield what each of them holds; one that cannot be opened is refused."""
+        """Yield the items of each file; one that cannot be opened is refused."""
         for name in self.names:
             path = Path(self.name, name)
             before = self.size
@@ -55,10 +55,10 @@ class FolderSource(Source):
 
 
 def source_at(path: Path, limits: ReadingLimits) -> Source:
-    """Return what *path* holds: one file's records, or those of all files of a folder that could hold some.
+    """Return the source at *path*: one file, or all files of a folder that could hold records.
 
     Raises:
-        ImportFailed: there is nothing there, or nothing that could be imported.
+        ImportFailed: there is nothing at *path*, or nothing to import.
     """
     with import_faults(path):
         if path.is_dir():
@@ -78,7 +78,7 @@ def _in_folder(path: Path, limits: ReadingLimits) -> Source:
         for entry in entries:
             if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".") and entry.is_file():
                 names.append(entry.name)
-                with contextlib.suppress(FileNotFoundError):  # it says so when its turn comes
+                with contextlib.suppress(FileNotFoundError):  # refused when it is read
                     total += entry.stat().st_size
     if not names:
         raise ImportFailed(
@@ -90,7 +90,7 @@ def _in_folder(path: Path, limits: ReadingLimits) -> Source:
 
 
 def modified(path: Path) -> int:
-    """When a file was last written, in milliseconds.
+    """Return the time at which a file was last written, in milliseconds.
 
     Raises:
         OSError: it is not there.
@@ -120,7 +120,7 @@ def _source_of(path: Path, limits: ReadingLimits) -> Source:
 
 
 def _is_lines(start: bytes, suffix: str) -> bool:
-    """Whether a file is JSON Lines: its first line says it, and where that is broken its name."""
+    """Return whether a file is JSON Lines, by its first line or, where that is broken, by its name."""
     first, line_break, _ = start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
     if not line_break and len(start) == _LOOKED_AT:
         return first.startswith(b'{"execute_id"') or suffix in LINES_SUFFIXES

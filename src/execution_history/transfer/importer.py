@@ -1,7 +1,7 @@
-"""Bringing records into a history: merged by ``execute_id``, in groups that are each taken whole or not at all.
+"""Import into a history: records are merged by ``execute_id``, in groups that are each taken whole or not at all.
 
-Importing is idempotent: what is there already in the same or a newer version is skipped. So an import that was cut
-short, by a kill or a full disk, is continued by running it again. A record that was deleted comes back with an import.
+An import is idempotent: what is there already in the same or a newer version is skipped. One that was cut short, by a
+kill or a full disk, is continued by running it again. A record that was deleted comes back with an import.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
-from execution_history.transfer.progress import Progress, Tell, in_thread, no_progress, to_its_end
+from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress, to_its_end
 from execution_history.transfer.sources import Item, Refused, Source
 
 MOST_REFUSALS: Final = 1_000
-"""So many refusals are kept with their reasons; the others are counted."""
+"""The number of refusals that are kept with their reasons; further ones are only counted."""
 
-# A group is one transaction, for which everybody else who writes waits.
+# A group is one transaction, and every other writer waits for it.
 _AT_ONCE: Final = 250
 _BYTES_AT_ONCE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did.
+    """The outcome of an import.
 
     ``added`` records were new, ``replaced`` an older version, ``skipped`` were there in the same or a newer version;
-    ``refused_count`` could not be taken, and ``refused`` tells the first thousand of them. ``size`` is in bytes.
+    ``refused_count`` could not be taken, and ``refused`` has the first thousand of them. ``size`` is in bytes.
     """
 
     added: int = 0
@@ -48,11 +48,11 @@ class ImportReport:
 
     @property
     def taken(self) -> int:
-        """How many records came in, new or in a newer version."""
+        """The number of records that came in, new or in a newer version."""
         return self.added + self.replaced
 
     def with_group(self, merged: MergeReport, refused: Sequence[Refused], size: int) -> "ImportReport":
-        """Return the report on what is in this one and one more group; *size* is that of both."""
+        """Return this report with one more group added; *size* is the total of both."""
         return ImportReport(
             added=self.added + merged.added,
             replaced=self.replaced + merged.replaced,
@@ -72,35 +72,35 @@ async def import_history(
     service: ExecutionHistoryService,
     paths: Iterable[Path],
     *,
-    tell: Tell = no_progress,
+    on_progress: OnProgress = no_progress,
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
     """Merge the records of files, folders, zip files and databases into *service*.
 
     Args:
-        service: where they come in.
+        service: the history they are merged into.
         paths: JSON Lines, the JSON files of deployments and of exports, folders or zip files of them, and folders of
             stores (their ``history.db`` is read and not changed).
-        tell: is told how far it has come.
-        clock: the time, in milliseconds, for records that do not say theirs.
-        limits: what reading them may take; what is beyond is refused. Unless given, a record
-            may be as large as in the store.
+        on_progress: called with the progress, now and then.
+        clock: the time, in milliseconds, for records without one.
+        limits: what reading them may take; what exceeds them is refused. Without it a record may be as large as in
+            the store.
 
     Raises:
-        ImportFailed: one of *paths* is missing or is nothing that can be imported; nothing was imported.
-        StoreError: the store failed; what was merged before stays, and running the import again goes on.
+        ImportFailed: one of *paths* is missing or holds nothing to import; nothing was imported.
+        StoreError: the store failed; what was merged before stays, and running the import again continues it.
     """
-    given = limits or ReadingLimits(service.record_limit_bytes)
-    sources = await in_thread(lambda: [source_at(Path(path), given) for path in paths])
-    return await merge_sources(service, sources, tell=tell, clock=clock)
+    limits = limits or ReadingLimits(service.record_limit_bytes)
+    sources = await in_thread(lambda: [source_at(Path(path), limits) for path in paths])
+    return await merge_sources(service, sources, on_progress=on_progress, clock=clock)
 
 
 async def merge_sources(
     service: ExecutionHistoryService,
     sources: Sequence[Source],
     *,
-    tell: Tell = no_progress,
+    on_progress: OnProgress = no_progress,
     clock: Callable[[], int] = now_ms,
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
@@ -120,19 +120,19 @@ async def merge_sources(
         while group := await ahead:
             is_large = sum(map(_size_of, group)) > _BYTES_AT_ONCE
             if not is_large:
-                ahead = next_group()  # it is read while this one is written; a large record is enough for the memory
+                ahead = next_group()  # read while this one is written, unless a large record already takes the memory
             merged = MergeReport()
             if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
                 merged = await to_its_end(service.merge(documents, settle=False))
             refused = [item for item in group if isinstance(item, Refused)]
             report = report.with_group(merged, refused, sum(source.size for source in sources))
-            tell(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
+            on_progress(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
             if is_large:
                 del group, documents
                 ahead = next_group()
     except BaseException:
         stopped.set()
-        # Whoever changes a record of these workflows meanwhile relies on their files being made anew in the end.
+        # Later changes to these workflows rely on their files having been rewritten.
         with contextlib.suppress(StoreError):
             await to_its_end(service.flush())
         raise
@@ -145,7 +145,7 @@ async def merge_sources(
 
 
 def _items(sources: Iterable[Source], clock: Callable[[], int], stopped: threading.Event) -> Generator[Item]:
-    """Yield what *sources* hold, one after the other; no further than the item at hand once it is *stopped*."""
+    """Yield the items of *sources*, one source after the other; end after the current item once *stopped* is set."""
     for source in sources:
         for item in source.read(clock):
             yield item

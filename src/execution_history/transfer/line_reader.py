@@ -1,4 +1,4 @@
-"""Reading a file line by line, whatever is in it: long lines are passed over, blank ones cost nothing."""
+"""A reader of the lines of any file: lines that are too long are skipped, blank ones cost nothing."""
 
 import contextlib
 import io
@@ -18,10 +18,10 @@ _LINE_FEED: Final = re.compile(rb"\n")
 
 
 def open_file(path: Path) -> io.BufferedReader:
-    """Open what is to be imported.
+    """Open a file that is to be imported.
 
     Raises:
-        ImportFailed: it is no file.
+        ImportFailed: it is not a regular file.
         OSError: it cannot be opened.
     """
     try:
@@ -36,7 +36,7 @@ def open_file(path: Path) -> io.BufferedReader:
 
 @contextlib.contextmanager
 def import_faults(path: Path) -> Iterator[None]:
-    """Raise what the operating system refuses inside as one sentence that names *path*.
+    """Raise the operating system's errors in the block as one sentence that names *path*.
 
     Raises:
         ImportFailed: something could not be read.
@@ -50,7 +50,7 @@ def import_faults(path: Path) -> Iterator[None]:
 
 
 class LineReader(Iterator[bytes | None]):
-    """Each line of *stream* with its end, or ``None`` where it is too long; without a byte order mark at the beginning.
+    """Yields each line of *stream* with its end, ``None`` for one that is too long; a byte order mark is dropped.
 
     Args:
         stream: read once.
@@ -58,9 +58,9 @@ class LineReader(Iterator[bytes | None]):
         only_line_feeds: whether a carriage return alone is part of a line.
 
     Attributes:
-        number: of the last line, from 1.
-        length: how many bytes it has, with its end.
-        size: how many bytes have been read.
+        number: the number of the last line, from 1.
+        length: its length in bytes, with its end.
+        size: the number of bytes read.
         is_ended: whether a line break followed the last line.
         seen: called with every part of a line, those of long ones too.
     """
@@ -115,7 +115,7 @@ class LineReader(Iterator[bytes | None]):
             self.pass_blanks(_BLANKS)
 
     def pass_blanks(self, blanks: "re.Pattern[bytes]" = _BLANK_LINES) -> None:
-        """Pass over the line breaks that come next, or other *blanks*: millions of them are no more than one step."""
+        """Skip the line breaks that come next, or other *blanks*: millions of them are one step."""
         while self._at < len(self._data) or self._read_on():
             found = blanks.match(self._data, self._at)
             passed = b"" if found is None else found[0]
@@ -127,7 +127,7 @@ class LineReader(Iterator[bytes | None]):
                 return
 
     def _read_on(self) -> bool:
-        """Have the next piece; whether there is one. A carriage return waits for what comes behind it."""
+        """Load the next piece and return whether there is one; a carriage return waits for what follows it."""
         while True:
             piece = next(self._pieces, None)
             read = piece or b""

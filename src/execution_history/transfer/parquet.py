@@ -1,4 +1,4 @@
-"""Records as a Parquet file: typed columns for what is found and counted by, JSON text for everything else.
+"""Records as a Parquet file: typed columns for filters and counts, JSON text for everything else.
 
 Needs pyarrow (the extra ``parquet``), which is imported only when such a file is written.
 """
@@ -20,17 +20,17 @@ _Value = Callable[[Mapping[str, Any], RunAttributes], Any]
 
 
 def _key(name: str) -> _Value:
-    """Return a reader of a key as text, whatever the value's type; JSON where it is a list, an object or a flag."""
+    """Return a reader of a key as text; lists, objects, numbers and flags become JSON."""
     return lambda record, _: None if record[name] is None else as_text(record[name])
 
 
 def _json(name: str) -> _Value:
-    """Return a reader of a key of any content, as JSON."""
+    """Return a reader of a key as JSON."""
     return lambda record, _: None if record[name] is None else orjson.dumps(record[name]).decode()
 
 
-def _fact(name: str) -> _Value:
-    return lambda _, facts: getattr(facts, name)
+def _attribute(name: str) -> _Value:
+    return lambda _, attributes: getattr(attributes, name)
 
 
 _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
@@ -38,23 +38,23 @@ _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
     ("workflow_id", "string", _key("workflow_id")),
     ("create_time", "time", lambda record, _: record["create_time"]),
     ("update_time", "time", lambda record, _: record["update_time"]),
-    ("end_time", "time", _fact("end_time")),
-    ("duration_ms", "int64", _fact("duration_ms")),
+    ("end_time", "time", _attribute("end_time")),
+    ("duration_ms", "int64", _attribute("duration_ms")),
     ("execute_status", "string", _key("execute_status")),
     ("error_code", "string", _key("error_code")),
     ("error_message", "string", _key("error_message")),
-    ("run_mode", "int64", _fact("run_mode")),
+    ("run_mode", "int64", _attribute("run_mode")),
     ("bot_id", "string", _key("bot_id")),
     ("conversation_id", "string", _key("conversation_id")),
     ("connector_id", "string", _key("connector_id")),
     ("connector_uid", "string", _key("connector_uid")),
-    ("account", "string", _fact("account")),
-    ("caller", "string", _fact("caller")),
-    ("upstream_id", "string", _fact("upstream_id")),
-    ("tokens", "int64", _fact("tokens")),
-    ("tags", "strings", lambda _, facts: list(facts.tags)),
-    ("pinned", "bool", _fact("pinned")),
-    ("rating", "int64", _fact("rating")),
+    ("account", "string", _attribute("account")),
+    ("caller", "string", _attribute("caller")),
+    ("upstream_id", "string", _attribute("upstream_id")),
+    ("tokens", "int64", _attribute("tokens")),
+    ("tags", "strings", lambda _, attributes: list(attributes.tags)),
+    ("pinned", "bool", _attribute("pinned")),
+    ("rating", "int64", _attribute("rating")),
     ("debug_url", "string", _key("debug_url")),
     ("is_output_trimmed", "bool", lambda record, _: record["is_output_trimmed"] is True),
     ("input_parameters", "string", _json("input_parameters")),
@@ -66,7 +66,7 @@ _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
 
 
 class ParquetWriter(RecordWriter):
-    """Times are timestamps in UTC; ``tags`` is a list of texts; the last five columns are JSON. Packed with zstandard.
+    """Times are timestamps in UTC; ``tags`` is a list of texts; the last five columns are JSON; packed with zstandard.
 
     Raises:
         InvalidInput: pyarrow is not installed.
@@ -95,7 +95,7 @@ class ParquetWriter(RecordWriter):
         self._waiting_size = 0
 
     def write(self, documents: Sequence[bytes]) -> bytes:
-        """Return what is ready; records are collected into groups of rows."""
+        """Return the bytes that are complete; records are collected into groups of rows."""
         self._waiting += documents
         self._waiting_size += sum(map(len, documents))
         if len(self._waiting) >= _ROWS or self._waiting_size >= _BYTES:
@@ -103,7 +103,7 @@ class ParquetWriter(RecordWriter):
         return self._buffer.take()
 
     def finish(self) -> bytes:
-        """Return the last rows and the table of contents."""
+        """Return the last rows and the footer."""
         if self._waiting:
             self._write_group()
         self._writer.close()
@@ -112,7 +112,7 @@ class ParquetWriter(RecordWriter):
     def _write_group(self) -> None:
         records = [orjson.loads(body) for body in self._waiting]
         rows = [(record, attributes_of(record)) for record in records]
-        columns = [[value(record, facts) for record, facts in rows] for _, _, value in _COLUMNS]
+        columns = [[value(record, attributes) for record, attributes in rows] for _, _, value in _COLUMNS]
         arrays = [
             self._arrow.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""What a long piece of work tells while it runs, and how its blocking steps are run in threads."""
+"""The progress of a long piece of work, and how its blocking steps are run in threads."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 class Progress:
     """How far a piece of work has come.
 
-    ``records`` and ``size`` (bytes) count what has been written or read; the totals are ``None`` where nobody knows.
+    ``records`` and ``size`` (bytes) count what was written or read; the totals are ``None`` where they are unknown.
     """
 
     records: int
@@ -22,31 +22,31 @@ class Progress:
     total_size: int | None = None
 
 
-Tell = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 """Called now and then, in the event loop's thread; must not block."""
 
 
 def no_progress(_: Progress) -> None:
-    """Tell nobody."""
+    """Show no progress."""
 
 
 async def in_thread(
     work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
 ) -> _Result:
-    """Return the result of *work*, run in a thread. A caller that is cancelled still waits for the thread to be done.
+    """Return the result of *work*, run in a thread. A caller that is cancelled still waits until the thread is done.
 
-    So nothing is cleared away that a thread is still writing to.
+    Nothing is cleared away while the thread is still writing to it.
     """
     return await to_its_end(asyncio.to_thread(work, *arguments, **named))
 
 
 async def to_its_end(work: Coroutine[object, object, _Result]) -> _Result:
-    """Return the result of *work*. A caller that is cancelled meanwhile gets its cancellation when that is done."""
+    """Return the result of *work*. The cancellation of a caller is raised once *work* has ended."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task})
         if not task.cancelled():
-            task.exception()  # looked at, or asyncio would complain that nobody did
+            task.exception()  # retrieved, or asyncio would log that it never was
         raise

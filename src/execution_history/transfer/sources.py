@@ -1,4 +1,4 @@
-"""What records can be imported from, read record by record: JSON Lines, JSON files and databases of ours."""
+"""Sources of an import, read record by record: JSON Lines, JSON files and databases of this package."""
 
 import contextlib
 from abc import ABC, abstractmethod
@@ -25,14 +25,14 @@ THE_FILE: Final = Message("the file")
 _LOST: Final = Message("It is damaged in the database, and no JSON file beside it has it.")
 
 Opened = Callable[[], AbstractContextManager[Readable]]
-"""Opens what is read, anew each time."""
+"""Opens the stream to read, anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What was not taken.
+    """An item that was not taken.
 
-    ``source`` is the file, ``place`` where in it (``line 12``, ``record 3`` or ``the file``), ``reason`` one sentence.
+    ``source`` is the file, ``place`` is in it (``line 12``, ``record 3`` or ``the file``), ``reason`` is one sentence.
     """
 
     source: str
@@ -40,7 +40,7 @@ class Refused:
     reason: str
 
     def to_json(self) -> dict[str, Any]:
-        """``{"source", "place", "reason"}``."""
+        """Return ``{"source", "place", "reason"}``."""
         return {"source": self.source, "place": self.place, "reason": self.reason}
 
 
@@ -48,13 +48,13 @@ Item = Document | Refused
 
 
 def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | str:
-    """Return the record that a line of JSON Lines holds, or why there is none.
+    """Return the record that a line of JSON Lines holds, or the reason why there is none.
 
-    One in the form that this package writes keeps its bytes; any other is mended as the files of deployments are.
+    A record in the form that this package writes keeps its bytes; any other is repaired as in the files of deployments.
 
     Args:
         line: without its line break.
-        now: milliseconds, for a record without a time of its beginning.
+        now: milliseconds, for a record without a start time.
         limits: what reading it may take.
     """
     if not line.lstrip().startswith(b"{"):
@@ -69,14 +69,14 @@ def record_of_text(line: bytes, now: int) -> Document | str:
         if document is not None:
             return document
     try:
-        record = decode(line)  # once more: it keeps integers exact that the fast way does not
+        record = decode(line)  # again, because the fast parser does not keep large integers exact
     except ValueError as error:
         return message_of(error)
     return record_of(record, record.get("workflow_id"), now)
 
 
 def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document | str:
-    """Return the record that *found* is, in the workflow *workflow_id*, or why it is none."""
+    """Return *found* as a record of the workflow *workflow_id*, or the reason why it is none."""
     if workflow_id is None:
         return Message("It has no workflow_id.")
     if not _is_like_an_id(workflow_id):
@@ -104,11 +104,11 @@ class Source(ABC):
     """Something that holds records.
 
     Attributes:
-        name: what it is called in reports.
-        total: its size in bytes, ``None`` when nobody knows.
-        size: how many bytes of it have been read.
-        written: when it was written (milliseconds), ``None`` when nobody knows. Records that do not say their times get
-            this one: the time of the import would make a newer version of them each time.
+        name: its name in reports.
+        total: its size in bytes, ``None`` where it is not known.
+        size: the number of bytes read so far.
+        written: when it was written (milliseconds), ``None`` where it is not known. Records without times get this one:
+            with the time of the import every import would make a newer version of them.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Source(ABC):
     written: int | None = field(default=None, init=False)
 
     def read(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Yield the records and what is no record, in the source's order; *clock* is for sources without a time."""
+        """Yield the records and refusals in the source's order; *clock* is for sources without a time."""
         written = self.written
         try:
             yield from self.items(clock if written is None else lambda: written)
@@ -126,14 +126,14 @@ class Source(ABC):
 
     @abstractmethod
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Yield the records and what is no record, in the order of the source; never raises for what is in it.
+        """Yield the records and refusals in the source's order; never raises for its content.
 
         Raises:
             OSError: it cannot be read.
         """
 
     def item(self, place: str, found: Document | str) -> Item:
-        """Return a record that was found, or, with the reason why there is none, something that is not taken."""
+        """Return *found*: the record, or a refusal with that reason."""
         return Refused(self.name, place, found) if isinstance(found, str) else found
 
 
@@ -145,7 +145,7 @@ class LinesSource(Source):
     limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """One record a line; the last one may be cut off."""
+        """Yield one record a line; the last one may be cut off."""
         with self.opened() as stream:
             lines = LineReader(stream, self.limits.record)
             for line in lines.contents():
@@ -166,7 +166,7 @@ class HistoryFileSource(Source):
     limits: ReadingLimits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Every record that can still be read, then what was wrong with the file."""
+        """Yield every record that can still be read, then the fault of the file."""
         found = FoundFile(self.opened, self.limits)
         by_name = workflow_id_of(PurePosixPath(self.name).name)
         read = 0
@@ -186,14 +186,14 @@ class HistoryFileSource(Source):
 
 
 class DatabaseSource(Source):
-    """The database of a store, which is not changed."""
+    """The database of a store; it is only read."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder / DATABASE), None)
         self._folder = folder
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Its records in the order in which they came, without damaged ones; the end where it is damaged as a whole."""
+        """Yield its records in the order of arrival, refusing damaged ones; a database that is damaged ends there."""
         number = 0
         try:
             for batch in stored_elsewhere(self._folder):

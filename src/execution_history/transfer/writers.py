@@ -14,8 +14,8 @@ from execution_history.records.encoding import indent
 from execution_history.transfer.columns import Column, as_text
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# White space, control characters and those that draw nothing (Unicode's Default_Ignorable_Code_Point): spreadsheets
-# pass over them. Behind them stand the signs that begin a formula, also as wide, small and typographic forms.
+# Spreadsheets skip white space, control characters and invisible ones (Unicode's Default_Ignorable_Code_Point) before
+# the signs that begin a formula, which have wide, small and typographic forms too.
 _FORMULA: Final = re.compile(
     r"[\t\r]|[\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -24,7 +24,7 @@ _FORMULA: Final = re.compile(
 
 
 class Buffer(io.RawIOBase):
-    """A stream in memory that cannot be sought in, from which what has been written is taken away, piece by piece."""
+    """A stream in memory that cannot seek; what has been written is taken away piece by piece."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Buffer(io.RawIOBase):
         self._written = 0
 
     def take(self) -> bytes:
-        """Return what has been written since the last time."""
+        """Return what has been written since the last call."""
         taken = b"".join(self._pieces)
         self._pieces.clear()
         return taken
@@ -45,28 +45,28 @@ class Buffer(io.RawIOBase):
         return len(piece)
 
     def tell(self) -> int:
-        """How many bytes have been written in all."""
+        """Return the number of bytes written in all."""
         return self._written
 
     def writable(self) -> bool:
-        """Return ``True``: a buffer is there to be written to."""
+        """Return ``True``: a buffer can be written to."""
         return True
 
 
 class RecordWriter(ABC):
-    """Makes bytes of records, batch by batch."""
+    """Renders records as bytes, batch by batch."""
 
     @abstractmethod
     def write(self, documents: Sequence[bytes]) -> bytes:
-        """Return what stands in a file for some more records."""
+        """Return the bytes of some more records."""
 
     def finish(self) -> bytes:
-        """Return what follows the last record, as a rule nothing."""
+        """Return what follows the last record, nothing by default."""
         return b""
 
 
 class LinesWriter(RecordWriter):
-    """JSON Lines: one record a line, the very bytes that are stored; nothing before the first and behind the last."""
+    """JSON Lines: one record a line, byte for byte as it is stored."""
 
     def write(self, documents: Sequence[bytes]) -> bytes:
         """Return a line for each record."""
@@ -76,8 +76,8 @@ class LinesWriter(RecordWriter):
 class HistoryWriter(RecordWriter):
     """The JSON file of one workflow as deployments know it: ``workflow_id``, ``histories``, ``total``, ``updated_at``.
 
-    The two that are known only at the end stand at the end, so that a file of any size is written in one go.
-    Records are laid out as in the files of a store, so that reading them back takes no more memory than one needs.
+    ``total`` and ``updated_at`` are known only at the end and stand there, so that a file of any size is written in one
+    pass. Records are laid out as in the files of a store, so that reading them back takes the memory of one record.
     """
 
     def __init__(self, workflow_id: str) -> None:
@@ -85,7 +85,7 @@ class HistoryWriter(RecordWriter):
         self._total = self._updated_at = 0
 
     def write(self, documents: Sequence[bytes]) -> bytes:
-        """Return some records, newest first."""
+        """Return the text of some records, which come newest first."""
         pieces: list[bytes] = []
         for body in documents:
             pieces += (self._before, b"    ", indent(body).replace(b"\n", b"\n    "))
@@ -95,38 +95,38 @@ class HistoryWriter(RecordWriter):
         return b"".join(pieces)
 
     def finish(self) -> bytes:
-        """Close the list and name the number of records and the newest change."""
+        """Return the end of the list, the number of records and the time of the newest change."""
         end = b'%b  ],\n  "total": %d,\n  "updated_at": %d\n}\n'
         return end % (b"\n" if self._total else self._before, self._total, self._updated_at)
 
 
 class CSVWriter(RecordWriter):
-    """CSV after RFC 4180: a header, commas, quotes where they are needed, CR LF.
+    """CSV as in RFC 4180: a header, commas, quotes where they are needed, CR LF.
 
-    Texts are cells as they are, null is an empty cell, true and false are words, lists and objects JSON.
+    Texts are written as they are, null as an empty cell, everything else as JSON.
 
     Args:
-        columns: what stands in the cells.
+        columns: the columns, in order.
         defuse: put an apostrophe before a text that a spreadsheet would run as a formula: one that begins with
             ``= + - @``, in any of their widths and also behind white space and invisible characters, with a tab or a
-            carriage return. Numbers are left alone. It changes such texts: whoever reads the table with a program
-            switches it off.
+            carriage return. Numbers are left alone. Switch it off for tables that a program reads, since it changes
+            such texts.
         mark: begin with a byte order mark, without which Excel does not read UTF-8.
     """
 
     def __init__(self, columns: Sequence[Column], *, defuse: bool = True, mark: bool = False) -> None:
         self._columns = columns
         self._defuse = defuse
-        self._needs_facts = any(column.needs_facts for column in columns)
+        self._needs_attributes = any(column.needs_attributes for column in columns)
         self._header = (BYTE_ORDER_MARK if mark else b"") + self._rows([[column.name for column in columns]])
 
     def write(self, documents: Sequence[bytes]) -> bytes:
-        """Return a row for each record, behind the header at first."""
+        """Return a row for each record, after the header in the first call."""
         rows: list[list[object]] = []
         for body in documents:
             record = orjson.loads(body)
-            facts = attributes_of(record) if self._needs_facts else None
-            rows.append([column.value(record, facts) for column in self._columns])
+            attributes = attributes_of(record) if self._needs_attributes else None
+            rows.append([column.value(record, attributes) for column in self._columns])
         header, self._header = self._header, b""
         return header + self._rows(rows)
 

@@ -1,4 +1,4 @@
-"""Zip files as sources: what is in one is read without being unpacked beside it, and only as far as it may go."""
+"""Zip files as sources: members are read without being unpacked to the disk, and only within the limits."""
 
 import bz2
 import contextlib
@@ -34,13 +34,13 @@ _ENCRYPTED: Final = 1
 _LONGEST_NAME: Final = 200
 _OF_WHAT_IS_IN_IT: Final = (None, errno.EINVAL)  # a place before the beginning; any other number is the disk's
 _OF_EACH_BYTE: Final = 20
-"""So many bytes of memory zipfile takes for each byte of the list of members, at least where names are short."""
+"""Bytes of memory that zipfile takes for each byte of the list of members, where names are short."""
 _MOST_TIMES: Final = 200
-"""What unpacks to more than this many times its size is hardly a history."""
+"""A file that unpacks to more than this many times its size is hardly a history."""
 _UNBOUNDED: Final = frozenset({zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
 _DAMAGED: Final = (
-    # ... and what else the ways of packing and the numbers in a file raise when they are not what they should be.
+    # What zipfile, the decompressors and wrong numbers in a file raise.
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, struct.error, ValueError,
     IndexError, OverflowError, MemoryError,
 )  # fmt: skip
@@ -51,49 +51,49 @@ class _TooManyMembers(zipfile.BadZipFile):
 
 
 class _Stream(io.BufferedReader):
-    """The zip file, of which the list of members is the only thing that is read in one piece of any size."""
+    """The zip file; the list of members is the only part that zipfile reads in one piece of any size."""
 
-    most: int
+    limit: int
 
     def read(self, size: int | None = -1, /) -> bytes:
         """See :meth:`io.BufferedReader.read`."""
-        if size is not None and size > self.most:
+        if size is not None and size > self.limit:
             raise _TooManyMembers
         return super().read(size)
 
 
 class _TooMuchMemory(zipfile.BadZipFile):
-    """What came before is needed to unpack what follows, and it is too much."""
+    """The dictionary that unpacking needs is too large."""
 
 
 class _Unpacked:
-    """A member that is packed with bzip2 or LZMA, of which no more is unpacked than is read.
+    """A member that is packed with bzip2 or LZMA, and unpacked no further than it is read.
 
-    That is what :mod:`zipfile` does for the other ways of packing only: these may make gigabytes of some bytes.
+    :mod:`zipfile` does that for the other methods only; with these, some bytes may become gigabytes.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> None:
+    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> None:
         packed = copy(entry)
         packed.compress_type, packed.file_size = zipfile.ZIP_STORED, entry.compress_size
-        del packed.CRC  # which is that of what is unpacked
+        del packed.CRC  # it is that of the unpacked bytes
         self._packed = archive.open(packed)
         self._entry = entry
         self._left = entry.file_size
         self._checksum = 0
         is_bzip2 = entry.compress_type == zipfile.ZIP_BZIP2
-        self._unpacked = bz2.BZ2File(self._packed) if is_bzip2 else _lzma(self._packed, most)
+        self._unpacked = bz2.BZ2File(self._packed) if is_bzip2 else _lzma(self._packed, limit)
 
     def close(self) -> None:
-        """Let go of the member."""
+        """Close the member."""
         self._packed.close()
-        del self._unpacked  # and what it remembers, which may be much
+        del self._unpacked  # its dictionary may be large
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most *size* bytes.
 
         Raises:
-            zipfile.BadZipFile: they are not those that were packed.
-            EOFError: there are fewer than there should be.
+            zipfile.BadZipFile: their checksum is wrong.
+            EOFError: the member ends too early.
         """
         data = self._unpacked.read(min(size, self._left))
         if self._left and not data:
@@ -105,21 +105,21 @@ class _Unpacked:
         return data
 
 
-def _opened(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> AbstractContextManager[Readable]:
-    """Open a member, of which no more is unpacked than is read."""
+def _opened(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> AbstractContextManager[Readable]:
+    """Open a member, which is unpacked no further than it is read."""
     if entry.compress_type in _UNBOUNDED:
-        return contextlib.closing(_Unpacked(archive, entry, most))
+        return contextlib.closing(_Unpacked(archive, entry, limit))
     return archive.open(entry)
 
 
-def _lzma(packed: IO[bytes], most: int) -> lzma.LZMAFile:
-    """Return what unpacks LZMA, after a check of the memory that it takes.
+def _lzma(packed: IO[bytes], limit: int) -> lzma.LZMAFile:
+    """Return a reader that unpacks LZMA, after a check of the memory that it takes.
 
     Raises:
-        _TooMuchMemory: it is more than *most* bytes.
+        _TooMuchMemory: it is more than *limit* bytes.
     """
     _, first, dictionary = struct.unpack("<LBL", packed.read(9))
-    if dictionary > most:
+    if dictionary > limit:
         raise _TooMuchMemory
     powers, literals = divmod(first, 9)
     filters = {"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": literals, "lp": powers % 5, "pb": powers // 5}
@@ -127,7 +127,7 @@ def _lzma(packed: IO[bytes], most: int) -> lzma.LZMAFile:
 
 
 class ZipSource(Source):
-    """The files in a zip file, one after the other; of one that is damaged nothing is taken."""
+    """The files in a zip file, one after the other; a damaged one is refused as a whole."""
 
     def __init__(self, path: Path, limits: ReadingLimits) -> None:
         super().__init__(str(path), path.stat().st_size)
@@ -135,17 +135,17 @@ class ZipSource(Source):
         self._limits = limits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Yield the records of every file in it that could hold some."""
+        """Yield the records of every member that could hold some."""
         with contextlib.ExitStack() as opened:
             stream = opened.enter_context(_Stream(open_regular(self._path).detach()))
-            stream.most = self._limits.memory // _OF_EACH_BYTE
+            stream.limit = self._limits.memory // _OF_EACH_BYTE
             try:
                 archive = opened.enter_context(zipfile.ZipFile(stream))
             except _TooManyMembers:
                 reason = Message("Its list of files would take too much memory (the setting import_memory_bytes)")
                 yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the folder.", reason=reason))
             except _DAMAGED as error:
-                yield self.item(THE_FILE, Message("It is not a whole zip file: %(told)s.", told=_told(error)))
+                yield self.item(THE_FILE, Message("It is not a whole zip file: %(told)s.", told=_reason(error)))
             else:
                 yield from self._members(archive, clock)
         self.size = self.total or 0
@@ -153,12 +153,12 @@ class ZipSource(Source):
     def _members(self, archive: zipfile.ZipFile, clock: Callable[[], int]) -> Iterator[Item]:
         members = [entry for entry in archive.infolist() if entry.filename.lower().endswith(_READ)]
         unpacked = sum(entry.file_size for entry in members)
-        most = max(self._limits.temporary, _MOST_TIMES * (self.total or 0))
-        if unpacked > most:
+        limit = max(self._limits.temporary, _MOST_TIMES * (self.total or 0))
+        if unpacked > limit:
             reason = Message(
                 "It unpacks to %(unpacked)s bytes, and more than %(most)s are not read (import_temporary_bytes)",
                 unpacked=unpacked,
-                most=most,
+                most=limit,
             )
             yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the files.", reason=reason))
             return
@@ -169,8 +169,8 @@ class ZipSource(Source):
     def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, clock: Callable[[], int]) -> Iterator[Item]:
         name = f"{self.name}/{entry.filename[:_LONGEST_NAME]}"
         opened: Opened = partial(_opened, archive, entry, self._limits.memory)
-        # It is tried first: the checksum stands at the end, and what was taken before it would be there in this version
-        # when the whole file comes.
+        # Tested first: the checksum stands at the end, and records taken before it would be skipped when the whole
+        # file is imported later.
         try:
             with opened() as packed:
                 for _ in pieces_of(packed):
@@ -195,8 +195,8 @@ def _fault_of(entry: zipfile.ZipInfo, error: Exception) -> str:
         return Message("It is encrypted, which cannot be read here: unpack it and import the file.")
     if isinstance(error, NotImplementedError):
         return Message("It is packed in a way that cannot be read here: unpack it and import the file.")
-    return Message("It is damaged within the zip file, so nothing of it was taken: %(told)s.", told=_told(error))
+    return Message("It is damaged within the zip file, so nothing of it was taken: %(told)s.", told=_reason(error))
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error).rstrip(".") or Message("it ends too early")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -453,6 +454,23 @@ async def test_texts_follow_with_the_index(tmp_path: Path) -> None:
         with closing(RecordIndex(tmp_path, reader, newer)) as index:
             await store.delete("w", "b")
             assert ["a"] == ids((await index.select(query)).documents)
+
+
+@pytest.mark.parametrize(("is_damaged", "level"), [(False, logging.INFO), (True, logging.WARNING)])
+async def test_only_a_damaged_index_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_damaged: bool, level: int
+) -> None:
+    """An index of another version is rebuilt without one: there is nothing to do about it."""
+    async with _opened(tmp_path) as store:
+        await store.create(document("a"))
+        with closing(RecordIndex(tmp_path, store._parts.reader, None)) as index:
+            await index.select(_ALL)
+        if is_damaged:
+            (tmp_path / "index.db").write_bytes(b"no database" * 1_000)
+        caplog.set_level(logging.INFO)
+        with closing(RecordIndex(tmp_path, store._parts.reader, TextIndex())) as index:
+            assert 1 == (await index.select(_ALL)).total
+    assert {level} == {each.levelno for each in caplog.records if "is rebuilt" in each.message}
 
 
 async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:

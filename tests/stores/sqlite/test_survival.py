@@ -117,7 +117,7 @@ async def test_a_fault_of_the_program_is_told_as_one(store: SQLiteStore, caplog:
     """The caller gets a sentence, the log the traceback."""
     with (
         injected(Injector(Strange("x"), statements=("INSERT INTO executions",))),
-        pytest.raises(StoreError, match=r"could not do this one thing \(Strange\).*please report it"),
+        pytest.raises(StoreError, match=r"could not complete one operation \(Strange\).*please report it"),
     ):
         await store.create(document("again"))
     assert "Traceback" in caplog.text

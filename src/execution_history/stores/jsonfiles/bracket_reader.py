@@ -1,6 +1,6 @@
-"""Stepping through a JSON text from bracket to bracket, outside of its strings, without parsing what stands between.
+"""A reader that steps through a JSON text from bracket to bracket, outside of its strings, without parsing the rest.
 
-Every byte is looked at once, in pieces, so that a text of any size and of any kind takes no more than what is kept.
+Every byte is scanned once, in pieces, so that a text of any size and kind takes no more memory than what is kept.
 """
 
 import re
@@ -11,11 +11,11 @@ from execution_history.stores.foreign_files import PIECE
 
 OPENING: Final = b"{["
 DEEPEST: Final = 1_000_000
-"""What is nested more deeply than this is not followed to its end."""
+"""Values that are nested more deeply are not followed to their end."""
 
 _QUOTE: Final = ord('"')
 _PLAIN: Final = r'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
-# All stop only at a bracket, at the end, or where a string or an escape goes on in the next piece.
+# All of them stop only at a bracket, at the end, or where a string or an escape continues in the next piece.
 _TO_BRACKET: Final = re.compile(rf"(?:{_PLAIN})*+".encode(), re.DOTALL)
 _TO_NESTED: Final = re.compile(rf"(?:{_PLAIN}|[{{\[](?:{_PLAIN})*+[}}\]])*+".encode(), re.DOTALL)
 _INSIDE: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
@@ -23,7 +23,7 @@ _BLANKS: Final = b" \t\r\n"
 _BLANK_ENDS: Final = (b" ", b"\t", b"\r", b"\n")
 _BLANK: Final = re.compile(rb"[ \t\r\n]*+")
 _MARKS: Final = b'{}[],:"'
-# Blanks beside a mark or a quote mean nothing; those between two other tokens stay, so that 1 2 does not become 12.
+# Blanks beside a mark or a quote are removed; those between two other tokens stay, so that 1 2 does not become 12.
 _SPACED: Final = re.compile(
     rb'((?:"(?:[^"\\]++|\\.)*+(?:"|\Z)|[^" \t\r\n]++)++)'
     rb'(?:(?<=[{}\[\],:"])[ \t\r\n]++|[ \t\r\n]++(?=[{}\[\],:"]))?+|(?<![ \t\r\n])[ \t\r\n]++(?=[{}\[\],:"])',
@@ -34,39 +34,39 @@ _SPACED: Final = re.compile(
 class BracketReader:
     """Steps through a text.
 
-    What is stepped over is kept until it is taken; blanks at its beginning are not, nor those outside of strings where
-    it is long: an indented text may have a hundred times the bytes that it has without them.
+    What is stepped over is kept until it is taken, without blanks at its beginning and, where it is long, without those
+    outside of strings: an indented text may have a hundred times the bytes that it has without them.
 
     Args:
         pieces: the text.
-        most: of what has more bytes, blanks outside of strings not counted, nothing is kept.
-        long: blanks are taken out of what has so many more bytes.
+        limit: nothing is kept of what has more bytes, blanks outside of strings not counted.
+        long: blanks are removed from what has so many more bytes.
     """
 
-    def __init__(self, pieces: Iterable[bytes], most: int, long: int = PIECE) -> None:
+    def __init__(self, pieces: Iterable[bytes], limit: int, long: int = PIECE) -> None:
         self._pieces = iter(pieces)
-        self._most = most
+        self._limit = limit
         self._long = long
         self._data = bytearray()
         self._base = self._kept = self._at = 0
         self._is_inside = self._was_inside = False
-        self._dense = 0  # so far the blanks are out of what is kept
+        self._dense = 0  # up to here blanks are removed from what is kept
         self._is_too_long = False
 
     @property
     def offset(self) -> int:
-        """Where in the text the next step begins."""
+        """The place in the text where the next step begins."""
         return self._base + self._at
 
     def step(self) -> int:
-        """Step behind the next bracket and return it; 0 at the end of the text."""
+        """Step past the next bracket and return it; 0 at the end of the text."""
         return self._step(_TO_BRACKET)
 
     def close(self) -> int:
-        """Step behind the bracket that closes the one that was found last.
+        """Step past the bracket that closes the one that was found last.
 
-        Returns how deeply brackets stand within each other there, or one less than that; 0 when there is no such
-        bracket: the text ends before, or goes on with brackets within brackets.
+        Returns the depth of nested brackets, or one less; 0 when there is no such bracket, because the text ends before
+        or is nested too deeply.
         """
         depth = deepest = 1
         while depth:
@@ -94,28 +94,28 @@ class BracketReader:
             self._is_inside = not self._is_inside
 
     def take(self, *, leave: int = 0) -> bytes | None:
-        """Return what has been stepped over since the last time, but for the last *leave* bytes, which stay.
+        """Return what was stepped over since the last call, without the last *leave* bytes, which stay.
 
-        ``None`` stands for what had more bytes than are kept.
+        ``None`` stands for a text that exceeds the limit.
         """
-        if self._at - self._kept - leave > self._most:
+        if self._at - self._kept - leave > self._limit:
             self._take_out_blanks(self._at - leave)
         end = self._at - leave
-        is_too_long = self._is_too_long or end - self._kept > self._most
+        is_too_long = self._is_too_long or end - self._kept > self._limit
         text = None if is_too_long else bytes(self._data[self._kept : end])
         self._kept = self._dense = end
         self._is_too_long = self._was_inside = False
         return text
 
     def _read_on(self) -> bool:
-        """Have the next piece too; whether there is one."""
+        """Load the next piece; return whether there is one."""
         piece = next(self._pieces, None)
         if piece is None:
             self._at = len(self._data)
             return False
-        if self._at - self._dense > self._long or self._at - self._kept > self._most:
+        if self._at - self._dense > self._long or self._at - self._kept > self._limit:
             self._take_out_blanks(self._at)
-        if self._at - self._kept > self._most:
+        if self._at - self._kept > self._limit:
             self._is_too_long, self._kept, self._dense = True, self._at, self._at
             self._was_inside = self._is_inside
         del self._data[: self._kept]
@@ -127,7 +127,7 @@ class BracketReader:
         return True
 
     def _take_out_blanks(self, end: int) -> None:
-        """Take the blanks outside of strings out of what is kept before *end*, where that has not been done."""
+        """Remove the blanks outside of strings from what is kept before *end*, where that has not been done."""
         begin = self._dense
         text = bytes(self._data[begin:end])
         inside = b""
@@ -151,6 +151,6 @@ class BracketReader:
 
 
 def _end(pattern: "re.Pattern[bytes]", data: bytearray, at: int) -> int:
-    """Where what *pattern* takes from *at* on ends; both patterns take nothing at least."""
+    """Return where the match of *pattern* at *at* ends; every pattern matches the empty text at least."""
     found = pattern.match(data, at)
     return at if found is None else found.end()

@@ -1,4 +1,4 @@
-"""What a JSON file looks like: bytes in, bytes out.
+"""The format of a JSON file: bytes in, bytes out.
 
     {
       "workflow_id": "7321",
@@ -16,13 +16,12 @@
       ]
     }
 
-Before the newest record stand spaces, the slack, and sometimes a few before other records, the gaps:
-JSON allows them, and they are the room into which a record is written or grows. ``newest_at`` is the
-offset at which the slack ends, and ``revision`` the change of the store that the file is up to.
+The spaces before the newest record are the slack, those before other records the gaps: JSON allows them, and a record
+is written into them or grows into them. ``newest_at`` is the offset at which the slack ends, and ``revision`` the
+change of the store up to which the file is current.
 
-Every line of a record is indented by four spaces more than in a document of its own, and a line break never
-stands inside a JSON string (RFC 8259, section 7). A line of four spaces and a brace is therefore
-always the start or the end of a record, whatever the record holds.
+Every line of a record is indented by four spaces more than in a document of its own, and a JSON string has no line
+break (RFC 8259, section 7). A line of four spaces and a brace is therefore always the start or the end of a record.
 """
 
 import re
@@ -58,20 +57,20 @@ HEADER_LIMIT: Final = 16_384
 
 @dataclass(slots=True)
 class Header:
-    """What stands at the head of a JSON file."""
+    """The header of a JSON file."""
 
     workflow_id: str
     state: FileState
     newest_at: int = 0
 
     def encode(self) -> bytes:
-        """Return the head, of a length that depends on the workflow id only."""
+        """Return the header as text; its length depends on the workflow id only."""
         total, revision, updated_at = self.state
         return _FORM % (orjson.dumps(self.workflow_id), total, updated_at, revision, self.newest_at)
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:
-    """Return the header that *start* begins with and its length, or ``None`` when the file is not of our making."""
+    """Return the header that *start* begins with and its length; ``None`` for any other file."""
     match = _HEADER.match(start)
     if match is None:
         return None
@@ -84,9 +83,9 @@ def parse_header(start: bytes) -> tuple[Header, int] | None:
 
 
 def render(body: bytes) -> bytes:
-    """Return the lines of a record in the file: indented, without a separator; of a huge one large values in one line.
+    """Return the indented lines of a record, without a separator; a huge one has large values in one line.
 
-    To indent them would take seconds, in which others wait, and nobody reads a megabyte line by line.
+    Indenting those would take seconds, in which others wait, and nobody reads a megabyte line by line.
     """
     if len(body) <= HUGE:
         return render_record(orjson.loads(body))
@@ -99,18 +98,18 @@ def render(body: bytes) -> bytes:
 
 
 def render_record(record: dict[str, Any]) -> bytes:
-    """Return the same of a record that has been read already."""
-    # Inside two lists it is indented as it has to be; what stands around it goes.
+    """Return the same for a parsed record."""
+    # Inside two lists it is indented as it has to be; the text around it is cut off.
     try:
         text = orjson.dumps([[record]], option=orjson.OPT_INDENT_2)
-    except TypeError:  # an earlier version kept it, nested more deeply than any record today
+    except TypeError:  # stored by an earlier version, and nested more deeply than any record today
         shallow = orjson.loads(encode(record, levels=LEVELS))
         text = orjson.dumps([[shallow]], option=orjson.OPT_INDENT_2)
     return text[len("[\n  [\n") : -len("\n  ]\n]")]
 
 
 def record_key(execute_id: str) -> bytes:
-    """Return what the record with this id begins with."""
+    """Return the beginning of the record with this id."""
     return RECORD_START + orjson.dumps(execute_id) + SEPARATOR
 
 
@@ -132,12 +131,11 @@ def whole_file(header: Header, records: list[bytes], slack: int) -> bytes:
 
 
 def stamp(state: FileState, *, complete: bool = True) -> int:
-    """Return the modification time, in nanoseconds, that a file we wrote in this state carries.
+    """Return the modification time, in nanoseconds, that this package gives to a file in this state.
 
-    It lies within the millisecond of ``updated_at``; what is below is derived from the revision, in steps of
-    100 ns, the coarsest that NTFS, APFS and ext4 share. A file with any other time was touched by
-    somebody else, or an edit of ours was cut short. A file that still lacks records carries another time than a
-    *complete* one, so that nobody takes it for one.
+    It lies within the millisecond of ``updated_at``; the rest is derived from the revision, in steps of 100 ns, the
+    coarsest that NTFS, APFS and ext4 share. A file with any other time was changed by somebody else, or an edit was cut
+    short. A file that still lacks records has another time than a *complete* one.
     """
     step = state.revision * 7919 + (0 if complete else 5_000)
     return (state.updated_at % (1 << 42)) * 1_000_000 + step % 10_000 * 100

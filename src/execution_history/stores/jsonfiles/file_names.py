@@ -1,8 +1,8 @@
-"""File names for workflow ids: readable where possible, safe and reversible always.
+"""File names for workflow ids: readable where possible, always safe and reversible.
 
-Ordinary ids, Chinese ones among them, are their own file name. A character that some file system refuses
-or reads as structure is percent-encoded as UTF-8 (RFC 3986, section 2.1), and a name that would be
-too long ends in the SHA-256 of the id instead: the file's own ``workflow_id`` then tells it.
+Ordinary ids, Chinese ones among them, are their own file names. A character that some file system refuses or treats as
+structure is percent-encoded as UTF-8 (RFC 3986, section 2.1), and a name that would be too long ends in the SHA-256 of
+the id: then only the file itself has the ``workflow_id``.
 """
 
 import os
@@ -28,12 +28,12 @@ def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
 
     Args:
         workflow_id: any non-empty text without lone surrogates.
-        case_sensitive: whether the file system tells ``a`` from ``A``; otherwise every letter that has
-            another case is written so that two ids can never share a file.
+        case_sensitive: whether the file system distinguishes ``a`` and ``A``; otherwise capital letters are escaped, so
+            that two ids never share a file.
     """
     name = _UNSAFE.sub(_percent, workflow_id)
     if unicodedata.normalize("NFC", name) != name:
-        # macOS would take what is not composed for the composed form of the same text.
+        # macOS treats decomposed characters and their composed form as the same name.
         name = _NOT_ASCII.sub(_percent, name)
     if not case_sensitive:
         name = _ESCAPE_OR_LETTER.sub(_percent_capital, name)
@@ -48,7 +48,7 @@ def file_name(workflow_id: str, *, case_sensitive: bool = True) -> str:
 
 
 def workflow_id_of(name: str) -> str | None:
-    """Return the workflow id that :func:`file_name` gave *name* to, or ``None`` when only the file itself can tell."""
+    """Return the workflow id of a *name* of :func:`file_name`; ``None`` where only the file itself has it."""
     stem = name.removesuffix(SUFFIX)
     if _HASHED.search(stem):
         return None
@@ -58,8 +58,8 @@ def workflow_id_of(name: str) -> str | None:
         return stem
 
 
-def tells_case(folder: Path) -> bool:
-    """Return whether the file system tells ``a`` from ``A``."""
+def is_case_sensitive(folder: Path) -> bool:
+    """Return whether the file system distinguishes ``a`` and ``A``."""
     probe = folder / f".case.{os.getpid()}.a"
     probe.touch(mode=0o600)
     try:
@@ -78,6 +78,6 @@ def _percent_capital(match: re.Match[str]) -> str:
 
 
 def _shortened(name: str) -> str:
-    """As much of *name* as fits before a digest, never half a percent escape."""
+    """Return as much of *name* as fits before a digest, without half an escape at its end."""
     start = name.encode()[: _LONGEST - 65].decode(errors="ignore")
     return re.sub(r"%[0-9A-F]?$", "", start)

@@ -1,4 +1,4 @@
-"""Taking into the store what others wrote into the folder, and finding which files must be made anew."""
+"""Import of the files that others wrote into the folder, and a check of which files have to be rewritten."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from execution_history.clock import now_ms
+from execution_history.clock import boot_id, now_ms
 from execution_history.errors import N_, Message, StoreBusy, StoreError, StoreFull, message_of, quoted
 from execution_history.records.adoption import adopt_record
 from execution_history.records.reading_limits import ReadingLimits
@@ -25,18 +25,18 @@ _log = logging.getLogger("execution_history.stores.jsonfiles")
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 _NO_FILE: Final = -1
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_NO_BOOT_ID: Final = "unknown"
 
 
 class Adopter:
     """Merges files into the store by ``execute_id``: the newer ``update_time`` wins.
 
-    Whatever is wrong with a file, it is stepped over, and :meth:`problems` names it.
+    A file that cannot be merged is skipped, and :meth:`problems` names it.
 
     Args:
-        folder: where the files are.
-        writer: what runs the merges.
-        path_of: the file of a workflow.
+        folder: the folder of the files.
+        writer: runs the merges.
+        path_of: returns the file of a workflow.
         limits: what reading a file may take.
     """
 
@@ -54,16 +54,16 @@ class Adopter:
         self._problems: dict[Path, str] = {}
 
     def problems(self) -> tuple[str, ...]:
-        """Return one sentence for everything of which something was not taken, as long as it is still there."""
+        """Return one sentence for each file that was not taken completely, as long as it is there."""
         return tuple(sentence for path, sentence in list(self._problems.items()) if os.path.lexists(path))
 
     def reconcile(self, source: RecordSource) -> set[str]:
-        """Look at every file once and adopt those that are not exactly what we wrote.
+        """Check every file once and adopt those that this store did not write as they are.
 
-        Returns the workflows whose file has to be made anew. A file is recognised by its modification
-        time alone, so that opening a store does not depend on how large its files are.
+        Returns the workflows whose file has to be rewritten. A file is recognised by its modification time alone, so
+        that opening a store does not depend on the size of its files.
         """
-        boot = _boot()
+        boot = boot_id() or _NO_BOOT_ID
         with source.snapshot() as records:
             states = records.states()
             last_boot, safe_revision = records.safety()
@@ -71,7 +71,7 @@ class Adopter:
         try:
             self._writer.run_now(lambda transaction: transaction.note_safety(boot, safe_revision))
         except StoreError as error:
-            # The next opening then doubts more files than it has to.
+            # The next opening then checks more files than necessary.
             _log.warning("Which start of the machine this is could not be noted: %s", error)
         expected = {self._path_of(workflow_id).name: workflow_id for workflow_id in states}
         renew = set(states)
@@ -86,18 +86,17 @@ class Adopter:
             try:
                 renew |= self.adopt(self._folder / name, is_needed=name in expected)
             except (StoreFull, StoreBusy):
-                renew.discard(expected.get(name, ""))  # what it has to give is taken with the next change, or opening
+                renew.discard(expected.get(name, ""))  # it is merged with the next change, or opening
         return renew
 
     def adopt(self, path: Path, *, is_needed: bool) -> set[str]:
-        """Merge what *path* holds; the workflows whose file has to be made anew.
+        """Merge the records of *path*; return the workflows whose file has to be rewritten.
 
-        A file of which something could not be read is set aside under another name, and so is one that
-        is not under the name of its workflow. JSON that is no history at all is left alone, unless the name
-        *is_needed* for a file of ours.
+        A file that could not be read completely is renamed, and so is one without the name of its workflow. JSON that
+        is no history is left alone, unless its name *is_needed* for a workflow's file.
 
         Raises:
-            StoreFull: there is no space for what it holds; the file stays as it is.
+            StoreFull: there is no space for its records; the file stays as it is.
             StoreBusy: another process kept the database locked; the file stays as it is.
         """
         touched: set[str] = set()
@@ -109,7 +108,7 @@ class Adopter:
                 "%(file)s was not imported: %(reason)s.", file=quoted(path.name), reason=_reason(error)
             )
             raise
-        except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are adopted
+        except Exception as error:  # noqa: BLE001 - whatever one file raises, the others are adopted too
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched
 
@@ -121,13 +120,13 @@ class Adopter:
             if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
                 kept = _set_aside(path, "outdated")
                 self._problems[kept] = Message(
-                    "%(file)s was not taken in: it is older than what the history still knows of deleted runs, and is "
-                    "kept as %(kept)s. Import it to bring all of its runs back.",
+                    "%(file)s was not imported: it is older than the deletions that the history remembers, and is "
+                    "kept as %(kept)s. Import it to restore all of its runs.",
                     file=quoted(path.name),
                     kept=quoted(kept.name),
                 )
                 return
-            # What was deleted after this file was last brought up to date does not come back.
+            # Records that were deleted after this file was last written stay deleted.
             self._writer.run_now(lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=True))  # type: ignore[misc]
             touched.update(document.workflow_id for document in group)
         if not found.is_history:
@@ -162,10 +161,10 @@ class Adopter:
         return {self._path_of(workflow_id).name for workflow_id in workflow_ids}
 
     def _step_over(self, path: Path, error: Exception, *, is_ours: bool) -> None:
-        """Leave a file alone, or put it out of the way of one of ours, which must not be written over it."""
+        """Leave a file alone, or rename it if it has the name of a workflow's file, so that it is not overwritten."""
         kept = path
         if is_ours and os.path.lexists(path):
-            with contextlib.suppress(OSError):  # then ours cannot be written either, and says so
+            with contextlib.suppress(OSError):  # then the workflow's file cannot be written either, and raises
                 kept = _set_aside(path, "unread")
         if not isinstance(error, (OSError, StoreError)):
             _log.warning("Reading %s failed", quoted(path), exc_info=error)
@@ -176,23 +175,23 @@ class Adopter:
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
-    """Return the names and modification times of what could be JSON files of ours, or stands in their place."""
+    """Yield the names and modification times of files, links and folders with the name of a JSON file."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
-                with contextlib.suppress(FileNotFoundError):  # somebody has removed it since
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                     is_file = entry.is_file(follow_symlinks=False)
                     yield entry.name, entry.stat(follow_symlinks=False).st_mtime_ns if is_file else _NO_FILE
 
 
 def _is_exact(state: FileState, modified: int, doubt_from: int | None) -> bool:
     if doubt_from is not None and state.revision > doubt_from:
-        return False  # the machine went down since: what was written last may not have reached the disk
+        return False  # the machine went down: the last writes may not have reached the disk
     return modified == stamp(state)
 
 
 def _set_aside(path: Path, why: str) -> Path:
-    """Rename a file that is not ours to keep, so that it stays and is not read again; its new name."""
+    """Rename a file, so that it is kept but not read again; return its new path."""
     kept = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}")
     number = 1
     while os.path.lexists(kept):
@@ -204,7 +203,7 @@ def _set_aside(path: Path, why: str) -> Path:
 
 
 def _damage(file: str, faults: list[str], kept: str) -> Message:
-    """Return the sentence for a file of which not all could be read, with the first of its *faults*."""
+    """Return the sentence for a file that could not be read completely, with the first of its *faults*."""
     sentence = N_("Not all of %(file)s could be read; it is kept as %(kept)s.")
     if faults:
         sentence = N_("Not all of %(file)s could be read; it is kept as %(kept)s. The first fault: %(fault)s")
@@ -212,18 +211,10 @@ def _damage(file: str, faults: list[str], kept: str) -> Message:
 
 
 def _reason(error: Exception) -> str:
-    """Return what *error* says, without the full stop."""
+    """Return the message of *error* without its full stop."""
     if isinstance(error, OSError):
         return (error.strerror or str(error)).rstrip(".")
     if isinstance(error, MemoryError):
         return Message("there is not enough memory to read it")
-    said = message_of(error) if isinstance(error, StoreError) else ""
-    return said.rstrip(".") or Message("reading it failed with %(name)s, see the log", name=type(error).__name__)
-
-
-def _boot() -> str:
-    """Which start of the machine this is; a fixed word where the system does not tell."""
-    try:
-        return _BOOT_ID.read_text("ascii").strip()
-    except OSError:
-        return "unknown"
+    message = message_of(error) if isinstance(error, StoreError) else ""
+    return message.rstrip(".") or Message("reading it failed with %(name)s, see the log", name=type(error).__name__)

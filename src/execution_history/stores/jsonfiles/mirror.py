@@ -17,7 +17,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.disk_sync import Unsynced
 from execution_history.stores.jsonfiles.file_format import Header, stamp
-from execution_history.stores.jsonfiles.file_names import file_name, tells_case
+from execution_history.stores.jsonfiles.file_names import file_name, is_case_sensitive
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import JSONFile, lines_of
@@ -59,7 +59,7 @@ class JSONFileMirror(Mirror):
         self._limits = limits
         self._sizes = sizes
         self._source = source
-        self._case_sensitive = tells_case(folder)
+        self._case_sensitive = is_case_sensitive(folder)
         self._stale: set[str] = set()
         self._brought_in: set[str] = set()  # their files are made anew at the next flush or in idle time
         self._merged_at = 0.0

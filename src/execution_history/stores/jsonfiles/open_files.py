@@ -15,12 +15,12 @@ _MOST_OPEN: Final = 128
 
 
 class OpenFiles:
-    """The files that were used last, by workflow; for one thread.
+    """The files that were used last, by workflow; used by one thread.
 
     Args:
         path_of: the file of a workflow.
-        discard: closes a file; giving up a large one takes the system a while.
-        sizes: of the files.
+        discard: closes a file; dropping a large one takes the system a while.
+        sizes: the sizes by which files are edited.
     """
 
     def __init__(self, path_of: Callable[[str], Path], discard: Callable[[JSONFile], None], sizes: FileSizes) -> None:
@@ -30,7 +30,7 @@ class OpenFiles:
         self._files: OrderedDict[str, JSONFile] = OrderedDict()
 
     def current(self, workflow_id: str, state: FileState) -> JSONFile | None:
-        """Return the workflow's file, when it is ours, untouched, and in *state*; ``None`` otherwise."""
+        """Return the workflow's file if it has the format, is unchanged and in *state*; ``None`` otherwise."""
         file = self._files.get(workflow_id)
         if file is not None:
             self._files.move_to_end(workflow_id)
@@ -54,13 +54,13 @@ class OpenFiles:
         self._files[workflow_id] = file
 
     def forget(self, workflow_id: str) -> None:
-        """Do not use the workflow's file any more."""
+        """Discard the workflow's file."""
         file = self._files.pop(workflow_id, None)
         if file is not None:
             self._discard(file)
 
     def trim(self, workflow_id: str) -> None:
-        """Give the slack of a small file back; one that cannot be trimmed keeps it."""
+        """Remove the slack of a small file; one that cannot be rewritten keeps it."""
         try:
             file = self._files.pop(workflow_id, None) or JSONFile(self._path_of(workflow_id), self._sizes)
             if file.size <= self._sizes.small and file.slack and file.is_untouched(file.header.state):

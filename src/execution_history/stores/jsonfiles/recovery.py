@@ -19,18 +19,18 @@ _LONGEST_EDIT: Final = 2.0
 
 
 def recovered_from(folder: Path) -> Callable[[StoredRecord], bytes | None]:
-    """Return what gives a record's stored bytes from the JSON files in *folder*; ``None`` where they lack it."""
+    """Return a function that reads a record's bytes from the JSON files in *folder*, or ``None`` where they lack it."""
 
     def recovered(stored: StoredRecord) -> bytes | None:
-        # Which of the two names it has depends on the file system; a file says itself whose it is.
-        names = dict.fromkeys(file_name(stored.workflow_id, case_sensitive=is_told) for is_told in (True, False))
+        # The name depends on the file system; the header of the file has its workflow.
+        names = dict.fromkeys(file_name(stored.workflow_id, case_sensitive=each) for each in (True, False))
         return next(filter(None, (_shown_in(folder / name, stored) for name in names)), None)
 
     return recovered
 
 
 def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
-    """Return the record as the file *path* shows it, when that is the very version that was stored."""
+    """Return the record in the file *path* if that is the very version that was stored."""
     for attempt in range(_ATTEMPTS):
         time.sleep(_PAUSE * attempt)
         try:
@@ -45,9 +45,9 @@ def _shown_in(path: Path, stored: StoredRecord) -> bytes | None:
 
 
 def _was_at_rest(file: JSONFileReader, modified: int) -> bool:
-    """Return whether nobody edited the file while it was read: it would be half of the one and half of the other text.
+    """Return whether the file was not edited while it was read: the text would be a mixture.
 
-    An edit sets the time of the file to the present when it begins, and to that of its revision when it has ended.
+    An edit sets the time of the file to the present when it begins, and to that of its revision at the end.
     """
     if file.is_untouched(file.header.state):
         return True
@@ -61,6 +61,6 @@ def _found_in(file: JSONFileReader, stored: StoredRecord) -> bytes | None:
         span = file.locate(stored.execute_id, stored.create_time)
         record = {} if span is None else orjson.loads(file.read(*span))
         body = orjson.dumps(record)
-    except (ValueError, TypeError):  # this part of it is damaged too, or nested beyond what is written
+    except (ValueError, TypeError):  # the file is damaged too, or nested more deeply than what is written
         return None
     return body if whole_record(record, body) is not None and stored.is_of(body) else None

@@ -1,8 +1,8 @@
-"""Reading what is left of records in a damaged text: whatever begins like one is tried where it begins.
+"""Salvage of records from a damaged text: everything that begins like a record is parsed from there.
 
-Where parsing stops, the search goes on from there. What begins between the two stands within what is broken, so it is
-no record of its own, and trying it would parse the same characters once more, for each of them. What begins as far from
-the beginning of its line as what is broken is one of its own: a piece has been lost between the two.
+Where parsing stops, the search continues. A beginning before that place is inside the broken record, so it is no record
+of its own, and trying it would parse the same characters again, for each of them. A beginning with the indentation of
+the broken record is a record of its own: a piece was lost between the two.
 """
 
 import codecs
@@ -40,8 +40,8 @@ class Salvage:
         limits: what reading it may take.
 
     Attributes:
-        workflow_id: what the last object around a list of records says.
-        parsed: how many characters have been given to the parser, some of them more than once.
+        workflow_id: the ``workflow_id`` of the last object around a list of records.
+        parsed: the number of characters parsed, some of them more than once.
     """
 
     def __init__(self, pieces: Iterable[bytes], limits: ReadingLimits) -> None:
@@ -58,7 +58,7 @@ class Salvage:
         self._sibling: str | None = None
 
     def objects(self) -> Iterator[dict[str, Any] | str]:
-        """Return every object that has the id of a run, and why one that begins so is not read."""
+        """Yield every object that has the id of a run, and why others that begin like a record are not read."""
         while True:
             candidate = _LIKE_A_RECORD.search(self._text, self._at)
             if candidate is None:
@@ -77,10 +77,10 @@ class Salvage:
                 yield from self._try(beginning)
 
     def _try(self, beginning: int) -> Iterator[dict[str, Any] | str]:
-        """Parse the object at which we are, of which *beginning* characters are known, and step to where to go on."""
+        """Parse the object at the current place, of which *beginning* characters are known, and step past it."""
         length = _LEAST_TRIED
         while True:
-            # A little at first: an error counts the lines before it.
+            # A short text first: an error counts the lines before it.
             text = self._next(length)
             try:
                 found, end = self._parser.raw_decode(text)
@@ -95,7 +95,7 @@ class Salvage:
                 between = _BEGINNING_OF_STRING.search(text, max(0, error.pos - _LONGEST_BEGINNING), error.pos)
                 self._give_up(text, beginning, error.pos, None if between is None else between.start())
             except (ValueError, RecursionError):
-                # An integer of thousands of digits, or too many levels: neither says where.
+                # An integer of thousands of digits, or too many levels: neither error has a position.
                 self._give_up(text, beginning, _shallow_end(text))
             else:
                 size = end
@@ -108,9 +108,9 @@ class Salvage:
             return
 
     def _give_up(self, text: str, beginning: int, end: int, before: int | None = None) -> None:
-        """Step to the *end* of what was parsed, or *before* it, or to the next that stands where this one does.
+        """Step to the *end* of what was parsed, or *before* it, or to the next record with the same indentation.
 
-        Once so much has been parsed again that it would be too much, it is the end.
+        Once too much has been parsed again, step to the end.
         """
         self.parsed += end
         if self._may_parse_again():
@@ -122,7 +122,7 @@ class Salvage:
         return self.parsed < _FACTOR * self._read + _FREE
 
     def _list_inside(self) -> int:
-        """Return how far it is to the list that the object at which we are is around; 0 where it is around none."""
+        """Return the distance to the list of records in the object at the current place; 0 where it has none."""
         text = self._next(_LEAST_TRIED)
         at = text.find(_HISTORIES)
         if at < 0 or _BRACKET.search(text, 1, at):
@@ -140,7 +140,7 @@ class Salvage:
         return self._text[self._at : self._at + length]
 
     def _read_on(self, least: int) -> bool:
-        """Have at least so many characters from where we are, if there are; whether there are new ones."""
+        """Load at least *least* characters from the current place; return whether there are new ones."""
         parts = [self._text[self._at :]]
         known = length = len(parts[0])
         while length < least + known and not self._is_all:
@@ -154,7 +154,7 @@ class Salvage:
 
 
 def _shallow_end(text: str) -> int:
-    """Where *text* has become so deep that it is not parsed; what begins behind that is less deep."""
+    """Return where *text* is too deep to be parsed; what begins after that is less deep."""
     depth = at = 0
     while depth < _SHALLOW:
         found = _PLAIN.match(text, at)
@@ -167,5 +167,5 @@ def _shallow_end(text: str) -> int:
 
 
 def _is_cut(error: json.JSONDecodeError, end: int) -> bool:
-    """Return whether parsing failed because the text goes on behind *end*."""
+    """Return whether parsing failed because the text continues after *end*."""
     return error.pos > end - _LONGEST_TOKEN or error.msg.startswith("Unterminated string")

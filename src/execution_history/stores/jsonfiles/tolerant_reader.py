@@ -1,8 +1,8 @@
-"""Reading JSON files that somebody else wrote, edited or broke: every record that can still be read.
+"""A reader of JSON files that somebody else wrote, edited or broke: it finds every record that can still be read.
 
-A file is stepped through from bracket to bracket, and each record in it parsed on its own, so that neither its size
-nor its layout matters. From the first record on that cannot be parsed, whatever looks like a record is tried where it
-begins: what is damaged takes no more time than it has bytes, and what stands behind it is found.
+A file is stepped through from bracket to bracket, and each record is parsed on its own, so that neither its size nor
+its layout matters. From the first record that cannot be parsed on, everything that begins like a record is tried:
+damage takes time in proportion to its bytes, and the records after it are found.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ _NAME_LIMIT: Final = 256
 _PARSED_DEPTH: Final = 900
 
 Found = dict[str, Any] | str
-"""An object that may be a record, or a sentence that says why one is not read."""
+"""An object that may be a record, or the reason why one is not read."""
 
 
-class _BrokenOff(Exception):  # noqa: N818 - a finding, not a failure
+class _BrokenOff(Exception):  # noqa: N818 - a signal within this module
     """From this offset on the file cannot be stepped through."""
 
     def __init__(self, offset: int) -> None:
@@ -42,14 +42,14 @@ class _BrokenOff(Exception):  # noqa: N818 - a finding, not a failure
 
 
 class FoundFile:
-    """What a file turned out to be; complete once ``records`` has been exhausted.
+    """The content of a file; complete once ``records`` has been exhausted.
 
     Attributes:
-        workflow_id: whose history it says it is.
-        revision: the store's revision it says it is up to, 0 when it is not one of ours.
+        workflow_id: the workflow named in the file.
+        revision: the store's revision in its header, 0 for a file of another program.
         is_history: false for JSON that is something else altogether, which is left alone.
-        is_damaged: something in it could not be read.
-        parsed: how many characters have been given to a parser, some of them more than once.
+        is_damaged: whether something in it could not be read.
+        parsed: the number of characters parsed, some of them more than once.
 
     Args:
         opened: opens the file, perhaps several times.
@@ -69,12 +69,12 @@ class FoundFile:
         self._has_list = False
 
     def records(self) -> Iterator[Found]:
-        """Return every record that can be read, in the file's order, and why some are not.
+        """Yield every record that can be read, in the file's order, and for the others why they cannot.
 
         Raises:
             OSError: the file cannot be read.
         """
-        # Somebody else's file, a configuration with comments, say, is not ours to call damaged.
+        # A file of another program, such as a configuration with comments, is not a damaged history.
         if not self._is_marked():
             return
         try:
@@ -82,11 +82,11 @@ class FoundFile:
                 yield from self._step_through(BracketReader(pieces_of(stream), self._limits.record))
         except _BrokenOff as broken:
             self.is_damaged = self.is_history = True
-            # Before the list there is nothing that could have been taken.
+            # Nothing before the list was taken.
             yield from self._salvage(broken.offset if self._has_list else 0)
 
     def _is_marked(self) -> bool:
-        """Return whether there is anything in the file that a history has; its beginning tells the revision."""
+        """Return whether the file has a key of a history; keep the revision of its header."""
         with self._opened() as stream:
             known = b""
             for number, piece in enumerate(pieces_of(stream)):
@@ -111,7 +111,7 @@ class FoundFile:
             raise _BrokenOff(end)
 
     def _frame(self, reader: BracketReader, *, is_read: bool = True) -> Iterator[Found]:
-        """Return what is in the object around the list of records; without *is_read* only the workflow's id."""
+        """Yield the records in the object around their list; without *is_read* only find the workflow's id."""
         frame = _Frame(self._limits)
         behind = 0
         while (bracket := reader.step()) != _OBJECT_END:
@@ -136,7 +136,7 @@ class FoundFile:
             raise _BrokenOff(behind)
 
     def _stated_behind(self) -> str | None:
-        """Return the workflow that the file names behind its records: whoever reads them must know it before."""
+        """Return the workflow that the file names after its records: it is needed before they are read."""
         found = FoundFile(self._opened, self._limits)
         try:
             with self._opened() as stream:
@@ -150,7 +150,7 @@ class FoundFile:
         return found.workflow_id
 
     def _bare_list(self, reader: BracketReader) -> Iterator[Found]:
-        """Return a list without anything around it, which is a history when one of its objects has the id of a run."""
+        """Yield the records of a list on its own, which is a history if one of its objects has the id of a run."""
         without_id = 0
         for entry in self._entries(reader):
             if not (self._has_list or isinstance(entry, str) or "execute_id" in entry):
@@ -163,7 +163,7 @@ class FoundFile:
         self.is_damaged = self.is_damaged and self.is_history
 
     def _entries(self, reader: BracketReader) -> Iterator[Found]:
-        """Return what is in the list whose bracket was found last."""
+        """Yield the records of the list whose bracket was found last."""
         reader.take()
         is_first = True
         while True:
@@ -183,7 +183,7 @@ class FoundFile:
                 raise _BrokenOff(begin)
 
     def _look_between(self, text: bytes | None, begin: int, *, is_first: bool, is_last: bool) -> None:
-        """See that there is but a comma between two records, or perhaps other values that are no records."""
+        """Check that only a comma, or other values that are no records, are between two records."""
         if text is not None and text.rstrip() == (b"" if is_first or is_last else b","):
             return
         values = _parsed(
@@ -195,7 +195,7 @@ class FoundFile:
         self.is_damaged = self.is_damaged or others > 0
 
     def _entry(self, reader: BracketReader) -> Iterator[Found]:
-        """Return the object whose bracket was found last."""
+        """Yield the object whose bracket was found last."""
         begin = reader.offset - 1
         depth = reader.close()
         text = reader.take()
@@ -213,7 +213,7 @@ class FoundFile:
             yield str(error)
 
     def _salvage(self, offset: int) -> Iterator[Found]:
-        """Return what can still be read of a damaged file from *offset* on."""
+        """Yield what can still be read of a damaged file from *offset* on."""
         with self._opened() as stream:
             salvage = Salvage(_from(offset, pieces_of(stream)), self._limits)
             for found in salvage.objects():
@@ -224,14 +224,14 @@ class FoundFile:
 
 
 class _Frame:
-    """What stands around the records of a file."""
+    """The text around the records of a file."""
 
     def __init__(self, limits: ReadingLimits) -> None:
         self._limits = limits
         self._text: bytearray | None = bytearray(b"{")
 
     def add(self, text: bytes | None) -> None:
-        """More of it; it is given up where it is too large."""
+        """Add some text; drop all of it once it is too large."""
         if self._text is None:
             return
         text = None if text is None else text.rstrip()
@@ -241,22 +241,22 @@ class _Frame:
             self._text += text
 
     def is_at_records(self) -> bool:
-        """Return whether what has been added ends in the name of the list of records."""
+        """Return whether the text ends in the name of the list of records."""
         end = b"" if self._text is None else bytes(self._text[-_NAME_LIMIT:]).rstrip()
         return end.endswith(b":") and end[:-1].rstrip().endswith(_MARKS[0])
 
     def workflow_id(self) -> object:
-        """Return the workflow it has named so far."""
+        """Return the workflow that is named so far."""
         found = _parsed(b"" if self._text is None else bytes(self._text) + b"[]}", self._limits)
         return None if found is None else found.get("workflow_id")
 
     def content(self) -> dict[str, Any] | None:
-        """Return the whole of it; ``None`` when it is no JSON."""
+        """Return the parsed text; ``None`` if it is no JSON object."""
         return None if self._text is None else _parsed(bytes(self._text), self._limits)
 
 
 def identifier_of(stated: object) -> str | None:
-    """Return *stated* when it can be the id of a workflow."""
+    """Return *stated* if it is a possible id of a workflow."""
     with contextlib.suppress(InvalidIdentifier):
         return check_identifier("workflow id", stated) if isinstance(stated, str) else None
     return None
@@ -285,7 +285,7 @@ def _parsed(text: bytes, limits: ReadingLimits) -> dict[str, Any] | None:
 
 
 def _from(offset: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """*pieces* without their first *offset* bytes."""
+    """Yield *pieces* without their first *offset* bytes."""
     for piece in pieces:
         yield piece[offset:]
         offset = max(0, offset - len(piece))

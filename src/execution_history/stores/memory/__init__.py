@@ -1,1 +1,1 @@
-"""The store that keeps everything in memory: the promise as an executable specification."""
+"""The store that keeps everything in memory: the executable specification of the contract."""

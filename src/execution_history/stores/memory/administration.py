@@ -1,4 +1,4 @@
-"""What the memory store keeps that is not a record; see :mod:`execution_history.stores.administration`."""
+"""What the memory store keeps besides records; see :mod:`execution_history.stores.administration`."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from execution_history.stores.protocol import Change
 
 
 class MemoryAdministration(ChangeNotifier):
-    """The half of the memory store that keeps what is not a record.
+    """The half of the memory store that keeps everything but records.
 
     Args:
         clock: milliseconds since the epoch.
-        uptime: milliseconds on a clock that nobody sets, for leases.
+        uptime: milliseconds on a clock that is never set, for leases.
     """
 
     def __init__(self, clock: Callable[[], int], uptime: Callable[[], int]) -> None:
@@ -60,7 +60,7 @@ class MemoryAdministration(ChangeNotifier):
         with self._opened():
             if expected not in (None, self._version(name)):
                 return None
-            # An entry that was removed is there again, and the feed has its last change only.
+            # A removed entry exists again, and the feed has only its last change.
             self._deleted = [each for each in self._deleted if each[0].entry != name]
             self._revision += 1
             entry = self._entries[name] = Entry(name, value, self._revision)

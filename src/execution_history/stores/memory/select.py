@@ -1,4 +1,4 @@
-"""Questions to the memory store: every record is looked at, by the pure functions that define the answer."""
+"""Queries of the memory store: the pure functions that define the result, applied to every record."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
     """Return the answer to *query* from all records, each with its place in the order of arrival."""
     after = position_at(query)
     found = [
-        (position_of(query, facts, arrival), body, record, facts)
-        for body, record, facts, arrival in _meant(query.filter, records)
+        (position_of(query, attributes, arrival), body, record, attributes)
+        for body, record, attributes, arrival in _matching(query.filter, records)
     ]
     found.sort(key=lambda item: item[0].rank(descending=query.descending))
     start = 0 if query.index is None else (query.index - 1) * query.size
@@ -32,7 +32,7 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
     has_more = start + query.size < len(found)
     last: Position | None = page[-1][0] if page else None
     return Selection(
-        documents=[summary_of(record, facts) if query.summaries else body for _, body, record, facts in page],
+        documents=[summary_of(record, attributes) if query.summaries else body for _, body, record, attributes in page],
         total=len(found),
         total_is_exact=True,
         next=cursor_at(query, last) if has_more and last is not None else None,
@@ -45,28 +45,32 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
 def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], reach: IndexReach) -> Statistics:
     """Return the answer to *query* from all records, each with its place in the order of arrival."""
     runs = [
-        Counted(record["workflow_id"], record["execute_id"], facts, arrival)
-        for _, record, facts, arrival in _meant(query.filter, records)
+        Counted(record["workflow_id"], record["execute_id"], attributes, arrival)
+        for _, record, attributes, arrival in _matching(query.filter, records)
     ]
     seen_before: set[str] = set()
     if query.new_since is not None:
         wider = RecordFilter(workflow_ids=query.filter.workflow_ids, created_before=query.new_since)
-        seen_before = {facts.fingerprint for _, _, facts, _ in _meant(wider, records) if facts.fingerprint is not None}
+        seen_before = {
+            attributes.fingerprint
+            for _, _, attributes, _ in _matching(wider, records)
+            if attributes.fingerprint is not None
+        }
     return statistics_of(query, runs, frozenset(seen_before), reach)
 
 
-def keys_of(wanted: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[RecordKey]:
-    """Return the ids of the records that *wanted* means, the oldest first."""
-    found = sorted(_meant(wanted, records), key=lambda item: (item[1]["create_time"], item[3]))
+def keys_of(record_filter: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[RecordKey]:
+    """Return the ids of the records that match *record_filter*, the oldest first."""
+    found = sorted(_matching(record_filter, records), key=lambda item: (item[1]["create_time"], item[3]))
     return [RecordKey(record["workflow_id"], record["execute_id"]) for _, record, _, _ in found]
 
 
-def _meant(
-    wanted: RecordFilter, records: Iterable[tuple[bytes, int]]
+def _matching(
+    record_filter: RecordFilter, records: Iterable[tuple[bytes, int]]
 ) -> Iterable[tuple[bytes, dict[str, Any], RunAttributes, int]]:
-    predicate = wanted.predicate()
+    predicate = record_filter.predicate()
     for body, arrival in records:
         record = orjson.loads(body)
-        facts = attributes_of(record)
-        if predicate.holds(record, facts):
-            yield body, record, facts, arrival
+        attributes = attributes_of(record)
+        if predicate.holds(record, attributes):
+            yield body, record, attributes, arrival

@@ -1,4 +1,4 @@
-"""The memory store: the executable specification of the promise, and a store for tests and trials."""
+"""The memory store: the executable specification of the contract, and a store for tests and trials."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -45,11 +45,11 @@ class _Stored:
 
     @property
     def status(self) -> str:
-        """As it is counted."""
+        """The status under which it is counted."""
         return self.document.status if self.document.status in STATUSES else "other"
 
     def time(self) -> tuple[int, int]:
-        """Return what sorts records by time."""
+        """Return the key that sorts records by time."""
         return (self.document.create_time, self.sequence)
 
 
@@ -61,7 +61,7 @@ class _Workflow:
     updated_at: int = 0
 
     def summary(self, workflow_id: str) -> WorkflowSummary:
-        """Return what is told of it where workflows are listed."""
+        """Return its entry in a list of workflows."""
         counts = dict.fromkeys(STATUS_NAMES, 0)
         for each in self.records.values():
             counts[each.status] += 1
@@ -73,9 +73,9 @@ class MemoryStore(MemoryAdministration):
     """Keeps everything in this process's memory and forgets it on ``aclose``.
 
     Args:
-        record_limit_bytes: how large a record may be that is made for it.
+        record_limit_bytes: the largest size of a record that is made for it.
         clock: milliseconds since the epoch.
-        uptime: milliseconds on a clock that nobody sets, for leases.
+        uptime: milliseconds on a clock that is never set, for leases.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class MemoryStore(MemoryAdministration):
         self._sequence = 0
 
     async def open(self) -> None:
-        """Nothing has to be opened."""
+        """Raise if the store was closed; nothing has to be opened."""
         with self._opened():
             pass
 
@@ -300,5 +300,5 @@ class MemoryStore(MemoryAdministration):
 
 
 def _recency(summary: WorkflowSummary) -> tuple[int, str]:
-    """Return what sorts the workflow with the newest record first."""
+    """Return the key that sorts the workflow with the newest record first."""
     return (-summary.last_create_time, summary.workflow_id)

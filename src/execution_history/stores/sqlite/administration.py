@@ -1,9 +1,10 @@
-"""What ``history.db`` keeps that is not a record; see :mod:`execution_history.stores.administration`."""
+"""What ``history.db`` keeps besides records; see :mod:`execution_history.stores.administration`."""
 
 from typing import Final
 
+from execution_history.clock import boot_id
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
-from execution_history.stores.sqlite.boot_clock import boot_id, boot_ms
+from execution_history.stores.sqlite.boot_clock import boot_ms
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.retention import prune
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
@@ -12,7 +13,7 @@ _AT_ONCE: Final = 500
 
 
 class SQLiteAdministration(EmbeddedStore):
-    """The half of the embedded store that keeps what is not a record."""
+    """The half of the embedded store that keeps everything but records."""
 
     async def entry(self, kind: str, key: str) -> Entry | None:
         """See :meth:`Administration.entry`."""
@@ -58,7 +59,7 @@ class SQLiteAdministration(EmbeddedStore):
         return [AuditEntry(*row) for row in await self._rows("audit", after, limit)]
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
-        """See :meth:`Administration.lease`; what was held before the machine was started anew has ended."""
+        """See :meth:`Administration.lease`; a restart of the machine ends every lease."""
 
         def take(t: WriteTransaction) -> bool:
             now, boot = boot_ms(), boot_id()
@@ -104,8 +105,8 @@ def _version(transaction: WriteTransaction, kind: str, key: str) -> int:
 
 
 def _remaining(expires: int, boot: str, ends: int, now: int) -> int:
-    """Return how much remains of a lease that ends at *expires* by the system's time and at *ends* since *boot*."""
+    """Return the rest of a lease that ends at *expires* by the system's time, and at *ends* on the clock of *boot*."""
     if boot and boot == boot_id():
         return ends - boot_ms()
-    # Of an earlier start of the machine it is over, whatever time it is; without any, only the system's time tells.
+    # A lease of an earlier start of the machine has ended; without an id of the start, the system's time decides.
     return min(0, expires - now) if boot else expires - now

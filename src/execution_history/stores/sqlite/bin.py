@@ -1,4 +1,4 @@
-"""Deleted records that ``history.db`` keeps for a while; see :class:`~execution_history.stores.capabilities.Bin`."""
+"""Deleted records that can be restored from ``history.db``; see :class:`~execution_history.stores.capabilities.Bin`."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -48,7 +48,7 @@ class SQLiteBin(EmbeddedStore):
     async def _each(
         self, keys: Iterable[RecordKey], work: Callable[[WriteTransaction, RecordKey], bool]
     ) -> list[RecordKey]:
-        """Do *work* in one transaction for each workflow, whose file is then current; return where it did something."""
+        """Run *work* in one transaction for each workflow, whose file is then current; return the keys it changed."""
         groups: dict[str, list[RecordKey]] = {}
         for key in dict.fromkeys(keys):
             groups.setdefault(key.workflow_id, []).append(key)
@@ -62,7 +62,7 @@ class SQLiteBin(EmbeddedStore):
 
 
 def _restore(t: WriteTransaction, key: RecordKey) -> bool:
-    """Bring a record back, if it is there, can be read and no other has its id."""
+    """Restore a record if it is in the bin, can be read and its id is free; return whether it was restored."""
     found = t.run("binned_document", *key, t.clock()).fetchone()
     if found is not None:
         with suppress(Unreadable, ExecutionExists):

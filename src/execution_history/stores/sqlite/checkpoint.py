@@ -1,6 +1,6 @@
-"""Moving what has been committed from the write-ahead log into the database, off the writers' path.
+"""Checkpoints: copies commits from the write-ahead log into the database, beside the writer.
 
-SQLite would do it inside the commit that finds the log long, and whoever waits for that commit would wait for it too.
+SQLite would do it inside the commit that finds the log long, which would delay the callers of that commit.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ _PAGES: Final = 4_000
 class Checkpointer:
     """A thread with a connection of its own.
 
-    It copies most of the log while others write. The little that has come meanwhile is copied with the writer's
-    *turn* and the *lock* between processes held, for a log begins again from its start only when all of it was copied.
+    It copies most of the log while others write. The rest is copied with the writer's *turn* and the *lock* between
+    processes held, because a log starts again from its beginning only when all of it was copied.
 
     Args:
         folder: the store's folder.
-        connection: the one that writes; the length of the log is looked at after each of its commits.
-        turn: who holds it writes.
-        lock: the lock between processes, used by whoever has the turn.
+        connection: the writing one; the length of the log is checked after each of its commits.
+        turn: held by the thread that writes.
+        lock: the lock between processes, used with the turn held.
     """
 
     def __init__(self, folder: Path, connection: apsw.Connection, turn: threading.Lock, lock: ProcessLock) -> None:
@@ -42,12 +42,12 @@ class Checkpointer:
         self._thread = threading.Thread(target=self._serve, name="execution-history-checkpoints", daemon=True)
 
     def start(self) -> None:
-        """Begin to serve, instead of SQLite's own way."""
+        """Start the thread, which replaces SQLite's own checkpoints."""
         self._writing.set_wal_hook(self._after_commit)
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the checkpoint at hand; returns when the thread has ended. The turn must be free."""
+        """Finish the current checkpoint; return when the thread has ended. The turn must be free."""
         self._ends = True
         self._due.set()
         self._thread.join()
@@ -60,7 +60,7 @@ class Checkpointer:
 
     def _serve(self) -> None:
         connection: apsw.Connection | None = None
-        # Looked at before waiting too: a stop may come while a checkpoint is made, which then clears what is due.
+        # Checked before waiting too: a stop may come during a checkpoint, which then clears ``_due``.
         while not self._ends:
             self._due.wait()
             if self._ends:
@@ -69,21 +69,21 @@ class Checkpointer:
             try:
                 connection = connection or self._connect()
                 self._checkpoint(connection)
-            except BaseException as error:  # noqa: BLE001 - the log only grows until the next try succeeds
+            except BaseException as error:  # noqa: BLE001 - until the next try succeeds the log only grows
                 _log.debug("A checkpoint will be tried again after the next commit: %s", error)
         if connection is not None:
             connection.close()
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.pragma("user_version")  # a connection that has read nothing does not know that there is a log
+        connection.pragma("user_version")  # a connection that has read nothing has not opened the log
         return connection
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
         _copy(connection)
         with self._turn:
             if not self._lock.try_acquire():
-                return  # another process writes, and looks at the log after its own commits
+                return  # another process writes, and checks the log after its own commits
             try:
                 _copy(connection)
                 self._due.clear()  # nothing has been committed since
@@ -92,6 +92,6 @@ class Checkpointer:
 
 
 def _copy(connection: apsw.Connection) -> None:
-    """Copy what can be copied without waiting for anybody."""
-    with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # another process is at it
+    """Copy what can be copied without waiting."""
+    with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # another process makes one
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

@@ -1,7 +1,7 @@
-"""Groups of operations made into transactions, with what follows each in the JSON files.
+"""Commits: groups of operations as transactions, each followed by its changes to the JSON files.
 
-Everything here is done by whoever has the writer's turn. What serves the writer thread (``run``, ``tidy``) never
-raises: an operation that fails carries its error to whoever waits for it.
+All of it runs with the writer's turn held. The methods for the writer thread (``run``, ``tidy``) never raise: an
+operation that fails has its error, which is raised where its result is awaited.
 """
 
 import asyncio
@@ -35,11 +35,13 @@ _PAUSE: Final = 0.05
 class Operation:
     """A piece of work for the writer.
 
-    ``record`` names the workflow and the execution (``None``: whichever) that the file has to show to the caller,
-    ``size`` is roughly how many bytes will be written, ``makes_room`` says that the work removes something, so that
-    there will be something to tidy, and ``outside`` that it runs outside a transaction, in which case ``failed`` is
-    called if it could not run. ``is_durable`` is set once the work is committed: an error after that is not the
-    operation's.
+    Attributes:
+        record: the workflow and the execution (``None`` for any) that have to be in the file before the caller is
+            answered.
+        size: roughly the number of bytes that will be written.
+        makes_room: whether the work removes something, so that tidying follows.
+        outside: whether it runs outside a transaction; ``failed`` is called if it could not run.
+        is_durable: set once the work is committed; an error after that is not the operation's.
     """
 
     work: Callable[[WriteTransaction], Any]
@@ -55,11 +57,11 @@ class Operation:
     result: Any = None
     error: Exception | None = None
 
-    def has_another_try(self) -> bool:
-        """Wait a moment for space that others, such as a file that is being made anew, take only for a while.
+    def wait_for_space(self) -> bool:
+        """Wait a moment for space that is in use only for a while, such as by a file that is being rewritten.
 
         Returns:
-            Whether it is worth another try: after a second it is not.
+            Whether to try again: false after a second.
         """
         self.tries += 1
         if self.tries > _MOST_TRIES:
@@ -68,7 +70,7 @@ class Operation:
         return True
 
     def waits_for(self, later: PendingFiles) -> bool:
-        """Return whether the file of this record's workflow will only show the record later."""
+        """Return whether this record is written into its file later."""
         if self.record is None or self.error is not None or self.record[0] not in later:
             return False
         waiting = later[self.record[0]]
@@ -77,7 +79,7 @@ class Operation:
 
 @dataclass(eq=False)
 class Commits:
-    """The writing connection and what stands around it.
+    """The writing connection, with its locks, its mirror and its reserve.
 
     Args:
         _folder: the store's folder, for messages.
@@ -95,7 +97,7 @@ class Commits:
     damage: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        """Set space aside for deletions."""
+        """Reserve space for deletions."""
         self._presence = Presence(self._folder)
         self._reserve = Reserve(self._folder)
         self._reserve.make_early()
@@ -117,7 +119,7 @@ class Commits:
         return result
 
     def run(self, group: list[Operation]) -> list[Operation]:
-        """Commit *group*, whatever time it takes; return those that can be answered. Never raises."""
+        """Commit *group*, however long it takes; return the operations that can be answered. Never raises."""
         later: PendingFiles = {}
         try:
             self._lock.acquire()
@@ -126,23 +128,23 @@ class Commits:
             finally:
                 self._lock.release()
             return self._hold_back(group, later)
-        except BaseException as error:  # noqa: BLE001 - the thread serves on, whatever befell one group
+        except BaseException as error:  # noqa: BLE001 - the thread continues after any error of one group
             self._fail([operation for operation in group if not operation.is_durable], error)
             return group
 
     def tidy(self) -> bool:
-        """Use idle time: purge cleared histories and give free pages back, bit by bit.
+        """Use idle time: purge cleared histories and free pages, bit by bit.
 
         Returns:
             Whether there is more to do. Never raises.
         """
         try:
             self._lock.acquire(0)
-        except BaseException:  # noqa: BLE001 - another process writes, or the lock cannot be had: later
+        except BaseException:  # noqa: BLE001 - another process writes, or the lock is not available: try later
             return True
         try:
             return self._tidy_locked()
-        except BaseException as error:  # noqa: BLE001 - what is left untidy does no harm
+        except BaseException as error:  # noqa: BLE001 - untidied rows do no harm
             self._roll_back()
             if is_full(error):
                 self._reserve.release()
@@ -152,7 +154,7 @@ class Commits:
             self._lock.release()
 
     def _hold_back(self, operations: list[Operation], later: PendingFiles) -> list[Operation]:
-        """Return those of *operations* that can be answered now; the others are once their file is current."""
+        """Return those of *operations* that can be answered now; the others are answered once their file is current."""
         if not later:
             return operations
         now = []
@@ -186,21 +188,21 @@ class Commits:
             return {}
         try:
             rows = self._transact(group)
-        except BaseException as error:  # noqa: BLE001 - whatever one operation raises is its own answer
+        except BaseException as error:  # noqa: BLE001 - whatever one operation raises is its own outcome
             if len(group) > 1:
-                # One of them may be the cause: each gets a transaction, and an answer, of its own.
+                # One of them may be the cause: each gets a transaction, and an outcome, of its own.
                 later: PendingFiles = {}
                 for operation in group:
                     later |= self._run_locked([operation])
                 return later
-            if is_full(error) and group[0].makes_room and (self._reserve.release() or group[0].has_another_try()):
+            if is_full(error) and group[0].makes_room and (self._reserve.release() or group[0].wait_for_space()):
                 return self._run_locked(group)
             self._fail(group, error)
             return {}
         return self._mirror.follow(rows)
 
     def _transact(self, group: list[Operation]) -> list[FileUpdate]:
-        """Commit *group*; return what that asks of the files."""
+        """Commit *group*; return its changes to the files."""
         connection, transaction = self._connection, self._transaction
         self._presence.check()
         if connection.in_transaction:  # an earlier rollback has failed
@@ -230,18 +232,18 @@ class Commits:
                 operation.error = error
 
     def _roll_back(self) -> None:
-        """Undo the transaction at hand, if any, and what is remembered of it. Never raises."""
+        """Undo the current transaction, if any, and forget its rows. Never raises."""
         self._transaction.forget()
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-        except BaseException:  # noqa: BLE001 - the error that led here is the one to tell; the next begin tries again
+        except BaseException:  # noqa: BLE001 - the first error is the one to raise; the next begin tries again
             _log.exception("A transaction on %s could not be undone", quoted(self._folder))
 
     def _fail(self, group: list[Operation], error: BaseException) -> None:
         for operation in group:
             operation.error = as_store_error(error, self._folder)
-            if type(operation.error) is StoreDamaged:  # of one record the reader tells
+            if type(operation.error) is StoreDamaged:  # the reader reports damage of one record
                 self.damage = (operation.error.message,)
             if operation.failed is not None:
                 operation.failed(operation.error)
@@ -249,12 +251,12 @@ class Commits:
     def _run_outside(self, operation: Operation) -> None:
         try:
             operation.work(self._transaction)
-        except BaseException:  # noqa: BLE001 - whatever befalls one file, the thread serves on
+        except BaseException:  # noqa: BLE001 - the thread continues after any error of one file
             _log.exception("Work on the files of %s failed", quoted(self._folder))
 
 
 def answer(operations: Iterable[Operation]) -> None:
-    """Wake those who wait, from any thread: one call for each event loop. Never raises."""
+    """Resolve the futures of *operations*, from any thread: one call for each event loop. Never raises."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
     for operation in operations:
         if operation.loop is not None:
@@ -263,13 +265,13 @@ def answer(operations: Iterable[Operation]) -> None:
         try:
             loop.call_soon_threadsafe(_resolve, answered)
         except RuntimeError:
-            pass  # a loop that is closed has nobody left who waits
-        except BaseException:  # noqa: BLE001 - one loop that fails must not keep the others from their answers
-            _log.exception("An event loop could not be given its answers")
+            pass  # on a closed loop nothing waits
+        except BaseException:  # noqa: BLE001 - one loop that fails must not keep the others waiting
+            _log.exception("The results of writes could not be delivered to an event loop")
 
 
 def _resolve(operations: Iterable[Operation]) -> None:
-    """Wake those who wait, on the thread of the event loop that is theirs."""
+    """Resolve the futures of *operations*, on the thread of their event loop."""
     for operation in operations:
         future = operation.future
         if future is None or future.done():

@@ -21,18 +21,18 @@ DATABASE: Final = "history.db"
 INDEX_DATABASE: Final = "index.db"
 BUSY_MS: Final = 30_000
 LOG_BYTES: Final = 64 * 1024 * 1024
-"""So long a write-ahead log stays on the disk once it is empty."""
+"""The size to which an empty write-ahead log is truncated."""
 
 _CACHE_KIB: Final = 4 * 1024  # a connection keeps that much for as long as it is open
 _UPSTREAM_IDS: Final = 2
 
 
 def open_file(path: Path, misplaced: str, **pragmas: int | str) -> apsw.Connection:
-    """Return a connection to the database *path*, which is made, for its owner only, when it is missing.
+    """Return a connection to the database *path*; a missing one is made, readable by its owner only.
 
     Args:
         path: the file.
-        misplaced: the sentence that says that a folder is in its place.
+        misplaced: the message for a folder in its place.
         pragmas: settings of the connection, in order.
 
     Raises:
@@ -70,7 +70,7 @@ def open_writer(folder: Path) -> apsw.Connection:
     connection = open_file(
         folder / DATABASE,
         N_("%(path)s is a folder, where the database should be a file: move it away."),
-        # Only an empty database takes this; it lets deleted records give their space back in small steps.
+        # Only an empty database accepts this; with it the space of deleted records is freed in small steps.
         auto_vacuum=2,
         journal_mode="wal",
         synchronous=2,
@@ -94,13 +94,13 @@ def open_reader(folder: Path) -> apsw.Connection:
 
 
 def _plan_once(connection: apsw.Connection) -> None:
-    """Keep SQLite from planning a statement anew for every value, which for the sake of partial indexes it would."""
+    """Keep SQLite from planning a statement again for every value, which it would do for partial indexes."""
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 @contextmanager
 def one_moment(connection: apsw.Connection) -> Iterator[None]:
-    """Let all reads in the block see one moment."""
+    """Make all reads in the block see one moment."""
     connection.execute("BEGIN")
     try:
         yield
@@ -110,17 +110,17 @@ def one_moment(connection: apsw.Connection) -> Iterator[None]:
 
 
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
-    """Return the dictionaries that the store's documents were packed with, by number."""
+    """Return the dictionaries of the store's documents, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
     found: dict[int, bytes] = dict(rows)
     if compression.CURRENT in found:
-        # The store's copy is for other versions: were it damaged, every record would be with it.
+        # The store's copy is for other versions: if it were damaged, every record would be.
         found[compression.CURRENT] = compression.shipped_dictionary()
     return found
 
 
 def _migrate(connection: apsw.Connection, folder: Path) -> None:
-    """Run the migrations that are missing, each in one transaction with the note that it ran."""
+    """Run the missing migrations and note them, in one transaction."""
     known = migrations()
     if _applied(connection) == len(known):
         return
@@ -132,7 +132,7 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
         )
         applied = _applied(connection)
         if applied > len(known):
-            raise StoreTooNew(  # noqa: TRY301 - inside the transaction that it must undo
+            raise StoreTooNew(  # noqa: TRY301 - it has to undo the transaction
                 "The history in %(folder)s was written by a newer version of execution-history: upgrade this one.",
                 folder=quoted(folder),
             )
@@ -144,14 +144,14 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
         connection.execute(query("add_dictionary"), (compression.CURRENT, compression.shipped_dictionary()))
     except BaseException as error:
         connection.execute("ROLLBACK")
-        if isinstance(error, apsw.SQLError):  # the tables are not those that the list of migrations says
+        if isinstance(error, apsw.SQLError):  # the tables are not those of the migrations
             raise apsw.CorruptError(str(error)) from error
         raise
     connection.execute("COMMIT")
 
 
 def _fill_upstream_ids(connection: apsw.Connection) -> None:
-    """Copy the upstream ids of the records that are there into the column that migration 2 has added."""
+    """Copy the upstream ids of the existing records into the column that migration 2 adds."""
     unpacker = compression.Unpacker(load_dictionaries(connection))
     key = orjson.dumps(COZE_EXECUTE_ID.name)
     last: Any = 0
@@ -159,7 +159,7 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
         row: tuple[Any, ...]
         for row in rows:
             last = row[0]
-            with contextlib.suppress(compression.Unreadable):  # whoever asks for it is told
+            with contextlib.suppress(compression.Unreadable):  # reading it raises
                 body = unpacker.unpack(compression.StoredRecord(*row[1:]))
                 if key in body:
                     record = orjson.loads(body)

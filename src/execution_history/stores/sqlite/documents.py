@@ -1,4 +1,4 @@
-"""The documents that ``history.db`` holds: unpacked, and looked for elsewhere where they are damaged."""
+"""The documents of ``history.db``: unpacked, or read from the JSON files where they are damaged."""
 
 import contextlib
 import logging
@@ -24,10 +24,10 @@ from execution_history.stores.sqlite.queries import query, rows
 _log = logging.getLogger("execution_history.stores.sqlite")
 
 NO_LIMIT: Final = 1 << 62
-"""As the largest size of a document that is read: all are."""
+"""The limit with which documents of any size are read."""
 
 LARGEST_BATCH: Final = 8 * 1024 * 1024
-"""Bytes of documents after which an answer of many records ends."""
+"""Bytes of documents after which a batch ends."""
 
 _SCANNED_AT_ONCE: Final = 1_000
 _MOST_REMEMBERED: Final = 1_000
@@ -55,14 +55,14 @@ _SENTENCES: Final = {
         ),
     ),
 }
-"""Of one damaged record and of several: what is true of those that cannot be read, and of those that a file has."""
+"""Sentences for one damaged record and for several: those that cannot be read, and those that a file has."""
 
 Recover = Callable[[StoredRecord], bytes | None]
-"""What gives a record, exactly as it was stored, from elsewhere; ``None`` where it is not there."""
+"""Returns a record, exactly as it was stored, from elsewhere; ``None`` where it is not there."""
 
 
 def nowhere(_: StoredRecord) -> None:
-    """Where there are no JSON files, nothing else has a record."""
+    """Return ``None``: without JSON files nothing else has a record."""
 
 
 class Documents:
@@ -71,7 +71,7 @@ class Documents:
     Args:
         folder: the store's folder, for messages.
         dictionaries: its dictionaries by number.
-        recover: where a damaged record is looked for.
+        recover: returns a damaged record from elsewhere.
     """
 
     def __init__(self, folder: Path, dictionaries: dict[int, bytes], recover: Recover = nowhere) -> None:
@@ -87,13 +87,13 @@ class Documents:
         Raises:
             Unreadable: its document is damaged.
         """
-        if not self._unpacker.knows(stored.packing):
-            # Another process, of a newer version, may have brought a dictionary since we opened.
+        if not self._unpacker.can_unpack(stored.packing):
+            # Another process, of a newer version, may have added a dictionary meanwhile.
             self._unpacker = Unpacker(load_dictionaries(connection))
         return self._unpacker.unpack(stored)
 
     def find(self, connection: apsw.Connection, stored: StoredRecord) -> bytes | None:
-        """Return the same, from elsewhere where the document is damaged (which is logged), or ``None``."""
+        """Return the JSON bytes of a record, from elsewhere where it is damaged (which is logged), or ``None``."""
         try:
             return self.unpack(connection, stored)
         except Unreadable:
@@ -102,7 +102,7 @@ class Documents:
         return body
 
     def body(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:
-        """Return the same.
+        """Return the JSON bytes of a record, from elsewhere where it is damaged.
 
         Raises:
             RecordDamaged: the record cannot be read.
@@ -113,13 +113,13 @@ class Documents:
         return body
 
     def damage(self, key: RecordKey) -> RecordDamaged:
-        """Return the error that says that a record cannot be read."""
+        """Return the error of a record that cannot be read."""
         return RecordDamaged(self._folder, *key)
 
     def read(
         self, connection: apsw.Connection, found: Iterable[tuple[Any, ...]]
     ) -> Iterator[tuple[RecordKey, bytes | None]]:
-        """Return the records of the rows *found*, one at a time, without bytes where they cannot be read."""
+        """Yield the records of the rows *found*, without bytes where they cannot be read."""
         for stored in map(StoredRecord._make, found):
             yield stored.key, self.find(connection, stored)
 
@@ -128,7 +128,7 @@ class Documents:
         bodies: list[bytes] = []
         damaged: list[RecordKey] = []
         size = 0
-        # Closed when left early, or the connection would keep looking at this moment.
+        # Closed when left early, or the connection would stay at this moment.
         with closing(connection.execute(query("scan_documents"), (place_of(after), limit))) as found:
             for number, (seq, *row) in enumerate(found, 1):
                 stored = StoredRecord(*row)
@@ -143,7 +143,7 @@ class Documents:
         return Batch(bodies, None, tuple(damaged))
 
     def problems(self, connection: apsw.Connection) -> tuple[str, ...]:
-        """Return a sentence for the damaged records that were read from elsewhere, and one for those that were not."""
+        """Return a sentence for the damaged records that were recovered, and one for those that were not."""
         with self._lock:
             known = dict(self._is_recovered)
         still = {key: is_recovered for key, is_recovered in known.items() if self._is_damaged(connection, key)}
@@ -176,7 +176,7 @@ class Documents:
 
 
 def _counted(keys: list[RecordKey]) -> Message:
-    """Return how many records these are, as far as they are remembered."""
+    """Return the number of *keys* in words; beyond a limit further ones are not remembered."""
     if len(keys) == 1:
         return Message("1 record")
     is_all = len(keys) < _MOST_REMEMBERED
@@ -191,12 +191,12 @@ def _named(keys: list[RecordKey]) -> str:
 
 
 def stored_elsewhere(folder: Path) -> Iterator[Batch]:
-    """Return the records of the history in *folder* in the order in which they came, in batches; nothing is changed.
+    """Yield the records of the history in *folder* in batches, in the order of creation, without changing it.
 
-    A damaged record is taken from the JSON file beside the database, where it is there.
+    A damaged record is read from the JSON file beside the database where it is there.
 
     Raises:
-        StoreError: the database cannot be read, or is damaged as a whole; what was given before is whole.
+        StoreError: the database cannot be read, or is damaged as a whole; earlier batches are sound.
     """
     with faults(folder), closing(_open_unchanged(folder / DATABASE)) as connection:
         documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
@@ -210,7 +210,7 @@ def stored_elsewhere(folder: Path) -> Iterator[Batch]:
 
 
 def _open_unchanged(path: Path) -> apsw.Connection:
-    """Return a connection that only reads; where nothing may be written beside the file, of the file as it is."""
+    """Return a read-only connection; where nothing can be written beside the file, to the file as it is."""
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     for mode in ("mode=ro", "mode=ro&immutable=1"):
         connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)

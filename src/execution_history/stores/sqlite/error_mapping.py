@@ -1,4 +1,4 @@
-"""SQLite's and the operating system's errors in our own words, in one place."""
+"""The store errors that stand for SQLite's and the operating system's errors."""
 
 import logging
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
 
 @contextmanager
 def faults(folder: Path) -> Iterator[None]:
-    """Raise what goes wrong inside as a :class:`StoreError` that names *folder*."""
+    """Raise errors in the block as a :class:`StoreError` that names *folder*."""
     try:
         yield
     except (apsw.Error, OSError) as error:
@@ -53,18 +53,18 @@ def faults(folder: Path) -> Iterator[None]:
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether *error* says that there is no space left."""
+    """Return whether *error* stands for a disk without space."""
     if isinstance(error, OSError):
         return error.errno in NO_SPACE
-    if isinstance(error, apsw.IOError):  # SQLite says so where the memory that processes share found no room
+    if isinstance(error, apsw.IOError):  # raised when the shared-memory file does not fit
         return bool(getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE)
     return isinstance(error, (apsw.FullError, StoreFull))
 
 
 def as_store_error(error: BaseException, folder: Path) -> StoreError:
-    """Return the store error that says what *error*, of whatever type, means for the user of *folder*.
+    """Return the store error for *error*, of whatever type, in *folder*.
 
-    One that nobody has foreseen is a fault of this program: it goes to the log with its traceback.
+    An unknown one is a fault of this program: it is logged with its traceback.
     """
     place = Message("The history in %(folder)s", folder=quoted(folder))
     if isinstance(error, StoreError):
@@ -75,10 +75,10 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
     for errors, kind, sentence in _MEANINGS:
         if isinstance(error, errors):
             return kind(sentence, place=place, reason=reason)
-    _log.error("An operation on %s failed in a way that nobody has foreseen", quoted(folder), exc_info=error)
+    _log.error("An operation on %s failed unexpectedly", quoted(folder), exc_info=error)
     return StoreError(
-        "%(place)s could not do this one thing (%(name)s): everything else goes on. That is "
-        "a fault of execution-history; please report it with the program's log.",
+        "%(place)s could not complete one operation (%(name)s); all others continue. This is a bug in "
+        "execution-history: please report it with the program's log.",
         place=place,
         name=type(error).__name__,
     )

@@ -1,4 +1,4 @@
-"""The folder of a store: made and ours, still where it was, and with a little space set aside in it."""
+"""The folder of a store: it is made, checked and watched, and keeps a little space in reserve."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _CHUNK: Final = bytes(64 * 1024)
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make *folder*, only for its owner, or see that it can be ours.
+    """Make *folder*, for its owner only, or check that it can be used.
 
     Raises:
         StoreUnwritable: it is not a folder, or it belongs to somebody else.
@@ -50,13 +50,13 @@ def _check_owner(folder: Path) -> None:
 
 
 def _only_ours(folder: Path) -> bool:
-    """Return whether nothing else lives here: a folder shared with other things keeps its permissions."""
+    """Return whether the folder has no other files: a shared folder keeps its permissions."""
     with os.scandir(folder) as entries:
         return all(entry.name.startswith((DATABASE, INDEX_DATABASE, ".")) or ".json" in entry.name for entry in entries)
 
 
 class Presence:
-    """Remembers which file ``history.db`` is: SQLite would go on writing into one that has no name any more.
+    """Detects when ``history.db`` is another file: SQLite would go on writing into one that was removed.
 
     Args:
         folder: the store's folder, with the database in it.
@@ -71,10 +71,10 @@ class Presence:
         self._identity = self._look()
 
     def check(self) -> None:
-        """See that the database is still the file that was opened; costs one system call.
+        """Check, with one system call, that the database is still the file that was opened.
 
         Raises:
-            StoreUnwritable: it was moved, removed or replaced since, or cannot be looked at.
+            StoreUnwritable: it was moved, removed or replaced since, or its status cannot be read.
         """
         try:
             found: tuple[int, int] | None = self._look()
@@ -96,12 +96,12 @@ class Presence:
 
 
 class Reserve:
-    """A file that is given up when a deletion finds the disk full, and made again when there is space.
+    """A file that is removed when a deletion finds the disk full, and made again when there is space.
 
-    A transaction that deletes is written to SQLite's log before it gives anything back (sqlite.org/wal.html).
+    A transaction that deletes is written to SQLite's log before it frees anything (sqlite.org/wal.html).
 
     Args:
-        folder: where the file lies.
+        folder: the folder of the file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -109,17 +109,17 @@ class Reserve:
         self._is_made = False
 
     def make_early(self) -> None:
-        """Set the space aside before anything is written, where there is plenty. Never raises."""
+        """Reserve the space before anything is written, where there is plenty. Never raises."""
         with contextlib.suppress(OSError, AttributeError):  # Windows has no statvfs: idle time comes soon enough
             space = os.statvfs(self._path.parent)
             if space.f_bavail * space.f_frsize >= _PLENTY * _RESERVE_BYTES:
                 self.make()
 
     def make(self) -> None:
-        """Set the space aside, as far as there is any; costs nothing once that is done."""
+        """Reserve the space, if there is any; a further call costs nothing."""
         if self._is_made:
             return
-        self._is_made = True  # a disk that has no space for it is not asked again and again
+        self._is_made = True  # a full disk is not tried again and again
         with contextlib.suppress(OSError):
             if self._path.stat().st_size >= _RESERVE_BYTES:
                 return
@@ -133,7 +133,7 @@ class Reserve:
                 self._path.unlink(missing_ok=True)
 
     def release(self) -> bool:
-        """Give the space back; return whether there was any."""
+        """Free the space; return whether there was any."""
         try:
             self._path.unlink()
         except OSError:

@@ -1,4 +1,4 @@
-"""How an embedded store is opened, closed and carried over a fork, and what its parts need to write and to read."""
+"""The life of an embedded store: it is opened, closed and reopened after a fork."""
 
 import asyncio
 import functools
@@ -51,7 +51,7 @@ class StoreParts:
     index: RecordIndex
 
     def close(self) -> None:
-        """Finish what has queued up, bring the files in order and let go of everything. Never raises."""
+        """Finish queued work, bring the files up to date and release everything. Never raises."""
         for step in (
             self.writer.stop,
             self.lock.acquire,
@@ -63,22 +63,22 @@ class StoreParts:
         ):
             try:
                 step()
-            except BaseException as error:  # noqa: BLE001 - what is left must be let go of too
-                _log.warning("Closing a history left something to its next opening: %s", error)
+            except BaseException as error:  # noqa: BLE001 - the other parts have to be closed too
+                _log.warning("A history was not closed completely; its next opening completes it: %s", error)
 
 
 class EmbeddedStore(ChangeNotifier):
-    """One folder that is opened with its first use and closed once.
+    """A folder that is opened with its first use and closed once.
 
     Args:
-        folder: made, for its owner only, when it is missing.
-        json_files: whether the JSON files are kept; without them nothing in the folder is read or adopted.
-        search: whether the index of the records has their texts too.
-        record_limit_bytes: how large a record may be that is made for it, or that is found in the folder.
+        folder: made, for its owner only, where it is missing.
+        json_files: whether the JSON files are kept; without them no file in the folder is read or adopted.
+        search: whether the index has the texts of the records too.
+        record_limit_bytes: the largest size of a record that is made for it, or that is read from the folder.
         limits: what reading JSON files that others wrote may take.
         lock_seconds: how long a write waits for other processes.
         file_sizes: the sizes by which the JSON files are edited.
-        clock: milliseconds since the epoch, for what is forgotten after a time.
+        clock: milliseconds since the epoch, for what is forgotten after some time.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class EmbeddedStore(ChangeNotifier):
         return f"sqlite:{self._folder}"
 
     async def open(self) -> None:
-        """See :meth:`HistoryStore.open`; adopts what others wrote into the folder."""
+        """See :meth:`HistoryStore.open`; imports what others wrote into the folder."""
         if self._opened is None or self._closed:
             await asyncio.to_thread(self._open)
 
@@ -123,7 +123,7 @@ class EmbeddedStore(ChangeNotifier):
             try:
                 await opened.mirror.flush()
             except StoreClosed:
-                pass  # somebody else is closing too
+                pass  # it is being closed elsewhere too
             except StoreError as error:
                 _log.warning("A history is closed although not all is on the disk: %s", error)
         await asyncio.to_thread(self._close)
@@ -132,7 +132,7 @@ class EmbeddedStore(ChangeNotifier):
     def _parts(self) -> StoreParts:
         opened = self._opened
         if opened is None and self._left_for_fork:
-            # It was open, and whoever opened it knows nothing of forks.
+            # It was open before the fork, and callers do not open it again.
             self._open()
             opened = self._opened
         if opened is None:
@@ -147,7 +147,7 @@ class EmbeddedStore(ChangeNotifier):
         size: int = 0,
         makes_room: bool = False,
     ) -> _Result:
-        """Return the result of *work*, a change, once it is on the disk and whoever follows the feed has been called.
+        """Return the result of *work*, a change, once it is on the disk and the listeners have been called.
 
         See :meth:`Writer.submit`.
         """
@@ -170,7 +170,7 @@ class EmbeddedStore(ChangeNotifier):
                     except (apsw.Error, OSError) as error:
                         if not (is_full(error) and Reserve(self._folder).release()):
                             raise
-                        self._opened = self._open_parts()  # so that there can be deleted
+                        self._opened = self._open_parts()  # so that records can be deleted
                 self._opened.writer.start(self)
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
@@ -179,10 +179,10 @@ class EmbeddedStore(ChangeNotifier):
                 _open_stores.add(self)
 
     def _open_parts(self) -> StoreParts:
-        """Open the database, read in what others wrote into the folder, and return what serves it.
+        """Open the database, import what others wrote into the folder, and return the parts of the store.
 
         Raises:
-            StoreError: another process holds the lock, or the database is of a newer version or cannot be ours.
+            StoreError: another process holds the lock, or the database is of a newer version or another owner.
             apsw.Error: SQLite could not open it.
             OSError: the folder cannot be used.
         """
@@ -213,18 +213,18 @@ class EmbeddedStore(ChangeNotifier):
         )
 
     def before_fork(self) -> None:
-        """Let go of everything and let nobody in, in the thread that forks."""
+        """Close everything and keep others from opening it, in the thread that forks."""
         self._opening.acquire()
         if self._opened is not None:
-            # First, so that nobody begins anything with parts that are being closed.
+            # First, so that no call uses parts that are being closed.
             self._opened, self._left_for_fork = None, True
             self._at_exit()
 
     def after_fork(self, *, is_child: bool) -> None:
-        """Let others in again."""
+        """Allow opening again."""
         if is_child:
             self._opening = threading.Lock()
-            self._listeners = ()  # those of the parent live there
+            self._listeners = ()  # they belong to the parent
         else:
             self._opening.release()
 
@@ -242,11 +242,11 @@ _forking: list[EmbeddedStore] = []
 
 @functools.cache
 def _watch_forks() -> None:
-    """Have every open store let go of its folder before a fork; it opens it again with its next use, on either side.
+    """Close every open store before a fork; its next use opens it again, on either side.
 
     SQLite's connections and the writer's thread do not cross a fork: with a connection that is open in the parent, the
-    child would believe that it has the parent's locks (sqlite.org/howtocorrupt.html, section 2.6). Only real forks
-    count: ``subprocess`` does not come here.
+    child would seem to have the parent's locks (sqlite.org/howtocorrupt.html, section 2.6). Only real forks
+    count: ``subprocess`` does not call these hooks.
     """
 
     def before() -> None:

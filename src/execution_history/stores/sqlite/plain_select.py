@@ -1,4 +1,4 @@
-"""Lists without filters, read from ``history.db`` itself and its counters: they wait for no other index."""
+"""Lists without filters, read from ``history.db`` itself and its counters: they wait for no index."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -25,16 +25,16 @@ _Row = tuple[Any, ...]
 
 
 def is_plain(query: RecordQuery) -> bool:
-    """Return whether *query* asks for nothing but the records of one workflow, or of all, by time."""
+    """Return whether *query* is a list of the records of one workflow, or of all, by time."""
     workflows = query.filter.workflow_ids
     return query.sort == "create_time" and query.filter.given() <= {"workflow_ids"} and len(workflows[:2]) < 2  # noqa: PLR2004 - one or none
 
 
 async def select_plainly(reader: Reader, query: RecordQuery) -> Selection:
-    """Return the answer to a plain *query*, on the caller's thread while it is small.
+    """Return the result of a plain *query*, on the caller's thread while it is small.
 
     Raises:
-        InvalidCursor: its cursor is broken or another question's.
+        InvalidCursor: its cursor is broken or another query's.
     """
     position = position_at(query)
     first = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
@@ -47,7 +47,7 @@ async def select_plainly(reader: Reader, query: RecordQuery) -> Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page that is read on one connection; ``limit`` is the largest document that may be read now."""
+    """A page that is read on one connection; ``limit`` is the size of the largest document that may be read."""
 
     reader: Reader
     connection: apsw.Connection
@@ -55,29 +55,29 @@ class _Page:
     limit: int = NO_LIMIT
 
     def near(self, after: Position | None, first: int) -> Selection:
-        """Return a page that is counted from the end where the list begins, or that follows a cursor."""
+        """Return a page that is counted from the beginning of the list, or that follows a cursor."""
         size = self.query.size
-        page = self._rows(after, descending=self.query.descending, most=size + 1, skip=first)
+        page = self._rows(after, descending=self.query.descending, count=size + 1, skip=first)
         revision, total = page[0][:2] if page else self._counted()
         # A workflow without such records has a row without one.
         found = [row[2:] for row in page if row[2] is not None]
         if after is None and len(found) < min(size + 1, total - first):
-            # The counters know of more: an index of SQLite's is damaged in a way that it does not notice itself.
+            # The counters have more: an index is damaged in a way that SQLite does not detect.
             raise apsw.CorruptError("a page has too few records")
         return self._selection(found[:size], revision, total, has_more=len(found) > size)
 
     def far(self, first: int) -> Selection:
-        """Return a numbered page; one that is nearer to the other end is counted from there."""
+        """Return a numbered page, counted from the nearer end of the list."""
         with one_moment(self.connection):
             revision, total = self._counted()
-            most = min(self.query.size, total - first)
-            if most <= 0:
+            count = min(self.query.size, total - first)
+            if count <= 0:
                 return self._selection([], revision, total, has_more=False)
             if first <= total // 2:
                 return self.near(None, first)
-            skip = total - first - most
-            page = self._rows(None, descending=not self.query.descending, most=most, skip=skip)
-        if len(page) < most:
+            skip = total - first - count
+            page = self._rows(None, descending=not self.query.descending, count=count, skip=skip)
+        if len(page) < count:
             raise apsw.CorruptError("a page has too few records")
         return self._selection([row[2:] for row in reversed(page)], revision, total, has_more=skip > 0)
 
@@ -99,22 +99,22 @@ class _Page:
         )
 
     def _counted(self) -> tuple[int, int]:
-        """Return the newest revision, and how many records there are."""
+        """Return the newest revision and the number of records."""
         [(revision,)] = rows(self.connection, "feed_revision")
         name = "workflow_total" if self.query.filter.workflow_ids else "total_of_all"
         found = rows(self.connection, name, *self.query.filter.workflow_ids)
         return revision, found[0][0] if found else 0
 
-    def _rows(self, after: Position | None, *, descending: bool, most: int, skip: int) -> list[_Row]:
+    def _rows(self, after: Position | None, *, descending: bool, count: int, skip: int) -> list[_Row]:
         workflow_ids = self.query.filter.workflow_ids
         place = () if after is None else (after.create_time, after.arrival)
         sql = _sql(bool(workflow_ids), descending, after is not None)
-        return self.connection.execute(sql, (self.limit, *place, *workflow_ids, most, skip)).fetchall()
+        return self.connection.execute(sql, (self.limit, *place, *workflow_ids, count, skip)).fetchall()
 
 
 @cache
 def _sql(of_one: bool, descending: bool, has_place: bool) -> str:  # noqa: FBT001 - the key of a cache
-    """Return the statement that reads a page: revision, total, place in the order of arrival, record."""
+    """Return the statement that reads a page: revision, total, place in the order of creation, record."""
     direction, sign = ("DESC", "<") if descending else ("ASC", ">")
     place = f" AND (e.create_time, e.seq) {sign} (?, ?)" if has_place else ""
     if of_one:

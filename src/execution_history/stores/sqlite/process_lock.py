@@ -1,7 +1,7 @@
-"""One lock on the folder, so that several processes write it one after the other.
+"""One lock on the folder, so that several processes write into it one after the other.
 
-SQLite's own lock would be enough for the database; the JSON files are edited after its commit, and need
-the order of the commits. The operating system drops the lock of a process that dies (flock(2)).
+SQLite's own lock is enough for the database, but the JSON files are edited after its commit, in the order of the
+commits. The operating system releases the lock of a process that dies (flock(2)).
 """
 
 import os
@@ -63,7 +63,7 @@ class ProcessLock:
         """Take the lock.
 
         Args:
-            wait_seconds: how long to wait for it; as long as the constructor was told when not given.
+            wait_seconds: how long to wait for it; by default as long as the constructor's argument.
 
         Raises:
             StoreBusy: another process held it for that long.
@@ -84,13 +84,13 @@ class ProcessLock:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody holds it; whether that was so."""
+        """Take the lock if no process holds it; return whether it was taken."""
         return _try_lock(self._descriptor)
 
     def release(self) -> None:
-        """Let the next process write."""
+        """Release the lock."""
         _unlock(self._descriptor)
 
     def close(self) -> None:
-        """Let go of the file; a lock that is held is dropped."""
+        """Close the file, which releases a lock that is held."""
         os.close(self._descriptor)

@@ -12,11 +12,11 @@ _NAMED: Final = re.compile(r"^-- name: (\w+)\n((?:--[^\n]*\n)*)(.*?;)\s*$", re.M
 _FIRST_SURROGATE: Final = 0xD800
 _AFTER_SURROGATES: Final = 0xE000
 Value = int | str | bytes | float | None
-"""What a statement takes, and what is in a column."""
+"""A parameter of a statement, or the value of a column."""
 
 _HERE: Final = "execution_history.stores.sqlite"
 RECORD_COLUMNS: Final = "w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing"
-"""What, with a document behind it, makes a StoredRecord."""
+"""The columns of a StoredRecord, before its document."""
 
 
 @cache
@@ -33,7 +33,7 @@ def query(name: str) -> str:
 
 
 def rows(connection: apsw.Connection, name: str, *values: Value) -> list[tuple[Any, ...]]:
-    """Return all rows of the statement called *name*; what is in their columns the schema knows."""
+    """Return all rows of the statement called *name*; the schema has the types of their columns."""
     return connection.execute(query(name), values).fetchall()
 
 
@@ -46,7 +46,7 @@ def migrations() -> tuple[tuple[int, str, str], ...]:
 
 
 def past_prefix(prefix: str) -> bytes | str:
-    """Return what is larger than every text that begins with *prefix*, in the order of UTF-8, which is SQLite's."""
+    """Return a value above every text that begins with *prefix*, in the order of UTF-8, which is SQLite's."""
     for length in range(len(prefix), 0, -1):
         following = ord(prefix[length - 1]) + 1
         if following <= sys.maxunicode:

@@ -1,7 +1,7 @@
-"""Reading: a pool of connections, used on the caller's own thread while the answer is small.
+"""A pool of connections for reading, used on the caller's own thread while the result is small.
 
-Handing a read to another thread costs several times what the read of a page does, so a bounded read
-runs where it is asked for; documents beyond ``_INLINE_BYTES`` are fetched and unpacked in a thread.
+Passing a read to another thread costs several times as much as reading a page, so a bounded read runs on the caller's
+thread; documents beyond ``_INLINE_BYTES`` are read and unpacked in another.
 """
 
 import asyncio
@@ -62,8 +62,8 @@ class MirrorSnapshot:
     def changes(self, workflow_id: str, since: int) -> list[FileChange]:
         """See :meth:`RecordSnapshot.changes`.
 
-        What came or changed stands in the order in which it came, which decides between records of one millisecond; a
-        record that was deleted and came again is in both parts.
+        New and changed records are in the order of creation, which decides between records of one millisecond; a record
+        that was deleted and created again is in both parts.
         """
         gone = [
             FileChange(row[0], row[1], None)
@@ -80,17 +80,17 @@ class MirrorSnapshot:
         return boot, revision
 
 
-class _TakesLong(Exception):  # noqa: N818 - a signal between two methods, never an error
-    """A document is too large for the caller's thread, or has to be looked for elsewhere."""
+class _TakesLong(Exception):  # noqa: N818 - a signal between two methods
+    """A document is too large for the caller's thread, or has to be recovered from elsewhere."""
 
 
 class Reader:
-    """Answers questions about the store; for any number of threads.
+    """Reads the store; for any number of threads.
 
     Args:
         folder: the store's folder.
         dictionaries: its dictionaries by number.
-        recover: where a damaged record is looked for.
+        recover: returns a damaged record from elsewhere.
     """
 
     def __init__(self, folder: Path, dictionaries: dict[int, bytes], recover: Recover = nowhere) -> None:
@@ -102,14 +102,14 @@ class Reader:
         self._closed = False
 
     def close(self) -> None:
-        """Close the idle connections, and each busy one when it is given back."""
+        """Close the idle connections, and each busy one when it is returned."""
         self._closed = True
         while self._idle:
             self._idle.popleft().close()
 
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
-        """Return a connection for the time of a ``with`` block."""
+        """Yield a connection for the time of a ``with`` block."""
         if self._closed:
             raise StoreClosed("This history was closed; make a new service.")
         self._presence.check()
@@ -122,7 +122,7 @@ class Reader:
             yield connection
         except apsw.Error as error:
             raise self._noted(as_store_error(error, self._folder)) from error
-        except UnicodeDecodeError as error:  # a text of a row is none: SQLite does not look
+        except UnicodeDecodeError as error:  # a text column is not UTF-8: SQLite does not check
             raise self._noted(as_store_error(apsw.CorruptError(str(error)), self._folder)) from error
         finally:
             self._give_back(connection)
@@ -139,27 +139,27 @@ class Reader:
             self._idle.append(connection)
 
     async def problems(self) -> tuple[str, ...]:
-        """Return what there is to say of damaged records that have been met, as long as they are damaged.
+        """Return sentences on the damaged records that were found, as long as they are damaged.
 
         Raises:
             StoreError: the database cannot be read.
         """
         return (*self._damage, *await self.in_thread(self.stored.problems))
 
-    async def in_thread(self, ask: Callable[[apsw.Connection], _Result]) -> _Result:
-        """Return the answer of *ask*, which may take its time."""
+    async def in_thread(self, read: Callable[[apsw.Connection], _Result]) -> _Result:
+        """Return the result of *read*, run in a thread."""
 
         def run() -> _Result:
             with self.connection() as connection:
-                return ask(connection)
+                return read(connection)
 
         return await asyncio.to_thread(run)
 
-    async def bounded(self, ask: Callable[[apsw.Connection, int], _Result]) -> _Result:
-        """Return the answer of *ask*, here when its documents are small, in a thread otherwise."""
+    async def bounded(self, read: Callable[[apsw.Connection, int], _Result]) -> _Result:
+        """Return the result of *read*, run here if its documents are small, in a thread otherwise."""
         with contextlib.suppress(_TakesLong), self.connection() as connection:
-            return ask(connection, _INLINE_BYTES)
-        return await self.in_thread(lambda connection: ask(connection, NO_LIMIT))
+            return read(connection, _INLINE_BYTES)
+        return await self.in_thread(lambda connection: read(connection, NO_LIMIT))
 
     @contextmanager
     def snapshot(self) -> Iterator[MirrorSnapshot]:
@@ -173,7 +173,7 @@ class Reader:
         """Return the records of *rows* that can be read, and the ids of the others.
 
         Raises:
-            _TakesLong: there is a *limit*, and one of them is larger or has to be looked for elsewhere.
+            _TakesLong: there is a *limit*, and one of them is larger or has to be recovered.
         """
         find = self.stored.find if limit == NO_LIMIT else self._find_quickly
         read = [(stored.key, find(connection, stored)) for stored in map(StoredRecord._make, rows)]
@@ -188,11 +188,11 @@ class Reader:
     def exactly(
         self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], limit: int = NO_LIMIT
     ) -> list[bytes]:
-        """Return the same, where these very records were asked for.
+        """Return the records of *rows*.
 
         Raises:
             RecordDamaged: one of them cannot be read.
-            _TakesLong: as above.
+            _TakesLong: as in :meth:`read`.
         """
         bodies, damaged = self.read(connection, rows, limit)
         if damaged:

@@ -1,4 +1,4 @@
-"""What the writer removes bit by bit: the rows of cleared histories, and what has been kept long enough."""
+"""Steps by which the writer removes the rows of cleared histories, and what has been kept long enough."""
 
 from itertools import takewhile
 from typing import Any
@@ -21,7 +21,7 @@ def purge_cleared(transaction: WriteTransaction, limit: int) -> bool:
 def prune(transaction: WriteTransaction, limit: int) -> bool:
     """Forget at most *limit* deletions that are old enough and seen by all followers; return whether there may be more.
 
-    So many discarded records that are kept no longer go too.
+    As many discarded records that have expired are removed too.
     """
     now = transaction.clock()
     before: int = now - FEED_KEPT_MS

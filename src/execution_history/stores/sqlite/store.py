@@ -1,4 +1,4 @@
-"""The embedded store: keeps the promise of :class:`~execution_history.stores.protocol.HistoryStore` in one folder."""
+"""The embedded store: a :class:`~execution_history.stores.protocol.HistoryStore` in one folder."""
 
 import asyncio
 import heapq
@@ -54,7 +54,7 @@ _ANSWER_SECONDS: Final = 5
 
 
 class SQLiteStore(SQLiteAdministration, SQLiteBin):
-    """One folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
+    """A store in one folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes. Its arguments are
     those of :class:`~execution_history.stores.sqlite.lifecycle.EmbeddedStore`.
@@ -82,7 +82,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
         if settle:
             try:
                 await self.flush()
-            except StoreError as error:  # the records are safe: health tells of files that are behind, as after create
+            except StoreError as error:  # the records are safe: health reports files that are behind, as after create
                 _log.warning("Records were merged, but not all is on the disk: %s", error)
         return MergeReport(added, replaced, unchanged)
 
@@ -109,7 +109,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
         return deleted
 
     async def _delete_versions(self, versions: Mapping[RecordKey, int | None]) -> list[RecordKey]:
-        """Remove records that still have the update times given; ``None`` stands for any."""
+        """Remove the records that still have these update times; ``None`` stands for any."""
         by_workflow: dict[str, dict[str, int | None]] = {}
         for key, update_time in versions.items():
             by_workflow.setdefault(key.workflow_id, {})[key.execute_id] = update_time
@@ -129,38 +129,38 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
         """See :meth:`HistoryStore.get`."""
         reader = self._parts.reader
 
-        def ask(connection: apsw.Connection, limit: int) -> bytes | None:
+        def read(connection: apsw.Connection, limit: int) -> bytes | None:
             found = rows(connection, "document", limit, workflow_id, execute_id)
             body = reader.exactly(connection, found, limit)[0] if found else None
             if body is not None and not _has_id(body, execute_id):
                 raise apsw.CorruptError("An index leads to another record.")
             return body
 
-        return await reader.bounded(ask)
+        return await reader.bounded(read)
 
     async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
         """See :meth:`HistoryStore.get_many`."""
         pairs = orjson.dumps([tuple(key) for key in keys]).decode()
 
-        def ask(reader: Reader, connection: apsw.Connection) -> FoundRecords:
+        def read(reader: Reader, connection: apsw.Connection) -> FoundRecords:
             with closing(connection.execute(query("documents_by_key"), (pairs,))) as found:
                 bodies = dict(reader.stored.read(connection, found))
             damaged = tuple(key for key, body in bodies.items() if body is None)
             return FoundRecords({key: body for key, body in bodies.items() if body is not None}, damaged)
 
-        return await self._ask(ask)
+        return await self._read(read)
 
     async def find(self, execute_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find`."""
-        return await self._ask(lambda r, c: r.exactly(c, rows(c, "documents_by_execute_id", execute_id)))
+        return await self._read(lambda r, c: r.exactly(c, rows(c, "documents_by_execute_id", execute_id)))
 
     async def find_upstream(self, upstream_id: str) -> list[bytes]:
         """See :meth:`HistoryStore.find_upstream`."""
-        return await self._ask(lambda r, c: r.exactly(c, rows(c, "documents_by_upstream_id", upstream_id)))
+        return await self._read(lambda r, c: r.exactly(c, rows(c, "documents_by_upstream_id", upstream_id)))
 
     async def scan(self, after: ScanToken | None, limit: int) -> Batch:
         """See :meth:`HistoryStore.scan`."""
-        return await self._ask(lambda reader, connection: reader.stored.scan(connection, after, limit))
+        return await self._read(lambda reader, connection: reader.stored.scan(connection, after, limit))
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
@@ -182,18 +182,18 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
 
-        def ask(reader: Reader, connection: apsw.Connection) -> list[bytes]:
+        def read(reader: Reader, connection: apsw.Connection) -> list[bytes]:
             with ExitStack() as opened:
                 walks = []
                 for number in {STATUS_NUMBERS.get(status, STATUS_NUMBERS["other"]) for status in statuses}:
                     name = "open_documents" if number in OPEN_NUMBERS else "ended_documents"
-                    # Closed when left early, or the connection would keep looking at this moment.
+                    # Closed when left early, or the connection would stay at this moment.
                     walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))
                 found = heapq.merge(*walks, key=lambda row: row[:2])
-                read = reader.stored.read(connection, (row[2:] for row in found))
-                return list(islice((body for _, body in read if body is not None), limit))
+                records = reader.stored.read(connection, (row[2:] for row in found))
+                return list(islice((body for _, body in records if body is not None), limit))
 
-        return await self._ask(ask)
+        return await self._read(read)
 
     async def workflows(
         self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
@@ -213,11 +213,11 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
 
-        def ask(reader: Reader, connection: apsw.Connection) -> list[Change]:
+        def read(reader: Reader, connection: apsw.Connection) -> list[Change]:
             with one_moment(connection):
                 return _changes_after(connection, reader.stored, since, limit, documents=documents)
 
-        return await self._ask(ask)
+        return await self._read(read)
 
     async def flush(self) -> None:
         """See :class:`~execution_history.stores.capabilities.Mirrored`."""
@@ -243,21 +243,21 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
         except StoreError as error:
             return StoreHealth((message_of(error),))
 
-    async def _ask(self, ask: Callable[[Reader, apsw.Connection], _Result]) -> _Result:
-        """Return the answer of *ask*, which may take its time."""
+    async def _read(self, read: Callable[[Reader, apsw.Connection], _Result]) -> _Result:
+        """Return the result of *read*, run in a thread."""
         reader = self._parts.reader
-        return await reader.in_thread(lambda connection: ask(reader, connection))
+        return await reader.in_thread(lambda connection: read(reader, connection))
 
 
 def _has_id(body: bytes, execute_id: str) -> bool:
-    """Whether a record is the one with this id; most are known by their first bytes."""
+    """Return whether a record has this id; the first bytes of most show it."""
     return body.startswith(b'{"execute_id":%b,' % encode(execute_id)) or outline_of(body)["execute_id"] == execute_id
 
 
 def _changes_after(
     connection: apsw.Connection, stored: Documents, since: int, limit: int, *, documents: bool
 ) -> list[Change]:
-    """See :meth:`HistoryStore.changes`; the connection looks at one moment, so that no change hides behind a later.
+    """See :meth:`HistoryStore.changes`; the connection reads one moment, so that no change is missed.
 
     Raises:
         FeedExpired: deletions that come after *since* have been forgotten.
@@ -272,7 +272,7 @@ def _changes_after(
     ]
     found: list[Change] = []
     size = 0
-    # Closed when left early, or the connection would keep looking at this moment.
+    # Closed when left early, or the connection would stay at this moment.
     with closing(connection.execute(query("changed_executions"), (documents, since, limit))) as changed:
         put = _put(connection, stored, since, changed, documents=documents)
         for change in heapq.merge(put, gone, registry, key=attrgetter("revision")):
@@ -289,6 +289,6 @@ def _put(
     for revision, first, *row in changed:
         record = StoredRecord(*row)
         body = stored.find(connection, record) if documents else None
-        # Where nobody knows with which revision a record came, it is new to whoever knows nothing.
+        # The first revision of a record may be unknown; for a reader that begins at 0 every record is new.
         kind: Literal["created", "updated"] = "created" if first > since or not since else "updated"
         yield Change(revision, kind, *record.key, STATUS_NAMES[record.status], body)

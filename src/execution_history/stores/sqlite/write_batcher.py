@@ -1,8 +1,8 @@
-"""Writes, in groups: what has been asked for since the last commit goes into one transaction.
+"""The writer thread: operations that were submitted since the last commit become one transaction.
 
-Each operation of a group is answered on its own, after the commit and after the JSON files show it. A
-caller that stops waiting does not stop its operation. Whatever an operation, a file or the disk raises, the
-operations concerned are answered with an error of ours, and the thread serves on.
+Each operation of a group gets its own result, after the commit and after the JSON files have it. A caller that stops
+waiting does not stop its operation. Whatever an operation, a file or the disk raises, the operations concerned get a
+store error, and the thread continues.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ _GATHER_SECONDS: Final = 0.000_5
 
 
 class Writer(Commits):
-    """The one thread that writes: decides in which groups operations are done."""
+    """The one thread that writes; it groups operations into transactions."""
 
     def __post_init__(self) -> None:
-        """Make the threads, which do not run yet."""
+        """Make the threads, without starting them."""
         super().__post_init__()
         self._turn = threading.Lock()
-        self._turn.acquire()  # until the thread is there to take it
+        self._turn.acquire()  # until the thread runs
         self._checkpointer = Checkpointer(self._folder, self._connection, self._turn, self._lock)
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._carried: Operation | None = None
@@ -45,9 +45,9 @@ class Writer(Commits):
         self._thread = threading.Thread(target=self._serve, name="execution-history-writer", daemon=True)
 
     def start(self, owner: object = None) -> None:
-        """Begin to serve; before that, and after :meth:`stop`, :meth:`run_now` may be called from any one thread.
+        """Start the threads; before that, and after :meth:`stop`, :meth:`run_now` may be called from any one thread.
 
-        The *owner* closes the writer when it is not used any more, which must not happen amid a transaction.
+        The *owner* closes the writer when it is collected, which must not happen during a transaction.
         """
         self._owner = (lambda: None) if owner is None else weakref.ref(owner)
         self._thread.start()
@@ -65,10 +65,10 @@ class Writer(Commits):
         """Run *work* in the next transaction and return its result once that is on the disk.
 
         Args:
-            work: what is done in the transaction.
-            record: the workflow and the execution (``None``: whichever) that the file has to show to the caller.
-            size: roughly how many bytes will be written.
-            makes_room: whether *work* removes something: it gets the reserve of a full disk, and tidying follows.
+            work: called with the transaction.
+            record: the workflow and the execution (``None`` for any) that the file must have before this returns.
+            size: roughly the number of bytes that will be written.
+            makes_room: whether *work* removes something: it may use the reserve of a full disk, and tidying follows.
 
         Raises:
             StoreClosed: the writer has been stopped.
@@ -83,7 +83,7 @@ class Writer(Commits):
     def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
         """Run *work* in the writer thread, outside a transaction, holding the lock between processes.
 
-        Where that lock cannot be had, *failed* is called there instead, with the reason.
+        Where that lock is not available, *failed* is called there instead, with the error.
 
         Raises:
             StoreClosed: the writer has been stopped.
@@ -91,18 +91,18 @@ class Writer(Commits):
         self._put(Operation(lambda _: work(), outside=True, failed=failed))
 
     def stop(self) -> None:
-        """Finish what has been asked for and end the threads; returns when they have ended."""
+        """Finish the submitted operations; return when the threads have ended."""
         with self._entrance:
             self._closing = True
             self._queue.put(None)
-        if self._thread is not threading.current_thread():  # which it is when the last user of the store was its work
+        if self._thread is not threading.current_thread():  # it is when its work held the last reference to the store
             self._thread.join()
         self._checkpointer.stop()
-        self._turn.acquire()  # nobody gets it any more
+        self._turn.acquire()  # and keep it
 
     def _put(self, operation: Operation) -> None:
         with self._entrance:
-            # Nothing may queue up behind the end: nobody would answer it.
+            # Nothing may be queued after the end: it would never be done.
             if self._closing:
                 raise StoreClosed("This history was closed; make a new service.")
             self._queue.put(operation)
@@ -124,15 +124,15 @@ class Writer(Commits):
                 answered = self.run(group)
                 self._untidy = self._untidy or self._mirror.is_behind
             answer(answered)
-            del owner, first, group, answered  # while the thread waits it keeps nobody's documents, and no store, alive
+            del owner, first, group, answered  # while the thread waits it keeps no documents and no store alive
 
     def _take_group(self, first: Operation) -> list[Operation]:
-        """Return *first* and what has queued up behind it; work outside a transaction stands alone."""
+        """Return *first* and the operations queued after it; work outside a transaction is a group of its own."""
         group, self._carried = [first], None
         deadline = time.monotonic() + _GATHER_SECONDS
         size = first.size
         while not first.outside and len(group) < _LARGEST_GROUP and size < _LARGEST_GROUP_BYTES:
-            # Those who were answered together come back together: a commit is worth waiting a moment for them.
+            # Callers that were answered together call again together: it pays to wait a moment for them.
             patience = 0.0 if len(group) >= self._expected else deadline - time.monotonic()
             try:
                 following = self._queue.get(patience > 0, patience)

@@ -1,7 +1,7 @@
-"""What the writer does inside one transaction: every change of the store, with its counters and revision.
+"""The writer's operations inside one transaction: every change of the store, with its counters and revision.
 
-An operation looks before it writes, so that one that is refused leaves nothing behind and the others of
-its group are not disturbed.
+An operation checks before it writes, so that one that raises changes nothing and does not disturb the others of its
+group.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _MOST_KEPT: Final = 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class WorkflowRow:
-    """A workflow's row while the writer knows it, and what this transaction changed of it."""
+    """A workflow's row as the writer caches it, with the changes of this transaction."""
 
     id: int
     workflow_id: str
@@ -42,18 +42,18 @@ class WorkflowRow:
     bulk: bool = False
 
     def state(self) -> FileState:
-        """Return what the JSON file should say now."""
+        """Return the state that the JSON file should have now."""
         return FileState(sum(self.counts), self.revision, self.updated_at)
 
     def file_update(self) -> FileUpdate:
-        """Return what the commit asks of the mirror."""
+        """Return the changes for the mirror."""
         now = self.state()
         return FileUpdate(self.workflow_id, self.before or now, now, self.changes, self.cleared, self.anew, self.bulk)
 
 
 @dataclass(slots=True)
 class _Stored:
-    """A record's row as a change needs it; without a ``body`` its document, ``packed``, has not been read yet."""
+    """A record's row as a change needs it; without a ``body`` its document, ``packed``, was not unpacked yet."""
 
     seq: int
     create_time: int
@@ -65,9 +65,9 @@ class _Stored:
 
 
 class WriteTransaction:
-    """The operations, on the writer's connection. It remembers rows between transactions.
+    """The operations, on the writer's connection. It caches rows between transactions.
 
-    ``begin`` and ``finish`` stand at the two ends of every transaction; ``forget`` follows a rollback.
+    ``begin`` and ``finish`` are called at the two ends of every transaction; ``forget`` after a rollback.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class WriteTransaction:
         return self.connection.execute(query(name), values)
 
     def begin(self) -> None:
-        """Start: what another process wrote since the last time makes us forget what we knew."""
+        """Begin a transaction; forget the cached rows if another process has written meanwhile."""
         if self.connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
             self._revision = self._saved_revision = int(self.run("feed_revision").get)
@@ -99,7 +99,7 @@ class WriteTransaction:
             self._kept = 0
 
     def finish(self) -> list[WorkflowRow]:
-        """Write the counters and the newest revision; the rows that changed, each with its changes."""
+        """Write the counters and the newest revision; return the rows that changed, each with its changes."""
         saved = []
         for row in self._touched.values():
             if row.cleared:
@@ -116,7 +116,7 @@ class WriteTransaction:
         return list(self._touched.values())
 
     def committed(self) -> None:
-        """Keep what is remembered: the transaction is on the disk."""
+        """Keep the cached rows, after the commit."""
         self._version = self.connection.data_version()
         self._saved_revision = self._revision
         for row in self._touched.values():
@@ -124,7 +124,7 @@ class WriteTransaction:
         self._touched = {}
 
     def forget(self) -> None:
-        """Remember nothing: after a rollback, or when another process has written."""
+        """Drop the cached rows, after a rollback or when another process has written."""
         self._workflows.clear()
         self._documents.clear()
         self._kept = 0
@@ -132,7 +132,7 @@ class WriteTransaction:
         self._version = -1
 
     def create(self, document: Document) -> None:
-        """Keep a new record, or raise :class:`ExecutionExists`."""
+        """Store a new record, or raise :class:`ExecutionExists`."""
         row = self._workflow(document.workflow_id) or self._add_workflow(document.workflow_id)
         try:
             self._insert(row, document)
@@ -140,7 +140,7 @@ class WriteTransaction:
             raise ExecutionExists(document.workflow_id, document.execute_id) from None
 
     def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
-        """Apply *change*; what the record became, or ``None`` when there is nothing to apply it to."""
+        """Apply *change*; return the new record, or ``None`` where there is none to change."""
         row = self._workflow(workflow_id)
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
@@ -154,7 +154,7 @@ class WriteTransaction:
         return document
 
     def merge(self, documents: list[Document], *, ties: bool = False) -> MergeReport:
-        """Bring records in; one that is there gives way to a newer, and with *ties* to an equally new other one."""
+        """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
         added = replaced = unchanged = 0
         for document in documents:
             row = self._workflow(document.workflow_id) or self._add_workflow(document.workflow_id)
@@ -172,11 +172,11 @@ class WriteTransaction:
         return MergeReport(added, replaced, unchanged)
 
     def delete(self, workflow_id: str, execute_id: str) -> bool:
-        """Remove one record; whether there was one."""
+        """Remove one record; return whether there was one."""
         return bool(self.delete_many(workflow_id, {execute_id: None}))
 
     def delete_many(self, workflow_id: str, update_times: Mapping[str, int | None]) -> list[RecordKey]:
-        """Remove those records of a workflow that have the update time given, or any; return which these were."""
+        """Remove the records of a workflow that have these update times (``None`` for any); return those removed."""
         row = self._workflow(workflow_id)
         deleted = []
         for execute_id, update_time in update_times.items():
@@ -193,7 +193,7 @@ class WriteTransaction:
         return deleted
 
     def clear(self, workflow_id: str) -> bool:
-        """Take a whole history away at once; its rows are purged later."""
+        """Remove a whole history at once; its rows are purged later. Return whether there was any."""
         row = self._workflow(workflow_id)
         if row is None or not any(row.counts):
             return False
@@ -207,7 +207,7 @@ class WriteTransaction:
         return True
 
     def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Return those of *documents* that no change after *revision* has deleted; 0 stands for no knowledge."""
+        """Return those of *documents* that no change after *revision* has deleted; 0 stands for an unknown one."""
         if not revision:
             return documents
         return [
@@ -223,11 +223,11 @@ class WriteTransaction:
         return not is_current and revision < int(self.run("feed_floor").get)
 
     def note_safety(self, boot: str, safe_revision: int) -> None:
-        """Note during which start of the machine the store is open, and up to where its files are on the disk."""
+        """Store the id of this start of the machine, and the revision up to which the files are on the disk."""
         self.run("save_feed_safety", boot, safe_revision)
 
     def check(self) -> None:
-        """Write what stands there already: raises when nothing can be written."""
+        """Write an unchanged value, which raises where nothing can be written."""
         self.run("save_feed_revision", self._revision)
 
     def _workflow(self, workflow_id: str) -> WorkflowRow | None:
@@ -257,7 +257,7 @@ class WriteTransaction:
             if found is None:
                 return None
             packed = StoredRecord(*found[1:])
-            # What stands in an index is read there; by its number the row itself is.
+            # The query above may read the id from an index; this one reads the row itself.
             if self.run("execute_id_of", found[0]).get != execute_id:
                 raise apsw.CorruptError("An index leads to another record.")
             stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, packed=packed)
@@ -278,7 +278,7 @@ class WriteTransaction:
         self._keep(row, stored.seq, document, new=False)
 
     def _columns(self, document: Document) -> tuple[Value, ...]:
-        """Return what a row says of *document* once it has the next revision."""
+        """Return the columns of *document* with the next revision."""
         packing, packed = self._packer.pack(document.body)
         status, times = _status_of(document), (document.create_time, document.update_time)
         return (*times, status, self._revision + 1, len(document.body), packing, packed, document.upstream_id)
@@ -289,7 +289,7 @@ class WriteTransaction:
         row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new, document))
         key = (row.id, document.execute_id)
         size = len(document.body)
-        # What has ended is hardly ever changed again.
+        # A record that has ended is hardly ever changed again.
         if status in OPEN_NUMBERS and size <= _LARGEST_KEPT:
             self._kept += size
             times = (document.create_time, document.update_time)
@@ -298,7 +298,7 @@ class WriteTransaction:
             self._documents.pop(key, None)
 
     def _touch(self, row: WorkflowRow, updated_at: int) -> int:
-        """Give *row* the next revision, remembering what its JSON file said before."""
+        """Give *row* the next revision and return it; keep the state that its JSON file had before."""
         if row.before is None:
             row.before = row.state()
         self._touched[row.workflow_id] = row
@@ -307,7 +307,7 @@ class WriteTransaction:
         return row.revision
 
     def next_revision(self) -> int:
-        """Return the revision of a change that is about to be made."""
+        """Return the revision of the next change."""
         self._revision += 1
         return self._revision
 

@@ -1,4 +1,4 @@
-"""Bringing in what Coze Studio has recorded, from dumps of two of its tables."""
+"""Import of Coze Studio's runs, from dumps of two of its tables."""
 
 import sqlite3
 import tempfile
@@ -28,7 +28,7 @@ from execution_history.transfer.coze_studio.mapping import (
 from execution_history.transfer.coze_studio.table_dump import Dump, Row
 from execution_history.transfer.folders import modified
 from execution_history.transfer.importer import ImportReport, merge_sources
-from execution_history.transfer.progress import Tell, in_thread, no_progress
+from execution_history.transfer.progress import OnProgress, in_thread, no_progress
 from execution_history.transfer.sources import Item, Source, record_of
 
 _PAGE: Final = 4_096
@@ -39,28 +39,28 @@ async def import_studio(
     executions: Path,
     nodes: Path | None = None,
     *,
-    tell: Tell = no_progress,
+    on_progress: OnProgress = no_progress,
     clock: Callable[[], int] = now_ms,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
     """Merge Coze Studio's executions into *service*; idempotent, as :func:`~execution_history.transfer.import_history`.
 
-    What is there with the same ``updated_at`` is skipped, so the nodes come in with their runs or not at all.
+    A run that is there with the same ``updated_at`` is skipped, so nodes come in together with their run or not at all.
 
     Args:
-        service: where they come in, under the execute ids that they have in Studio.
+        service: the history they are merged into, under the execute ids that they have in Studio.
         executions: a dump of its table ``workflow_execution``, CSV or JSON Lines, with the names of the columns.
-        nodes: a dump of its table ``node_execution``, in any order, when the node timelines are wanted. The two may
-            also be given the other way round: their columns tell which is which.
-        tell: is told how far it has come.
-        clock: the time, in milliseconds, for rows that do not say theirs.
-        limits: what reading them may take; what is beyond is refused. Unless given, a record
-            may be as large as in the store.
+        nodes: a dump of its table ``node_execution``, in any order, for the node timelines. The two may also be passed
+            the other way round: they are recognised by their columns.
+        on_progress: called with the progress, now and then.
+        clock: the time, in milliseconds, for rows without one.
+        limits: what reading them may take; what exceeds them is refused. Without it a record may be as large as in
+            the store.
 
     Raises:
-        ImportFailed: a dump is missing, is not one of that table, or has more nodes than may lie on the disk for a
-            while; nothing was imported.
-        StoreError: the store failed; running the import again goes on.
+        ImportFailed: a dump is missing, is not one of that table, or has more nodes than may be kept on
+            the disk meanwhile; nothing was imported.
+        StoreError: the store failed; running the import again continues it.
     """
     source = await in_thread(
         _source,
@@ -68,22 +68,22 @@ async def import_studio(
         None if nodes is None else Path(nodes),
         limits or ReadingLimits(service.record_limit_bytes),
     )
-    return await merge_sources(service, [source], tell=tell, clock=clock)
+    return await merge_sources(service, [source], on_progress=on_progress, clock=clock)
 
 
-def _source(executions: Path, nodes: Path | None, given: ReadingLimits) -> "StudioSource":
-    first = Dump(executions, given)
-    second = None if nodes is None else Dump(nodes, given)
+def _source(executions: Path, nodes: Path | None, limits: ReadingLimits) -> "StudioSource":
+    first = Dump(executions, limits)
+    second = None if nodes is None else Dump(nodes, limits)
     if second is not None and first.columns >= NODE_COLUMNS:
         first, second = second, first
     first.require(EXECUTION_COLUMNS, "workflow_execution")
     if second is not None:
         second.require(NODE_COLUMNS, "node_execution")
-    return StudioSource(first, second, given)
+    return StudioSource(first, second, limits)
 
 
 class StudioSource(Source):
-    """The two tables. The nodes are sorted in a temporary database: a dump has them in any order, at any size."""
+    """The two tables. Nodes are sorted in a temporary database: a dump has them in any order and may be of any size."""
 
     def __init__(self, executions: Dump, nodes: Dump | None, limits: ReadingLimits) -> None:
         super().__init__(str(executions.path), executions.total + (0 if nodes is None else nodes.total))
@@ -93,7 +93,7 @@ class StudioSource(Source):
         self._limits = limits
 
     def items(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """First what is wrong with the nodes, then every execution with its nodes.
+        """Yield the faults of the nodes, then every execution with its nodes.
 
         Raises:
             ImportFailed: there is no room for the nodes.
@@ -122,18 +122,18 @@ class StudioSource(Source):
                 run = identifier(row.values.get("execute_id"))
                 if row.fault is None and run is not None:
                     began, order = milliseconds(row.values.get("created_at")) or 0, number(row.values.get("id")) or 0
-                    facts = (run, began, str(order).zfill(20), encode(row.values))
-                    database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", facts)
+                    columns = (run, began, str(order).zfill(20), encode(row.values))
+                    database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", columns)
                 else:
                     reason = row.fault or Message("Its execute_id is not a whole number above 0.")
                     place = Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path)
                     yield self.item(place, reason)
             database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")
         except sqlite3.Error as error:
-            most = f"{self._limits.temporary} bytes (the setting import_temporary_bytes)"
+            limit = f"{self._limits.temporary} bytes (the setting import_temporary_bytes)"
             reason = Message(
                 "sorting its nodes takes more than %(most)s, or than there is room for: %(reason)s",
-                most=most,
+                most=limit,
                 reason=error,
             )
             raise ImportFailed(
@@ -148,26 +148,26 @@ def _open_nodes(folder: Path, limits: ReadingLimits) -> sqlite3.Connection:
         "PRAGMA synchronous = OFF",
         f"PRAGMA page_size = {_PAGE}",
         f"PRAGMA max_page_count = {max(1, limits.temporary // _PAGE)}",
-        "CREATE TABLE nodes (run TEXT, began INTEGER, number TEXT, facts BLOB)",
+        "CREATE TABLE nodes (run TEXT, began INTEGER, number TEXT, body BLOB)",
         "BEGIN",
     ):
         database.execute(statement)
     return database
 
 
-def _nodes_of(database: sqlite3.Connection, run: str | None, most: int) -> tuple[list[dict[str, Any]], int]:
-    """Return the nodes of a run by time, about *most* bytes of them, and how many more there are than are kept."""
+def _nodes_of(database: sqlite3.Connection, run: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the nodes of a run by time, about *limit* bytes of them, and the number of those left out."""
     if run is None:
         return [], 0
     found: list[dict[str, Any]] = []
     size = 0
     rows = database.execute(
-        "SELECT facts FROM nodes WHERE run = ? ORDER BY began, number LIMIT ?", (run, MOST_NODES)
+        "SELECT body FROM nodes WHERE run = ? ORDER BY began, number LIMIT ?", (run, MOST_NODES)
     )  # fmt: skip
-    for (facts,) in rows:
-        size += len(facts)
-        if size > most:
+    for (body,) in rows:
+        size += len(body)
+        if size > limit:
             break
-        found.append(orjson.loads(facts))
+        found.append(orjson.loads(body))
     (count,) = database.execute("SELECT count(*) FROM nodes WHERE run = ?", (run,)).fetchone()
     return found, count - len(found)

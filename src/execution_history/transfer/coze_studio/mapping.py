@@ -1,6 +1,6 @@
-"""Coze Studio's tables ``workflow_execution`` and ``node_execution`` as records of ours. Pure: rows in, records out.
+"""Coze Studio's tables ``workflow_execution`` and ``node_execution`` as records. Pure: rows in, records out.
 
-What the numbers in its rows mean, read in its source (coze-dev/coze-studio):
+The numbers in its rows, as its source (coze-dev/coze-studio) uses them:
 
 | column | number |
 |---|---|
@@ -9,12 +9,12 @@ What the numbers in its rows mean, read in its source (coze-dev/coze-studio):
 | ``workflow_execution.mode`` | 1 debug, 2 release, 3 node debug |
 | ``node_execution.status`` | 1 waiting, 2 running, 3 success, 4 failed |
 
-The comment in its schema calls 4 interrupted; the program writes 4 when somebody cancels and 5 at an interrupt. Times
-and durations are milliseconds. The number as it stood is kept in ``metadata.imported_from``.
+The comment in its schema calls 4 interrupted; the program writes 4 for a cancelled run and 5 for an interrupt. Times
+and durations are milliseconds. The original number is kept in ``metadata.imported_from``.
 
-Studio writes 0 where it does not know: an id 0 is none, and tokens of which both are 0 are unknown. Inputs and outputs
-are JSON objects, or any text where a workflow ends with an answer; so a text is read as JSON only if it is an object or
-a list, and ``"123"`` stays the text it was.
+Studio writes 0 for unknown values: an id 0 is none, and tokens of which both are 0 are unknown. Inputs and outputs are
+JSON objects, or any text where a workflow ends with an answer; a text is parsed as JSON only if it is an object or a
+list, and ``"123"`` stays a text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ NODE_COLUMNS: Final = frozenset({"id", "execute_id", "node_id", "node_name", "cr
 """Without these it is not the table ``node_execution``."""
 
 MOST_NODES: Final = 2_000
-"""So many nodes of a run are kept; how many there were beside them stands in ``metadata.imported_from``."""
+"""The number of nodes of a run that are kept; ``metadata.imported_from`` has the number of further ones."""
 
 _STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
 _OPEN: Final = frozenset({"running", "interrupted"})
@@ -54,7 +54,7 @@ def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> di
     Args:
         row: columns to values, numbers perhaps as text, without those that are NULL.
         nodes: the rows of its nodes, at most :data:`MOST_NODES`.
-        left_out: how many more there were.
+        left_out: the number of further nodes.
     """
     created, status = milliseconds(row.get("created_at")), number(row.get("status"))
     shown = _STATUSES.get(status or 0, "interrupted")
@@ -104,7 +104,7 @@ def _metadata(row: Row, created: int | None, duration: int, status: str, left_ou
 
 
 def _node(node: Row) -> Node:
-    """Return a node in the form in which a stream's are kept, with what Studio knows beyond it."""
+    """Return a node in the form of a stream's nodes, with what only Studio has."""
     began = milliseconds(node.get("created_at")) or 0
     inner, status = _text(node.get("parent_node_id")), number(node.get("status"))
     known = {
@@ -141,7 +141,7 @@ def _usage(row: Row) -> dict[str, int] | None:
 
 
 def fault_of_execution(row: Row) -> str | None:
-    """Why a row of ``workflow_execution`` cannot be taken, as a sentence; ``None`` when it can."""
+    """Return the reason why a row of ``workflow_execution`` cannot be taken; ``None`` where it can."""
     for name in ("id", "workflow_id"):
         if identifier(row.get(name)) is None:
             return Message(
@@ -160,12 +160,12 @@ def number(value: object) -> int | None:
 
 
 def milliseconds(value: object) -> int | None:
-    """Return a time or a duration in milliseconds; ``None`` for what is beyond the year 9999 and so no time."""
+    """Return a time or a duration in milliseconds; ``None`` for one beyond the year 9999."""
     return time(number(value))
 
 
 def identifier(value: object) -> str | None:
-    """Return an id as text, all its digits kept; ``None`` for 0, which means none, and for what is no whole number."""
+    """Return an id as text with all its digits; ``None`` for 0, which means none, and for no whole number."""
     found = number(value)
     return str(found) if found is not None and found > 0 else None
 
@@ -182,7 +182,7 @@ def _error_code(value: object) -> int | str | None:
 
 
 def _value(found: object) -> object:
-    """Return an input or output: parsed as JSON where it is an object or a list, the text as it is otherwise."""
+    """Return an input or output: parsed where it is a JSON object or list, the text as it is otherwise."""
     text = _text(found) if isinstance(found, str) else None
     if text is None or not text.lstrip().startswith(("{", "[")):
         return text if isinstance(found, str) else found

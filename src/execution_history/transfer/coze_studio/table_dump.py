@@ -1,9 +1,9 @@
 r"""The rows of a table in a dump: CSV as MySQL and its clients write it, ``mysql --batch``, or JSON Lines.
 
-CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells; which, the
-beginning of the file tells. NULL is ``\N``, ``NULL`` or an empty cell. The first line names the columns. A row that a
+CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells: the
+beginning of the file decides. NULL is ``\N``, ``NULL`` or an empty cell. The first line names the columns. A row that a
 quote leaves open, or that has more or fewer cells than there are columns, is refused. A file that ends within the last
-cell of its last row cannot be told from a whole one, unless that cell is quoted.
+cell of its last row looks whole, unless that cell is quoted.
 """
 
 import contextlib
@@ -33,15 +33,15 @@ _NOT_ESCAPED: Final = re.compile(r'(?<!\\)(?:\\\\)*\\["/u]')
 _PIECE: Final = re.compile(r"(?:[^\\]|\\.?){1,65536}+", re.DOTALL)
 _OF_A_CELL: Final = 64
 _OF_A_BYTE: Final = 6
-"""So many bytes of memory the csv module takes for each cell, and for each byte of the longest cell."""
+"""Bytes of memory that the csv module takes for each cell, and for each byte of the longest cell."""
 _MOST_CELLS: Final = 10_000
-"""No table has so many columns; MySQL's have 4,096 at most."""
+"""More columns than any table has; MySQL's have 4,096 at most."""
 
 NULLS: Final = frozenset({"", "NULL", "\\N"})
-"""A cell that says one of these says nothing."""
+"""The texts of an empty cell."""
 
 Cells = tuple[int, list[str], str | None]
-"""The number of the line that a row ends with, its cells, empty where they say nothing, and what is wrong with it."""
+"""The number of the last line of a row, its cells, those that are NULL empty, and its fault."""
 
 
 class _TooLarge(csv.Error):
@@ -49,13 +49,13 @@ class _TooLarge(csv.Error):
 
 
 class _RowLines:
-    """The lines of one row after the other, for as long as these are not too large together.
+    """The lines of one row after the other, as long as they are not too large together.
 
     Args:
         lines: the text.
         limits: what reading it may take.
-        delimiter: what stands between cells.
-        is_escaped: whether a backslash takes its meaning from a quote.
+        delimiter: the character between cells.
+        is_escaped: whether a backslash escapes a quote.
     """
 
     def __init__(self, lines: LineReader, limits: ReadingLimits, delimiter: str, *, is_escaped: bool) -> None:
@@ -67,7 +67,7 @@ class _RowLines:
         lines.seen = self._count
 
     def begin(self) -> None:
-        """Begin a row with the next line; those that are blank are passed over."""
+        """Begin a row with the next line that is not blank."""
         self._lines.pass_blanks()
         self._length = self._cells = self._quotes = 0
 
@@ -84,7 +84,7 @@ class _RowLines:
         return line.decode("utf-8", "surrogateescape")
 
     def pass_over(self) -> None:
-        """Step to the end of a row that is too large, as far as its quotes tell that."""
+        """Step to the end of a row that is too large, as far as its quotes show it."""
         while self._quotes % 2 and next(self._lines, b"") != b"":
             pass
 
@@ -99,7 +99,7 @@ def csv_cells(lines: LineReader, sample: str, limits: ReadingLimits) -> Iterator
     header = sample.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     is_escaped = bool(_BACKSLASH_QUOTE.search(sample))
-    # Reading would take the backslash away from \N; within a text MySQL writes it doubled.
+    # csv would take the backslash away from \N; within a text MySQL writes it doubled.
     null = re.compile(rf"(?<![^{delimiter}])\\N(?=[{delimiter}\r\n]|$)")
     rows = _RowLines(lines, limits, delimiter, is_escaped=is_escaped)
     csv.field_size_limit(limits.record)
@@ -130,7 +130,7 @@ def tab_cells(lines: LineReader, sample: str, limits: ReadingLimits) -> Iterator
     """Yield the rows of what MySQL writes with tabs between the cells; its lines end as the first one does.
 
     Where nothing is escaped, *sample* has a single backslash before a quote somewhere, and the cells are taken as they
-    stand.
+    are.
     """
     end = b"\r\n" if sample.split("\n", 1)[0].endswith("\r") else b"\n"
     is_escaped = not _NOT_ESCAPED.search(sample)
@@ -148,7 +148,7 @@ def tab_cells(lines: LineReader, sample: str, limits: ReadingLimits) -> Iterator
 
 
 def _plain(text: str) -> str:
-    """*text* without what escapes; in pieces, as millions of escapes would be remembered at once."""
+    """Return *text* without its escapes; in pieces, as millions of escapes at once would take much memory."""
     if "\\" not in text:
         return text
     return "".join(_ESCAPE.sub(_unescaped, piece[0]) for piece in _PIECE.finditer(text))
@@ -160,7 +160,7 @@ def _unescaped(found: "re.Match[str]") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by the names of its columns, in lower case, without those that are NULL; or why it cannot be read."""
+    """A row by the names of its columns, in lower case, without those that are NULL; or its fault."""
 
     number: int
     values: dict[str, Any]
@@ -176,12 +176,12 @@ class Dump:
 
     Attributes:
         path: the file.
-        columns: their names, in lower case; of JSON Lines those of the first object.
+        columns: the names of the columns, in lower case; in JSON Lines those of the first object.
         total: its size in bytes.
-        size: how many bytes of it have been read.
+        size: the number of bytes read.
 
     Raises:
-        ImportFailed: it cannot be read, or is no file.
+        ImportFailed: it cannot be read, or is not a regular file.
     """
 
     def __init__(self, path: Path, limits: ReadingLimits) -> None:
@@ -196,7 +196,7 @@ class Dump:
         self.size = 0
 
     def require(self, needed: frozenset[str], table: str) -> None:
-        """See that this can be a dump of *table*, which has all *needed* columns.
+        """Raise unless this can be a dump of *table*, which has all *needed* columns.
 
         Raises:
             ImportFailed: it is empty, or its first line does not name them all.
@@ -216,7 +216,7 @@ class Dump:
             )
 
     def rows(self) -> Iterator[Row]:
-        """Every row; what cannot be read is given with its fault.
+        """Yield every row; one that cannot be read has a fault.
 
         Raises:
             OSError: the file cannot be read on.
@@ -233,7 +233,7 @@ class Dump:
             yield _row(number, names, cells, fault or _fault_of(cells, self._limits))
 
     def _names(self) -> list[str]:
-        """Return the columns that the first line names; a few objects that are broken may stand before it."""
+        """Return the columns named in the first line; a few broken objects may come before it."""
         if self._is_json:
             with contextlib.closing(self._objects()) as objects:
                 first = next((found for _, found in islice(objects, _LOOKED_AT) if isinstance(found, dict)), {})
@@ -245,7 +245,7 @@ class Dump:
     def _table(self) -> Generator[Cells]:
         """Yield the rows, from the header on."""
         sample, header = self._start.decode("utf-8", "replace"), self._start.split(b"\n", 1)[0]
-        # MySQL writes no quotes around anything, and a carriage return alone, which ends no line, as it is.
+        # MySQL quotes nothing, and writes a carriage return alone, which ends no line, as it is.
         is_tabs = b"\t" in header and b'"' not in header and not _QUOTED_JSON.search(self._start)
         with open_file(self.path) as file:
             lines = LineReader(file, self._limits.record, only_line_feeds=is_tabs)
@@ -255,7 +255,7 @@ class Dump:
         self.size = self.total
 
     def _objects(self) -> Generator[tuple[int, dict[str, Any] | str]]:
-        """Yield the number of each line, and the object in it or why there is none."""
+        """Yield the number of each line, and its object or the reason why there is none."""
         with open_file(self.path) as stream:
             lines = LineReader(stream, self._limits.record)
             for line in lines.contents():
@@ -273,7 +273,7 @@ class Dump:
 
 
 def _fault_of(cells: list[str], limits: ReadingLimits) -> str | None:
-    """Why not all of *cells* can be parsed, as a sentence, as one of them may be JSON."""
+    """Return the reason why not all of *cells* can be parsed, as any of them may be JSON."""
     return next(filter(None, map(limits.fault_of, cells)), None)
 
 

@@ -68,7 +68,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         )
         zipped = kind == "json" and len(record_filter.workflow_ids) != 1
         export = Export(
-            format=cast("ExportFormat", kind), wanted=record_filter, columns=chosen, mark=excel, zipped=zipped
+            format=cast("ExportFormat", kind), record_filter=record_filter, columns=chosen, mark=excel, zipped=zipped
         )
         if strict:
             await check_whole(service, record_filter)

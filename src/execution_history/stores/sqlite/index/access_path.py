@@ -1,8 +1,8 @@
-"""Which index a question walks, decided by looking how many rows each would give.
+"""The index that a query reads, chosen by counting the rows that each would return.
 
-SQLite is told the index (``INDEXED BY``) rather than asked for one: without statistics of the data it takes an index
-that filters a little and then sorts a million rows. A *walk* is one range of one index; several values of a column
-are several walks of one statement, whose rows are put together in order.
+SQLite is given the index with ``INDEXED BY``: without statistics of the data it chooses an index that filters a little
+and then sorts a million rows. A *walk* is one range of one index; several values of a column are several walks of one
+statement, whose rows are merged in order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from execution_history.stores.sqlite.index.text_index import TextMatches
 _MOST_WALKS: Final = 128
 _FROM_TAGS: Final = "tags t CROSS JOIN facets f ON f.seq = t.seq"
 
-# In this order the first of equals is taken. The indexes have create_time behind these columns.
+# Of equal ones the first in this order is chosen. The indexes have create_time after these columns.
 _BY_COLUMNS: Final = (
     ("by_upstream", ("upstream",)),
     ("by_conversation", ("conversation",)),
@@ -56,12 +56,12 @@ class AccessPath:
 
     Attributes:
         index: its name; ``tags`` for the tags' own order.
-        equal: the columns of its beginning that have to be one of some values.
-        tag: the tag, when it is the tags' order.
-        text: what the rows are found by, when it is a text.
+        equal: its first columns that have to have one of some values.
+        tag: the tag, for the tags' order.
+        text: the text by which the rows are found, if any.
         seqs: those rows, where they are few: intersecting the lists of a text again costs more than looking rows up.
-        given: further conditions that the index answers by itself.
-        is_ordered: whether its rows come in the order that is asked for.
+        decided: further conditions that the index decides alone.
+        is_ordered: whether its rows come in the order of the query.
     """
 
     index: str
@@ -69,16 +69,16 @@ class AccessPath:
     tag: HasTag | None = None
     text: TextMatches | None = None
     seqs: tuple[int, ...] | None = None
-    given: tuple[ColumnPredicate, ...] = ()
+    decided: tuple[ColumnPredicate, ...] = ()
     is_ordered: bool = True
 
     @property
     def is_whole(self) -> bool:
         """Whether it walks a whole index."""
-        return not self.equal and self.tag is None and self.text is None and not self.given
+        return not self.equal and self.tag is None and self.text is None and not self.decided
 
     def source(self) -> str:
-        """Return what stands behind FROM."""
+        """Return the tables of the FROM clause."""
         if self.seqs is not None:
             return "facets f NOT INDEXED"
         if self.text is not None:
@@ -90,12 +90,12 @@ class AccessPath:
         return "f" if self.tag is None else "t"
 
     def count_walks(self) -> int:
-        """Return how many walks it makes."""
+        """Return the number of walks."""
         return prod(len(each.values) for each in self.equal)
 
     def walks(self) -> Iterator[Fragment]:
-        """Return the condition of each walk."""
-        own = [render(predicate) for predicate in self.given]
+        """Yield the condition of each walk."""
+        own = [render(predicate) for predicate in self.decided]
         if self.tag is not None:
             own.append(has_tag("t", self.tag.tag))
         if self.seqs is not None:
@@ -108,21 +108,21 @@ class AccessPath:
             yield together([*columns, *own])
 
     def bounded(self, tests: Sequence[Fragment], source: str | None = None) -> Fragment:
-        """Return the statement that gives a 1 for each row that passes *tests*, up to a limit that is still to come."""
+        """Return the statement that selects a 1 for each row that passes *tests*; its last parameter is the limit."""
         arms = [together([walk, *tests]) for walk in self.walks()]
         sql = " UNION ALL ".join(f"SELECT 1 FROM {source or self.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
         return Fragment(f"{sql or 'SELECT 1 WHERE 0'} LIMIT ?", values_of(arms))
 
     def decides(self, predicate: ColumnPredicate) -> bool:
         """Return whether no row of a walk has to be tested for *predicate*."""
-        return predicate in self.equal or predicate == self.tag or predicate in self.given
+        return predicate in self.equal or predicate == self.tag or predicate in self.decided
 
     def tests(self, predicates: Sequence[ColumnPredicate]) -> list[Fragment]:
-        """Return what a row of a walk has to be tested for."""
+        """Return the conditions that a row of a walk has to be tested for."""
         return [render(predicate) for predicate in predicates if not self.decides(predicate)]
 
     def uses(self, predicate: ColumnPredicate) -> bool:
-        """Return whether the index serves *predicate*, as a range of its rows where it does not decide it."""
+        """Return whether the index decides *predicate*, or narrows its rows by it."""
         is_range_of_time = isinstance(predicate, Range) and predicate.attribute.column == "create_time"
         if is_range_of_time:
             return self.is_ordered and self.index not in {"by_duration", "by_tokens"}
@@ -136,10 +136,10 @@ def choose(
     text: TextMatches | None = None,
     limits: Limits = USUAL,
 ) -> AccessPath:
-    """Return the path that gives the fewest rows, among those whose rows need no sorting unless they are few."""
+    """Return the path with the fewest rows, among those whose rows need no sorting unless they are few."""
     for predicate in predicates:
         if isinstance(predicate, In) and not predicate.values:
-            # SQLite has no plan for an index that is told and a condition that is never true: there is nothing to walk.
+            # SQLite has no plan for INDEXED BY with a condition that is never true: there is nothing to walk.
             return AccessPath("by_time", (predicate,))
     paths = [path for path in _paths(predicates, sort) if path.count_walks() <= _MOST_WALKS]
     best, fewest = _smallest(index, [path for path in paths if not path.is_whole], predicates, limits)
@@ -151,7 +151,7 @@ def choose(
 
 
 def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: AccessPath) -> AccessPath:
-    """Return a path that serves every predicate by itself, so that no row has to be looked at; else *otherwise*."""
+    """Return a path that uses every predicate, so that no row has to be read; else *otherwise*."""
     for path in _paths(predicates, "create_time"):
         if path.count_walks() <= _MOST_WALKS and all(map(path.uses, predicates)):
             return path
@@ -166,13 +166,13 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
         if isinstance(each, HasTag):
             found.append(AccessPath("tags", tag=each, is_ordered=by_time))
         elif isinstance(each, Prefix):
-            found.append(AccessPath("by_id", given=(each,), is_ordered=False))
+            found.append(AccessPath("by_id", decided=(each,), is_ordered=False))
         elif isinstance(each, In) and each.attribute.column == "pinned" and each.values == (True,):
-            found.append(AccessPath("by_pin", given=(each,), is_ordered=by_time))
+            found.append(AccessPath("by_pin", decided=(each,), is_ordered=by_time))
         elif isinstance(each, Range) and each.attribute.column in _BY_RANGE:
             is_order = each.attribute.column == sort and "workflow" not in among
             if not is_order:
-                found.append(AccessPath(_BY_RANGE[each.attribute.column], given=(each,), is_ordered=False))
+                found.append(AccessPath(_BY_RANGE[each.attribute.column], decided=(each,), is_ordered=False))
     for name, columns in _BY_COLUMNS:
         if all(column in among for column in columns):
             found.append(AccessPath(name, tuple(among[column] for column in columns), is_ordered=by_time))
@@ -180,7 +180,7 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
 
 
 def _in_order(workflow: In | None, sort: Sort) -> list[AccessPath]:
-    """Return the paths that are always there: the whole index in the order that is asked for."""
+    """Return the paths that are always possible: a whole index in the order of the query."""
     if sort == "create_time":
         return [AccessPath("by_time")]
     found = [AccessPath(f"by_{sort}")]
@@ -192,7 +192,7 @@ def _in_order(workflow: In | None, sort: Sort) -> list[AccessPath]:
 def _smallest(
     index: apsw.Connection, paths: Sequence[AccessPath], predicates: Sequence[ColumnPredicate], limits: Limits
 ) -> tuple[AccessPath | None, int]:
-    """Return the path with the fewest rows, and how many; ``None`` when each has many, or there is no choice."""
+    """Return the path with the fewest rows, and their number; ``None`` when each has many, or there is no choice."""
     best, fewest = None, limits.few + 1
     if not paths:
         return best, fewest

@@ -1,4 +1,4 @@
-"""``index.db``: opened, made, seen to be the right one, thrown away."""
+"""The file ``index.db``: opened, made, checked and deleted."""
 
 import contextlib
 import threading
@@ -22,7 +22,7 @@ from execution_history.stores.sqlite.queries import statements
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _VERSION: Final = "5"  # raised when the definition of a column changes
 _CACHE_KIB: Final = 8 * 1024  # a connection keeps that much for as long as it is open
-_CHECKPOINT_PAGES: Final = 4_000  # rows land all over the indexes: a page is written less often
+_CHECKPOINT_PAGES: Final = 4_000  # rows are spread over the indexes: a page is written less often
 _MOST_IDLE: Final = 4
 _LOCK_FILE: Final = ".index-lock"
 
@@ -31,12 +31,16 @@ _ONLY_WRITING: Final = (apsw.FullError, apsw.ReadOnlyError)
 _NOT_OUR_TABLES: Final = ("no such table", "no such column", "no such index", "malformed")
 
 
-class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be made anew
+class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file has to be rebuilt
     """This ``index.db`` is damaged, another version's, or follows another store."""
 
 
+class IndexOutdated(IndexUnfit):
+    """This ``index.db`` is whole and ours, but of another version: rebuilding it needs nobody's attention."""
+
+
 class IndexUnusable(Exception):  # noqa: N818 - a signal within this room
-    """``index.db`` cannot be opened, or not be written, for the reason that ``error`` says: a full disk, say."""
+    """``index.db`` cannot be opened or written, such as on a full disk; ``error`` has the reason."""
 
     def __init__(self, error: StoreError) -> None:
         self.error = error
@@ -49,12 +53,12 @@ def statement(name: str) -> str:
 
 
 def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return all rows of a statement; what is in their columns the schema knows."""
+    """Return all rows of a statement; the schema has the types of their columns."""
     return connection.execute(sql, values).fetchall()
 
 
 def _names_tables(error: apsw.SQLError) -> bool:
-    """Return whether a statement failed because the tables are not ours."""
+    """Return whether a statement failed because the tables have another form."""
     return any(sign in str(error) for sign in _NOT_OUR_TABLES)
 
 
@@ -64,7 +68,7 @@ class IndexDatabase:
     Args:
         folder: the store's folder.
         store: the identity of the ``history.db`` that is followed.
-        text: the text index, if there is one in the file too.
+        text: the text index of the file, if there is one.
     """
 
     def __init__(self, folder: Path, store: str, text: TextIndex | None) -> None:
@@ -79,12 +83,12 @@ class IndexDatabase:
 
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
-        """Return a connection to an index that follows our store, for the time of a ``with`` block.
+        """Yield a connection to an index of this store, for the time of a ``with`` block.
 
         Raises:
             IndexUnfit: the file has to be replaced.
             IndexUnusable: it cannot be used for another reason, such as a full disk.
-            StoreError: whatever else is used in the block has failed.
+            StoreError: something else in the block has failed.
         """
         connection: apsw.Connection | None = None
         try:
@@ -92,7 +96,7 @@ class IndexDatabase:
             yield connection
         except BaseException as error:
             if connection is not None:
-                # One that cannot write reads on; a new one would need room on the disk too.
+                # A connection that cannot write can still read; a new one would need space on the disk too.
                 self._give_back(identity, connection, is_usable=isinstance(error, _ONLY_WRITING))
             if isinstance(error, _BROKEN) or (isinstance(error, apsw.SQLError) and _names_tables(error)):
                 raise IndexUnfit(str(error)) from error
@@ -110,19 +114,19 @@ class IndexDatabase:
             self._idle.append((identity, connection))
 
     def replace(self) -> None:
-        """Throw the file away; the next connection makes it anew.
+        """Delete the file; the next connection makes it anew.
 
-        Other processes that have the old one open see that it is gone before their next question.
+        Other processes that have the old one open notice that before their next query.
         """
         with faults(self._path.parent), self._making, closing(ProcessLock(self._lock_path)) as lock:
             lock.acquire()
             self._close_idle()
-            # The journal goes first: a new database never meets an old one's.
+            # The journal is deleted first: a new database must never have an old one's.
             for suffix in ("-wal", "-shm", "-journal", ""):
                 self._path.with_name(INDEX_DATABASE + suffix).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the idle connections, and each busy one when it is given back."""
+        """Close the idle connections, and each busy one when it is returned."""
         self._closed = True
         self._close_idle()
 
@@ -172,7 +176,7 @@ class IndexDatabase:
         return connection
 
     def _prepare(self, connection: apsw.Connection) -> None:
-        """See that the tables are ours and follow our store; make them in an empty file."""
+        """Check that the tables have this version and are of this store; make them in an empty file."""
         if not rows(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(files(_PACKAGE).joinpath("schema.sql").read_text("utf-8"))
@@ -180,5 +184,8 @@ class IndexDatabase:
                 self._text.create_tables(connection)
             connection.execute(statement("begin_state"), (self._version, self._store, token_hex(16)))
             connection.execute("COMMIT")
-        if [(self._version, self._store)] != [row[:2] for row in rows(connection, statement("state"))]:
-            raise IndexUnfit("it belongs to another history.db or to another version")
+        state = [row[:2] for row in rows(connection, statement("state"))]
+        if [store for _, store in state] != [self._store]:
+            raise IndexUnfit("it belongs to another history.db")
+        if state != [(self._version, self._store)]:
+            raise IndexOutdated("it has the form of another version")

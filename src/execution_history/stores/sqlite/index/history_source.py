@@ -1,4 +1,4 @@
-"""What the index reads of the history; every fault of ``history.db`` leaves here as a :class:`StoreError`."""
+"""The index's reads of the history; every error of ``history.db`` is raised as a :class:`StoreError`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
@@ -19,9 +19,9 @@ from execution_history.stores.sqlite.reader import Reader
 
 
 class ChangedRecord(NamedTuple):
-    """A record that is new or has changed, with its places in the feed and in the order of arrival.
+    """A record that is new or has changed, with its places in the feed and in the order of creation.
 
-    ``body`` is ``None`` where the record is damaged: then its columns are all there is.
+    ``body`` is ``None`` where the record is damaged: then there are only its columns.
     """
 
     revision: int
@@ -36,8 +36,8 @@ class HistoryView:
 
     Args:
         folder: the store's folder, for messages.
-        reader: who knows how documents are packed.
-        connection: one of *reader*'s.
+        reader: unpacks documents.
+        connection: one of *reader*'s connections.
     """
 
     def __init__(self, folder: Path, reader: Reader, connection: apsw.Connection) -> None:
@@ -46,7 +46,7 @@ class HistoryView:
         self._connection = connection
 
     def frozen(self) -> AbstractContextManager[None]:
-        """Let all reads in the block see one moment."""
+        """Make all reads in the block see one moment."""
         return one_moment(self._connection)
 
     def newest(self) -> int:
@@ -54,46 +54,46 @@ class HistoryView:
         return self._number("feed_revision")
 
     def total(self) -> int:
-        """Return how many records there are."""
+        """Return the number of records."""
         return self._number("total_of_all")
 
     def identity(self) -> str:
-        """Which store this is."""
+        """Return the identity of the store."""
         return str(self.rows(query("store_identity"), ())[0][0])
 
-    def changed(self, since: int, most: int) -> Iterator[ChangedRecord]:
-        """Return the records changed after *since*, in the order of their last changes."""
+    def changed(self, since: int, limit: int) -> Iterator[ChangedRecord]:
+        """Yield the records changed after *since*, in the order of their last changes."""
         with faults(self._folder):
-            rows = self._connection.execute(query("documents_changed"), (since, most))
+            rows = self._connection.execute(query("documents_changed"), (since, limit))
             for revision, seq, upstream_id, *row in rows:
                 stored = StoredRecord(*row)
                 yield ChangedRecord(revision, seq, upstream_id, stored, self._found(stored))
 
-    def deleted(self, since: int, most: int) -> list[tuple[int, str, str | None]]:
+    def deleted(self, since: int, limit: int) -> list[tuple[int, str, str | None]]:
         """Return deletions after *since*, in order: revision, workflow, and execution unless the workflow is gone.
 
         Raises:
-            IndexUnfit: deletions that come after it have been forgotten.
+            IndexUnfit: deletions after *since* have been forgotten.
         """
         if 0 < since < self._number("feed_floor"):
-            raise IndexUnfit("the change feed has forgotten what it has not followed yet")
-        return self.rows(query("deleted_executions"), (since, most))
+            raise IndexUnfit("the change feed has forgotten deletions that it has not followed yet")
+        return self.rows(query("deleted_executions"), (since, limit))
 
     def revisions(self, seqs: Iterable[int]) -> dict[int, int]:
-        """Return the revisions of those records at *seqs* that are still there."""
+        """Return the revisions of the records at *seqs* that still exist."""
         found: list[Any] = self.rows(statement("revisions_of"), (_listed(seqs),))
         return dict(found)
 
     def documents(self, seqs: Sequence[int]) -> tuple[int, list[StoredDocument]]:
-        """Read the records at the first of *seqs*, so many that they are not too large together.
+        """Read the records at the first of *seqs*, as many as are not too large together.
 
         Returns:
-            How many of *seqs* that were, and those records that are still there, in their order; a damaged one has no
+            The number of *seqs* that were read, and the records that still exist, in their order; a damaged one has no
             bytes.
         """
         found: list[StoredDocument] = []
         size = 0
-        # Closed when left early, or the connection would keep looking at this moment.
+        # Closed when left early, or the connection would stay at this moment.
         with (
             faults(self._folder),
             closing(self._connection.execute(statement("documents_of"), (_listed(seqs),))) as cursor,
@@ -108,7 +108,7 @@ class HistoryView:
         return len(seqs), found
 
     def counts(self, workflow_ids: Sequence[str]) -> tuple[int, ...]:
-        """Return how many records of each status some workflows have, or all, in the order of the status numbers."""
+        """Return the number of records in each status, in the order of its numbers, of some workflows or of all."""
         if not workflow_ids:
             return self.rows(query("counts_of_all"), ())[0]
         return self.rows(statement("counts_of"), (orjson.dumps(workflow_ids).decode(),))[0]

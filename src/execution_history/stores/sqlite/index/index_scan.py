@@ -1,4 +1,4 @@
-"""Rows of the index in the order that was asked for, a few at a time."""
+"""Rows of the index in the order of a query, a few at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ _COUNTING_STEPS: Final = (100, 1_000, 10_000)
 
 @dataclass
 class IndexScan:
-    """The walks of one question over one index.
+    """The walks of one query over one index.
 
     Args:
         index: a connection.
-        query: the order.
-        path: where rows come from.
-        predicates: what they have to fulfil; those that the path decides among them.
+        query: has the order.
+        path: the index that rows are read from.
+        predicates: the conditions of the rows, including those that the path decides.
     """
 
     index: apsw.Connection
@@ -34,21 +34,21 @@ class IndexScan:
     path: AccessPath
     predicates: Sequence[ColumnPredicate]
 
-    def rows(self, after: Position | None, most: int, skip: int = 0) -> list[Row]:
-        """Return at most *most* rows behind *after*, or from the beginning, without the first *skip*."""
+    def rows(self, after: Position | None, limit: int, skip: int = 0) -> list[Row]:
+        """Return at most *limit* rows behind *after*, or from the beginning, without the first *skip*."""
         found: list[Row] = []
         for segment in self._segments(after):
-            missing = skip + most - len(found)
+            missing = skip + limit - len(found)
             if missing <= 0:
                 break
             walks = list(self._walks(segment, after))
             if len(walks) == 1 and self.query.sort == "create_time":
-                return self._read(walks, most, skip)
+                return self._read(walks, limit, skip)
             found += sorted(self._read(walks, missing, 0), key=self._rank)[:missing]
         return found[skip:]
 
     def count(self) -> Iterator[tuple[int, bool]]:
-        """Return how many rows there are and whether that is all of them: counting to 100, to 1 000, to 10 000."""
+        """Yield the number of rows, counted up to 100, 1 000 and 10 000, and whether that is all of them."""
         path = self.path
         if path.text is None:
             path = choose_for_counting(self.predicates, path)
@@ -61,7 +61,7 @@ class IndexScan:
                 return
 
     def explain(self) -> Iterator[str]:
-        """Return what SQLite says of the first walk, in sentences."""
+        """Yield SQLite's query plan of the first walk, in sentences."""
         for walk in list(self._walks(self._segments(None)[0], None))[:1]:
             for row in rows(self.index, f"EXPLAIN QUERY PLAN {walk.sql}", (*walk.values, 1, 0)):
                 if sentence := _sentence(str(row[3])):
@@ -73,13 +73,13 @@ class IndexScan:
         return row.position.rank(descending=self.query.descending)
 
     def _segments(self, after: Position | None) -> list[bool]:
-        """Return whether rows without the value that is sorted by are meant: first those with it, then the others."""
+        """Return the segments after *after*: false for rows with the value to sort by, true for those without it."""
         if self.query.sort == "create_time":
             return [False]
         return [True] if after is not None and after.value is None else [False, True]
 
     def _walks(self, without_value: bool, after: Position | None) -> Iterator[Fragment]:  # noqa: FBT001
-        """Return the statement of each walk, whose limit and offset are still to come."""
+        """Yield the statement of each walk; its last parameters are limit and offset."""
         prefix = self.path.prefix()
         order = [f"{prefix}.create_time", f"{prefix}.seq"]
         value = f"f.{self.query.sort}"
@@ -107,10 +107,10 @@ class IndexScan:
         sign = "<" if self.query.descending else ">"
         return Fragment(f"({', '.join(order)}) {sign} ({', '.join('?' * len(order))})", values)
 
-    def _read(self, walks: Sequence[Fragment], most: int, skip: int) -> list[Row]:
+    def _read(self, walks: Sequence[Fragment], limit: int, skip: int) -> list[Row]:
         if not walks:
             return []
-        limited = [Fragment(walk.sql, (*walk.values, most, skip)) for walk in walks]
+        limited = [Fragment(walk.sql, (*walk.values, limit, skip)) for walk in walks]
         sql = limited[0].sql
         if len(limited) > 1:
             sql = " UNION ALL ".join(f"SELECT * FROM ({each.sql})" for each in limited)  # noqa: S608
@@ -119,7 +119,7 @@ class IndexScan:
 
 
 def _sentence(detail: str) -> str | None:
-    """Return a line of EXPLAIN QUERY PLAN for people; ``None`` where it explains nothing."""
+    """Return a line of EXPLAIN QUERY PLAN as a sentence; ``None`` where it explains nothing."""
     verb, _, rest = detail.partition(" ")
     _, _, named = rest.partition("INDEX ")
     if "SUBQUERY" in detail or rest.startswith("texts "):

@@ -1,4 +1,4 @@
-"""One step of following the change feed: some changes, taken into ``index.db`` in one transaction."""
+"""One step through the change feed: some changes, written into ``index.db`` in one transaction."""
 
 import heapq
 import logging
@@ -28,7 +28,7 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _MOST_SECONDS: Final = 0.25
 _MOST_TEXTS: Final = 5_000
 _OF_ONE_RECORD: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
-"""What SQLite raises for a value rather than for the file."""
+"""SQLite's errors for a value rather than for the file."""
 
 _PUT_FACETS: Final = (
     f"INSERT OR REPLACE INTO facets (seq, revision, {', '.join(str(each.column) for each in STORED)}) "  # noqa: S608 - columns of ours
@@ -37,11 +37,11 @@ _PUT_FACETS: Final = (
 
 
 class Indexer:
-    """Takes changes in. Not for several threads at once.
+    """Writes changes into the index. Not for several threads at once.
 
     Args:
-        text: takes the texts of every record in, if there is one.
-        limits: how much a step takes in.
+        text: the text index, if there is one.
+        limits: how many changes a step writes.
     """
 
     def __init__(self, text: TextIndex | None, limits: Limits) -> None:
@@ -52,24 +52,24 @@ class Indexer:
         self._prepared: dict[int, tuple[RecordKey, str]] = {}
 
     def forget(self) -> None:
-        """Remember nothing: the file is another one, or a transaction was undone."""
+        """Drop the caches: the file is another one, or a transaction was undone."""
         self._texts.clear()
         self._prepared.clear()
 
     def step(self, index: apsw.Connection, history: HistoryView) -> tuple[int, int]:
-        """Take in what comes next; the revision that the index has then, and the newest that there was.
+        """Write the next changes; return the revision that the index has then, and the newest of the history.
 
-        Several processes may do this at once: each looks where the index stands inside its own transaction.
+        Several processes may do this at once: each reads the place of the index inside its own transaction.
 
         Raises:
-            apsw.Error: the index failed; nothing was taken in.
-            StoreError: the history failed; nothing was taken in.
+            apsw.Error: the index failed; nothing was written.
+            StoreError: the history failed; nothing was written.
         """
         index.execute("BEGIN IMMEDIATE")
         try:
             _, _, since, file = rows(index, statement("state"))[0]
             if file != self._file:
-                self.forget()  # somebody has replaced the file, and numbers its texts anew
+                self.forget()  # the file was replaced, and has other numbers for texts
                 self._file = str(file)
             with history.frozen():
                 newest = history.newest()
@@ -86,12 +86,12 @@ class Indexer:
         return reached, newest
 
     def _take(self, index: apsw.Connection, history: HistoryView, since: int, newest: int) -> int:
-        """Apply changes after *since* in their order until there are enough; the revision that was reached."""
+        """Apply the next changes after *since*, in their order; return the revision that was reached."""
         if len(self._texts) > _MOST_TEXTS:
             self._texts.clear()
         until = time.monotonic() + _MOST_SECONDS
         gone = history.deleted(since, self._limits.changes)
-        # Where the list of them is full, deletions behind its end have not been read: nothing behind it is taken in.
+        # Where this list is full, later deletions were not read: no change after its end is applied.
         last = gone[-1] if len(gone) == self._limits.changes else None
         reached, taken = since, 0
         feed: Iterator[Any] = heapq.merge(gone, history.changed(since, self._limits.changes), key=itemgetter(0))
@@ -107,14 +107,14 @@ class Indexer:
         return newest
 
     def _put(self, index: apsw.Connection, change: ChangedRecord) -> None:
-        """Take a record in; one that cannot be read, or fails in any way, gets a row of what its columns say."""
+        """Write a record; one that cannot be read, or fails in any way, gets a row of its columns only."""
         body = change.body
         if body is None or not self._survives(change.stored.key, lambda: self._put_record(index, change, body)):
             self._put_columns(index, change)
 
     @staticmethod
     def _survives(key: RecordKey, work: Callable[[], None]) -> bool:
-        """Do *work* for the record *key*; whether nothing went wrong that comes of the record.
+        """Run *work* for the record *key*; return false where it fails because of the record.
 
         Raises:
             apsw.Error: the index failed.
@@ -125,7 +125,7 @@ class Indexer:
             if isinstance(error, apsw.Error) and not isinstance(error, _OF_ONE_RECORD):
                 raise
             _log.warning(
-                "Execution %r of workflow %r cannot be taken into the index, which knows little of it: %s: %s",
+                "Execution %r of workflow %r cannot be taken into the index, except for its columns: %s: %s",
                 key.execute_id, key.workflow_id, type(error).__name__, error,
             )  # fmt: skip
             return False
@@ -134,22 +134,22 @@ class Indexer:
     def _put_record(self, index: apsw.Connection, change: ChangedRecord, body: bytes) -> None:
         seq = change.seq
         record = outline_of(body)
-        facts = attributes_of(record)
-        self._put_facets(index, change, {each: each.read(record, facts) for each in STORED})
+        attributes = attributes_of(record)
+        self._put_facets(index, change, {each: each.read(record, attributes) for each in STORED})
         index.execute(statement("drop_tags"), (seq,))
-        for tag in facts.tags:
-            index.execute(statement("add_tag"), (self._number(index, tag), facts.create_time, seq))
-        if facts.fingerprint is not None:
-            title = facts.error_title or ""
-            index.execute(statement("name_failures"), (fingerprint_number(facts.fingerprint), title))
+        for tag in attributes.tags:
+            index.execute(statement("add_tag"), (self._number(index, tag), attributes.create_time, seq))
+        if attributes.fingerprint is not None:
+            title = attributes.error_title or ""
+            index.execute(statement("name_failures"), (fingerprint_number(attributes.fingerprint), title))
         index.execute(statement("drop_summary"), (seq,))
         if len(body) > LARGE:
-            index.execute(statement("put_summary"), (seq, summary_of(record, facts)))
+            index.execute(statement("put_summary"), (seq, summary_of(record, attributes)))
         if self._text is not None:
             self._prepared[seq] = change.stored.key, self._text.prepare(record)
 
     def _put_columns(self, index: apsw.Connection, change: ChangedRecord) -> None:
-        """Take in what ``history.db`` knows of a record without its document: enough to count it and to name it."""
+        """Write the columns of a record without its document: enough to count it and to name it."""
         self._forget_row(index, change.seq)
         stored = change.stored
         known = {WORKFLOW: stored.workflow_id, CREATED: stored.create_time, STATE: STATUS_NAMES[stored.status]}
@@ -166,10 +166,10 @@ class Indexer:
         return as_stored(attribute, value)
 
     def _put_texts(self, index: apsw.Connection) -> None:
-        """Give the text index what was prepared for it, when nothing else of the transaction is to come.
+        """Write the prepared texts into the text index, after everything else of the transaction.
 
-        A full-text table writes what it has gathered with every savepoint, and SQLite makes one for each statement on
-        a table with several indexes: a segment for every record, all to be merged, costs twice as much.
+        A full-text table writes its buffer at every savepoint, and SQLite makes one for each statement on a table with
+        several indexes: a segment for every record, all to be merged, costs twice as much.
         """
         if (text := self._text) is not None:
             for seq, (key, prepared) in self._prepared.items():
@@ -178,7 +178,7 @@ class Indexer:
             self._prepared.clear()
 
     def _remove(self, index: apsw.Connection, deletion: tuple[Any, ...]) -> bool:
-        """Apply a deletion; whether that is finished: a whole workflow goes in several steps."""
+        """Apply a deletion; return whether it is finished: a whole workflow is removed in several steps."""
         _, workflow_id, execute_id = deletion
         workflow = self._number(index, workflow_id)
         if execute_id is None:

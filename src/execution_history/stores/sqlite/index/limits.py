@@ -1,4 +1,4 @@
-"""The numbers that the index works with."""
+"""The limits that the index works with."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,16 +6,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many are few, and how much is done at once.
+    """Numbers of rows that are few, and sizes of steps.
 
     Attributes:
-        few: rows that can be sorted, or looked at one by one, without anybody noticing.
-        few_with_text: rows with a text that are faster sorted than found along the order: with more, twenty stand
-            close together.
-        at_once: rows of a portion whose documents are looked into.
-        changes: of the feed that one transaction takes in.
+        few: rows that can be sorted, or read one by one, in an imperceptible time.
+        few_with_text: rows with a text that are faster sorted than found in order: of more, twenty are close together.
+        at_once: rows of a portion whose documents are read.
+        changes: changes of the feed that one transaction writes.
         cleared: rows of a cleared workflow that one transaction removes.
-        wait_seconds: for which an answer waits until the index has caught up.
+        wait_seconds: how long a query waits until the index has caught up.
     """
 
     few: int = 4_000
@@ -27,4 +26,4 @@ class Limits:
 
 
 USUAL: Final = Limits()
-"""Measured to be good."""
+"""The defaults, found by measurement."""

@@ -1,4 +1,4 @@
-"""From a predicate to a condition of SQL on ``facets f``: literals of ours, and values for their marks."""
+"""Predicates as SQL conditions on ``facets f``: literals of this package, and values for their parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ _HALF: Final = 2**63
 _NUMBER_OF_TEXT: Final = "(SELECT id FROM texts WHERE text = ?)"
 _TEXT: Final = "(SELECT text FROM texts WHERE id = {})"
 _BEYOND: Final = 1e300
-"""In the place of a number that SQLite has no integer for."""
+"""Stands for a number that SQLite has no integer for."""
 
 ColumnPredicate = In | Range | HasTag | Prefix
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A piece of an SQL condition: a literal of ours, and the values for its question marks."""
+    """A piece of SQL: a literal of this package, and the values for its question marks."""
 
     sql: str
     values: tuple[Value, ...] = ()
 
 
 def together(fragments: Sequence[Fragment]) -> Fragment:
-    """Return the condition that all of *fragments* hold; without any, what is always true."""
+    """Return the condition that all of *fragments* hold; always true without any."""
     sql = " AND ".join(f"({fragment.sql})" if " OR " in fragment.sql else fragment.sql for fragment in fragments)
     return Fragment(sql or "1", values_of(fragments))
 
@@ -42,7 +42,7 @@ def values_of(fragments: Sequence[Fragment]) -> tuple[Value, ...]:
 
 
 def as_stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatever a record may have
-    """Return *value* as the attribute's column has it, shared texts aside; ``None`` where no column can have it."""
+    """Return *value* as the attribute's column stores it, except for shared texts; ``None`` where it cannot."""
     if attribute.stored_as == "status":
         return STATUS_NUMBERS[value]
     if attribute.stored_as == "fingerprint" and value is not None:
@@ -51,7 +51,7 @@ def as_stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatev
 
 
 def fingerprint_number(fingerprint: str) -> int | None:
-    """Return a fingerprint as the signed number that the index keeps; ``None`` for a text that is none."""
+    """Return a fingerprint as the signed number in the index; ``None`` for an invalid one."""
     try:
         number = int(fingerprint, 16)
     except ValueError:
@@ -60,12 +60,12 @@ def fingerprint_number(fingerprint: str) -> int | None:
 
 
 def fingerprint_text(number: int) -> str:
-    """Return the fingerprint that the index keeps as *number*."""
+    """Return the fingerprint that *number* stands for in the index."""
     return f"{number + _HALF:016x}"
 
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
-    """Return those parts of *predicate* that the columns of the index decide."""
+    """Return the parts of *predicate* that the columns of the index decide."""
     return [
         part
         for part in predicate.parts
@@ -74,7 +74,7 @@ def of_columns(predicate: And) -> list[ColumnPredicate]:
 
 
 def title_of(predicate: ColumnPredicate) -> str:
-    """Return what an explanation calls *predicate*."""
+    """Return the name of *predicate* in an explanation."""
     return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
 
 
@@ -92,7 +92,7 @@ def render(predicate: Predicate) -> Fragment:
         case Prefix():
             return _prefix(predicate)
         case HasTag(tag):
-            # Both columns, so that the primary key of tags is used.
+            # Both columns, so that SQLite uses the primary key of tags.
             same = "x.create_time = f.create_time AND x.seq = f.seq"
             return Fragment(f"EXISTS (SELECT 1 FROM tags x WHERE {has_tag('x').sql} AND {same})", (tag,))  # noqa: S608 - a literal of ours
         case And(parts):
@@ -101,7 +101,7 @@ def render(predicate: Predicate) -> Fragment:
 
 
 def has_tag(table: str, tag: str = "") -> Fragment:
-    """Return the condition that a row of *table*, an alias of ``tags``, is of *tag*."""
+    """Return the condition that a row of *table*, an alias of ``tags``, has *tag*."""
     return Fragment(f"{table}.tag = {_NUMBER_OF_TEXT}", (tag,))
 
 
@@ -111,7 +111,7 @@ def text_of(number: str) -> str:
 
 
 def is_one_of(predicate: In) -> Fragment:
-    """Return the condition that the column has one of the values, of which there is one at least."""
+    """Return the condition that the column has one of the values, at least one."""
     attribute, values = predicate.attribute, predicate.values
     column = f"f.{attribute.column}"
     if attribute.stored_as == "shared text":
@@ -119,7 +119,7 @@ def is_one_of(predicate: In) -> Fragment:
         several = f"{column} IN (SELECT id FROM texts WHERE text IN ({marks}))"  # noqa: S608 - a literal of ours
         return Fragment(f"{column} = {_NUMBER_OF_TEXT}" if len(values) == 1 else several, values)
     stored: tuple[Value, ...] = tuple(as_stored(attribute, value) for value in values)
-    if len(stored) == 1 and isinstance(stored[0], bool):  # written out: the index over pinned records has these alone
+    if len(stored) == 1 and isinstance(stored[0], bool):  # written out, as the partial index of pins needs it
         return Fragment(f"{column} = {int(stored[0])}")
     if len(stored) == 1:
         return Fragment(f"{column} = ?", stored)
@@ -129,10 +129,10 @@ def is_one_of(predicate: In) -> Fragment:
 def _range(predicate: Range) -> Fragment:
     column = f"f.{predicate.attribute.column}"
     ends = [(">=", predicate.least), ("<=", predicate.most)]
-    given = [(f"{column} {operator} ?", _number(end)) for operator, end in ends if end is not None]
-    if not given:
+    bounds = [(f"{column} {operator} ?", _number(end)) for operator, end in ends if end is not None]
+    if not bounds:
         return Fragment(f"{column} IS NOT NULL")
-    return Fragment(" AND ".join(sql for sql, _ in given), tuple(value for _, value in given))
+    return Fragment(" AND ".join(sql for sql, _ in bounds), tuple(value for _, value in bounds))
 
 
 def _number(number: int) -> Value:
@@ -142,6 +142,6 @@ def _number(number: int) -> Value:
 
 
 def _prefix(predicate: Prefix) -> Fragment:
-    """Return a range in the order of code points, which is that of UTF-8."""
+    """Return the range of texts with the prefix, in the order of code points, which is that of UTF-8."""
     column, prefix = f"f.{predicate.attribute.column}", predicate.prefix
     return Fragment(f"{column} >= ? AND {column} < ?", (prefix, past_prefix(prefix)))

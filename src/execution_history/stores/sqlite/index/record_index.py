@@ -1,4 +1,4 @@
-"""The index as a whole: it follows the history before each answer, and in the background where there is much to do."""
+"""The index as a whole: it follows the history before each query, and in the background."""
 
 import asyncio
 import logging
@@ -14,7 +14,14 @@ import apsw
 from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.sqlite.connections import one_moment
-from execution_history.stores.sqlite.index.connections import IndexDatabase, IndexUnfit, IndexUnusable, rows, statement
+from execution_history.stores.sqlite.index.connections import (
+    IndexDatabase,
+    IndexOutdated,
+    IndexUnfit,
+    IndexUnusable,
+    rows,
+    statement,
+)
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -34,16 +41,14 @@ _BREATH: Final = 0.000_5
 class RecordIndex:
     """Answers from ``index.db`` and keeps it up with ``history.db``; for any number of threads.
 
-    Nothing is opened before it is needed.
-
-    Once it has been asked, a thread of its own goes on following while the store is open, so that later answers have
-    little to catch up with.
+    Nothing is opened before it is needed. From the first query on a thread follows the history while the store is open,
+    so that later queries have little to catch up with.
 
     Args:
         folder: the store's folder.
-        reader: of the history.
-        text: what texts are found with, if they are.
-        limits: how much is done at once, and how long an answer waits.
+        reader: reads the history.
+        text: the text index, if there is one.
+        limits: how much is done at once, and how long a query waits.
     """
 
     def __init__(self, folder: Path, reader: Reader, text: TextIndex | None = None, limits: Limits = USUAL) -> None:
@@ -84,25 +89,25 @@ class RecordIndex:
         options = (query, self._text)
         return await asyncio.to_thread(self.answer, lambda i, h, reach: statistics(i, h, *options, reach, self._limits))
 
-    def answer(self, ask: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
-        """Return what *ask* makes of an index that has caught up, as far as that was possible in a short time.
+    def answer(self, read: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
+        """Return the result of *read* on an index that has caught up, as far as that was possible in a short time.
 
-        An index that cannot be written, because the disk is full, say, answers with what it has.
+        An index that cannot be written, such as on a full disk, is read as it is.
 
         Raises:
             StoreError: the history could not be read, or there is no index and none can be made.
-            InvalidQuery: whatever *ask* raises.
+            InvalidQuery: raised by *read*.
         """
 
         def answered() -> _Result:
             reach = self._catch_up(time.monotonic() + self._limits.wait_seconds)
             with self._history() as history, self._index().connection() as index:
-                return ask(index, history, reach)
+                return read(index, history, reach)
 
         return self._tried(answered)
 
     async def reach(self) -> IndexReach:
-        """Return how far the index is, now.
+        """Return how far the index has followed.
 
         Raises:
             StoreError: the history could not be read.
@@ -118,18 +123,20 @@ class RecordIndex:
             self._replace(error, is_last=False)
         except IndexUnusable as error:
             self._note(error)
-            self._start()  # it notices when that has passed
+            self._start()  # the thread goes on once that has passed
         return IndexReach(0, newest)
 
     def problems(self) -> tuple[str, ...]:
-        """Return what keeps the index from following, in one sentence; nothing when it follows."""
+        """Return one sentence on what keeps the index from following, if anything."""
         if not self._trouble:
             return ()
         folder = quoted(self._folder)
-        return (Message("The index of %(folder)s does not go on: %(trouble)s", folder=folder, trouble=self._trouble),)
+        return (
+            Message("The index of %(folder)s is not being updated: %(trouble)s", folder=folder, trouble=self._trouble),
+        )
 
     async def rebuild(self) -> None:
-        """Throw the index away and make it anew; returns when it is whole.
+        """Delete the index and make it anew; return when it is complete.
 
         Raises:
             StoreError: the history could not be read, or the index not be written.
@@ -144,7 +151,7 @@ class RecordIndex:
             pass
 
     def _tried(self, work: Callable[[], _Result]) -> _Result:
-        """Return the result of *work*, with an index made anew where the one that is there is unfit.
+        """Return the result of *work*, with a rebuilt index where the present one is unfit.
 
         Raises:
             StoreError: none can be made.
@@ -159,7 +166,7 @@ class RecordIndex:
         raise StoreError("The index of %(folder)s could not be made.", folder=quoted(self._folder))
 
     def _catch_up(self, deadline: float) -> IndexReach:
-        """Follow the feed to where it stands now, or until *deadline*, or as far as there is room for it."""
+        """Follow the feed to its present end, or until *deadline*, or as far as the disk has space."""
         self._start()
         with self._history() as history:
             newest = history.newest()
@@ -175,7 +182,7 @@ class RecordIndex:
         return IndexReach(min(revision, newest), newest)
 
     def _follow_up_to(self, newest: int, deadline: float) -> int:
-        """Follow the feed to *newest*, or until *deadline*; how far that is."""
+        """Follow the feed to *newest*, or until *deadline*; return the revision that was reached."""
         while (revision := self._revision()) < newest and (remaining := deadline - time.monotonic()) > 0:
             if self._working.acquire(timeout=remaining):
                 try:
@@ -185,7 +192,7 @@ class RecordIndex:
         return revision
 
     def _step(self) -> bool:
-        """Take some changes in, with the lock held; whether everything is in."""
+        """Write some changes, with the lock held; return whether the index is current."""
         with self._history() as history, self._index().connection() as index:
             reached, newest = self._indexer.step(index, history)
         self._trouble = ""
@@ -196,12 +203,12 @@ class RecordIndex:
             return int(rows(index, statement("state"))[0][2])
 
     def _verify(self) -> None:
-        """Once after opening, see that index and history have as many records: so a restored copy is found out."""
+        """Check, once after opening, that index and history have as many records, to detect a restored copy."""
         with self._history() as history, self._index().connection() as index, one_moment(index), history.frozen():
             revision, newest = int(rows(index, statement("state"))[0][2]), history.newest()
             found, expected = int(rows(index, statement("count_all"))[0][0]), history.total()
         if revision < newest:
-            return  # somebody writes: the next answer looks again
+            return  # somebody writes: the next query checks again
         if self._replacements == 0 and (revision > newest or found != expected):
             raise IndexUnfit(f"it has {found} records and the history {expected}")
         self._is_verified = True
@@ -213,7 +220,7 @@ class RecordIndex:
                 self._thread.start()
 
     def _follow(self) -> None:
-        """Follow whatever is new, and rest a second when nothing is, or when that fails in any way."""
+        """Follow new changes, and pause a second when there are none, or after any error."""
         while not self._closing.is_set():
             is_current = True
             try:
@@ -222,7 +229,7 @@ class RecordIndex:
                         is_current = self._step()
                 except IndexUnfit as error:
                     self._replace(error, is_last=self._replacements >= _TRIES)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next change is followed again
+            except Exception as error:  # noqa: BLE001 - after any error the thread tries again
                 if self._closing.is_set():
                     return
                 self._note(error)
@@ -231,10 +238,10 @@ class RecordIndex:
                 if not self._closing.is_set():
                     self._behind.wait(_PAUSE)
             else:
-                time.sleep(_BREATH)  # whoever waits for the lock to do one step gets it
+                time.sleep(_BREATH)  # lets queries that wait for the lock have it
 
     def _note(self, error: Exception) -> None:
-        """Have the log say once why the index does not go on, with the traceback of what nobody has thought of."""
+        """Log once why the index does not follow, with the traceback of an unknown error."""
         is_known = isinstance(error, (IndexUnusable, StoreError))
         known = error.error if isinstance(error, IndexUnusable) else error
         sentence = message_of(known) if is_known else f"{type(error).__name__}: {error}"
@@ -265,11 +272,12 @@ class RecordIndex:
                 folder=quoted(self._folder),
                 reason=error,
             ) from error
-        _log.warning("The index of %s is made anew: %s", self._folder, error)
+        level = logging.INFO if isinstance(error, IndexOutdated) else logging.WARNING
+        _log.log(level, "The index of %s is rebuilt: %s", self._folder, error)
         self._forget_file()
 
     def _forget_file(self) -> None:
-        """Throw the file away; the next step makes it anew."""
+        """Delete the file; the next step makes it anew."""
         with self._working:
             self._indexer.forget()
             self._is_verified = False

@@ -1,4 +1,4 @@
-"""Pages of records: carries the steps of a finder out, rows from the index and documents from the history."""
+"""Pages of records: carries out the steps of a finder, with rows of the index and documents of the history."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 NO_TEXT_SEARCH: Final = Message(
     "Text search is switched off for this history: set the setting search (variable "
-    "EXECUTION_HISTORY_SEARCH) to true, or ask without a text."
+    "EXECUTION_HISTORY_SEARCH) to true, or leave the text out."
 )
 
 _COUNTING_SECONDS: Final = 0.003
@@ -45,12 +45,12 @@ class PageEngine:
     Args:
         index: a connection to ``index.db``.
         history: a connection to ``history.db``.
-        query: the question.
+        query: the query.
         text: the text index, if there is one.
         limits: how many rows are few, and how many are read at once.
 
     Raises:
-        InvalidQuery: the question has a text, and there is no text index.
+        InvalidQuery: the query has a text, and there is no text index.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class PageEngine:
 
     @property
     def is_text_rare(self) -> bool:
-        """Whether the rows with the text are so few that these are where rows come from."""
+        """Whether rows are read from the text index, as few have the text."""
         return self._path.text is not None
 
-    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
         match step:
             case steps.Rows(after, limit, skip):
@@ -98,11 +98,11 @@ class PageEngine:
     def _first_portion(self) -> int:
         if self._text is None or self._path.text is not None:
             return self._at_once
-        # One look at about as many rows as a page takes is quicker than several at few.
+        # One read of about as many rows as a page needs is quicker than several of few.
         return min(max(self._at_once, int(_A_PAGE * self._text.spread)), _MOST_AT_ONCE)
 
     def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
-        """Return some rows behind *after*, more and more where a text leaves few of them, and where they end."""
+        """Return some rows after *after*, more each time where a text leaves few of them, and where they end."""
         found = self._scan.rows(after, self._portion_size)
         end = found[-1].position if len(found) == self._portion_size else None
         if self._text is None:
@@ -114,30 +114,30 @@ class PageEngine:
         return found, end
 
     def _summaries(self, rows: Sequence[steps.Row]) -> dict[int, bytes]:
-        """Return the summaries that the index has of large records, of those that have not changed since."""
+        """Return the summaries in the index of those large records that have not changed since."""
         listed = orjson.dumps([row.seq for row in rows]).decode()
         kept = {seq: bytes(body) for seq, body in rows_of(self._index, statement("summaries_of"), (listed,))}
         current = self._history.revisions(kept) if kept else {}
         return {row.seq: kept[row.seq] for row in rows if row.seq in kept and current.get(row.seq) == row.revision}
 
     def _total(self, at_least: int) -> tuple[int, bool]:
-        """Return how many rows there are, and whether that is exact: counting stops at 10 000, or after 3 ms.
+        """Return the number of rows, and whether it is exact: counting stops at 10 000, or after 3 ms.
 
-        Where only workflows and statuses are asked for, the counters of the history know.
+        A filter by workflows and statuses only is answered by the counters of the history.
         """
         if self._filter.given() <= _WITH_COUNTERS:
             counts = self._history.counts(self._filter.workflow_ids)
             return sum(counts[STATUS_NUMBERS[name]] for name in set(self._filter.statuses or STATUS_NAMES)), True
-        most = at_least
+        highest = at_least
         with _interrupted(self._index, _COUNTING_SECONDS):
             for counted, is_exact in self._counts():
                 if is_exact:
                     return counted, True
-                most = max(most, counted)
-        return most, False
+                highest = max(highest, counted)
+        return highest, False
 
     def _counts(self) -> Iterator[tuple[int, bool]]:
-        """Return how many rows there are, in steps, and whether that is all of them."""
+        """Return the number of rows counted in each step, and whether that is all of them."""
         text = self._text
         if text is None:
             return self._scan.count()
@@ -162,7 +162,7 @@ class PageEngine:
 
 
 def text_matches(predicate: And, text: TextIndex | None) -> TextMatches | None:
-    """Return the rows that may have the text that is asked for; ``None`` when none is.
+    """Return the rows that may have the text of *predicate*; ``None`` where it has none.
 
     Raises:
         InvalidQuery: there is no text index.
@@ -184,10 +184,10 @@ def select(
     limits: Limits = USUAL,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
-    """Return the answer to *query*, from one moment of the index.
+    """Return the result of *query*, from one moment of the index.
 
     Raises:
-        InvalidQuery: its cursor is broken or another question's, or it asks for text and there is no text search.
+        InvalidQuery: its cursor is broken or another query's, or it has a text and there is no text search.
     """
     with one_moment(index):
         engine = PageEngine(index, history, query, text, limits)
@@ -197,7 +197,7 @@ def select(
 
 @contextmanager
 def _interrupted(index: apsw.Connection, seconds: float) -> Iterator[None]:
-    """Leave the block when what *index* does in it has taken *seconds*."""
+    """Leave the block when its statements on *index* have taken *seconds*."""
     deadline = time.monotonic() + seconds
     index.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
     try:

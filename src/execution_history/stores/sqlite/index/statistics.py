@@ -1,4 +1,4 @@
-"""Statistics: carries the steps of a finder out, in four statements over ranges of the index."""
+"""Statistics: carries out the steps of a finder, in four statements over ranges of the index."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -47,13 +47,13 @@ _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
 
 
 class StatisticsEngine:
-    """Carries out the steps to the statistics of the rows that fulfil the question's filter.
+    """Carries out the steps to the statistics of the rows that match the query's filter.
 
-    Every statement has one range of times: of several, SQLite would walk the first and test the others.
+    Every statement has one range of times: of several, SQLite would read the first and test the others.
 
     Args:
         index: a connection to ``index.db``.
-        query: the question.
+        query: the query.
         text: the text index, if there is one.
     """
 
@@ -70,7 +70,7 @@ class StatisticsEngine:
         self._tests = [render(each) for each in predicates if each not in times]
         self._tests += [] if matches is None else [matches.membership()]
 
-    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
         match step:
             case steps.Span():
@@ -95,7 +95,7 @@ class StatisticsEngine:
         return None if first is None else (int(first), int(last))
 
     def _buckets(self, first: int, last: int, edges: Sequence[int]) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
-        """Count all buckets in one statement, each in a query of its own: grouping would sort every row."""
+        """Count all buckets in one statement, each in a subquery of its own: grouping would sort every row."""
         whole = together([*self._tests, Fragment(f"+f.status IN ({_ENDED})"), Fragment(_BETWEEN, (first, last))])
         times = Fragment(
             "f.create_time >= json_extract(b.value, '$[0]') AND f.create_time <= json_extract(b.value, '$[1]')"
@@ -156,7 +156,7 @@ class StatisticsEngine:
         return {fingerprint_text(number) for (number,) in rows(self._index, sql, (listed, *seen.values))}
 
     def _earlier(self, fingerprint: str) -> Fragment:
-        """Return whether these workflows had such a failure before it would be new; true where none can be new."""
+        """Return the condition that these workflows had such a failure before ``new_since``; else true."""
         if self._new_since is None:
             return Fragment("1")
         same = Fragment(f"f.fingerprint = {fingerprint}")
@@ -180,18 +180,18 @@ def statistics(
     reach: IndexReach,
     limits: Limits = USUAL,
 ) -> Statistics:
-    """Return the answer to *query*.
+    """Return the result of *query*.
 
     Raises:
-        InvalidQuery: there is no such time zone, there would be too many buckets, or it asks for text and there is no
-            text search.
+        InvalidQuery: there is no such time zone, there would be too many buckets, or it has a text and there is no text
+            search.
     """
     with one_moment(index):
         engine = StatisticsEngine(index, query, text)
         planned = count(query, reach, is_text_exact=engine.is_text_exact)
         pages: list[PageEngine] = []
 
-        def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step says what it is answered with
+        def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
             if not isinstance(step, (steps.Portion, steps.Documents)):
                 return engine.execute(step)
             if not pages:

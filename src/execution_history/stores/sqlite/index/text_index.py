@@ -1,8 +1,8 @@
-"""The text index: which records may have what is searched for.
+"""The text index: finds the records that may have the texts of a search.
 
-One full-text table without content (FTS5), whose tokens :mod:`execution_history.query.text.tokens` makes. It keeps
-which row has a token, not where: so it is small, and lists of rows are intersected quickly, over all records or over a
-range of them.
+One contentless full-text table (FTS5), with the tokens of :mod:`execution_history.query.text.tokens`. It has the rows
+of a token, not the places: so it is small, and lists of rows are intersected quickly, over all records or a range of
+them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,19 +26,19 @@ _MATCHING: Final = "SELECT rowid FROM words WHERE words MATCH ?"
 _BETWEEN: Final = " AND rowid BETWEEN ? AND ?"
 _LISTED: Final = " AND +rowid IN (SELECT value FROM json_each(?))"
 _DENSE: Final = 4
-"""Of rows that stand this close together it is quicker to read all between them than to give a list of them."""
+"""With rows this close together it is quicker to read all between them than to pass a list of them."""
 
 
 @dataclass(slots=True)
 class TextMatches:
-    """The rows whose tokens a search needs.
+    """The rows that have the tokens of a search.
 
-    It is never asked whether one row is among them: that alone costs as much as to read a range of them.
+    They are never tested for a single row: that costs as much as reading a range of them.
 
     Attributes:
-        expression: what stands behind MATCH.
-        is_exact: whether every row that it gives has what is searched for; otherwise each document has to be looked at.
-        spread: among how many rows there is one of them, roughly, once :meth:`few` has found that they are many.
+        expression: the operand of MATCH.
+        is_exact: whether every row has the texts of the search; otherwise each document has to be tested.
+        spread: the average distance between two of them, once :meth:`few` has found that they are many.
     """
 
     expression: str
@@ -46,35 +46,35 @@ class TextMatches:
     spread: float = 1.0
 
     def fragment(self) -> Fragment:
-        """Return the condition, for a statement that reads from the table."""
+        """Return the condition for a statement that reads from the full-text table."""
         return Fragment("words MATCH ?", (self.expression,))
 
     def membership(self) -> Fragment:
-        """Return the condition, for a statement that reads very many rows of ``facets f``."""
+        """Return the condition for a statement that reads very many rows of ``facets f``."""
         return Fragment(f"f.seq IN ({_MATCHING})", (self.expression,))
 
-    def count(self, index: apsw.Connection, most: int) -> int:
-        """Return how many there are, counted up to *most*."""
+    def count(self, index: apsw.Connection, limit: int) -> int:
+        """Return their number, counted up to *limit*."""
         counted = f"SELECT count(*) FROM ({_MATCHING} LIMIT ?)"  # noqa: S608 - literals of ours
-        found: Any = index.execute(counted, (self.expression, most)).get
+        found: Any = index.execute(counted, (self.expression, limit)).get
         return int(found)
 
-    def few(self, index: apsw.Connection, most: int) -> tuple[int, ...] | None:
-        """Return all of them; ``None`` when there are more than *most*."""
-        found = self._seqs(index, " LIMIT ?", most + 1)
-        if len(found) <= most:
+    def few(self, index: apsw.Connection, limit: int) -> tuple[int, ...] | None:
+        """Return all of them; ``None`` when there are more than *limit*."""
+        found = self._seqs(index, " LIMIT ?", limit + 1)
+        if len(found) <= limit:
             return tuple(found)
         self.spread = max(1.0, found[-1] / len(found))
         return None
 
     def among(self, index: apsw.Connection, seqs: Sequence[int]) -> set[int]:
-        """Return those of *seqs* that are candidates; reads the candidates between the least and the greatest."""
+        """Return those of *seqs* that match, by reading all matches between the least and the greatest."""
         if not seqs:
             return set()
         first, last = min(seqs), max(seqs)
         if last - first < _DENSE * len(seqs):
             return set(self._seqs(index, _BETWEEN, first, last)).intersection(seqs)
-        # The plus sign keeps SQLite from asking for one row after the other.
+        # The plus sign keeps SQLite from looking up one row after the other.
         return set(self._seqs(index, _BETWEEN + _LISTED, first, last, orjson.dumps(list(seqs)).decode()))
 
     def _seqs(self, index: apsw.Connection, condition: str, *values: int | str) -> list[int]:
@@ -83,10 +83,10 @@ class TextMatches:
 
 
 class TextIndex:
-    """The words of every record, kept by the indexer within its transactions. Not for several threads at once.
+    """The tokens of every record, written within the indexer's transactions. Not for several threads at once.
 
-    It never begins or ends a transaction, and what it keeps in Python survives a rollback: the last records that it was
-    given may come again. With another ``version`` the index is made anew.
+    It never begins or ends a transaction, and after a rollback the same records are written again. With another
+    ``version`` the index is rebuilt.
     """
 
     version = f"3, Unicode {UNICODE_VERSION}"
@@ -95,19 +95,19 @@ class TextIndex:
         self._tokens = Tokens()
 
     def create_tables(self, connection: apsw.Connection) -> None:
-        """Make its tables in a new ``index.db``."""
+        """Create its tables in a new ``index.db``."""
         connection.execute(files(_PACKAGE).joinpath(_TABLES).read_text("utf-8"))
 
     def prepare(self, record: Mapping[str, Any]) -> str:
-        """Return what it keeps of *record*, a document of the 19 keys or its outline."""
+        """Return the tokens of *record*, a document of the 19 keys or its outline."""
         return self._tokens.of(searched_text(record))
 
     def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
-        """Take in what was *prepared*, in the place of what *rowid* had before, if anything."""
+        """Write the *prepared* tokens of *rowid*, in the place of earlier ones, if any."""
         connection.execute(_PUT, (rowid, prepared))
 
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
-        """Forget what *rowid* had; there may be nothing."""
+        """Remove the tokens of *rowid*, if any."""
         connection.execute(_DROP, (rowid,))
 
     def match(self, search: Search) -> TextMatches:
@@ -117,7 +117,7 @@ class TextIndex:
 
 
 def fts5_of(expression: Expression) -> str:
-    """Return *expression* in the language of FTS5."""
+    """Return *expression* in the syntax of FTS5."""
     if isinstance(expression, Token):
         return '"{}"'.format(expression.text.replace('"', '""'))
     if isinstance(expression, Without):
