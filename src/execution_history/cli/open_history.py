@@ -16,7 +16,7 @@ from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings
-from execution_history.stores import MemoryStore, SQLiteStore, store_of
+from execution_history.stores import MemoryStore, folder_of, store_of
 from execution_history.stores.foreign_files import NotAFile, open_regular
 
 SHORTEST_PREFIX: Final = 8
@@ -121,8 +121,8 @@ def is_there(settings: Settings) -> bool:
     Raises:
         SettingsError: they name no store.
     """
-    store = store_of(settings)
-    return not isinstance(store, SQLiteStore) or _holds_history(store._folder)  # noqa: SLF001 - only looked at
+    folder = folder_of(settings.store)
+    return folder is None or _holds_history(folder)
 
 
 def place_of(store: str) -> str:
