@@ -16,5 +16,5 @@ def hint(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
     """
     names = list(known)
     if near := get_close_matches(shortened(name), names, n=1):
-        return Message("perhaps %(near)s is meant", near=near[0])
+        return Message("perhaps you meant %(near)s", near=near[0])
     return Message("there are %(names)s", names=", ".join(names)) if otherwise is None else otherwise

@@ -28,7 +28,7 @@ def zone_of(name: str) -> ZoneInfo:
     except (KeyError, ValueError, OSError):
         near = next((zone for zone in available_timezones() if zone.lower() == str(name).lower()), None)
         otherwise = Message("write a name such as Asia/Shanghai or UTC")
-        hint = Message("perhaps %(near)s is meant", near=near) if near else otherwise
+        hint = Message("perhaps you meant %(near)s", near=near) if near else otherwise
         raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None
 
 
