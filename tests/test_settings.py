@@ -209,9 +209,9 @@ def test_a_wrong_value_is_one_sentence_that_names_the_setting(
 @pytest.mark.parametrize(
     ("variable", "part"),
     [
-        ("EXECUTION_HISTORY_PROT", "EXECUTION_HISTORY_PROT: perhaps EXECUTION_HISTORY_PORT is meant."),
-        ("EXECUTION_HISTORY_PORT__X", "EXECUTION_HISTORY_PORT__X: perhaps EXECUTION_HISTORY_PORT is meant."),
-        ("execution_history_stroe", "execution_history_stroe: perhaps EXECUTION_HISTORY_STORE is meant."),
+        ("EXECUTION_HISTORY_PROT", "EXECUTION_HISTORY_PROT: perhaps you meant EXECUTION_HISTORY_PORT."),
+        ("EXECUTION_HISTORY_PORT__X", "EXECUTION_HISTORY_PORT__X: perhaps you meant EXECUTION_HISTORY_PORT."),
+        ("execution_history_stroe", "execution_history_stroe: perhaps you meant EXECUTION_HISTORY_STORE."),
         ("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKN", "'accounts.work.tokn': an account has base_url, token"),
         (
             "EXECUTION_HISTORY_1234567890123456789",
@@ -230,7 +230,7 @@ def test_an_unknown_variable_is_one_sentence_that_names_it(
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (b"prot = 1", "There is no setting 'prot': perhaps port is meant."),
+        (b"prot = 1", "There is no setting 'prot': perhaps you meant port."),
         (b'port = "x"', "The setting port (variable EXECUTION_HISTORY_PORT) is wrong"),
         (b"port = ", "The settings file execution-history.toml is not valid TOML"),
         (b'store = "\xff"', "The settings file execution-history.toml is not valid TOML"),
@@ -258,7 +258,7 @@ def test_a_file_that_cannot_be_opened_is_one_sentence(folder: Path, monkeypatch:
 
 def test_an_unknown_argument_is_one_sentence() -> None:
     """Programs that misspell a setting hear of it too."""
-    assert "There is no setting 'prot': perhaps port is meant." == wrong(prot=1)
+    assert "There is no setting 'prot': perhaps you meant port." == wrong(prot=1)
 
 
 @pytest.mark.parametrize(

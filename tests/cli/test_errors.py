@@ -41,7 +41,7 @@ def test_a_wrong_setting_is_one_sentence(call: Call, monkeypatch: pytest.MonkeyP
     """It names the variable and ends with 2."""
     monkeypatch.setenv("EXECUTION_HISTORY_PROT", "1")
     said = call("list")
-    sentence = "There is no setting for the variable EXECUTION_HISTORY_PROT: perhaps EXECUTION_HISTORY_PORT is meant."
+    sentence = "There is no setting for the variable EXECUTION_HISTORY_PROT: perhaps you meant EXECUTION_HISTORY_PORT."
     assert (2, f"Error: {sentence}\n") == (said.code, said.err)
 
 

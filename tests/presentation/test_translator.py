@@ -107,9 +107,9 @@ def test_the_browser_chooses_the_language(header: str, language: str) -> None:
 
 def test_an_error_is_shown_in_any_language() -> None:
     """It keeps its msgid and its arguments; a message among these is translated too, and str() stays English."""
-    hint = Message("perhaps %(near)s is meant", near="status")
+    hint = Message("perhaps you meant %(near)s", near="status")
     error = InvalidQuery("There is no filter %(name)s: %(nearest)s.", name="'stauts'", nearest=hint)
-    assert "There is no filter 'stauts': perhaps status is meant." == str(error) == ENGLISH.message(error.message)
+    assert "There is no filter 'stauts': perhaps you meant status." == str(error) == ENGLISH.message(error.message)
     assert "没有筛选 'stauts'：可能是想写 status。" == CHINESE.message(error.message)
     assert "words of others" == CHINESE.message("words of others")
     assert "100 % wrong" == str(ExecutionHistoryError("100 % wrong"))

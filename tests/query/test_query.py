@@ -48,9 +48,9 @@ def test_filters_are_read_as_people_write_them(words: dict[str, Any], expected: 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"stauts": "failed"}, "There is no filter 'stauts': perhaps status is meant."),
+        ({"stauts": "failed"}, "There is no filter 'stauts': perhaps you meant status."),
         ({"zzz": "1"}, "There is no filter 'zzz': there are account, bot,"),
-        ({"status": "fail"}, "'fail' is not a status: perhaps failed is meant."),
+        ({"status": "fail"}, "'fail' is not a status: perhaps you meant failed."),
         ({"since": "yesterday"}, "'since' takes a time such as 2h"),
         ({"since": "1761900000"}, "'since' takes milliseconds"),
         ({"until": "2026-13-01"}, "'until' takes a time"),
@@ -62,7 +62,7 @@ def test_filters_are_read_as_people_write_them(words: dict[str, Any], expected: 
         ({"q": "x" * 1_000_000}, "at most 2000 characters; this one has 1000000"),
         ({"bot": ",".join(map(str, range(101)))}, "at most 100 values"),
         ({"caller": "\ud800"}, "half of a surrogate pair"),
-        ({"where": "inptu.a = 1"}, "perhaps input is meant"),
+        ({"where": "inptu.a = 1"}, "perhaps you meant input"),
     ],
 )
 def test_a_wrong_filter_is_named(words: dict[str, Any], sentence: str) -> None:
@@ -146,7 +146,7 @@ def test_comparisons_are_strict_about_types(text: str, expected: bool) -> None:
         (lambda: RecordFilter(tags=["x"]), "is a tuple"),  # type: ignore[arg-type]
         (lambda: RecordFilter(created_from="x"), "whole number"),  # type: ignore[arg-type]
         (lambda: StatisticsQuery(bucket="year"), "not a bucket"),  # type: ignore[arg-type]
-        (lambda: zone_of("asia/shanghai"), "perhaps Asia/Shanghai is meant"),
+        (lambda: zone_of("asia/shanghai"), "perhaps you meant Asia/Shanghai"),
         (lambda: zone_of("../etc/passwd"), "no time zone"),
         (lambda: bucket_edges(0, _NOW, "hour", zone_of("UTC")), "more than 5000 buckets"),
     ],

@@ -171,7 +171,7 @@ def test_examples_of_what_is_found(hits: list[str], text: str) -> None:
     search = parse_search(text)
     assert bool(hits) == matches(_RECORD, search)
     if hits:
-        shown = snippets(_RECORD, search, most=9)
+        shown = snippets(_RECORD, search, limit=9)
         assert sorted(hits) == sorted(piece.text[start:end] for piece in shown for start, end in piece.hits)
 
 
@@ -183,7 +183,7 @@ def test_examples_of_what_is_found(hits: list[str], text: str) -> None:
         ("no word to look for", '?! ""-* "…" _'),
         (r"no word to look for in the search text '\\ud800'", "\ud800"),
         ("no word to look for", "\0\x01\x7f"),
-        ("add a word without a minus", "-x"),
+        ("at least one word without a minus", "-x"),
         ("at most 1,000 characters; this one has 1,000,000", "x" * 1_000_000),
         ("quote before 'of memory' of the search text is left open", 'job "of memory'),
         ("quote at the end", '客户 “说明” "'),
@@ -240,7 +240,7 @@ def test_marks_stand_on_what_was_searched(before: str, hit: str, behind: str, le
         assert piece.hits
         assert length + 2 >= len(piece.text)
         for start, end in piece.hits:
-            assert search.wanted[0].is_in(fold(piece.text[start:end]))
+            assert search.required[0].is_in(fold(piece.text[start:end]))
 
 
 def _has(tokens: set[str], expression: Expression) -> bool:

@@ -234,7 +234,7 @@ async def test_defusing_can_be_switched_off_and_a_mark_put_in_front(store: Histo
 @pytest.mark.parametrize(
     ("column", "reason"),
     [
-        ("outptu.score", "perhaps output is meant"),
+        ("outptu.score", "perhaps you meant output"),
         ("xyz", "use a key of the record, or a path"),
         ("output = 1", "cannot be read after 'output'"),
         ("output.items[x]", "cannot be read after 'output'"),

@@ -1,4 +1,4 @@
-"""Which Coze account a command calls, and the application that calls it; imported only by commands that do."""
+"""Choose the Coze account of a command, and open the application; imported only by commands that call Coze."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -21,7 +21,7 @@ def account_named(settings: Settings, requested: str | None, *, sandbox: bool = 
 
     Args:
         settings: where the accounts are.
-        requested: the account's name, where one was given.
+        requested: the account's name; ``None`` stands for ``default``.
         sandbox: whether ``default`` is the sandbox which ``serve --sandbox`` starts.
 
     Raises:
@@ -102,7 +102,7 @@ async def opened(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[
 
 @contextmanager
 def explained_address() -> Iterator[None]:
-    """Raise a failure of the command where a sandbox cannot listen at its address."""
+    """Raise :class:`CommandFailed` where a sandbox cannot listen at its address."""
     try:
         yield
     except AddressError as error:

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGE
 
 
 def _translate_parameters(command: Any, translate: Translator) -> None:  # noqa: ANN401 - of typer's own classes
-    """Translate what the options and arguments of a *command* are for."""
+    """Translate the help texts of the options and arguments of a *command*."""
     for parameter in (*command.params, command.get_help_option(typer.Context(command))):
         text = OPTIONS_OF_TYPER.get(parameter.name, parameter.help)
         parameter.help = translate(text) if text else text

@@ -36,7 +36,7 @@ async def clear(
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
 ) -> ExitCode:
-    """Delete a workflow's whole history, once somebody has agreed."""
+    """Delete a workflow's whole history, after confirmation."""
     async with open_history(session) as history:
         count = (await history.service.page_bytes(workflow_id, page_size=1)).total
         if count == 0:
@@ -46,7 +46,7 @@ async def clear(
                 workflow_id=workflow_id,
                 store=history.place,
             )
-        if not (yes or _agreed(session, workflow_id, count)):
+        if not (yes or _is_confirmed(session, workflow_id, count)):
             session.notice("Nothing was deleted.")
             return ExitCode.STOPPED
         await history.service.clear_workflow_history(workflow_id)
@@ -64,7 +64,7 @@ async def clear(
     return ExitCode.SUCCESS
 
 
-def _agreed(session: Session, workflow_id: str, count: int) -> bool:
+def _is_confirmed(session: Session, workflow_id: str, count: int) -> bool:
     if session.as_json or not sys.stdin.isatty():
         raise CommandFailed(
             "This deletes the whole history of a workflow (runs: %(num)s), and there is no terminal "

@@ -20,7 +20,7 @@ from execution_history.presentation.phrases import DIVERGENCES, PARTS, labelled
 
 _LONGEST_VALUE = 300
 _MARKS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
-"""What tells words apart where colours do not, as ``git diff --word-diff`` writes it."""
+"""Marks around changed words where there are no colours, as in ``git diff --word-diff``."""
 
 _STYLES = {"removed": "red", "added": "green", "same": "dim"}
 
@@ -79,8 +79,8 @@ def _measure(name: str, measure: Measure, shown: Callable[[int], str]) -> list[C
 def _show_divergence(session: Session, divergence: Divergence) -> None:
     titles = [one_line(title or "–", 60) for title in (divergence.old_title, divergence.new_title)]
     node = titles[0] if titles[0] == titles[1] else " → ".join(titles)
-    said = session.translate(DIVERGENCES[divergence.kind], position=divergence.position + 1)
-    session.output.heading(session.translate.message(labelled(said, node)))
+    sentence = session.translate(DIVERGENCES[divergence.kind], position=divergence.position + 1)
+    session.output.heading(session.translate.message(labelled(sentence, node)))
     for sign, content, style in (("−", divergence.old_content, "red"), ("+", divergence.new_content, "green")):
         if content:
             session.output.answer(Text(f"  {sign} {one_line(content, _LONGEST_VALUE)}", style=style))

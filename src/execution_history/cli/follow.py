@@ -1,4 +1,4 @@
-"""The command ``follow``: what happens in a history, as it happens."""
+"""The command ``follow``: the changes of a history as they happen."""
 
 import asyncio
 from typing import Annotated
@@ -17,7 +17,7 @@ from execution_history.history.live_feed import LiveEvent
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock, duration, gist, one_line
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
 @command()
@@ -31,12 +31,12 @@ async def follow(
         ),
     ] = None,
 ) -> ExitCode:
-    """Show every change until Ctrl-C, to programs as lines of JSON whose ``revision`` goes on with ``--since``."""
+    """Show every change until Ctrl-C; programs get lines of JSON and resume after a ``revision`` with ``--since``."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
     with stops_call(task.cancel) as stops:
         try:
-            await _until_there_is_one(session)
+            await _wait_for_history(session)
             async with open_history(session) as history:
                 if not session.as_json:
                     session.notice("Following %(store)s; press Ctrl-C to stop.", store=history.place, style="dim")
@@ -46,11 +46,11 @@ async def follow(
         except asyncio.CancelledError:
             if not stops:
                 raise
-    return ExitCode.SUCCESS  # to be stopped is how following ends
+    return ExitCode.SUCCESS  # stopping it is how the command ends
 
 
-async def _until_there_is_one(session: Session) -> None:
-    """Wait for the first run where there is no history yet: looking for it makes none."""
+async def _wait_for_history(session: Session) -> None:
+    """Wait for the first run where there is no history yet; checking for one does not create it."""
     settings = session.settings()
     if not (session.as_json or is_there(settings)):
         session.notice(
@@ -59,7 +59,7 @@ async def _until_there_is_one(session: Session) -> None:
             style="dim",
         )
     while not is_there(settings):  # noqa: ASYNC110 - a folder does not report its first file
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _show(session: Session, service: ExecutionHistoryService, event: LiveEvent) -> None:
@@ -75,7 +75,7 @@ async def _show(session: Session, service: ExecutionHistoryService, event: LiveE
             record = orjson.loads(event.summary)
             facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
             facts += [] if record["duration_ms"] is None else [Cell(duration(record["duration_ms"]))]
-            if record["execute_status"] == "interrupted":  # the question stands in the record, not in its summary
+            if record["execute_status"] == "interrupted":  # the question is in the record, not in its summary
                 record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
             text = gist(record, LONGEST_GIST) or record["input_line"]
         row = [*facts, Cell(one_line(workflow_id, LONGEST_ID))]

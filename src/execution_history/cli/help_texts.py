@@ -1,4 +1,4 @@
-"""What each command is for, with examples: a paragraph in words is translated, an example is not."""
+"""The help texts of the commands, with examples: paragraphs are translated, examples are not."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from execution_history.presentation.translator import Translator
 _ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
 _OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
 _KEPT_LINES: Final = "\b\n"
-"""What keeps the lines of a paragraph as they are."""
+"""Keeps the line breaks of a paragraph."""
 
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
 
@@ -85,7 +85,7 @@ _ENDINGS: Final = {
         "Exit codes: 0 it succeeded, 1 it failed, 3 it asks again or is still waiting; the others as for every command."
     ),
 }
-"""What stands behind the examples."""
+"""The paragraph after the examples."""
 
 _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "serve": ("serve", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
@@ -157,7 +157,7 @@ def help_of(_: Translator, command: str) -> str:
 
 
 def epilog_of(_: Translator) -> str:
-    """Return what stands below the list of all commands."""
+    """Return the text below the list of all commands."""
     codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
     head = _("Exit codes:")
     return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"

@@ -53,7 +53,7 @@ async def list_runs(
     *,
     filters: Filters,
 ) -> None:
-    """Show one page of runs; what needs no index is read without it."""
+    """Show one page of runs; a plain list is read without the index."""
     is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
     async with open_history(session) as history:
         if is_plain:
@@ -109,7 +109,7 @@ def _notice_position(
     workflow_id: str | None,
     page: int,
     page_size: int,
-    following: str,
+    next_call: str,
 ) -> None:
     """Print which part of the history the page is, and how to see the rest."""
     _, pages, first = session.translate, -(-found.total // page_size), (page - 1) * page_size + 1
@@ -128,7 +128,7 @@ def _notice_position(
     elif not found.damaged:
         session.notice("There is no page %(page)s; the last one is %(pages)s.", page=page, pages=grouped(pages))
     if found.has_more:
-        session.notice("Next: %(command)s", command=following, style="dim")
+        session.notice("Next: %(command)s", command=next_call, style="dim")
 
 
 def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None:
@@ -152,7 +152,7 @@ def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None
 
 
 def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
-    """Show a line for each workflow; on a narrow terminal the heads are shapes, which a last line explains."""
+    """Show a line for each workflow; on a narrow terminal the heads are shapes, explained in a last line."""
     _, width = session.translate, session.output.width
     has_other = any(summary.counts.get("other") for summary in summaries)
     names: list[str] = [*STATUSES, *(["other"] if has_other else [])]

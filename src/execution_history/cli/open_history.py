@@ -1,4 +1,4 @@
-"""Opening a history to read it or take from it, with or without a server running on the same folder."""
+"""Open a history and find runs in it, with or without a server running on the same folder."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,11 +16,11 @@ from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import Settings
-from execution_history.stores import MemoryStore, SQLiteStore, store_of
+from execution_history.stores import MemoryStore, folder_of, store_of
 from execution_history.stores.foreign_files import NotAFile, open_regular
 
 SHORTEST_PREFIX: Final = 8
-"""So many characters of an id's beginning stand for the whole; fewer would often stand for several."""
+"""Characters of an id's beginning that are enough to name a run; fewer would often match several."""
 
 _HEAD: Final = 64 * 1024
 _MOST_CANDIDATES: Final = 8
@@ -41,14 +41,14 @@ class History:
         self._listing = listing
 
     async def run(self, execute_id: str, workflow_id: str | None) -> ExecutionRecord:
-        """Return the one record that is meant, in the workflow when one is named, else in any.
+        """Return the one record that *execute_id* names, in the workflow where one is named, else in any.
 
         Args:
             execute_id: the record's id, its beginning from 8 characters on, or the id that the run has at Coze.
             workflow_id: the workflow, where one is named.
 
         Raises:
-            CommandFailed: there is none, or several may be meant; the message names them.
+            CommandFailed: there is none, or there are several; the message names them.
             StoreError: the store could not be read.
         """
         if workflow_id is not None:
@@ -58,13 +58,13 @@ class History:
             found = await self.service.find_execution(execute_id)
         if len(found) > 1:
             raise _ambiguous(execute_id, [record["workflow_id"] for record in found])
-        record = found[0] if found else await _meant(self.service, execute_id, workflow_id)
+        record = found[0] if found else await _find_by_prefix(self.service, execute_id, workflow_id)
         if record is None:
-            raise self._not_there(execute_id, workflow_id)
+            raise self._not_found(execute_id, workflow_id)
         return record
 
     async def key_of_run(self, execute_id: str, workflow_id: str | None) -> RecordKey:
-        """Return the ids of the one record that is meant, also where it cannot be read; see :meth:`run`."""
+        """Return the ids of the record that :meth:`run` returns, also where it cannot be read."""
         try:
             return _key_of(await self.run(execute_id, workflow_id))
         except RecordDamaged as error:
@@ -78,7 +78,7 @@ class History:
                 raise _ambiguous(key.execute_id, workflows)
         return key
 
-    def _not_there(self, execute_id: str, workflow_id: str | None) -> CommandFailed:
+    def _not_found(self, execute_id: str, workflow_id: str | None) -> CommandFailed:
         if workflow_id is not None:
             sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
         elif len(execute_id) < SHORTEST_PREFIX:
@@ -116,40 +116,42 @@ async def open_history(session: Session) -> AsyncIterator[History]:
 
 
 def is_there(settings: Settings) -> bool:
-    """Whether there is a history where the settings say.
+    """Return whether there is a history at the place that the settings name.
 
     Raises:
         SettingsError: they name no store.
     """
-    store = store_of(settings)
-    return not isinstance(store, SQLiteStore) or _holds_history(store._folder)  # noqa: SLF001 - asked, not touched
+    folder = folder_of(settings.store)
+    return folder is None or _holds_history(folder)
 
 
 def place_of(store: str) -> str:
-    """Return a store as it may be shown: a URL without its password."""
+    """Return the address of a store as it may be shown: a URL without its password."""
     return without_credentials(store)
 
 
-async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str | None) -> ExecutionRecord | None:
-    """Return the record whose id begins with *given* or whose id at Coze is *given*; ``None`` where there is none.
+async def _find_by_prefix(
+    service: ExecutionHistoryService, text: str, workflow_id: str | None
+) -> ExecutionRecord | None:
+    """Return the record whose id begins with *text* or whose id at Coze is *text*; ``None`` where there is none.
 
     Raises:
-        CommandFailed: several may be meant.
-        RecordDamaged: the one that is meant cannot be read.
+        CommandFailed: several match.
+        RecordDamaged: the one that matches cannot be read.
     """
-    if len(given) < SHORTEST_PREFIX or not is_identifier(given):
+    if len(text) < SHORTEST_PREFIX or not is_identifier(text):
         return None
     workflows = () if workflow_id is None or not is_identifier(workflow_id) else (workflow_id,)
-    for wanted in (
-        RecordFilter(workflow_ids=workflows, execute_id_prefix=given),
-        RecordFilter(workflow_ids=workflows, upstream_ids=(given,)),
+    for record_filter in (
+        RecordFilter(workflow_ids=workflows, execute_id_prefix=text),
+        RecordFilter(workflow_ids=workflows, upstream_ids=(text,)),
     ):
-        found = await service.select(RecordQuery(filter=wanted, size=_MOST_CANDIDATES))
+        found = await service.select(RecordQuery(filter=record_filter, size=_MOST_CANDIDATES))
         if found.documents and not found.reach.is_complete:
             raise CommandFailed(
                 "The index is still being built, so it is not known yet which runs begin with "
                 "'%(beginning)s': write the whole id, or wait a moment.",
-                beginning=given,
+                beginning=text,
             )
         records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
         keys = [*(_key_of(record) for record in records), *found.damaged]
@@ -158,13 +160,13 @@ async def _meant(service: ExecutionHistoryService, given: str, workflow_id: str 
             candidates += ["…"] if found.has_more else []
             raise CommandFailed(
                 "'%(beginning)s' matches several runs: %(candidates)s. Write more of the id.",
-                beginning=given,
+                beginning=text,
                 candidates=enumerated(candidates),
             )
         if records:
             return records[0]
         if found.damaged:
-            return await service.get_execution_detail(*found.damaged[0])  # says what is the matter with it
+            return await service.get_execution_detail(*found.damaged[0])  # raises with what is wrong
     return None
 
 
@@ -181,9 +183,9 @@ def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
 
 
 def _holds_history(folder: Path) -> bool:
-    """Whether a history is there; what is no folder, or closed to us, is the store's to explain.
+    """Return whether *folder* holds a history; true where it cannot be read, so that the store explains why.
 
-    Opening a store adopts the JSON files it finds, so files that are something else must not be taken for a history.
+    Opening a store adopts the JSON files it finds, so other JSON files must not be mistaken for a history.
     """
     if not folder.is_dir():
         return folder.exists()
@@ -194,7 +196,7 @@ def _holds_history(folder: Path) -> bool:
 
 
 def _is_history(file: Path) -> bool:
-    """Whether a JSON file begins like one that we or an older deployment wrote."""
+    """Return whether a JSON file begins like one that we or an older deployment wrote."""
     try:
         with open_regular(file) as content:
             head = content.read(_HEAD)

@@ -1,4 +1,4 @@
-"""The options that several commands have, and what makes a command with them of a function."""
+"""The options that several commands share, and the decorator that makes a function a command with them."""
 
 import functools
 import inspect
@@ -68,13 +68,13 @@ _COMMON: Final = (
 
 
 def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
-    """Make a command of a function: with the function's options, then those of all commands, then those for filters.
+    """Make a function a command, with its own options, then those of all commands, then those for filters.
 
-    The function takes the session first, and returns an exit code unless all went well. One that has the argument
-    ``filters`` receives there what the options for filters say.
+    The function takes the session first, and returns an exit code, or ``None`` for success. Only a function with the
+    argument ``filters`` has options for filters; it receives their values by name.
 
     Args:
-        without: common options and filters, by name, that the command does not have or has in another way.
+        without: common options and filters, by name, that the command does not have or defines itself.
     """
     common = [option for option in _COMMON if option.name not in without]
     rows = [row for row in FILTERS if row.name not in without]
@@ -85,7 +85,7 @@ def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None
         is_filtered = own.pop("filters", None) is not None
 
         @functools.wraps(work)
-        def called(*, context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - whatever typer passes on
+        def wrapper(*, context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - whatever typer passes on
             session = Session.of(context, **{option.name: values.pop(option.name) for option in common})
             if is_filtered:
                 texts = {row.name: values.pop(_PREFIX + row.name) for row in rows}
@@ -94,9 +94,9 @@ def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None
 
         options = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in own.values()]
         options = [_CONTEXT, *options, *common, *(map(_option, rows) if is_filtered else ())]
-        called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-        called.__annotations__ = {option.name: option.annotation for option in options}
-        return called
+        wrapper.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {option.name: option.annotation for option in options}
+        return wrapper
 
     return decorate
 
@@ -112,16 +112,18 @@ def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo 
 
 def as_options(filters: Filters) -> list[str]:
     """Return the options that describe *filters*, for a call that can be copied; a value may begin with a dash."""
-    return [f"{_spelt(name)}={value}" for name, values in filters.items() for value in values]
+    return [f"{_option_name(name)}={value}" for name, values in filters.items() for value in values]
 
 
 def _option(row: FilterField) -> inspect.Parameter:
-    info = typer.Option(_spelt(row.name), help=row.meaning, rich_help_panel=_PANEL, metavar=row.values.kind.upper())
+    info = typer.Option(
+        _option_name(row.name), help=row.meaning, rich_help_panel=_PANEL, metavar=row.values.kind.upper()
+    )
     kind: Any = Annotated[list[str] | None, info] if row.is_repeatable else Annotated[str | None, info]
     return _keyword(_PREFIX + row.name, kind, default=None)
 
 
-def _spelt(name: str) -> str:
+def _option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 

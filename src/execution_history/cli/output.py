@@ -1,4 +1,4 @@
-"""Where words go: answers to the standard output, remarks about them to the standard error."""
+"""What commands print: answers to the standard output, remarks about them to the standard error."""
 
 import io
 import os
@@ -17,17 +17,17 @@ from execution_history.records.encoding import encode, indent
 
 _GAP: Final = "  "
 _LEAST_TEXT: Final = 25
-"""Columns that a text needs to stand on the line of its id."""
+"""Columns that a text needs to fit on the line of its id."""
 
 # JSON may hold these as they are, and a terminal may obey them: as escapes they mean the same to every parser.
 _C1_IN_UTF8: Final = {b"\x7f": rb"\u007f"} | {f"{chr(code)}".encode(): b"\\u%04x" % code for code in range(0x80, 0xA0)}
 
 
 class _Console(Console):
-    """rich's console, which leaves it to us what becomes of a reader that has gone."""
+    """rich's console, except that a broken pipe raises."""
 
     def on_broken_pipe(self) -> None:
-        """Let the caller know, instead of ending the process with 1."""
+        """Raise, instead of ending the process with 1."""
         raise BrokenPipeError
 
 
@@ -54,20 +54,20 @@ class Output:
 
     @property
     def width(self) -> int | None:
-        """The columns of the terminal that answers go to; ``None`` when they go elsewhere and nothing need be cut."""
+        """The columns of the terminal that answers go to; ``None`` where they go elsewhere and nothing is cut."""
         return self._answers.width if self._answers.is_terminal else None
 
     @property
     def has_colours(self) -> bool:
-        """Whether answers are shown in colours, so that a colour may tell something."""
+        """Whether answers are shown in colours, so that colour alone may carry meaning."""
         return self._answers.color_system is not None and not self._answers.no_color
 
     def answer(self, line: str | Text = "", style: str = "") -> None:
-        """Print a line, or several, of what the command was called for."""
+        """Print a line, or several, of the answer to the command."""
         self._answers.print(_harmless(line), style=style)
 
     def heading(self, text: str) -> None:
-        """Print the heading of a part of an answer, behind an empty line."""
+        """Print the heading of a part of an answer, after an empty line."""
         self.answer()
         self.answer(text, style="bold")
 
@@ -77,24 +77,24 @@ class Output:
             self.answer(cropped(_harmless(line), self.width if are_cut else None))
 
     def remark(self, line: str | Text = "", style: str = "") -> None:
-        """Print a line, or several, about the answer, beside it."""
+        """Print a line, or several, about the answer, to the standard error."""
         self._remarks.print(_harmless(line), style=style)
 
     def text(self, part: str) -> None:
-        """Print a part of an answer's text, at once and without a line's end."""
+        """Print a part of an answer's text, at once and without a line break."""
         sys.stdout.write(visible(part))
         sys.stdout.flush()
 
     def document(self, value: object) -> None:
-        """One JSON document, indented, from any value or from the bytes of a stored one."""
+        """Print one JSON document, indented, from any value or from the bytes of a stored one."""
         self._write(indent(value if isinstance(value, bytes) else encode(value)))
 
     def json_line(self, value: object) -> None:
-        """One JSON document on a line of its own, at once."""
+        """Print one JSON document on a line of its own, at once."""
         self._write(encode(value))
 
-    def forget_answers(self) -> None:
-        """Nobody takes the answers any more: what is still buffered must not become a fault of its own."""
+    def discard_answers(self) -> None:
+        """Discard what is still buffered after the reader of the answers has gone, so that it raises no error later."""
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -108,9 +108,9 @@ class Output:
 
 
 def _buffer_answers() -> None:
-    """Give the standard output a buffer where ``PYTHONUNBUFFERED`` has taken it.
+    """Buffer the standard output where ``PYTHONUNBUFFERED`` turned that off.
 
-    Without one, what a pipe takes only in part because its reader has gone is dropped without an error.
+    Without a buffer, what a pipe accepts only in part because its reader has gone is dropped without an error.
     """
     raw = getattr(sys.stdout, "buffer", None)
     if isinstance(raw, io.RawIOBase):
@@ -124,7 +124,7 @@ def _harmless(line: str | Text) -> Text:
 
 
 def aligned(rows: Sequence[Sequence[Cell]]) -> list[Text]:
-    """*rows* as lines in which the cells of a column stand under each other."""
+    """Return *rows* as lines in which the cells of a column are aligned."""
     shown = [[visible(cell.text).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     return [_line(row, texts, widths) for row, texts in zip(rows, shown, strict=True)]
@@ -148,7 +148,7 @@ def natural_width(lines: Iterable[Text]) -> int:
 
 
 def cropped(line: Text, width: int | None) -> Text:
-    """*line* cut with ``…`` to *width* columns."""
+    """Return *line*, cut with ``…`` to *width* columns."""
     if width is not None:
         line.truncate(max(1, width), overflow="ellipsis")
     return line
@@ -157,7 +157,7 @@ def cropped(line: Text, width: int | None) -> Text:
 def on_one_line_or_two(
     facts: Sequence[Sequence[Cell]], ids: Sequence[Cell], texts: Sequence[Cell], width: int | None
 ) -> list[Text]:
-    """Return a line for each row: its facts, its id and its text, if there are any; on a narrow terminal two.
+    """Return a line for each row: its facts, its id and its text, if it has one; on a narrow terminal two.
 
     The id and the text then stand on the second line, so that no id is cut.
     """

@@ -100,7 +100,7 @@ async def run(
     sandbox: _EmbeddedSandbox = False,
     no_stream: _NoStream = False,
 ) -> ExitCode:
-    """Run a workflow, report what it says, and end with what became of it."""
+    """Run a workflow, print its messages, and exit with the code for its status."""
     # What calls Coze is slow to import, and other commands need not wait for it.
     from execution_history.cli.accounts import account_named, account_of_sandbox  # noqa: PLC0415
 
@@ -125,7 +125,7 @@ async def resume(
     account: _AnsweringAccount = None,
     sandbox: _ServedSandbox = False,
 ) -> ExitCode:
-    """Answer the question of an interrupted run, report what it says then, and end with what became of it."""
+    """Answer the question of an interrupted run, print what follows, and exit with the code for its status."""
     from execution_history.cli.accounts import account_that_answers  # noqa: PLC0415 - as above
     from execution_history.coze.protocol.messages import MODE_STREAM  # noqa: PLC0415 - as above
 
@@ -159,7 +159,7 @@ async def fetch(
     account: _Account = None,
     sandbox: _ServedSandbox = False,
 ) -> None:
-    """Record a run that happened elsewhere, and show what became of it."""
+    """Record a run that happened elsewhere, and show how it ended."""
     from execution_history.cli.accounts import account_named, opened  # noqa: PLC0415 - as above
 
     settings, name = account_named(session.settings(), account, sandbox=sandbox)
@@ -175,15 +175,15 @@ async def fetch(
 
 
 def _waits(record: ExecutionRecord) -> bool:
-    """Whether the run asks something that an answer can be sent to."""
-    asked = INTERRUPT.of(record) or {}
-    return record["execute_status"] == "interrupted" and isinstance(asked.get("event_id"), str)
+    """Return whether the run has an open question that can be answered."""
+    interrupt = INTERRUPT.of(record) or {}
+    return record["execute_status"] == "interrupted" and isinstance(interrupt.get("event_id"), str)
 
 
 async def _report(
     session: Session, settings: Settings, ending: Ending, start: Start, *, sandbox: bool = False
 ) -> ExitCode:
-    """Report what *start* starts, and return what became of it; Ctrl-C and SIGTERM end it as a stopped run."""
+    """Report on the run that *start* starts, and return the code for its status; Ctrl-C and SIGTERM stop it."""
     from execution_history.cli.accounts import opened  # noqa: PLC0415 - as above
 
     reporter, task = RunReporter(session, embedded=sandbox), asyncio.current_task()
@@ -193,9 +193,9 @@ async def _report(
             async with opened(settings, sandbox=sandbox) as application:
                 started = start(application.runner)
                 if isinstance(started, AsyncGenerator):
-                    await _listen(session, started, ending, reporter)
+                    await _report_frames(session, started, ending, reporter)
                 else:
-                    ending.take_result(await started)
+                    ending.update_from_result(await started)
                 ending.settle(await application.service.get_execution_detail(ending.workflow_id, ending.execute_id))
         except asyncio.CancelledError:
             reporter.stopped(ending.execute_id)
@@ -204,21 +204,21 @@ async def _report(
     return _CODES.get(ending.status, ExitCode.WORKFLOW_FAILED)
 
 
-async def _listen(
+async def _report_frames(
     session: Session, frames: AsyncGenerator[dict[str, Any], None], ending: Ending, reporter: RunReporter
 ) -> None:
     async with aclosing(frames):
         async for frame in frames:
-            ending.take(frame)
+            ending.update(frame)
             try:
-                reporter.take(frame)
+                reporter.report(frame)
             except BrokenPipeError:
                 # Whoever read our output has gone (`| head`); the run is still recorded to its end.
-                session.output.forget_answers()
+                session.output.discard_answers()
 
 
 def _end(reporter: RunReporter, ending: Ending, application: "Application") -> None:
-    """Report the end, with what the recorder complains of once it is closed."""
+    """Report the end, with the recorder's problems once it is closed."""
     ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
     reporter.ended(ending, application.recorder.problems())
 
@@ -227,11 +227,11 @@ def read_parameters(file: str | None, assignments: Iterable[str]) -> dict[str, A
     """Return the parameters in *file* (``-`` is the standard input), then those of the *assignments* over them.
 
     An assignment is ``NAME=VALUE``. VALUE is JSON where it reads as JSON, ``true``, ``null`` and numbers included,
-    and otherwise text; a JSON string, quotes and all, is how text that reads as JSON is given.
+    and otherwise text; text that would read as JSON is passed as a JSON string, with its quotes.
 
     Raises:
-        CommandFailed: an assignment has no name, the file cannot be read or is no JSON object, or a value is nested too
-            deeply to be sent as it is.
+        CommandFailed: an assignment has no name, the file cannot be read or is not a JSON object, or a value is nested
+            too deeply to be sent as it is.
     """
     parameters = {} if file is None else _from_file(file)
     for assignment in assignments:

@@ -1,4 +1,4 @@
-"""Pages of runs, as ``list`` and ``search`` show them, and what is said beside them."""
+"""Pages of runs, as ``list`` and ``search`` show them, and the remarks about them."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -42,7 +42,7 @@ def size_option(page_size: int) -> list[str]:
 
 
 def shape_of(status: str) -> tuple[str, str]:
-    """Return the shape and the colour for a status; its word always stands beside them."""
+    """Return the shape and the colour for a status, which are always shown with its word."""
     return _SHAPES.get(status, ("?", "magenta"))
 
 
@@ -53,7 +53,7 @@ def status_cell(_: Translator, status: str) -> Cell:
 
 
 def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
-    """Return a head and a line for each run; nothing where there are none."""
+    """Return a head and a line for each run; nothing where there are no runs."""
     if not documents:
         return []
     _, now = session.translate, now_ms()
@@ -66,7 +66,7 @@ def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> 
 
 
 def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
-    """Return what programs get beside the runs of a page, with the same keys as over HTTP."""
+    """Return the counts beside the runs of a page as JSON, with the same keys as over HTTP."""
     reach = found.reach
     return {
         "total": found.total,
@@ -78,8 +78,8 @@ def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
     }
 
 
-def notice_counts(session: Session, found: Selection | SearchPage, place: str, following: str) -> None:
-    """Print how many runs there are, as far as that is known, and the call for the page *following* this one."""
+def notice_counts(session: Session, found: Selection | SearchPage, place: str, next_call: str) -> None:
+    """Print how many runs there are, as far as that is known, and the call for the next page."""
     _, reach = session.translate, found.reach
     notice_damaged(session, found.damaged)
     notice_reach(session, reach)
@@ -90,11 +90,11 @@ def notice_counts(session: Session, found: Selection | SearchPage, place: str, f
     sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
     session.notice(sentence, total=grouped(found.total), style="dim")
     if found.next is not None:
-        session.notice("Next: %(command)s", command=following, style="dim")
+        session.notice("Next: %(command)s", command=next_call, style="dim")
 
 
 def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | None = None) -> None:
-    """Print which runs are left out because they cannot be read, *count* of them where not all are known by name."""
+    """Print which runs are left out because they cannot be read: *count* of them, by default as many as are named."""
     if damaged:
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         count = count or len(damaged)
@@ -112,7 +112,7 @@ def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | 
 
 
 def notice_reach(session: Session, reach: IndexReach) -> None:
-    """Print how far the index is that an answer comes from, where it is not complete."""
+    """Print how far the index has come, where it is not complete."""
     if not reach.is_complete:
         session.notice(
             "The index is still being built: this answer covers %(done)s of %(newest)s changes.",

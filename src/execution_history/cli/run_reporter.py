@@ -1,4 +1,4 @@
-"""What ``run`` shows while a workflow runs and when it has ended: to people as text, to programs as JSON lines."""
+"""Report a run while it goes on and when it has ended: to people as text, to programs as JSON lines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ Frame = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Ending:
-    """What is known of a run's end: from its frames or its result, and from its record where there is one.
+    """The end of a run, as far as its frames or its result, and its record where there is one, describe it.
 
-    ``waits`` says that steps of the run still wait to be recorded.
+    ``waits`` is true while steps of the run still wait to be recorded.
     """
 
     workflow_id: str
@@ -43,8 +43,8 @@ class Ending:
     streamed: bool = True
     waits: bool = False
 
-    def take(self, frame: Frame) -> None:
-        """Take what a frame of the stream says; the last one that names a status is right."""
+    def update(self, frame: Frame) -> None:
+        """Update the ending from a frame of the stream; the last frame with a status counts."""
         data = frame["data"]
         if frame["event"] == "workflow_started":
             self.execute_id = data["execution_id"]
@@ -55,20 +55,20 @@ class Ending:
         if data.get("type") == "Interrupt" and isinstance(data["data"], dict):
             self.interrupt = data["data"].get("interrupt_data") or {}
 
-    def take_result(self, result: Mapping[str, Any] | None) -> None:
-        """Take the result of a run that was not streamed; ``None`` where somebody else has got it."""
+    def update_from_result(self, result: Mapping[str, Any] | None) -> None:
+        """Update the ending from the result of a run that was not streamed; ``None`` where another call received it."""
         if result is not None:
             self.execute_id, self.status = result["execution_id"], result["status"]
             self.error_message, self.output, self.streamed = result["error_message"], result["output_data"], False
 
     def settle(self, record: ExecutionRecord | None) -> None:
-        """Take the record, which has the last word; what still runs there may only not have been written yet."""
+        """Keep the record; its status counts unless it is running, as the end may just not be written yet."""
         self.record = record
         if record is not None and record["execute_status"] != "running":
             self.status = record["execute_status"]
 
     def summary(self) -> dict[str, Any]:
-        """Return the ending as programs get it."""
+        """Return the ending as JSON for programs."""
         record = self.record
         return {
             "workflow_id": self.workflow_id,
@@ -80,23 +80,23 @@ class Ending:
             "conversation_id": None if record is None else record["conversation_id"],
             "duration_ms": None if record is None else attributes_of(record).elapsed_ms(now_ms()),
             "usage": None if record is None else record["usage"],
-            "interrupt": self.asked() or None,
+            "interrupt": self.open_interrupt() or None,
             "recorded": record is not None,
         }
 
-    def asked(self) -> dict[str, Any]:
+    def open_interrupt(self) -> dict[str, Any]:
         """Return the interrupt as Coze described it, empty when there is none."""
-        asked = self.interrupt if self.record is None else INTERRUPT.of(self.record)
-        return asked if isinstance(asked, dict) else {}
+        interrupt = self.interrupt if self.record is None else INTERRUPT.of(self.record)
+        return interrupt if isinstance(interrupt, dict) else {}
 
 
 class RunReporter:
-    """Writes every frame for programs, a line of JSON each; for people what the nodes say, as they say it.
+    """Prints every frame as a line of JSON for programs; for people the messages of the nodes, as they arrive.
 
-    Whose words these are goes to the standard error.
+    The names of the nodes go to the standard error.
 
     Args:
-        session: where to write.
+        session: where to print.
         embedded: whether the upstream is a sandbox that ends with the run.
     """
 
@@ -106,8 +106,8 @@ class RunReporter:
         self._node: object = None
         self._is_line_open = False
 
-    def take(self, frame: Frame) -> None:
-        """Report a frame that has come."""
+    def report(self, frame: Frame) -> None:
+        """Report a frame of the stream."""
         if self._session.as_json:
             self._session.output.json_line(frame)
         elif frame["event"] == "data" and isinstance(message := frame["data"].get("message"), dict):
@@ -116,9 +116,9 @@ class RunReporter:
                 self._end_line()
                 self._session.output.remark(one_line(str(message.get("node_title") or node)), style="dim")
                 self._node = node
-            if words := str(message.get("content") or ""):
-                self._session.output.text(words)
-                self._is_line_open = not words.endswith("\n")
+            if content := str(message.get("content") or ""):
+                self._session.output.text(content)
+                self._is_line_open = not content.endswith("\n")
 
     def stopped(self, execute_id: str) -> None:
         """Report that the run was stopped by a signal; its record is closed."""
@@ -132,7 +132,7 @@ class RunReporter:
             self._session.notice("Stopped before the run started.")
 
     def ended(self, ending: Ending, problems: Sequence[str]) -> None:
-        """Report that the run has ended; *problems* are the recorder's, with this run or with others."""
+        """Report that the run has ended, with the recorder's *problems*, of this run or of others."""
         output = self._session.output
         if not self._session.as_json:
             self._end_line()
@@ -156,21 +156,21 @@ class RunReporter:
         message = ending.error_message if ending.record is None else error_text(dict(ending.record))
         if message:
             output.remark(message, style="red" if ending.status == "failed" else "")
-        if ending.status == "interrupted" and (asked := ending.asked()):
-            lines = question_lines(self._session, asked)
+        if ending.status == "interrupted" and (interrupt := ending.open_interrupt()):
+            lines = question_lines(self._session, interrupt)
             if self._embedded:
-                forgets = self._session.translate(
+                hint = self._session.translate(
                     "The embedded sandbox forgets its questions when the run ends; with `execution-history "
                     "serve --sandbox` they can be answered later."
                 )
-                lines.append(forgets)
+                lines.append(hint)
             else:
-                lines += answer_lines(self._session, ending.execute_id, asked)
+                lines += answer_lines(self._session, ending.execute_id, interrupt)
             for line in lines:
                 output.remark(line)
 
     def _show_problems(self, ending: Ending, problems: Sequence[str]) -> None:
-        """Show why the run waits, which is the first of the *problems*, and those of the history, whatever the run."""
+        """Show why this run is not recorded (the first of the *problems* where it waits), then the other problems."""
         is_explained = ending.waits and bool(problems)
         if ending.record is None and not is_explained:
             self._session.notice("This run could not be recorded.", style="yellow")
@@ -182,7 +182,7 @@ class RunReporter:
 
 
 def _last_line(session: Session, ending: Ending) -> Text:
-    """Status, execute id, duration and tokens, on one line."""
+    """Return status, execute id, duration and tokens on one line."""
     status = status_cell(session.translate, ending.status)
     parts = [visible(ending.execute_id)]
     if ending.record is not None:
@@ -207,7 +207,7 @@ def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:
 
 
 def answer_lines(session: Session, execute_id: str, interrupt: Mapping[str, Any]) -> list[str]:
-    """How to answer later: a command that can be copied."""
+    """Return how to answer later: a command that can be copied."""
     if not isinstance(interrupt.get("event_id"), str):
         return []
     return [session.translate("To answer: %(command)s", command=session.command("resume", execute_id, "…"))]

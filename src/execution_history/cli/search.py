@@ -38,7 +38,7 @@ async def search(
     *,
     filters: Filters,
 ) -> None:
-    """Show the runs that have a text, each with the places where they have it."""
+    """Show the runs that contain a text, each with the places where it occurs."""
     async with open_history(session) as history:
         found = await history.service.search(
             text, record_filter=read_filters(filters), size=page_size, cursor=cursor, is_ranked=best

@@ -1,4 +1,4 @@
-"""The commands ``serve`` and ``sandbox``: servers that run until they are asked to stop."""
+"""The commands ``serve`` and ``sandbox``: servers that run until they are stopped."""
 
 import asyncio
 import errno
@@ -107,25 +107,25 @@ async def sandbox(
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Return the listening socket; taken before anything else, so that a second server does not even open the store.
+    """Return the listening socket; opened before anything else, so that a second server does not even open the store.
 
     Raises:
         CommandFailed: the address cannot be listened on.
     """
-    with ExitStack() as undone:
+    with ExitStack() as cleanup:
         try:
             family, kind, _, _, address = socket.getaddrinfo(
                 settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             # asyncio turns off the delay of small packets (TCP_NODELAY) only where the protocol is named.
-            listener = undone.enter_context(socket.socket(family, kind, socket.IPPROTO_TCP))
+            listener = cleanup.enter_context(socket.socket(family, kind, socket.IPPROTO_TCP))
             if os.name == "posix":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen()
         except OSError as error:
             raise _unusable(settings, error) from None
-        undone.pop_all()
+        cleanup.pop_all()
     return listener
 
 
@@ -142,7 +142,7 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
 def _announce(session: Session, application: "Application") -> None:
     settings, sandbox = application.settings, application.sandbox
     for name, account in settings.accounts.items():
-        # One without a token lets those through who bring their own.
+        # An account without a token still serves callers who send their own.
         if account.missing not in ((), ("token",)):
             lacking = enumerated(missing_settings(account, name))
             session.notice(
@@ -185,8 +185,8 @@ def _address_of(session: Session, sandbox: "Sandbox") -> tuple[str, str, str]:
 
 
 def _print_addresses(session: Session, rows: list[tuple[str, str, str]]) -> None:
-    """Print what is where: a name, a place, and more about it, under each other."""
-    for line in aligned([[Cell(name), Cell(place, "bold"), Cell(more)] for name, place, more in rows]):
+    """Print rows of a name, an address and a remark, aligned."""
+    for line in aligned([[Cell(name), Cell(place, "bold"), Cell(remark)] for name, place, remark in rows]):
         session.output.remark(line)
 
 

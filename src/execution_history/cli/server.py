@@ -1,4 +1,4 @@
-"""A server that runs for months: uvicorn until a signal to stop, what its log has, and the memory that it keeps."""
+"""A server that runs for months: uvicorn until a signal to stop, its log, and the memory that it gives back."""
 
 import contextlib
 import ctypes
@@ -18,13 +18,13 @@ from execution_history.records.redaction import without_credentials
 from execution_history.web import create_app
 
 _SECONDS_TO_FINISH: Final = 1
-"""How long requests that are under way may go on after a signal to stop; a stream has no end to wait for."""
+"""The time that open requests have to finish after a signal to stop; a stream would never finish."""
 
 _LONGEST_HEAD: Final = 2 * 1024 * 1024
-"""Bytes of a request's head: a filter of a million characters is refused in words, not by cutting the line."""
+"""Bytes of a request's head: a filter of a million characters gets an error answer, not a closed connection."""
 
 _LONGEST_LINE: Final = 4_000
-"""Characters of a line; an address that was asked for may have millions."""
+"""Characters of a log line; a requested address may have millions."""
 
 _MOST_ARENAS: Final = 2
 _LARGE: Final = 1024 * 1024
@@ -33,7 +33,7 @@ _OPTIONS: Final = {
     -3: _LARGE,  # M_MMAP_THRESHOLD
     -1: _LARGE,  # M_TRIM_THRESHOLD
 }
-"""Values by the numbers that the options have in glibc's ``malloc.h``."""
+"""Values by the numbers of the options in glibc's ``malloc.h``."""
 
 
 async def serve_until_stopped(
@@ -54,7 +54,7 @@ async def serve_until_stopped(
     server = _Server(config, announce)
 
     def stop() -> None:
-        application.live.end()  # whoever follows the history would otherwise be cut off
+        application.live.end()  # event streams would otherwise be cut off
         server.stop()
 
     with stops_call(stop):
@@ -62,27 +62,27 @@ async def serve_until_stopped(
 
 
 def log_to_standard_error() -> None:
-    """Write what is logged to the standard error, a line for each event."""
+    """Write the log to the standard error, a line for each event."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_printing)
 
 
-def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Whether a record of uvicorn's tells something.
+def _is_worth_printing(record: logging.LogRecord) -> bool:
+    """Return whether uvicorn's log line is worth printing.
 
-    That a stop cuts off open streams is what stopping means, and an upstream's answer that breaks off is passed on so.
+    A stop cuts off open streams by design, and an upstream's answer that breaks off is passed on as it came.
     """
     error = record.exc_info[1] if record.exc_info else None
-    said = f"{record.msg} {error}"
-    return "timeout graceful shutdown exceeded" not in said and "returned without completing response" not in said
+    text = f"{record.msg} {error}"
+    return "timeout graceful shutdown exceeded" not in text and "returned without completing response" not in text
 
 
 def return_freed_memory() -> None:
-    """Make glibc return what is freed to the system, or to the next thread that allocates.
+    """Make glibc return freed memory to the system, or to the next thread that allocates.
 
-    Of itself it gives threads heaps of their own, up to eight for each core, and each keeps what it once needed: after
+    By default it gives threads heaps of their own, up to eight for each core, and each keeps what it once needed: after
     a block of 20 MB was freed, all blocks below 20 MB come from the heap, which keeps up to 40 MB at its end. Other C
     libraries are left as they are.
     """
@@ -111,20 +111,20 @@ class LineFormatter(logging.Formatter):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which tells when it answers, and leaves the process's signals to us."""
+    """uvicorn, except that it calls *announce* once it answers, and leaves the process's signals to us."""
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, then say so."""
+        """Begin to answer, then call *announce*."""
         await super().startup(sockets)
         self._announce()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Nothing: uvicorn's own way raises the signal again at the end, before the store is closed."""
+        """Do nothing: uvicorn's own way raises the signal again at the end, before the store is closed."""
         yield
 
     def stop(self) -> None:

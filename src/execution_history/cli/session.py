@@ -1,4 +1,4 @@
-"""What every command shares: the options that all have, the settings, and errors as one sentence and an exit code."""
+"""What all commands share: common options, settings, and errors as one sentence and an exit code."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ from execution_history.settings import Settings, load_settings
 PROGRAM: Final = "execution-history"
 
 _LONGEST_ARGUMENT: Final = 400
-"""Characters of what was typed in an error: an id may have a thousand, and several may be named."""
+"""Characters of an argument that an error quotes: an id may have a thousand, and several may be named."""
 
 
 class ExitCode(IntEnum):
-    """Every code the command ends with."""
+    """Every exit code of the command line."""
 
     SUCCESS = 0
     WORKFLOW_FAILED = 1
@@ -44,12 +44,12 @@ class ExitCode(IntEnum):
 
 
 class CommandFailed(Exception):  # noqa: N818 - named as the errors of this package are
-    """A command cannot do what it was asked.
+    """A command cannot be carried out.
 
     Args:
-        sentence: the msgid of one sentence for a person.
-        code: what the command ends with.
-        arguments: what stands in its placeholders.
+        sentence: the msgid of one sentence for people.
+        code: the exit code.
+        arguments: the values of its placeholders.
     """
 
     def __init__(self, sentence: str, /, code: ExitCode = ExitCode.WRONG_CALL, **arguments: object) -> None:
@@ -71,11 +71,11 @@ def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
 
 
 Work = Coroutine[Any, Any, ExitCode | None]
-"""What a command does; it ends with the exit code, or with ``None`` where all went well."""
+"""The coroutine of a command; it returns the exit code, or ``None`` for success."""
 
 
 class Session:
-    """One call of the command: what was said for all commands, and where its own words go."""
+    """One call of the command line: its common options, its language and its output."""
 
     def __init__(self, translate: Translator) -> None:
         self.translate = translate
@@ -105,7 +105,7 @@ class Session:
         return load_settings(store=self.store, **arguments)
 
     def command(self, *words: str, text: str | None = None) -> str:
-        """Return a call of this program to copy, on the same store; *text* stands last and may begin with a dash."""
+        """Return a call of this program to copy, on the same store; *text* comes last and may begin with a dash."""
         store = [] if self.store is None else ["--store", self.store]
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
         return shlex.join([_callable_name(), *words, *store, *last])
@@ -115,9 +115,9 @@ class Session:
         self.output.remark(self.translate(msgid, **arguments), style=style)
 
     def perform(self, work: Work) -> NoReturn:
-        """Run *work* in an event loop and end the command with its exit code, or that of what went wrong."""
+        """Run *work* in an event loop and end the process with its exit code, or with that of its error."""
         if not self.debug:
-            _keep_warnings_from_people()
+            _silence_warnings()
         raise typer.Exit(self._code_of(work))
 
     def _code_of(self, work: Work) -> ExitCode:
@@ -127,7 +127,7 @@ class Session:
         except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
             return ExitCode.STOPPED
         except BrokenPipeError:
-            self.output.forget_answers()
+            self.output.discard_answers()
             return ExitCode.BROKEN_PIPE
         except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
             return self._explain(error)
@@ -150,7 +150,7 @@ class Session:
             case errors.ExecutionHistoryError():
                 code, message = code_of(error), error.message
             case OSError():
-                self.output.forget_answers()
+                self.output.discard_answers()
                 message = Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error))
             case _:
                 message = Message(
@@ -163,7 +163,7 @@ class Session:
 
 
 def _callable_name() -> str:
-    """Return what calls this program from the current folder: its name where the shell finds it so, else its path."""
+    """Return how to call this program from the current folder: its name where the shell finds it, else its path."""
     called = Path(sys.argv[0])
     if called.stem != PROGRAM or not called.is_file():
         return PROGRAM  # called in another way, such as python -m
@@ -174,8 +174,8 @@ def _callable_name() -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _keep_warnings_from_people() -> None:
-    """Python's warnings tell developers what a library will stop doing; whoever runs a workflow cannot act on them."""
+def _silence_warnings() -> None:
+    """Silence Python's warnings: they are for developers, and whoever runs a workflow cannot act on them."""
     logging.captureWarnings(capture=True)
     warnings = logging.getLogger("py.warnings")
     warnings.addHandler(logging.NullHandler())

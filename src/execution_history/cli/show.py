@@ -1,4 +1,4 @@
-"""The command ``show``: one run, from its headline down to what every node said."""
+"""The command ``show``: one run, from its headline down to the messages of every node."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -51,7 +51,7 @@ async def show(
         bool, typer.Option("--full", help=N_("Show inputs, outputs and node texts in full, however long."))
     ] = False,
 ) -> None:
-    """Show one record to a person, or as the JSON that is stored to a program."""
+    """Show one record, or print it as the JSON that is stored."""
     async with open_history(session) as history:
         record: Record = dict(await history.run(execute_id, workflow))
         stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
@@ -98,7 +98,7 @@ def _show_headline(session: Session, record: Record) -> None:
 
 
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
-    """Return what is known of the run, a name and a value each; what is not known has no line."""
+    """Return the facts of the run as rows of name and value; an unknown one has no row."""
     _, known, proof = session.translate, attributes_of(record), metadata.PROOF.of(record)
     mode = known.run_mode
     facts = {
@@ -185,13 +185,13 @@ def _show_value(session: Session, head: str, value: object, *, full: bool) -> No
 
 
 def _cuts(record: Record) -> dict[str, object]:
-    """Return what was cut at recording, with its former bytes of JSON; true where an answer was too large to keep."""
+    """Return the keys that were cut at recording, each with its former size; true for an answer too large to keep."""
     known = metadata.RECORDING_IS_CUT.of(record)
     return {"output": True} if known is True else dict(known) if isinstance(known, dict) else {}
 
 
 def _show_cut(session: Session, size: object, name: str = "") -> None:
-    """Show that a value is not whole, where it is not."""
+    """Show that a value was cut, where it was."""
     if size is not None:
         shown = f"{grouped(size)} B" if isinstance(size, int) else one_line(as_text(size), 40)
         sentence = phrases.cut_sentence(session.translate, None if size is True else shown)
@@ -218,11 +218,11 @@ def _node_lines(_: Translator, record: Mapping[str, Any], width: int | None, *, 
     lines: list[Text] = []
     for node, line in zip(known, aligned(rows), strict=True):
         lines.append(cropped(line, width))
-        for said, style in ((node.text, "dim"), (node.error, "red")):
+        for text, style in ((node.text, "dim"), (node.error, "red")):
             if full:
-                lines += [Text("    " + part, "" if style == "dim" else style) for part in visible(said).splitlines()]
-            elif said:
-                lines.append(cropped(Text("    " + one_line(said, _LONGEST_CONTENT), style=style), width or 120))
+                lines += [Text("    " + part, "" if style == "dim" else style) for part in visible(text).splitlines()]
+            elif text:
+                lines.append(cropped(Text("    " + one_line(text, _LONGEST_CONTENT), style=style), width or 120))
     return lines
 
 
@@ -234,12 +234,12 @@ def _row(_: Translator, node: Node, began: int, axis_end: int | None, *, is_fail
     if axis_end is not None:
         row.append(Cell(_bar(node.started - began, node.ended - began, axis_end - began), "blue"))
     row.append(Cell(duration(node.took_ms), right=True))
-    said = [] if count is None else [_.plural("%(num)s message", "%(num)s messages", count)]
-    said += [_.plural("%(num)s character", "%(num)s characters", length)]
-    said += [] if used is None else [_.plural("%(num)s token", "%(num)s tokens", used)]
-    said += [] if is_finished or is_failed else [_("unfinished")]
-    said += [_("failed")] if is_failed else []
-    row.append(Cell(_.message(enumerated(said)), "red" if is_failed else "" if is_finished else "yellow"))
+    parts = [] if count is None else [_.plural("%(num)s message", "%(num)s messages", count)]
+    parts += [_.plural("%(num)s character", "%(num)s characters", length)]
+    parts += [] if used is None else [_.plural("%(num)s token", "%(num)s tokens", used)]
+    parts += [] if is_finished or is_failed else [_("unfinished")]
+    parts += [_("failed")] if is_failed else []
+    row.append(Cell(_.message(enumerated(parts)), "red" if is_failed else "" if is_finished else "yellow"))
     return row
 
 

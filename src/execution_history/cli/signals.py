@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C and SIGTERM, as a call in the event loop instead of an exception anywhere."""
+"""Signals to stop: Ctrl-C and SIGTERM, as a call in the event loop instead of an exception anywhere."""
 
 import asyncio
 import contextlib
@@ -6,29 +6,29 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Final
 
-_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def stops_call(act: Callable[[], object]) -> Iterator[list[signal.Signals]]:
-    """Within the block, call *act* in the event loop at every signal to stop; gives the signals that have come."""
+def stops_call(callback: Callable[[], object]) -> Iterator[list[signal.Signals]]:
+    """Call *callback* in the event loop at every signal to stop; yield the list of signals received so far."""
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
 
-    def note(number: signal.Signals) -> None:
+    def receive(number: signal.Signals) -> None:
         received.append(number)
-        act()
+        callback()
 
-    previous = {number: signal.getsignal(number) for number in _STOPS}
-    for number in _STOPS:
+    previous = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
         try:
-            loop.add_signal_handler(number, note, number)
+            loop.add_signal_handler(number, receive, number)
         except NotImplementedError:  # the event loops of Windows cannot
-            signal.signal(number, lambda _, __, number=number: loop.call_soon_threadsafe(note, number))  # type: ignore[misc]
+            signal.signal(number, lambda _, __, number=number: loop.call_soon_threadsafe(receive, number))  # type: ignore[misc]
     try:
         yield received
     finally:
-        for number in _STOPS:
+        for number in _SIGNALS:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
             signal.signal(number, previous[number])

@@ -1,4 +1,4 @@
-"""The command ``stats``: what can be counted of runs."""
+"""The command ``stats``: totals, rates, durations and failures of runs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -67,7 +67,7 @@ async def stats(
     *,
     filters: Filters,
 ) -> None:
-    """Show totals, buckets of time, error codes and failures that are alike."""
+    """Show totals, buckets of time, error codes and groups of similar failures."""
     rows_zone = zone_of(zone or local_zone_name())
     query = StatisticsQuery(
         filter=read_filters(filters, workflow_id, rows_zone),
@@ -92,7 +92,7 @@ async def stats(
 
 
 def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
-    """Return what HTTP answers, with the zone that was taken."""
+    """Return the same JSON as over HTTP, with the time zone used."""
     content = asdict(found)
     del content["reach"], content["damaged"]
     reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
@@ -100,7 +100,7 @@ def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
-    """Show a row for each length of time and one for all; on a narrow terminal what is least needed is left out."""
+    """Show a row for each bucket and one for all; on a narrow terminal the least needed columns are left out."""
     _, width = session.translate, session.output.width
     rows = [{name: Cell(_(head).upper(), "dim", right=name != "when") for name, head in _HEADS.items()}]
     rows += [
@@ -137,7 +137,7 @@ def _show_codes(session: Session, found: Statistics) -> None:
 
 
 def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: ZoneInfo) -> None:
-    """Show the failures that are alike."""
+    """Show the groups of similar failures."""
     if not failures:
         return
     _, groups = session.translate, failures[:_MOST_FAILURES]

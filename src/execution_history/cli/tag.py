@@ -1,4 +1,4 @@
-"""The command ``tag``: what people note about runs."""
+"""The command ``tag``: tags, notes, ratings and pins of runs."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -38,7 +38,7 @@ async def tag(
         record = await history.run(execute_id, workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         changed = await history.service.annotate(workflow_id, execute_id, annotation)
-    noted: dict[str, Any] = {
+    annotations: dict[str, Any] = {
         "workflow_id": workflow_id,
         "execute_id": execute_id,
         "tags": TAGS.of(changed) or [],
@@ -47,7 +47,7 @@ async def tag(
         "pinned": PINNED.of(changed) is True,
     }
     if session.as_json:
-        session.output.document(noted)
+        session.output.document(annotations)
         return
     rows = annotation_rows(session.translate, changed)
     session.output.lines(aligned(rows))
@@ -56,7 +56,7 @@ async def tag(
 
 
 def annotation_rows(_: Translator, record: Mapping[str, Any]) -> list[list[Cell]]:
-    """Return what people noted in *record*: a name and a text each, a long note a line for each of its lines."""
+    """Return the annotations of *record* as rows of name and text, with a row for each line of a note."""
     rating = RATING.of(record)
     facts = [
         (_("Tags"), _.message(enumerated(map(as_text, TAGS.of(record) or ())))),

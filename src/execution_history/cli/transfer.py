@@ -98,7 +98,7 @@ async def export_runs(
 
 
 def _format_of(target: str) -> Format:
-    """Return the format that belongs to a file's name."""
+    """Return the format for a file's name."""
     found = "jsonl" if target == "-" else _FORMATS.get(Path(target).suffix.lower())
     if found is None:
         raise CommandFailed(
@@ -124,7 +124,7 @@ async def import_runs(
         str | None, typer.Option(metavar="FILE", help=N_("A dump of its table node_execution, for the timelines."))
     ] = None,
 ) -> ExitCode:
-    """Merge files into the history, and show what was taken and what was not."""
+    """Merge files into the history, and show how many runs were added, replaced, skipped and refused."""
     from execution_history import transfer  # noqa: PLC0415 - as above
 
     if coze_studio and len(paths) != 1:
@@ -184,15 +184,15 @@ def _bar(session: Session, *, beside: bool = False) -> "Iterator[OnProgress]":
         task = bar.add_task("", total=None)
 
         def update(step: "Step") -> None:
-            said = session.translate.plural(
+            description = session.translate.plural(
                 "%(num)s run, %(size)s",
                 "%(num)s runs, %(size)s",
                 step.records,
                 size=size(step.size),
             )
             if step.total_records is not None:
-                bar.update(task, description=said, total=step.total_records, completed=step.records)
+                bar.update(task, description=description, total=step.total_records, completed=step.records)
             else:
-                bar.update(task, description=said, total=step.total_size, completed=step.size)
+                bar.update(task, description=description, total=step.total_size, completed=step.size)
 
         yield update

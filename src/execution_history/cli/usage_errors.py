@@ -1,4 +1,4 @@
-"""What typer itself says, of wrong calls and around help texts, in the language of the command line."""
+"""typer's own sentences, for wrong calls and around help texts, in the language of the command line."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,14 +20,14 @@ _FRAME: Final = {
     "ABORTED_TEXT": N_("Aborted."),
     "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
 }
-"""What typer says around help texts and errors, by the names that it has there."""
+"""typer's sentences around help texts and errors, by the names of its constants."""
 
 OPTIONS_OF_TYPER: Final = {
     "help": N_("Show this message and exit."),
     "install_completion": N_("Install completion for the current shell."),
     "show_completion": N_("Show the completion script for the current shell."),
 }
-"""What the options are for that typer adds to ours, by name."""
+"""The help texts of the options that typer adds to ours, by name."""
 
 _USAGE: Final = N_("Usage: ")
 _Context: Final[Any] = TyperGroup.context_class
@@ -35,21 +35,21 @@ _Formatter: Final[Any] = _Context.formatter_class
 
 
 class TranslatedGroup(TyperGroup):
-    """The group of all commands; what is wrong with a call is explained in the language of the session."""
+    """The group of all commands; errors in a call are explained in the language of the session."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - of typer's own classes
-        """Read the options that stand before a command."""
+        """Read the options ahead of a command."""
         make = super().make_context
         return _translated(extra["obj"].translate, lambda: make(info_name, args, parent, **extra))
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - of typer's own classes
-        """Read the rest of the call, and do what it asks for."""
+        """Read the rest of the call, and run its command."""
         invoke = super().invoke
         return _translated(ctx.obj.translate, lambda: invoke(ctx))
 
 
 def translate_frame(translate: Translator) -> None:
-    """Give what typer says around help texts in the language of *translate*; it holds for the whole process."""
+    """Translate typer's own sentences around help texts, for the whole process."""
     for name, sentence in _FRAME.items():
         setattr(rich_utils, name, translate(sentence))
 

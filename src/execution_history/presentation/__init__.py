@@ -1,1 +1,1 @@
-"""What the command line and the page both show: values as text, time zones, sentences. Pure."""
+"""Shared by the command line and the page: values as text, time zones, sentences. Pure."""

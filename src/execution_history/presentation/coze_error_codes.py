@@ -1,4 +1,4 @@
-"""Coze's error codes: which of them we can explain (coze-protocol 4.1). Pure."""
+"""Explanations of Coze's error codes (coze-protocol 4.1). Pure."""
 
 import re
 from typing import Final
@@ -91,7 +91,7 @@ _CODES: Final = {
         N_("Nothing needs fixing; run it again if it is still wanted."),
     ),
 }
-"""What each means, and what to do about it; codes of one meaning stand together, and 500 for all of servers."""
+"""What each means, and what to do about it; codes of one meaning share a row, 500 stands for all server errors."""
 
 _KNOWN: Final = {code: sentences for codes, sentences in _CODES.items() for code in codes.split()}
 _NODE_FAILED: Final = "720701013"

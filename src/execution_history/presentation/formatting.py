@@ -1,4 +1,4 @@
-"""How values are shown to people, in a terminal and on the page: numbers, times, ids, and text made harmless. Pure."""
+"""Values as text for people, in a terminal and on the page: numbers, times, ids, and text made harmless. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
 
 _BREAKS: Final = frozenset("\n\t")
 _DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""Marks that reverse the direction of what follows, so that text reads as something that it is not."""
+"""Marks that reverse the direction of the text after them, so that it can be made to read differently."""
 
 _HARMLESS: Final[dict[int, str]] = (
     {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in _BREAKS}
@@ -43,14 +43,14 @@ def visible(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_HARMLESS)
 
 
-def one_line(text: str, most: int = 200) -> str:
-    """*text* on one line, harmless, cut with ``…`` after *most* characters."""
-    line = " ".join(visible(text[: most * 4]).split())
-    return line if len(line) <= most and len(text) <= most * 4 else line[: most - 1] + "…"
+def one_line(text: str, limit: int = 200) -> str:
+    """Return *text* on one line, harmless, cut with ``…`` to *limit* characters."""
+    line = " ".join(visible(text[: limit * 4]).split())
+    return line if len(line) <= limit and len(text) <= limit * 4 else line[: limit - 1] + "…"
 
 
 def duration(milliseconds: int) -> str:
-    """``840 ms``, ``12.4 s``, ``3 min 07 s``, ``2 h 05 min``, ``3 d 04 h``."""
+    """Return a time as ``840 ms``, ``12.4 s``, ``3 min 07 s``, ``2 h 05 min`` or ``3 d 04 h``."""
     tenths = milliseconds // 100
     if milliseconds < _SECOND:
         return f"{max(0, milliseconds)} ms"
@@ -64,17 +64,17 @@ def duration(milliseconds: int) -> str:
 
 
 def grouped(number: int | None) -> str:
-    """``12 345``, in groups that any tool can put together again; nothing for ``None``."""
+    """Return a number as ``12 345``, in groups with plain spaces, which any tool can remove; empty for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", " ")
 
 
 def thin(number: int | None) -> str:
-    """``12 345``, its groups kept together by narrow spaces; nothing for ``None``."""
+    """Return a number as ``12 345``, in groups with narrow no-break spaces; empty for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", _THIN)
 
 
 def size(count: int) -> str:
-    """Bytes as ``840 B``, ``12.4 KB``, ``3.2 MB``; a kilobyte has a thousand."""
+    """Return a number of bytes as ``840 B``, ``12.4 KB`` or ``3.2 MB``; a kilobyte has a thousand."""
     if count < 1_000:  # noqa: PLR2004 - where the next unit begins
         return f"{count} B"
     amount = float(count)
@@ -86,7 +86,7 @@ def size(count: int) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """``98.4 %``; nothing of nothing is nothing. Only all of it is 100, only none of it 0."""
+    """Return a share as ``98.4 %``; only all of it is 100, only none of it 0, and a share of nothing is empty."""
     if whole <= 0:
         return ""
     if part in {0, whole}:
@@ -129,30 +129,30 @@ def _moment(milliseconds: int, zone: tzinfo | None = None) -> datetime | None:
 
 
 def short_id(identifier: str) -> str:
-    """Return the last eight characters of an id that is digits; a name as it is, cut where it is long."""
+    """Return the last eight characters of a long hexadecimal id; a name as it is, cut where it is long."""
     if len(identifier) > _SHORT_ID and _IDENTIFIER.fullmatch(identifier):
         return "…" + identifier[-_TAIL_OF_ID:]
     return identifier if len(identifier) <= _LONGEST_NAME else identifier[: _LONGEST_NAME - 1] + "…"
 
 
 def as_text(value: object) -> str:
-    """Return a value of a record as people read it: text as it is, everything else as indented JSON."""
+    """Return a value of a record as text for people: text as it is, everything else as indented JSON."""
     return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def error_text(record: dict[str, Any]) -> str:
-    """Return a record's error message with its code, as far as there are any."""
+    """Return a record's error message with its code, as far as it has them."""
     message, code = record["error_message"], error_code_of(record)
-    said = "" if message is None else as_text(message)
-    if code is None or code in said:
-        return said
-    return f"{said} ({code})".strip()
+    text = "" if message is None else as_text(message)
+    if code is None or code in text:
+        return text
+    return f"{text} ({code})".strip()
 
 
-def gist(record: dict[str, Any], most: int) -> str:
+def gist(record: dict[str, Any], limit: int) -> str:
     """Return one short line on a run, from its record, outline or summary: its error, its question, or its output."""
     if error := error_text(record):
-        return one_line(error, most)
+        return one_line(error, limit)
     if "output" in record:
         output = record["output"]
     else:
@@ -163,10 +163,10 @@ def gist(record: dict[str, Any], most: int) -> str:
     if output is None:
         return ""
     if isinstance(output, Unread):
-        return one_line(output.beginning(4 * most + 1), most)
+        return one_line(output.beginning(4 * limit + 1), limit)
     if isinstance(output, dict) and isinstance(only := output.get("output"), str):
         output = only
-    return one_line(output if isinstance(output, str) else orjson.dumps(output).decode(), most)
+    return one_line(output if isinstance(output, str) else orjson.dumps(output).decode(), limit)
 
 
 def question_text(interrupt: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the page and the command line call the same things: statuses, proofs, the facts of a run, parts of it. Pure.
+"""The words that page and command line share: for statuses, proofs, the facts of a run and its parts. Pure.
 
 The sentences are translated where they are shown.
 """
@@ -27,7 +27,7 @@ HEADLINES: Final = {
     "failed": N_("Failed after %(duration)s"),
     "interrupted": N_("Interrupted after %(duration)s"),
 }
-"""What became of a run, in a sentence."""
+"""The status of a run, in a sentence."""
 
 HEADLINES_IN_NODE: Final = {
     "running": N_("Running for %(duration)s, now in %(node)s"),
@@ -63,7 +63,7 @@ PROOFS: Final = {
     Proof.CLOSED_EARLY: N_("The caller stopped reading before the generator ended."),
     Proof.PROGRAM_ENDED: N_("The program ended before the function returned."),
 }
-"""How we know a status, by the proof in the metadata."""
+"""How a status is known, by the proof in the metadata."""
 
 RUN_MODES: Final = {0: N_("synchronous"), 1: N_("streaming"), 2: N_("background")}
 
@@ -87,7 +87,7 @@ FACTS: Final = {
     "debug_url": N_("Debug page"),
     "is_output_trimmed": N_("Output"),
 }
-"""What is known of a run, by the record's keys."""
+"""The names of a run's facts, by the record's keys."""
 
 PARTS: Final = {
     "ending": N_("Result"),
@@ -104,7 +104,7 @@ DIVERGENCES: Final = {
     "state": N_("First difference: node %(position)s (status)"),
     "end": N_("First difference: node %(position)s (missing in one run)"),
 }
-"""Where the nodes of two runs begin to differ, and in what."""
+"""The first difference between the nodes of two runs, by its kind."""
 
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
@@ -120,28 +120,28 @@ _LONGEST_STATUS: Final = 20
 
 
 def enumerated(values: Iterable[str]) -> str:
-    """Return *values* one behind the other, to be translated, as each language separates them."""
+    """Return *values* as one list, to be translated; each language has its own separator."""
     first, *others = [*values] or [""]
     return reduce(lambda before, after: Message(N_("%(before)s, %(after)s"), before=before, after=after), others, first)
 
 
 def labelled(name: str, value: str) -> Message:
-    """Return a *value* behind its *name*, to be translated."""
+    """Return a *value* after its *name*, to be translated."""
     return Message("%(name)s: %(value)s", name=name, value=value)
 
 
 def remarked(text: str, remark: str) -> Message:
-    """Return a *text* and behind it a *remark*, to be translated."""
+    """Return a *text* and a *remark* in brackets, to be translated."""
     return Message("%(text)s (%(remark)s)", text=text, remark=remark)
 
 
 def status_word(_: Translator, status: str) -> str:
-    """Return the word for a *status*; one that we do not know stands for itself, on one line."""
+    """Return the word for a *status*; an unknown one is returned as it is, on one line."""
     return _(STATUSES[status]) if status in STATUSES else one_line(status, _LONGEST_STATUS)
 
 
 def proof_sentence(_: Translator, record: dict[str, Any]) -> str:
-    """Return how we know the status of a *record*: a sentence for every proof that a recorder gives."""
+    """Return how the status of a *record* is known: a sentence for every proof that recorders write."""
     known = PROOF.of(record)
     if known is not None:
         return _(PROOFS[known])
@@ -154,7 +154,7 @@ def proof_sentence(_: Translator, record: dict[str, Any]) -> str:
 
 
 def cut_sentence(_: Translator, size: str | None) -> str:
-    """Return that a value is not whole, which had the *size*; ``None`` for a response that was too large to be kept."""
+    """Return the sentence for a cut value that had *size*; ``None`` stands for a response too large to keep."""
     if size is None:
         return _(
             "Incomplete: the response was larger than largest_recorded_bytes; the rest was passed on, not recorded."
@@ -172,7 +172,7 @@ def token_parts(_: Translator, read: str, written: str) -> str:
 
 
 def ago(_: Translator, moment: int, now: int) -> str:
-    """How long ago *moment* was, or how soon it will be; both in milliseconds. A date when it is long ago."""
+    """Return how long before or after *now* (both in milliseconds) *moment* is; its date when that is long."""
     past = now - moment
     if abs(past) < _MINUTE:
         return _("just now")

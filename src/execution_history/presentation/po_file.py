@@ -1,4 +1,4 @@
-"""A `.po` file as the `.mo` file that stands for it, for installations in which none was made. Pure."""
+"""Compile a `.po` file into a `.mo` file, for installations without a compiled one. Pure."""
 
 import re
 import struct
@@ -16,7 +16,7 @@ _BREAK: Final = re.compile(r'"\n"')
 
 
 def compiled(text: str) -> bytes:
-    """Return the `.mo` file for the *text* of a `.po` file; what is fuzzy or not translated is left out.
+    """Return the `.mo` file for the *text* of a `.po` file; fuzzy and missing translations are left out.
 
     Raises:
         ValueError: a string in it is malformed.
@@ -38,7 +38,7 @@ def _places(strings: list[bytes], begin: int) -> Iterator[int]:
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:
-    """Yield every msgid, its plural behind it, with its translations; forms are set apart by a null."""
+    """Yield every msgid, followed by its plural, with its translations; a null divides the forms."""
     for block in text.split("\n\n"):
         if _FUZZY.search(block) and 'msgid ""\nmsgstr' not in block:
             continue

@@ -1,4 +1,4 @@
-"""The time zone of whoever sits at this machine."""
+"""The time zone of this machine."""
 
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ import tzlocal
 
 
 def local_zone() -> tzinfo:
-    """Return this machine's time zone with its changes of the clock; where it has no name, its present UTC offset."""
+    """Return this machine's time zone with its daylight-saving rules; where it has no name, its present UTC offset."""
     try:
         return tzlocal.reload_localzone()
     except (LookupError, ValueError, OSError):
@@ -15,7 +15,7 @@ def local_zone() -> tzinfo:
 
 
 def local_zone_name() -> str:
-    """Return the IANA name of that zone; UTC where it has none."""
+    """Return the IANA name of this machine's time zone; UTC where it has none."""
     zone = local_zone()
     name = zone.key if isinstance(zone, ZoneInfo) else None
     return name if name and name != "local" else "UTC"

@@ -1,4 +1,4 @@
-"""Sentences in the language of whoever reads them: gettext's catalogues, found in the folder ``locale``.
+"""Translate sentences with gettext's catalogues from the folder ``locale``.
 
 A language is a folder of ``locale`` with a ``.po`` file; English stands in the code and needs none.
 """
@@ -22,7 +22,7 @@ LOCALE: Final = Path(__file__).with_name("locale")
 ENGLISH: Final = "en"
 
 _NAME_OF_LANGUAGE: Final = N_("English")
-"""What each language calls itself is its translation of this."""
+"""Each language translates this by its own name."""
 
 _NAMES_OF_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _LONGEST_HEADER: Final = 500
@@ -30,7 +30,7 @@ _END_OF_NAME: Final = re.compile("[.@]")
 
 
 class Translator:
-    """Every sentence in one language.
+    """Translates sentences into one language.
 
     Args:
         language: the name of its folder, such as ``zh_CN``, or ``en``.
@@ -45,7 +45,7 @@ class Translator:
 
     @property
     def name(self) -> str:
-        """The language as it calls itself."""
+        """The language's own name for itself."""
         return self.gettext(_NAME_OF_LANGUAGE)
 
     def __call__(self, msgid: str, /, **arguments: object) -> str:
@@ -53,20 +53,20 @@ class Translator:
         return self.gettext(msgid) % self._shown(arguments)
 
     def plural(self, singular: str, plural: str, count: int, /, **arguments: object) -> str:
-        """Return the form of the sentence that goes with *count*, which is ``num`` in groups unless given as text."""
+        """Return the form of the sentence for *count*; ``num`` is *count* in groups, unless passed as an argument."""
         return self.ngettext(singular, plural, count) % self._shown({"num": grouped(count), **arguments})
 
     def markup(self, msgid: str, /, **arguments: object) -> Markup:
-        """Return the sentence as HTML: all is escaped, and each text argument keeps its direction to itself."""
+        """Return the sentence as HTML: escaped, with the writing direction of each text argument isolated."""
         shown = {name: isolated(value) if isinstance(value, str) else value for name, value in arguments.items()}
         return escape(self.gettext(msgid)) % shown
 
     def message(self, sentence: str, longest: int | None = None) -> str:
-        """Return *sentence* translated where it is a :class:`Message`; else it is in a language of its own.
+        """Return *sentence* translated where it is a :class:`Message`; other text is returned as it is.
 
         Args:
             sentence: what to translate.
-            longest: how many characters of each text argument are shown; all, unless given.
+            longest: how many characters of each text argument are shown; ``None`` shows all.
         """
         if not isinstance(sentence, Message):
             return sentence
@@ -85,7 +85,7 @@ class Translator:
 
 
 class Languages:
-    """The languages that there are.
+    """The available languages.
 
     Args:
         folder: where their catalogues are, a folder for each.
@@ -107,13 +107,13 @@ class Languages:
             self._known[name] = Translator(name, catalogue)
         return self._known[name]
 
-    def best(self, wanted: Iterable[str]) -> Translator:
-        """Return the first of the *wanted* languages that there is, or a relative of it; else English."""
-        return self.find(wanted) or self[ENGLISH]
+    def best(self, names: Iterable[str]) -> Translator:
+        """Return the first available of the languages *names*, or a relative of it; else English."""
+        return self.find(names) or self[ENGLISH]
 
-    def find(self, wanted: Iterable[str]) -> Translator | None:
-        """Return the first of the *wanted* languages that there is, or a relative of it; ``None`` for none of them."""
-        for name in wanted:
+    def find(self, names: Iterable[str]) -> Translator | None:
+        """Return the first available of the languages *names*, or a relative of it; ``None`` without one."""
+        for name in names:
             parts = _END_OF_NAME.split(name)[0].replace("-", "_").casefold().split("_")
             for length in range(len(parts), 0, -1):
                 for known in self.names:
@@ -122,7 +122,7 @@ class Languages:
         return None
 
     def of_environment(self, environment: Mapping[str, str]) -> Translator:
-        """Return the language that POSIX locale variables ask for (``LC_ALL`` before ``LC_MESSAGES`` before ``LANG``).
+        """Return the language that POSIX locale variables name (``LC_ALL`` before ``LC_MESSAGES`` before ``LANG``).
 
         ``LANGUAGE`` stands above them unless the locale is C, as in GNU gettext.
         """
@@ -132,8 +132,8 @@ class Languages:
         return self.best([*environment.get("LANGUAGE", "").split(":"), locale])
 
     def of_header(self, accept_language: str) -> Translator:
-        """Return the language that an ``Accept-Language`` header likes best."""
-        wanted: list[tuple[float, str]] = []
+        """Return the language that an ``Accept-Language`` header prefers."""
+        weighted: list[tuple[float, str]] = []
         for part in accept_language[:_LONGEST_HEADER].split(","):
             name, _, quality = part.strip().partition(";q=")
             try:
@@ -141,9 +141,9 @@ class Languages:
             except ValueError:
                 weight = 0.0
             if weight > 0 and name:
-                wanted.append((-weight, name))
-        # The sort is stable: of equals the one named first wins.
-        return self.best(name for _, name in sorted(wanted, key=lambda each: each[0]))
+                weighted.append((-weight, name))
+        # The sort is stable: of equal weights the first one wins.
+        return self.best(name for _, name in sorted(weighted, key=lambda each: each[0]))
 
     def _catalogue(self, name: str) -> gettext.NullTranslations:
         """Return the translations of a language, from its ``.mo`` file unless the ``.po`` file is newer."""
@@ -162,5 +162,5 @@ LANGUAGES: Final = Languages()
 
 
 def isolated(text: str) -> Markup:
-    """Return *text* as HTML: escaped, its control characters shown, its direction its own."""
+    """Return *text* as HTML: escaped, its control characters shown, its writing direction isolated."""
     return Markup("<bdi>{}</bdi>").format(visible(str(text)))

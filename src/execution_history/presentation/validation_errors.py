@@ -1,4 +1,4 @@
-"""What pydantic and typer find wrong with a value or a call, as sentences that can be translated. Pure.
+"""Errors that pydantic and typer find in a value or a call, as sentences that can be translated. Pure.
 
 typer puts its sentences together in English; they are taken apart by the patterns of a table.
 """
@@ -46,7 +46,7 @@ _CALLS: Final = (
     N_("Invalid value for %(name)s: %(reason)s"),
     N_("Invalid value: %(reason)s"),
 )
-"""What typer says of a wrong call; a sentence stands before what it would fit into."""
+"""typer's sentences for wrong calls; each stands before those whose pattern matches it too."""
 
 _REASONS: Final = {
     "Input should be a valid integer, unable to parse string as an integer": N_("it is not a whole number."),
@@ -58,7 +58,7 @@ _REASONS: Final = {
     "%(value)s is not in the range x>=%(least)s.": N_("it must be at least %(least)s."),
     "%(value)s is not in the range %(least)s<=x<=%(most)s.": N_("it must be %(least)s to %(most)s."),
 }
-"""What a value may lack, as pydantic and versions of typer put it, and as we do."""
+"""Why a value is refused: in the words of pydantic and of several versions of typer, and in ours."""
 
 _PLACEHOLDER: Final = re.compile(r"%\\\((\w+)\\\)s")
 _PATTERNS: Final = [
@@ -68,18 +68,18 @@ _PATTERNS: Final = [
 
 
 def validation_message(name: str, kind: str, context: Mapping[str, Any]) -> Message:
-    """Return the sentence for an error of pydantic's.
+    """Return the sentence for one of pydantic's errors.
 
     Args:
-        name: what the value is called.
+        name: the name of the value.
         kind: pydantic's name for the error, such as ``int_parsing``.
-        context: what pydantic says with it, such as the limit that was passed.
+        context: pydantic's values for it, such as the limit.
     """
     return Message(_SENTENCES.get(kind, _ANY), name=name, **context)
 
 
 def sentence_of(sentence: str) -> Message:
-    """Return what typer says as a message of ours; a *sentence* that is not in the table stays as it is."""
+    """Return typer's *sentence* as a message of ours; one that is not in the table stays as it is."""
     for pattern, ours in _PATTERNS:
         if found := pattern.fullmatch(sentence):
             values = found.groupdict()

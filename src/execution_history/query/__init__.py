@@ -1,1 +1,1 @@
-"""Questions about records and what answers them. Pure."""
+"""Queries of records: filters, plans and answers. Pure."""

@@ -1,4 +1,4 @@
-"""Orders of records, and cursors: where a page ended, as an opaque text that fits one question only. Pure."""
+"""Positions in sorted records, and cursors: where a page ended, as an opaque text for one query only. Pure."""
 
 import base64
 import binascii
@@ -20,20 +20,20 @@ _LARGEST: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a record stands in an order: what is sorted by (``None`` where it has none), create time, arrival."""
+    """The position of a record in an order: its sort key (``None`` where it has none), create time, arrival."""
 
     value: int | None
     create_time: int
     arrival: int
 
     def rank(self, *, descending: bool) -> tuple[bool, int, int, int]:
-        """Return what sorts ascending into the order that was asked for."""
+        """Return a key that sorts ascending into the requested order."""
         sign = -1 if descending else 1
         return (self.value is None, sign * (self.value or 0), sign * self.create_time, sign * self.arrival)
 
 
 def position_of(query: RecordQuery, facts: RunAttributes, arrival: int) -> Position:
-    """Return where the record with *facts* stands; *arrival* rises with every record that comes into the store."""
+    """Return the position of the record with *facts*; *arrival* rises with every record that the store takes."""
     value = {"create_time": facts.create_time, "duration": facts.duration_ms, "tokens": facts.tokens}[query.sort]
     return Position(value, facts.create_time, arrival)
 
@@ -41,8 +41,8 @@ def position_of(query: RecordQuery, facts: RunAttributes, arrival: int) -> Posit
 def cursor_at(query: RecordQuery, position: Position) -> str:
     """Return the cursor of what follows *position* in the answer to *query*.
 
-    It carries a digest of the filter and the order. That keeps a cursor that was cut, mistyped or taken from another
-    question from being answered with the wrong page. It is no secret and no permission: who reads this program can
+    It contains a digest of the filter and the order, so that a cursor that was cut, mistyped or taken from another
+    query is not answered with the wrong page. It is neither a secret nor a permission: anybody who reads this code can
     make one.
     """
     values = [position.value, position.create_time, position.arrival]
@@ -50,10 +50,10 @@ def cursor_at(query: RecordQuery, position: Position) -> str:
 
 
 def position_at(query: RecordQuery) -> Position | None:
-    """Return the position in ``query.after``; ``None`` when there is none.
+    """Return the position in ``query.after``; ``None`` without one.
 
     Raises:
-        InvalidCursor: it is broken, or was given out for another filter or order.
+        InvalidCursor: it is broken, or was made for another filter or order.
     """
     cursor = query.after
     if cursor is None:
@@ -85,6 +85,6 @@ def _are_numbers(values: list[object]) -> bool:
 
 
 def _digest(query: RecordQuery, values: list[int | None]) -> str:
-    given = [(name, getattr(query.filter, name)) for name in sorted(query.filter.given())]
-    question = repr((given, query.sort, query.descending, values))
+    filters = [(name, getattr(query.filter, name)) for name in sorted(query.filter.given())]
+    question = repr((filters, query.sort, query.descending, values))
     return blake2b(question.encode(), digest_size=9, key=_KEY).hexdigest()

@@ -1,9 +1,9 @@
-"""The filters: one row of :class:`RecordFilter` is all that is written down of one. Pure.
+"""The filters: each is defined by one row of :class:`RecordFilter`. Pure.
 
-A row gives the Python keyword (the name of the dataclass field), the HTTP parameter (also the option of the command
+A row defines the Python keyword (the name of the dataclass field), the HTTP parameter (also the option of the command
 line, with dashes), the label of its chip on the page, its meaning in the help, the values that it takes, the attribute
-of a record that it tests, and with that the predicate and the column of an index. Whatever offers, reads, shows or
-applies filters is made from :data:`FILTERS`.
+of a record that it tests, and with that the predicate and the column of an index. All code that offers, reads, shows or
+applies filters uses :data:`FILTERS`.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,17 +65,17 @@ FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
-    """A filter as it is offered and applied.
+    """The definition of a filter.
 
     Attributes:
-        name: of the HTTP parameter; ``min_tokens`` is ``--min-tokens`` on the command line.
-        label: what the page calls it, a sentence to be translated.
-        meaning: what the help says of it, a sentence to be translated.
-        values: what it takes.
-        attribute: what it tests of a record; ``None``: its tags, its texts or anything in its document.
+        name: the HTTP parameter; ``min_tokens`` is ``--min-tokens`` on the command line.
+        label: its name on the page, to be translated.
+        meaning: its help text, to be translated.
+        values: the kind of values that it takes.
+        attribute: the attribute that it tests; ``None``: the tags, the texts or anything in the document.
         test: returns the predicate for the attribute and a value, or a tuple of them.
         several: whether it takes several values: the parameter repeated, or with commas too.
-        example: what the form of the page shows in its empty place; ``None``: that form leaves it out.
+        example: the placeholder in the page's form; ``None``: that form leaves it out.
         keyword: its name in Python.
     """
 
@@ -95,7 +95,7 @@ class FilterField:
         return self.several != "no"
 
     def check(self, value: object) -> None:
-        """Raise :class:`InvalidQuery` where *value* cannot be what this filter asks for."""
+        """Raise :class:`InvalidQuery` where this filter cannot have *value*."""
         if not self.is_repeatable:
             if value is not None:
                 self.values.check(self.keyword, value)
@@ -104,12 +104,12 @@ class FilterField:
             raise InvalidQuery(
                 "%(name)s is a tuple of values, not %(kind)s.", name=self.keyword, kind=type(value).__name__
             )
-        most = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
-        if len(value) > most:
+        limit = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
+        if len(value) > limit:
             raise InvalidQuery(
                 "%(name)s takes at most %(most)s values; these are %(count)s.",
                 name=self.keyword,
-                most=most,
+                most=limit,
                 count=len(value),
             )
         for each in value:
@@ -117,7 +117,7 @@ class FilterField:
 
 
 def _offered(make: Callable[_Row, FilterField]) -> Callable[_Row, Any]:
-    """Return what makes a field of :class:`RecordFilter` from the arguments of its row."""
+    """Return a function that makes a field of :class:`RecordFilter` from the arguments of its row."""
 
     def offer(*words: _Row.args, **options: _Row.kwargs) -> Any:  # noqa: ANN401 - the default of a field of any type
         row = make(*words, **options)
@@ -155,9 +155,9 @@ def _failed_in(attribute: Attribute, values: Sequence[Any]) -> Predicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """Which records are meant; without anything, all.
+    """The records to select; without any value, all.
 
-    Everything is combined with *and*; the values of one tuple with *or*, but for ``tags`` and ``conditions``: a record
+    All filters are combined with *and*; the values of one tuple with *or*, except ``tags`` and ``conditions``: a record
     must have all of these. Times are milliseconds since the epoch, ``created_from`` inclusive and ``created_before``
     exclusive; all other ranges include both ends, and a record without the value is in none. A status is one of the
     four, or ``other`` for an adopted record whose status is none of them.
@@ -256,17 +256,19 @@ class RecordFilter:
             row.check(getattr(self, row.keyword))
 
     def given(self) -> frozenset[str]:
-        """Return the keywords of what is asked for."""
+        """Return the keywords of the filters that have a value."""
         return frozenset(row.keyword for row in FILTERS if getattr(self, row.keyword) not in (None, ()))
 
     def predicate(self) -> And:
-        """Return what a record has to fulfil.
+        """Return the predicate that a record has to fulfil.
 
         Raises:
             InvalidQuery: the text cannot be searched for.
         """
-        given = self.given()
-        return _all_of(row.test(row.attribute, getattr(self, row.keyword)) for row in FILTERS if row.keyword in given)
+        keywords = self.given()
+        return _all_of(
+            row.test(row.attribute, getattr(self, row.keyword)) for row in FILTERS if row.keyword in keywords
+        )
 
 
 FILTERS: Final[tuple[FilterField, ...]] = tuple(
@@ -275,4 +277,4 @@ FILTERS: Final[tuple[FilterField, ...]] = tuple(
 """Every filter there is, in the order of the help."""
 
 ATTRIBUTES: Final = tuple(dict.fromkeys(row.attribute for row in FILTERS if row.attribute is not None))
-"""All that they test; those with a column are what an index keeps of a record."""
+"""All attributes that they test; an index has those with a column."""

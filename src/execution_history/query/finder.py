@@ -1,11 +1,11 @@
-"""How a page or statistics are found: what has to be read, step by step, and the answer that it makes. Pure.
+"""Find pages and statistics: plan what to read, step by step, and assemble the answer. Pure.
 
 :func:`find` and :func:`count` plan and assemble; an engine executes::
 
     answer = steps.run(find(query, reach, ...), engine.execute)
 
-Each is a generator of steps, which say what to read in no engine's language and are answered with what was read; its
-value is the answer. So a store brings its statements, and what a page is stands here. No step reads one record alone.
+Each is a generator of engine-neutral steps: it yields what to read, receives what was read, and returns the answer. So
+a store brings its statements, and a page is defined here. No step reads one record alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,8 +35,8 @@ from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
 _SEARCHING_SECONDS: Final = 1.5
-_COUNTED_BY_LOOKING: Final = 100
-_COUNTING_BY_LOOKING_SECONDS: Final = 0.005
+_COUNTED_BY_READING: Final = 100
+_COUNTING_SECONDS: Final = 0.005
 _LEAST_READ: Final = 16
 _MOST_READ: Final = 50
 _FARTHEST: Final = 2**62
@@ -44,7 +44,7 @@ _FARTHEST: Final = 2**62
 
 @dataclass(frozen=True)
 class Found:
-    """A row whose record is what was asked for.
+    """A row whose record matches.
 
     Attributes:
         row: in the order.
@@ -58,7 +58,7 @@ class Found:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """The record, or its outline; read when it is first asked for."""
+        """The record, or its outline; parsed on first use."""
         record: dict[str, Any] = orjson.loads(self.body) if self.is_whole else outline_of(self.body)
         return record
 
@@ -68,32 +68,32 @@ class Found:
         return attributes_of(self.record)
 
     def shown(self, *, as_summary: bool) -> bytes:
-        """Return what a page gives of it."""
+        """Return it as a page has it: its summary or its stored bytes."""
         return summary_of(self.record, self.facts) if as_summary else self.body
 
 
 @dataclass(slots=True)
 class _Reading:
-    """What a question reads: rows, and documents that are tested where rows cannot decide.
+    """The reading of one query: rows, and documents that are tested where rows cannot decide.
 
-    ``damaged`` gathers the records that would have had to be read for the answer and cannot be.
+    ``damaged`` collects the records that had to be read for the answer and cannot be.
     """
 
     predicate: And
-    looks_at_documents: bool
+    checks_documents: bool
     is_whole: bool
     damaged: list[RecordKey] = field(default_factory=list)
 
-    def read(self, rows: Sequence[steps.Row], most: int = _FARTHEST) -> steps.Steps[tuple[list[Found], int]]:
-        """Read the first of *rows*; *most* records that are what was asked for, and how many rows were read."""
+    def read(self, rows: Sequence[steps.Row], limit: int = _FARTHEST) -> steps.Steps[tuple[list[Found], int]]:
+        """Read the first of *rows*; return at most *limit* matching records, and how many rows were read."""
         count, documents = yield steps.Documents(tuple(row.seq for row in rows))
         by_seq = {row.seq: row for row in rows}
         found: list[Found] = []
         for stored in documents:
-            each = self._meant(by_seq[stored.seq], stored)
+            each = self._matching(by_seq[stored.seq], stored)
             if each is not None:
                 found.append(each)
-                if len(found) == most:
+                if len(found) == limit:
                     break
         return found, count
 
@@ -107,21 +107,21 @@ class _Reading:
             at += count
         return found
 
-    def _meant(self, row: steps.Row, stored: steps.StoredDocument) -> Found | None:
-        """Return a record, if it is what was asked for; one that has changed since its row was read is tested."""
+    def _matching(self, row: steps.Row, stored: steps.StoredDocument) -> Found | None:
+        """Return a record if it matches; one that has changed since its row was read is tested."""
         if stored.body is None:
             self.damaged.append(stored.key)
             return None
         found = Found(row, stored.body, self.is_whole)
-        is_sure = stored.revision == row.revision and not self.looks_at_documents
+        is_sure = stored.revision == row.revision and not self.checks_documents
         return found if is_sure or self.predicate.holds(found.record, found.facts) else None
 
 
 def _reading(query: RecordQuery | StatisticsQuery, *, is_text_exact: bool) -> _Reading:
     predicate = query.filter.predicate()
     has_inexact_text = query.filter.text is not None and not is_text_exact
-    looks = bool(predicate.of_documents().parts) or has_inexact_text
-    return _Reading(predicate, looks, bool(query.filter.conditions))
+    checks_documents = bool(predicate.of_documents().parts) or has_inexact_text
+    return _Reading(predicate, checks_documents, bool(query.filter.conditions))
 
 
 def find(
@@ -132,30 +132,30 @@ def find(
     is_text_exact: bool = False,
     is_text_rare: bool = False,
 ) -> steps.Steps[Selection]:
-    """Return the steps to the answer to *query*.
+    """Return the steps that find the answer to *query*.
 
     Args:
-        query: the question.
+        query: the query.
         reach: how far the rows have followed the history.
-        clock: seconds, from any beginning; looking into documents stops after 1.5.
-        is_text_exact: whether rows with the text that is searched for need not be looked at.
+        clock: seconds, from any beginning; reading documents stops after 1.5.
+        is_text_exact: whether rows that match the text need no check of their documents.
         is_text_rare: whether these rows are few, so that a few more than a page are read to count them.
 
     Raises:
-        InvalidQuery: its cursor is broken or another question's, or its text cannot be searched for.
+        InvalidQuery: its cursor is broken or another query's, or its text cannot be searched for.
     """
     reading = _reading(query, is_text_exact=is_text_exact)
     after = position_at(query)
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
-    if reading.looks_at_documents or query.filter.text is not None:
+    if reading.checks_documents or query.filter.text is not None:
         least = skip + query.size + 1
-        # A few more are cheap, and make the total of what is rare exact.
-        most = max(least, _COUNTED_BY_LOOKING) if is_text_rare else least
-        found, stopped = yield from _look(reading, after, least, most, clock)
+        # A few more are cheap, and make the total of rare texts exact.
+        limit = max(least, _COUNTED_BY_READING) if is_text_rare else least
+        found, stopped = yield from _search(reading, after, least, limit, clock)
         page = found[skip : least - 1]
         end = page[-1].row.position if len(found) >= least else stopped
-        total, is_exact = len(found), after is None and stopped is None and len(found) < most
-        if not is_exact and not reading.looks_at_documents:
+        total, is_exact = len(found), after is None and stopped is None and len(found) < limit
+        if not is_exact and not reading.checks_documents:
             total, is_exact = yield steps.Total(len(found))
         documents = [each.shown(as_summary=query.summaries) for each in page]
     else:
@@ -180,33 +180,33 @@ def find(
 
 
 def _show(reading: _Reading, rows: Sequence[steps.Row], *, as_summaries: bool) -> steps.Steps[list[bytes]]:
-    """Return what a page gives of *rows*; a record whose summary is kept is not read."""
+    """Return *rows* as a page has them; a record whose summary is stored is not read."""
     kept = (yield steps.Summaries(tuple(rows))) if as_summaries else {}
     found = yield from reading.read_all([row for row in rows if row.seq not in kept])
     shown = kept | {each.row.seq: each.shown(as_summary=as_summaries) for each in found}
     return [shown[row.seq] for row in rows if row.seq in shown]
 
 
-def _look(
-    reading: _Reading, after: Position | None, least: int, most: int, clock: Callable[[], float]
+def _search(
+    reading: _Reading, after: Position | None, least: int, limit: int, clock: Callable[[], float]
 ) -> steps.Steps[tuple[list[Found], Position | None]]:
-    """Look for at most *most* records behind *after*, and where the search stopped early, if it did.
+    """Return at most *limit* records after *after*, and where the search stopped early, if it did.
 
-    Those beyond the *least* are only counted, and looked for as long as that takes next to no time.
+    Those beyond the *least* are only counted, and searched for only as long as that takes next to no time.
     """
-    deadline, enough = clock() + _SEARCHING_SECONDS, clock() + _COUNTING_BY_LOOKING_SECONDS
+    deadline, enough = clock() + _SEARCHING_SECONDS, clock() + _COUNTING_SECONDS
     found: list[Found] = []
     end = after
     while True:
         rows, end = yield steps.Portion(end)
         at = 0
         while at < len(rows):
-            missing = _MOST_READ if reading.looks_at_documents else least - len(found)
-            limit = max(_LEAST_READ, min(missing, _MOST_READ))
-            some, count = yield from reading.read(rows[at : at + limit], most - len(found))
+            missing = _MOST_READ if reading.checks_documents else least - len(found)
+            size = max(_LEAST_READ, min(missing, _MOST_READ))
+            some, count = yield from reading.read(rows[at : at + size], limit - len(found))
             found += some
             at += count
-            if len(found) == most:
+            if len(found) == limit:
                 return found, None
             is_late = clock() > (deadline if len(found) < least else enough)
             if is_late and (at < len(rows) or end is not None):
@@ -218,14 +218,14 @@ def _look(
 
 
 def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> steps.Steps[Statistics]:
-    """Return the steps to the answer to *query*: four, unless documents have to be looked into.
+    """Return the steps that find the answer to *query*: four, unless documents have to be read.
 
     Raises:
         InvalidQuery: there is no such time zone, there would be too many buckets, or its text cannot be searched for.
     """
     zone = zone_of(query.zone)
     reading = _reading(query, is_text_exact=is_text_exact)
-    if reading.looks_at_documents:
+    if reading.checks_documents:
         return (yield from _count_documents(query, reach, reading))
     span = yield steps.Span()
     if span is None:
@@ -247,7 +247,7 @@ def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> 
 
 
 def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: _Reading) -> steps.Steps[Statistics]:
-    """Return the steps where all records that could be meant have to be read."""
+    """Return the steps for a query that has to read all records that could match."""
     runs: list[Counted] = []
     end: Position | None = None
     while True:

@@ -1,7 +1,7 @@
-"""Questions to a history and their answers. Pure; a store answers, nothing here does.
+"""Queries of a history and the shapes of their answers. Pure; stores answer them.
 
-What a record's duration, tokens, account and so on are, is defined in :mod:`execution_history.records.attributes`; the
-filters stand in :mod:`execution_history.query.fields`.
+A record's duration, tokens, account and so on are defined in :mod:`execution_history.records.attributes`, the filters
+in :mod:`execution_history.query.fields`.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ MAX_SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordQuery:
-    """Which records, in which order, and which page of them.
+    """A query for one page of records in an order.
 
-    Records without a duration or tokens come last in both directions. The order of records alike in what is sorted by
-    is that of ``create_time``, then that of arrival, in the same direction.
+    Records without a duration or tokens come last in both directions. Records that are equal in the sort key are in the
+    order of ``create_time``, then of arrival, in the same direction.
 
     Attributes:
         size: how many records a page has, 1 to 100.
-        after: the ``next`` of the page before, for the page behind it; opaque.
+        after: the ``next`` of the page before; opaque.
         index: a numbered page instead, from 1.
-        summaries: give summaries (:func:`execution_history.records.summary.summary_of`) rather than records.
-        explain: say in the answer how it was found.
+        summaries: return summaries (:func:`execution_history.records.summary.summary_of`) rather than records.
+        explain: explain in the answer how it was found.
 
     Raises:
         InvalidQuery: a field is outside its range.
@@ -56,11 +56,11 @@ class RecordQuery:
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
             raise InvalidQuery("Pages are numbered from 1 on; there is no page %(index)s.", index=quoted(self.index))
         if self.index is not None and self.after is not None:
-            raise InvalidQuery("A page is asked for by its number or by a cursor, not by both.")
+            raise InvalidQuery("A page is named by its number or by a cursor, not by both.")
 
 
 def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
-    """Return the sort order called *name*; *more* are others that there are where it is asked for.
+    """Return the sort order called *name*; *more* are names that the error lists too.
 
     Raises:
         InvalidQuery: there is none.
@@ -75,19 +75,19 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
 
 @dataclass(frozen=True, slots=True)
 class IndexReach:
-    """How far an answer can be trusted to be whole: the change feed up to ``revision`` is in it, of ``newest``."""
+    """How complete an answer is: it covers the change feed up to ``revision``, of ``newest``."""
 
     revision: int
     newest: int
 
     @property
     def is_complete(self) -> bool:
-        """Whether every change that had been answered when the question came is in the answer."""
+        """Whether the answer covers every change that was committed when the query came."""
         return self.revision >= self.newest
 
 
 class RecordKey(NamedTuple):
-    """Which record: its workflow and its own id."""
+    """The key of a record: its workflow and its own id."""
 
     workflow_id: str
     execute_id: str
@@ -98,13 +98,13 @@ class Selection:
     """One page of an answer.
 
     Attributes:
-        documents: stored bytes, or summaries as JSON bytes where these were asked for.
+        documents: stored bytes, or summaries as JSON bytes for ``RecordQuery.summaries``.
         total: how many records match; at least so many where ``total_is_exact`` is false.
-        next: the cursor of the page behind this one; ``None`` when nothing follows.
+        next: the cursor of the next page; ``None`` when nothing follows.
         has_more: whether more may follow. A search through documents stops after its time: a page may then be short,
             even empty, with ``has_more``, and ``next`` goes on where it stopped.
-        explain: how it was found, one sentence each; empty unless asked for.
-        reach: how much of the history has been looked at.
+        explain: how it was found, one sentence each; empty without ``RecordQuery.explain``.
+        reach: how much of the history the answer covers.
         damaged: the records that belong, or may belong, on this page and cannot be read; ``total`` counts those that
             are known to match.
     """
@@ -121,14 +121,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsQuery:
-    """Which records are counted, and how they are divided.
+    """A query for statistics: the records to count, and their buckets.
 
     Attributes:
         filter: which records.
         bucket: the length of a time bucket; weeks begin on Monday. ``None``: a day, or a week or a month where days,
             or weeks, would be too many.
-        zone: the time zone whose hours, days, weeks and months are meant (an IANA name).
-        new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: none is.
+        zone: the time zone of the hours, days, weeks and months (an IANA name).
+        new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: no failure is.
     """
 
     filter: RecordFilter = field(default_factory=RecordFilter)
@@ -147,7 +147,7 @@ class StatisticsQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is counted of some runs.
+    """Counts over some runs.
 
     Attributes:
         runs: how many there are.
@@ -155,7 +155,7 @@ class Figures:
         success_rate: of the runs that succeeded or failed, the part that succeeded (0 to 1); ``None`` without any.
         p50, p95, p99: of the durations (ms) of the runs that succeeded or failed: the value at the place
             ``int(p * (n - 1))`` of all ``n`` in order; ``None`` without any.
-        tokens: the sum over the runs that tell theirs.
+        tokens: the sum over the runs that have a count.
     """
 
     runs: int
@@ -178,10 +178,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
-    """The failures that are alike.
+    """A group of similar failures.
 
     ``first_seen`` and ``last_seen`` are create times (ms) among the runs that were counted; the example is the newest.
-    ``is_new`` says that the fingerprint was not seen in these workflows before ``StatisticsQuery.new_since``.
+    ``is_new`` is true where these workflows did not have the fingerprint before ``StatisticsQuery.new_since``.
     """
 
     fingerprint: str
@@ -200,8 +200,8 @@ class Statistics:
     """The answer to a :class:`StatisticsQuery`.
 
     ``buckets`` follow each other without a gap from the first that has a run to the last; ``error_codes`` and
-    ``failures`` are the most frequent first, at most 100 of each. ``damaged`` are the records that had to be looked
-    into and cannot be read, which are not counted; where nothing has to be looked into, they are counted like others.
+    ``failures`` are the most frequent first, at most 100 of each. ``damaged`` are the records that had to be read and
+    cannot be, which are not counted; where no record has to be read, they are counted like others.
     """
 
     totals: Figures

@@ -1,6 +1,6 @@
 """Filters as people and programs write them: ``status=failed``, ``since=2h``, ``min_duration=1.5s``. Pure.
 
-The names and what each takes stand in :mod:`execution_history.query.fields`. A blank value counts as not given. A time
+The names and their values are defined in :mod:`execution_history.query.fields`. A blank value counts as missing. A time
 without an offset is in the zone that is passed in. A date alone means its first moment, as ``until`` that of the next
 day: the day is included.
 """
@@ -15,7 +15,7 @@ from execution_history.query.hints import hint
 from execution_history.query.values import Setting
 
 LIKENESS: Final = 0.75
-"""How alike a name and a word must be for the one to be a slip of the other, as :mod:`difflib` measures it."""
+"""How similar two names must be for one to be a typo of the other, as :mod:`difflib` measures it."""
 
 _BY_NAME: Final = {row.name: row for row in FILTERS}
 
@@ -23,26 +23,26 @@ _BY_NAME: Final = {row.name: row for row in FILTERS}
 def filter_of(
     words: Mapping[str, str | Sequence[str]], *, now: int, zone: tzinfo = UTC, workflow_id: str | None = None
 ) -> RecordFilter:
-    """Return the filter that *words* ask for.
+    """Return the filter that *words* describe.
 
     Args:
-        words: names of :data:`~execution_history.query.fields.FILTERS` to one text or several.
+        words: one text or several by a name of :data:`~execution_history.query.fields.FILTERS`.
         now: the time that ``2h`` ago is counted from, in milliseconds since the epoch.
         zone: where times without an offset are local.
-        workflow_id: the one workflow that is asked about, when it is known otherwise.
+        workflow_id: the only workflow, when it is known from elsewhere.
 
     Raises:
         InvalidQuery: a name is unknown, or a value cannot be read; the message names it and what would be right.
     """
     setting = Setting(now, zone)
     fields: dict[str, Any] = {} if workflow_id is None else {"workflow_ids": (workflow_id,)}
-    for name, given in words.items():
+    for name, value in words.items():
         row = _BY_NAME.get(name)
         if row is None:
             raise InvalidQuery(
                 "There is no filter %(name)s: %(nearest)s.", name=quoted(name), nearest=hint(name, sorted(_BY_NAME))
             )
-        texts = _texts(row, given)
+        texts = _texts(row, value)
         if not texts:
             continue
         if not row.is_repeatable and len(texts) > 1:
@@ -55,12 +55,12 @@ def filter_of(
 
 
 def is_filter(name: str) -> bool:
-    """Return whether *name* is one that :func:`filter_of` knows."""
+    """Return whether *name* is the name of a filter."""
     return name in _BY_NAME
 
 
-def _texts(row: FilterField, given: str | Sequence[str]) -> list[str]:
-    texts = [given] if isinstance(given, str) else list(given)
+def _texts(row: FilterField, value: str | Sequence[str]) -> list[str]:
+    texts = [value] if isinstance(value, str) else list(value)
     if row.several == "commas":
         texts = [part for text in texts for part in text.split(",")]
     return [text.strip() for text in texts if text.strip()]

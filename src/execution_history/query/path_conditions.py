@@ -1,4 +1,4 @@
-"""Comparisons of one value in a record, written ``input.city = "北京"``: read from text, and tested. Pure.
+"""Comparisons of one value in a record, written ``input.city = "北京"``: parsed and tested. Pure.
 
     condition  = part, {step}, (operator, value | "exists")
     part       = "input" | "output" | "metadata"
@@ -6,7 +6,7 @@
     operator   = "=" | "!=" | "<" | "<=" | ">" | ">="
 
 A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, or
-a bare text without quotes. What a comparison means, :class:`PathCondition` says.
+a bare text without quotes. :class:`PathCondition` defines the comparisons.
 """
 
 import re
@@ -44,9 +44,9 @@ class PathCondition:
     """A comparison of one value in a record's input, output or metadata.
 
     ``path`` leads from that part to the value: a text is a key of an object, a number an index of a list, from 0.
-    A path goes on inside a text that is itself a JSON object or list, as Coze sends nested values.
-    ``exists`` means present and not null. ``=`` compares numbers with numbers (1 equals 1.0, true is no number), text
-    with text, lists and objects whole; ``!=`` means present and not equal, whatever its type; the order
+    A path continues inside a text that is itself a JSON object or list, as Coze sends nested values.
+    ``exists`` means present and not null. ``=`` compares numbers with numbers (1 equals 1.0, true is not a number),
+    text with text, lists and objects whole; ``!=`` means present and not equal, whatever its type; the order
     comparisons hold between two numbers or two texts (by code point), and between nothing else.
     """
 
@@ -57,10 +57,10 @@ class PathCondition:
 
 
 def parse_condition(text: str) -> PathCondition:
-    """Return the condition that *text* writes down.
+    """Parse *text* into a condition.
 
     Raises:
-        InvalidQuery: it is none; the message says where it goes wrong and what would be right.
+        InvalidQuery: it is not a condition; the message names the place and an example.
     """
     if len(text) > _LONGEST:
         raise InvalidQuery(
@@ -145,13 +145,13 @@ def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
     found = value_at(record.get(_KEYS[condition.part], MISSING), condition.path)
     if found is MISSING:
         return False
-    wanted: Any = condition.value
+    expected: Any = condition.value
     if condition.operator == "exists":
         return found is not None
     if condition.operator in {"=", "!="}:
-        return _equal(found, wanted) is (condition.operator == "=")
-    comparable = (_is_number(found) and _is_number(wanted)) or (isinstance(found, str) and isinstance(wanted, str))
-    return comparable and bool(_ORDERS[condition.operator](found, wanted))
+        return _equal(found, expected) is (condition.operator == "=")
+    comparable = (_is_number(found) and _is_number(expected)) or (isinstance(found, str) and isinstance(expected, str))
+    return comparable and bool(_ORDERS[condition.operator](found, expected))
 
 
 def value_at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
@@ -166,7 +166,7 @@ def value_at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - 
 
 
 def _inside(text: str) -> object:
-    """Return the object or list that *text* is the JSON of; the text itself when it is none."""
+    """Return the object or list that *text* contains as JSON; the text itself when there is none."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:

@@ -1,6 +1,6 @@
-"""What a record has to fulfil, in no engine's language: one store matches these, others render them. Pure.
+"""Engine-neutral predicates on records: one store matches with them, others render them. Pure.
 
-A record that lacks an attribute fulfils nothing about it: ``None`` is in no range and among no values.
+A record without an attribute fulfils no predicate on it: ``None`` is in no range and among no values.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Something that records are found by.
+    """An attribute that records are found by.
 
     Attributes:
-        title: what an explanation calls it.
-        read: returns it from a record and its facts: a number, text or flag, ``None`` where the record lacks it, or a
+        title: its name in explanations.
+        read: returns it from a record and its facts: a number, text or flag, ``None`` where the record has none, or a
             tuple where it may have several.
-        column: the index column that has it; ``None``: only documents do.
-        stored_as: how that column has it: as it is, as the number of a text that many records share, as the number of
+        column: its index column; ``None``: only documents have it.
+        stored_as: its form in that column: as it is, as the number of a text that many records share, as the number of
             a status, or as the 64 bits of a fingerprint.
     """
 
@@ -62,7 +62,7 @@ class Range:
         return (self.least is None or found >= self.least) and (self.most is None or found <= self.most)
 
     def within(self, other: "Range") -> "Range":
-        """Return the range that both this and *other*, of the same attribute, leave."""
+        """Return the intersection of this range and *other*, of the same attribute."""
         least = max((each for each in (self.least, other.least) if each is not None), default=None)
         return Range(self.attribute, least, min((e for e in (self.most, other.most) if e is not None), default=None))
 
@@ -104,7 +104,7 @@ class JsonPath:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The record's texts have what is searched for."""
+    """The record's texts match the search."""
 
     search: Search
 
@@ -124,7 +124,7 @@ class And:
         return all(part.holds(record, facts) for part in self.parts)
 
     def of_documents(self) -> "And":
-        """Return those parts that no index column can decide, texts aside."""
+        """Return the parts that no index column can decide, except texts."""
         return And(tuple(part for part in self.parts if _is_of_documents(part)))
 
 
@@ -132,7 +132,7 @@ Predicate = In | Range | HasTag | Prefix | JsonPath | Text | And
 
 
 def all_of(predicates: Iterable[Predicate]) -> And:
-    """Return *predicates* as one, without an ``And`` in it, and with one range for each attribute."""
+    """Return *predicates* as one, without nested ``And``, and with one range for each attribute."""
     parts: list[Predicate] = []
     ranges: dict[Attribute, Range] = {}
     for predicate in _flat(predicates):

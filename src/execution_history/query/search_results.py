@@ -1,4 +1,4 @@
-"""What a text search found, as it is shown: records with pieces of their texts, by time or the best first. Pure."""
+"""The results of a text search: records with snippets of their texts, by time or the best first. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,11 +9,11 @@ from execution_history.query.text import Search, Snippet, rank, snippets
 from execution_history.records.partial import outline_of
 
 RANKED: Final = 100
-"""So many of the newest hits are put into the order of their rank."""
+"""How many of the newest hits are sorted by rank."""
 
 
 class Hit(NamedTuple):
-    """A record that has what was searched for: its stored bytes, and where."""
+    """A record that matches: its stored bytes, and its snippets."""
 
     body: bytes
     snippets: tuple[Snippet, ...]
@@ -21,7 +21,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPage(Selection):
-    """One page of records that have what was searched for, each with the places where it has it."""
+    """One page of records that match a search, each with its snippets."""
 
     hits: Sequence[Hit]
 
@@ -33,6 +33,6 @@ def page_of_hits(selection: Selection, search: Search) -> SearchPage:
 
 
 def best_of(selection: Selection, search: Search, size: int) -> Selection:
-    """Return the *size* records of *selection* that fit *search* best; of equals the newer first. No page follows."""
+    """Return the *size* best matches of *search* in *selection*, of equals the newer first, as the only page."""
     best = sorted(selection.documents, key=lambda body: rank(outline_of(body), search), reverse=True)[:size]
     return replace(selection, documents=best, next=None, has_more=False)

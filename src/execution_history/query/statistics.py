@@ -1,4 +1,4 @@
-"""Counting runs: totals, time buckets, error codes and groups of failures that are alike. Pure."""
+"""Statistics of runs: totals, time buckets, error codes and groups of similar failures. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ from execution_history.records.attributes import RunAttributes
 
 MOST_GROUPS: Final = 100
 ENDED: Final = frozenset({"success", "failed"})
-"""The statuses whose durations and success rate are told: an interrupted run may go on."""
+"""The statuses that durations and success rate are computed from: an interrupted run may go on."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """Figures while they are counted."""
+    """Figures in the making."""
 
     counts: Counter[str] = field(default_factory=Counter)
     durations: list[int] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Tally:
             self.durations.append(facts.duration_ms)
 
     def figures(self) -> Figures:
-        """Return what has been counted."""
+        """Return the figures of the runs counted so far."""
         return figures_of(self.counts, self.tokens, percentiles(sorted(self.durations)))
 
 
@@ -56,7 +56,7 @@ def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | N
 def figures_of(
     counts: Mapping[str, int], tokens: int, percentile: tuple[int | None, int | None, int | None]
 ) -> Figures:
-    """Return the figures from counts per status (what is missing is 0), a sum and three percentiles."""
+    """Return the figures from counts per status (0 for a missing one), a sum and three percentiles."""
     ended = sum(counts.get(status, 0) for status in ENDED)
     p50, p95, p99 = percentile
     return Figures(
@@ -71,12 +71,12 @@ def figures_of(
 
 
 def most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the most frequent first, those of one number by name; at most 100."""
+    """Return the most frequent first, those of equal count by name; at most 100."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_GROUPS])
 
 
 def in_group_order(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
-    """Return the most frequent first, of one number the one seen last; at most 100."""
+    """Return the most frequent first, of equal count the one seen last; at most 100."""
     return sorted(groups, key=lambda group: (-group.count, -group.last_seen, group.fingerprint))[:MOST_GROUPS]
 
 
@@ -107,20 +107,20 @@ def statistics_of(
             Bucket(start, end, tally.figures()) for start, end, tally in zip(edges, edges[1:], tallies, strict=False)
         ],
         error_codes=most_frequent(codes),
-        failures=in_group_order(_group(alike, query, seen_before) for alike in failures.values()),
+        failures=in_group_order(_group(similar, query, seen_before) for similar in failures.values()),
         reach=reach,
     )
 
 
-def _group(alike: list[Counted], query: StatisticsQuery, seen_before: frozenset[str]) -> FailureGroup:
-    newest = max(alike, key=lambda run: (run.facts.create_time, run.arrival))
+def _group(similar: list[Counted], query: StatisticsQuery, seen_before: frozenset[str]) -> FailureGroup:
+    newest = max(similar, key=lambda run: (run.facts.create_time, run.arrival))
     fingerprint = newest.facts.fingerprint or ""
     return FailureGroup(
         fingerprint=fingerprint,
         title=newest.facts.error_title or "",
         error_code=newest.facts.error_code,
-        count=len(alike),
-        first_seen=min(run.facts.create_time for run in alike),
+        count=len(similar),
+        first_seen=min(run.facts.create_time for run in similar),
         last_seen=newest.facts.create_time,
         workflow_id=newest.workflow_id,
         execute_id=newest.execute_id,

@@ -1,4 +1,4 @@
-"""What a finder has to have read, in no engine's language, and what it is answered with. Pure."""
+"""The steps of a finder: engine-neutral requests to read, and their answers. Pure."""
 
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
@@ -10,7 +10,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Row(NamedTuple):
-    """One record in an order: what is sorted by, when it began, its place in the order of arrival, its revision."""
+    """One record in an order: its sort key, its create time, its number in the order of arrival, its revision."""
 
     value: int | None
     create_time: int
@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Return where it stands in the order."""
+        """Return its position in the order."""
         return Position(self.value, self.create_time, self.seq)
 
 
@@ -33,7 +33,7 @@ class StoredDocument(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Read at most *limit* rows behind *after*, without the first *skip*: a list of :class:`Row`."""
+    """Read at most *limit* rows after *after*, without the first *skip*: a list of :class:`Row`."""
 
     after: Position | None
     limit: int
@@ -41,22 +41,22 @@ class Rows(NamedTuple):
 
 
 class Portion(NamedTuple):
-    """Read some rows behind *after*, without those that surely lack the text.
+    """Read some rows after *after*, without those that surely lack the text.
 
-    Answered with a list of :class:`Row`, perhaps empty, and the position that it reaches to, ``None`` at the end.
+    The answer is a list of :class:`Row`, perhaps empty, and the position that it reaches to, ``None`` at the end.
     """
 
     after: Position | None
 
 
 class Total(NamedTuple):
-    """Count the rows, as far as that takes little: the number and whether it is exact, or *at_least* and false."""
+    """Count the rows where that is cheap: the number and whether it is exact, else *at_least* and false."""
 
     at_least: int
 
 
 class Summaries(NamedTuple):
-    """Read the summaries that are kept of *rows* and are still true: a dict from ``seq`` to JSON bytes."""
+    """Read the summaries of *rows* that are stored and still current: a dict from ``seq`` to JSON bytes."""
 
     rows: tuple[Row, ...]
 
@@ -64,14 +64,14 @@ class Summaries(NamedTuple):
 class Documents(NamedTuple):
     """Read the documents at *seqs*, in this order, as far as memory allows, but of at least one.
 
-    Answered with how many of *seqs* that were, and a list of :class:`StoredDocument` of those that are still there.
+    The answer is how many of *seqs* were read, and a list of :class:`StoredDocument` of those that still exist.
     """
 
     seqs: tuple[int, ...]
 
 
 class Explain(NamedTuple):
-    """Say how the rows are found: a tuple of sentences."""
+    """Explain how the rows are found: a tuple of sentences."""
 
 
 class Span(NamedTuple):
@@ -81,7 +81,7 @@ class Span(NamedTuple):
 class BucketCounts(NamedTuple):
     """Count the rows from *first* to *last* (ms) between each two of *edges*.
 
-    Answered with the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
+    The answer is the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
     status, the sum of tokens and the percentiles.
     """
 
@@ -105,7 +105,7 @@ class Failures(NamedTuple):
 
 
 class SeenBefore(NamedTuple):
-    """Read which of *fingerprints* these workflows had before they would be new: a set."""
+    """Read which of *fingerprints* these workflows had before ``new_since``: a set."""
 
     fingerprints: tuple[str, ...]
 
@@ -118,7 +118,7 @@ Steps = Generator[Step, Any, _Answer]
 
 
 def run(steps: Steps[_Answer], execute: Callable[[Step], Any]) -> _Answer:
-    """Return the answer that *steps* come to when *execute* carries each out."""
+    """Run *steps* with *execute* for each, and return the answer."""
     answer = None
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Hours, days, weeks and months of a time zone, also where its clocks change. Pure."""
+"""Hours, days, weeks and months of a time zone, across changes of its clocks. Pure."""
 
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
@@ -21,14 +21,14 @@ def zone_of(name: str) -> ZoneInfo:
     """Return the time zone with an IANA name.
 
     Raises:
-        InvalidQuery: there is none of that name.
+        InvalidQuery: there is no such zone.
     """
     try:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
         near = next((zone for zone in available_timezones() if zone.lower() == str(name).lower()), None)
         otherwise = Message("write a name such as Asia/Shanghai or UTC")
-        hint = Message("perhaps %(near)s is meant", near=near) if near else otherwise
+        hint = Message("perhaps you meant %(near)s", near=near) if near else otherwise
         raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None
 
 
@@ -57,7 +57,7 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
 
 
 def bucket_size(start: int, end: int) -> BucketSize:
-    """Return what the bucket from *start* to *end* (ms) is; clocks may have been changed in it."""
+    """Return the size of the bucket from *start* to *end* (ms); clocks may have changed in it."""
     length = end - start
     if length <= 2 * _HOUR:
         return "hour"
@@ -65,13 +65,13 @@ def bucket_size(start: int, end: int) -> BucketSize:
 
 
 def _fitting(first: int, last: int) -> BucketSize:
-    """Return the shortest of days, weeks and months that are not too many."""
+    """Return the shortest of day, week and month that does not make too many buckets."""
     fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1]
     return fitting[0] if fitting else "month"
 
 
 def bucket_number(edges: list[int], time: int) -> int:
-    """Which bucket of *edges* holds *time*."""
+    """Return the number of the bucket of *edges* that contains *time*."""
     return bisect_right(edges, time) - 1
 
 
@@ -83,7 +83,7 @@ def _start(time: int, size: BucketSize, zone: ZoneInfo) -> int:
 
 def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
     if size == "hour":
-        # Where clocks go back by half an hour, the hour that would begin anew before its time goes on instead.
+        # Where clocks go back by half an hour, the hour that would start again early goes on instead.
         following = _hour_start(start + _HOUR, zone)
         return following if following > start else start + _HOUR
     # Noon is the same day whatever the clocks did at midnight.

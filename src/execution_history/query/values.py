@@ -1,4 +1,4 @@
-"""What a filter's value may be: how people write it, and what a program may pass. Pure."""
+"""Values of filters: how people write them, and what programs may pass. Pure."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Kind = Literal["text", "id", "time", "duration", "number", "bool", "status", "mo
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The clock (ms since the epoch) and the zone that values are read in."""
+    """The time (ms since the epoch) and the zone that values are read in."""
 
     now: int
     zone: tzinfo = UTC
@@ -42,9 +42,9 @@ class Values:
 
     Attributes:
         kind: its name for people, such as ``duration``.
-        read: returns the value from the name of a filter and the text that somebody wrote; raises
-            :class:`InvalidQuery` where that is none.
-        check: raises :class:`InvalidQuery` where what a program passed as the filter of a name is none.
+        read: returns the value from the name of a filter and a written text; raises :class:`InvalidQuery` where the
+            text is not such a value.
+        check: raises :class:`InvalidQuery` where what a program passed for the filter of a name is not such a value.
     """
 
     kind: Kind
@@ -53,13 +53,13 @@ class Values:
 
 
 def check_number(name: str, value: object) -> None:
-    """Raise :class:`InvalidQuery` unless *value* is a whole number; true is none."""
+    """Raise :class:`InvalidQuery` unless *value* is a whole number, which true is not."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidQuery("%(name)s is a whole number, not %(value)s.", name=name, value=quoted(value))
 
 
 def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
-    """Return the time (ms) that ``since`` would mean by *value*, for the parameter *name*.
+    """Return the time (ms) of *value*, read like a value of ``since``, for the parameter *name*.
 
     Raises:
         InvalidQuery: it cannot be read as a time.

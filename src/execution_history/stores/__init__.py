@@ -1,6 +1,6 @@
 """The stores, which implement :mod:`execution_history.stores.protocol`, and their forms on a disk."""
 
-from execution_history.stores.factory import store_at, store_of
+from execution_history.stores.factory import folder_of, store_at, store_of
 from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.sqlite import (
     DATABASE,
@@ -17,6 +17,7 @@ __all__ = [
     "MemoryStore",
     "SQLiteStore",
     "file_name",
+    "folder_of",
     "store_at",
     "store_of",
     "stored_elsewhere",

@@ -37,7 +37,7 @@ def store_at(
     Raises:
         SettingsError: there is no such store.
     """
-    folder = location if isinstance(location, Path) else _folder_of(location)
+    folder = location if isinstance(location, Path) else folder_of(location)
     if folder is None:
         return MemoryStore(record_limit_bytes, clock)
     return SQLiteStore(
@@ -45,7 +45,7 @@ def store_at(
     )
 
 
-def _folder_of(location: str) -> Path | None:
+def folder_of(location: str) -> Path | None:
     """Return the folder that *location* names; ``None`` for a store in memory.
 
     Raises:

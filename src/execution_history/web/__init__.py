@@ -1,4 +1,4 @@
-"""The HTTP application: the JSON routes, their documentation, and what guards them."""
+"""The HTTP application: the JSON routes, their documentation, the pages, and their protection."""
 
 from execution_history.web.api import history_router
 from execution_history.web.application import create_app

@@ -22,7 +22,7 @@ _TAGS = [
 
 
 def create_app(application: Application) -> FastAPI:
-    """Return the HTTP application on what *application* holds; opening and closing that is the caller's.
+    """Return the HTTP application for an open *application*, which the caller opens and closes.
 
     All errors have the shape ``{"success": false, "error": {"code", "message"}}``.
     """
@@ -38,7 +38,7 @@ def create_app(application: Application) -> FastAPI:
     )
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_error)
-    # The last added is the outermost. What the gateway passes on stays as the upstream made it.
+    # The last added is the outermost. The gateway's answers stay as the upstream sent them.
     app.add_middleware(ErrorAnswers)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Gateway, upstream=application.upstream, recorder=application.recorder)

@@ -1,4 +1,4 @@
-"""What went wrong, as an answer: ``{"success": false, "error": {"code", "message"}}`` with a fitting status."""
+"""Errors as answers: ``{"success": false, "error": {"code", "message"}}`` with a fitting status."""
 
 import asyncio
 import logging
@@ -23,10 +23,10 @@ from execution_history.web.responses import answer, translator_for
 
 _log = logging.getLogger("execution_history.web")
 
-# How pydantic names the shapes that a value may have, in the place of a fault.
+# pydantic's names for the shapes that a value may have, in the location of an error.
 _SHAPE: Final = re.compile(r"(?:list|dict|set|tuple|function-\w+)\[|[A-Z]\w*Change$")
 
-# The first that fits is taken, so a kind stands before what it is a kind of.
+# The first match counts, so a subclass stands before its base class.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.UnknownAccount, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_account"),
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
@@ -48,7 +48,7 @@ _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "store"),
     (errors.ExecutionHistoryError, HTTPStatus.INTERNAL_SERVER_ERROR, "internal"),
 )
-# Words of our own: the names that Python gives to statuses change between its versions.
+# Our own codes: Python's names for statuses change between its versions.
 _CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _SENTENCES: Final = {
     400: Message("The request body cannot be read: it is JSON in UTF-8, not nested thousands of levels deep."),
@@ -62,7 +62,7 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error as a caller is told of it: a status, a word for programs and a sentence for people."""
+    """An error as a caller gets it: a status, a code for programs and a sentence for people."""
 
     status: int
     code: str
@@ -70,13 +70,13 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def answer(self, headers: Mapping[str, str] = NO_HEADERS) -> Response:
-        """Return the fault as an answer of its own, in the language that the *headers* of the request prefer."""
+        """Return the fault as an answer, in the language that the *headers* of the request prefer."""
         message = translator_for(headers).message(self.message)
         content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": message}}
         return answer(content, self.status, self.headers)
 
 
-# Nothing but the end of the server cancels a request.
+# A request is only cancelled when the server stops.
 _STOPPING: Final = Fault(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "stopping",
@@ -85,7 +85,7 @@ _STOPPING: Final = Fault(
 
 
 def fault_of(error: Exception, place: str) -> Fault:
-    """Return the fault that a caller is sent for *error*; an unexpected one is logged, with *place*, not described."""
+    """Return the fault for *error*; an unexpected error is logged with *place*, and not described to the caller."""
     if isinstance(error, HTTPException):
         return _http_fault(error)
     if isinstance(error, RequestValidationError):
@@ -100,15 +100,15 @@ def fault_of(error: Exception, place: str) -> Fault:
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """Return the answer to any exception, in the language of the caller; an exception handler of Starlette's kind."""
+    """Return the answer for any exception, in the caller's language; usable as a Starlette exception handler."""
     return fault_of(error, f"{request.method} {request.url.path}").answer(request.headers)
 
 
 class ErrorAnswers:
-    """The layer in which whatever the application raises becomes an answer.
+    """Middleware that turns what the application raises into an answer.
 
-    It stands inside the layer that guards, so that these answers too have that layer's headers; Starlette's own
-    last resort is outside of all others.
+    It stands inside the guard, so that these answers have the guard's headers too; Starlette's own last resort is
+    outside of all other middleware.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -121,13 +121,13 @@ class ErrorAnswers:
             return
         has_begun = False
 
-        async def noted(message: ASGIMessage) -> None:
+        async def send_and_note(message: ASGIMessage) -> None:
             nonlocal has_begun
             has_begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_and_note)
         except asyncio.CancelledError:
             if has_begun:
                 raise
@@ -146,11 +146,11 @@ def _http_fault(error: HTTPException) -> Fault:
 
 
 def _validation_sentence(error: RequestValidationError) -> str:
-    """Return the sentence for the most specific fault, with the name of what is wrong."""
+    """Return the sentence for the most specific error, with the name of the wrong value."""
     faults = error.errors()
     if not faults:
         return Message("The request is not what this address expects; /docs says what is.")
-    # Where a value may have several shapes there is a fault for each; the deepest is that of the shape that was meant.
+    # Where a value may have several shapes there is an error for each; the deepest belongs to the intended shape.
     fault = max(faults, key=lambda each: len(each["loc"]))
     where = [str(part) for part in fault["loc"] if not _SHAPE.match(str(part))]
     if fault["type"] == "json_invalid":

@@ -26,8 +26,8 @@ def add_docs(app: FastAPI) -> None:
 
 
 class _Assets(StaticFiles):
-    """Files of a package; a name with a NUL character, which older Starlettes pass to the system, is none of them."""
+    """Files of a package; a name with a NUL character, which older Starlettes pass to the system, is not found."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Return the full path and the state of a file, and nothing where there is none."""
+        """Return the full path and the state of a file, empty where there is none."""
         return ("", None) if "\0" in path else super().lookup_path(path)

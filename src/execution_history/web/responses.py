@@ -19,7 +19,7 @@ def translator_for(headers: Mapping[str, str]) -> Translator:
 
 
 def json_answer(content: bytes, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer whose body is JSON already."""
+    """Return an answer with a body that is JSON already."""
     return Response(content, status, headers, media_type="application/json")
 
 
@@ -37,11 +37,11 @@ def encode_shapes(content: dict[str, Any]) -> bytes:
 
 
 def page_answer(page: Selection) -> Response:
-    """Return a page of history, its records the very bytes that are stored."""
+    """Return a page of history as an answer, each record as its stored bytes."""
     more = encode({"total": page.total, "has_more": page.has_more, **damaged_of(page.damaged)})
     return json_answer(b'{"success":true,"histories":[' + b",".join(page.documents) + b"]," + more[1:])
 
 
 def detail_answer(document: bytes) -> Response:
-    """One record, the very bytes that are stored."""
+    """Return one record as an answer, as its stored bytes."""
     return json_answer(b'{"success":true,"execution":' + document + b"}")

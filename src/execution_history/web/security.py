@@ -1,15 +1,15 @@
-"""What stands before every request: whose host and origin it names, and what a browser may do with the answer.
+"""Checks on every request: its host and its origin; and headers for what a browser may do with the answer.
 
 A page in a browser can make it send requests to 127.0.0.1, and open WebSocket connections. The rule for both:
 
 1. There is one ``Host``, and it is a name of this server, with any port. This stops a foreign name that resolves here
    (DNS rebinding).
 2. What may change something, which is every method but GET, HEAD, OPTIONS and TRACE, and every WebSocket connection,
-   comes from a page of this server or from a program: ``Sec-Fetch-Site`` says neither ``cross-site`` nor
+   comes from a page of this server or from a program: ``Sec-Fetch-Site`` is neither ``cross-site`` nor
    ``same-site``; each ``Origin`` is this server's own, which ``null`` is not; where there is no ``Origin``, the
    ``Referer`` is an address of this server. A browser sends at least one of the three, and a program need not send any.
 
-What breaks the rule is refused before it is read, passed on or upgraded: 1 with 421, 2 with 403.
+A request that breaks the rule is refused before it is read, passed on or upgraded: 1 with 421, 2 with 403.
 """
 
 import re
@@ -56,7 +56,7 @@ _FOREIGN: Final = Fault(
 
 
 class SecurityHeaders:
-    """The layer that tells a browser what it may do with an answer of ours, and when it was made."""
+    """Middleware that adds the security headers, and the date, to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -67,20 +67,20 @@ class SecurityHeaders:
         async def guarded(message: ASGIMessage) -> None:
             if message["type"] in _STARTS:
                 date = (b"date", formatdate(usegmt=True).encode())
-                # What an answer says of itself, as the pages do, goes before what is said for all.
-                said = list(message.get("headers", ()))
-                names = {name.lower() for name, _ in said}
-                message["headers"] = [*said, *(header for header in (*_HEADERS, date) if header[0] not in names)]
+                # An answer's own headers, such as those of pages, take precedence.
+                own = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in own}
+                message["headers"] = [*own, *(header for header in (*_HEADERS, date) if header[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, guarded)
 
 
 class Guard:
-    """The outermost layer of the application: it refuses what must not come in, whatever would answer it.
+    """The outermost middleware: refuses what must not come in, whichever route would answer it.
 
     Args:
-        app: what is guarded.
+        app: the application that is guarded.
         hosts: names and addresses, besides this machine's own, that a ``Host`` may carry, with any port; ``*``
             allows every name.
     """
@@ -91,7 +91,7 @@ class Guard:
         self._allows_every_name = "*" in self._names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer why not."""
+        """Pass the request on, or refuse it."""
         fault = self._fault(scope) if scope["type"] in {"http", "websocket"} else None
         if fault is None:
             await self._app(scope, receive, send)
@@ -119,7 +119,7 @@ class Guard:
 
 
 def _as_name(host: str) -> str:
-    """Return a name of the settings in the form that a ``Host`` header has it."""
+    """Return a name from the settings in the form of a ``Host`` header."""
     host = host.strip().lower()
     is_bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
     return f"[{host}]" if is_bare_ipv6 else _name(host)
@@ -132,12 +132,12 @@ def _name(host: str) -> str:
 
 
 def _is_harmless(scope: Scope, headers: Headers) -> bool:
-    """Whether a request can change nothing, and can become no connection over which more is sent."""
+    """Return whether a request can change nothing, and cannot become a connection over which more is sent."""
     return scope["type"] == "http" and scope["method"] in _SAFE and "upgrade" not in headers
 
 
 def _is_own(headers: Headers, own: str) -> bool:
-    """Whether the request comes from a program, or from a page of the origin *own* (Fetch, section 3.1)."""
+    """Return whether the request comes from a program, or from a page of the origin *own* (Fetch, section 3.1)."""
     if not {site.strip().lower() for site in headers.getlist("sec-fetch-site")} <= _OWN_SITE:
         return False
     origins = headers.getlist("origin")

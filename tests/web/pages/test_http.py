@@ -101,7 +101,7 @@ async def test_a_filter_that_is_wrong_is_said_and_stays(site: Site) -> None:
     """As a chip that can be taken away."""
     answer = await site.client.get("/runs?status=fialed&since=24h")
     assert 422 == answer.status_code
-    assert "perhaps failed is meant" in answer.text
+    assert "perhaps you meant failed" in answer.text
     assert 'href="/runs?since=24h"' in answer.text
 
 

@@ -112,7 +112,7 @@ def test_charts_are_drawn_on_a_time_axis() -> None:
     ]
     axis = axis_of(buckets, 0, 4 * HOUR, ZONE)
     drawn = run_chart(buckets, axis)
-    assert (3, 1, 75.0) == (drawn.most, drawn.least, drawn.zero)
+    assert (3, 1, 75.0) == (drawn.highest, drawn.lowest, drawn.zero)
     assert [("runs", 0.0, 75.0), ("failed", 75.0, 25.0), ("runs", 0.0, 75.0)] == [
         (bar.kind, bar.y, bar.height) for bar in drawn.bars
     ]

@@ -1,4 +1,4 @@
-"""Text search, pure: what of a record is searched, what people may ask for, what matches, and where."""
+"""Text search: searchable texts, syntax, matching, ranking and snippets. Pure."""
 
 from execution_history.query.text.normalization import fold
 from execution_history.query.text.ranking import has, matches, rank, searched_text

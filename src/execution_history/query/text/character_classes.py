@@ -1,13 +1,13 @@
-"""The four kinds of characters that searching tells apart, and how a text falls into atoms.
+"""The four kinds of characters that text search distinguishes, and the atoms that a text consists of.
 
 * A *single* is a word of its own: Chinese characters, Japanese kana, Korean syllables, symbols such as emoji. Such
   scripts write no spaces between words, so they are searched from one character on, anywhere.
 * A *letter* is any other letter, digit or combining mark; letters that follow each other are a word.
 * A *separator* is everything else: spaces, punctuation, control characters, halves of surrogate pairs.
-* :data:`BREAK` is the separator that no search term reaches across; it stands between the texts of a record.
+* :data:`BREAK` is the separator that no search term reaches across; it divides the texts of a record.
 
 An *atom* is a longest run of singles or of letters. The kinds follow the Unicode version of the running Python,
-:data:`UNICODE_VERSION`; an index that stores atoms has to be made anew when that changes.
+:data:`UNICODE_VERSION`; an index that stores atoms has to be rebuilt when that changes.
 """
 
 import re
@@ -28,7 +28,7 @@ _SINGLES: Final = (
     (0xAC00, 0xD7FB), (0xF900, 0xFAFF), (0x1F000, 0x1FAFF), (0x20000, 0x3FFFD),
 )  # fmt: skip
 _BASIC_PLANE: Final = 0x10000
-_LETTERS_END: Final = 0x1F000  # no script stands beyond it but singles
+_LETTERS_END: Final = 0x1F000  # beyond it all scripts are singles
 _INVISIBLE: Final = (
     (0xAD, 0xAD), (0x180E, 0x180E), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064), (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF), (0xE0100, 0xE01EF),
@@ -39,7 +39,7 @@ _NEVER_CLINGING: Final = (range(0x3400, 0xA000), range(0xAC00, 0xD7B0), range(0x
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """What the kinds are found with.
+    """The patterns that find the kinds.
 
     ``atoms`` matches a run of singles or of letters, ``letters`` and ``singles`` one of one kind; ``separators`` a
     run, perhaps empty, that one term may reach across; ``invisible`` characters that draw nothing. ``blocks`` and
@@ -75,7 +75,7 @@ def patterns() -> Patterns:
 
 
 def _separators() -> Iterator[int]:
-    """Of the rare scripts above the basic plane all are letters: regular expressions are slow with ranges there."""
+    """Yield the separators; rare scripts above the basic plane count as letters, as ranges there make patterns slow."""
     singles = {code for first, last in _SINGLES if last < _BASIC_PLANE for code in range(first, last + 1)}
     for code in range(ord(BREAK) + 1, _BASIC_PLANE):
         if code not in singles and not chr(code).isalnum() and unicodedata.category(chr(code))[0] != "M":
@@ -86,7 +86,7 @@ def _separators() -> Iterator[int]:
 
 
 def _clinging() -> Iterator[int]:
-    """Return characters that may become one with the character before them when a text is folded."""
+    """Yield the characters that may merge with the character before them when a text is folded."""
     for code in range(0x300, _LETTERS_END):
         if not any(code in block for block in _NEVER_CLINGING):
             is_composed = unicodedata.decomposition(chr(code))

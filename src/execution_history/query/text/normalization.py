@@ -1,4 +1,4 @@
-"""Folded texts: upper and lower case, full and half width are the same, and what draws nothing is gone.
+"""Folded texts: without differences of case and width, and without invisible characters.
 
 Folding is NFKC, Unicode's case folding, and NFKC again, so ``ＡＢＣ１２３`` becomes ``abc123``, ``ｶﾞ`` becomes ``ガ``,
 ``…`` three dots and ``Straße`` ``strasse``. Marks that belong to a letter stay: ``é`` is not ``e``.
@@ -13,12 +13,12 @@ from execution_history.query.text.character_classes import patterns
 
 _BLOCK_CHARACTERS: Final = 1_000
 
-# What Chinese texts are full of and NFKC is slow with; replacing it first changes nothing about the result.
+# Frequent in Chinese texts, and slow in NFKC; replacing them first does not change the result.
 _WIDE_SIGNS: Final = (*zip("，：；！？（）", ",:;!?()", strict=True), ("…", "..."))
 
 
 def fold(text: str) -> str:
-    """*text* folded; the same for texts that differ in case or width alone."""
+    """Return *text* folded; the same for texts that differ only in case or width."""
     if text.isascii():
         return text.lower()
     if len(text) <= _BLOCK_CHARACTERS:
@@ -34,7 +34,7 @@ def _fold_block(text: str) -> str:
 
 
 class Folded:
-    """A text with its folded form, able to say where in the text a place of the folded form came from.
+    """A text with its folded form, and the origin of each place of the folded form in the text.
 
     Attributes:
         original: the text.

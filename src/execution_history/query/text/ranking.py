@@ -1,4 +1,4 @@
-"""Whether a record has what is searched for, and how well: the executable specification of text search."""
+"""Whether a record matches a search, and how well: the executable specification of text search."""
 
 from collections.abc import Iterable, Mapping
 from math import log2
@@ -15,31 +15,31 @@ _WHOLE_WORD: Final = 1.5
 
 
 def searched_text(record: Mapping[str, Any]) -> str:
-    """Return all that is searched of a record in one folded text; no term reaches from one text into the next."""
+    """Return all searchable texts of a record as one folded text; no term reaches from one text into the next."""
     return fold(BREAK.join([text for _, texts in fields_of(record) for text in texts]))
 
 
 def matches(record: Mapping[str, Any], search: Search) -> bool:
-    """Return whether *record* has all terms that are wanted, anywhere, and none that is unwanted."""
+    """Return whether *record* has all required terms, anywhere, and none that is excluded."""
     return has(searched_text(record), search)
 
 
 def has(searched: str, search: Search) -> bool:
-    """Return the same for a record's :func:`searched_text`."""
-    return all(term.is_in(searched) for term in search.wanted) and not any(
-        term.is_in(searched) for term in search.unwanted
+    """Return whether *searched*, the :func:`searched_text` of a record, matches."""
+    return all(term.is_in(searched) for term in search.required) and not any(
+        term.is_in(searched) for term in search.excluded
     )
 
 
 def rank(record: Mapping[str, Any], search: Search) -> float:
-    """Return how well *record*, which matches, fits: the higher the better, 0 for a record that lacks a term.
+    """Return how well *record* matches: the higher the better, 0 for a record that lacks a term.
 
     A term counts more in a note than in an error, in an error than in the input, and least in the output; more as a
     whole word than inside one; a little more when it is there often, and a little less in a long text.
     """
     score = 0.0
     fields = _by_weight(texts_of(record))
-    for term in search.wanted:
+    for term in search.required:
         best = max((weight * _fit(term, text) for weight, text in fields.items()), default=0.0)
         if best == 0:
             return 0.0

@@ -1,4 +1,4 @@
-"""What of a record is searched, and the name of the field that each text comes from."""
+"""The texts of a record that are searched, and the name of the field that each comes from."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -9,9 +9,9 @@ from execution_history.records.metadata import Use, uses_of
 from execution_history.records.partial import Unread
 
 MOST_CHARACTERS: Final = 10_000_000
-"""So much of a record is searched; what comes later, in the order of :func:`texts_of`, is not."""
+"""How many characters of a record are searched; later texts, in the order of :func:`texts_of`, are not."""
 
-_EACH: Final = 8  # what a text counts beside its characters: millions of short ones cost more than a long one
+_EACH: Final = 8  # added to the size of each text: millions of short ones cost more than a long one
 
 _NODE_TEXTS: Final = ("node_title", "content", "error_message")
 
@@ -27,10 +27,10 @@ def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
     """Return the texts of *record*, or of its outline, that are searched, in this order.
 
     ``error_message`` and ``error_code``; every key, text and number in ``input_parameters`` and ``output``; the titles
-    of the nodes and what they said, unless that is already part of the output; what stands in ``metadata``: note,
-    tags, account, caller, ids and whatever else, except what recorders note for themselves. JSON within a text is
-    text. ``true``, ``false`` and ``null`` are not searched. At most :data:`MOST_CHARACTERS` are given, where every
-    text counts as eight more than it has.
+    of the nodes and their messages, unless those are already part of the output; everything in ``metadata``: note,
+    tags, account, caller, ids and so on, except the recorders' own notes. JSON within a text is text. ``true``,
+    ``false`` and ``null`` are not searched. At most :data:`MOST_CHARACTERS` are returned, where every text counts eight
+    more than it has.
     """
     for field, texts in fields_of(record):
         for text in texts:
@@ -38,7 +38,7 @@ def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
 
 
 def fields_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
-    """Return the same, the texts of a field together; a field may come several times."""
+    """Return the texts of :func:`texts_of`, those of a field together; a field may come several times."""
     left = MOST_CHARACTERS
     for field, texts in _all_fields(record):
         size = sum(map(len, texts)) + _EACH * len(texts)
@@ -75,8 +75,11 @@ def _node_fields(nodes: object, output: set[str]) -> Iterator[tuple[str, Sequenc
         yield "node_execute_status", _texts(nodes)
         return
     for name, node in nodes.items():
-        said = _texts([node.get(key) for key in _NODE_TEXTS] if isinstance(node, dict) else node)
-        yield f"node_execute_status.{name}", [name, *(text for text in said if text != name and text not in output)]
+        node_texts = _texts([node.get(key) for key in _NODE_TEXTS] if isinstance(node, dict) else node)
+        yield (
+            f"node_execute_status.{name}",
+            [name, *(text for text in node_texts if text != name and text not in output)],
+        )
 
 
 def _texts(value: object) -> Sequence[str]:

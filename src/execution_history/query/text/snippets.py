@@ -1,4 +1,4 @@
-"""Where a record has what was searched for: short pieces of its texts with the hits marked."""
+"""Snippets: short pieces of a record's texts with the hits of a search marked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from execution_history.query.text.syntax import Search, Term
 
 SNIPPET_CHARACTERS: Final = 160
 _DOTS: Final = "…"
-_BEFORE: Final = 3  # a third of what is shown stands before the hit
+_BEFORE: Final = 3  # a third of the piece comes before the hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +29,30 @@ class Snippet:
 
 
 def snippets(
-    record: Mapping[str, Any], search: Search, length: int = SNIPPET_CHARACTERS, most: int = 3
+    record: Mapping[str, Any], search: Search, length: int = SNIPPET_CHARACTERS, limit: int = 3
 ) -> list[Snippet]:
-    """Return at most *most* pieces of about *length* characters, in the order of the texts they are from.
+    """Return at most *limit* pieces of about *length* characters, in the order of the texts they are from.
 
     Together they show as many of the terms as they can: a piece that shows a term for the first time goes before one
-    that does not. A text gives more than one piece only for terms that its first does not show.
+    that does not. A text has more than one piece only for terms that its first piece does not show.
     """
     showing: list[tuple[int, Snippet]] = []
     repeating: list[tuple[int, Snippet]] = []
-    missing = set(search.wanted)
+    missing = set(search.required)
     for number, text in enumerate(texts_of(record)):
-        if len(showing) >= most or (not missing and len(showing) + len(repeating) >= most):
+        if len(showing) >= limit or (not missing and len(showing) + len(repeating) >= limit):
             break
         for snippet, seen in _pieces(text, search, length, missing):
             (showing if missing & seen else repeating).append((number, snippet))
             missing -= seen
-    chosen = showing[:most] + repeating[: max(0, most - len(showing))]
+    chosen = showing[:limit] + repeating[: max(0, limit - len(showing))]
     return [snippet for _, snippet in sorted(chosen, key=lambda each: each[0])]
 
 
 def _pieces(text: FieldText, search: Search, length: int, missing: set[Term]) -> list[tuple[Snippet, set[Term]]]:
-    """Pieces of one text with the terms that each shows: one, and more while that shows terms of *missing*."""
+    """Return pieces of one text with the terms that each shows: one, and more while they show terms of *missing*."""
     folded = Folded(text.text)
-    first = [(place, term) for term in search.wanted if (place := term.find(folded.text)) is not None]
+    first = [(place, term) for term in search.required if (place := term.find(folded.text)) is not None]
     pieces: list[tuple[Snippet, set[Term]]] = []
     seen: set[Term] = set()
     while first:
@@ -70,7 +70,7 @@ def _piece(
     end = min(begin + length, len(folded.text))
     places, seen = _hits(folded.text, search, begin, end)
     if not places:  # the hit alone is longer than the piece
-        places, seen = [(hit[0], end)], {term for term in search.wanted if term.find(folded.text, hit[0]) == hit}
+        places, seen = [(hit[0], end)], {term for term in search.required if term.find(folded.text, hit[0]) == hit}
     left, right = folded.origin(begin, end)
     dots = _DOTS if left else ""
     shown = dots + text.text[left:right] + (_DOTS if right < len(text.text) else "")
@@ -84,7 +84,7 @@ def _hits(folded: str, search: Search, begin: int, end: int) -> tuple[list[tuple
     window = folded[: end + 1]  # one more character decides whether a word ends
     places: list[tuple[int, int]] = []
     seen: set[Term] = set()
-    for term in search.wanted:
+    for term in search.required:
         at = begin
         while (place := term.find(window, at)) is not None and place[1] <= end:
             places.append(place)

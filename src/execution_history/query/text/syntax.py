@@ -1,4 +1,4 @@
-"""What people type into a search box, and where a text has it.
+"""The syntax of search texts, and where a text has their terms.
 
 =================== ============================================================================================
 ``deploy``          found anywhere, also inside a word: ``redeployed``
@@ -10,7 +10,7 @@
 =================== ============================================================================================
 
 Every term has to be somewhere in the record. Case and width do not matter. Punctuation separates and is otherwise
-ignored. One or two letters or digits are only ever found as a whole word: ``ai`` is not in ``maintain``. A text that
+ignored. One or two letters or digits are only found as a whole word: ``ai`` is not in ``maintain``. A text that
 breaks off, in a quote without its end or a minus without a word, is refused.
 """
 
@@ -26,7 +26,7 @@ from execution_history.query.text.normalization import fold
 MOST_CHARACTERS: Final = 1_000
 MOST_TERMS: Final = 32
 SHORTEST_INSIDE: Final = 3
-"""So many letters are found inside words; fewer only as a whole word."""
+"""The number of letters from which on a term is found inside words; a shorter one only as a whole word."""
 
 _QUOTES: Final = str.maketrans("“”„‟＂－＊　", '"""""-* ')
 _OPEN_MINUS: Final = re.compile(r'(?:^|[\s"])-+\s*$')
@@ -54,7 +54,7 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing to look for: atoms that follow each other."""
+    """One term of a search: atoms that follow each other."""
 
     atoms: tuple[Atom, ...]
 
@@ -75,7 +75,7 @@ class Term:
         return self.find(folded) is not None
 
     def _follow(self, folded: str, at: int) -> int:
-        """Return where the atoms behind the first one end, when they stand at *at*; -1 when they do not."""
+        """Return where the atoms after the first one end, when they are at *at*; -1 when they are not."""
         for atom in self.atoms[1:]:
             gap = patterns().separators.match(folded, at)
             begin = at if gap is None else gap.end()
@@ -89,18 +89,18 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search text, understood: all of *wanted* are in a record, and none of *unwanted*."""
+    """A parsed search text: all *required* terms are in a record, and none that is *excluded*."""
 
-    wanted: tuple[Term, ...]
-    unwanted: tuple[Term, ...] = ()
+    required: tuple[Term, ...]
+    excluded: tuple[Term, ...] = ()
 
 
 def parse_search(text: str) -> Search:
-    """Return what *text* asks for, as the table above says.
+    """Parse a search text by the table above.
 
     Raises:
-        InvalidQuery: it is too long, breaks off in the middle of a term, has too many terms, or nothing in it can be
-            looked for.
+        InvalidQuery: it is too long, breaks off in the middle of a term, has too many terms, or none that can be
+            searched for.
     """
     if len(text) > MOST_CHARACTERS:
         raise InvalidQuery(
@@ -109,40 +109,40 @@ def parse_search(text: str) -> Search:
             count=f"{len(text):,}",
         )
     _check_end(text.translate(_QUOTES))
-    wanted: list[Term] = []
-    unwanted: list[Term] = []
+    required: list[Term] = []
+    excluded: list[Term] = []
     for match in _TERM.finditer(text.translate(_QUOTES)):
         if (word := match["word"]) is None:
             term = _term(match["phrase"], begins=True, ends=not match["open"])
         else:
             term = _term(word, begins=word.endswith("*"), ends=False)
         if term is not None:
-            (unwanted if match["sign"] else wanted).append(term)
-    if not wanted and unwanted:
-        raise InvalidQuery("A search says what a record has, not only what it has not: add a word without a minus.")
-    if not wanted:
+            (excluded if match["sign"] else required).append(term)
+    if not required and excluded:
+        raise InvalidQuery("A search needs at least one word without a minus.")
+    if not required:
         raise InvalidQuery("There is no word to look for in the search text %(text)s.", text=quoted(text))
-    if len(wanted) + len(unwanted) > MOST_TERMS:
+    if len(required) + len(excluded) > MOST_TERMS:
         raise InvalidQuery(
             "A search text has at most %(most_terms)s terms; this one has %(value)s: put words "
             "that follow each other into quotes.",
             most_terms=MOST_TERMS,
-            value=len(wanted) + len(unwanted),
+            value=len(required) + len(excluded),
         )
-    return Search(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
+    return Search(tuple(dict.fromkeys(required)), tuple(dict.fromkeys(excluded)))
 
 
 def _check_end(text: str) -> None:
-    """Refuse a text that breaks off: what would have followed might have turned its meaning round."""
+    """Refuse a text that breaks off: the missing part could have reversed its meaning."""
     if text.count('"') % 2:
-        behind = text.rpartition('"')[2].strip()
-        where = Message("before %(text)s", text=quoted(behind)) if behind else Message("at the end")
+        rest = text.rpartition('"')[2].strip()
+        where = Message("before %(text)s", text=quoted(rest)) if rest else Message("at the end")
         raise InvalidQuery(
             "The quote %(where)s of the search text is left open: close it, or leave it out.", where=where
         )
     if _OPEN_MINUS.search(text):
         raise InvalidQuery(
-            "The search text ends with a minus: put the word behind it that a record must not have, or leave it out."
+            "The search text ends with a minus: add the word that a record must not have after it, or leave it out."
         )
 
 
@@ -171,7 +171,7 @@ def _term(text: str, *, begins: bool, ends: bool) -> Term | None:
 
 
 def _stands(atom: Atom, folded: str, at: int) -> bool:
-    """Return whether *atom*, which is at *at*, begins and ends a word there as it has to."""
+    """Return whether *atom*, which is at *at*, begins and ends a word there where it has to."""
     if not (atom.begins or atom.ends):
         return True
     letters, end = patterns().letters, at + len(atom.text)

@@ -1,18 +1,18 @@
-"""Tokens: what the text index keeps of a text, and which of them a search term needs.
+"""Tokens: what the text index stores of a text, and which of them a search term needs.
 
-Of a run of singles every character and every pair is a token, so one character and two are found exactly, more by
+Of a run of singles every character and every pair is a token, so one or two characters are found exactly, more by
 their pairs. Of a word, with ``^`` and ``=`` as marks that no word has::
 
-    ^d  ^de             what it begins with
+    ^d  ^de             its beginning
     =deploy             the word; of a long one its first 24 letters
     dep epl plo loy     every three letters, for terms of three
-    depl eplo ploy      every four, for longer terms: on words put together of the same parts they leave a fifth of the
+    depl eplo ploy      every four, for longer terms: on words made of the same parts they leave a fifth of the
                         wrong candidates that three letters leave
     ~dep ~epl …         instead of these two, every three letters of a number, of a word of more than 20, and of every
                         word of a text that has thousands: pictures in base64, say, would have a million different four
                         letters
 
-Nothing is kept of what stands beside what: where a term has several tokens, its candidates are looked at.
+Positions are not stored: where a term has several tokens, its candidates are checked.
 """
 
 import re
@@ -40,19 +40,19 @@ _SPACE: Final = (32,)
 _CODES: Final = f"utf-32-{sys.byteorder[0]}e"
 _LONGER: Final = 4
 
-# ASCII text has no singles: its words are what stands between these.
+# ASCII text has no singles: its words are the texts between these.
 _SPACED: Final = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
 _SEPARATOR: Final = re.compile(r"[\0-/:-@\[-`{-\x7f]")
 
 
 class Tokens:
-    """Turns folded texts into tokens; remembers those of words it has met, because few words make most of a text."""
+    """Turns folded texts into tokens; caches those of words, because few words make up the largest part of a text."""
 
     def __init__(self) -> None:
         self._words = _Words()
 
     def of(self, searched: str) -> str:
-        """Return the tokens of a folded text with spaces between them; some may be there twice."""
+        """Return the tokens of a folded text with spaces between them, some perhaps twice."""
         words: set[str] = set()
         singles: set[str] = set()
         kinds = patterns()
@@ -71,7 +71,7 @@ class Tokens:
 
 
 class _Words(dict[str, str]):
-    """The tokens of words, made when they are first asked for."""
+    """The tokens of words, made on first use."""
 
     def __missing__(self, word: str) -> str:
         if len(word) > _LONGEST_USUAL or word.isdecimal():
@@ -80,7 +80,7 @@ class _Words(dict[str, str]):
             parts = [*_parts(word, _INSIDE), *_parts(word, _LONGER)]
         tokens = " ".join([f"^{word[0]}", f"^{word[:2]}", f"={word[:_LONGEST_WHOLE]}", *parts])
         if len(word) > _LONGEST_REMEMBERED:
-            return tokens  # an id or a time, seldom met again
+            return tokens  # an id or a time, which rarely comes again
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
         self[word] = tokens
@@ -114,7 +114,7 @@ def _long_parts(word: str) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """*text* in pieces that end where a word does: its texts, and of a very long one some at a time."""
+    """Yield *text* in pieces that end where a word does: its texts, and very long ones divided."""
     for part in text.split(BREAK):
         begin = 0
         while begin < len(part):
@@ -147,10 +147,10 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """The text has *wanted*, and none of *unwanted*."""
+    """The text has *required*, and none of *excluded*."""
 
-    wanted: "Expression"
-    unwanted: "tuple[Expression, ...]"
+    required: "Expression"
+    excluded: "tuple[Expression, ...]"
 
 
 Expression = Token | AllOf | AnyOf | Without
@@ -158,11 +158,11 @@ Expression = Token | AllOf | AnyOf | Without
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What the candidates for a search have to have, in no engine's language.
+    """The engine-neutral condition on candidates for a search.
 
     Attributes:
-        expression: of tokens.
-        is_exact: whether every candidate is a hit; otherwise each has to be looked at.
+        expression: the condition on tokens.
+        is_exact: whether every candidate is a hit; otherwise each has to be checked.
     """
 
     expression: Expression
@@ -170,14 +170,14 @@ class Needed:
 
 
 def needed(search: Search) -> Needed:
-    """Return the condition that every text with what is searched for fulfils."""
-    wanted = tuple(dict.fromkeys(_condition(atom) for term in search.wanted for atom in term.atoms))
-    unwanted = tuple(_condition(term.atoms[0]) for term in search.unwanted if _is_exact(term))
-    expression = _all(_some_of(wanted))
-    if unwanted:
-        expression = Without(expression, unwanted)
-    terms = (*search.wanted, *search.unwanted)
-    return Needed(expression, all(map(_is_exact, terms)) and len(wanted) <= _MOST_TOKENS)
+    """Return the condition that every text which matches *search* fulfils."""
+    required = tuple(dict.fromkeys(_condition(atom) for term in search.required for atom in term.atoms))
+    excluded = tuple(_condition(term.atoms[0]) for term in search.excluded if _is_exact(term))
+    expression = _all(_some_of(required))
+    if excluded:
+        expression = Without(expression, excluded)
+    terms = (*search.required, *search.excluded)
+    return Needed(expression, all(map(_is_exact, terms)) and len(required) <= _MOST_TOKENS)
 
 
 def _is_exact(term: Term) -> bool:
@@ -193,7 +193,7 @@ def _is_exact(term: Term) -> bool:
 
 
 def _condition(atom: Atom) -> Expression:
-    """Return what every text with *atom* fulfils."""
+    """Return the condition that every text with *atom* fulfils."""
     text = atom.text
     if atom.is_singles:
         return _tokens([text] if len(text) == 1 else list(map(add, text, text[1:])))
@@ -213,7 +213,7 @@ def _tokens(tokens: list[str], begin: Sequence[str] = ()) -> Expression:
 
 
 def _some_of(parts: Sequence[_Part]) -> Sequence[_Part]:
-    """Return all of *parts*, or every n-th of very many, which leave as few candidates as all would."""
+    """Return all of *parts*, or every n-th of very many, which leave as few candidates as all would leave."""
     return parts[:: -(-len(parts) // _MOST_TOKENS)] if len(parts) > _MOST_TOKENS else parts
 
 

@@ -1,4 +1,4 @@
-"""The JSON routes: each reads its parameters, calls one thing and answers."""
+"""The JSON routes: each reads its parameters, makes one call and answers."""
 
 from execution_history.web.api.health import health_router
 from execution_history.web.api.router import history_router

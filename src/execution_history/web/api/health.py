@@ -1,4 +1,4 @@
-"""Whether the server is alive, and whether it can do its work."""
+"""Health checks: whether the server is alive, and whether it can do its work."""
 
 from http import HTTPStatus
 
@@ -13,12 +13,12 @@ from execution_history.web.responses import answer, translator_for
 
 
 def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRouter:
-    """``/healthz`` and ``/readyz``."""
+    """Return the router of ``/healthz`` and ``/readyz``."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=GUARDED)
     async def healthz() -> Response:
-        """Return the same answer always, at no cost."""
+        """Return always the same answer, at no cost."""
         return answer({"status": "ok"})
 
     @router.get(
@@ -31,7 +31,7 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
         },
     )
     async def readyz(request: Request) -> Response:
-        """Read and write the store, and collect what the recorder could not write."""
+        """Read and write the store, and collect the problems of the recorder."""
         translate = translator_for(request.headers)
         problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems()))]
         if not problems:

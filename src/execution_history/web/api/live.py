@@ -1,4 +1,4 @@
-"""What happens in a history, as server-sent events."""
+"""The changes of a history as server-sent events."""
 
 from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Annotated, Final
@@ -26,7 +26,7 @@ _STREAM: Final[Responses] = {
     **READING,
 }
 
-Since = Annotated[str | None, Query(description="The revision to go on behind; 0 tells everything that is there.")]
+Since = Annotated[str | None, Query(description="The revision to go on after; 0 begins with everything there is.")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="The same, as browsers send it.")]
 Workflows = Annotated[list[str] | None, Query(alias="workflow", description="Only of this workflow; repeatable.")]
 
@@ -45,15 +45,15 @@ def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], 
     async def follow_history(
         request: Request, since: Since = None, last_event_id: LastEventId = None, workflow_ids: Workflows = None
     ) -> Response:
-        """Every record that is made, changed or deleted, as it happens, without a gap.
+        """Stream every record that is created, changed or deleted, as it happens, without a gap.
 
         `put` has a summary of the record, `delete` of a whole workflow has no `execute_id`. The id of an event is its
-        revision: an `EventSource` that reconnects goes on behind the last one. `reset` says that this is not possible,
-        because the history is another one or an older copy: read it anew, and go on from there.
+        revision: an `EventSource` that reconnects goes on after the last one. `reset` means that this is not possible,
+        because the history is another one or an older copy: read it again, and go on from there.
         """
         parameters_of(request.query_params.multi_items(), _WORDS, filters=False)
         following = follow(_revision(last_event_id or since), workflow_ids or ())
-        # What is wrong before the first event is an ordinary error answer, not a stream.
+        # An error before the first event is an ordinary error answer, not a stream.
         await following.begin()
         return ByteStream(events(following), "text/event-stream", NOT_HELD_BACK, following.end)
 
@@ -61,19 +61,19 @@ def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], 
 async def events(
     following: FeedSubscription, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> AsyncGenerator[bytes, None]:
-    """Yield what *following*, which has begun, receives, as server-sent events; a comment where nothing comes."""
-    yield b"retry: %d\n%s" % (_RETRY_MS, _still_there(following))
+    """Yield what *following*, which has begun, receives as server-sent events; a comment while nothing comes."""
+    yield b"retry: %d\n%s" % (_RETRY_MS, _heartbeat(following))
     while not following.has_ended:
-        heard = await following.take(heartbeat_seconds)
-        yield b"".join(map(_event, heard)) if heard else _still_there(following)
+        received = await following.take(heartbeat_seconds)
+        yield b"".join(map(_event, received)) if received else _heartbeat(following)
 
 
 def _event(event: LiveEvent) -> bytes:
     return b"event: %s\nid: %d\ndata: %s\n\n" % (event.kind.encode(), event.revision, event.to_json())
 
 
-def _still_there(following: FeedSubscription) -> bytes:
-    """Return a comment, and how far the feed has been read: an id without data lets a browser go on from there."""
+def _heartbeat(following: FeedSubscription) -> bytes:
+    """Return a comment, and how far the feed has been read: an id without data lets browsers resume from there."""
     return b": heartbeat\nid: %d\n\n" % following.revision
 
 

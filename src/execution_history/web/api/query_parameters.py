@@ -1,8 +1,7 @@
-"""Questions in the query of an address: filters, order and page, read and documented from one table.
+"""The query of an address: filters, order and page, read and documented from one table.
 
-The filters are those of :mod:`execution_history.query.fields`. What is wrong with one is said in a sentence that
-names it; nothing that is not understood is passed over, but for what callers sent to the old addresses before there
-were filters.
+The filters are those of :mod:`execution_history.query.fields`. An error names the parameter that is wrong; no unknown
+parameter is ignored, except for those that callers sent to the old addresses before there were filters.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,14 +32,14 @@ _MEANINGS: Final = {
     "order": "desc (the default) or asc.",
     "cursor": "The next_cursor of the page before; everything else as it was.",
     "view": "summary leaves input, output and nodes out, and gives the beginning of both as one line; or full.",
-    "explain": "true: say how the records were found, a sentence for each step.",
+    "explain": "true: explain how the records were found, a sentence for each step.",
     "zone": "The time zone of times without one, such as Asia/Shanghai; UTC by default.",
 }
 _NEW: Final = frozenset(_MEANINGS)
 
 
 def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
-    """Return the OpenAPI of all filters and of the parameters *names*; *workflow*: whether that one is a filter."""
+    """Return the OpenAPI of all filters and of the parameters *names*; *workflow*: whether that is a filter here."""
     text = {"type": "string"}
     rows = [row for row in FILTERS if workflow or row.name != "workflow"]
     shown = [(r.name, r.meaning, {"type": "array", "items": text} if r.is_repeatable else text) for r in rows]
@@ -55,28 +54,28 @@ def documented(*names: str, workflow: bool = True) -> dict[str, Any]:
 HISTORY_PARAMETERS: Final = tuple(_MEANINGS)
 
 
-def asks_for_more(pairs: Pairs) -> bool:
-    """Return whether a query has more than there was before filters: a name of ours, or a slip of one."""
+def has_new_parameters(pairs: Pairs) -> bool:
+    """Return whether a query has a parameter that is newer than the old addresses, or a typo of one."""
     known = [*_NEW, *(row.name for row in FILTERS)]
     return any(
         name not in _OLD and get_close_matches(shortened(name), known, n=1, cutoff=LIKENESS) for name, _ in pairs
     )
 
 
-def history_question(
+def history_query(
     pairs: Pairs, *, now: int, size: int, index: int, workflow_id: str | None
 ) -> tuple[RecordQuery, bool]:
-    """Return the question that a query asks, and whether the best hits come first.
+    """Return the query for a store that the parameters *pairs* describe, and whether the best hits come first.
 
     Args:
-        pairs: its parameters.
+        pairs: the parameters.
         now: milliseconds since the epoch.
         size: records on a page.
         index: the number of the page, where *pairs* has one.
         workflow_id: the workflow that the address names.
 
     Raises:
-        InvalidQuery: a parameter is unknown, or cannot be what it is; the message names it.
+        InvalidQuery: a parameter is unknown, or its value is invalid; the message names it.
     """
     words = parameters_of(pairs, _NEW | _OLD, workflow_id)
     sort = words.only("sort")
@@ -106,7 +105,7 @@ class QueryParameters:
     workflow_id: str | None
 
     def only(self, name: str) -> str | None:
-        """Return the one value of a parameter that is no filter; ``None`` when it is not given, or blank.
+        """Return the one value of a parameter that is not a filter; ``None`` when it is missing or blank.
 
         Raises:
             InvalidQuery: it has several.
@@ -130,15 +129,15 @@ class QueryParameters:
         """Return the filter.
 
         Raises:
-            InvalidQuery: a filter cannot be.
+            InvalidQuery: a filter is invalid.
         """
         return filter_of(self.filters, now=now, zone=self.zone(), workflow_id=self.workflow_id)
 
     def time(self, name: str, now: int) -> int | None:
-        """Return the time (ms) that the parameter *name* means, where it is given.
+        """Return the time (ms) in the parameter *name*; ``None`` when it is missing or blank.
 
         Raises:
-            InvalidQuery: it is no time.
+            InvalidQuery: it is not a time.
         """
         value = self.only(name)
         return None if value is None else read_time(name, value, now=now, zone=self.zone())
@@ -147,7 +146,7 @@ class QueryParameters:
 def parameters_of(
     pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
 ) -> QueryParameters:
-    """Return the parameters *pairs*, of which all but the *filters*, where there are any, are named in *others*.
+    """Return the parameters *pairs*: those named in *others*, and filters, where *filters* are allowed.
 
     Raises:
         InvalidQuery: one is unknown, or names another workflow than the address.

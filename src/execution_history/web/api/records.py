@@ -1,4 +1,4 @@
-"""Records over HTTP: listed, read, compared, noted on and deleted."""
+"""Records over HTTP: listed, read, compared, annotated and deleted."""
 
 from typing import Annotated, Any, Final
 
@@ -10,7 +10,7 @@ from execution_history.errors import ExecutionNotFound, quoted
 from execution_history.history.annotations import Annotation
 from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, asks_for_more, documented
+from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, documented, has_new_parameters
 from execution_history.web.api.schemas.executions import (
     ANNOTATING,
     CHANGING,
@@ -58,7 +58,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
 
     @router.get("/workflows", **described("List workflows", WorkflowsAnswer, READING))
     async def list_workflows(_account_id: AccountId = "default") -> Response:
-        """Every workflow that has history, with its counts per status, the one with the newest run first."""
+        """Return every workflow that has history, with its counts per status, the one with the newest run first."""
         workflows = await service.workflow_summaries()
         return json_answer(encode_shapes({"success": True, "workflows": workflows, "total": len(workflows)}))
 
@@ -79,7 +79,7 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         With any of the filters, or an order, a cursor or a view, the answer has `total_is_exact` and `next_cursor` too.
         """
         pairs = request.query_params.multi_items()
-        if asks_for_more(pairs):
+        if has_new_parameters(pairs):
             return await found(service, pairs, page_size, page_index, workflow_id)
         return page_answer(await service.page_bytes(workflow_id, page_size, page_index))
 
@@ -104,7 +104,7 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
         other: Other = _LAST_SUCCESS,
         with_workflow: OtherWorkflow = None,
     ) -> Response:
-        """Return what is different in input, output, settings and ending, where the nodes part, and what both took.
+        """Return how two runs differ: in input, output, settings, ending, nodes, duration and tokens.
 
         The run of the address is the new one. An execution whose id is `last_success` is named with `with_workflow`.
         """
@@ -117,16 +117,16 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 
 def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that note something about runs."""
+    """Add the routes that annotate runs."""
 
     @router.patch(RECORD, **described("Tag, rate, pin or annotate a run", ExecutionAnswer, ANNOTATING))
     async def annotate(
         workflow_id: WorkflowId, execute_id: ExecuteId, request: AnnotationRequest, _account_id: AccountId = "default"
     ) -> Response:
-        """Change what people noted about a run; what is not given stays. The answer is the record as it is then.
+        """Change the annotations of a run; a missing field stays as it is. The answer is the changed record.
 
-        Tags are set with a list, or changed with `{"add": […], "remove": […]}`; of several people who tag one run at
-        once nobody's tag is lost. `null` removes a note or a rating.
+        Tags are set with a list, or changed with `{"add": […], "remove": […]}`; when several people tag one run at
+        once, no tag is lost. `null` removes a note or a rating.
         """
         record = await service.annotate(workflow_id, execute_id, _annotation(request))
         return answer({"success": True, "execution": record})
@@ -135,7 +135,7 @@ def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
         "/history/annotate", **described("Tag, rate, pin or annotate several runs", AnnotationReportAnswer, CHANGING)
     )
     async def annotate_several(request: AnnotateRequest) -> Response:
-        """Note the same about all of them. One that cannot be annotated is reported and does not hold up the others."""
+        """Annotate all of them alike. One that cannot be annotated is reported and does not hold up the others."""
         report = await service.annotate_many(_keys(request.executions), _annotation(request))
         return answer({"success": True, **report.to_json()})
 
@@ -161,7 +161,7 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
 
     @router.post("/history/delete", **described("Delete several records", DeleteReportAnswer, CHANGING))
     async def delete_several(request: DeleteRequest) -> Response:
-        """Remove the records. Those that are not there are reported; the call can be repeated."""
+        """Remove the records. Missing ones are reported; the call can be repeated."""
         keys = _keys(request.executions)
         deleted = set(await service.delete_execution_records(keys))
         missing = [{"workflow_id": key[0], "execute_id": key[1]} for key in keys if key not in deleted]
@@ -169,14 +169,14 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 
 def no_such(workflow_id: str, execute_id: str) -> ExecutionNotFound:
-    """Return the error of a question for a record that is not there."""
+    """Return the error for a record that does not exist."""
     return ExecutionNotFound(
         "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(workflow_id), run=quoted(execute_id)
     )
 
 
 def _keys(names: list[ExecutionName]) -> list[tuple[str, str]]:
-    """Each of the executions once."""
+    """Return each of the executions once."""
     return list(dict.fromkeys((name.workflow_id, name.execute_id) for name in names))
 
 
@@ -184,7 +184,7 @@ def _annotation(request: AnnotationRequest) -> Annotation:
     """Return the annotation that a request holds.
 
     Raises:
-        InvalidInput: a tag, the note or the rating cannot be.
+        InvalidInput: a tag, the note or the rating is invalid.
     """
     fields: dict[str, Any] = {
         name: _NOTHING.get(name, ()) if value is None else value

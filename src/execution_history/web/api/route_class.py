@@ -1,4 +1,4 @@
-"""The kind of route that the API is made of: any text in its path, a bounded body, errors in our shape.
+"""The route class of the API: any text in its path, a bounded body, errors in our shape.
 
 Servers decode a path before it is matched, and a slash that was ``%2F`` would then divide it. These routes are matched
 against the path as it was sent, in which encoded slashes and percent signs are still written out.
@@ -24,7 +24,7 @@ LARGEST_BODY: Final = 20 * 1024 * 1024
 """Bytes of a request body: what Coze takes (coze-protocol 4.6)."""
 
 MOST_PARAMETERS: Final = 1_000
-"""Of a query: each is compared with the names that it may be a slip of."""
+"""The limit of a query: each is compared with the names that it may be a typo of."""
 
 _TOO_LARGE: Final = Message(
     "The request body is larger than the %(value)s MB that Coze takes.", value=LARGEST_BODY // 1024 // 1024
@@ -48,14 +48,14 @@ class HistoryRoute(APIRoute):
         return match, child
 
     def get_route_handler(self) -> Any:  # noqa: ANN401 - FastAPI's own type is a coroutine it does not name
-        """Return the handler, with every exception turned into an answer."""
+        """Return the handler, which turns every exception into an answer."""
         handle = super().get_route_handler()
         takes_body = bool(self.methods and self.methods & {"POST", "PATCH"}) and self.largest_body is not None
 
-        async def answered(request: Request) -> Response:
+        async def answer(request: Request) -> Response:
             try:
                 if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
-                    raise InvalidInput(  # noqa: TRY301 - answered as all others are
+                    raise InvalidInput(  # noqa: TRY301 - handled like all others
                         "An address has at most %(most_parameters)s parameters in its query.",
                         most_parameters=f"{MOST_PARAMETERS:,}",
                     )
@@ -63,15 +63,15 @@ class HistoryRoute(APIRoute):
             except Exception as error:  # noqa: BLE001 - each has its answer, the unexpected one is logged there
                 return self.error_answer(request, error)
 
-        return answered
+        return answer
 
     def error_answer(self, request: Request, error: Exception) -> Response:
-        """Return the answer that a caller gets instead of *error*."""
+        """Return the answer for *error*."""
         return answer_error(request, error)
 
 
 class UploadRoute(HistoryRoute):
-    """One whose body is taken in as a stream, of any size."""
+    """A route with a body of any size, received as a stream."""
 
     largest_body = None
 
@@ -86,17 +86,17 @@ def _careful_path(scope: Scope) -> str:
 
 
 def _bounded(request: Request) -> Request:
-    """*request*, its body refused with 413 as soon as it is known to be too large."""
+    """Return *request*, with its body refused with 413 as soon as it is known to be too large."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > LARGEST_BODY:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
-    taken = 0
+    received = 0
 
     async def bounded() -> ASGIMessage:
-        nonlocal taken
+        nonlocal received
         message = await request.receive()
-        taken += len(message.get("body", b""))
-        if taken > LARGEST_BODY:
+        received += len(message.get("body", b""))
+        if received > LARGEST_BODY:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         return message
 

@@ -1,4 +1,4 @@
-"""The routes under ``/coze`` as one router, for an application of ours or of yours."""
+"""The routes under ``/coze`` as one router, for this application or for another."""
 
 import warnings
 from collections.abc import Awaitable, Callable
@@ -36,15 +36,15 @@ def history_router(
 ) -> APIRouter:
     """Return the routes of the API: ``app.include_router(history_router(service))``.
 
-    Its errors have our shape in any application, whose own handlers stay as they are.
+    Its errors have our shape in any application, and leave that application's own handlers alone.
 
     Args:
-        service: where histories are.
-        runner: what runs workflows; without one the run routes answer with an error.
-        reconciler: what fetches runs from the upstream; without one its route answers with an error.
-        prefix: what every path begins with.
+        service: the history.
+        runner: runs workflows; without one the run routes answer with an error.
+        reconciler: fetches runs from the upstream; without one its route answers with an error.
+        prefix: the beginning of every path.
         live: the change feed, where it is not the service's own; deprecated.
-        limits: what an import may take.
+        limits: the limits of an import.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
     if live is not None:
@@ -70,10 +70,10 @@ def history_router(
 
 
 def _add_refusals(router: APIRouter) -> None:
-    """Answer here what the application would otherwise answer in its own shape: methods that a path does not have.
+    """Add routes for the methods that a path does not have: the application would answer in its own shape.
 
     A record whose id is empty must not be found either: the application would redirect ``…/history/`` to
-    ``…/history``, and a caller who meant to delete one record without an id would clear them all.
+    ``…/history``, and a caller who deletes one record but leaves out its id would clear them all.
     """
     allowed: dict[str, set[str]] = {}
     for route in router.routes:
@@ -87,7 +87,7 @@ def _add_refusals(router: APIRouter) -> None:
 
 
 def _refuse(methods: set[str]) -> Callable[[], Awaitable[Response]]:
-    """Return an endpoint that raises 405 with the *methods* that there are, or 404 where there is nothing at all."""
+    """Return an endpoint that raises 405 with the *methods* that exist, or 404 where there are none."""
 
     async def refused() -> Response:
         if methods:

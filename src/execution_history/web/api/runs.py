@@ -1,4 +1,4 @@
-"""Running workflows, going on with runs that wait for an answer, and recording runs that happened elsewhere."""
+"""The routes that run workflows, answer runs that wait, and record runs that happened elsewhere."""
 
 from typing import Annotated, Final
 
@@ -9,7 +9,7 @@ from execution_history.coze import CozeRunner, Reconciler, WorkflowResult
 from execution_history.errors import AccountError
 from execution_history.web.api.records import RECORD, no_such
 from execution_history.web.api.schemas.executions import (
-    ASKING,
+    FETCHING,
     RESUMING,
     RUNNING,
     AccountId,
@@ -38,7 +38,7 @@ _STREAMING: Final[Responses] = {
 
 
 def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
-    """Add the routes that run a workflow; without *runner* they say that they cannot."""
+    """Add the routes that run a workflow; without *runner* they answer with an error."""
 
     @router.post(
         "/workflows/stream_run",
@@ -54,7 +54,7 @@ def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
         `error` if the run failed; at the end stands `data: [DONE]`. Hanging up does not end the run or its recording.
         """
         frames = _required(runner).stream_workflow(**dict(request), account_id=account_id)
-        # What is wrong before the run begins is an ordinary error answer, not a stream.
+        # An error before the run begins is an ordinary error answer, not a stream.
         first = await anext(frames)
         return EventStream(first, frames)
 
@@ -66,21 +66,21 @@ def add_running(router: APIRouter, runner: CozeRunner | None) -> None:
     ) -> Response:
         """Run a workflow, recorded, wait for its end and answer with the result.
 
-        A run that failed is an answer too, with status 200: `success` and `status` say what became of it.
+        A failed run is an answer too, with status 200: `success` and `status` have its result.
         """
         return _result(await _required(runner).execute_workflow(workflow_id, **dict(request), account_id=account_id))
 
 
 def add_resuming(router: APIRouter, runner: CozeRunner | None) -> None:
-    """Add the route that answers a run which waits; without *runner* it says that it cannot."""
+    """Add the route that answers a waiting run; without *runner* it answers with an error."""
 
     @router.post(f"{RECORD}/resume", **described("Answer an interrupted run", RunAnswer, RESUMING, "run"))
     async def resume(
         workflow_id: WorkflowId, execute_id: ExecuteId, request: ResumeRequest, account_id: Answerer = None
     ) -> Response:
-        """Answer the question of an interrupted run, wait for what comes of it, and keep it in the same record.
+        """Answer the question of an interrupted run, wait for the result, and keep it in the same record.
 
-        What the run asks stands in the record's `metadata.interrupt`.
+        The question is in the record's `metadata.interrupt`.
         """
         result = await _required(runner).resume_workflow(workflow_id, execute_id, request.data, account_id=account_id)
         if result is None:
@@ -89,23 +89,25 @@ def add_resuming(router: APIRouter, runner: CozeRunner | None) -> None:
 
 
 def add_fetching(router: APIRouter, reconciler: Reconciler | None) -> None:
-    """Add the route that records a run which happened elsewhere; without *reconciler* it says that it cannot."""
+    """Add the route that records a run that happened elsewhere; without *reconciler* it answers with an error."""
 
-    @router.post(f"{RECORD}/fetch", **described("Record a run that happened elsewhere", ExecutionAnswer, ASKING, "run"))
+    @router.post(
+        f"{RECORD}/fetch", **described("Record a run that happened elsewhere", ExecutionAnswer, FETCHING, "run")
+    )
     async def fetch(workflow_id: WorkflowId, execute_id: ExecuteId, account_id: AccountId = "default") -> Response:
-        """Ask Coze for a run by its `execute_id` there, and record it, or bring its record up to date.
+        """Fetch a run from Coze by its `execute_id` there, and record it, or bring its record up to date.
 
         Coze keeps outputs for one to seven days.
         """
         if reconciler is None:
-            raise AccountError("This server keeps histories only: it was given nothing to ask Coze with.")
+            raise AccountError("This server only keeps histories: it is not set up to fetch runs from Coze.")
         record = await reconciler.fetch(workflow_id, execute_id, account_id)
         return answer({"success": True, "execution": record})
 
 
 def _required(runner: CozeRunner | None) -> CozeRunner:
     if runner is None:
-        raise AccountError("This server keeps histories only: it was given no runner to run workflows with.")
+        raise AccountError("This server only keeps histories: it is not set up to run workflows.")
     return runner
 
 

@@ -1,4 +1,4 @@
-"""Questions about the records of one workflow or of all: filters, order, search, pages and statistics."""
+"""Records and statistics of one workflow or of all: filters, order, search and pages."""
 
 import asyncio
 from dataclasses import replace
@@ -30,7 +30,7 @@ from execution_history.web.api.query_parameters import (
     HISTORY_PARAMETERS,
     Pairs,
     documented,
-    history_question,
+    history_query,
     parameters_of,
 )
 from execution_history.web.api.schemas.executions import (
@@ -72,7 +72,7 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
         openapi_extra=documented(*HISTORY_PARAMETERS),
     )
     async def find_history(request: Request, page_size: PageSize = 20, page_index: PageIndex = 1) -> Response:
-        """Return the records of all workflows, newest first, or those that filters mean; all filters can be combined.
+        """Return the records of all workflows, newest first, or those that match filters; all filters can be combined.
 
         Pages are numbered, or follow each other by `next_cursor`, which never skips or repeats a record.
         """
@@ -80,7 +80,7 @@ def add_finding(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 
 def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that count."""
+    """Add the routes of statistics."""
 
     @router.get(
         "/statistics",
@@ -90,7 +90,7 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def get_statistics(
         request: Request, _bucket: Bucket = None, _zone: Zone = "UTC", _new_since: NewSince = None
     ) -> Response:
-        """Return runs, success rate, durations, tokens, error codes, and similar failures, of all that filters mean."""
+        """Return counts, success rate, durations, tokens, error codes and similar failures of all matching runs."""
         return await _counted(service, request.query_params.multi_items())
 
     @router.get(
@@ -105,27 +105,27 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
         _zone: Zone = "UTC",
         _new_since: NewSince = None,
     ) -> Response:
-        """Return the same of one workflow; one without history has no buckets."""
+        """Return the statistics of one workflow; one without history has no buckets."""
         return await _counted(service, request.query_params.multi_items(), workflow_id)
 
 
 async def found(
     service: ExecutionHistoryService, pairs: Pairs, size: int, index: int, workflow_id: str | None = None
 ) -> Response:
-    """Return the answer to a question in the query *pairs*.
+    """Return the records that the query *pairs* describes, as an answer.
 
     Raises:
-        InvalidQuery: the question cannot be.
+        InvalidQuery: the query is invalid.
         StoreError: the store could not be read.
     """
-    query, is_ranked = history_question(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
+    query, is_ranked = history_query(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
     pieces = None
     if _possible(workflow_id) != workflow_id:
         selection = _NOTHING
     elif query.filter.text is None:
         selection = await service.select(query)
     else:
-        # Places are looked for in whole records, also when only their summaries are shown.
+        # Snippets come from whole records, also when only their summaries are shown.
         whole = replace(query, summaries=False, size=RANKED if is_ranked else query.size)
         selection, pieces = await asyncio.to_thread(_with_places, await service.select(whole), query, is_ranked)
     more: dict[str, Any] = {
@@ -141,7 +141,7 @@ async def found(
 
 
 def _possible(workflow_id: str | None) -> str | None:
-    """Return a workflow id that a question can be made with; for one that no record can have, one without records."""
+    """Return *workflow_id*; where no record can have it, an id without records that queries accept."""
     return workflow_id if workflow_id is None or is_identifier(workflow_id) else "-"
 
 
@@ -150,7 +150,7 @@ def _with_places(
     query: RecordQuery,
     is_ranked: bool,  # noqa: FBT001 - passed on by to_thread
 ) -> tuple[Selection, list[list[Snippet]]]:
-    """Return the hits of a search, as records or summaries, and for each the places where it has the text."""
+    """Return the hits of a search, as records or summaries, and the snippets of each."""
     search = parse_search(query.filter.text or "")
     page = best_of(selection, search, query.size) if is_ranked else selection
     records: list[dict[str, Any]] = [outline_of(body) for body in page.documents]
@@ -164,7 +164,7 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
     words = parameters_of(pairs, _COUNTING, _possible(workflow_id))
     query = StatisticsQuery(
         filter=words.record_filter(now),
-        bucket=words.only("bucket"),  # type: ignore[arg-type] # it says what is wrong
+        bucket=words.only("bucket"),  # type: ignore[arg-type] # checked by StatisticsQuery
         zone=words.zone().key,
         new_since=words.time("new_since", now),
     )
@@ -177,5 +177,5 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
 
 
 def _remarks(found: Selection | Statistics) -> dict[str, Any]:
-    """Return what an answer says beside what was found: how far the index was behind, and what cannot be read."""
+    """Return what an answer has beside the records: how far the index was behind, and what cannot be read."""
     return ({} if found.reach.is_complete else {"reach": found.reach}) | damaged_of(found.damaged)

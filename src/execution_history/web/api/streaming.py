@@ -1,4 +1,4 @@
-"""Answers that are sent piece by piece, and end well when nobody listens any more."""
+"""Answers that are sent piece by piece, and that close their source when the caller hangs up."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -15,19 +15,19 @@ Frame = dict[str, Any]
 
 _DONE: Final = b"data: [DONE]\n\n"
 NOT_HELD_BACK: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-"""The headers of a stream of events, which no proxy on its way may gather."""
+"""The headers of a stream of events, which no proxy may buffer."""
 
 
 class ByteStream(StreamingResponse):
-    """Pieces sent as they come; their source is closed when the answer ends or the caller hangs up, undisturbed.
+    """Sends pieces as they come; closes their source, undisturbed, when the answer ends or the caller hangs up.
 
-    A source that fails on its way breaks the answer off, which a caller sees: it has no proper end.
+    A source that fails breaks the answer off, which the caller notices: it has no proper end.
 
     Args:
-        pieces: what is sent.
+        pieces: the parts of the body.
         media_type: of the whole.
-        headers: more of them.
-        close: called at the end, also when nothing has been sent: it lets go of where the pieces come from.
+        headers: additional headers.
+        close: called at the end, also when nothing has been sent: releases the source of the pieces.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class ByteStream(StreamingResponse):
         super().__init__(pieces, headers=headers, media_type=media_type)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the pieces until they end or nobody listens any more."""
+        """Send the pieces until they end or the caller hangs up."""
         del scope
-        # Tasks of asyncio instead of Starlette's cancel scope: that one goes on cancelling while the source ends well,
-        # and cuts short what it still has to write down.
+        # asyncio tasks instead of Starlette's cancel scope: that scope goes on cancelling while the source closes, and
+        # cuts short what it still has to write.
         sending = asyncio.create_task(self.stream_response(send))
         leaving = asyncio.create_task(self.listen_for_disconnect(receive))
         try:
@@ -61,12 +61,12 @@ class ByteStream(StreamingResponse):
 
 
 class EventStream(ByteStream):
-    """Each frame as one ``data:`` line, sent at once; ``data: [DONE]`` at the end.
+    """Sends each frame as one ``data:`` line, at once, and ``data: [DONE]`` at the end.
 
     The frames are closed when the answer ends or the caller hangs up, once and undisturbed.
 
     Args:
-        first: the frame that there is already.
+        first: the frame that has been read already.
         rest: the frames that follow.
     """
 
@@ -91,6 +91,6 @@ def _event(frame: Frame) -> bytes:
 
 
 def _raise_unless_hung_up(error: BaseException | None) -> None:
-    """Servers of ASGI 2.4 say by an ``OSError`` from ``send`` that nobody listens any more."""
+    """Raise *error* unless it is an ``OSError``, which ASGI 2.4 servers raise where the caller has hung up."""
     if error is not None and not isinstance(error, OSError):
         raise error

@@ -1,4 +1,4 @@
-"""Taking records out of a history over HTTP."""
+"""The route that exports records."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ Format = Annotated[
     str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
 ]
 Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
-ForExcel = Annotated[bool, Query(description="Of CSV: begin with the mark by which Excel knows UTF-8.")]
+ForExcel = Annotated[bool, Query(description="Of CSV: begin with the byte order mark by which Excel recognizes UTF-8.")]
 Strict = Annotated[bool, Query(description="Answer with an error rather than leave out a record that is damaged.")]
 
 
@@ -55,10 +55,10 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         excel: ForExcel = False,
         strict: Strict = False,
     ) -> Response:
-        """Every record that the filters mean, streamed: JSON Lines byte for byte, JSON, CSV or Parquet.
+        """Stream every record that matches the filters: JSON Lines byte for byte, JSON, CSV or Parquet.
 
         In CSV an apostrophe stands before a text that a spreadsheet would run as a formula.
-        Records that cannot be read are left out, and `/readyz` names them then. With `strict=true` everything is read
+        Records that cannot be read are left out, and `/readyz` then names them. With `strict=true` everything is read
         once before the first byte, and the answer is the error of the first that cannot be read.
         """
         words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
@@ -73,7 +73,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         if strict:
             await check_whole(service, record_filter)
         pieces = export_chunks(service, export)
-        # What is wrong before the first piece is an ordinary error answer, not a stream.
+        # An error before the first piece is an ordinary error answer, not a stream.
         first = await anext(pieces, b"")
         name, media_type = _ZIP if zipped else _NAMES[kind]
         headers = {"Content-Disposition": f'attachment; filename="{_dated(name)}"'}
@@ -87,6 +87,6 @@ async def _all(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[byte
 
 
 def _dated(name: str) -> str:
-    """``runs-20261101-080000.jsonl`` for ``runs.jsonl``, so that a later export does not take an earlier one's name."""
+    """Return ``runs-20261101-080000.jsonl`` for ``runs.jsonl``, so that no two exports have the same name."""
     stem, _, ending = name.partition(".")
     return f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"

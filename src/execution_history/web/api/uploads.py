@@ -1,4 +1,4 @@
-"""Bringing records in over HTTP: one file after the other, as large as its temporary space allows."""
+"""The route that imports records: one file after the other, as large as the temporary space allows."""
 
 import asyncio
 import shutil
@@ -38,10 +38,10 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
     turn = asyncio.Lock()
 
     async def upload(request: Request, kind: Uploaded = "jsonl") -> Response:
-        """Merge the records of the body into the history; what is refused is told with its place.
+        """Merge the records of the body into the history; refused ones are reported with their place.
 
-        What is there already stays, unless the other version is newer. Sending it again goes on where it was cut off.
-        Imports follow one another, and others need not wait for them.
+        An existing record stays, unless the sent version is newer. Sending a file again goes on where it was cut off.
+        Imports run one after another; other requests do not wait for them.
         """
         _check(request, kind)
         async with space.received(request, f"upload.{kind}") as path, turn:
@@ -62,7 +62,7 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
 
 
 def _check(request: Request, kind: str) -> None:
-    """See that the body can be what it is said to be.
+    """Check that the body can be of this *kind*.
 
     Raises:
         InvalidInput: it cannot.
@@ -80,18 +80,18 @@ def _check(request: Request, kind: str) -> None:
 
 
 class _TemporarySpace:
-    """Where bodies lie until they are imported; all together take *most* bytes at the most."""
+    """Temporary files for bodies until they are imported; together they take at most *limit* bytes."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._taken = 0
 
     @asynccontextmanager
     async def received(self, request: Request, name: str) -> AsyncIterator[Path]:
-        """Yield a file called *name* with the whole body of *request*, never with a part of it; remove it afterwards.
+        """Yield a file called *name* with the whole body of *request*, never with part of it; remove it afterwards.
 
         Raises:
-            HTTPException: it is too large, or together with others.
+            HTTPException: it is too large, by itself or together with others.
             StoreFull: there is no space for it.
             ImportFailed: it broke off.
         """
@@ -111,18 +111,18 @@ class _TemporarySpace:
                 await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
 
     def _check(self, request: Request, size: int, more: int) -> None:
-        """See that a body of *size* bytes so far, *more* of them new, may lie here."""
+        """Raise where a body of *size* bytes so far, *more* of them new, exceeds the limit."""
         length = request.headers.get("content-length", "")
-        if max(size, int(length) if length.isdecimal() else 0) > self._most:
+        if max(size, int(length) if length.isdecimal() else 0) > self._limit:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 Message(
                     "The file has more than %(most)s bytes (the setting import_temporary_bytes), so nothing of it was "
                     "imported: send it in parts, or import it on the command line.",
-                    most=self._most,
+                    most=self._limit,
                 ),
             )
-        if self._taken + more > self._most:
+        if self._taken + more > self._limit:
             raise HTTPException(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 Message("Other files that are being imported take the temporary space: send it again later."),
@@ -147,20 +147,20 @@ async def _write(file: anyio.AsyncFile[bytes], chunk: bytes) -> None:
 
 
 def _as_sent(report: ImportReport, path: Path) -> ImportReport:
-    """*report* without where the body was put meanwhile."""
+    """Return *report* without the path of the temporary file."""
     refused = (replace(each, source=each.source.replace(str(path), path.name)) for each in report.refused)
     return replace(report, refused=tuple(refused))
 
 
 def _answer(report: ImportReport, translator: Translator) -> Response:
-    """Return what was done, in the caller's language; a failure where all of it was refused."""
+    """Return the report in the caller's language; an error where everything was refused."""
     refused = [
         {name: translator.message(text) if isinstance(text, str) else text for name, text in each.to_json().items()}
         for each in report.refused
     ]
-    told = report.to_json() | {"refused": refused}
+    content = report.to_json() | {"refused": refused}
     if not report.refused_count or report.taken or report.skipped:
-        return answer({"success": True, **told})
+        return answer({"success": True, **content})
     first = report.refused[0]
     message = Message(
         "Nothing could be taken: %(source)s, %(place)s: %(reason)s",
@@ -169,4 +169,4 @@ def _answer(report: ImportReport, translator: Translator) -> Response:
         reason=first.reason,
     )
     error = {"code": "invalid_input", "message": translator.message(message)}
-    return answer({"success": False, "error": error, **told}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return answer({"success": False, "error": error, **content}, HTTPStatus.UNPROCESSABLE_ENTITY)

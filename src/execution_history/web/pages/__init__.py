@@ -1,4 +1,4 @@
-"""The pages for people: made on the server, useful before any script has run."""
+"""The pages for people: rendered on the server, useful before any script has run."""
 
 from execution_history.web.pages.routes import add_pages
 

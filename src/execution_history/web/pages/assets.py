@@ -1,4 +1,4 @@
-"""The page's own files, at addresses that change with what is in them."""
+"""The page's own files, at addresses that change with their contents."""
 
 import gzip
 import hashlib
@@ -41,7 +41,7 @@ class Assets:
         self.version = digest.hexdigest()[:12]
 
     def address(self, name: str) -> str:
-        """Where the file *name* is.
+        """Return the address of the file *name*.
 
         Raises:
             KeyError: there is no such file.
@@ -55,7 +55,7 @@ class Assets:
         return [self.address(name) for name in self._files if name.endswith(".js") and name != _WORKER]
 
     def answer(self, request: Request, version: str, name: str) -> Response | None:
-        """Return the file, kept by browsers for ever when requested by its present address; ``None`` without one."""
+        """Return the file, cached by browsers for ever when requested by its current address; ``None`` without one."""
         found = self._files.get(name)
         if found is None:
             return None

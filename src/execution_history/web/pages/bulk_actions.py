@@ -1,4 +1,4 @@
-"""What can be done to several chosen runs at once, and what people note about one."""
+"""Actions on several chosen runs at once, and the annotations of one."""
 
 import secrets
 from collections import OrderedDict
@@ -39,7 +39,7 @@ class Deletion(NamedTuple):
 
 @dataclass(slots=True)
 class Trash:
-    """Deletions by a word that only who deleted knows.
+    """Keeps deletions under a secret word, which only the browser that deleted has.
 
     Args:
         clock: milliseconds since the epoch.
@@ -50,33 +50,33 @@ class Trash:
     _size: int = 0
 
     def put(self, bodies: Sequence[bytes]) -> str | None:
-        """Keep what was deleted; the word that brings it back, ``None`` where it is too large to be kept."""
+        """Keep deleted records; return the word that restores them, ``None`` where they are too large to keep."""
         size = sum(map(len, bodies))
         if size > _ROOM:
             return None
-        self._forget(_ROOM - size)
+        self._discard(_ROOM - size)
         word = secrets.token_urlsafe(12)
         self._deletions[word] = Deletion(tuple(bodies), self.clock())
         self._size += size
         return word
 
     def count(self, word: str) -> int:
-        """How many records *word* would bring back."""
-        self._forget(_ROOM)
+        """Return how many records *word* restores."""
+        self._discard(_ROOM)
         found = self._deletions.get(word)
         return 0 if found is None else len(found.bodies)
 
     def take(self, word: str) -> tuple[bytes, ...]:
-        """Remove and return what *word* brings back; nothing when it is not here."""
-        self._forget(_ROOM)
+        """Remove and return the records that *word* restores; nothing for an unknown word."""
+        self._discard(_ROOM)
         found = self._deletions.pop(word, None)
         if found is None:
             return ()
         self._size -= sum(map(len, found.bodies))
         return found.bodies
 
-    def _forget(self, room: int) -> None:
-        """Let go of what is too old, and of the oldest until no more than *room* bytes are held."""
+    def _discard(self, room: int) -> None:
+        """Discard deletions that are too old, and the oldest until at most *room* bytes are kept."""
         oldest = self.clock() - KEPT_FOR
         for word, deletion in list(self._deletions.items()):
             if deletion.at >= oldest and self._size <= room:
@@ -87,11 +87,11 @@ class Trash:
 
 @dataclass(frozen=True, slots=True)
 class RunChoices:
-    """Acts on chosen runs.
+    """Carries out actions on chosen runs.
 
     Args:
         service: where the records are.
-        trash: where deleted ones wait to be brought back.
+        trash: keeps deleted ones, so that they can be restored.
     """
 
     service: ExecutionHistoryService
@@ -108,14 +108,14 @@ class RunChoices:
         form = await form_of(request)
         keys = [urls.run_of(key) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
         back = urls.own(form.get("back", ""))
-        what = form.get("do", "")
+        action = form.get("do", "")
         if not keys:
-            raise InvalidInput("No run is chosen: tick the boxes of those that are meant.")
-        if what == "delete":
+            raise InvalidInput("No run is selected: tick the boxes of one or more runs.")
+        if action == "delete":
             return await self._delete(keys, back)
-        if what == "export":
+        if action == "export":
             return await self._export(keys)
-        if what == "tag":
+        if action == "tag":
             tags = tuple(tag for tag in form.getlist("tag") if tag.strip())
             report = await self.service.annotate_many(keys, Annotation(add_tags=tags))
             if report.refused:
@@ -124,7 +124,7 @@ class RunChoices:
         raise InvalidInput("Runs can be compared, tagged, exported or deleted.")
 
     async def undo(self, request: Request) -> Response:
-        """Bring back what was deleted, every record the bytes that it was."""
+        """Restore deleted records, byte for byte."""
         form = await form_of(request)
         bodies = self.trash.take(form.get("word", ""))
         if not bodies:
@@ -133,7 +133,7 @@ class RunChoices:
         return RedirectResponse(urls.own(form.get("back", "")), HTTPStatus.SEE_OTHER)
 
     async def annotate(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Note what the form says about a run, and nothing that it does not mention."""
+        """Change the annotations of a run that the form has fields for, and no others."""
         form = await form_of(request)
         rating, pinned = form.get("rating", ""), form.get("pinned", "")
         annotation = Annotation(
@@ -151,7 +151,7 @@ class RunChoices:
         bodies: list[bytes] = []
         for workflow_id, execute_id in keys:
             body = None
-            with suppress(RecordDamaged):  # it goes too, and cannot be brought back
+            with suppress(RecordDamaged):  # it is deleted too, and cannot be restored
                 body = await self.service.detail_bytes(workflow_id, execute_id)
             if await self.service.delete_execution_record(workflow_id, execute_id) and body is not None:
                 bodies.append(body)
@@ -159,7 +159,7 @@ class RunChoices:
         return RedirectResponse(urls.and_query(back, "undo", word or ""), HTTPStatus.SEE_OTHER)
 
     async def _export(self, keys: Keys) -> Response:
-        """Return the chosen records as JSON lines, the very bytes that are stored."""
+        """Return the chosen records as JSON lines, each as its stored bytes."""
         found = [await self.service.detail_bytes(*key) for key in keys]
         content = b"".join(body + b"\n" for body in found if body is not None)
         headers = {"Content-Disposition": 'attachment; filename="runs.jsonl"', "Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""Charts of a workflow as numbers to be drawn: bars and lines on a grid of a thousand by a hundred. Pure."""
+"""Charts of a workflow as coordinates: bars and lines on a grid of a thousand by a hundred. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TWO_DAYS: Final = 24 * _TWO_HOURS
 
 
 class Bar(NamedTuple):
-    """A rectangle and the word for its hue."""
+    """A rectangle and the name of its colour."""
 
     x: float
     y: float
@@ -48,14 +48,17 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is drawn; ``zero`` is where the axis lies (0 at the top, 100 at the bottom), ``most`` the largest value."""
+    """A chart; ``zero`` is where the axis lies (0 at the top, 100 at the bottom).
+
+    ``highest`` is the largest value above the axis, ``lowest`` the largest below it.
+    """
 
     bars: tuple[Bar, ...]
     curves: tuple[Curve, ...]
     marks: tuple[Mark, ...]
     zero: float
-    most: int
-    least: int
+    highest: int
+    lowest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,11 @@ class Axis:
     zone: tzinfo
 
     def x(self, moment: int) -> float:
-        """Where *moment* is drawn, within the chart."""
+        """Return where *moment* is drawn, within the chart."""
         return min(_WIDTH, max(0.0, (moment - self.start) * _WIDTH / (self.end - self.start)))
 
     def slot(self, bucket: Bucket) -> tuple[float, float]:
-        """Where the bar of a bucket begins and how wide it is, with a gap to the next."""
+        """Return where the bar of a bucket begins and how wide it is, with a gap to the next."""
         begin, end = self.x(bucket.start), self.x(bucket.end)
         gap = (bucket.end - bucket.start) * _WIDTH / (self.end - self.start) * _GAP
         return round(begin + gap / 2, 1), round(max(1.0, end - begin - gap), 1)
@@ -94,46 +97,46 @@ def run_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
     """Return a chart of runs above the axis and failures below it, on one scale."""
     below = [bucket.figures.counts.get("failed", 0) for bucket in buckets]
     above = [bucket.figures.runs - bad for bucket, bad in zip(buckets, below, strict=True)]
-    most, least = max(above, default=0), max(below, default=0)
-    unit = _HEIGHT / max(1, most + least)
-    zero = most * unit if least else float(_HEIGHT)
+    highest, lowest = max(above, default=0), max(below, default=0)
+    unit = _HEIGHT / max(1, highest + lowest)
+    zero = highest * unit if lowest else float(_HEIGHT)
     bars: list[Bar] = []
     for bucket, good, bad in zip(buckets, above, below, strict=True):
         x, width = axis.slot(bucket)
         sides = (Bar(x, zero - good * unit, width, good * unit, "runs"), Bar(x, zero, width, bad * unit, "failed"))
         bars += (bar for bar in sides if bar.height)
-    return Chart(tuple(bars), (), axis.marks(), zero, most, least)
+    return Chart(tuple(bars), (), axis.marks(), zero, highest, lowest)
 
 
 def duration_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
     """Return a chart of the median and the 95th percentile of durations, as lines that break where nothing ended."""
-    most = max((bucket.figures.p95 or 0 for bucket in buckets), default=0)
+    highest = max((bucket.figures.p95 or 0 for bucket in buckets), default=0)
     curves = (
-        _curve(buckets, axis, lambda bucket: bucket.figures.p95, "p95", most),
-        _curve(buckets, axis, lambda bucket: bucket.figures.p50, "p50", most),
+        _curve(buckets, axis, lambda bucket: bucket.figures.p95, "p95", highest),
+        _curve(buckets, axis, lambda bucket: bucket.figures.p50, "p50", highest),
     )
-    return Chart((), tuple(curve for curve in curves if curve.path), axis.marks(), _HEIGHT, most, 0)
+    return Chart((), tuple(curve for curve in curves if curve.path), axis.marks(), _HEIGHT, highest, 0)
 
 
 def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """Return a chart of the tokens of each stretch of time."""
-    most = max((bucket.figures.tokens for bucket in buckets), default=0)
+    """Return a chart of the tokens of each bucket."""
+    highest = max((bucket.figures.tokens for bucket in buckets), default=0)
     bars: list[Bar] = []
     for bucket in buckets:
         x, width = axis.slot(bucket)
-        height = bucket.figures.tokens * _HEIGHT / max(1, most)
+        height = bucket.figures.tokens * _HEIGHT / max(1, highest)
         bars += [Bar(x, _HEIGHT - height, width, height, "tokens")] if height else []
-    return Chart(tuple(bars), (), axis.marks(), _HEIGHT, most, 0)
+    return Chart(tuple(bars), (), axis.marks(), _HEIGHT, highest, 0)
 
 
 def bucket_name(bucket: Bucket, zone: tzinfo) -> str:
-    """When a bucket began, as precisely as it is long."""
+    """Return when a bucket began: with the time for short buckets, else the date alone."""
     moment = _moment(bucket.start, zone)
     return f"{moment:%m-%d %H:%M}" if bucket.end - bucket.start <= _TWO_HOURS else f"{moment:%Y-%m-%d}"
 
 
 def _curve(
-    buckets: Sequence[Bucket], axis: Axis, value_of: Callable[[Bucket], int | None], name: str, most: int
+    buckets: Sequence[Bucket], axis: Axis, value_of: Callable[[Bucket], int | None], name: str, highest: int
 ) -> Curve:
     path, dots, last, end_x, end_y = "", "", 0, 0.0, 0.0
     values = [value_of(bucket) for bucket in buckets]
@@ -141,11 +144,11 @@ def _curve(
         if value is None:
             continue
         end_x = axis.x((bucket.start + bucket.end) // 2)
-        end_y, last = _HEIGHT - value * _HEIGHT / max(1, most), value
-        goes_on = number > 0 and values[number - 1] is not None
-        path += f"{'L' if goes_on else 'M'}{end_x:.1f} {end_y:.1f}"
-        if not goes_on and not any(each is not None for each in values[number + 1 : number + 2]):
-            # A line of no length has round ends.
+        end_y, last = _HEIGHT - value * _HEIGHT / max(1, highest), value
+        continues = number > 0 and values[number - 1] is not None
+        path += f"{'L' if continues else 'M'}{end_x:.1f} {end_y:.1f}"
+        if not continues and not any(each is not None for each in values[number + 1 : number + 2]):
+            # A line of no length is drawn as a dot: it has round ends.
             dots += f"M{end_x:.1f} {end_y:.1f}l0 0"
     return Curve(path, dots, name, round(end_x / 10, 2), end_y, last)
 

@@ -19,11 +19,11 @@ _BOTH: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class ComparePages:
-    """Compares runs.
+    """Shows comparisons of runs.
 
     Args:
         service: where the records are.
-        renderer: what makes pages of views.
+        renderer: renders pages.
     """
 
     service: ExecutionHistoryService

@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs, in pairs, the old one left. Pure."""
+"""Two runs side by side: their differences in pairs, the old run on the left. Pure."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One part of the records: the places that differ, and how many more there are than are shown."""
+    """One part of the records: the places that differ, and how many more are not shown."""
 
     name: str
     pairs: tuple[Pair, ...]
@@ -33,7 +33,7 @@ class Section(NamedTuple):
 
 
 class Amount(NamedTuple):
-    """A number of both runs as text, and by how much the new one is more."""
+    """A number of both runs as text, and the ratio of the new one to the old one."""
 
     name: str
     old: str
@@ -42,7 +42,7 @@ class Amount(NamedTuple):
 
 
 def sections_of(comparison: Comparison) -> tuple[Section, ...]:
-    """Return the parts of a comparison that differ, the ending first: it is what one asks about."""
+    """Return the parts of a comparison that differ, the ending first."""
     sections, room = [], _ROOM
     for name in PARTS:
         found: Sequence[Difference] = getattr(comparison, name)
@@ -65,12 +65,12 @@ def same_parts(comparison: Comparison) -> tuple[str, ...]:
 
 
 def divergence_pair(divergence: Divergence) -> Pair:
-    """Return the contents of the two runs' nodes where they part."""
+    """Return the contents of the first nodes that differ."""
     return _pair("", divergence.text, divergence.old_content, divergence.new_content)
 
 
 def amounts_of(comparison: Comparison) -> tuple[Amount, ...]:
-    """Durations and tokens, as far as both runs have them."""
+    """Return durations and tokens, as far as one of the runs has them."""
     amounts = [_amount(N_("Duration"), comparison.duration, duration)]
     amounts += [_amount(N_("Tokens"), comparison.tokens["total"], thin)] if "total" in comparison.tokens else []
     return tuple(amount for amount in amounts if amount.old or amount.new)

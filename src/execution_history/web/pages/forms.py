@@ -1,4 +1,4 @@
-"""What pages are sent: the fields of forms, and the parameters of addresses."""
+"""Input of pages: the fields of forms, and the parameters of addresses."""
 
 from typing import Final
 from urllib.parse import parse_qsl
@@ -18,7 +18,7 @@ async def form_of(request: Request) -> Form:
     """Return the fields of a form as browsers send it by default; ``get`` returns the last of one name.
 
     Raises:
-        InvalidInput: the body is no such form.
+        InvalidInput: the body is not such a form.
     """
     body = await request.body()
     try:
@@ -32,7 +32,7 @@ def query(request: Request, name: str) -> str:
     return request.query_params.get(name, "")
 
 
-def whole_number(request: Request, name: str, most: int) -> int:
-    """Return the query parameter *name* as a number from 0 to *most*; 0 when it is none."""
+def whole_number(request: Request, name: str, limit: int) -> int:
+    """Return the query parameter *name* as a number from 0 to *limit*; 0 when it is not a number."""
     text = query(request, name)
-    return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0
+    return min(int(text), limit) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0

@@ -1,4 +1,4 @@
-"""What became of a run, in one sentence. Pure."""
+"""The status of a run in one sentence. Pure."""
 
 from typing import Any, Final, NamedTuple
 
@@ -17,9 +17,9 @@ _LONGEST_WHOLE: Final = 4_000
 
 
 class Headline(NamedTuple):
-    """The sentence, as HTML and as plain text, and the reason where the sentence holds only its beginning.
+    """The sentence, as HTML and as plain text, and the reason where the sentence has only its beginning.
 
-    Of a long reason the beginning is here, and how many more characters it has.
+    A long reason is cut, and ``reason_missing`` counts the characters that were cut away.
     """
 
     markup: Markup
@@ -32,9 +32,9 @@ def headline_of(_: Translator, record: dict[str, Any], took: int) -> Headline:
     """Return the sentence of a *record* whose run took, or has taken, *took* milliseconds."""
     status = record["execute_status"]
     node = _node(record)
-    said = error_text(record)
+    reason_text = error_text(record)
     if status == "interrupted" and (interrupt := INTERRUPT.of(record)):
-        said = question_text(interrupt) or said
+        reason_text = question_text(interrupt) or reason_text
     sentence = HEADLINES.get(status, HEADLINE_OF_OTHERS) if node is None else HEADLINES_IN_NODE[status]
     facts = {
         "duration": duration(took),
@@ -42,16 +42,16 @@ def headline_of(_: Translator, record: dict[str, Any], took: int) -> Headline:
         "node": one_line(node or "", _LONGEST_NAME),
     }
     markup, text = _.markup(sentence, **facts), _(sentence, **facts)
-    reason = one_line(said, _LONGEST_REASON)
+    reason = one_line(reason_text, _LONGEST_REASON)
     if reason:
         markup += Markup("{}{}").format(_(": "), isolated(reason))
         text += _(": ") + reason
-    whole = said if len(said) > len(reason) or "\n" in said else ""
+    whole = reason_text if len(reason_text) > len(reason) or "\n" in reason_text else ""
     return Headline(markup, text, whole[:_LONGEST_WHOLE], max(0, len(whole) - _LONGEST_WHOLE))
 
 
 def _node(record: dict[str, Any]) -> str | None:
-    """Return the node that the sentence names: where the run failed, where it asks, where it is now."""
+    """Return the node that the sentence names: where the run failed, where it waits, where it is now."""
     status = record["execute_status"]
     if status == "interrupted":
         title = (INTERRUPT.of(record) or {}).get("node_title")

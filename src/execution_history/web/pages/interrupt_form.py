@@ -1,4 +1,4 @@
-"""What an interrupted run asks, as a form, and a form's answer as Coze wants it (coze-protocol 1.7). Pure."""
+"""The question of an interrupted run as a form, and its answer as Coze expects it (coze-protocol 1.7). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Kind = Literal["question", "fields", "authorise", "other"]
 
 ANSWER: Final = "answer"
 FIELD: Final = "field."
-"""What the name of an input begins with that holds one of the asked-for fields."""
+"""The prefix of the names of inputs for required parameters."""
 
 _LONGEST_ID: Final = 1_000
 _LONGEST_TEXT: Final = 2_000
@@ -27,7 +27,7 @@ _FALSE: Final = frozenset({"false", "no", "off", "0", "否"})
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value that is asked for; ``kind`` is JSON's name of its type."""
+    """One value that the answer has to fill in; ``kind`` is JSON's name for its type."""
 
     name: str
     kind: str
@@ -38,7 +38,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a run waits for; ``choices`` are the answers that the question itself offers."""
+    """The question of a run; ``choices`` are the answers that the question itself offers."""
 
     kind: Kind
     event_id: str
@@ -48,15 +48,19 @@ class Question:
 
 
 def question_of(interrupt: Mapping[str, Any]) -> Question | None:
-    """Return the question in an interrupt as Coze described it; ``None`` where nothing could be answered."""
+    """Return the question in an interrupt as Coze described it; ``None`` where it cannot be answered."""
     event_id = interrupt.get("event_id")
     if not isinstance(event_id, str) or not 0 < len(event_id) <= _LONGEST_ID:
         return None
-    wanted = interrupt.get("required_parameters")
+    parameters = interrupt.get("required_parameters")
     # More than fit on a page are answered as one text: a form of some of them would leave the others out.
-    if not isinstance(wanted, dict) or len(wanted) > _MOST_FIELDS or max(map(len, wanted), default=0) > _LONGEST_CHOICE:
-        wanted = {}
-    fields = tuple(_field(name, facts) for name, facts in wanted.items())
+    if (
+        not isinstance(parameters, dict)
+        or len(parameters) > _MOST_FIELDS
+        or max(map(len, parameters), default=0) > _LONGEST_CHOICE
+    ):
+        parameters = {}
+    fields = tuple(_field(name, facts) for name, facts in parameters.items())
     kind: Kind = "other"
     if fields:
         kind = "fields"
@@ -77,9 +81,9 @@ def answer_to(question: Question, form: Mapping[str, str]) -> str:
         return form.get(ANSWER, "")
     answer: dict[str, Any] = {}
     for field in question.fields:
-        given = form.get(FIELD + field.name, "")
-        if given.strip():
-            answer[field.name] = _value(field, given)
+        text = form.get(FIELD + field.name, "")
+        if text.strip():
+            answer[field.name] = _value(field, text)
         elif field.is_required:
             raise InvalidInput("%(name)s is needed: the workflow asks for it.", name=field.name)
     return orjson.dumps(answer).decode()
@@ -88,18 +92,18 @@ def answer_to(question: Question, form: Mapping[str, str]) -> str:
 def _field(name: str, facts: object) -> Field:
     known: dict[str, Any] = facts if isinstance(facts, dict) else {}
     kind, description, default = known.get("type"), known.get("description"), known.get("default_value")
-    given = default if isinstance(default, str) else "" if default is None else orjson.dumps(default).decode()
+    text = default if isinstance(default, str) else "" if default is None else orjson.dumps(default).decode()
     return Field(
         name,
         kind if isinstance(kind, str) else "string",
         known.get("required") is True,
         description if isinstance(description, str) else "",
-        given if len(given) <= _LONGEST_TEXT else "",
+        text if len(text) <= _LONGEST_TEXT else "",
     )
 
 
 def _choices(interrupt: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the options of a question node, which stand in JSON within JSON."""
+    """Return the options of a question node, which are in JSON within JSON."""
     content: Any = interrupt.get("data")
     for _ in range(3):
         if isinstance(content, str):
@@ -114,9 +118,9 @@ def _choices(interrupt: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-def _value(field: Field, given: str) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """Return what was typed, as the kind of value that the field has."""
-    word = given.strip()
+def _value(field: Field, text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """Return *text* as a value of the field's kind."""
+    word = text.strip()
     if field.kind == "boolean" and word.lower() in _TRUE | _FALSE:
         return word.lower() in _TRUE
     if field.kind in {"integer", "number", "boolean", "array", "object", "list"}:
@@ -126,7 +130,7 @@ def _value(field: Field, given: str) -> Any:  # noqa: ANN401 - JSON is any of si
                 "%(name)s should be of the kind %(kind)s, written as JSON.", name=field.name, kind=field.kind
             )
         return found
-    return given
+    return text
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things

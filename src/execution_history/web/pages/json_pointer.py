@@ -1,4 +1,4 @@
-"""Pointing into a record: addresses of its parts, and what stands there. Pure.
+"""Pointers into a record: addresses of its parts, and the values there. Pure.
 
 A pointer is a JSON pointer (RFC 6901) into the record, with two more kinds of steps: ``~j`` goes from a text into the
 JSON that it holds, which Coze likes to nest, and ``~k7`` to the value of an object's eighth key, where that key is too
@@ -27,7 +27,7 @@ class NoSuchPart(LookupError):  # noqa: N818 - named for what happened, as all o
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One value in a record: its pointer, the jq filter that gives it, and itself."""
+    """One value in a record: its pointer, the jq filter that returns it, and itself."""
 
     pointer: str
     filter: str
@@ -35,7 +35,7 @@ class Part:
 
     @property
     def path(self) -> str:
-        """The filter as jq takes it."""
+        """The filter in jq's syntax."""
         return self.filter.removesuffix(" | ") or "."
 
     def child(self, key: str | int, value: object, number: int = 0) -> "Part":
@@ -48,7 +48,7 @@ class Part:
         return Part(f"{self.pointer}/{step}", _keyed(self.filter, key), value)
 
     def embedded(self, value: object) -> "Part":
-        """Return the part that the text of this one holds as JSON."""
+        """Return the part for the JSON *value* in this part's text."""
         return Part(f"{self.pointer}/{EMBEDDED}", f"{self.filter or '.'} | fromjson | ", value)
 
 
@@ -58,7 +58,7 @@ def root(record: object) -> Part:
 
 
 def find_part(record: object, pointer: str) -> Part:
-    """Return what *pointer* points to.
+    """Return the part that *pointer* points to.
 
     Raises:
         NoSuchPart: nothing is there.
@@ -94,7 +94,7 @@ def _step(part: Part, step: str) -> Part:
     elif isinstance(value, dict):
         number = _KEY_NUMBER.fullmatch(step)
         key = step.replace("~1", "/").replace("~0", "~") if number is None else _key(value, int(number[1]))
-        # A long key has no address but its number, so that there is one address for each part.
+        # A long key has its number as its only address, so that each part has one address.
         if key is not None and key in value and (number is not None or len(key) <= _LONGEST_KEY):
             return part.child(key, value[key], 0 if number is None else int(number[1]))
     elif isinstance(value, list) and _INDEX.fullmatch(step) and (index := int(step)) < len(value):

@@ -1,7 +1,7 @@
 """A JSON value as a tree to be shown: bounded, however large the value is. Pure.
 
-Branches are unfolded breadth first until the budget is used up, so that what stands at the top is always there; the
-others are sent when they are asked for.
+Branches are unfolded breadth first until the budget is used up, so that the top levels are always there; the
+others are sent on request.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ _OPEN_CHILDREN: Final = 12
 _OPEN_DEPTH: Final = 2
 _DEEPEST: Final = 12
 _MOST_FOUND: Final = 50
-_MOST_LOOKED_AT: Final = 100_000
+_MOST_VISITED: Final = 100_000
 _MOST_NAMED: Final = 40_000
 _LONGEST_NAME: Final = 120
 _LONGEST_NUMBER: Final = 60
@@ -30,10 +30,10 @@ _LONGEST_NUMBER: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a value is sent at once.
+    """Limits of what is sent of a value at once.
 
     ``values`` counts branches and leaves, ``children`` those of one branch, ``characters`` those of all texts and
-    ``text`` those of one; ``weighed`` is how many bytes of branches are written again to know their size. ``named``
+    ``text`` those of one; ``weighed`` is how many bytes of branches are encoded again to measure their size. ``named``
     counts the characters of pointers, paths and links, where ``link`` is how long a link is without its pointer.
     """
 
@@ -50,7 +50,7 @@ class Limits:
 class Node:
     """One value as it is shown.
 
-    A text has its first lines in ``head``, what is folded away in ``rest`` and its length in ``characters``, as a
+    A text has its first lines in ``head``, its folded part in ``rest`` and its length in ``characters``, as a
     number has; a branch has ``count`` children, of which ``children`` are here, and ``size`` bytes where they were
     counted. ``name_rest`` is how many characters of its name are not here.
     """
@@ -72,7 +72,7 @@ class Node:
 
     @property
     def pointer(self) -> str:
-        """Where it stands in the record."""
+        """Its place in the record."""
         return self.part.pointer
 
     @property
@@ -82,7 +82,7 @@ class Node:
 
     @property
     def is_cut(self) -> bool:
-        """Whether a text is longer than what is here."""
+        """Whether only a part of a text is here."""
         return self.kind == "string" and len(self.head) + len(self.rest) < self.characters
 
 
@@ -90,9 +90,9 @@ def tree_of(part: Part, name: str | None = None, limits: Limits | None = None, s
     """Return the tree of the value that *part* points to.
 
     Args:
-        part: what to show.
-        name: what it is called.
-        limits: how much of it.
+        part: the value to show.
+        name: its name.
+        limits: how much of it to show.
         start: the number of the first child, where the branch is shown in pieces.
     """
     trunk = Node(name, part, start=start)
@@ -111,7 +111,7 @@ class _Builder:
         self._named = limits.named
 
     def grow(self, trunk: Node) -> None:
-        """Give *trunk* as many of its branches as there is room for, those nearest to it first."""
+        """Add as many branches to *trunk* as there is room for, those nearest to it first."""
         waiting = deque([trunk])
         while waiting and self._values > 0:
             node = waiting.popleft()
@@ -130,7 +130,7 @@ class _Builder:
                 waiting.extend(node.children)
 
     def _children(self, node: Node, room: int, *, is_trunk: bool) -> Iterator[Node]:
-        """So many of the children as there is room for, of the trunk at least one."""
+        """Yield as many of the children as there is room for, of the trunk at least one."""
         named = enumerate(_items(node.part.value))
         for number, (key, child) in islice(named, node.start, node.start + room):
             if self._named <= 0 and not (is_trunk and number == node.start):
@@ -141,7 +141,7 @@ class _Builder:
             yield Node(str(key), part, node.depth + 1)
 
     def finish(self, node: Node) -> None:
-        """Fill in how *node* and all below it are shown."""
+        """Fill in the shown form of *node* and of all nodes below it."""
         value = node.part.value
         if node.name is not None:
             node.name, node.name_rest = node.name[:_LONGEST_NAME], max(0, len(node.name) - _LONGEST_NAME)
@@ -161,7 +161,7 @@ class _Builder:
     def _finish_text(self, node: Node, value: str) -> None:
         node.kind = "string"
         if node.embedded is not None:
-            # The tree of what it holds says the same and more.
+            # The tree of the embedded value shows the same and more.
             self.finish(node.embedded)
             return
         shown = value[: min(self._limits.text, max(self._characters, _FOLDED_CHARACTERS // 4))]
@@ -194,7 +194,7 @@ def first_lines(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Where words stand in a value; ``is_whole`` says whether these are all such places."""
+    """The places of words in a value; ``is_whole`` is true where these are all of them."""
 
     parts: tuple[Part, ...]
     is_whole: bool
@@ -202,33 +202,33 @@ class Matches:
 
 def matches(part: Part, words: str) -> Matches:
     """Return the keys and leaves below *part* that contain *words*, whatever their case; the first ones, in order."""
-    wanted = words.casefold()
+    folded = words.casefold()
     found: list[Part] = []
     # Children are made one by one: a list of a million is not walked for its first hundred thousand.
     waiting: list[Iterator[tuple[Part, str]]] = [iter([(part, "")])]
-    looked, room = 0, _MOST_NAMED
-    while waiting and len(found) < _MOST_FOUND and looked < _MOST_LOOKED_AT and room > 0:
+    visited, room = 0, _MOST_NAMED
+    while waiting and len(found) < _MOST_FOUND and visited < _MOST_VISITED and room > 0:
         each, key = next(waiting[-1], (None, ""))
         if each is None:
             waiting.pop()
             continue
-        looked += 1
+        visited += 1
         value, before = each.value, len(found)
-        is_named = wanted in key.casefold()
+        is_named = folded in key.casefold()
         if isinstance(value, (dict, list)):
             if is_named:
                 found.append(each)
             waiting.append(_children(each))
         elif isinstance(value, str) and (held := embedded_json(value)) is not None:
             waiting.append(iter([(each.embedded(held), key)]))
-        elif is_named or wanted in scalar(value)[1].casefold():
+        elif is_named or folded in scalar(value)[1].casefold():
             found.append(each)
         room -= sum(len(one.pointer) + len(one.path) for one in found[before:])
     return Matches(tuple(found), not any(next(rest, None) for rest in waiting))
 
 
 def _children(part: Part) -> Iterator[tuple[Part, str]]:
-    """Return the parts that a branch has, each with its key."""
+    """Return the children of a branch, each with its key."""
     return ((part.child(name, child, number), str(name)) for number, (name, child) in enumerate(_items(part.value)))
 
 
@@ -237,7 +237,7 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:  # noqa: ANN401 - JSO
 
 
 def scalar(value: object) -> tuple[Kind, str]:
-    """Return the kind of a leaf, and all of it as text."""
+    """Return the kind of a leaf, and its whole text."""
     if isinstance(value, str):
         return "string", value
     if value is None:

@@ -1,4 +1,4 @@
-"""The filters of a list as they stand in its address: read, shown as chips, taken away. Pure."""
+"""The filters of a list in its address: read, shown as chips, removed. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class Chip(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListState:
-    """What the address of a list asks for."""
+    """The state of a list, as its address has it."""
 
     path: str
     pairs: Pairs
@@ -41,16 +41,16 @@ class ListState:
 
     @property
     def words(self) -> str:
-        """What is searched for."""
+        """The search text."""
         return self.value(SEARCH)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the newest runs, first page, without any filter."""
+        """Whether it is the first page of the newest runs, without any filter."""
         return self == ListState(self.path, ())
 
     def value(self, name: str) -> str:
-        """Return the value of a filter that has one; empty when it is off."""
+        """Return the value of a filter; empty when it is off."""
         return next((value for key, value in self.pairs if key == name), "")
 
     def chips(self) -> list[Chip]:
@@ -62,16 +62,16 @@ class ListState:
         ]
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
-        """Return what a form that sets the filters *but* has to carry along."""
+        """Return the hidden fields of a form that sets the filters *but*."""
         return [*(pair for pair in self.pairs if pair[0] not in but), *self._order()]
 
     def sorted_by(self, sort: Sort) -> str:
-        """Return the address of the same list by *sort*, or in the other direction when it is sorted so already."""
-        turns = sort == self.sort and not self.is_ascending
-        return replace(self, sort=sort, is_ascending=turns, after=None).address
+        """Return the address of the same list sorted by *sort*, or reversed where it is sorted so already."""
+        is_reversed = sort == self.sort and not self.is_ascending
+        return replace(self, sort=sort, is_ascending=is_reversed, after=None).address
 
     def page_after(self, cursor: str | None) -> str:
-        """Return the address of the page behind this one; for ``None`` that of the first page."""
+        """Return the address of the page after *cursor*; for ``None`` that of the first page."""
         return replace(self, after=cursor).address
 
     def query(self) -> str:
@@ -94,13 +94,13 @@ class ListState:
         return [*order, ("order", "asc")] if self.is_ascending else order
 
 
-def list_state(path: str, given: Sequence[tuple[str, str]]) -> ListState:
-    """Return the state of a list at *path* from its query parameters; those that mean nothing here are dropped.
+def list_state(path: str, parameters: Sequence[tuple[str, str]]) -> ListState:
+    """Return the state of a list at *path* from its query parameters; unknown ones are dropped.
 
     Raises:
-        InvalidQuery: the order is not one.
+        InvalidQuery: there is no such order.
     """
-    others = dict(given)
-    pairs = dict.fromkeys((name, value.strip()) for name, value in given if is_filter(name) and value.strip())
+    others = dict(parameters)
+    pairs = dict.fromkeys((name, value.strip()) for name, value in parameters if is_filter(name) and value.strip())
     sort = sort_of(others.get("sort") or "create_time")
     return ListState(path, tuple(pairs), sort, others.get("order") == "asc", others.get("after") or None)

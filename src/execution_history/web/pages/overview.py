@@ -1,4 +1,4 @@
-"""The first page: what needs a person, what runs now, and every workflow on a line of its own."""
+"""The first page: what needs attention, what runs now, and every workflow on a line of its own."""
 
 from collections import OrderedDict
 from contextlib import suppress
@@ -53,9 +53,9 @@ class OverviewPages:
 
     Args:
         service: where the records are.
-        recorder: what says whether all is recorded.
-        renderer: what makes pages of views.
-        has_sandbox: whether there are workflows that anybody can try.
+        recorder: the source of problems with recording.
+        renderer: renders pages.
+        has_sandbox: whether there are workflows to try without an account.
     """
 
     service: ExecutionHistoryService
@@ -71,14 +71,14 @@ class OverviewPages:
         router.add_api_route(urls.SWITCHER, self.switcher, methods=["GET"])
 
     async def overview(self, request: Request) -> Response:
-        """Render the overview, or what to do first where nothing is recorded yet."""
+        """Render the overview, or the first steps where nothing is recorded yet."""
         reader = reader_for(request)
         words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
         summaries = await self.service.workflow_summaries()
         found = _named(summaries, words)
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         context: dict[str, Any] = {
-            "attention": await self._attended(reader.now),
+            "attention": await self._attention_now(reader.now),
             "workflows": [await self._line(summary, reader) for summary in shown],
             "total": len(found),
             "all": len(summaries),
@@ -98,7 +98,7 @@ class OverviewPages:
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
 
     async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
-        """Return the line of a workflow; its last runs are read anew when the workflow has changed."""
+        """Return the line of a workflow; its last runs are read again when the workflow has changed."""
         key = (summary.workflow_id, reader.translate.language, reader.zone)
         known = self._lines.get(key)
         if known is not None and known.summary == summary:
@@ -112,19 +112,19 @@ class OverviewPages:
             self._lines.popitem(last=False)
         return line
 
-    async def _attended(self, now: int) -> dict[str, Any]:
-        """Return what needs a person; read anew when something has changed, but at most every second."""
+    async def _attention_now(self, now: int) -> dict[str, Any]:
+        """Return what needs attention; read again when something has changed, but at most every second."""
         revision = await self.service.revision()
         if self._attention is not None:
-            asked, seen, attention = self._attention
-            if (seen == revision and now - asked < 6 * _FRESH) or now - asked < _FRESH // 10:
+            read_at, seen, attention = self._attention
+            if (seen == revision and now - read_at < 6 * _FRESH) or now - read_at < _FRESH // 10:
                 return attention
-        attention = await self._asked(now)
+        attention = await self._read_attention(now)
         self._attention = (now, revision, attention)
         return attention
 
-    async def _asked(self, now: int) -> dict[str, Any]:
-        """Return what needs a person; ``forgotten`` are failures whose debug page at Coze goes within a day."""
+    async def _read_attention(self, now: int) -> dict[str, Any]:
+        """Read what needs attention; ``forgotten`` are failures whose debug page at Coze expires within a day."""
         oldest = now - DEBUG_PAGE_LIVES
         forgotten = RecordFilter(statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
         lately = RecordFilter(statuses=("failed",), created_from=now - _DAY)
@@ -141,14 +141,14 @@ class OverviewPages:
         }
 
     async def _gist(self, line: RunLine) -> str:
-        """Return what an interrupted run asks, or why it broke off."""
+        """Return the question of an interrupted run, or why it broke off."""
         body = None
         with suppress(RecordDamaged):
             body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
         return "" if body is None else gist(outline_of(body), _LONGEST_GIST)
 
-    async def _some(self, wanted: RecordFilter, now: int, size: int = _SHOWN) -> tuple[list[RunLine], int]:
-        found = await self.service.select(RecordQuery(filter=wanted, size=size, summaries=True))
+    async def _some(self, record_filter: RecordFilter, now: int, size: int = _SHOWN) -> tuple[list[RunLine], int]:
+        found = await self.service.select(RecordQuery(filter=record_filter, size=size, summaries=True))
         return [line_of_run(each, now) for each in found.documents], found.total
 
 

@@ -1,4 +1,4 @@
-"""All pages together on one application, with errors as pages, the reader's preferences, and the files of the pages."""
+"""All pages on one application, with errors as pages, the reader's preferences, and the pages' own files."""
 
 from http import HTTPStatus
 from typing import Final
@@ -38,7 +38,7 @@ _TITLES: Final = {
 
 
 def add_pages(app: FastAPI, application: Application) -> None:
-    """Add the pages to *app*, and let browsers see its errors as pages."""
+    """Add the pages to *app*, and show browsers its errors as pages."""
     renderer, service = Renderer(), application.service
 
     class PageRoute(HistoryRoute):
@@ -74,7 +74,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
 
 
 async def _keep_preferences(request: Request) -> Response:
-    """Keep the language or the theme that was chosen in a cookie, and go back to where it was chosen."""
+    """Store the chosen language or theme in a cookie, and redirect back."""
     form = await form_of(request)
     answer = RedirectResponse(urls.own(form.get("back", "")), HTTPStatus.SEE_OTHER)
     chosen = {"language": LANGUAGES.find([form.get("language", "")]), "theme": form.get("theme") in THEMES}
@@ -84,17 +84,17 @@ async def _keep_preferences(request: Request) -> Response:
 
 
 def _takes_page(request: Request) -> bool:
-    """Whether a browser asks for a page, rather than a program for an answer."""
+    """Return whether the request is a browser's for a page, rather than a program's for JSON."""
     accepts = request.headers.get("accept", "")
     return "text/html" in accepts and not request.url.path.startswith(_OF_PROGRAMS)
 
 
 def _error_page(renderer: Renderer, request: Request, error: Exception) -> Response:
-    """Render the page with what went wrong and what to do."""
+    """Render the page for an error."""
     fault = fault_of(error, f"{request.method} {request.url.path}")
     translate, sentence = reader_for(request).translate, fault.message
     if fault.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
-        # What the router says of addresses is written for callers of the API.
+        # The router's own sentence is written for callers of the API.
         sentence = translate(
             "There is no page at this address, or the run or workflow it names has no record here. It may have "
             "been deleted."

@@ -1,4 +1,4 @@
-"""What a run's page can do: run the workflow again, and answer what an interrupted run asks."""
+"""The actions of a run's page: run the workflow again, and answer the question of an interrupted run."""
 
 import asyncio
 import logging
@@ -32,8 +32,8 @@ class RunActions:
     """Starts runs from a page.
 
     Args:
-        pages: where what went wrong is shown, on the page it was asked from.
-        runner: what runs workflows.
+        pages: show an error on the page of the run.
+        runner: runs workflows.
     """
 
     pages: RunPages
@@ -54,8 +54,8 @@ class RunActions:
         text = form.get("parameters", "")
         is_edited = form.get("which") == "edited"
         try:
-            given = record["input_parameters"]
-            parameters = _object(text) if is_edited else None if given is None else _checked(given)
+            recorded = record["input_parameters"]
+            parameters = _object(text) if is_edited else None if recorded is None else _checked(recorded)
             frames = self.runner.stream_workflow(
                 workflow_id,
                 parameters,
@@ -67,27 +67,25 @@ class RunActions:
             new_id = await self._started(frames)
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
-            said = fault.message
             if is_edited:
-                return self.pages.edit_page(request, workflow_id, execute_id, text, said, fault.status)
-            return await self.pages.shown(request, workflow_id, execute_id, notice=said, status=fault.status)
+                return self.pages.edit_page(request, workflow_id, execute_id, text, fault.message, fault.status)
+            return await self.pages.shown(request, workflow_id, execute_id, notice=fault.message, status=fault.status)
         return RedirectResponse(urls.run(workflow_id, new_id), HTTPStatus.SEE_OTHER)
 
     async def answer(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Answer what an interrupted run asks; its page then follows it."""
+        """Answer the question of an interrupted run; its page then follows it."""
         record = await self.pages.record(workflow_id, execute_id)
         form = await form_of(request)
         question = question_of(INTERRUPT.of(record) or {})
         try:
             if question is None or question.event_id != form.get("event_id"):
-                raise NotInterrupted("The run does not ask this any more: its page shows what it asks now.")
+                raise NotInterrupted("This question is no longer open: the page of the run shows the current one.")
             answer = form.get("choice") or answer_to(question, form)
             await self._started(self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n")))
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
-            said = fault.message
             return await self.pages.shown(
-                request, workflow_id, execute_id, notice=said, answers=form, status=fault.status
+                request, workflow_id, execute_id, notice=fault.message, answers=form, status=fault.status
             )
         return RedirectResponse(urls.run(workflow_id, execute_id), HTTPStatus.SEE_OTHER)
 
@@ -101,7 +99,7 @@ class RunActions:
 
 
 async def _read(frames: AsyncGenerator[Frame, None]) -> None:
-    """Read a run to its end: nobody listens, its record is what counts."""
+    """Read a run to its end, so that it is recorded whole; its frames go nowhere."""
     try:
         async for _ in frames:
             pass
@@ -110,7 +108,7 @@ async def _read(frames: AsyncGenerator[Frame, None]) -> None:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """Return the input that was typed.
+    """Return the input in *text*.
 
     Raises:
         InvalidInput: it is no JSON object.
@@ -123,7 +121,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _checked(found: object) -> dict[str, Any]:
-    """*found* as the input that it is.
+    """Return *found*, which has to be a JSON object.
 
     Raises:
         InvalidInput: it is no JSON object.

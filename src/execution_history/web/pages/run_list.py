@@ -18,7 +18,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.bulk_actions import Trash
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.list_state import ListState, list_state
-from execution_history.web.pages.run_page import RunPages, aside
+from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, reader_for
 
@@ -32,9 +32,9 @@ class ListPages:
 
     Args:
         service: where the records are.
-        renderer: what makes pages of views.
-        runs: what shows the run beside the list.
-        trash: what was deleted and can be brought back.
+        renderer: renders pages.
+        runs: shows the run beside the list.
+        trash: the deletions that can be undone.
     """
 
     service: ExecutionHistoryService
@@ -50,7 +50,7 @@ class ListPages:
             router.add_api_route(path, self.news, methods=["GET"])
 
     async def runs_page(self, request: Request) -> Response:
-        """Render the runs of one workflow, or of all; redirect a search of all for nothing but an id to its run."""
+        """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
         workflow_id, reader = request.path_params.get("workflow_id"), reader_for(request)
         words = query(request, "q").strip()
         if workflow_id is None and words and " " not in words and list(request.query_params) == ["q"]:
@@ -64,7 +64,7 @@ class ListPages:
             state = list_state(path, pairs)
             selection = await self._selected(state.record_filter(reader, workflow_id), state)
         except InvalidQuery as error:
-            # The filters stay, so that the one that is wrong can be fixed or removed.
+            # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
         lines = await self._lines(selection, reader.now, state.words) if selection else []
@@ -87,15 +87,15 @@ class ListPages:
         return self.renderer.page(request, "list.html", context, status)
 
     async def news(self, request: Request) -> Response:
-        """How many runs have begun since, and how those that went on are now."""
+        """Render how many runs have begun since the page was made, and its unfinished runs as they are now."""
         workflow_id, reader = request.path_params.get("workflow_id"), reader_for(request)
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
-        wanted = state.record_filter(reader, workflow_id)
+        record_filter = state.record_filter(reader, workflow_id)
         since = whole_number(request, "newest", LAST_TIME)
         count = 0
-        # A page further back tells of no newer runs, only of how its own are now.
-        if query(request, "newest") and (wanted.created_from is None or since >= wanted.created_from):
-            newer = replace(wanted, created_from=since + 1)
+        # A page further back has no newer runs, only updates of its own.
+        if query(request, "newest") and (record_filter.created_from is None or since >= record_filter.created_from):
+            newer = replace(record_filter, created_from=since + 1)
             count = (await self.service.select(RecordQuery(filter=newer, size=1, summaries=True))).total
         lines = [
             line
@@ -114,15 +114,15 @@ class ListPages:
         found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True))
         return next((line_of_run(summary, now) for summary in found.documents), None)
 
-    async def _selected(self, wanted: RecordFilter, state: ListState) -> Selection:
+    async def _selected(self, record_filter: RecordFilter, state: ListState) -> Selection:
         return await self.service.select(
             RecordQuery(
-                filter=wanted,
+                filter=record_filter,
                 sort=state.sort,
                 descending=not state.is_ascending,
                 size=_SIZE,
                 after=state.after,
-                # Where what was searched for stands is told by the record itself.
+                # The places of the hits are only in the record itself.
                 summaries=not state.words,
             )
         )
@@ -133,4 +133,6 @@ class ListPages:
         if not words:
             return [line_of_run(summary, now) for summary in found]
         search = parse_search(words)
-        return await aside(sum(map(len, found)), lambda: [line_of_hit(body, now, search) for body in found])
+        return await run_in_thread_if_large(
+            sum(map(len, found)), lambda: [line_of_hit(body, now, search) for body in found]
+        )

@@ -1,4 +1,4 @@
-"""The pages of one run: itself, its parts, and what changes while it goes on."""
+"""The pages of one run: the run, its parts, and their updates while it goes on."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -31,8 +31,8 @@ _MOST: Final = 10**12
 _LARGEST_EDITED: Final = 100_000
 
 
-async def aside(size: int, work: Callable[[], _Result]) -> _Result:
-    """Return what *work* on *size* bytes returns, done beside the event loop when it may take long."""
+async def run_in_thread_if_large(size: int, work: Callable[[], _Result]) -> _Result:
+    """Return the result of *work* on *size* bytes, run in a thread where it may take long."""
     return work() if size < _LARGE else await asyncio.to_thread(work)
 
 
@@ -42,7 +42,7 @@ class RunPages:
 
     Args:
         service: where the records are.
-        renderer: what makes pages of views.
+        renderer: renders pages.
     """
 
     service: ExecutionHistoryService
@@ -70,7 +70,7 @@ class RunPages:
         answers: Mapping[str, str] | None = None,
         status: int = HTTPStatus.OK,
     ) -> Response:
-        """Render a run's page, with a *notice* above what it is about, and with the *answers* that were typed kept."""
+        """Render a run's page, with a *notice* above the part that it is about, and with the typed *answers* kept."""
         context = await self.context(request, workflow_id, execute_id, notice=notice, answers=answers)
         return self.renderer.page(request, "run.html", context, status)
 
@@ -84,14 +84,14 @@ class RunPages:
         notice: str = "",
         answers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Return what the template of a run needs; its *body* is read unless given.
+        """Return the context for the template of a run; ``None`` for *body* reads it.
 
         Raises:
             HTTPException: there is no such record (404).
         """
         body = await self.body(workflow_id, execute_id) if body is None else body
         reader, form = reader_for(request), answers or {}
-        view = await aside(len(body), lambda: run_view(body, reader))
+        view = await run_in_thread_if_large(len(body), lambda: run_view(body, reader))
         return {
             "run": view,
             "run_address": urls.run(workflow_id, execute_id),
@@ -102,21 +102,21 @@ class RunPages:
         }
 
     async def live(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Render what the page of a run holds now; nothing (204) when the record has not changed since ``since``."""
+        """Render the contents of a run's page as they are now; 204 where the record has not changed since ``since``."""
         body = await self.body(workflow_id, execute_id)
-        known = await aside(len(body), lambda: outline_of(body))
+        known = await run_in_thread_if_large(len(body), lambda: outline_of(body))
         if known["update_time"] == whole_number(request, "since", _MOST * 10):
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
         context = await self.context(request, workflow_id, execute_id, body=body)
-        # Its forms lead back to the page that this becomes a part of.
+        # Its forms lead back to the page that this is inserted into.
         return self.renderer.page(request, "run_body.html", {**context, "here": context["run_address"]})
 
     async def value(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Render a part of a run's record, on a page of its own or as the inside of a branch (``fragment``)."""
+        """Render a part of a run's record, on a page of its own or as the children of a branch (``fragment``)."""
         body = await self.body(workflow_id, execute_id)
         pointer, start, words = query(request, "at"), whole_number(request, "from", _MOST), query(request, "find")
         link = len(urls.part(workflow_id, execute_id, ""))
-        view = await aside(len(body), lambda: _found(part_view, body, pointer, start, words, link))
+        view = await run_in_thread_if_large(len(body), lambda: _found(part_view, body, pointer, start, words, link))
         run_address = urls.run(workflow_id, execute_id)
         context = {
             "run_address": run_address,
@@ -129,16 +129,16 @@ class RunPages:
         return self.renderer.page(request, template, context)
 
     async def raw(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Return a part as it is stored, for a script to copy and a person to keep: text as text, all else as JSON."""
+        """Return a part as it is stored, to be copied or downloaded: text as text, everything else as JSON."""
         body = await self.body(workflow_id, execute_id)
         pointer = query(request, "at")
-        content, is_text = await aside(len(body), lambda: _found(raw_part, body, pointer))
+        content, is_text = await run_in_thread_if_large(len(body), lambda: _found(raw_part, body, pointer))
         ending, kind = ("txt", "text/plain; charset=utf-8") if is_text else ("json", "application/json")
         headers = {"Content-Disposition": f'attachment; filename="part.{ending}"', "Cache-Control": "no-cache, private"}
         return Response(content, HTTPStatus.OK, headers, kind)
 
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Render a page to edit a long input on."""
+        """Render a page for editing a long input."""
         record = await self.record(workflow_id, execute_id)
         if not is_input_whole(record):
             return await self.not_whole(request, workflow_id, execute_id)
@@ -153,12 +153,12 @@ class RunPages:
         return self.edit_page(request, workflow_id, execute_id, text)
 
     async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Render a run's page, with the notice that it cannot be run again because its input is not whole."""
-        said = reader_for(request).translate(
+        """Render a run's page, with the notice that it cannot be run again because its input was cut."""
+        notice = reader_for(request).translate(
             "The input of this run was too large to be kept whole; only its beginning is here, so it cannot be run "
             "again from here. Send the whole input from your program."
         )
-        return await self.shown(request, workflow_id, execute_id, notice=said, status=HTTPStatus.CONFLICT)
+        return await self.shown(request, workflow_id, execute_id, notice=notice, status=HTTPStatus.CONFLICT)
 
     def edit_page(
         self,
@@ -196,11 +196,11 @@ class RunPages:
             HTTPException: there is no such record (404).
         """
         body = await self.body(workflow_id, execute_id)
-        return await aside(len(body), lambda: parsed(body))
+        return await run_in_thread_if_large(len(body), lambda: parsed(body))
 
 
 def _found(work: Callable[..., _Result], *arguments: object) -> _Result:
-    """Return what *work* returns.
+    """Return the result of *work*.
 
     Raises:
         HTTPException: the record has no such part (404).

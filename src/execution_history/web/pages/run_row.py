@@ -18,14 +18,14 @@ _PASSAGES: Final = 2
 
 
 class Stretch(NamedTuple):
-    """A piece of text, and whether it is one to be marked: what was searched for, or what only one run has."""
+    """A piece of text, and whether to mark it: as a hit of a search, or as text that only one run has."""
 
     text: str
     is_marked: bool
 
 
 class Passage(NamedTuple):
-    """A piece of a record that has what was searched for, and the field that it is from."""
+    """A piece of a record with hits of a search, and the field that it is from."""
 
     field: str
     stretches: list[Stretch]
@@ -33,7 +33,7 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in a list. Times are milliseconds; ``duration`` of a run that goes on is how long it has."""
+    """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far."""
 
     workflow_id: str
     execute_id: str
@@ -72,7 +72,7 @@ def line_of_hit(body: bytes, now: int, search: Search) -> RunLine:
     """Return the line of the record whose stored bytes are *body*, with the places where *search* has hits."""
     record = outline_of(body)
     line = line_of_run(summary_of(record, attributes_of(record)), now)
-    return replace(line, passages=tuple(map(_passage, snippets(record, search, most=_PASSAGES))))
+    return replace(line, passages=tuple(map(_passage, snippets(record, search, limit=_PASSAGES))))
 
 
 def _passage(snippet: Snippet) -> Passage:

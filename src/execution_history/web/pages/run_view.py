@@ -57,7 +57,7 @@ Record = dict[str, Any]
 
 
 class Fact(NamedTuple):
-    """A name from the catalogue, a value, how it is shown, where all of it is, and how many characters are cut away."""
+    """A name from the catalogue, a value, its form, the pointer to all of it, and how many characters are cut away."""
 
     name: str
     value: Any
@@ -75,9 +75,9 @@ def parsed(body: bytes) -> Record:
 def run_view(body: bytes, reader: Reader) -> dict[str, Any]:
     """Return everything on the page of the run whose record's stored bytes are *body*.
 
-    The debug page is where Coze shows the run: its ``address``, the ``host`` that has it, ``until`` when (milliseconds)
-    and whether it ``is_gone``. ``notes`` are what people have noted: of many tags the first, and how many more there
-    are; of a long note its beginning, and how long it is; a rating of 0 is none.
+    The debug page is Coze's page of the run: its ``address``, its ``host``, ``until`` when it exists (milliseconds) and
+    whether it ``is_gone``. ``notes`` are the annotations: the first of many tags, and how many more there are; the
+    beginning of a long note, and its length; a rating of 0 stands for none.
     """
     record = parsed(body)
     whole, status = root(record), record["execute_status"]
@@ -122,17 +122,17 @@ def _notes(known: RunAttributes, note: str) -> dict[str, Any]:
     }
 
 
-def edited(record: Record, most: int) -> str | None:
-    """Return the input as JSON text to be edited; ``None`` where it is longer than *most* bytes."""
+def edited(record: Record, limit: int) -> str | None:
+    """Return the input as JSON text to be edited; ``None`` where it is longer than *limit* bytes."""
     try:
         text = orjson.dumps(record["input_parameters"], option=orjson.OPT_INDENT_2)
     except TypeError:  # an integer of more than 64 bits
         return None
-    return text.decode() if len(text) <= most else None
+    return text.decode() if len(text) <= limit else None
 
 
 def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
-    """Return what is known of the run; what is not known is not there."""
+    """Return the known facts of the run."""
     facts = [
         Fact(key, record[key], "id", f"/{key}") if isinstance(key, str) else _noted(record, key, "id") for key in _IDS
     ]
@@ -153,7 +153,7 @@ def _noted(record: Record, key: Key[Any], kind: Literal["id", "text"]) -> Fact:
 
 
 def _shortened(fact: Fact) -> Fact:
-    """Return as much of a fact as has room; an id stays whole, and one longer than an id can be is none."""
+    """Return a fact cut to fit; an id stays whole, and one that is too long for an id counts as text."""
     text = fact.value if isinstance(fact.value, str) else encode(fact.value).decode()
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
         return fact._replace(value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
@@ -169,11 +169,10 @@ def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
 
 
 def _cuts_of(record: Record) -> dict[str, Any]:
-    """Return what was cut when a run was recorded: names, as in ``recording_is_cut``, and bytes that each value had.
+    """Return the values that were cut at recording: names, as in ``recording_is_cut``, and their former bytes.
 
-    ``placed`` are values that stand in a section of their own; of ``facts`` and of ``metadata``, which are the others,
-    the largest are here. ``is_answer_cut`` says that Coze's answer went on after the last of it that was kept. What is
-    no size is left out, whoever wrote it.
+    ``placed`` are values with a section of their own; of the others, ``facts`` and ``metadata``, the largest are here.
+    ``is_answer_cut`` is true where Coze's answer went on after the part that was kept. What is not a size is left out.
     """
     cut = RECORDING_IS_CUT.of(record)
     named = cut.items() if isinstance(cut, dict) else ()
@@ -188,11 +187,11 @@ def _cuts_of(record: Record) -> dict[str, Any]:
 
 
 def is_input_whole(record: Record) -> bool:
-    """Whether the input of a run is all that was sent; of none there is no beginning."""
-    cut, given = RECORDING_IS_CUT.of(record), record["input_parameters"]
+    """Return whether the recorded input of a run is the whole input; a missing one cannot have been cut."""
+    cut, parameters = RECORDING_IS_CUT.of(record), record["input_parameters"]
     if isinstance(cut, dict):
         return "input_parameters" not in cut
-    return cut is not True or given is None or isinstance(given, dict)
+    return cut is not True or parameters is None or isinstance(parameters, dict)
 
 
 def _is_metadata(name: str) -> bool:

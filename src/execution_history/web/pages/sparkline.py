@@ -1,4 +1,4 @@
-"""The last runs of a workflow in short: a tick for each, and figures over them. Pure."""
+"""The last runs of a workflow: a tick for each, and figures over them. Pure."""
 
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -15,7 +15,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.run_row import RunLine
 
 RUNS: Final = 40
-"""How many of the last runs are looked at."""
+"""How many of the last runs are shown."""
 
 _LONGEST_LINK: Final = 120
 _SVG: Final = Markup(
@@ -29,7 +29,7 @@ _TICK: Final = Markup(
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The last runs of a workflow, oldest first, each with how high it is drawn (6 to 16).
+    """The last runs of a workflow, oldest first, each with the height of its tick (6 to 16).
 
     ``p95`` in milliseconds and ``tokens`` are over these runs only.
     """
@@ -40,8 +40,8 @@ class Recent:
 
 
 def recent_of(lines: list[RunLine]) -> Recent:
-    """Return what is shown of *lines*, which are in the order of lists: newest first."""
-    # One that goes on, perhaps for days, would make all others look short.
+    """Return the ticks and figures of *lines*, which are newest first."""
+    # A running one, perhaps for days, would make all others look short.
     longest = max((line.duration for line in lines if line.status != "running"), default=0) or 1
     ticks = tuple((line, 6 + min(10, 10 * line.duration // longest)) for line in reversed(lines))
     _, p95, _ = percentiles(sorted(line.duration for line in lines if line.status in ENDED))
@@ -49,9 +49,9 @@ def recent_of(lines: list[RunLine]) -> Recent:
 
 
 def ticks_drawn(recent: Recent, workflow_id: str, translate: Translator, zone: tzinfo) -> Markup:
-    """Render the ticks as SVG, newest right, each a link; a failure is as high as there is room."""
+    """Render the ticks as SVG, the newest on the right, each a link; a failure has the full height."""
     begin = RUNS - len(recent.ticks)
-    # Forty links with ids of hundreds of characters would be most of the page: such a row leads to its list only.
+    # Forty links with ids of hundreds of characters would dominate the page: such a row only leads to its list.
     is_linked = len(urls.runs(workflow_id)) <= _LONGEST_LINK
     drawn = Markup("").join(
         _TICK.format(

@@ -1,4 +1,4 @@
-"""The page of a workflow: what it did over time."""
+"""The page of a workflow: its runs over time."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,7 +32,7 @@ class FigurePages:
 
     Args:
         service: where the records are.
-        renderer: what makes pages of views.
+        renderer: renders pages.
     """
 
     service: ExecutionHistoryService
@@ -43,7 +43,7 @@ class FigurePages:
         router.add_api_route("/workflows/{workflow_id}", self.figures, methods=["GET", "HEAD"])
 
     async def figures(self, request: Request, workflow_id: str) -> Response:
-        """Render runs, failures, durations and tokens of a workflow over a stretch of time."""
+        """Render runs, failures, durations and tokens of a workflow over a range of time."""
         reader = reader_for(request)
         name = query(request, "range")
         name = name if name in _RANGES else _DEFAULT

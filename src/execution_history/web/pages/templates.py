@@ -1,4 +1,4 @@
-"""Templates and what goes with every page: its reader, its headers, its compression."""
+"""Templates, and the common parts of every page: reader, headers, compression."""
 
 import gzip
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _POLICY: Final = (
 )
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
-    # A form of the page has to say where it comes from, which browsers would not do under "no-referrer".
+    # Forms of the page have to send their origin, which browsers do not do under "no-referrer".
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache, private",
     "Vary": "Cookie, Accept-Language, Accept-Encoding",
@@ -35,10 +35,10 @@ _LEVEL: Final = 4
 
 
 class Renderer:
-    """Turns a template and a view into an answer.
+    """Renders templates as answers.
 
     Args:
-        languages: those that a reader can choose from.
+        languages: the languages that a reader can choose from.
     """
 
     def __init__(self, languages: Languages = LANGUAGES) -> None:
@@ -47,12 +47,12 @@ class Renderer:
         self._environments: dict[str, Environment] = {}
 
     def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
-        """Render the page that *template* makes of *view* for the reader of the request."""
+        """Render *template* with *view* as a page for the reader of the request."""
         content = self.text(template, {"reader": reader_for(request), "here": _here(request), **view})
         return _packed(request, content.encode("utf-8", "replace"), status)
 
     def text(self, template: str, view: Mapping[str, Any]) -> str:
-        """Render what *template* makes of *view*, in the language of its ``reader``."""
+        """Render *template* with *view*, in the language of its ``reader``."""
         translate = view["reader"].translate
         if translate.language not in self._environments:
             self._environments[translate.language] = self._environment(translate)
@@ -89,9 +89,9 @@ class Renderer:
 
 
 def reader_for(request: Request) -> Reader:
-    """Who sends *request*."""
+    """Return the reader who sent *request*."""
     cookies = {name: request.cookies.get(name, "") for name in COOKIES}
-    # The browser writes a zone's slash as it is, and other programs as %2F.
+    # Browsers send a zone's slash as it is, other programs as %2F.
     cookies["zone"] = cookies["zone"].replace("%2F", "/")
     return reader_of(cookies, request.headers.get("accept-language", ""), now_ms())
 

@@ -1,4 +1,4 @@
-"""Where the pages are: every address of them is made here. Pure."""
+"""The addresses of all pages. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,7 +16,7 @@ _LONGEST_LINK: Final = 2_000
 
 
 def segment(text: str) -> str:
-    """Any text as one segment of a path; only ``.`` and ``..`` have none: browsers resolve them."""
+    """Return any text as one segment of a path; only ``.`` and ``..`` cannot be one: browsers resolve them."""
     return quote(text, safe="")
 
 
@@ -49,9 +49,9 @@ def record(workflow_id: str, execute_id: str) -> str:
 
 
 def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
-    """*path* with those of the *parameters* that have a value."""
-    given = {name: value for name, value in parameters.items() if value not in (None, "")}
-    return f"{path}?{urlencode(given)}" if given else path
+    """Return *path* with those of the *parameters* that have a value."""
+    present = {name: value for name, value in parameters.items() if value not in (None, "")}
+    return f"{path}?{urlencode(present)}" if present else path
 
 
 def key_of(workflow_id: str, execute_id: str) -> str:
@@ -66,15 +66,15 @@ def run_of(key: str) -> tuple[str, str]:
 
 
 def and_query(address: str, name: str, value: str) -> str:
-    """*address* with one query parameter set to *value*, or without it when that is empty."""
-    path, _, given = address.partition("?")
-    pairs = [pair for pair in parse_qsl(given, keep_blank_values=True) if pair[0] != name]
+    """Return *address* with one query parameter set to *value*, or without it when that is empty."""
+    path, _, query = address.partition("?")
+    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != name]
     pairs += [(name, value)] if value else []
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def own(address: str) -> str:
-    """*address* when it is a path of this server, else the overview: a form may not send anybody elsewhere."""
+    """Return *address* when it is a path of this server, else the overview: a form must not redirect elsewhere."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -85,7 +85,7 @@ def own(address: str) -> str:
 
 
 def web_link(address: object) -> str | None:
-    """*address* when a browser may be sent there: an absolute one of HTTP, whatever a run's record claims."""
+    """Return *address* when it is an absolute HTTP address, safe for a link; else ``None``."""
     if not isinstance(address, str) or len(address) > _LONGEST_LINK or not address.isprintable():
         return None
     try:

@@ -1,4 +1,4 @@
-"""One part of a record on a page of its own: a branch, or a stretch of a long text. Pure."""
+"""One part of a record on a page of its own: a branch, or a slice of a long text. Pure."""
 
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,7 @@ _LIMITS: Final = Limits(values=400, children=100, characters=24_000)
 
 
 class Slice(NamedTuple):
-    """A stretch of a text: characters *start* to *end* of *total*; *before* is where the one before it begins."""
+    """A slice of a text: characters *start* to *end* of *total*; *before* is where the previous slice begins."""
 
     text: str
     start: int
@@ -27,7 +27,7 @@ class Slice(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A place where the words stand, with a little of what is around them."""
+    """A place with the words, and a little of the text around them."""
 
     part: Part
     before: str
@@ -36,14 +36,14 @@ class Hit(NamedTuple):
 
 
 def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100) -> dict[str, Any]:
-    """Return what *pointer* points to in a record, as a ``tree`` or a ``slice`` of its text, and what was ``found``.
+    """Return the value at *pointer* in a record, as a ``tree`` or a ``slice`` of its text, and what was ``found``.
 
     Args:
         body: the record as it is stored.
         pointer: into the record.
         start: the first child, or the first character, to show.
-        words: what to look for; empty for nothing.
-        link: how many characters a link to a part has without its pointer.
+        words: the words to find; empty for none.
+        link: the length of a link to a part without its pointer.
 
     Raises:
         NoSuchPart: nothing is there.
@@ -62,7 +62,7 @@ def part_view(body: bytes, pointer: str, start: int, words: str, link: int = 100
 
 
 def raw_part(body: bytes, pointer: str) -> tuple[bytes, bool]:
-    """Return what *pointer* points to as bytes, and whether it is a text rather than JSON.
+    """Return the value at *pointer* as bytes, and whether it is text rather than JSON.
 
     Raises:
         NoSuchPart: nothing is there.

@@ -1,4 +1,4 @@
-"""Who reads: in which language, theme and zone, as cookies and headers say. Pure."""
+"""The reader of a page: language, theme and time zone, from cookies and headers. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LONGEST_ZONE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One reader at one moment; ``now`` is in milliseconds, ``zone`` is UTC where the browser has not said."""
+    """One reader at one moment; ``now`` is in milliseconds, ``zone`` is UTC where the browser sent none."""
 
     translate: Translator
     theme: str
@@ -25,7 +25,7 @@ class Reader:
 
 
 def reader_of(cookies: Mapping[str, str], accept_language: str, now: int, languages: Languages = LANGUAGES) -> Reader:
-    """Return the reader whom these *cookies* and this ``Accept-Language`` describe; anything odd is ignored."""
+    """Return the reader that these *cookies* and this ``Accept-Language`` describe; invalid values are ignored."""
     theme = cookies.get("theme", "")
     return Reader(
         languages.find([cookies.get("language", "")]) or languages.of_header(accept_language),

@@ -1,4 +1,4 @@
-"""The nodes of a run on one time axis: when each spoke, and what it said as it streamed. Pure."""
+"""The nodes of a run on one time axis: when each sent messages, and their text. Pure."""
 
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
@@ -22,7 +22,7 @@ _MOST_LABELS: Final = 5
 
 
 class Piece(NamedTuple):
-    """What came at one moment, in milliseconds since the run began."""
+    """The text that arrived at one moment, in milliseconds since the run began."""
 
     at: int
     text: str
@@ -36,7 +36,7 @@ class Label(NamedTuple):
 
 
 class Waterfall(NamedTuple):
-    """The rows that are shown, in the order in which the nodes first spoke, and how many more there are.
+    """The rows that are shown, in the order of the nodes' first messages, and how many more there are.
 
     Each has its ``node``; ``start`` is in milliseconds, ``x`` and ``width`` in thousandths of the axis, ``marks`` an
     SVG path.
@@ -52,9 +52,9 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
 
     Args:
         nodes: the timeline.
-        began: when the run began, in milliseconds.
-        ended: when it ended, or now.
-        status: of the run.
+        began: the start of the run, in milliseconds.
+        ended: its end, or now.
+        status: the status of the run.
     """
     known = timed_nodes(nodes, began)
     if not known:
@@ -64,12 +64,12 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     slowest = max(known, key=lambda node: node.took_ms) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
-    room, most, errors = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0
+    room, pieces_left, errors = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0
     rows: list[dict[str, Any]] = []
     for number, node in enumerate(shown):
-        pieces, is_cut = _pieces(node, min(room, _MOST_OF_ONE), min(most, _MOST_PIECES))
+        pieces, is_cut = _pieces(node, min(room, _MOST_OF_ONE), min(pieces_left, _MOST_PIECES))
         room -= sum(len(piece.text) for piece in pieces)
-        most -= len(pieces)
+        pieces_left -= len(pieces)
         errors += bool(node.error)
         is_failed = failed is not None and node.name == failed.name
         x, width = _span(node.started - began, node.ended - began, length)
@@ -92,30 +92,30 @@ def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfal
     return Waterfall(rows, _labels(length), len(known) - len(shown))
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _span(start: int, end: int, length: int) -> tuple[int, int]:
-    """Where a bar begins and how wide it is; never too narrow to be seen, never beyond the axis."""
+    """Return where a bar begins and how wide it is; never too narrow to be seen, never beyond the axis."""
     x = min(_WIDTH - 4, max(0, start * _WIDTH // length))
     return x, min(_WIDTH - x, max(4, (end - start) * _WIDTH // length))
 
 
-def _marks(packets: list[list[int]], length: int, most: int) -> str:
-    """Return a path of one short stroke for each moment at which something came, near ones drawn as one."""
-    step = max(2, _WIDTH // max(1, most))
+def _marks(packets: list[list[int]], length: int, limit: int) -> str:
+    """Return a path of one short stroke for each moment at which a packet came, near ones merged."""
+    step = max(2, _WIDTH // max(1, limit))
     places = sorted({min(_WIDTH - 1, max(0, at) * _WIDTH // length) // step * step + 1 for _, at, _ in packets})
     return "".join(f"M{x} 0v1" for x in places)
 
 
-def _pieces(node: Node, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
-    """Return the content as it came, in at most *most* pieces, and whether some is missing; packets give lengths."""
+def _pieces(node: Node, room: int, limit: int) -> tuple[tuple[Piece, ...], bool]:
+    """Return the content as it came, in at most *limit* pieces, and whether some is missing."""
     packets, content = node.known_packets(), node.text
     ends = list(accumulate(packet[2] for packet in packets))
     pieces: list[Piece] = []
     begin = 0
-    for packet, end in zip(packets[:most], ends, strict=False):
+    for packet, end in zip(packets[:limit], ends, strict=False):
         text = content[begin : min(end, begin + max(0, room))]
         begin, room = begin + len(text), room - len(text)
         if text:
@@ -128,6 +128,6 @@ def _pieces(node: Node, room: int, most: int) -> tuple[tuple[Piece, ...], bool]:
 
 
 def _labels(length: int) -> list[Label]:
-    """Round times along the axis, at most five."""
+    """Return labels for round times along the axis, at most five."""
     step = next(step for step in _STEPS if length <= step * _MOST_LABELS)
     return [Label(at * _WIDTH // length, duration(at)) for at in range(0, length, step)]

@@ -121,5 +121,5 @@ def fts5_of(expression: Expression) -> str:
     if isinstance(expression, Token):
         return '"{}"'.format(expression.text.replace('"', '""'))
     if isinstance(expression, Without):
-        return f"{fts5_of(expression.wanted)} NOT {fts5_of(AnyOf(expression.unwanted))}"
+        return f"{fts5_of(expression.required)} NOT {fts5_of(AnyOf(expression.excluded))}"
     return f"({(' AND ' if isinstance(expression, AllOf) else ' OR ').join(map(fts5_of, expression.parts))})"

@@ -1,1 +1,1 @@
-"""What requests and answers look like."""
+"""Models of requests and answers."""

@@ -1,4 +1,4 @@
-"""What requests and answers look like: requests are checked by these models, answers documented by them."""
+"""Models of requests and answers: requests are checked by them, answers documented."""
 
 from typing import Annotated, Any, Final, get_type_hints
 
@@ -16,7 +16,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def _utf8(value: str) -> str:
-    """*value*, when UTF-8 can hold it: JSON can spell half of a surrogate pair, which nothing upstream takes."""
+    """Return *value* if UTF-8 can hold it: JSON can spell half of a surrogate pair, which no upstream accepts."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -27,7 +27,7 @@ def _utf8(value: str) -> str:
 Text = Annotated[str, AfterValidator(_utf8)]
 
 WorkflowId = Annotated[str, Path(description="The workflow; any text, percent-encoded.")]
-ExecuteId = Annotated[str, Path(description="The execution's own id, as the list gives it.")]
+ExecuteId = Annotated[str, Path(description="The execution's own id, as in the list.")]
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Records on a page.")]
 PageIndex = Annotated[int, Query(ge=1, description="Which page, counted from 1, newest records first.")]
 Answerer = Annotated[str | None, Query(alias="account_id", description="Who answers; by default who began the run.")]
@@ -39,33 +39,33 @@ _MEANINGS: Final = {
     "create_time": "When it began, in milliseconds since 1970-01-01 UTC.",
     "update_time": "When the record last changed, in milliseconds since 1970-01-01 UTC.",
     "execute_status": "running, success, failed or interrupted.",
-    "output": "The result; JSON where the workflow gave JSON, otherwise its text.",
+    "output": "The result; JSON where the workflow returned JSON, otherwise its text.",
     "debug_url": "The run in Coze's own editor, for as long as Coze keeps it.",
     "run_mode": "0 synchronous, 1 streamed, 2 asynchronous.",
     "usage": "Tokens, as Coze counted them.",
-    "metadata": "Whatever else is known, such as proof, coze_execute_id and log_id; and what the caller added.",
+    "metadata": "Everything else, such as proof, coze_execute_id and log_id; and what the caller added.",
     "is_output_trimmed": "Whether Coze cut the output before it came here.",
-    "node_execute_status": "The nodes that gave messages, with their complete content.",
+    "node_execute_status": "The nodes that sent messages, with their complete content.",
 }
 
 
 class RunRequest(BaseModel):
-    """What a run is started with."""
+    """The inputs and the context of a run."""
 
     parameters: dict[str, Any] | None = Field(None, description="The inputs of the workflow's start node.")
     bot_id: Text | None = Field(None, description="The bot, where the workflow needs one.")
-    conversation_id: Text | None = Field(None, description="The conversation the run belongs to; kept and given back.")
+    conversation_id: Text | None = Field(None, description="The conversation the run belongs to; kept and returned.")
     user_id: Text | None = Field(None, description="The end user, passed on to Coze.")
 
 
 class StreamRunRequest(RunRequest):
-    """The same, with the workflow."""
+    """A run request with its workflow."""
 
     workflow_id: Text = Field(description="The workflow to run.")
 
 
 class ResumeRequest(BaseModel):
-    """The answer to what an interrupted run asks."""
+    """The answer to the question of an interrupted run."""
 
     data: Any = Field(
         description="The answer: a text, or an object where the question asks for several fields (sent as its JSON)."
@@ -82,7 +82,7 @@ class Execution(BaseModel):
 
 
 class ExecutionName(BaseModel):
-    """Which run is meant."""
+    """The name of a run: its workflow and its id."""
 
     workflow_id: Text
     execute_id: Text
@@ -93,33 +93,33 @@ class DamagedRecord(ExecutionName):
 
 
 class SnippetAnswer(Snippet):
-    """A piece of a record's text that has what was searched for.
+    """A piece of a record's text with hits of the search.
 
-    The field is where it is from, such as output or metadata.note; hits are the begin and end of each in the text.
+    The field is its source, such as output or metadata.note; hits are the begin and end of each in the text.
     """
 
 
 class Reach(IndexReach):
-    """How much of the history the answer covers: everything up to revision; newest is the newest there is."""
+    """How much of the history the answer covers: everything up to revision; newest is the newest of all."""
 
 
 class FoundAnswer(BaseModel):
-    """A page of records that were asked for."""
+    """A page of records."""
 
     success: bool
-    histories: list[Execution] = Field(description="The records in the order asked for; summaries with view=summary.")
+    histories: list[Execution] = Field(description="The records in the requested order; summaries with view=summary.")
     total: int = Field(description="How many there are; at least so many where total_is_exact is false.")
     has_more: bool = Field(description="Whether records follow this page.")
     damaged: list[DamagedRecord] | None = Field(
-        None, description="There only when records that belong here are damaged and cannot be read: these."
+        None, description="Only present when records that belong here are damaged and cannot be read: these."
     )
     total_is_exact: bool = Field(default=True, description="Whether the total was counted to its end.")
-    next_cursor: str | None = Field(None, description="The cursor of the page behind this one.")
+    next_cursor: str | None = Field(None, description="The cursor of the next page.")
     snippets: list[list[SnippetAnswer]] | None = Field(
         None, description="With q: for each record, in the same order, where it has the text."
     )
     explain: list[str] | None = Field(None, description="With explain=true: how the records were found.")
-    reach: Reach | None = Field(None, description="There only while the index is behind the history.")
+    reach: Reach | None = Field(None, description="Only present while the index is behind the history.")
 
 
 class ExecutionAnswer(BaseModel):
@@ -145,7 +145,7 @@ class WorkflowsAnswer(BaseModel):
 
 
 class RunAnswer(BaseModel):
-    """What became of a run."""
+    """The result of a run."""
 
     success: bool = Field(description="Whether its status is success.")
     execution_id: str = Field(description="The execute_id of its record.")
@@ -153,24 +153,24 @@ class RunAnswer(BaseModel):
     output_data: Any
     error_message: str | None
     conversation_id: str | None
-    interrupt: dict[str, Any] | None = Field(None, description="What the run asks; not there when it asks nothing.")
+    interrupt: dict[str, Any] | None = Field(None, description="The question of the run; absent when it has none.")
 
 
 class DoneAnswer(BaseModel):
-    """It was done."""
+    """The request was carried out."""
 
     success: bool
 
 
 class Error(BaseModel):
-    """A word for programs and a sentence for people."""
+    """A code for programs and a sentence for people."""
 
     code: str
     message: str
 
 
 class ErrorAnswer(BaseModel):
-    """What every error looks like."""
+    """The shape of every error."""
 
     success: bool = Field(description="Always false.")
     error: Error
@@ -190,11 +190,11 @@ class ReadyAnswer(BaseModel):
 
 
 class NotReadyAnswer(ErrorAnswer, ReadyAnswer):
-    """The same, as an error."""
+    """The problems, as an error."""
 
 
 def described(summary: str, model: type[BaseModel], responses: Responses, tag: str = "history") -> dict[str, Any]:
-    """Return what the documentation says of a route: what it does, its answer, and its errors."""
+    """Return the documentation of a route: what it does, its answer, and its errors."""
     return {"summary": summary, "response_model": model, "responses": responses, "tags": [tag]}
 
 
@@ -204,7 +204,7 @@ def _errors(descriptions: dict[int, str]) -> Responses:
 
 GUARDED: Final = _errors({421: "The Host of the request is not one of this server's names."})
 _CHANGES: Final = _errors(
-    {403: "A page of another origin asks for the change.", 507: "There is no space left on the store's disk."}
+    {403: "A page of another origin requested the change.", 507: "There is no space left on the store's disk."}
 )
 _TAKES_BODY: Final = _errors({400: "The body cannot be read.", 413: "The body is larger than Coze takes."})
 _MISSING: Final = _errors({404: "There is no such record."})
@@ -230,11 +230,11 @@ RUNNING: Final = CHANGING | _errors(
         503: "The Coze account is incomplete, or the run cannot be recorded; the message says what to set.",
     }
 )
-RESUMING: Final = RUNNING | _MISSING | _errors({409: "The run waits for no answer; the message says why."})
-ASKING: Final = RUNNING | _errors(
+RESUMING: Final = RUNNING | _MISSING | _errors({409: "The run is not waiting for an answer; the message says why."})
+FETCHING: Final = RUNNING | _errors(
     {
-        404: "The upstream does not know the run.",
-        502: "The upstream cannot be reached, or does not tell.",
+        404: "The upstream has no such run.",
+        502: "The upstream cannot be reached, or does not return the run.",
         503: "The Coze account is incomplete, or the store cannot be used; the message says which.",
     }
 )

@@ -1,4 +1,4 @@
-"""What requests to note something, and answers that report, compare and count, look like."""
+"""Models of requests that annotate or delete, and of answers that report, compare and count."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +11,16 @@ from execution_history.web.api.schemas.executions import DamagedRecord, Executio
 
 
 class TagChange(BaseModel):
-    """Tags to add and to take away."""
+    """Tags to add and to remove."""
 
     model_config = ConfigDict(extra="forbid")
 
     add: list[Text] = Field(default_factory=list, description="Tags of 1 to 64 characters.")
-    remove: list[Text] = Field(default_factory=list, description="One that is not there is no error.")
+    remove: list[Text] = Field(default_factory=list, description="A tag that the run does not have is ignored.")
 
 
 class AnnotationRequest(BaseModel):
-    """What to note; what is not given stays as it is, and null removes it."""
+    """Annotations to set; a missing field stays as it is, and null removes it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,13 +31,13 @@ class AnnotationRequest(BaseModel):
 
 
 class AnnotateRequest(AnnotationRequest):
-    """What to note about several runs."""
+    """Annotations to set on several runs."""
 
     executions: list[ExecutionName] = Field(min_length=1, max_length=10_000)
 
 
 class DeleteRequest(BaseModel):
-    """Which records to remove."""
+    """The records to delete."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,20 +49,20 @@ class RefusalAnswer(Refusal):
 
 
 class AnnotationReportAnswer(BaseModel):
-    """What annotating several runs did."""
+    """The result of annotating several runs."""
 
     success: bool
     changed: int
-    unchanged: int = Field(description="So many were so already.")
+    unchanged: int = Field(description="How many were annotated so already.")
     refused: list[RefusalAnswer]
 
 
 class DeleteReportAnswer(BaseModel):
-    """What deleting several records did."""
+    """The result of deleting several records."""
 
     success: bool
     deleted: int
-    missing: list[ExecutionName] = Field(description="These were not there.")
+    missing: list[ExecutionName] = Field(description="The records that did not exist.")
 
 
 class ComparisonAnswer(BaseModel):
@@ -76,7 +76,7 @@ class ComparisonAnswer(BaseModel):
 
 
 class FiguresAnswer(Figures):
-    """What is counted of some runs; durations are milliseconds of those that succeeded or failed."""
+    """Counts over some runs; durations are milliseconds of those that succeeded or failed."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ class BucketAnswer(Bucket):
 
 
 class FailureAnswer(FailureGroup):
-    """Failures that are alike; the example is the newest."""
+    """A group of similar failures; the example is the newest."""
 
 
 class StatisticsAnswer(BaseModel):
-    """What can be counted."""
+    """The statistics of some runs."""
 
     success: bool
     totals: FiguresAnswer
@@ -99,17 +99,17 @@ class StatisticsAnswer(BaseModel):
     error_codes: dict[str, int]
     failures: list[FailureAnswer]
     damaged: list[DamagedRecord] | None = Field(
-        None, description="There only when records had to be looked into and are damaged: these, which are not counted."
+        None, description="Only present when records that had to be read are damaged: these, which are not counted."
     )
 
 
 class ImportAnswer(BaseModel):
-    """What an import did."""
+    """The result of an import."""
 
     success: bool
     added: int
-    replaced: int = Field(description="So many were older versions.")
-    skipped: int = Field(description="So many were there in the same or a newer version.")
+    replaced: int = Field(description="How many replaced an older version.")
+    skipped: int = Field(description="How many existed already in the same or a newer version.")
     refused_count: int
     refused: list[dict[str, str]] = Field(description="source, place and reason of the first thousand.")
     size: int
