@@ -27,7 +27,7 @@ END_SECONDS: Final = 10.0
 
 _CANCEL_SECONDS: Final = 0.5
 _THREAD: Final = "execution-history-bridge"
-_FIRST_TO_END: Final = 100
+_EXIT_PRIORITY: Final = 100
 
 
 class Bridge:
@@ -202,7 +202,7 @@ def _end_with_a_child() -> None:
     if library is not None and library.parent_process() is not None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - only where it is loaded already
 
-        Finalize(None, _end, exitpriority=_FIRST_TO_END)
+        Finalize(None, _end, exitpriority=_EXIT_PRIORITY)
 
 
 def _end() -> None:

@@ -27,7 +27,7 @@ from execution_history.transfer.sources import (
 from execution_history.transfer.zip_source import ZipSource
 
 _SUFFIXES: Final = (".json", *LINES_SUFFIXES, ".zip")
-_LOOKED_AT: Final = 256 * 1024
+_SAMPLE: Final = 256 * 1024
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _file(path: Path, limits: ReadingLimits) -> Source:
 
 def _source_of(path: Path, limits: ReadingLimits) -> Source:
     with open_file(path) as stream:
-        start = stream.read(_LOOKED_AT)
+        start = stream.read(_SAMPLE)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return ZipSource(path, limits)
     if path.suffix.lower() == ".csv":
@@ -122,7 +122,7 @@ def _source_of(path: Path, limits: ReadingLimits) -> Source:
 def _is_lines(start: bytes, suffix: str) -> bool:
     """Return whether a file is JSON Lines, by its first line or, where that is broken, by its name."""
     first, line_break, _ = start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
-    if not line_break and len(start) == _LOOKED_AT:
+    if not line_break and len(start) == _SAMPLE:
         return first.startswith(b'{"execute_id"') or suffix in LINES_SUFFIXES
     with contextlib.suppress(ValueError):
         found = orjson.loads(first)

@@ -32,10 +32,10 @@ from execution_history.transfer.sources import (
 _READ: Final = (".json", *LINES_SUFFIXES)
 _ENCRYPTED: Final = 1
 _LONGEST_NAME: Final = 200
-_OF_WHAT_IS_IN_IT: Final = (None, errno.EINVAL)  # a place before the beginning; any other number is the disk's
-_OF_EACH_BYTE: Final = 20
+_CONTENT_ERRNOS: Final = (None, errno.EINVAL)  # a place before the beginning; any other number is the disk's
+_MEMORY_PER_BYTE: Final = 20
 """Bytes of memory that zipfile takes for each byte of the list of members, where names are short."""
-_MOST_TIMES: Final = 200
+_LARGEST_RATIO: Final = 200
 """A file that unpacks to more than this many times its size is hardly a history."""
 _UNBOUNDED: Final = frozenset({zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
@@ -138,7 +138,7 @@ class ZipSource(Source):
         """Yield the records of every member that could hold some."""
         with contextlib.ExitStack() as opened:
             stream = opened.enter_context(_Stream(open_regular(self._path).detach()))
-            stream.limit = self._limits.memory // _OF_EACH_BYTE
+            stream.limit = self._limits.memory // _MEMORY_PER_BYTE
             try:
                 archive = opened.enter_context(zipfile.ZipFile(stream))
             except _TooManyMembers:
@@ -153,7 +153,7 @@ class ZipSource(Source):
     def _members(self, archive: zipfile.ZipFile, clock: Callable[[], int]) -> Iterator[Item]:
         members = [entry for entry in archive.infolist() if entry.filename.lower().endswith(_READ)]
         unpacked = sum(entry.file_size for entry in members)
-        limit = max(self._limits.temporary, _MOST_TIMES * (self.total or 0))
+        limit = max(self._limits.temporary, _LARGEST_RATIO * (self.total or 0))
         if unpacked > limit:
             reason = Message(
                 "It unpacks to %(unpacked)s bytes, and more than %(most)s are not read (import_temporary_bytes)",
@@ -180,7 +180,7 @@ class ZipSource(Source):
             yield Refused(name, THE_FILE, reason)
             return
         except _DAMAGED as error:
-            if isinstance(error, OSError) and error.errno not in _OF_WHAT_IS_IN_IT:
+            if isinstance(error, OSError) and error.errno not in _CONTENT_ERRNOS:
                 raise
             yield Refused(name, THE_FILE, _fault_of(entry, error))
             return

@@ -22,7 +22,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer.line_reader import LineReader, import_faults, open_file
 
 _SAMPLE: Final = 256 * 1024
-_LOOKED_AT: Final = 100
+_SAMPLE_LINES: Final = 100
 _QUOTED_JSON: Final = re.compile(rb'[\t\n]"[{\[]""')
 _SQL: Final = re.compile(rb"^(CREATE|INSERT|DROP|LOCK|SET)\s|^-- MySQL dump|^/\*!", re.MULTILINE)
 _BACKSLASH_QUOTE: Final = re.compile(r'\\"[^",;\t\r\n]')
@@ -31,8 +31,8 @@ _ESCAPED_BYTE: Final = re.compile(rb"\\.", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _NOT_ESCAPED: Final = re.compile(r'(?<!\\)(?:\\\\)*\\["/u]')
 _PIECE: Final = re.compile(r"(?:[^\\]|\\.?){1,65536}+", re.DOTALL)
-_OF_A_CELL: Final = 64
-_OF_A_BYTE: Final = 6
+_MEMORY_PER_CELL: Final = 64
+_MEMORY_PER_BYTE: Final = 6
 """Bytes of memory that the csv module takes for each cell, and for each byte of the longest cell."""
 _MOST_CELLS: Final = 10_000
 """More columns than any table has; MySQL's have 4,096 at most."""
@@ -79,7 +79,7 @@ class _RowLines:
         self._length += self._lines.length
         if line is None or self._length > self._limits.record + len("\r\n"):
             raise _TooLarge(self._limits.too_large)
-        if _OF_A_CELL * self._cells + _OF_A_BYTE * self._length > self._limits.memory:
+        if _MEMORY_PER_CELL * self._cells + _MEMORY_PER_BYTE * self._length > self._limits.memory:
             raise _TooLarge(Message("Its cells would take too much memory (the setting import_memory_bytes)."))
         return line.decode("utf-8", "surrogateescape")
 
@@ -236,7 +236,7 @@ class Dump:
         """Return the columns named in the first line; a few broken objects may come before it."""
         if self._is_json:
             with contextlib.closing(self._objects()) as objects:
-                first = next((found for _, found in islice(objects, _LOOKED_AT) if isinstance(found, dict)), {})
+                first = next((found for _, found in islice(objects, _SAMPLE_LINES) if isinstance(found, dict)), {})
             return [key.lower() for key in first]
         with contextlib.closing(self._table()) as table:
             _, header, _ = next(table, (0, [], None))

@@ -27,7 +27,7 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 
 _MOST_SECONDS: Final = 0.25
 _MOST_TEXTS: Final = 5_000
-_OF_ONE_RECORD: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
+_VALUE_ERRORS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
 """SQLite's errors for a value rather than for the file."""
 
 _PUT_FACETS: Final = (
@@ -122,7 +122,7 @@ class Indexer:
         try:
             work()
         except Exception as error:
-            if isinstance(error, apsw.Error) and not isinstance(error, _OF_ONE_RECORD):
+            if isinstance(error, apsw.Error) and not isinstance(error, _VALUE_ERRORS):
                 raise
             _log.warning(
                 "Execution %r of workflow %r cannot be taken into the index, except for its columns: %s: %s",

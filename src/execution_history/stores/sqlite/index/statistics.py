@@ -42,7 +42,7 @@ _FIGURES: Final = ", ".join(
         *(f"percentile_disc(f.duration, {part}) FILTER (WHERE f.status IN ({_ENDED}))" for part in _PARTS),
     ]
 )
-_OF_A_GROUP: Final = ("title", "error_code", "count", "first_seen", "last_seen", "workflow_id", "execute_id")
+_GROUP_FIELDS: Final = ("title", "error_code", "count", "first_seen", "last_seen", "workflow_id", "execute_id")
 _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
 
 
@@ -144,7 +144,7 @@ class StatisticsEngine:
             FailureGroup(
                 fingerprint=fingerprint_text(number),
                 is_new=bool(is_new),
-                **dict(zip(_OF_A_GROUP, columns, strict=True)),
+                **dict(zip(_GROUP_FIELDS, columns, strict=True)),
             )
             for number, *columns, is_new in rows(self._index, sql, values_of([grouped, seen, alike]))
         ]
