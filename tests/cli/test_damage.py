@@ -26,8 +26,7 @@ def holed(history: History, monkeypatch: pytest.MonkeyPatch) -> History:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
-    [("C.UTF-8", "cannot be read, because the history.db"), ("zh_CN.UTF-8", "在该处已损坏")],
+    ("language", "said"), [("C.UTF-8", "cannot be read, because the history.db"), ("zh_CN.UTF-8", "在该处已损坏")]
 )
 @pytest.mark.parametrize(
     "words", [["show", "run-00002"], ["show", "run-00002", "--workflow", "w"], ["tag", "run-00002", "checked"]]

@@ -150,10 +150,7 @@ def test_parameters_come_from_the_standard_input(call: Call, monkeypatch: pytest
         ),
         (["--parameters-file", "list.json"], "The parameters file list.json holds no JSON object of names and values."),
         (["--parameters-file", "text.json"], "The parameters file text.json is not JSON."),
-        (
-            ["--account", "work"],
-            "--sandbox and --account cannot be used together: the sandbox is the account default.",
-        ),
+        (["--account", "work"], "--sandbox and --account cannot be used together: the sandbox is the account default."),
     ],
 )
 def test_a_wrong_call_is_one_sentence(call: Call, tmp_path: Path, arguments: list[str], sentence: str) -> None:
@@ -260,8 +257,7 @@ def test_a_reader_who_leaves_does_not_stop_the_recording(history: History, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("language", "sentence"),
-    [("C.UTF-8", "The history needs attention: "), ("zh_CN.UTF-8", "历史有问题需要处理：")],
+    ("language", "sentence"), [("C.UTF-8", "The history needs attention: "), ("zh_CN.UTF-8", "历史有问题需要处理：")]
 )
 def test_an_old_problem_is_not_told_of_a_run_that_is_recorded(
     call: Call, history: History, monkeypatch: pytest.MonkeyPatch, language: str, sentence: str

@@ -202,9 +202,7 @@ def test_no_way_of_failing_shows_a_password(call: Call, arguments: list[str]) ->
     assert (2, True, False) == (said.code, "no store for 'postgresql'" in said.err, "s3cret" in said.err)
 
 
-def test_a_server_ends_what_follows_its_history(
-    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
-) -> None:
+def test_a_server_ends_what_follows_its_history(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
     """Followers come to their proper end when it is told to stop, and are not cut off."""
     process, announced = server
     connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)

@@ -77,11 +77,7 @@ _OUTCOMES = [
 
 @pytest.mark.parametrize(("name", "status", "proof", "_stream_proof"), _OUTCOMES, ids=str)
 async def test_a_run_is_recorded_with_its_proof(
-    house: _House,
-    name: str,
-    status: str,
-    proof: str,
-    _stream_proof: str,
+    house: _House, name: str, status: str, proof: str, _stream_proof: str
 ) -> None:
     """execute_workflow never raises for an upstream failure, and answers what the record says."""
     result = await house.runner.execute_workflow(_IDS[name], {**_QUICK, "city": "巴黎"}, conversation_id="c1")
@@ -101,11 +97,7 @@ async def test_a_run_is_recorded_with_its_proof(
 
 @pytest.mark.parametrize(("name", "status", "_proof", "proof"), _OUTCOMES, ids=str)
 async def test_a_stream_is_recorded_with_its_proof(
-    house: _House,
-    name: str,
-    status: str,
-    _proof: str,
-    proof: str,
+    house: _House, name: str, status: str, _proof: str, proof: str
 ) -> None:
     """The frames are those that existing callers know; the record says how the run ended and how we know."""
     frames = [frame async for frame in house.runner.stream_workflow(_IDS[name], _QUICK, conversation_id="c1")]

@@ -50,11 +50,7 @@ def test_packets_beyond_two_thousand_make_the_last_one_longer() -> None:
         ({"A": {"is_finish": False}, "B": {"error_message": "no"}}, "B", "A"),
         ({"A": {"error_code": 5, "node_title": "Pay"}, "B": {"error_message": "no"}}, "Pay", None),
         ({"A": {"error_message": " ", "error_code": 0}, "B": {"error_code": "0", "is_finish": False}}, "B", "B"),
-        (
-            {"A": {"is_finish": False, "update_time": 9}, "B": {"is_finish": False, "update_time": 5}, "C": {}},
-            "A",
-            "A",
-        ),
+        ({"A": {"is_finish": False, "update_time": 9}, "B": {"is_finish": False, "update_time": 5}, "C": {}}, "A", "A"),
         ({"A": {"is_finish": False}, "B": {"is_finish": False}}, "B", "B"),
         ({"A": {"is_finish": True}, "B": {"is_finish": "no"}, "C": 7}, None, None),
         ([], None, None),

@@ -101,10 +101,7 @@ async def test_the_sdk_resumes(coze: AsyncCoze, name: str) -> None:
     assert last.interrupt is not None
     waiting = last.interrupt.interrupt_data
     resumed = coze.workflows.runs.resume(
-        workflow_id=IDS[name],
-        event_id=waiting.event_id,
-        resume_data='{"city": "Oslo"}',
-        interrupt_type=waiting.type,
+        workflow_id=IDS[name], event_id=waiting.event_id, resume_data='{"city": "Oslo"}', interrupt_type=waiting.type
     )
     received = [event async for event in resumed]
 
@@ -123,10 +120,7 @@ async def test_the_sdk_polls_an_async_run(coze: AsyncCoze) -> None:
             if history.execute_status is not WorkflowExecuteStatus.RUNNING:
                 break
 
-    assert (history.execute_status, history.run_mode) == (
-        WorkflowExecuteStatus.SUCCESS,
-        WorkflowRunMode.ASYNCHRONOUS,
-    )
+    assert (history.execute_status, history.run_mode) == (WorkflowExecuteStatus.SUCCESS, WorkflowRunMode.ASYNCHRONOUS)
     assert (history.error_code, history.is_output_trimmed) == (0, False)
 
 

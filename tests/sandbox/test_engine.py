@@ -11,13 +11,7 @@ import pytest
 from execution_history.sandbox import WORKFLOWS
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.errors import RefusedError
-from execution_history.sandbox.executions import (
-    ExecuteStatus,
-    Execution,
-    Executions,
-    Kept,
-    RunMode,
-)
+from execution_history.sandbox.executions import ExecuteStatus, Execution, Executions, Kept, RunMode
 from execution_history.sandbox.ids import IdFactory
 from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_run
 from execution_history.sandbox.scripts import QUESTION_INTERRUPT

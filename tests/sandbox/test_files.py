@@ -144,9 +144,6 @@ async def test_an_impossible_download_is_refused(client: httpx.AsyncClient, quer
 async def test_files_need_the_token(sandbox: Sandbox) -> None:
     """Nothing goes up or down without it."""
     async with httpx.AsyncClient(base_url=sandbox.base_url) as client:
-        answers = [
-            await client.post("/v1/files/upload", files={"file": b"x"}),
-            await client.get("/v1/sandbox/bytes"),
-        ]
+        answers = [await client.post("/v1/files/upload", files={"file": b"x"}), await client.get("/v1/sandbox/bytes")]
 
     assert [answer.status_code for answer in answers] == [401, 401]

@@ -221,8 +221,7 @@ async def test_a_wrong_token_gets_the_same_code(studio: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workflow_id", "status", "code"),
-    [(IDS["never_published"], 200, 6031), ("42", 200, 720702004), ("", 400, 400)],
+    ("workflow_id", "status", "code"), [(IDS["never_published"], 200, 6031), ("42", 200, 720702004), ("", 400, 400)]
 )
 @pytest.mark.parametrize("path", ["run", "stream_run"])
 async def test_a_refusal_has_studios_code(

@@ -265,8 +265,7 @@ def _row(number: int, output: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    "cell",
-    ["x" * 5_000, "x\n" * 5_000, '""' * 2_000, "\n" * 5_000, "\n9,9,9,9,9\n" * 200, ",,,\n" * 2_000],
+    "cell", ["x" * 5_000, "x\n" * 5_000, '""' * 2_000, "\n" * 5_000, "\n9,9,9,9,9\n" * 200, ",,,\n" * 2_000]
 )
 async def test_a_cell_of_a_dump_that_is_too_large_is_refused(tmp_path: Path, cell: str) -> None:
     """Its row, and no more than that: what stands in the cell is no row, although it may look like one."""

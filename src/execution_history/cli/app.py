@@ -39,11 +39,7 @@ _COMMANDS: Final = {
 """In the order of the help."""
 
 app = typer.Typer(
-    name=PROGRAM,
-    cls=TranslatedGroup,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
+    name=PROGRAM, cls=TranslatedGroup, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False
 )
 for _name, _function in _COMMANDS.items():
     app.command(_name)(_function)

@@ -103,13 +103,7 @@ async def list_workflows(session: Session) -> None:
 
 
 def _notice_position(
-    session: Session,
-    found: Selection,
-    place: str,
-    workflow_id: str | None,
-    page: int,
-    page_size: int,
-    next_call: str,
+    session: Session, found: Selection, place: str, workflow_id: str | None, page: int, page_size: int, next_call: str
 ) -> None:
     """Print which part of the history the page is, and how to see the rest."""
     _, pages, first = session.translate, -(-found.total // page_size), (page - 1) * page_size + 1

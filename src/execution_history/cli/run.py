@@ -68,8 +68,7 @@ _AnsweringAccount = Annotated[
     typer.Option(metavar="NAME", help=N_("The Coze account that answers; by default the one that started the run.")),
 ]
 _EmbeddedSandbox = Annotated[
-    bool,
-    typer.Option("--sandbox", help=N_("Run in an embedded sandbox, without a Coze account and without a server.")),
+    bool, typer.Option("--sandbox", help=N_("Run in an embedded sandbox, without a Coze account and without a server."))
 ]
 _ServedSandbox = Annotated[
     bool, typer.Option("--sandbox", help=N_("Call the sandbox that `serve --sandbox` runs, as the account default."))

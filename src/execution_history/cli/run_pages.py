@@ -10,13 +10,7 @@ from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.formatting import (
-    clock,
-    duration,
-    gist,
-    grouped,
-    one_line,
-)
+from execution_history.presentation.formatting import clock, duration, gist, grouped, one_line
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import IndexReach, RecordKey, Selection

@@ -10,14 +10,7 @@ from execution_history.cli.run_pages import status_cell
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.presentation.formatting import (
-    as_text,
-    duration,
-    error_text,
-    one_line,
-    question_text,
-    visible,
-)
+from execution_history.presentation.formatting import as_text, duration, error_text, one_line, question_text, visible
 from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import INTERRUPT

@@ -16,15 +16,7 @@ from execution_history.cli.tag import annotation_rows
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
-from execution_history.presentation.formatting import (
-    as_text,
-    duration,
-    error_text,
-    exact,
-    grouped,
-    one_line,
-    visible,
-)
+from execution_history.presentation.formatting import as_text, duration, error_text, exact, grouped, one_line, visible
 from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.presentation.translator import Translator
 from execution_history.recording.process_identity import is_dead

@@ -185,10 +185,7 @@ def _bar(session: Session, *, beside: bool = False) -> "Iterator[OnProgress]":
 
         def update(step: "Step") -> None:
             description = session.translate.plural(
-                "%(num)s run, %(size)s",
-                "%(num)s runs, %(size)s",
-                step.records,
-                size=size(step.size),
+                "%(num)s run, %(size)s", "%(num)s runs, %(size)s", step.records, size=size(step.size)
             )
             if step.total_records is not None:
                 bar.update(task, description=description, total=step.total_records, completed=step.records)

@@ -132,9 +132,5 @@ def _prefix(url: httpx.URL) -> bytes:
 
 
 def _substitute(body: bytes, source: bytes) -> Answer:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (SOURCE_HEADER, source),
-    ]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (SOURCE_HEADER, source)]
     return Answer(httpx.codes.OK, headers, body)

@@ -21,14 +21,7 @@ from typing import Any, Final, cast
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import (
-    ExecutionNotFound,
-    InvalidInput,
-    RecordDamaged,
-    StoreBusy,
-    message_of,
-    quoted,
-)
+from execution_history.errors import ExecutionNotFound, InvalidInput, RecordDamaged, StoreBusy, message_of, quoted
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS, metadata_of
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier
 from execution_history.stores.protocol import HistoryStore
@@ -113,12 +106,7 @@ class AnnotationReport:
 
 
 async def annotate_execution(
-    store: HistoryStore,
-    workflow_id: str,
-    execute_id: str,
-    annotation: Annotation,
-    *,
-    clock: Callable[[], int] = now_ms,
+    store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, *, clock: Callable[[], int] = now_ms
 ) -> ExecutionRecord:
     """Annotate one execution and return its record; what is so already is not written again.
 

@@ -64,9 +64,7 @@ async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
         if run.workflow_id is None:
             raise ExecutionNotFound("There is no run %(run)s.", run=quoted(run.execute_id))
         raise ExecutionNotFound(
-            "Workflow %(workflow)s has no run %(run)s.",
-            workflow=quoted(run.workflow_id),
-            run=quoted(run.execute_id),
+            "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(run.workflow_id), run=quoted(run.execute_id)
         )
     records: list[dict[str, Any]] = [orjson.loads(body) for body in found]
     if len(records) > 1:

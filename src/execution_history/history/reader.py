@@ -11,12 +11,7 @@ import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
 from execution_history.history.iteration import selected
-from execution_history.history.keyword_query import (
-    FilterValue,
-    HistoryPage,
-    keyword_filter,
-    page_of,
-)
+from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits

@@ -54,10 +54,7 @@ _CODES: Final = {
         N_("The whole workflow took longer than it may."),
         N_("Look below at which node was slowest; run long workflows in the background."),
     ),
-    "6031": (
-        N_("The workflow is not published."),
-        N_("Publish it, then run it again."),
-    ),
+    "6031": (N_("The workflow is not published."), N_("Publish it, then run it again.")),
     "6039": (
         N_("The workflow asked a question, which a synchronous call cannot carry."),
         N_("Stream the run: then the question can be answered here."),

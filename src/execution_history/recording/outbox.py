@@ -14,13 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from execution_history.clock import now_ms
-from execution_history.errors import (
-    N_,
-    ExecutionHistoryError,
-    Message,
-    RecordDamaged,
-    StoreError,
-)
+from execution_history.errors import N_, ExecutionHistoryError, Message, RecordDamaged, StoreError
 from execution_history.recording.attempts import attempt, error_of
 from execution_history.recording.delivery import Delivery
 from execution_history.recording.pending_writes import Entry, Key, Step, Waiting

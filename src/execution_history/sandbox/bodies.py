@@ -26,11 +26,7 @@ def refusal_envelope(log_id: str, refusal: Refusal) -> dict[str, object]:
 
 def debug_url(execution: Execution) -> str:
     """Return the address of the execution's debug page, which carries its ids in the query (protocol 1.2)."""
-    query = {
-        "execute_id": execution.execute_id,
-        "space_id": SPACE_ID,
-        "workflow_id": execution.workflow_id,
-    }
+    query = {"execute_id": execution.execute_id, "space_id": SPACE_ID, "workflow_id": execution.workflow_id}
     return f"https://www.coze.cn/work_flow?{urlencode(query)}"
 
 
@@ -130,10 +126,7 @@ def workflow_page(workflows: Iterable[Workflow], page_num: int, page_size: int) 
     everything = list(workflows)
     first = (page_num - 1) * page_size
     page = everything[first : first + page_size]
-    return {
-        "items": [workflow_object(workflow) for workflow in page],
-        "has_more": len(everything) > first + page_size,
-    }
+    return {"items": [workflow_object(workflow) for workflow in page], "has_more": len(everything) > first + page_size}
 
 
 def version_page(workflow: Workflow, versions: Sequence[str], page: slice) -> dict[str, object]:

@@ -22,12 +22,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        *,
-        delay_ms: int,
-        pace_ms: int,
-        now: Callable[[], float] = time.time,
-        executions: Executions | None = None,
+        self, *, delay_ms: int, pace_ms: int, now: Callable[[], float] = time.time, executions: Executions | None = None
     ) -> None:
         self.ids = IdFactory(now)
         self.conversations = Conversations(self.ids.next_id)

@@ -34,12 +34,7 @@ QUESTION_INTERRUPT = 2
 INPUT_INTERRUPT = 5
 
 _LARGE_PACKET = 65_536
-_SENTENCES = (
-    "The ferry leaves at nine. ",
-    "今天有小雨，请带伞。",
-    "Lunch is by the harbour. ",
-    "下午参观博物馆。",
-)
+_SENTENCES = ("The ferry leaves at nine. ", "今天有小雨，请带伞。", "Lunch is by the harbour. ", "下午参观博物馆。")
 
 
 def say(

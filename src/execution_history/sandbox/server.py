@@ -14,12 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from execution_history.sandbox.app import (
-    DEFAULT_DELAY_MS,
-    DEFAULT_PACE_MS,
-    DEFAULT_TOKEN,
-    sandbox_application,
-)
+from execution_history.sandbox.app import DEFAULT_DELAY_MS, DEFAULT_PACE_MS, DEFAULT_TOKEN, sandbox_application
 from execution_history.sandbox.dialect import Flavour
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.responses import BREAK_EXTENSION

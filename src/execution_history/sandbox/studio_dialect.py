@@ -71,11 +71,7 @@ class StudioDialect:
                 return _run_answer(code=code, msg=message, debug_url=address)
             case Finished(data=data):
                 return _run_answer(
-                    data=data,
-                    debug_url=address,
-                    execute_id=execution.execute_id,
-                    token=_tokens(execution),
-                    cost=_COST,
+                    data=data, debug_url=address, execute_id=execution.execute_id, token=_tokens(execution), cost=_COST
                 )
 
     def stream(self, execution: Execution) -> StreamWriter:
@@ -128,12 +124,7 @@ def workflow_answer(workflow: Workflow) -> dict[str, object]:
 
 def conversation_answer(conversation_id: str, created_at: int) -> dict[str, object]:
     """Return what ``conversation/create`` answers; its ids are strings, other than those of a history."""
-    data = {
-        "id": conversation_id,
-        "created_at": created_at,
-        "meta_data": None,
-        "last_section_id": conversation_id,
-    }
+    data = {"id": conversation_id, "created_at": created_at, "meta_data": None, "last_section_id": conversation_id}
     return {"code": 0, "msg": "", "data": data}
 
 

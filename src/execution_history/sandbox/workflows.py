@@ -84,10 +84,7 @@ _TABLE = (
         packet_size=PACKET_SIZE,
     ),
     _workflow(
-        3,
-        "fails_in_a_node",
-        "Sends some messages, then fails in a node with code 720702017.",
-        scripts.fails_in_a_node,
+        3, "fails_in_a_node", "Sends some messages, then fails in a node with code 720702017.", scripts.fails_in_a_node
     ),
     _workflow(4, "never_published", "Is refused with code 4200 because it was never published.", _NEVER_PUBLISHED),
     _workflow(
@@ -128,12 +125,7 @@ _TABLE = (
         nodes=Setting(1, 8),
         pace_ms=NO_PACE,
     ),
-    _workflow(
-        11,
-        "chinese",
-        "Answers in Chinese with raw U+2028, U+2029 and U+0085 in its text.",
-        scripts.chinese,
-    ),
+    _workflow(11, "chinese", "Answers in Chinese with raw U+2028, U+2029 and U+0085 in its text.", scripts.chinese),
     _workflow(12, "pings", "Sends PING events between its messages.", scripts.pings),
     _workflow(
         13,

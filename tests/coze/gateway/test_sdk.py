@@ -7,15 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cozepy import (
-    AsyncCoze,
-    AsyncTokenAuth,
-    Coze,
-    CozeAPIError,
-    Message,
-    TokenAuth,
-    WorkflowExecuteStatus,
-)
+from cozepy import AsyncCoze, AsyncTokenAuth, Coze, CozeAPIError, Message, TokenAuth, WorkflowExecuteStatus
 from starlette.concurrency import run_in_threadpool
 
 from execution_history.sandbox import WORKFLOWS, Sandbox

@@ -404,10 +404,7 @@ async def test_an_upstream_that_is_not_there(service: ExecutionHistoryService) -
     """The caller gets httpx's error, the record a sentence."""
 
     def work() -> None:
-        with (
-            httpx.Client(transport=_recording(service)) as client,
-            pytest.raises(httpx.ConnectError),
-        ):
+        with httpx.Client(transport=_recording(service)) as client, pytest.raises(httpx.ConnectError):
             client.post("http://127.0.0.1:9/v1/workflow/run", json={"workflow_id": "w"})
 
     await _in_thread(work)

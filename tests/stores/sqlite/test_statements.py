@@ -108,8 +108,7 @@ async def test_statistics_take_four_statements(store: SQLiteStore, wanted: Recor
     for bucket in ("month", "hour"):
         query = StatisticsQuery(filter=wanted, bucket=bucket, new_since=BASE + HOUR)
         found, statements = await _count(
-            store,
-            lambda index, history, reach, query=query: statistics(index, history, query, TextIndex(), reach),
+            store, lambda index, history, reach, query=query: statistics(index, history, query, TextIndex(), reach)
         )
         taken.append(statements)
         assert found.totals.runs

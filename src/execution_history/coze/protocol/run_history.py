@@ -23,10 +23,7 @@ RefusalKind = Literal["unauthorised", "studio", "unknown", "limited", "unavailab
 _END: Final = "Output"
 _STUDIO_SESSION: Final = 700012006  # what Studio answers to a path that is not open to tokens (section 6)
 _NOT_FOUND: Final = frozenset({4200, 720702004})
-_FAILURES: Final = {
-    "Fail": "Coze says that the run failed, and gives no reason.",
-    "Cancel": "The run was cancelled.",
-}
+_FAILURES: Final = {"Fail": "Coze says that the run failed, and gives no reason.", "Cancel": "The run was cancelled."}
 _RATE_LIMITED: Final = 4013
 _UNAUTHORISED: Final = frozenset({4100, 4101})
 _HTTP_UNAUTHORISED: Final = frozenset({401, 403})

@@ -100,11 +100,7 @@ def _usage(usage: object) -> dict[str, int] | None:
     if not isinstance(usage, dict):
         return None
     known = usage_of(usage)
-    return {
-        "input_count": known.input or 0,
-        "output_count": known.output or 0,
-        "token_count": known.total or 0,
-    }
+    return {"input_count": known.input or 0, "output_count": known.output or 0, "token_count": known.total or 0}
 
 
 def translate_studio(body: bytes) -> bytes | None:

@@ -4,13 +4,7 @@ import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.messages import (
-    Outcome,
-    execute_id_of,
-    execute_id_of_event,
-    read_output,
-    text,
-)
+from execution_history.coze.protocol.messages import Outcome, execute_id_of, execute_id_of_event, read_output, text
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.records.encoding import as_text
 from execution_history.records.proof import Proof

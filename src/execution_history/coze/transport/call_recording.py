@@ -79,12 +79,7 @@ class CallRecord:
     """
 
     def __init__(
-        self,
-        recorder: Recorder,
-        call: RecordedCall,
-        request: httpx.Request,
-        context: RunContext,
-        poller: RunPoller,
+        self, recorder: Recorder, call: RecordedCall, request: httpx.Request, context: RunContext, poller: RunPoller
     ) -> None:
         self.call = call
         self.request = request

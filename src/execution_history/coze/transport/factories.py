@@ -53,7 +53,4 @@ def async_recording_transport(
 
 def _limits() -> dict[str, Any]:
     settings = load_settings()
-    return {
-        "drain_limit_seconds": settings.drain_limit_seconds,
-        "largest_recorded": settings.largest_recorded_bytes,
-    }
+    return {"drain_limit_seconds": settings.drain_limit_seconds, "largest_recorded": settings.largest_recorded_bytes}

@@ -11,14 +11,7 @@ from starlette.responses import Response
 from execution_history.clock import now_ms
 from execution_history.history.keyword_query import damaged_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import (
-    BUCKETS,
-    IndexReach,
-    RecordQuery,
-    Selection,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.model import BUCKETS, IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets

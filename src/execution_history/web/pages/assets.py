@@ -10,11 +10,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-_TYPES: Final = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-}
+_TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _WORKER: Final = "worker.js"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 

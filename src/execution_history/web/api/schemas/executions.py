@@ -210,10 +210,7 @@ _TAKES_BODY: Final = _errors({400: "The body cannot be read.", 413: "The body is
 _MISSING: Final = _errors({404: "There is no such record."})
 
 READING: Final = GUARDED | _errors(
-    {
-        422: "A parameter is wrong; the message names it.",
-        503: "The store cannot be used now; the message says why.",
-    }
+    {422: "A parameter is wrong; the message names it.", 503: "The store cannot be used now; the message says why."}
 )
 FINDING_HISTORY: Final = READING | _errors(
     {422: "A filter, the order, the cursor or another parameter is wrong; the message names it."}
