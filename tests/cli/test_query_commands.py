@@ -312,6 +312,7 @@ def test_statistics_fit_the_terminal_and_cut_no_id(
     assert columns >= max(map(cell_len, lines))
     assert [execute_id] == re.findall(execute_id, "\n".join(lines))
     assert columns < 60 or any("SUCCESS" in line for line in lines)
+    assert any("插件没有响应" in line for line in lines)
 
 
 @pytest.mark.usefixtures("filled")

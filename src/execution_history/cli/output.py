@@ -157,17 +157,26 @@ def cropped(line: Text, width: int | None) -> Text:
 def on_one_line_or_two(
     facts: Sequence[Sequence[Cell]], ids: Sequence[Cell], texts: Sequence[Cell], width: int | None
 ) -> list[Text]:
-    """Return a line for each row: its facts, its id and its text, if it has one; on a narrow terminal two.
+    """Return a line for each row: its facts, its id and its text, if it has one; on narrow terminals two or three.
 
-    The id and the text then stand on the second line, so that no id is cut.
+    The id and the text then stand on the second line, or on one each. No fact and no id is cut: what is too long for
+    the terminal is wrapped by it.
     """
     ends = list(zip(ids, texts, strict=True)) if texts else [(cell,) for cell in ids]
     if width is None or natural_width(aligned([[*row, cell] for row, cell in zip(facts, ids, strict=True)])) <= (
         width - (_LEAST_TEXT if texts else 0)
     ):
         return [cropped(line, width) for line in aligned([[*row, *end] for row, end in zip(facts, ends, strict=True)])]
-    seconds = aligned([[Cell(""), *end] for end in ends])
-    return [
-        Text("\n").join((cropped(first, width), cropped(second, width)))
-        for first, second in zip(aligned(facts), seconds, strict=True)
-    ]
+    has_room = natural_width(map(_indented, ids)) <= width - _LEAST_TEXT
+    lines = []
+    for fact, second, (number, *text) in zip(
+        aligned(facts), aligned([[Cell(""), *end] for end in ends]), ends, strict=True
+    ):
+        below = [cropped(_indented(cell), width) for cell in text if cell.text]
+        further = [cropped(second, width)] if has_room else [_indented(number), *below]
+        lines.append(Text("\n").join((fact, *further)))
+    return lines
+
+
+def _indented(cell: Cell) -> Text:
+    return aligned([[Cell(""), cell]])[0]
