@@ -5,13 +5,18 @@ import html
 import re
 from typing import Any
 
+import httpx
 import orjson
 import pytest
+from fastapi import APIRouter, FastAPI
 
+from execution_history.errors import StoreFull
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.encoding import encode
 from execution_history.records.record import KEYS, Document
 from execution_history.web.pages import urls
-from execution_history.web.pages.bulk_actions import KEPT_FOR, Trash
+from execution_history.web.pages.bulk_actions import KEPT_FOR, RunChoices, Trash
+from tests.faulty_store import FaultyStore
 from tests.web.pages.conftest import FIRST, Site
 
 pytestmark = pytest.mark.anyio
@@ -342,14 +347,32 @@ def test_deletions_are_not_kept_for_ever() -> None:
     trash = Trash(clock=lambda: now[0])
     old = trash.put([b"a"])
     assert old is not None
-    assert 1 == trash.count(old)
+    assert (b"a",) == trash.bodies(old)
     now[0] += KEPT_FOR + 1
-    assert (0, ()) == (trash.count(old), trash.take(old))
+    assert () == trash.bodies(old)
     assert trash.put([b"x" * 64_000_001]) is None
     first, second = trash.put([b"x" * 40_000_000]), trash.put([b"y" * 40_000_000])
     assert first is not None
     assert second is not None
-    assert (0, 1) == (trash.count(first), trash.count(second))
+    assert (0, 1) == (len(trash.bodies(first)), len(trash.bodies(second)))
+
+
+async def test_an_undo_that_the_store_refuses_can_be_repeated() -> None:
+    """The deleted runs are not forgotten before they are back."""
+    store, app, router = FaultyStore(), FastAPI(), APIRouter()
+    service = ExecutionHistoryService(store)
+    RunChoices(service, Trash()).add_to(router)
+    app.include_router(router)
+    await service.create_execution_record("w", execute_id="e")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        deleted = await client.post("/runs/act", data={"run": "w/e", "do": "delete", "back": "/runs"})
+        undo = {"word": deleted.headers["location"].rpartition("=")[2]}
+        store.fill()
+        with pytest.raises(StoreFull):
+            await client.post("/runs/undo", data=undo)
+        store.fault = None
+        assert 303 == (await client.post("/runs/undo", data=undo)).status_code
+    assert await service.detail_bytes("w", "e") is not None
 
 
 async def test_chosen_runs_are_exported_and_tagged(site: Site) -> None:

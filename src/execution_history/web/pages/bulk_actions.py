@@ -16,6 +16,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, RecordDamaged
 from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.model import RecordKey
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.run_page import RUN
@@ -60,20 +61,17 @@ class Trash:
         self._size += size
         return word
 
-    def count(self, word: str) -> int:
-        """Return how many records *word* restores."""
+    def bodies(self, word: str) -> tuple[bytes, ...]:
+        """Return the records that *word* restores; none for an unknown word."""
         self._discard(_ROOM)
         found = self._deletions.get(word)
-        return 0 if found is None else len(found.bodies)
+        return () if found is None else found.bodies
 
-    def take(self, word: str) -> tuple[bytes, ...]:
-        """Remove and return the records that *word* restores; nothing for an unknown word."""
-        self._discard(_ROOM)
+    def forget(self, word: str) -> None:
+        """Keep the records that *word* restores no longer."""
         found = self._deletions.pop(word, None)
-        if found is None:
-            return ()
-        self._size -= sum(map(len, found.bodies))
-        return found.bodies
+        if found is not None:
+            self._size -= sum(map(len, found.bodies))
 
     def _discard(self, room: int) -> None:
         """Discard deletions that are too old, and the oldest until at most *room* bytes are kept."""
@@ -126,10 +124,12 @@ class RunChoices:
     async def undo(self, request: Request) -> Response:
         """Restore deleted records, byte for byte."""
         form = await form_of(request)
-        bodies = self.trash.take(form.get("word", ""))
+        word = form.get("word", "")
+        bodies = self.trash.bodies(word)
         if not bodies:
             raise InvalidInput("This deletion cannot be undone any more: it is kept for fifteen minutes.")
         await self.service.restore(bodies)
+        self.trash.forget(word)  # only now: a store that refused is asked again
         return RedirectResponse(urls.own(form.get("back", "")), HTTPStatus.SEE_OTHER)
 
     async def annotate(self, request: Request, workflow_id: str, execute_id: str) -> Response:
@@ -148,14 +148,14 @@ class RunChoices:
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
     async def _delete(self, keys: Keys, back: str) -> Response:
-        bodies: list[bytes] = []
+        bodies: dict[RecordKey, bytes] = {}
         for workflow_id, execute_id in keys:
-            body = None
             with suppress(RecordDamaged):  # it is deleted too, and cannot be restored
                 body = await self.service.detail_bytes(workflow_id, execute_id)
-            if await self.service.delete_execution_record(workflow_id, execute_id) and body is not None:
-                bodies.append(body)
-        word = self.trash.put(bodies)
+                if body is not None:
+                    bodies[RecordKey(workflow_id, execute_id)] = body
+        deleted = await self.service.delete_execution_records(keys)
+        word = self.trash.put([bodies[key] for key in deleted if key in bodies])
         return RedirectResponse(urls.and_query(back, "undo", word or ""), HTTPStatus.SEE_OTHER)
 
     async def _export(self, keys: Keys) -> Response:

@@ -79,7 +79,7 @@ class ListPages:
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
             "newest": max((line.create_time for line in lines), default=reader.now) if state.after is None else None,
             "undo": query(request, "undo"),
-            "undone": self.trash.count(query(request, "undo")),
+            "undone": len(self.trash.bodies(query(request, "undo"))),
             "base": str(request.base_url).rstrip("/"),
         }
         if opened := query(request, "open"):
