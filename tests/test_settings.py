@@ -179,8 +179,8 @@ def test_a_token_is_taken_without_what_surrounds_it(token: str, expected: str | 
 @pytest.mark.parametrize(
     ("variable", "value", "part"),
     [
-        ("PORT", "many", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong: it should be a valid integer"),
-        ("PORT", "65536", "EXECUTION_HISTORY_PORT) is wrong: it should be less than or equal to 65535."),
+        ("PORT", "many", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong: it must be a whole number."),
+        ("PORT", "65536", "EXECUTION_HISTORY_PORT) is wrong: it must be at most 65535."),
         ("JSON_FILES", "maybe", "The setting json_files (variable EXECUTION_HISTORY_JSON_FILES) is wrong"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("PROGRESS_INTERVAL_MS", "10", "EXECUTION_HISTORY_PROGRESS_INTERVAL_MS) is wrong"),

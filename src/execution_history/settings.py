@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
-from execution_history.errors import Message, SettingsError, UnknownAccount, quoted
+from execution_history.errors import N_, InvalidInput, Message, SettingsError, UnknownAccount, message_of, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
@@ -31,6 +31,20 @@ CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
 DEFAULT_CONFIG: Final = "execution-history.toml"
 COZE_COM: Final = "https://api.coze.com"
 DEFAULT_ACCOUNT: Final = "default"
+
+_WHOLE: Final = N_("must be a whole number")
+_PROBLEMS: Final = {
+    "greater_than_equal": N_("must be at least %(ge)s"),
+    "greater_than": N_("must be more than %(gt)s"),
+    "less_than_equal": N_("must be at most %(le)s"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), _WHOLE),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), N_("must be a number")),
+    **dict.fromkeys(("bool_type", "bool_parsing"), N_("must be true or false")),
+    **dict.fromkeys(("list_type", "tuple_type"), N_("must be a list")),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), N_("must be an object")),
+    "string_type": N_("must be text"),
+}
+"""What a value must be, by pydantic's name of the error."""
 
 _NO_TOKEN: Final = ("token",)
 _FIELD: Final = re.compile(r'field "(\w+)"')
@@ -68,9 +82,9 @@ class AccountSettings(BaseModel):
         if value is None:
             return None
         if not _names_a_host(value):
-            raise ValueError("must be an address that begins with http:// or https://")
+            raise InvalidInput("must be an address that begins with http:// or https://")
         if "@" in urlsplit(value).netloc or "?" in value or "#" in value:
-            raise ValueError(
+            raise InvalidInput(
                 "must be an address without a user name, a password or a query: a token has a setting of its own"
             )
         return value.rstrip("/")
@@ -307,4 +321,9 @@ def _first(error: ValidationError) -> ErrorDetails:
 
 
 def _problem(fault: ErrorDetails) -> str:
-    return fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    """Return what the value must be, to stand behind "it" in a sentence; pydantic's own words for rare kinds."""
+    context = fault.get("ctx", {})
+    if fault["type"] == "value_error":
+        return message_of(context["error"])
+    problem = _PROBLEMS.get(fault["type"])
+    return fault["msg"].removeprefix("Input ") if problem is None else Message(problem, **context)

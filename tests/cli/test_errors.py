@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -161,3 +162,25 @@ def test_what_the_library_says_comes_in_the_language_of_the_user(call: Call, mon
     chinese = call(*words).err
     assert english.startswith("Error: 'odd' is not a status: there are running, ")
     assert chinese.startswith("错误：'odd' 不是状态：可用的有 running, ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell closes the streams")
+@pytest.mark.parametrize(("arguments", "closed"), [("list", ">&-"), ("clear w", "<&-"), ("list", ">&- 2>&-")])
+def test_a_command_works_without_standard_streams(
+    history: History, tmp_path: Path, arguments: str, closed: str
+) -> None:
+    """As daemons have none; one that cannot ask refuses in a sentence."""
+    history.keep(execute_status="success")
+    call = shlex.join([*COMMAND, *arguments.split(), "--store", "history"])
+    ended = subprocess.run(
+        ["sh", "-c", f"{call} {closed}"], cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert (2 if "clear" in arguments else 0) == ended.returncode, ended.stderr
+    assert b"unexpected" not in ended.stderr
+
+
+def test_a_wrong_setting_is_told_in_the_language_of_the_user(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limit that it must keep."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    monkeypatch.setenv("EXECUTION_HISTORY_PORT", "99999")
+    assert "有误：不能大于 65535。" in call("list").err

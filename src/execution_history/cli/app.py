@@ -1,8 +1,10 @@
 """The command line as a whole: its commands, the options ahead of them, and the one way in."""
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -47,6 +49,7 @@ for _name, _function in _COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGES) -> NoReturn:
     """Run the command line with *arguments*, by default the process's own, and end the process with its exit code."""
+    _open_missing_streams()
     translate = languages.of_environment(os.environ)
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)  # noqa: S101 - there are several commands
@@ -58,6 +61,13 @@ def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGE
         _translate_parameters(inner, translate)
     group.main(args=arguments, prog_name=PROGRAM, obj=Session(translate))
     raise SystemExit(0)
+
+
+def _open_missing_streams() -> None:
+    """Replace the standard streams that the caller has closed (``>&-``, a daemon) by ones that lead nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open until the end
 
 
 def _translate_parameters(command: Any, translate: Translator) -> None:  # noqa: ANN401 - of typer's own classes
