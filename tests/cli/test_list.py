@@ -1,5 +1,6 @@
 """``list`` and ``workflows``: what they show to people and to programs."""
 
+import shlex
 from pathlib import Path
 
 import orjson
@@ -60,6 +61,15 @@ def test_a_page_says_what_it_is_of_and_where_the_next_is(call: Call, history: Hi
     ] == said.err.splitlines()
     last = call("list", "w", "--page-size", "2", "--page", "2", "--store", "history")
     assert ["Runs 3 to 3 of 3, page 2 of 2."] == last.err.splitlines()
+
+
+def test_the_next_call_is_right_for_an_id_with_a_dash(call: Call, history: History) -> None:
+    """It is not taken for an option."""
+    for number in range(3):
+        history.keep(f"run-{number}", "-dash")
+    said = call("list", "--page-size", "2", "--store", "history", "--", "-dash").err.splitlines()[-1]
+    assert "Next: execution-history list --page 2 --page-size 2 --store history -- -dash" == said
+    assert "run-0" in call(*shlex.split(said)[2:]).out
 
 
 def test_a_page_past_the_end_says_so(call: Call, history: History) -> None:

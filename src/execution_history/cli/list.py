@@ -79,14 +79,16 @@ async def list_runs(
     session.output.lines(run_lines(session, found.documents, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    words = ["list", *filter(None, [workflow_id]), *as_options(filters), *order, *position, *size_option(page_size)]
+    first, last = (None, workflow_id) if (workflow_id or "").startswith("-") else (workflow_id, None)
+    words = ["list", *filter(None, [first]), *as_options(filters), *order, *position, *size_option(page_size)]
+    next_call = session.command(*words, text=last)
     if is_plain:
-        _notice_position(session, found, history.place, workflow_id, page, page_size, session.command(*words))
+        _notice_position(session, found, history.place, workflow_id, page, page_size, next_call)
         notice_damaged(session, found.damaged)
     else:
         for sentence in map(session.translate.message, found.explain):
             session.output.remark(sentence, style="dim")
-        notice_counts(session, found, history.place, session.command(*words))
+        notice_counts(session, found, history.place, next_call)
 
 
 @command()
