@@ -72,7 +72,7 @@ class ExecutionHistoryService(HistoryReading):
             storage_dir = store_at(place, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
-        self.record_limit_bytes = record_limit_of(storage_dir)
+        self.record_limit_bytes: int = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
 
     async def open(self) -> Self:
