@@ -10,6 +10,7 @@ from execution_history.errors import ExecutionHistoryError, InvalidQuery, Messag
 from execution_history.presentation import coze_error_codes, phrases
 from execution_history.presentation.po_file import compiled
 from execution_history.presentation.translator import LANGUAGES, LOCALE, Languages, isolated
+from execution_history.presentation.validation_errors import sentence_of
 from execution_history.query.fields import FILTERS
 from execution_history.records.proof import Proof
 
@@ -156,3 +157,16 @@ def test_parts_are_joined_as_the_language_does() -> None:
     joined = phrases.labelled(phrases.remarked("a", phrases.enumerated(["b", "c", "d"])), "e")
     assert ("a (b, c, d): e", "a（b、c、d）：e") == (ENGLISH.message(joined), CHINESE.message(joined))
     assert ("", "a") == (phrases.enumerated([]), phrases.enumerated(["a"]))
+
+
+def test_any_number_of_values_can_be_enumerated() -> None:
+    """In their order, in both languages."""
+    values = [str(number) for number in range(5_000)]
+    assert "、".join(values) == CHINESE.message(phrases.enumerated(values))
+    assert ", ".join(values) == phrases.enumerated(values)
+
+
+def test_a_wrong_call_names_the_option_and_not_the_value() -> None:
+    """Also where the value has a colon."""
+    found = sentence_of("Invalid value for '--sort': 'a: b' is not one of 'x', 'y'.")
+    assert "'--sort'" == found.arguments["name"]

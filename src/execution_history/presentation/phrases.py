@@ -5,7 +5,6 @@ The sentences are translated where they are shown.
 
 from collections.abc import Iterable
 from datetime import UTC
-from functools import reduce
 from typing import Any, Final
 
 from execution_history.errors import N_, Message
@@ -116,8 +115,12 @@ _LONGEST_STATUS: Final = 20
 
 def enumerated(values: Iterable[str]) -> str:
     """Return *values* as one list, to be translated; each language has its own separator."""
-    first, *others = [*values] or [""]
-    return reduce(lambda before, after: Message(N_("%(before)s, %(after)s"), before=before, after=after), others, first)
+    parts = [*values] or [""]
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2  # halves, so that a thousand values nest ten messages deep
+    before, after = enumerated(parts[:middle]), enumerated(parts[middle:])
+    return Message("%(before)s, %(after)s", before=before, after=after)
 
 
 def labelled(name: str, value: str) -> Message:

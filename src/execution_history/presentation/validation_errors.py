@@ -62,7 +62,7 @@ _REASONS: Final = {
 
 _PLACEHOLDER: Final = re.compile(r"%\\\((\w+)\\\)s")
 _PATTERNS: Final = [
-    (re.compile(_PLACEHOLDER.sub(r"(?P<\1>.*)", re.escape(template)), re.DOTALL), ours)
+    (re.compile(_PLACEHOLDER.sub(r"(?P<\1>.*?)", re.escape(template)), re.DOTALL), ours)
     for template, ours in [*((sentence, sentence) for sentence in _CALLS), *_REASONS.items()]
 ]
 
