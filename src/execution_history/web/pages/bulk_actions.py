@@ -1,5 +1,6 @@
 """Actions on several chosen runs at once, and the annotations of one."""
 
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.clock import now_ms
-from execution_history.errors import InvalidInput, RecordDamaged
+from execution_history.errors import InvalidInput, RecordDamaged, StoreError
 from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import RecordKey
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.run_page import RUN
+
+_log = logging.getLogger("execution_history.web")
 
 KEPT_FOR: Final = 15 * 60_000
 """Milliseconds for which a deletion can be undone, as long as there is room."""
@@ -62,7 +64,7 @@ class Trash:
         return word
 
     def bodies(self, word: str) -> tuple[bytes, ...]:
-        """Return the records that *word* restores; none for an unknown word."""
+        """Return the records that *word* restores, none for an unknown word; discard deletions that are too old."""
         self._discard(_ROOM)
         found = self._deletions.get(word)
         return () if found is None else found.bodies
@@ -148,14 +150,19 @@ class RunChoices:
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
     async def _delete(self, keys: Keys, back: str) -> Response:
-        bodies: dict[RecordKey, bytes] = {}
-        for workflow_id, execute_id in keys:
-            with suppress(RecordDamaged):  # it is deleted too, and cannot be restored
-                body = await self.service.detail_bytes(workflow_id, execute_id)
-                if body is not None:
-                    bodies[RecordKey(workflow_id, execute_id)] = body
-        deleted = await self.service.delete_execution_records(keys)
-        word = self.trash.put([bodies[key] for key in deleted if key in bodies])
+        bodies: list[bytes] = []
+        try:
+            for workflow_id, execute_id in keys:  # one by one, so that what is kept is what was deleted
+                body = None
+                with suppress(RecordDamaged):  # it is deleted too, and cannot be restored
+                    body = await self.service.detail_bytes(workflow_id, execute_id)
+                if await self.service.delete_execution_record(workflow_id, execute_id) and body is not None:
+                    bodies.append(body)
+        except StoreError as error:
+            if not bodies:
+                raise
+            _log.warning("Only %d of %d runs were deleted: %s", len(bodies), len(keys), error)
+        word = self.trash.put(bodies)
         return RedirectResponse(urls.and_query(back, "undo", word or ""), HTTPStatus.SEE_OTHER)
 
     async def _export(self, keys: Keys) -> Response:
