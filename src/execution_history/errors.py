@@ -179,7 +179,7 @@ class IllegalTransition(ExecutionHistoryError):
     def __init__(self, execute_id: str, current: str, requested: str) -> None:
         self.execute_id = execute_id
         self.current = current
-        self.requested = requested
+        self.wanted = requested
         super().__init__(
             N_(
                 "Run %(run)s is %(current)s and cannot become %(wanted)s: "

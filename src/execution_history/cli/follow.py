@@ -1,6 +1,7 @@
 """The command ``follow``: the changes of a history as they happen."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 import orjson
@@ -12,7 +13,7 @@ from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import LONGEST_GIST, LONGEST_ID, status_cell
 from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.signals import stops_call
-from execution_history.errors import N_
+from execution_history.errors import N_, StoreError
 from execution_history.history.live_feed import LiveEvent
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock, duration, gist, one_line
@@ -75,8 +76,9 @@ async def _show(session: Session, service: ExecutionHistoryService, event: LiveE
             record = orjson.loads(event.summary)
             facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
             facts += [] if record["duration_ms"] is None else [Cell(duration(record["duration_ms"]))]
-            if record["execute_status"] == "interrupted":  # the question is in the record, not in its summary
-                record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
+            if record["execute_status"] == "interrupted":
+                with suppress(StoreError):  # the question is in the record; without it the summary will do
+                    record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
             text = gist(record, LONGEST_GIST) or record["input_line"]
         row = [*facts, Cell(one_line(workflow_id, LONGEST_ID))]
         lines = on_one_line_or_two([row], [Cell(execute_id)], [Cell(text, "dim")], session.output.width)

@@ -1,6 +1,8 @@
 """The listeners of a store's changes."""
 
+import threading
 from collections.abc import Callable
+from typing import Final
 
 
 class ChangeNotifier:
@@ -8,13 +10,16 @@ class ChangeNotifier:
 
     # Replaced and never changed, so that calling needs no lock.
     _listeners: tuple[Callable[[], None], ...] = ()
+    _replacing: Final = threading.Lock()  # one for all stores: it is held for an instant
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """See :class:`~execution_history.stores.capabilities.Watched`."""
-        self._listeners = (*self._listeners, call)
+        with self._replacing:
+            self._listeners = (*self._listeners, call)
 
         def end() -> None:
-            self._listeners = tuple(each for each in self._listeners if each is not call)
+            with self._replacing:
+                self._listeners = tuple(each for each in self._listeners if each is not call)
 
         return end
 

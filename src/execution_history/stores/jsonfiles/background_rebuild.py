@@ -223,7 +223,7 @@ class Builder:
             if state is None:
                 return None
             job.seen = records.revision()
-            build_from_store(path, Header(job.workflow_id, state), records.documents(job.workflow_id))
+            build_from_store(path, Header(job.workflow_id, state), records.documents(job.workflow_id), self._sizes)
         built = JSONFile(path, self._sizes)
         try:
             while self._catch_up(job, built, _FEW_CHANGES):

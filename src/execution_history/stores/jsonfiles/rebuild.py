@@ -17,7 +17,7 @@ from execution_history.stores.jsonfiles.file_format import (
     stamp,
     whole_file,
 )
-from execution_history.stores.jsonfiles.file_sizes import SIZES
+from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
 
 _PIECE: Final = 256 * 1024
@@ -95,7 +95,7 @@ def _replace_file(path: Path, header: Header, data: bytes) -> None:
         raise
 
 
-def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> None:
+def build_from_store(path: Path, header: Header, bodies: Iterable[bytes], sizes: FileSizes) -> None:
     """Write the file *path* with the records *bodies*, newest first, behind a quarter of their size as slack.
 
     The records are written first, behind a header's length, and then moved: their size is not known
@@ -105,7 +105,7 @@ def build_from_store(path: Path, header: Header, bodies: Iterable[bytes]) -> Non
     try:
         with records.open("wb") as file:
             os.fchmod(file.fileno(), 0o600) if hasattr(os, "fchmod") else None
-            for piece in _with_gaps(bodies):
+            for piece in _with_gaps(bodies, sizes):
                 file.write(piece)
             size = file.tell()
         with records.open("rb") as source:
@@ -158,13 +158,13 @@ def _write(path: Path, header: Header, pieces: Iterable[bytes], size: int, front
         os.utime(file.fileno(), ns=(stamp(header.state),) * 2)
 
 
-def _with_gaps(bodies: Iterable[bytes]) -> Iterator[bytes]:
+def _with_gaps(bodies: Iterable[bytes], sizes: FileSizes) -> Iterator[bytes]:
     written, first = 0, True
     for body in bodies:
         if not first:
             yield SEPARATOR
-        if written >= SIZES.gap_every:
-            yield b" " * SIZES.gap
+        if written >= sizes.gap_every:
+            yield b" " * sizes.gap
             written = 0
         text = render(body)
         written, first = written + len(text), False
@@ -176,14 +176,14 @@ def _pieces(file: JSONFile, begin: int) -> Iterator[bytes]:
     """Return the bytes from *begin* on, in pieces that end where a record begins, with a gap wherever one is due."""
     at = begin
     while at < file.size:
-        piece = file.read(at, at + SIZES.gap_every)
+        piece = file.read(at, at + file.sizes.gap_every)
         cut = piece.rfind(RECORD_START, 1) if at + len(piece) < file.size else -1
         if cut > 0:
             # The indentation belongs to the next piece; what was a gap stays one.
             piece = piece[:cut]
             yield piece
             if not piece.endswith(b"  "):
-                yield b" " * SIZES.gap
+                yield b" " * file.sizes.gap
         else:
             yield piece
         at += len(piece)
