@@ -263,7 +263,7 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
     """Return a hint at the setting that is nearest to *name*, or at all of them, each as *shown*."""
     near = get_close_matches(name, Settings.model_fields, n=1)
     if near:
-        return Message("perhaps you meant %(shown)s", shown=shown(near[0]))
+        return Message("perhaps you meant %(near)s", near=shown(near[0]))
     return Message("there are %(names)s", names=", ".join(map(shown, sorted(Settings.model_fields))))
 
 

@@ -132,7 +132,7 @@ async def test_a_tag_is_not_lost_between_reading_and_writing(store: HistoryStore
 )
 async def test_what_cannot_be_noted_is_refused_in_a_sentence(fields: dict[str, Any]) -> None:
     """Each limit has a clear error, before the store is asked."""
-    with pytest.raises(InvalidInput, match=r"^[A-Z].*\.$|^(add_tags|pinned) is .*\.$"):
+    with pytest.raises(InvalidInput, match=r"^[A-Z].*\.$|^(add_tags|pinned) (is|must be) .*\.$"):
         Annotation(**fields)
 
 

@@ -141,7 +141,7 @@ def test_comparisons_are_strict_about_types(text: str, expected: bool) -> None:
         (lambda: RecordQuery(sort="size"), "not a sort order"),  # type: ignore[arg-type]
         (lambda: RecordQuery(size=0), "1 to 100 records"),
         (lambda: RecordQuery(index=0), "numbered from 1"),
-        (lambda: RecordQuery(index=1, after="x"), "not by both"),
+        (lambda: RecordQuery(index=1, after="x"), "not both"),
         (lambda: RecordFilter(statuses=("done",)), "not a status"),
         (lambda: RecordFilter(tags=["x"]), "is a tuple"),  # type: ignore[arg-type]
         (lambda: RecordFilter(created_from="x"), "whole number"),  # type: ignore[arg-type]

@@ -169,11 +169,11 @@ def on_one_line_or_two(
         return [cropped(line, width) for line in aligned([[*row, *end] for row, end in zip(facts, ends, strict=True)])]
     has_room = natural_width(map(_indented, ids)) <= width - _LEAST_TEXT
     lines = []
-    for fact, second, (number, *text) in zip(
+    for fact, second, (identifier, *text) in zip(
         aligned(facts), aligned([[Cell(""), *end] for end in ends]), ends, strict=True
     ):
         below = [cropped(_indented(cell), width) for cell in text if cell.text]
-        further = [cropped(second, width)] if has_room else [_indented(number), *below]
+        further = [cropped(second, width)] if has_room else [_indented(identifier), *below]
         lines.append(Text("\n").join((fact, *further)))
     return lines
 

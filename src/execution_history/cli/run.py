@@ -71,7 +71,7 @@ _EmbeddedSandbox = Annotated[
     bool, typer.Option("--sandbox", help=N_("Run in an embedded sandbox, without a Coze account and without a server."))
 ]
 _ServedSandbox = Annotated[
-    bool, typer.Option("--sandbox", help=N_("Call the sandbox that `serve --sandbox` runs, as the account default."))
+    bool, typer.Option("--sandbox", help=N_("Use the sandbox started by `serve --sandbox` as the account default."))
 ]
 _NoStream = Annotated[bool, typer.Option("--no-stream", help=N_("Wait for the result instead of streaming it."))]
 _Answer = Annotated[

@@ -44,7 +44,7 @@ _current: "ContextVar[Run | None]" = ContextVar("execution_history_run", default
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the runs of one function, or one block, are recorded; each field is a parameter of ``recorded``."""
+    """How the runs of one function, or one block, are recorded: mostly the parameters of ``recorded``."""
 
     workflow_id: str
     recorder: Callable[[RecordingProcess], Recorder]

@@ -64,7 +64,9 @@ class Annotation:
             if tags is None and name == "tags":
                 continue
             if isinstance(tags, str) or not isinstance(tags, Iterable):
-                raise InvalidInput("%(name)s is a list of texts, not %(kind)s.", name=name, kind=type(tags).__name__)
+                raise InvalidInput(
+                    "%(name)s must be a list of texts, not %(kind)s.", name=name, kind=type(tags).__name__
+                )
             object.__setattr__(self, name, tuple(dict.fromkeys(_tag(tag) for tag in tags)))
         if both := set(self.add_tags) & set(self.remove_tags):
             raise InvalidInput("The tag %(min)s is to be added and removed at once.", min=quoted(min(both)))

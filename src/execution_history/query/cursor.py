@@ -59,7 +59,7 @@ def position_at(query: RecordQuery) -> Position | None:
     if cursor is None:
         return None
     broken = InvalidCursor(
-        "The cursor %(cursor)s is broken: pass on the next of the page before as it is, or begin without one.",
+        "The cursor %(cursor)s is broken: pass the `next` of the previous page unchanged, or start without one.",
         cursor=quoted(cursor),
     )
     if len(cursor) > _LONGEST or not cursor.isascii():

@@ -56,7 +56,7 @@ class RecordQuery:
         if self.index is not None and (not _is_integer(self.index) or self.index < 1):
             raise InvalidQuery("Pages are numbered from 1 on; there is no page %(index)s.", index=quoted(self.index))
         if self.index is not None and self.after is not None:
-            raise InvalidQuery("A page is named by its number or by a cursor, not by both.")
+            raise InvalidQuery("Use either a page number or a cursor, not both.")
 
 
 def sort_of(name: str, more: Sequence[str] = ()) -> Sort:

@@ -215,7 +215,8 @@ class Backlog:
             self._forget(batch.path)
         except OSError as error:
             self._leave_alone(
-                batch, Message("What waits in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error)
+                batch,
+                Message("The runs that wait in %(path)s cannot be read: %(reason)s.", path=batch.path, reason=error),
             )
 
     def _learn(self) -> None:

@@ -29,7 +29,7 @@ def place_of(token: ScanToken | None) -> int:
         place = 0
     if token != scan_token(place):
         raise InvalidCursor(
-            "The cursor %(cursor)s is broken: pass on the next of the page before as it is, or begin without one.",
+            "The cursor %(cursor)s is broken: pass the `next` of the previous page unchanged, or start without one.",
             cursor=quoted(token),
         )
     return place

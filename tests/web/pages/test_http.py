@@ -131,7 +131,7 @@ async def test_faults_are_said_in_the_readers_language(site: Site) -> None:
     """On a page and in an answer of the API."""
     for address, (chinese, english) in {
         "/runs?status=odd": ("不是状态：可用的有 running", "is not a status: there are running"),
-        "/runs?after=broken": ("无效：请原样传回上一页给出的 next", "is broken: pass on the next of the page before"),
+        "/runs?after=broken": ("无效：请原样传回上一页给出的 next", "is broken: pass the `next` of the previous page"),
         "/coze/history?status=odd": ("不是状态：可用的有 running", "is not a status: there are running"),
         "/coze/workflows/w/history/none": ("工作流 'w' 没有运行 'none'。", "Workflow 'w' has no run 'none'."),
     }.items():

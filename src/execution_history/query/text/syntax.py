@@ -141,9 +141,7 @@ def _check_end(text: str) -> None:
             "The quote %(where)s of the search text is left open: close it, or leave it out.", where=where
         )
     if _OPEN_MINUS.search(text):
-        raise InvalidQuery(
-            "The search text ends with a minus: add the word that a record must not have after it, or leave it out."
-        )
+        raise InvalidQuery("The search text ends with a minus: add the word to exclude after it, or remove the minus.")
 
 
 def _term(text: str, *, begins: bool, ends: bool) -> Term | None:

@@ -40,7 +40,7 @@ class MemoryAdministration(ChangeNotifier):
         """
         with self._lock:
             if self._closed:
-                raise StoreClosed("This history was closed; make a new service.")
+                raise StoreClosed("This history was closed; create a new service.")
             yield
 
     async def entry(self, kind: str, key: str) -> Entry | None:

@@ -136,7 +136,7 @@ class EmbeddedStore(ChangeNotifier):
             self._open()
             opened = self._opened
         if opened is None:
-            raise StoreClosed("This history is not open; open it first, or make a new service after closing one.")
+            raise StoreClosed("This history is not open; open it first, or create a new service after closing one.")
         return opened
 
     async def _write(
@@ -162,7 +162,7 @@ class EmbeddedStore(ChangeNotifier):
     def _open(self) -> None:
         with self._opening:
             if self._closed:
-                raise StoreClosed("This history was closed; make a new service.")
+                raise StoreClosed("This history was closed; create a new service.")
             if self._opened is None:
                 with faults(self._folder):
                     try:

@@ -111,7 +111,7 @@ class Reader:
     def connection(self) -> Iterator[apsw.Connection]:
         """Yield a connection for the time of a ``with`` block."""
         if self._closed:
-            raise StoreClosed("This history was closed; make a new service.")
+            raise StoreClosed("This history was closed; create a new service.")
         self._presence.check()
         try:
             connection = self._idle.pop()

@@ -104,7 +104,7 @@ class Writer(Commits):
         with self._entrance:
             # Nothing may be queued after the end: it would never be done.
             if self._closing:
-                raise StoreClosed("This history was closed; make a new service.")
+                raise StoreClosed("This history was closed; create a new service.")
             self._queue.put(operation)
 
     def _serve(self) -> None:

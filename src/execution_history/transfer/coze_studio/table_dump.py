@@ -204,7 +204,8 @@ class Dump:
         names = {"path": quoted(self.path), "table": table}
         if _SQL.match(self._start):
             raise ImportFailed(
-                "%(path)s is SQL, which is not read: dump %(table)s with mysql --batch, as CSV or JSON Lines.", **names
+                "%(path)s is SQL, which is not read: dump %(table)s with mysql --batch, or as CSV or JSON Lines.",
+                **names,
             )
         if not self._start.strip():
             raise ImportFailed("%(path)s is empty: a dump of %(table)s names the columns in its first line.", **names)

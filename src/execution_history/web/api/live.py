@@ -26,7 +26,7 @@ _STREAM: Final[Responses] = {
     **READING,
 }
 
-Since = Annotated[str | None, Query(description="The revision to go on after; 0 begins with everything there is.")]
+Since = Annotated[str | None, Query(description="The revision to continue after; 0 begins with everything there is.")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="The same, as browsers send it.")]
 Workflows = Annotated[list[str] | None, Query(alias="workflow", description="Only of this workflow; repeatable.")]
 

@@ -24,7 +24,7 @@ async def form_of(request: Request) -> Form:
     try:
         return ImmutableMultiDict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except (UnicodeDecodeError, ValueError):
-        raise InvalidInput("The form cannot be read: it is text in UTF-8 with at most a thousand fields.") from None
+        raise InvalidInput("The form cannot be read: it must be UTF-8 text with at most 1,000 fields.") from None
 
 
 def query(request: Request, name: str) -> str:

@@ -126,9 +126,7 @@ def _value(field: Field, text: str) -> Any:  # noqa: ANN401 - JSON is any of six
     if field.kind in {"integer", "number", "boolean", "array", "object", "list"}:
         found = _parsed(word)
         if found is None or (field.kind == "integer" and not isinstance(found, int)):
-            raise InvalidInput(
-                "%(name)s should be of the kind %(kind)s, written as JSON.", name=field.name, kind=field.kind
-            )
+            raise InvalidInput("%(name)s must be JSON of type %(kind)s.", name=field.name, kind=field.kind)
         return found
     return text
 

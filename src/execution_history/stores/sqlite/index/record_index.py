@@ -258,7 +258,7 @@ class RecordIndex:
 
     def _index(self) -> IndexDatabase:
         if self._closing.is_set():
-            raise StoreClosed("This history was closed; make a new service.")
+            raise StoreClosed("This history was closed; create a new service.")
         if self._database is None:
             with self._history() as history:
                 store = history.identity()
