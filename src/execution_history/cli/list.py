@@ -79,9 +79,9 @@ async def list_runs(
     session.output.lines(run_lines(session, found.documents, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    first, last = (None, workflow_id) if (workflow_id or "").startswith("-") else (workflow_id, None)
-    words = ["list", *filter(None, [first]), *as_options(filters), *order, *position, *size_option(page_size)]
-    next_call = session.command(*words, text=last)
+    next_call = _next_call(
+        session, workflow_id or "", [*as_options(filters), *order, *position, *size_option(page_size)]
+    )
     if is_plain:
         _notice_position(session, found, history.place, workflow_id, page, page_size, next_call)
         notice_damaged(session, found.damaged)
@@ -102,6 +102,13 @@ async def list_workflows(session: Session) -> None:
         _notice_empty(session, None, history.place)
     else:
         _show_workflows(session, summaries)
+
+
+def _next_call(session: Session, workflow_id: str, options: list[str]) -> str:
+    """Return the call for the next page; a workflow id that begins with a dash comes last."""
+    if workflow_id.startswith("-"):
+        return session.command("list", *options, text=workflow_id)
+    return session.command("list", *filter(None, [workflow_id]), *options)
 
 
 def _notice_position(
