@@ -1,5 +1,6 @@
 """The commands ``list`` and ``workflows``."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 import orjson
@@ -59,15 +60,9 @@ async def list_runs(
         if is_plain:
             found = await history.service.page_bytes(workflow_id, page_size, page)
         else:
-            query = RecordQuery(
-                filter=read_filters(filters, workflow_id),
-                sort=sort,
-                descending=not ascending,
-                size=page_size,
-                after=cursor,
-                index=None if cursor else page,
-                explain=explain,
-            )
+            chosen = read_filters(filters, workflow_id)
+            query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
+            query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.service.select(query)
     if session.as_json:
         plain = {"total": found.total, "has_more": found.has_more, **damaged_of(found.damaged)}
@@ -79,9 +74,8 @@ async def list_runs(
     session.output.lines(run_lines(session, found.documents, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    next_call = _next_call(
-        session, workflow_id or "", [*as_options(filters), *order, *position, *size_option(page_size)]
-    )
+    options = [*as_options(filters), *order, *position, *size_option(page_size)]
+    next_call = _next_call(session, workflow_id or "", options)
     if is_plain:
         _notice_position(session, found, history.place, workflow_id, page, page_size, next_call)
         notice_damaged(session, found.damaged)
