@@ -4,8 +4,6 @@ What a step holds stays as its bytes: a record of 100 MB is neither built as obj
 """
 
 import codecs
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -26,13 +24,19 @@ class BadLineError(ValueError):
     """A line that holds no step."""
 
 
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Raise whatever a line raises while it is read as a :class:`BadLineError`."""
-    try:
-        yield
-    except Exception as error:
-        raise BadLineError(str(error)) from error
+class _Reading:
+    """Raises whatever a line raises while it is read as a :class:`BadLineError`.
+
+    A generator would leave a cycle that holds the line, which may be large, until the next garbage collection.
+    """
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Raise the error as another."""
+        if isinstance(error, Exception):
+            raise BadLineError(str(error)) from error
 
 
 def line_of(location: str, key: Key, step: Step, **more: object) -> bytes:
@@ -57,7 +61,7 @@ def key_in(line: bytes) -> tuple[str, Key]:
     Raises:
         BadLineError: it is for none.
     """
-    with _reading():
+    with _Reading():
         parts = members_of(line)
         workflow_id = check_identifier("workflow id", _value(parts["workflow_id"]))
         return str(_value(parts["store"])), (workflow_id, check_identifier("execute id", _value(parts["execute_id"])))
@@ -69,7 +73,7 @@ def text_in(line: bytes, name: str) -> str:
     Raises:
         BadLineError: it has none.
     """
-    with _reading():
+    with _Reading():
         return str(_value(members_of(line)[name]))
 
 
@@ -79,7 +83,7 @@ def step_in(line: bytes) -> Step:
     Raises:
         BadLineError: it holds none that a store could take.
     """
-    with _reading():
+    with _Reading():
         _check_text(line)
         parts = members_of(line)
         if "record" in parts:
