@@ -138,8 +138,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: the records could not be written.
         """
-        await self.store.open()
-        return await self.store.merge(documents, settle=settle)
+        return await (await self._opened()).merge(documents, settle=settle)
 
     async def create_execution_record(
         self,
@@ -259,7 +258,7 @@ class ExecutionHistoryService(HistoryReading):
         Raises:
             StoreError: they could not be written.
         """
-        await (await self._opened()).merge([Document.of(read_record(body), body) for body in documents])
+        await self.merge([Document.of(read_record(body), body) for body in documents])
 
     async def annotate(self, workflow_id: str, execute_id: str, annotation: Annotation) -> ExecutionRecord:
         """Note *annotation* about one run and return its record; what is so already is not written again.
