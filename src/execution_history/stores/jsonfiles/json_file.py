@@ -155,30 +155,37 @@ class JSONFile(JSONFileReader):
         return self._put_among(change.create_time, text)
 
     def _write(self, edit: edits.Edit) -> None:
+        end = edit.offset + len(edit.data)
         write_all(self._fd, edit.data, edit.offset)
-        self.deepest_edit = max(self.deepest_edit, edit.offset + len(edit.data))
+        self.deepest_edit = max(self.deepest_edit, end)
+        self.blanks.cut(edit.offset, end)
         if edit.offset <= self.header.newest_at:
-            end = edit.offset + edit.free
-            self.header.newest_at = end if edit.free < len(edit.data) else self._text_after(end)
+            text = edit.offset + edit.free
+            self.header.newest_at = text if edit.free < len(edit.data) else self._text_after(text)
+        elif edit.free:
+            self.blanks.add(edit.offset, edit.offset + edit.free)
 
     def _text_after(self, at: int) -> int:
         """Where the line begins that follows the spaces at *at*: a record's, or that of the closing bracket."""
+        reach = self.sizes.near
         while True:
-            piece = self.read(at, at + self.sizes.reach)
+            at = self.blanks.past(at)
+            piece = self.read(at, at + reach)
             text = piece.lstrip(b" ")
             at += len(piece) - len(text)
             if text or not piece:
                 return at - (len(OPENING) - 1 if text.startswith(b"{") else len(FOOTER) - len(FOOTER.lstrip()))
+            reach = self.sizes.window
 
     def _text_before(self, at: int) -> int:
         """Where the text ends that stands before the spaces that end at *at*."""
-        while at > self.body_start:
-            piece = self.read(max(self.body_start, at - self.sizes.reach), at)
-            text = piece.rstrip(b" ")
-            at -= len(piece) - len(text)
+        while (at := self.blanks.before(at)) > self.body_start:
+            start = max(self.body_start, at - self.sizes.reach)
+            text = self.read(start, at).rstrip(b" ")
             if text:
-                break
-        return at
+                return start + len(text)
+            self.blanks.add(start, at)
+        return self.body_start
 
     def _replace(self, span: edits.Span, text: bytes) -> bool:
         """Put *text* where *span* is; whether there was room to the left for what it is longer."""
@@ -194,18 +201,19 @@ class JSONFile(JSONFileReader):
             reach *= 8
 
     def _remove(self, span: edits.Span) -> None:
-        """Blank a record together with the separator that has become one too many."""
+        """Blank a record together with the separator behind it; with the last record the file ends earlier."""
         start, end = span
         if self.read(end, end + len(SEPARATOR)) == SEPARATOR:
-            end += len(SEPARATOR)
-        else:
-            end = self.find(b"\n", end, self.size)
-            text_end = self._text_before(start)
-            if self.read(text_end - len(SEPARATOR), text_end) == SEPARATOR:
-                start = text_end - len(SEPARATOR)  # the one before it becomes the last and loses its comma
-            else:
-                end += 1
-        self._write(edits.Edit(start, b" " * (end - start), end - start))
+            length = end + len(SEPARATOR) - start
+            self._write(edits.Edit(start, b" " * length, length))
+            return
+        closing = FOOTER
+        if start > self.header.newest_at:
+            start, closing = self._text_before(start) - len(SEPARATOR), b"\n" + FOOTER
+        # The spaces after it make this one write after which the file parses.
+        self._write(edits.Edit(start, closing.ljust(self.size - start), 0))
+        self.size = start + len(closing)
+        os.truncate(self._fd, self.size)
 
     def _put_first(self, text: bytes) -> bool:
         anchor = self.header.newest_at

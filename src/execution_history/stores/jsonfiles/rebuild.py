@@ -19,6 +19,7 @@ from execution_history.stores.jsonfiles.file_format import (
 )
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
+from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 
 _PIECE: Final = 256 * 1024
 _COPIED: Final = 1024 * 1024
@@ -177,6 +178,8 @@ def _pieces(file: JSONFile, begin: int) -> Iterator[bytes]:
     at = begin
     while at < file.size:
         piece = file.read(at, at + file.sizes.gap_every)
+        if not piece:
+            raise NotOurs(f"{file.path} has become shorter while it was copied")
         cut = piece.rfind(RECORD_START, 1) if at + len(piece) < file.size else -1
         if cut > 0:
             # The indentation belongs to the next piece; what was a gap stays one.
