@@ -38,6 +38,8 @@ class Blanks:
 
     def cut(self, begin: int, end: int) -> None:
         """Note that something may stand from *begin* to *end*."""
+        if not self._begins:
+            return
         first, last = bisect_right(self._ends, begin), bisect_left(self._begins, end)
         if first >= last:
             return

@@ -26,6 +26,7 @@ break (RFC 8259, section 7). A line of four spaces and a brace is therefore alwa
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -43,8 +44,8 @@ SEPARATOR: Final = b",\n"
 FOOTER: Final = b"  ]\n}\n"
 
 _FORM: Final = (
-    b'{\n  "workflow_id": %b,\n  "total": %20d,\n  "updated_at": %20d,\n  "revision": %20d,\n'
-    b'  "newest_at": %20d,\n  "histories": [\n'
+    b'{\n  "workflow_id": %b,\n  "total": %%20d,\n  "updated_at": %%20d,\n  "revision": %%20d,\n'
+    b'  "newest_at": %%20d,\n  "histories": [\n'
 )
 _CREATE_TIME: Final = b'\n      "create_time": '
 _HEADER: Final = re.compile(
@@ -66,7 +67,12 @@ class Header:
     def encode(self) -> bytes:
         """Return the header as text; its length depends on the workflow id only."""
         total, revision, updated_at = self.state
-        return _FORM % (orjson.dumps(self.workflow_id), total, updated_at, revision, self.newest_at)
+        return _form_of(self.workflow_id) % (total, updated_at, revision, self.newest_at)
+
+
+@lru_cache
+def _form_of(workflow_id: str) -> bytes:
+    return _FORM % orjson.dumps(workflow_id).replace(b"%", b"%%")
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:

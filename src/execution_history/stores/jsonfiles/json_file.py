@@ -88,9 +88,10 @@ class JSONFile(JSONFileReader):
         """
         self.header.state = state
         self._is_complete = is_complete
+        self._stamp = stamp(state, complete=is_complete)
         if is_complete:
             write_all(self._fd, self.header.encode(), 0)
-        os.utime(self._fd, ns=(stamp(state, complete=is_complete),) * 2)
+        os.utime(self._fd, ns=(self._stamp, self._stamp))
 
     def put_before(self, front: bytes) -> bool:
         """Write the newest records, already laid out, before those that are there; whether there was room."""
@@ -102,13 +103,11 @@ class JSONFile(JSONFileReader):
 
     def _apply_together(self, changes: Sequence[FileChange], begin: int) -> int:
         """Make as many changes from *begin* on as concern the newest records in one write; how many they were."""
-        front = self._front
-        first = changes[begin]
-        if front is None or not front.holds(first.execute_id):
-            if not first.new:
+        front, done = self._front, begin
+        if front is None:
+            if not changes[begin].new:
                 return 0
-            front = self._front = front or self._read_front()
-        done = begin
+            front = self._front = Front(self.size - self.header.newest_at, self.newest_time())
         while done < len(changes) and self._draft(front, changes[done]):
             done += 1
         if done == begin:
@@ -122,17 +121,15 @@ class JSONFile(JSONFileReader):
         return done - begin
 
     def _draft(self, front: Front, change: FileChange) -> bool:
-        if change.body is None:
+        execute_id, create_time, body, is_new, _ = change
+        if body is None or not (is_new or execute_id in front):
             return False
         text = lines_of(change)
-        if not change.new:
-            return front.replace(change.execute_id, change.create_time, text)
+        if not is_new:
+            return front.replace(execute_id, create_time, text)
         return not self._gap_before(front.length, len(text) + len(SEPARATOR)) and front.put(
-            change.execute_id, change.create_time, text
+            execute_id, create_time, text
         )
-
-    def _read_front(self) -> Front:
-        return Front(self.size - self.header.newest_at, self.newest_time())
 
     def _apply_one(self, change: FileChange) -> bool:
         self._front = None

@@ -60,6 +60,7 @@ class JSONFileReader:
         if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
             raise NotOurs(self._name)
         self.header, self.body_start = parsed
+        self._stamp = stamp(self.header.state)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -72,7 +73,12 @@ class JSONFileReader:
             status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
             return False
-        return status.st_ino == self._inode and status.st_mtime_ns == stamp(state, complete=self._is_complete)
+        expected = self._stamp if state == self.header.state else stamp(state, complete=self._is_complete)
+        return status.st_mtime_ns == expected and status.st_ino == self._inode
+
+    def is_current(self, state: FileState) -> bool:
+        """Return whether it is of the revision of *state*, and untouched in that."""
+        return self.header.state.revision == state.revision and self.is_untouched(state)
 
     def read(self, begin: int, end: int) -> bytes:
         """Return the bytes from offset *begin* to *end*, fewer where the file ends before."""
