@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,7 +21,6 @@ from execution_history.stores.jsonfiles.file_format import (
     parse_header,
     record_key,
     render,
-    render_record,
     stamp,
 )
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
@@ -251,6 +250,19 @@ def test_room_in_a_gap_is_used_again(tmp_path: Path) -> None:
     assert ["e31", "late", "e30"] == shown[shown.index("e31") :][:3]
 
 
+@given(
+    st.recursive(
+        _hostile | st.none() | st.booleans() | st.integers() | st.floats(),
+        lambda v: st.lists(v) | st.dictionaries(_hostile, v),
+    )
+)
+def test_a_record_is_indented_as_it_always_was(value: Any) -> None:
+    """By two spaces a level; files of all versions look alike."""
+    record = orjson.loads(document("e", now=5, output=value).body)
+    lines = orjson.dumps([[record]], option=orjson.OPT_INDENT_2)
+    assert lines == b"[\n  [\n" + render(orjson.dumps(record)) + b"\n  ]\n]"
+
+
 def test_the_stamp_lies_within_the_millisecond_it_stands_for() -> None:
     """People who sort the folder by time see the truth."""
     assert 1_761_901_941_290 == stamp(FileState(0, 12_345, 1_761_901_941_290)) // 1_000_000
@@ -270,5 +282,7 @@ def test_a_huge_record_is_laid_out_like_others_but_for_its_large_values() -> Non
         assert all(line.startswith(b"      ") for line in lines.split(b"\n")[1:-1])
         assert 5 == create_time_at(lines, 0)
         small = {key: None if len(orjson.dumps(kept)) > LARGE else kept for key, kept in record.items()}
-        indented = [line for line in render_record(small).split(b"\n") if not line.endswith((b": null,", b": null"))]
+        indented = [
+            line for line in render(orjson.dumps(small)).split(b"\n") if not line.endswith((b": null,", b": null"))
+        ]
         assert set(indented) <= set(lines.split(b"\n"))

@@ -4,19 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from execution_history.records.json_text import HUGE
 from execution_history.stores.jsonfiles import edits
 from execution_history.stores.jsonfiles.disk_sync import write_all
 from execution_history.stores.jsonfiles.edits import Front
-from execution_history.stores.jsonfiles.file_format import (
-    CLOSING,
-    FOOTER,
-    OPENING,
-    SEPARATOR,
-    render,
-    render_record,
-    stamp,
-)
+from execution_history.stores.jsonfiles.file_format import CLOSING, FOOTER, OPENING, SEPARATOR, render, stamp
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 from execution_history.stores.mirror_port import FileChange, FileState
@@ -121,10 +112,10 @@ class JSONFile(JSONFileReader):
         return done - begin
 
     def _draft(self, front: Front, change: FileChange) -> bool:
-        execute_id, create_time, body, is_new, _ = change
+        execute_id, create_time, body, is_new = change
         if body is None or not (is_new or execute_id in front):
             return False
-        text = lines_of(change)
+        text = render(body)
         if not is_new:
             return front.replace(execute_id, create_time, text)
         return not self._gap_before(front.length, len(text) + len(SEPARATOR)) and front.put(
@@ -133,7 +124,7 @@ class JSONFile(JSONFileReader):
 
     def _apply_one(self, change: FileChange) -> bool:
         self._front = None
-        text = b"" if change.body is None else lines_of(change)
+        text = b"" if change.body is None else render(change.body)
         if not change.new:
             newest, span = self.newest_time(), None
             if newest is None or change.create_time <= newest:  # otherwise no record of that time is here
@@ -236,10 +227,3 @@ class JSONFile(JSONFileReader):
             return self._replace(edits.Span(at, at), text + SEPARATOR)
         at = self.rfind(CLOSING, self.header.newest_at, self.size) + len(CLOSING)
         return self._replace(edits.Span(at, at), SEPARATOR + text)
-
-
-def lines_of(change: FileChange) -> bytes:
-    """Return the lines of a record in the file; its document has often been parsed, or will be by the caller."""
-    if change.document is not None and len(change.document.body) <= HUGE:
-        return render_record(change.document.plain())
-    return b"" if change.body is None else render(change.body)

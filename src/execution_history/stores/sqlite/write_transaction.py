@@ -286,7 +286,7 @@ class WriteTransaction:
     def _keep(self, row: WorkflowRow, seq: int, document: Document, *, new: bool) -> None:
         status = _status_of(document)
         row.counts[status] += 1
-        row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new, document))
+        row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new))
         key = (row.id, document.execute_id)
         size = len(document.body)
         # A record that has ended is hardly ever changed again.
