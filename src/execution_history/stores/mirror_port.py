@@ -46,9 +46,9 @@ class FileUpdate:
     before: FileState
     after: FileState
     changes: list[FileChange]
-    cleared: bool
-    anew: bool
-    bulk: bool
+    cleared: bool = False
+    anew: bool = False
+    bulk: bool = False
 
 
 class MirrorTransaction(Protocol):
