@@ -15,6 +15,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -71,16 +72,26 @@ class Gateway:
             await self._relay(scope, path, receive, send)
             return
         upload, answer = _Upload(receive), _Answer(send)
-        forwarding = asyncio.create_task(self._forward(scope, path, upload, answer))
+        forwarding = asyncio.current_task()
+        assert forwarding is not None  # noqa: S101 - a coroutine runs in one
+        is_active = has_left = False
+
+        def leave(_: asyncio.Task[None]) -> None:
+            nonlocal has_left
+            if is_active:
+                has_left = forwarding.cancel()
+
+        is_active = True
         leaving = asyncio.create_task(upload.caller_left())
+        leaving.add_done_callback(leave)
         try:
-            await asyncio.wait({forwarding, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await self._forward(scope, path, upload, answer)
+        except asyncio.CancelledError:
+            if not has_left or forwarding.uncancel():
+                raise
         finally:
+            is_active = False
             leaving.cancel()
-            forwarding.cancel()
-            await asyncio.gather(forwarding, leaving, return_exceptions=True)
-        if not forwarding.cancelled() and (error := forwarding.exception()) is not None:
-            raise error
 
     async def _forward(self, scope: Scope, path: bytes, upload: "_Upload", answer: "_Answer") -> None:
         try:
@@ -126,7 +137,7 @@ class Gateway:
             UnknownAccount: there is no such account.
             InvalidURL: the path cannot be one.
         """
-        base = httpx.URL(self._upstream.base_url(account))
+        base = _parsed(self._upstream.base_url(account))
         query = scope["query_string"]
         return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b""))
 
@@ -257,6 +268,11 @@ class _Answer:
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+@lru_cache
+def _parsed(address: str) -> httpx.URL:
+    return httpx.URL(address)
 
 
 def _account_of(scope: Scope) -> str:

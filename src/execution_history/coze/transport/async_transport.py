@@ -109,7 +109,7 @@ class _Call(httpx.AsyncByteStream):
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
         self._caller_left = False
-        self._upstream: httpx.Response | None = None
+        self._upstream: httpx.AsyncByteStream | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
 
     async def response(self) -> httpx.Response:
@@ -120,11 +120,10 @@ class _Call(httpx.AsyncByteStream):
             StoreError: only where recording is required: the record could not be written.
         """
         try:
-            head = await asyncio.shield(self._head)
+            return await self._head
         except asyncio.CancelledError:
             await self.aclose()
             raise
-        return httpx.Response(head.status_code, headers=head.headers, stream=self, extensions=head.extensions)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (item := await self._chunks.get()) is not None:
@@ -147,7 +146,7 @@ class _Call(httpx.AsyncByteStream):
         try:
             await self._record.open()
         except Exception as error:  # noqa: BLE001 - the caller gets it, and must not wait for ever
-            self._head.set_exception(error)
+            self._fail_head(error)
             return
         ending: BaseException | None = None
         failure: Outcome | None = None
@@ -171,13 +170,15 @@ class _Call(httpx.AsyncByteStream):
             raise
 
     async def _read(self) -> None:
-        response = self._upstream = await self._inner.handle_async_request(self._record.request)
+        response = await self._inner.handle_async_request(self._record.request)
+        upstream = self._upstream = stream_of(response)
+        response.stream = self
         self._call.receive_head(response.status_code, response.headers)
         if self._call.is_stream:
             self._record.save_progress(self._call.progress)
         if not self._head.done():
             self._head.set_result(response)
-        async for chunk in stream_of(response):
+        async for chunk in upstream:
             passed = self._call.receive_data(chunk)
             if self._call.is_stream:
                 self._record.touch()
