@@ -66,12 +66,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             StoreError: only where recording is required: the record could not be written.
         """
         context = request.extensions.get(CONTEXT) or RunContext()
-        kind = None if context.is_unrecorded else run_kind(request.method, request.url.path)
-        if kind is not None:
-            run = context.run or parse_run_request(kind, await request.aread())
-            if is_recorded(run, context):
-                call = RecordedCall(run, self._recorder.clock, self._largest)
-                return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
+        run = context.run
+        if run is None and not context.is_unrecorded:
+            kind = run_kind(request.method, request.url.path)
+            run = None if kind is None else parse_run_request(kind, await request.aread())
+        if run is not None and is_recorded(run, context):
+            call = RecordedCall(run, self._recorder.clock, self._largest)
+            return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
         PassingHistory.follow(request, response, self._learn)
         return response
