@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
@@ -19,7 +19,9 @@ from execution_history.cli.output import Output
 from execution_history.errors import Message
 from execution_history.presentation.translator import Translator
 from execution_history.records.redaction import without_credentials
-from execution_history.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
 
 PROGRAM: Final = "execution-history"
 
@@ -96,12 +98,14 @@ class Session:
         session.debug = session.debug or debug
         return session
 
-    def settings(self, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by the settings
+    def settings(self, **arguments: Any) -> "Settings":  # noqa: ANN401 - checked by the settings
         """Return the settings in force for this call.
 
         Raises:
             SettingsError: a setting is wrong.
         """
+        from execution_history.settings import load_settings  # noqa: PLC0415 - `--help` and completion need none
+
         return load_settings(store=self.store, **arguments)
 
     def command(self, *words: str, text: str | None = None) -> str:
