@@ -1,6 +1,7 @@
 """What all commands share: common options, settings, and errors as one sentence and an exit code."""
 
 import asyncio
+import gc
 import logging
 import shlex
 import shutil
@@ -122,6 +123,9 @@ class Session:
         """Run *work* in an event loop and end the process with its exit code, or with that of its error."""
         if not self.debug:
             _silence_warnings()
+        if not gc.isenabled():  # in a process of its own, whose modules stay
+            gc.freeze()
+            gc.enable()
         raise typer.Exit(self._code_of(work))
 
     def _code_of(self, work: Work) -> ExitCode:
