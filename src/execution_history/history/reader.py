@@ -15,7 +15,7 @@ from execution_history.history.keyword_query import FilterValue, HistoryPage, ke
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.records.record import ExecutionRecord, is_identifier
-from execution_history.stores.capabilities import Indexed, reach_of
+from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
 if TYPE_CHECKING:
@@ -185,6 +185,15 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         return await reach_of(await self._opened())
+
+    async def follow_index(self, progress: OnReach = ignored) -> None:
+        """Wait until the index has everything that is in the store now; call *progress* now and then until then.
+
+        Raises:
+            StoreBusy: the index has stopped.
+            StoreError: the store could not be read, or the index not be written.
+        """
+        await follow_index(await self._opened(), progress)
 
     async def rebuild_index(self) -> None:
         """Rebuild the index that answers ``select`` and ``statistics``; return when it is complete.
