@@ -126,13 +126,13 @@ class Session:
 
         Args:
             work: the command.
-            event_loop: makes the event loop; asyncio's own unless given.
+            event_loop: makes the event loop of a server, which calls :func:`collect_garbage` itself when it has
+                loaded its modules; asyncio's own unless given.
         """
         if not self.debug:
             _silence_warnings()
-        if not gc.isenabled():  # in a process of its own, whose modules stay
-            gc.freeze()
-            gc.enable()
+        if event_loop is None:
+            collect_garbage()
         raise typer.Exit(self._code_of(work, event_loop))
 
     def _code_of(self, work: Work, event_loop: LoopFactory | None) -> ExitCode:
@@ -176,6 +176,13 @@ class Session:
         with suppress(OSError):
             self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")
         return code
+
+
+def collect_garbage() -> None:
+    """Turn garbage collection on, where the program's start turned it off; what is loaded by now is never looked at."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _callable_name() -> str:
