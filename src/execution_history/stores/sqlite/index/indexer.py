@@ -154,8 +154,9 @@ class Indexer:
         if len(prepared) > self._limits.texts_with_rows:
             places = [(rows_of.cell.create_time, seq) for seq, (_, rows_of) in prepared.items()]
             return state.with_due(TEXTS, add_due(index, TEXTS, places))
-        # After everything else: a full-text table writes its buffer at every savepoint.
-        for change, rows_of in prepared.values():
+        # After everything else, in the order of rowids: a full-text table writes its buffer at every savepoint, and for
+        # a smaller rowid.
+        for _, (change, rows_of) in sorted(prepared.items()):
             if rows_of.record is not None:
                 self._texts.put_one(index, change.seq, change.stored.key, rows_of.record)
         return state

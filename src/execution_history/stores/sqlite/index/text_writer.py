@@ -83,11 +83,11 @@ class TextWriter:
                 for each in due
                 if each in still and (each[1] not in revisions or prepared.get(each[1], (-1,))[0] == revisions[each[1]])
             ]
-            for _, seq in done:
-                if seq in revisions:
-                    _, key, tokens = prepared[seq]
-                    if tokens is not None:
-                        self._put(index, seq, key, tokens)
+            # In the order of rowids: for a smaller one a full-text table writes its buffer.
+            for seq in sorted(seq for _, seq in done if seq in revisions):
+                _, key, tokens = prepared[seq]
+                if tokens is not None:
+                    self._put(index, seq, key, tokens)
             IndexState.read(index).with_due(TEXTS, -drop_due(index, TEXTS, done)).save(index)
             index.execute("COMMIT")
         except BaseException:
