@@ -14,7 +14,7 @@ from execution_history.cli.list import TRIAL_WORKFLOW
 from execution_history.cli.open_history import place_of
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
-from execution_history.cli.session import CommandFailed, Session
+from execution_history.cli.session import CommandFailed, Session, collect_garbage
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.presentation.phrases import enumerated
@@ -28,7 +28,16 @@ _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
-@command()
+def _quickest_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's event loop where it can be installed, which is not on Windows, else asyncio's."""
+    try:
+        import uvloop  # noqa: PLC0415 - for a server only
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+@command(event_loop=_quickest_loop)
 async def serve(
     session: Session,
     host: Annotated[
@@ -63,7 +72,7 @@ async def serve(
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        async with opened(settings, sandbox=sandbox) as application:
+        async with opened(settings, sandbox=sandbox, serving=True) as application:
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.notice("Stopped.")
@@ -140,6 +149,7 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
 
 
 def _announce(session: Session, application: "Application") -> None:
+    collect_garbage()
     settings, sandbox = application.settings, application.sandbox
     for name, account in settings.accounts.items():
         # An account without a token still serves callers who send their own.

@@ -18,6 +18,8 @@ BucketSize = Literal["hour", "day", "week", "month"]
 SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens")
 BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
 MAX_SIZE: Final = 100
+PAGE_SECONDS: Final = 0.1
+"""How long a page that a person waits for may wait for an index: it shows what is there, and says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class RecordQuery:
         index: a numbered page instead, from 1.
         summaries: return summaries (:func:`execution_history.records.summary.summary_of`) rather than records.
         explain: explain in the answer how it was found.
+        wait_seconds: how long the answer may wait for an index that follows; ``None``: as long as the store decides. It
+            does not wait for what would take longer.
 
     Raises:
         InvalidQuery: a field is outside its range.
@@ -46,6 +50,7 @@ class RecordQuery:
     index: int | None = None
     summaries: bool = False
     explain: bool = False
+    wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
         sort_of(self.sort)
@@ -75,15 +80,25 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
 
 @dataclass(frozen=True, slots=True)
 class IndexReach:
-    """How complete an answer is: it covers the change feed up to ``revision``, of ``newest``."""
+    """How complete an answer is.
+
+    Attributes:
+        revision: the change up to which it covers the change feed, but for what is ``missing``.
+        newest: the newest change of the feed.
+        since: every record with this ``create_time`` (milliseconds) or a later one is covered as it was at
+            ``revision``; ``None``: every record is. After an import or a rebuild the newest records come first.
+        missing: how many older records are not covered yet.
+    """
 
     revision: int
     newest: int
+    since: int | None = None
+    missing: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether the answer covers every change that was committed when the query came."""
-        return self.revision >= self.newest
+        return self.revision >= self.newest and self.since is None
 
 
 class RecordKey(NamedTuple):
@@ -129,12 +144,14 @@ class StatisticsQuery:
             or weeks, would be too many.
         zone: the time zone of the hours, days, weeks and months (an IANA name).
         new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: no failure is.
+        wait_seconds: as in :class:`RecordQuery`.
     """
 
     filter: RecordFilter = field(default_factory=RecordFilter)
     bucket: BucketSize | None = None
     zone: str = "UTC"
     new_since: int | None = None
+    wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.bucket is not None and self.bucket not in BUCKETS:
@@ -154,7 +171,8 @@ class Figures:
         counts: per status, with ``other``.
         success_rate: of the runs that succeeded or failed, the part that succeeded (0 to 1); ``None`` without any.
         p50, p95, p99: of the durations (ms) of the runs that succeeded or failed: the value at the place
-            ``int(p * (n - 1))`` of all ``n`` in order; ``None`` without any.
+            ``int(p * (n - 1))`` of all ``n`` in order, or near it (``Statistics.percentiles_are_exact``); ``None``
+            without any.
         tokens: the sum over the runs that have a count.
     """
 
@@ -202,6 +220,7 @@ class Statistics:
     ``buckets`` follow each other without a gap from the first that has a run to the last; ``error_codes`` and
     ``failures`` are the most frequent first, at most 100 of each. ``damaged`` are the records that had to be read and
     cannot be, which are not counted; where no record has to be read, they are counted like others.
+    ``percentiles_are_exact`` is false where those of very many runs come from histograms: each is within 2 % then.
     """
 
     totals: Figures
@@ -209,6 +228,7 @@ class Statistics:
     error_codes: dict[str, int]
     failures: Sequence[FailureGroup]
     reach: IndexReach
+    percentiles_are_exact: bool = True
     damaged: tuple[RecordKey, ...] = ()
 
 

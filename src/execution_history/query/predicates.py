@@ -5,11 +5,13 @@ A record without an attribute fulfils no predicate on it: ``None`` is in no rang
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from execution_history.query.path_conditions import PathCondition, holds
-from execution_history.query.text import Search, matches
 from execution_history.records.attributes import RunAttributes
+
+if TYPE_CHECKING:
+    from execution_history.query.text import Search
 
 Record = Mapping[str, Any]
 
@@ -24,13 +26,14 @@ class Attribute:
             tuple where it may have several.
         column: its index column; ``None``: only documents have it.
         stored_as: its form in that column: as it is, as the number of a text that many records share, as the number of
-            a status, or as the 64 bits of a fingerprint.
+            a status, or as the 64 bits of a fingerprint; ``several``: the column is a table, as a record may have
+            several such texts.
     """
 
     title: str
     read: Callable[[Record, RunAttributes], Any]
     column: str | None
-    stored_as: Literal["itself", "shared text", "status", "fingerprint"] = "itself"
+    stored_as: Literal["itself", "shared text", "several", "status", "fingerprint"] = "itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,12 @@ class JsonPath:
 class Text:
     """The record's texts match the search."""
 
-    search: Search
+    search: "Search"
 
     def holds(self, record: Record, _facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
+        from execution_history.query.text import matches  # noqa: PLC0415 - most queries search no text
+
         return matches(record, self.search)
 
 
