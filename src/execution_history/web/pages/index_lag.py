@@ -7,10 +7,9 @@ from markupsafe import Markup
 
 from execution_history.presentation.formatting import clock, exact, machine, thin
 from execution_history.presentation.index_notice import index_notice
-from execution_history.query.model import IndexReach
+from execution_history.query.model import PAGE_SECONDS, IndexReach
 from execution_history.web.pages.viewer import Reader
 
-_SECONDS: Final = 0.1
 _TIME: Final = Markup('<time datetime="{}" title="{}" data-clock>{}</time>')
 
 
@@ -22,7 +21,7 @@ class IndexWait:
     """
 
     def __init__(self) -> None:
-        self._end = time.monotonic() + _SECONDS
+        self._end = time.monotonic() + PAGE_SECONDS
 
     @property
     def seconds(self) -> float:
