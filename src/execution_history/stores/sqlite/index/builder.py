@@ -1,7 +1,8 @@
 """A whole index, filled beside the one that answers meanwhile, and put in its place.
 
-Its rows are written without secondary indexes, which are made at the end: that is several times as fast. After a crash
-the file is gone on with: each transaction has its rows and its place.
+Its rows are written in the order of creation and without secondary indexes, which are made at the end: that is
+several times as fast, and leaves full pages. After a crash the file is gone on with: each transaction has its rows and
+its place.
 """
 
 import logging
@@ -115,10 +116,10 @@ class Builder:
     def _fill(self, index: apsw.Connection, on_step: Callable[[int], None], *, with_texts: bool) -> None:
         index.pragma("cache_size", -_CACHE_KIB)
         index.set_progress_handler(self.is_stopped, _STEPS)
-        writer = RowWriter()
+        writer = RowWriter(is_alone=True)
         try:
             while (state := IndexState.read(index)).behind is not None:
-                self._take(index, writer, state, state.behind)
+                self._take(index, writer, state, state.behind.seq)
                 on_step(state.missing)
             for each in secondary_indexes():
                 index.execute(each.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS"))
@@ -130,23 +131,24 @@ class Builder:
         while not self._is_done(index, indexer, with_texts=with_texts):
             on_step(1)
 
-    def _take(self, index: apsw.Connection, writer: RowWriter, state: IndexState, behind: Place) -> None:
-        """Write the next records, newest first; at the end note that all texts are due."""
+    def _take(self, index: apsw.Connection, writer: RowWriter, state: IndexState, place: int) -> None:
+        """Write the records after *place* in the order of creation; at the end note that all texts are due."""
         if self.is_stopped():
             raise BuildStopped
         index.execute("BEGIN IMMEDIATE")
         try:
             with self.history() as history, history.frozen():
-                last, found = self._some(index, writer, history, behind)
+                found = self._some(index, writer, history, place)
             writer.add(index, {key: each for key, each in found.items() if each[0].revision <= state.high})
-            if last is None:
+            if not found:
                 state = replace(state, behind=None, missing=0)
                 if self.texts is not None:
                     before = index.total_changes()
                     index.execute(statement("all_texts_due"))
                     state = state.with_due(TEXTS, index.total_changes() - before)
             else:
-                state = replace(state, behind=last, missing=max(1, state.missing - len(found)))
+                state = replace(state, behind=Place(0, max(found)), missing=max(1, state.missing - len(found)))
+            writer.finish(index)
             state.save(index)
             index.execute("COMMIT")
         except BaseException:
@@ -156,20 +158,18 @@ class Builder:
             raise
 
     def _some(
-        self, index: apsw.Connection, writer: RowWriter, history: HistoryView, behind: Place
-    ) -> tuple[Place | None, dict[int, tuple[ChangedRecord, RecordRows]]]:
-        """Return the place of the last of some records, ``None`` without any, and these with their rows."""
+        self, index: apsw.Connection, writer: RowWriter, history: HistoryView, place: int
+    ) -> dict[int, tuple[ChangedRecord, RecordRows]]:
+        """Return some records after *place*, by their seq, with their rows."""
         found: dict[int, tuple[ChangedRecord, RecordRows]] = {}
         size = 0
-        last: Place | None = None
-        with closing(history.before(behind, self.limits.changes)) as records:
+        with closing(history.after(place, self.limits.changes)) as records:
             for change in records:
-                found[change.seq] = change, writer.prepare(index, change)
-                last = Place(change.stored.create_time, change.seq)
+                found[change.seq] = change, writer.prepare(index, change, keeps_record=False)
                 size += len(change.body or b"")
                 if size > LARGEST_BATCH:
                     break
-        return last, found
+        return found
 
     def _is_done(self, index: apsw.Connection, indexer: Indexer, *, with_texts: bool) -> bool:
         """Follow what has changed meanwhile, and write texts where they are to be waited for."""

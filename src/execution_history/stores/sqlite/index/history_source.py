@@ -73,6 +73,10 @@ class HistoryView:
         """Yield the records before *place* in the order of (create_time, seq), the newest first."""
         return self._records(statement("documents_before"), (*place, limit))
 
+    def after(self, seq: int, limit: int) -> Generator[ChangedRecord]:
+        """Yield the records after *seq* in the order of creation."""
+        return self._records(statement("documents_after"), (seq, limit))
+
     def _records(self, sql: str, values: Sequence[int | str]) -> Generator[ChangedRecord]:
         with faults(self._folder), closing(self._connection.execute(sql, values)) as rows:
             for revision, seq, upstream_id, *row in rows:

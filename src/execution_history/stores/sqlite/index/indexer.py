@@ -67,6 +67,7 @@ class Indexer:
                     state = self._follow(index, history, state, newest, until)
                 if state.revision >= newest and time.monotonic() < until:
                     state = self._take_older(index, history, state, until)
+            self._writer.finish(index)
             if state != before:
                 state.save(index)
             index.execute("COMMIT")
@@ -141,7 +142,10 @@ class Indexer:
         if not new:
             return state
         state = self._clear(index, state, {each.seq: known[each.seq][1] for each in new if each.seq in known})
-        prepared = {change.seq: (change, self._writer.prepare(index, change)) for change in new}
+        keeps_record = self._texts is not None and len(new) <= self._limits.texts_with_rows
+        prepared = {
+            change.seq: (change, self._writer.prepare(index, change, keeps_record=keeps_record)) for change in new
+        }
         self._writer.add(index, prepared)
         return self._put_texts(index, state, prepared)
 

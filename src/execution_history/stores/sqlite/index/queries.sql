@@ -45,7 +45,11 @@ SELECT id FROM texts WHERE text = ?;
 
 -- name: add_text
 -- Adds a text.
-INSERT INTO texts (text) VALUES (?);
+INSERT INTO texts (id, text) VALUES (?, ?);
+
+-- name: last_text
+-- The last number of a text; 0 without any.
+SELECT coalesce(max(id), 0) FROM texts;
 
 -- name: rows_of
 -- What is known of some records.
@@ -144,6 +148,12 @@ SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
 FROM executions e INDEXED BY executions_by_time CROSS JOIN workflows w ON w.id = e.workflow
 WHERE (e.create_time, e.seq) < (?, ?) AND w.workflow_id IS NOT NULL
 ORDER BY e.create_time DESC, e.seq DESC LIMIT ?;
+
+-- name: documents_after
+-- In history.db: records in the order of creation, after a place.
+SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
+FROM executions e CROSS JOIN workflows w ON w.id = e.workflow
+WHERE e.seq > ? AND w.workflow_id IS NOT NULL ORDER BY e.seq LIMIT ?;
 
 -- name: documents_at
 -- In history.db: the records at some places in the order of creation.

@@ -1,6 +1,7 @@
 """The rows that the index has of one record, made from its document."""
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -25,7 +26,7 @@ from execution_history.stores.sqlite.index.history_source import ChangedRecord
 from execution_history.stores.sqlite.index.predicate_sql import STORED, fingerprint_number, whole
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
-_MOST_TEXTS: Final = 20_000
+_MOST_TEXTS: Final = 50_000
 
 Row = tuple[Any, ...]
 
@@ -43,7 +44,7 @@ class Cell(NamedTuple):
 class RecordRows(NamedTuple):
     """All rows of a record.
 
-    ``record`` is its outline, for the text index; ``None`` where the document cannot be read.
+    ``record`` is its outline, for the text index; ``None`` where nobody needs it or the document cannot be read.
     """
 
     seq: int
@@ -58,25 +59,54 @@ class RecordRows(NamedTuple):
 
 
 class SharedTexts(dict[str, int]):
-    """The numbers of the texts that records share, on the connection ``index``; a new one is added on its first use."""
+    """The numbers of the texts that records share, within a transaction on ``index``; new ones are kept to be added.
+
+    Args:
+        is_alone: whether nobody else adds texts, so that those of a file that had none at the beginning are all known.
+    """
 
     index: apsw.Connection
 
+    def __init__(self, *, is_alone: bool = False) -> None:
+        super().__init__()
+        self._is_alone = is_alone
+        self._knows_all = False
+        self._next: int | None = None
+        self._new: list[tuple[int, str]] = []
+
     def __missing__(self, text: str) -> int:
-        found = rows(self.index, statement("text_number"), (text,))
-        if found:
-            number = int(found[0][0])
-        else:
-            self.index.execute(statement("add_text"), (text,))
-            number = self.index.last_insert_rowid()
-        if len(self) >= _MOST_TEXTS:
+        text.encode()  # one that SQLite cannot take fails here, with its record, and not with others
+        if self._next is None:
+            self._next = 1 + int(rows(self.index, statement("last_text"))[0][0])
+            self._knows_all = self._is_alone and (self._knows_all or self._next == 1)
+        found = [] if self._knows_all else rows(self.index, statement("text_number"), (text,))
+        number = int(found[0][0]) if found else self._next
+        if not found:
+            self._next += 1
+            self._new.append((number, text))
+        if len(self) >= _MOST_TEXTS and not self._new:
             self.clear()
+            self._knows_all = False
         self[text] = number
         return number
 
+    def add_new(self) -> None:
+        """Add the new texts, before the transaction ends."""
+        if self._new:
+            self.index.executemany(statement("add_text"), self._new)
+            self._new.clear()
+        self._next = None
 
-def rows_of(texts: SharedTexts, change: ChangedRecord, body: bytes) -> RecordRows:
-    """Return the rows of a record whose document is *body*."""
+    def forget(self) -> None:
+        """Drop what is known: the file is another one, or the transaction was undone."""
+        self.clear()
+        self._new.clear()
+        self._next = None
+        self._knows_all = False
+
+
+def rows_of(texts: SharedTexts, change: ChangedRecord, body: bytes, *, keeps_record: bool) -> RecordRows:
+    """Return the rows of a record whose document is *body*, with its outline or without."""
     record = outline_of(body)
     attributes = attributes_of(record)
     values = [_stored(texts, form, read(record, attributes)) for read, form in _COLUMNS]
@@ -94,7 +124,7 @@ def rows_of(texts: SharedTexts, change: ChangedRecord, body: bytes) -> RecordRow
         tuple(_node_rows(texts, record["node_execute_status"], cell, change.seq)),
         failure,
         summary_of(record, attributes) if len(body) > LARGE else None,
-        record,
+        record if keeps_record else None,
     )
 
 
@@ -108,11 +138,11 @@ def columns_of(texts: SharedTexts, change: ChangedRecord) -> RecordRows:
 
 
 _PLACES: Final = {str(each.column): number for number, each in enumerate(STORED)}
-_CELL: Final = tuple(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", "tokens"))
+_CELL: Final = itemgetter(*(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", "tokens")))
 
 
 def _cell(values: list[Any]) -> Cell:
-    return Cell(*(values[place] for place in _CELL))
+    return Cell._make(_CELL(values))
 
 
 def _failed_nodes(

@@ -44,21 +44,30 @@ def log_left_out(change: ChangedRecord, error: Exception) -> None:
 
 
 class RowWriter:
-    """Writes rows of records within a transaction of its caller. Not for several threads at once."""
+    """Writes rows of records within a transaction of its caller. Not for several threads at once.
 
-    def __init__(self) -> None:
-        self._texts = SharedTexts()
+    Args:
+        is_alone: whether nobody else writes the file.
+    """
+
+    def __init__(self, *, is_alone: bool = False) -> None:
+        self._texts = SharedTexts(is_alone=is_alone)
 
     def forget(self) -> None:
         """Drop the caches: the file is another one, or a transaction was undone."""
-        self._texts.clear()
+        self._texts.forget()
 
-    def prepare(self, index: apsw.Connection, change: ChangedRecord) -> RecordRows:
+    def finish(self, index: apsw.Connection) -> None:
+        """Write what is left to be written, before the transaction ends."""
+        self._texts.index = index
+        self._texts.add_new()
+
+    def prepare(self, index: apsw.Connection, change: ChangedRecord, *, keeps_record: bool) -> RecordRows:
         """Return the rows of a record; of one that cannot be read, or fails in any way, its columns only."""
         self._texts.index = index
         if change.body is not None:
             try:
-                return rows_of(self._texts, change, change.body)
+                return rows_of(self._texts, change, change.body, keeps_record=keeps_record)
             except Exception as error:
                 if not is_of_record(error):
                     raise
@@ -80,7 +89,9 @@ class RowWriter:
             if not is_of_record(error):
                 raise
             found = [self._add_one(index, change, each) for change, each in prepared.values()]
-        _Rollups().count(found, 1).write(index)
+        rollups = _Rollups()
+        rollups.count((each.cell for each in found), 1)
+        rollups.write(index)
 
     def _add_one(self, index: apsw.Connection, change: ChangedRecord, prepared: RecordRows) -> RecordRows:
         try:
@@ -112,8 +123,7 @@ class RowWriter:
         for name in _DROPS:
             index.executemany(statement(name), seqs)
         rollups = _Rollups()
-        for cell in known.values():
-            rollups.add(cell, -1)
+        rollups.count(known.values(), -1)
         rollups.write(index)
 
 
@@ -138,27 +148,27 @@ class _Rollups:
         self._durations: dict[tuple[int, int, int], int] = {}
         self._has_fewer = False
 
-    def count(self, found: Iterable[RecordRows], sign: int) -> "_Rollups":
-        """Count records once more, or once less where *sign* is -1; return self."""
-        for each in found:
-            self.add(each.cell, sign)
-        return self
-
-    def add(self, cell: Cell, sign: int) -> None:
-        """Count one record once more, or once less where *sign* is -1."""
+    def count(self, found: Iterable[Cell], sign: int) -> None:
+        """Count records once more, or once less where *sign* is -1."""
         self._has_fewer |= sign < 0
-        hour = hour_of(cell.create_time)
-        bucket = None if cell.duration is None or cell.status not in _ENDED else bucket_of(cell.duration)
-        for workflow in (cell.workflow, _ALL):
-            counts = self._hours.setdefault((workflow, hour), [0] * (len(STATUS_NAMES) + 1))
-            counts[cell.status] += sign
-            counts[-1] += sign * (cell.tokens or 0)
-            if bucket is not None:
-                key = (workflow, hour, bucket)
+        for workflow, create_time, status, duration, tokens in found:
+            hour = hour_of(create_time)
+            counts = self._hours.get((workflow, hour))
+            if counts is None:
+                counts = self._hours[workflow, hour] = [0] * (len(STATUS_NAMES) + 1)
+            counts[status] += sign
+            counts[-1] += sign * (tokens or 0)
+            if duration is not None and status in _ENDED:
+                key = (workflow, hour, bucket_of(duration))
                 self._durations[key] = self._durations.get(key, 0) + sign
 
     def write(self, index: apsw.Connection) -> None:
         """Write the changes, and remove hours and durations that have no run left."""
+        for (_, hour), counts in list(self._hours.items()):
+            known = self._hours.get((_ALL, hour), [0] * len(counts))
+            self._hours[_ALL, hour] = [one + other for one, other in zip(known, counts, strict=True)]
+        for (_, hour, bucket), count in list(self._durations.items()):
+            self._durations[_ALL, hour, bucket] = self._durations.get((_ALL, hour, bucket), 0) + count
         hours, durations = sorted(self._hours.items()), sorted(self._durations.items())
         index.executemany(statement("add_to_rollup"), [(*key, *counts) for key, counts in hours])
         index.executemany(statement("add_to_durations"), [(*key, count) for key, count in durations])

@@ -2,8 +2,9 @@
 
 -- One row: what this index follows (the identity of a history.db), up to which revision, and which file this is.
 -- Where behind_time is not null, records up to the revision high that are before (behind_time, behind_seq) in the order
--- of (create_time, seq) are still to be taken, the newest first: about so many as missing says; a file that is filled
--- beside stops where so many are left as stops_at says. due_rows and due_texts count the rows of due.
+-- of (create_time, seq) are still to be taken, the newest first: about so many as missing says; it stops where so many are
+-- left as stops_at says, to a file that is built beside. That file takes those after behind_seq in the order of creation.
+-- due_rows and due_texts count the rows of due.
 CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     version TEXT NOT NULL,
