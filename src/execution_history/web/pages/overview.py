@@ -1,8 +1,9 @@
 """The first page: what needs attention, what runs now, and every workflow on a line of its own."""
 
+import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from http import HTTPStatus
 from typing import Any, Final
@@ -37,16 +38,18 @@ _SHOWN: Final = 5
 _REMEMBERED: Final = 500
 _LONGEST_GIST: Final = 100
 _FRESH: Final = 10_000
+_READING_SECONDS: Final = 0.03
 _TRIAL: Final = "7000000000000000002"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowLine:
-    """A workflow in the overview."""
+    """A workflow in the overview; its last runs were read at ``read_at`` (milliseconds)."""
 
     summary: WorkflowSummary
     recent: Recent
     ticks: Markup
+    read_at: int
 
 
 @dataclass(slots=True)
@@ -81,7 +84,7 @@ class OverviewPages:
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         context: dict[str, Any] = {
             "attention": await self._attention_now(reader.now),
-            "workflows": [await self._line(summary, reader) for summary in shown],
+            "workflows": await self._lines_of(shown, reader),
             "total": len(found),
             "all": len(summaries),
             "page": page,
@@ -99,19 +102,29 @@ class OverviewPages:
         found = _named(await self.service.workflow_summaries(), query(request, "q").strip())
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
 
-    async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
-        """Return the line of a workflow; its last runs are read again when the workflow has changed."""
+    async def _lines_of(self, summaries: list[WorkflowSummary], reader: Reader) -> list[WorkflowLine]:
+        """Return the lines of workflows; while an import changes all of them, not all are read again for each page."""
+        end = time.monotonic() + _READING_SECONDS
+        return [await self._line(each, reader, _FRESH // 2 if time.monotonic() > end else 0) for each in summaries]
+
+    async def _line(self, summary: WorkflowSummary, reader: Reader, age: int) -> WorkflowLine:
+        """Return the line of a workflow; its last runs are read again when the workflow has changed.
+
+        So they are when they were read more than *age* milliseconds ago.
+        """
         key = (summary.workflow_id, reader.translate.language, reader.zone)
         known = self._lines.get(key)
         if known is not None and known.summary == summary:
             self._lines.move_to_end(key)
             return known
+        if known is not None and reader.now - known.read_at < age:
+            return replace(known, summary=summary)
         found = await self.service.select(
             RecordQuery(filter=RecordFilter(workflow_ids=(summary.workflow_id,)), size=RUNS, summaries=True)
         )
         recent = recent_of(_lines(found, reader.now))
         ticks = ticks_drawn(recent, summary.workflow_id, reader.translate, reader.zone)
-        self._lines[key] = line = WorkflowLine(summary, recent, ticks)
+        self._lines[key] = line = WorkflowLine(summary, recent, ticks, reader.now)
         while len(self._lines) > _REMEMBERED:
             self._lines.popitem(last=False)
         return line
