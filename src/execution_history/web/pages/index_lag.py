@@ -36,5 +36,5 @@ def index_line(reader: Reader, reach: IndexReach) -> Markup:
         zone = reader.zone
         return _TIME.format(machine(milliseconds), exact(milliseconds, zone), clock(milliseconds, zone))
 
-    notice = index_notice(reach, moment, thin)
+    notice = index_notice(reach, moment, lambda count: Markup(thin(count)))
     return reader.translate.markup(notice.msgid, **notice.arguments)
