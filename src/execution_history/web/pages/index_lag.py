@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from execution_history.presentation.formatting import clock, exact, machine, thin
 from execution_history.presentation.index_notice import index_notice
@@ -36,5 +36,5 @@ def index_line(reader: Reader, reach: IndexReach) -> Markup:
         zone = reader.zone
         return _TIME.format(machine(milliseconds), exact(milliseconds, zone), clock(milliseconds, zone))
 
-    notice = index_notice(reach, moment, lambda count: Markup(thin(count)))
+    notice = index_notice(reach, moment, lambda count: escape(thin(count)))
     return reader.translate.markup(notice.msgid, **notice.arguments)
