@@ -220,7 +220,7 @@ class _Bar:
         self._session = session
         self._shown = shown
         self._task = shown.add_task("", total=None)
-        self._most = 0
+        self._most = self._done = 0
 
     @property
     def is_hidden(self) -> bool:
@@ -238,13 +238,14 @@ class _Bar:
             self._update(description, step.total_size, step.size)
 
     def of_index(self, reach: IndexReach) -> None:
-        """Show how far the index has come, from any thread."""
+        """Show how far the index has come, from any thread; never less than before, though texts follow the rows."""
         left = left_of(reach)
-        self._most = max(self._most, left)
+        self._most = self._most or left
+        self._done = max(self._done, self._most - left)
         description = self._session.translate(
-            "Indexing: %(done)s of %(total)s", done=grouped(self._most - left), total=grouped(self._most)
+            "Indexing: %(done)s of %(total)s", done=grouped(self._done), total=grouped(self._most)
         )
-        self._update(description, self._most, self._most - left)
+        self._update(description, self._most, self._done)
 
     def _update(self, description: str, total: int | None, completed: int) -> None:
         self._shown.update(self._task, description=description, total=total, completed=completed)
