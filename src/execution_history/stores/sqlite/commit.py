@@ -25,13 +25,14 @@ from execution_history.stores.sqlite.write_transaction import WriteTransaction
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
-_PURGE_ROWS: Final = 500
-_VACUUM_PAGES: Final = 256
+_STEP_SECONDS: Final = 0.005
+_LEAST_STEP: Final = 16
+_MOST_STEP: Final = 512
 _MOST_TRIES: Final = 20
 _PAUSE: Final = 0.05
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Operation:
     """A piece of work for the writer.
 
@@ -52,10 +53,10 @@ class Operation:
     makes_room: bool = False
     outside: bool = False
     failed: Callable[[Exception], None] | None = None
-    is_durable: bool = False
-    tries: int = 0
-    result: Any = None
-    error: Exception | None = None
+    is_durable: bool = field(default=False, init=False)
+    tries: int = field(default=0, init=False)
+    result: Any = field(default=None, init=False)
+    error: Exception | None = field(default=None, init=False)
 
     def wait_for_space(self) -> bool:
         """Wait a moment for space that is in use only for a while, such as by a file that is being rewritten.
@@ -101,6 +102,7 @@ class Commits:
         self._presence = Presence(self._folder)
         self._reserve = Reserve(self._folder)
         self._reserve.make_early()
+        self._step = _LEAST_STEP
 
     def close(self) -> None:
         """Close the connection."""
@@ -133,7 +135,7 @@ class Commits:
             return group
 
     def tidy(self) -> bool:
-        """Use idle time: purge cleared histories and free pages, bit by bit.
+        """Use idle time: purge cleared histories and free pages, in steps of some milliseconds.
 
         Returns:
             Whether there is more to do. Never raises.
@@ -168,16 +170,19 @@ class Commits:
 
     def _tidy_locked(self) -> bool:
         self._presence.check()
-        connection = self._connection
+        connection, began = self._connection, time.monotonic()
         connection.execute("BEGIN IMMEDIATE")
-        more = purge_cleared(self._transaction, _PURGE_ROWS) | prune(self._transaction, _PURGE_ROWS)
+        more = purge_cleared(self._transaction, self._step) | prune(self._transaction, self._step)
         connection.execute("COMMIT")
-        free = int(connection.pragma("freelist_count"))
-        if free > _VACUUM_PAGES:
-            connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        if not more and int(connection.pragma("freelist_count")) > _MOST_STEP:
+            connection.execute(f"PRAGMA incremental_vacuum({self._step})").fetchall()
+            more = True
+        # Rows that are scattered over a large database, or a slow disk, take so much longer.
+        is_quick = time.monotonic() - began < _STEP_SECONDS
+        self._step = min(2 * self._step, _MOST_STEP) if is_quick else max(self._step // 2, _LEAST_STEP)
         self._transaction.forget()
         self._mirror.catch_up()
-        is_untidy = more or free > _VACUUM_PAGES or self._mirror.is_behind
+        is_untidy = more or self._mirror.is_behind
         if not is_untidy:
             self._reserve.make()
         return is_untidy
@@ -187,7 +192,7 @@ class Commits:
             self._run_outside(group[0])
             return {}
         try:
-            rows = self._transact(group)
+            updates = self._transact(group)
         except BaseException as error:  # noqa: BLE001 - whatever one operation raises is its own outcome
             if len(group) > 1:
                 # One of them may be the cause: each gets a transaction, and an outcome, of its own.
@@ -199,7 +204,7 @@ class Commits:
                 return self._run_locked(group)
             self._fail(group, error)
             return {}
-        return self._mirror.follow(rows)
+        return self._mirror.follow(updates)
 
     def _transact(self, group: list[Operation]) -> list[FileUpdate]:
         """Commit *group*; return its changes to the files."""
@@ -211,7 +216,7 @@ class Commits:
         try:
             transaction.begin()
             self._run_operations(group)
-            rows = [row.file_update() for row in transaction.finish()]
+            updates = transaction.finish()
             connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -219,7 +224,7 @@ class Commits:
         for operation in group:
             operation.is_durable = True
         transaction.committed()
-        return rows
+        return updates
 
     def _run_operations(self, group: list[Operation]) -> None:
         for operation in group:

@@ -27,6 +27,7 @@ from execution_history.stores.sqlite.index.connections import (
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer
 from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.precedence import Precedence
 from execution_history.stores.sqlite.index.record_rows import RecordRows
 from execution_history.stores.sqlite.index.row_writer import RowWriter
 from execution_history.stores.sqlite.index.state import TEXTS, IndexState, Place
@@ -54,6 +55,7 @@ class Builder:
         history: opens the history.
         texts: writes the texts, if there is a text index.
         limits: how much a transaction writes.
+        precedence: queries, which go before.
         is_stopped: whether to give up; called often.
     """
 
@@ -62,6 +64,7 @@ class Builder:
     history: Callable[[], AbstractContextManager[HistoryView]]
     texts: TextWriter | None
     limits: Limits
+    precedence: Precedence
     is_stopped: Callable[[], bool]
 
     @property
@@ -165,6 +168,8 @@ class Builder:
         size = 0
         with closing(history.after(place, self.limits.changes)) as records:
             for change in records:
+                if len(found) % self.limits.at_once == 0:
+                    self.precedence.give_way()
                 found[change.seq] = change, writer.prepare(index, change, keeps_record=False)
                 size += len(change.body or b"")
                 if size > LARGEST_BATCH:

@@ -40,6 +40,10 @@ class IndexOutdated(IndexUnfit):
     """This ``index.db`` is sound, but of another version: it is rebuilt without a warning."""
 
 
+class IndexBusy(Exception):  # noqa: N818 - a signal within this room
+    """Somebody else is writing ``index.db``, and that is not to be waited for."""
+
+
 class IndexUnusable(Exception):  # noqa: N818 - a signal within this room
     """``index.db`` cannot be opened or written, such as on a full disk; ``error`` has the reason."""
 

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.builder import Builder, BuildStopped
 from execution_history.stores.sqlite.index.connections import (
     Beginning,
+    IndexBusy,
     IndexDatabase,
     IndexForm,
     IndexOutdated,
@@ -25,6 +26,7 @@ from execution_history.stores.sqlite.index.connections import (
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.indexer import Indexer
 from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.precedence import Precedence
 from execution_history.stores.sqlite.index.state import IndexState
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.index.text_writer import TextWriter
@@ -56,7 +58,8 @@ class IndexFollower:
         self._text = text
         self._limits = limits
         self._parts: tuple[IndexDatabase, Builder] | None = None
-        self._texts = None if text is None else TextWriter(text, limits)
+        self.precedence = Precedence()
+        self._texts = None if text is None else TextWriter(text, limits, self.precedence)
         self._indexer = Indexer(self._texts, limits)
         self._writing_rows = threading.Lock()
         self._writing_texts = threading.Lock()
@@ -151,10 +154,11 @@ class IndexFollower:
         lock = self._writing_rows if is_of_rows else self._writing_texts
         if lock.acquire(timeout=seconds):
             try:
-                if is_of_rows:
-                    self._step()
-                else:
-                    self._step_of_texts()
+                with suppress(IndexBusy):
+                    if is_of_rows:
+                        self._step(seconds)
+                    else:
+                        self._step_of_texts()
             finally:
                 lock.release()
 
@@ -230,10 +234,10 @@ class IndexFollower:
         with self._writing_texts:
             return self._step_of_texts()
 
-    def _step(self) -> bool:
+    def _step(self, seconds: float | None = None) -> bool:
         """Write some rows, with the lock held; return whether there are more to write."""
         with self.history() as history, self.index().connection() as index:
-            state, newest = self._indexer.step(index, history)
+            state, newest = self._indexer.step(index, history, seconds)
         self._trouble = ""
         return state.revision < newest or state.lacks_rows
 
@@ -252,7 +256,10 @@ class IndexFollower:
                 form = IndexForm(history.identity(), self._text, self._beginning)
             database = IndexDatabase(self._folder, form, self._stops_at)
             is_closing = self.closing.is_set
-            self._parts = (database, Builder(self._folder, form, self.history, self._texts, self._limits, is_closing))
+            self._parts = (
+                database,
+                Builder(self._folder, form, self.history, self._texts, self._limits, self.precedence, is_closing),
+            )
         return self._parts
 
     def _beginning(self) -> Beginning:

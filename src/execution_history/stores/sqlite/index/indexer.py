@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import apsw
 
+from execution_history.stores.sqlite.connections import BUSY_MS
 from execution_history.stores.sqlite.documents import LARGEST_BATCH
-from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.stores.sqlite.index.connections import IndexBusy, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.index.record_rows import RecordRows
@@ -44,18 +45,26 @@ class Indexer:
         """Drop the caches: the file is another one, or a transaction was undone."""
         self._writer.forget()
 
-    def step(self, index: apsw.Connection, history: HistoryView) -> tuple[IndexState, int]:
+    def step(
+        self, index: apsw.Connection, history: HistoryView, seconds: float | None = None
+    ) -> tuple[IndexState, int]:
         """Write some changes, or older records; return the state then, and the newest revision of the history.
 
         Several processes may do this at once: each reads the place of the index inside its own transaction.
 
+        Args:
+            index: a connection to ``index.db``.
+            history: a connection to ``history.db``.
+            seconds: how long to wait for whoever writes the index; ``None``: as long as for a change of the history.
+
         Raises:
+            IndexBusy: somebody else has been writing the index for so long.
             apsw.Error: the index failed, or another process writes it for too long; nothing was written.
             IndexUnfit: the feed has forgotten what the index has not followed yet.
             StoreError: the history failed; nothing was written.
         """
         until = time.monotonic() + _MOST_SECONDS
-        index.execute("BEGIN IMMEDIATE")
+        _begin(index, seconds)
         try:
             before = state = IndexState.read(index)
             if state.file != self._file:
@@ -190,3 +199,16 @@ class Indexer:
         self._texts.remove(index, known)
         places = ((cell.create_time, seq) for seq, cell in known.items())
         return state.with_due(TEXTS, -drop_due(index, TEXTS, places))
+
+
+def _begin(index: apsw.Connection, seconds: float | None) -> None:
+    if seconds is None:
+        index.execute("BEGIN IMMEDIATE")
+        return
+    index.set_busy_timeout(int(1000 * seconds))
+    try:
+        index.execute("BEGIN IMMEDIATE")
+    except apsw.BusyError as error:
+        raise IndexBusy from error
+    finally:
+        index.set_busy_timeout(BUSY_MS)

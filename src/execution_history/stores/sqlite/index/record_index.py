@@ -84,7 +84,8 @@ class RecordIndex:
 
         def answered() -> _Result:
             reach = self._catch_up(time.monotonic() + seconds, has_text=has_text)
-            with self.follower.history() as history, self.follower.index().connection() as index:
+            follower = self.follower
+            with follower.precedence.query(), follower.history() as history, follower.index().connection() as index:
                 return read(index, history, reach)
 
         return self.follower.tried(answered)

@@ -13,13 +13,14 @@ from execution_history.records.partial import outline_of
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.precedence import Precedence
 from execution_history.stores.sqlite.index.row_writer import is_of_record
 from execution_history.stores.sqlite.index.state import TEXTS, Due, IndexState, drop_due, some_due
 from execution_history.stores.sqlite.index.text_index import TextIndex
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_MOST_SECONDS: Final = 0.5
+_MOST_SECONDS: Final = 1.0
 
 
 class TextWriter:
@@ -28,11 +29,13 @@ class TextWriter:
     Args:
         text: the text index.
         limits: how much a step writes.
+        precedence: queries, which go before.
     """
 
-    def __init__(self, text: TextIndex, limits: Limits) -> None:
+    def __init__(self, text: TextIndex, limits: Limits, precedence: Precedence) -> None:
         self._text = text
         self._limits = limits
+        self._precedence = precedence
 
     def put_one(self, index: apsw.Connection, seq: int, key: RecordKey, record: Mapping[str, Any]) -> None:
         """Write the texts of a record that has none in the index, within a transaction of the caller."""
@@ -61,6 +64,7 @@ class TextWriter:
         prepared: dict[int, tuple[int, RecordKey, str | None]] = {}
         taken = 0
         while taken < len(due) and time.monotonic() < until:
+            self._precedence.give_way()
             count, found = history.documents([seq for _, seq in due[taken : taken + self._limits.at_once]])
             taken += count
             for stored in found:
