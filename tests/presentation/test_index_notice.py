@@ -22,8 +22,10 @@ from execution_history.query.model import IndexReach
         (
             IndexReach(50, 52, since=4_001, missing=7),
             9,
-            "Still indexing: runs from before 5000 (7 to go) and the latest changes (2) may be missing here. "
-            "They are added automatically.",
+            (
+                "Still indexing: runs from before 5000 (7 to go) and the latest changes (2) may be missing here. "
+                "They are added automatically."
+            ),
         ),
     ],
 )
