@@ -174,8 +174,8 @@ def _show(session: Session, report: "ImportReport", importing: float, indexing: 
     """Show the report, and the seconds that the import and the index took."""
     if session.as_json:
         seconds = {"import": importing, "index": indexing}
-        times = {f"{name}_seconds": None if each is None else round(each, 3) for name, each in seconds.items()}
-        session.output.document(report.to_json() | times)
+        rounded = {f"{name}_seconds": None if each is None else round(each, 3) for name, each in seconds.items()}
+        session.output.document(report.to_json() | rounded)
         return
     times = Message(
         "Imported in %(importing)s; indexing continues the next time the history is used.",

@@ -1,19 +1,39 @@
 """What an index still lacks, in a sentence for people: the same one on the page and on the command line. Pure."""
 
 from collections.abc import Callable
+from typing import Final, Protocol
 
 from execution_history.errors import Message
-from execution_history.query.model import IndexReach
 
-_SECOND = 1_000
+_SECOND: Final = 1_000
 
 
-def left_of(reach: IndexReach) -> int:
+class Reach(Protocol):
+    """How complete an answer is: what is used of a query's ``IndexReach``, whose room this one does not see."""
+
+    @property
+    def revision(self) -> int:
+        """The change up to which the answer covers the feed."""
+
+    @property
+    def newest(self) -> int:
+        """The newest change."""
+
+    @property
+    def since(self) -> int | None:
+        """The time (milliseconds) from which on it has all records; ``None``: it has all."""
+
+    @property
+    def missing(self) -> int:
+        """How many older records it lacks."""
+
+
+def left_of(reach: Reach) -> int:
     """Return about how many records and changes an index with this *reach* has still to take in."""
     return max(0, reach.newest - reach.revision) + reach.missing
 
 
-def index_notice(reach: IndexReach, moment: Callable[[int], object], number: Callable[[int], str]) -> Message:
+def index_notice(reach: Reach, moment: Callable[[int], object], number: Callable[[int], str]) -> Message:
     """Return what an answer may lack, and that it comes by itself; for a *reach* that is not complete.
 
     Args:

@@ -110,10 +110,10 @@ async def merge_sources(
     stopped = threading.Event()
     items = _items(sources, clock, stopped)
     groups = in_groups(items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
-
+    nothing: list[Item] = []
     try:
         # Reading ahead of the writing would not be quicker: both are Python's work, and a server has other requests.
-        while group := await in_thread(next, groups, []):
+        while group := await in_thread(next, groups, nothing):
             merged = MergeReport()
             if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
                 merged = await to_its_end(service.merge(documents, settle=False))
