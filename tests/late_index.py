@@ -24,7 +24,7 @@ def records(newest: int) -> Iterator[Document]:
     for number in range(COUNT):
         began = newest - (COUNT - 1 - number) * _STEP
         status = "failed" if number < 10 else "success"
-        yield changed(document(f"e{number:05d}", now=began, parameters={"n": number}), began + 500, status)
+        yield changed(document(f"e{number:05d}", "forecast", began, parameters={"n": number}), began + 500, status)
 
 
 def since(newest: int) -> int:

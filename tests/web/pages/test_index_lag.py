@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 NEWEST: Final = 1_764_000_000_000
 """When the last run began: 2025-11-24 16:00:00 UTC; the index has every run from 2025-11-22 22:21:00.001 UTC on."""
-FILTERED: Final = ("/", "/runs?status=failed", "/runs?q=plugin", "/runs?sort=duration", "/workflows/w?range=1y")
+FILTERED: Final = ("/", "/runs?status=failed", "/runs?q=plugin", "/runs?sort=duration", "/workflows/forecast?range=1y")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ async def test_a_page_says_from_when_on_it_is_whole_and_how_much_is_missing(
     assert "2025-11-23 06:21:01</time> 及之后的运行已全部包含，更早的会自动补上（还剩 7\u202f550 次）。" in chinese
 
 
-@pytest.mark.parametrize("path", ["/runs", "/workflows/w/runs"])
+@pytest.mark.parametrize("path", ["/runs", "/workflows/forecast/runs"])
 async def test_a_list_without_filters_needs_no_index(client: httpx.AsyncClient, path: str) -> None:
     """It is whole, and so is its number of runs."""
     page = (await client.get(path)).text
@@ -67,7 +67,9 @@ async def test_nothing_found_so_far_is_not_called_nothing(client: httpx.AsyncCli
     assert "No matches among the runs indexed so far." in listed
     assert "No runs match." not in listed
     assert "0 runs" not in listed
-    assert "No runs in this period among those indexed so far." in (await client.get("/workflows/w?range=24h")).text
+    assert (
+        "No runs in this period among those indexed so far." in (await client.get("/workflows/forecast?range=24h")).text
+    )
     assert "Nothing among the runs indexed so far needs attention." in (await client.get("/")).text
 
 
@@ -81,8 +83,8 @@ async def test_the_line_is_renewed_by_itself(client: httpx.AsyncClient) -> None:
 
 async def test_a_comparison_does_not_wait_for_what_is_missing(client: httpx.AsyncClient) -> None:
     """The last success is found where the index has it; otherwise it is not claimed that there is none."""
-    assert 200 == (await client.get("/compare?run=w/e10000")).status_code
-    answer = await client.get("/compare?run=w/e00100")
+    assert 200 == (await client.get("/compare?run=forecast/e10000")).status_code
+    answer = await client.get("/compare?run=forecast/e00100")
     assert 503 == answer.status_code
     assert "does not reach back to the last success before this run" in answer.text
 
