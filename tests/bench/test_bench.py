@@ -6,10 +6,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-
 from bench import documents
 from bench.figures import Figure, Goal, Measure, Results, Sample, figures_of
-from bench.render import comparison, terminal
+from bench.render import comparison, markdown, terminal
 
 _ROOT = Path(__file__).parents[2]
 _RECORDED = _ROOT / "docs" / "performance.json"
@@ -82,4 +81,4 @@ def test_documents_show_the_figures_that_are_kept() -> None:
     results = Results.load(_RECORDED)
     for path, language in (("README.md", "en"), ("README.zh-CN.md", "zh")):
         assert "\n".join(documents.short(results, language)) == documents.shown(_ROOT / path, "README")
-    assert "\n".join(documents.markdown(results)) == documents.shown(_ROOT / "docs/performance.md", "all")
+    assert "\n".join(markdown(results)) == documents.shown(_ROOT / "docs/performance.md", "all")
