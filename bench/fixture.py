@@ -7,16 +7,18 @@ thousand a pin, one in a hundred a rating; nineteen in twenty know their id upst
 runs each, so that there are large ones to delete; 95 share the rest.
 
 A history is made in two steps, both through the store's own doors. The records are merged in groups, as an import does
-it, without JSON files; another process makes them meanwhile. When the history is then opened with JSON files, the store
+it, without JSON files; other processes make them meanwhile. When the history is then opened with JSON files, the store
 writes all of these from the database, which costs less than keeping them current, and the result is the same. What is
 cut short goes on where it was.
 """
 
+import multiprocessing
+import os
 import random
-import subprocess
-import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,9 +32,8 @@ _DAYS: Final = 30 * 86_400_000
 _CALLERS: Final = [f"program-{number}" for number in range(8)]
 _ACCOUNTS: Final = [f"account-{number}" for number in range(5)]
 _HALVES: Final = [2.0**-number for number in range(8)]
-_CHUNK: Final = 20_000
+_CHUNK: Final = 2_000
 _LARGE: Final = 5
-_GROUP: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ class Fixture:
     def records(self, first: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records in the order of their time, from the chunk that the number *first* is in."""
         for begin in range(first - first % _CHUNK, self.runs, _CHUNK):
-            chance = random.Random(begin)
-            chunk = runs(min(_CHUNK, self.runs - begin), seed=begin + 1, first=begin)
-            for number, run in enumerate(chunk, begin):
-                yield self._varied(run, number, chance)
+            yield from self.chunk(begin)
+
+    def chunk(self, begin: int) -> Iterator[dict[str, Any]]:
+        """Yield the records of the chunk that begins with this number; each chunk is made from a seed of its own."""
+        chance = random.Random(begin)
+        made = runs(min(_CHUNK, self.runs - begin), seed=begin + 1, first=begin)
+        return (self._varied(run, number, chance) for number, run in enumerate(made, begin))
 
     def write(self, path: Path) -> str:
         """Write the records as JSON Lines; the id of the newest."""
@@ -87,12 +91,6 @@ class Fixture:
         return record
 
 
-def lines(fixture: Fixture, first: int) -> None:
-    """Write the records as JSON Lines to the standard output."""
-    for record in fixture.records(first):
-        sys.stdout.buffer.write(orjson.dumps(record) + b"\n")
-
-
 def known(folder: Path) -> Fixture | None:
     """Return the fixture that was made or begun in *folder*."""
     path = folder / "fixture.json"
@@ -111,8 +109,7 @@ async def make(folder: Path, count: int) -> None:
     async with ExecutionHistoryService(place, json_files=False) as service:
         there = sum(each.total for each in await service.workflow_summaries())
         progress = _Progress("records", count, there)
-        source = _lines_from(fixture, there)
-        while group := list(islice(source, _GROUP)):
+        for group in _chunks(fixture, there):
             report = await service.merge(_documents(group), settle=False)
             progress.add(report.added)
         progress.end()
@@ -121,7 +118,8 @@ async def make(folder: Path, count: int) -> None:
         await service.flush()
         print(f"JSON files: {time.monotonic() - step:,.0f} s", flush=True)
         step = time.monotonic()
-        await service.rebuild_index()
+        if not (await service.index_reach()).is_complete:
+            await service.rebuild_index()
         print(f"index: {time.monotonic() - step:,.0f} s", flush=True)
     size = sum(path.stat().st_size for path in place.iterdir())
     print(f"{count:,} runs, {size / 1e9:,.1f} GB, {time.monotonic() - began:,.0f} s in all")
@@ -141,19 +139,25 @@ def _begun(folder: Path, count: int) -> Fixture:
     return fixture
 
 
-def _lines_from(fixture: Fixture, first: int) -> Iterator[bytes]:
-    if first >= fixture.runs:
-        return
-    call = f"from bench.fixture import Fixture, lines; lines(Fixture({fixture.runs}, {fixture.end}), {first})"
-    with subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield from process.stdout
+def _lines(fixture: Fixture, begin: int) -> list[bytes]:
+    return [orjson.dumps(record) for record in fixture.chunk(begin)]
+
+
+def _chunks(fixture: Fixture, first: int) -> Iterator[list[bytes]]:
+    """Yield the records as JSON, chunk by chunk; other processes make them, a few chunks ahead."""
+    begins = iter(range(first - first % _CHUNK, fixture.runs, _CHUNK))
+    processes = os.cpu_count() or 1
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        ahead = deque(pool.submit(_lines, fixture, begin) for begin in islice(begins, 2 * processes))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(_lines, fixture, begin) for begin in islice(begins, 1))
 
 
 def _documents(group: Sequence[bytes]) -> list[Any]:
     from execution_history.records.record import Document  # noqa: PLC0415 - as above
 
-    return [Document.of(orjson.loads(line), line.rstrip(b"\n")) for line in group]
+    return [Document.of(orjson.loads(line), line) for line in group]
 
 
 class _Progress:

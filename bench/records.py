@@ -16,6 +16,7 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,6 +150,7 @@ def runs(count: int, *, workflows: int = 100, seed: int = 1, vocabulary: int = 0
         yield writer.run(number, workflows)
 
 
+@cache
 def nouns(*, chinese: bool, vocabulary: int = 0) -> list[str]:
     """The nouns of a language, the most frequent first."""
     written = (_ZH_NOUNS if chinese else _EN_NOUNS)[vocabulary].split()
