@@ -39,6 +39,7 @@ LARGE: Final = (
     *(Measure(f"{kind}, all runs", _unit(kind), f"{kind}, {_SMALL}", _GOALS[kind]) for kind in _KINDS),
     Measure("filter, median", "ms", _FLOOR),
     Measure("filter, slowest", "ms", _FLOOR, Goal(at_most=10)),
+    Measure("condition, slowest", "ms", _FLOOR),
     Measure("text, median", "ms", _FLOOR),
     Measure("text, slowest", "ms", _FLOOR, Goal(at_most=50)),
     Measure("text, one hit, slowest", "ms", _FLOOR, Goal(at_most=50)),

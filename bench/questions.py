@@ -23,7 +23,6 @@ def some_record(fixture: Fixture) -> dict[str, Any]:
 def filters(fixture: Fixture) -> dict[str, str]:
     """Return the addresses of filtered pages by what they are."""
     some, middle = some_record(fixture), fixture.end - 15 * 24 * _HOUR
-    one = {"workflow": some["workflow_id"]}
     large = {"workflow": fixture.large_workflows()[0]}
     by_name: dict[str, Mapping[str, object]] = {
         "all, newest": {},
@@ -48,9 +47,14 @@ def filters(fixture: Fixture) -> dict[str, str]:
         "upstream id": {"upstream": "7600000000000000077"},
         "execute id prefix": {"id": some["execute_id"][:13]},
         "page 50 of a workflow": {**large, "page_index": 50},
-        "condition output.score >= 0.99": {**one, "where": "output.score >= 0.99"},
     }
     return {name: _history(**parameters) for name, parameters in by_name.items()}
+
+
+def conditions(fixture: Fixture) -> dict[str, str]:
+    """Return the addresses of pages by a condition on a value within records, which no index has."""
+    one = {"workflow": some_record(fixture)["workflow_id"]}
+    return {"output.score >= 0.99 in a workflow": _history(**one, where="output.score >= 0.99")}
 
 
 def texts(page_size: int = 20) -> dict[str, str]:

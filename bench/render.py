@@ -130,7 +130,8 @@ def comparison(old: Results, new: Results) -> Iterator[str]:
     shown = set()
     for figure in new.figures:
         earlier = before.get(figure.key)
-        if earlier is None or (figure.part, figure.name) in shown:
+        is_shared = took_turns and earlier is not None and earlier.values == figure.values
+        if earlier is None or is_shared or (figure.part, figure.name) in shown:
             continue
         shown.add((figure.part, figure.name))
         yield _compared_line(earlier, figure, took_turns=took_turns)
