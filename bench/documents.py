@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure, Results
-from bench.render import about, amount, compared, markdown
+from bench.render import about, amount, beside, compared, markdown
 from bench.setup import ROOT
 
 _MARKS: Final = "<!-- figures: {} -->\n", "<!-- end of figures -->"
@@ -26,6 +26,14 @@ _SHOWN: Final = (
     ("index", "facets", None, "records a second into the index", "每秒进入索引的记录"),
     ("start", "list", "typer, rich, pydantic_settings", "`execution-history list`", "`execution-history list`"),
 )  # fmt: skip
+_BESIDE_ZH: Final = {
+    "httpx + Starlette on h11": "httpx + Starlette（h11）",
+    "recording off": "不记录时",
+    "sqlite3, 50 a commit": "sqlite3，每个事务 50 条",
+    "sqlite3, 1 a commit": "sqlite3，每个事务 1 条",
+    "1,000 runs": "1,000 次运行时",
+    "no question": "不查询的请求",
+}
 _HEADS: Final = {"en": "| | measured | beside, in the same run |", "zh": "| | 测得 | 同一次运行中的对照 |"}
 _DATE_ZH: Final = (
     "{date} 测于提交 {commit}：{cpu}，{cores} 核，{memory:.0f} GB，Python {python}；一次同步 {sync} 毫秒{simulated}。"
@@ -57,17 +65,17 @@ def short(results: Results, language: str) -> Iterator[str]:
     by_key = {figure.key: figure for figure in results.figures}
     yield _HEADS[language]
     yield "|---|---|---|"
-    for part, name, beside, english, chinese in _SHOWN:
-        figure = by_key.get((part, name, beside))
+    for part, name, other, english, chinese in _SHOWN:
+        figure = by_key.get((part, name, other))
         if figure is not None:
             yield f"| {english if language == 'en' else chinese} | {amount(figure.value, figure.unit)} | {_ratio(figure, language)} |"
     yield ""
     yield about(results) if language == "en" else _about_in_chinese(results)
 
 
-def _ratio(figure: Figure, beside: str) -> str:
-    of, cpu = compared(figure)
-    parts = [of, beside, *([f"(CPU {cpu})"] if cpu else [])]
+def _ratio(figure: Figure, language: str) -> str:
+    (of, cpu), other = compared(figure), beside(figure)
+    parts = [of, other if language == "en" else _BESIDE_ZH.get(other, other), *([f"(CPU {cpu})"] if cpu else [])]
     return " ".join(part for part in parts if part)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from bench.fixture import Fixture
-from bench.machine import memory_mb
+from bench.machine import memory_mb, sync_ms
 from bench.records import Run, runs
 
 if TYPE_CHECKING:
@@ -85,6 +85,12 @@ async def write(folder: str, *, json_files: bool, pairs: int, clients: int) -> d
     async with _service(folder, **options) as service:
         await _pairs(service, warm, clients)
         return await _pairs(service, todo, clients)
+
+
+def sync(folder: str) -> dict[str, float]:
+    """Return the milliseconds of a sync as programs of the bench have it."""
+    Path(folder).mkdir()
+    return {"ms": sync_ms(Path(folder))}
 
 
 def bare_write(folder: str, *, pairs: int, per_commit: int = _PER_COMMIT) -> dict[str, float]:
@@ -234,7 +240,7 @@ async def clear(folder: str, *, workflow_id: str) -> dict[str, float]:
 
 
 PROGRAMS: Final[dict[str, Callable[..., Any]]] = {
-    each.__name__: each for each in (write, bare_write, preload, rebuild, deletes, read, write_to, sizes, clear)
+    each.__name__: each for each in (write, sync, bare_write, preload, rebuild, deletes, read, write_to, sizes, clear)
 }
 
 

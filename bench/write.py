@@ -16,6 +16,7 @@ WRITE: Final = (
     Measure(_NONE, "/s", _BARE, Goal(of="cpu ratio", at_most=1.3)),
     Measure(_MEMORY, "/s", _BARE),
     Measure(_ALONE, "/s", _BARE_ALONE, Goal(at_least=1_000)),
+    Measure("a sync of 4 KiB", "ms"),
     Measure(_BARE, "/s", is_detail=True),
     Measure(_BARE_ALONE, "/s", is_detail=True),
 )
@@ -33,6 +34,7 @@ def write(setup: Setup) -> Iterator[Sample]:
             found = setup.call(code, "write", folder=place, json_files=json_files, pairs=pairs, clients=clients)
             yield Sample(name, found["rate"], found["cpu"], code.name)
         if setup.has_baselines:
+            yield Sample("a sync of 4 KiB", setup.call(None, "sync", folder=setup.folder())["ms"])
             for name, pairs, per_commit in ((_BARE, many, 50), (_BARE_ALONE, few, 1)):
                 found = setup.call(None, "bare_write", folder=setup.folder(), pairs=pairs, per_commit=per_commit)
                 yield Sample(name, found["rate"], found["cpu"])
