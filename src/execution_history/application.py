@@ -1,12 +1,14 @@
 """The composition root: opens an application from its settings."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, Reconciler, Upstream
+from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
@@ -30,12 +32,15 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Application]:
+async def open_application(
+    settings: Settings, *, sandbox: bool = False, serving: bool = False
+) -> AsyncIterator[Application]:
     """Open the store and start recording; close both in order at the end.
 
     Args:
         settings: from :func:`~execution_history.settings.load_settings`.
         sandbox: also start the sandbox upstream and let the account ``default`` call it.
+        serving: call the upstreams through the gateway's quicker transport, which takes a while to import.
 
     Raises:
         StoreError: the store cannot be opened.
@@ -58,6 +63,7 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
             connect_seconds=settings.connect_timeout_seconds,
             drain_limit_seconds=settings.drain_limit_seconds,
             largest_recorded=settings.largest_recorded_bytes,
+            connect=_quick_transport() if serving else HttpxTransport,
         )
         reconciler = Reconciler(recorder, upstream)
         recorder.takes_over = reconciler.take_over
@@ -68,3 +74,9 @@ async def open_application(settings: Settings, *, sandbox: bool = False) -> Asyn
         live = service.live
         stack.push_async_callback(live.aclose)
         yield Application(settings, service, recorder, upstream, runner, reconciler, live, running)
+
+
+def _quick_transport() -> Callable[[], httpx.AsyncBaseTransport]:
+    from execution_history.coze.transport.aiohttp_transport import AiohttpTransport  # noqa: PLC0415 - for servers only
+
+    return AiohttpTransport

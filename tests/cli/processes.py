@@ -19,12 +19,12 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The command, running in *folder*, its streams piped; killed at the end if it has not ended."""
+def started(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, running in *folder* with more *variables*, its streams piped; killed at the end if need be."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment() | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,

@@ -1,7 +1,9 @@
 """``serve`` and ``sandbox`` as processes: what they announce, answer, and how they stop."""
 
+import contextlib
 import http.client
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -29,11 +31,19 @@ def get(url: str, **headers: str) -> Any:
         return orjson.loads(answer.read())
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
-    """A server with a sandbox on the folder ``history``, and what it announced."""
+@pytest.fixture(params=["uvloop and httptools", "asyncio and h11"])
+def server(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """A server with a sandbox on the folder ``history``, and what it announced; also without what has no wheels."""
+    variables = {}
+    if request.param == "asyncio and h11":
+        (tmp_path / "missing").mkdir()
+        for name in ("uvloop", "httptools"):
+            (tmp_path / "missing" / f"{name}.py").write_text("raise ImportError('there is no wheel')")
+        variables["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "missing"), *filter(None, [os.getenv("PYTHONPATH")])])
     arguments = ["serve", *FREE, "--sandbox", "--sandbox-port", "0", "--json", "--store", "history"]
-    with started(*arguments, folder=tmp_path) as process:
+    with started(*arguments, folder=tmp_path, **variables) as process:
         yield process, read_document(process.stdout)
 
 
@@ -227,3 +237,34 @@ def test_a_filter_of_a_million_characters_is_refused_in_a_sentence(
         assert (422, "invalid_input") == (refused.value.code, error["code"])
         assert 300 > len(error["message"])
     assert {"histories": []}.items() <= get(f"{url}/coze/history").items()
+
+
+def test_a_head_without_an_end_is_refused(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
+    """It is not read into memory for ever, and the server goes on."""
+    url = urlsplit(server[1]["url"])
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
+        answer, sent = b"", 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 50_000_000:
+                sent += connection.send(b"x" * 65_536)
+        with contextlib.suppress(ConnectionError):
+            answer = connection.recv(100)
+    assert sent < 50_000_000
+    assert answer[:12] in {b"", b"HTTP/1.1 431", b"HTTP/1.1 400"}
+    assert {"histories": []}.items() <= get(f"{server[1]['url']}/coze/history").items()
+
+
+def test_a_run_passes_the_gateway(server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History) -> None:
+    """With everything that the server is made of; its connection is kept for the next request."""
+    process, announced = server
+    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
+    for _ in range(2):
+        body = orjson.dumps({"workflow_id": LONG, "parameters": {"packets": 2, "pace_ms": 0}})
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {announced['sandbox']['token']}"}
+        connection.request("POST", "/v1/workflow/stream_run", body, headers)
+        assert b"event: Done" in connection.getresponse().read()
+    connection.close()
+    process.send_signal(signal.SIGTERM)
+    assert (0, b"Stopped.\n") == (process.wait(), process.stderr.read() if process.stderr else b"")
+    assert ["success", "success"] == [record["execute_status"] for record in history.read(LONG)]

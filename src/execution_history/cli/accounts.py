@@ -89,14 +89,14 @@ def account_that_answers(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Application]:
-    """Open the application, with a sandbox of its own where *sandbox* is true.
+async def opened(settings: Settings, *, sandbox: bool = False, serving: bool = False) -> AsyncIterator[Application]:
+    """Open the application, with a sandbox of its own where *sandbox* is true; see :func:`open_application`.
 
     Raises:
         CommandFailed: the sandbox cannot listen at its address.
     """
     with explained_address():
-        async with open_application(settings, sandbox=sandbox) as application:
+        async with open_application(settings, sandbox=sandbox, serving=serving) as application:
             yield application
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from execution_history.cli.session import Session, Work
+from execution_history.cli.session import LoopFactory, Session, Work
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation.time_zone import local_zone
@@ -67,7 +67,9 @@ _COMMON: Final = (
 )
 
 
-def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
+def command(
+    *without: str, event_loop: LoopFactory | None = None
+) -> Callable[[Callable[..., Work]], Callable[..., None]]:
     """Make a function a command, with its own options, then those of all commands, then those for filters.
 
     The function takes the session first, and returns an exit code, or ``None`` for success. Only a function with the
@@ -75,6 +77,7 @@ def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None
 
     Args:
         without: common options and filters, by name, that the command does not have or defines itself.
+        event_loop: makes the event loop that the command runs in; asyncio's own unless given.
     """
     common = [option for option in _COMMON if option.name not in without]
     rows = [row for row in FILTERS if row.name not in without]
@@ -90,7 +93,7 @@ def command(*without: str) -> Callable[[Callable[..., Work]], Callable[..., None
             if is_filtered:
                 texts = {row.name: values.pop(_PREFIX + row.name) for row in rows}
                 values["filters"] = {name: _as_list(text) for name, text in texts.items() if text}
-            session.perform(work(session, **values))
+            session.perform(work(session, **values), event_loop)
 
         options = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in own.values()]
         options = [_CONTEXT, *options, *common, *(map(_option, rows) if is_filtered else ())]

@@ -1,6 +1,7 @@
 """Pages of runs, as ``list`` and ``search`` show them, and the remarks about them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.text import Text
@@ -68,7 +69,7 @@ def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
         "has_more": found.has_more,
         "next_cursor": found.next,
         **damaged_of(found.damaged),
-        **({} if reach.is_complete else {"reach": {"revision": reach.revision, "newest": reach.newest}}),
+        **({} if reach.is_complete else {"reach": asdict(reach)}),
     }
 
 

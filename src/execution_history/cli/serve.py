@@ -28,7 +28,16 @@ _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
-@command()
+def _quickest_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's event loop where it can be installed, which is not on Windows, else asyncio's."""
+    try:
+        import uvloop  # noqa: PLC0415 - for a server only
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+@command(event_loop=_quickest_loop)
 async def serve(
     session: Session,
     host: Annotated[
@@ -63,7 +72,7 @@ async def serve(
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        async with opened(settings, sandbox=sandbox) as application:
+        async with opened(settings, sandbox=sandbox, serving=True) as application:
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.notice("Stopped.")

@@ -1,12 +1,13 @@
 """A server that runs for months: uvicorn until a signal to stop, its log, and the memory that it gives back."""
 
+import asyncio
 import contextlib
 import ctypes
 import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 
@@ -22,6 +23,12 @@ _SECONDS_TO_FINISH: Final = 1
 
 _LONGEST_HEAD: Final = 2 * 1024 * 1024
 """Bytes of a request's head: a filter of a million characters gets an error answer, not a closed connection."""
+
+_IDLE_SECONDS: Final = 75
+"""The time that an idle connection is kept: clients use theirs again for a minute and longer (coze-protocol 9)."""
+
+_LARGEST_MESSAGE: Final = 64 * 1024 * 1024
+"""Bytes of a WebSocket message."""
 
 _LONGEST_LINE: Final = 4_000
 """Characters of a log line; a requested address may have millions."""
@@ -47,7 +54,11 @@ async def serve_until_stopped(
         server_header=False,
         date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        timeout_keep_alive=_IDLE_SECONDS,
+        http=_http_protocol(),
         h11_max_incomplete_event_size=_LONGEST_HEAD,
+        ws="websockets-sansio",
+        ws_max_size=_LARGEST_MESSAGE,
     )
     log_to_standard_error()
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
@@ -59,6 +70,15 @@ async def serve_until_stopped(
 
     with stops_call(stop):
         await server.serve(sockets=[listener])
+
+
+def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    """Return the quickest protocol that is installed; httptools has no wheels for some systems."""
+    try:
+        from execution_history.cli.server_protocol import LimitedHttpToolsProtocol  # noqa: PLC0415 - as said
+    except ImportError:
+        return "h11"
+    return LimitedHttpToolsProtocol
 
 
 def log_to_standard_error() -> None:

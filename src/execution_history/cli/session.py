@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
@@ -70,6 +70,8 @@ def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
     return ExitCode.WRONG_CALL
 
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
 Work = Coroutine[Any, Any, ExitCode | None]
 """The coroutine of a command; it returns the exit code, or ``None`` for success."""
 
@@ -114,15 +116,21 @@ class Session:
         """Print a sentence in the language of the session, beside the answer."""
         self.output.remark(self.translate(msgid, **arguments), style=style)
 
-    def perform(self, work: Work) -> NoReturn:
-        """Run *work* in an event loop and end the process with its exit code, or with that of its error."""
+    def perform(self, work: Work, event_loop: LoopFactory | None = None) -> NoReturn:
+        """Run *work* and end the process with its exit code, or with that of its error.
+
+        Args:
+            work: the command.
+            event_loop: makes the event loop; asyncio's own unless given.
+        """
         if not self.debug:
             _silence_warnings()
-        raise typer.Exit(self._code_of(work))
+        raise typer.Exit(self._code_of(work, event_loop))
 
-    def _code_of(self, work: Work) -> ExitCode:
+    def _code_of(self, work: Work, event_loop: LoopFactory | None) -> ExitCode:
         try:
-            code = asyncio.run(work)
+            with asyncio.Runner(loop_factory=event_loop) as runner:
+                code = runner.run(work)
             sys.stdout.flush()
         except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
             return ExitCode.STOPPED

@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.tracking.history_client import Address, origin_of
 from execution_history.coze.transport.async_transport import RecordingTransport
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
@@ -41,6 +42,7 @@ class Upstream:
         drain_limit_seconds: how long an upstream is read after its caller has left.
         largest_recorded: the most bytes of one run's answer that are kept.
         first_pause: seconds before a run that goes on upstream is polled for the first time.
+        connect: returns a transport to the upstreams, which an event loop keeps for all its calls.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Upstream:
         drain_limit_seconds: float = 1800,
         largest_recorded: int = LARGEST_RECORDED,
         first_pause: float = 1.0,
+        connect: Callable[[], httpx.AsyncBaseTransport] = HttpxTransport,
     ) -> None:
         self._accounts = accounts
         self._recorder = recorder
@@ -62,6 +65,7 @@ class Upstream:
             "largest_recorded": largest_recorded,
             "first_pause": first_pause,
         }
+        self._connect = connect
         self._auth: dict[str, Authenticates] = {}
         self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
             weakref.WeakKeyDictionary()
@@ -156,8 +160,7 @@ class Upstream:
         loop = asyncio.get_running_loop()
         transport = self._transports.get(loop)
         if transport is None:
-            inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=20))
-            transport = self._transports[loop] = RecordingTransport(self._recorder, inner, **self._limits)
+            transport = self._transports[loop] = RecordingTransport(self._recorder, self._connect(), **self._limits)
         return transport
 
     async def _headers(self, name: str, account: AccountSettings) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), and double slashes in a path count as one. The header ``x-execution-history-account``
+out (RFC 9110, section 7.6.1), and double slashes in a path count as one. WebSocket connections pass too; Coze serves
+them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header ``x-execution-history-account``
 chooses among the configured accounts' addresses; who calls proves that to the upstream with the ``Authorization``
 that came along.
 
@@ -20,6 +21,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.coze.accounts import Upstream
+from execution_history.coze.forwarded_headers import passed_on
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.protocol.messages import parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import history_request
@@ -36,20 +38,8 @@ ERROR_HEADER: Final = b"x-execution-history-error"
 
 _PREFIXES: Final = (b"/v1/", b"/v2/", b"/v3/", b"/api/", b"/open_api/")
 _SLASHES: Final = re.compile(rb"/{2,}")
-_OF_THE_CONNECTION: Final = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
 _NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
+_COZE_DOMAINS: Final = (".coze.cn", ".coze.com")
 _STATUSES: Final = range(100, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
 
@@ -73,9 +63,12 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call to Coze on, or anything else to the application."""
-        path = _path_of(scope) if scope["type"] == "http" else b""
+        path = _path_of(scope) if scope["type"] in {"http", "websocket"} else b""
         if not path.startswith(_PREFIXES):
             await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._relay(scope, path, receive, send)
             return
         upload, answer = _Upload(receive), _Answer(send)
         forwarding = asyncio.create_task(self._forward(scope, path, upload, answer))
@@ -114,6 +107,29 @@ class Gateway:
             _log.exception("The gateway failed")
             await answer.refuse(_NO_ANSWER, b"internal", "The gateway failed; its log has the reason.")
 
+    async def _relay(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
+        """Pass a WebSocket connection on."""
+        from execution_history.coze.websocket_relay import WebSocketRelay  # noqa: PLC0415 - aiohttp, for servers only
+
+        relay = WebSocketRelay(receive, send, self._upstream.timeout)
+        try:
+            url = self._target(_account_of(scope), scope, path)
+        except (UnknownAccount, httpx.InvalidURL) as error:
+            await relay.refuse(scope, httpx.codes.BAD_REQUEST, str(error))
+            return
+        await relay.run(scope, url.copy_with(host=websocket_host(url.host)), _NOT_SENT_ON)
+
+    def _target(self, account: str, scope: Scope, path: bytes) -> httpx.URL:
+        """Return the address at the upstream.
+
+        Raises:
+            UnknownAccount: there is no such account.
+            InvalidURL: the path cannot be one.
+        """
+        base = httpx.URL(self._upstream.base_url(account))
+        query = scope["query_string"]
+        return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b""))
+
     async def _request(self, scope: Scope, path: bytes, upload: "_Upload") -> httpx.Request:
         """Build the request that goes on.
 
@@ -122,9 +138,8 @@ class Gateway:
             InvalidURL: the path cannot be one.
         """
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        account = dict(headers).get(ACCOUNT_HEADER, b"default").decode("utf-8", "replace")
-        base = httpx.URL(self._upstream.base_url(account))
-        query = scope["query_string"]
+        account = _account_of(scope)
+        target = self._target(account, scope, path)
         context = RunContext(account)
         content: bytes | AsyncIterator[bytes] | None = None
         kind = run_kind(scope["method"], path.decode("latin-1"))
@@ -140,8 +155,8 @@ class Gateway:
             await upload.whole(0)
         return httpx.Request(
             scope["method"],
-            base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b"")),
-            headers=_passed_on(headers, _NOT_SENT_ON | _without_length(headers)),
+            target,
+            headers=passed_on(headers, _NOT_SENT_ON | _without_length(headers)),
             content=content,
             extensions={"timeout": self._upstream.timeout.as_dict(), CONTEXT: context},
         )
@@ -215,7 +230,7 @@ class _Answer:
             if response.status_code not in _STATUSES:
                 raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
             headers = response.headers.raw
-            await self._begin(response.status_code, _passed_on(headers, _without_length(headers)))
+            await self._begin(response.status_code, passed_on(headers, _without_length(headers)))
             async for chunk in stream_of(response):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:
@@ -229,7 +244,7 @@ class _Answer:
 
     async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Send an answer that is whole."""
-        await self._begin(status, _passed_on(headers, frozenset()))
+        await self._begin(status, passed_on(headers, frozenset()))
         await self._send({"type": "http.response.body", "body": body})
 
     async def refuse(self, code: int, word: bytes, sentence: str) -> None:
@@ -244,18 +259,20 @@ class _Answer:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
 
+def _account_of(scope: Scope) -> str:
+    return dict(scope["headers"]).get(ACCOUNT_HEADER, b"default").decode("utf-8", "replace")  # type: ignore[no-any-return]
+
+
+def websocket_host(host: str) -> str:
+    """Return the host that serves the WebSockets of one that serves Coze's API; other hosts serve their own."""
+    is_coze = host.endswith(_COZE_DOMAINS)
+    return f"ws{host.removeprefix('api')}" if is_coze and host.startswith(("api.", "api-")) else host
+
+
 def _path_of(scope: Scope) -> bytes:
     """Return the path as it was sent, with double slashes as one."""
     raw = scope.get("raw_path") or str(scope["path"]).encode()
     return _SLASHES.sub(b"/", raw.partition(b"?")[0])
-
-
-def _passed_on(headers: Iterable[tuple[bytes, bytes]], others: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the headers that go on: all but *others*, the connection's, and those that ``Connection`` names."""
-    kept = list(headers)
-    named = {name.strip().lower() for key, value in kept if key.lower() == b"connection" for name in value.split(b",")}
-    left_out = _OF_THE_CONNECTION | others | named
-    return [(key, value) for key, value in kept if key.lower() not in left_out]
 
 
 def _without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

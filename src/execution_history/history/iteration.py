@@ -1,14 +1,11 @@
 """All records that match a filter, page after page, and none left out because an index is behind."""
 
 from collections.abc import AsyncGenerator
-from typing import Final
 
-from execution_history.errors import StoreBusy
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordQuery
+from execution_history.stores.capabilities import follow_index
 from execution_history.stores.protocol import Batch, HistoryStore
-
-_MOST_STANDSTILLS: Final = 10
 
 
 async def selected(
@@ -24,7 +21,7 @@ async def selected(
         StoreBusy: the index does not catch up.
         StoreError: the store could not be read.
     """
-    await _catch_up(store, record_filter)
+    await follow_index(store)
     after: str | None = None
     while True:
         query = RecordQuery(filter=record_filter, size=size, after=after, descending=descending)
@@ -33,18 +30,3 @@ async def selected(
         after = selection.next
         if after is None:
             return
-
-
-async def _catch_up(store: HistoryStore, record_filter: RecordFilter) -> None:
-    """Query until the index has everything that is in the store now; each query waits a little for that."""
-    newest, reached, standstills = await store.revision(), -1, 0
-    while reached < newest:
-        before, reach = reached, (await store.select(RecordQuery(filter=record_filter, size=1, summaries=True))).reach
-        reached = reach.revision
-        standstills = 0 if reached > before else standstills + 1
-        if standstills == _MOST_STANDSTILLS:
-            raise StoreBusy(
-                "The index of this history has stopped at change %(revision)s of %(newest)s: try again, or rebuild it.",
-                revision=reach.revision,
-                newest=newest,
-            )

@@ -17,7 +17,7 @@ from execution_history.query.model import IndexReach, RecordQuery, Selection, So
 from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
 from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, is_identifier
-from execution_history.stores.capabilities import Indexed, reach_of
+from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
 MAX_PAGE_SIZE: Final = 100
@@ -180,6 +180,15 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         return await reach_of(await self._opened())
+
+    async def follow_index(self, progress: OnReach = ignored) -> None:
+        """Wait until the index has everything that is in the store now; call *progress* now and then until then.
+
+        Raises:
+            StoreBusy: the index has stopped.
+            StoreError: the store could not be read, or the index not be written.
+        """
+        await follow_index(await self._opened(), progress)
 
     async def rebuild_index(self) -> None:
         """Rebuild the index that answers ``select`` and ``statistics``; return when it is complete.

@@ -33,6 +33,8 @@ class RecordQuery:
         index: a numbered page instead, from 1.
         summaries: return summaries (:func:`execution_history.records.summary.summary_of`) rather than records.
         explain: explain in the answer how it was found.
+        wait_seconds: how long the answer may wait for an index that follows; ``None``: as long as the store decides. It
+            does not wait for what would take longer.
 
     Raises:
         InvalidQuery: a field is outside its range.
@@ -46,6 +48,7 @@ class RecordQuery:
     index: int | None = None
     summaries: bool = False
     explain: bool = False
+    wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
         sort_of(self.sort)
@@ -75,15 +78,25 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
 
 @dataclass(frozen=True, slots=True)
 class IndexReach:
-    """How complete an answer is: it covers the change feed up to ``revision``, of ``newest``."""
+    """How complete an answer is.
+
+    Attributes:
+        revision: the change up to which it covers the change feed, but for what is ``missing``.
+        newest: the newest change of the feed.
+        since: every record with this ``create_time`` (milliseconds) or a later one is covered as it was at
+            ``revision``; ``None``: every record is. After an import or a rebuild the newest records come first.
+        missing: how many older records are not covered yet.
+    """
 
     revision: int
     newest: int
+    since: int | None = None
+    missing: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether the answer covers every change that was committed when the query came."""
-        return self.revision >= self.newest
+        return self.revision >= self.newest and self.since is None
 
 
 class RecordKey(NamedTuple):
@@ -129,12 +142,14 @@ class StatisticsQuery:
             or weeks, would be too many.
         zone: the time zone of the hours, days, weeks and months (an IANA name).
         new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: no failure is.
+        wait_seconds: as in :class:`RecordQuery`.
     """
 
     filter: RecordFilter = field(default_factory=RecordFilter)
     bucket: BucketSize | None = None
     zone: str = "UTC"
     new_since: int | None = None
+    wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.bucket is not None and self.bucket not in BUCKETS:

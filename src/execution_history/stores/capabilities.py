@@ -8,6 +8,13 @@ from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.protocol import HistoryStore
 
+OnReach = Callable[[IndexReach], None]
+"""Called with how far an index has come, from any thread."""
+
+
+def ignored(_: IndexReach) -> None:
+    """Do nothing."""
+
 
 @runtime_checkable
 class Located(Protocol):
@@ -32,6 +39,13 @@ class Indexed(Protocol):
 
     async def index_reach(self) -> IndexReach:
         """Return how far the index has followed, without waiting."""
+
+    async def follow_index(self, progress: OnReach = ignored) -> None:
+        """Return when the index has everything that is in the store now; call *progress* now and then until then.
+
+        Raises:
+            StoreBusy: the index has stopped.
+        """
 
     async def rebuild_index(self) -> None:
         """Rebuild the index from the records, and return when it is complete."""
@@ -105,6 +119,17 @@ async def reach_of(store: HistoryStore) -> IndexReach:
         return await store.index_reach()
     newest = await store.revision()
     return IndexReach(newest, newest)
+
+
+async def follow_index(store: HistoryStore, progress: OnReach = ignored) -> None:
+    """Wait until the index of ``select`` has everything that is in *store* now; there is nothing to do without one.
+
+    Raises:
+        StoreBusy: the index has stopped.
+        StoreError: the store could not be read, or the index not be written.
+    """
+    if isinstance(store, Indexed):
+        await store.follow_index(progress)
 
 
 async def flush(store: HistoryStore) -> None:

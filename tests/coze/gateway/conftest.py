@@ -59,7 +59,7 @@ async def gateway_to(
     found = load_settings(store=str(folder / "history"), accounts=known, **settings)
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        open_application(found) as application,
+        open_application(found, serving=True) as application,
         served(create_app(application)) as base,
         httpx.AsyncClient(base_url=base, timeout=30, headers=headers) as client,
     ):

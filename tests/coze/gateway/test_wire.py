@@ -13,6 +13,7 @@ from starlette.types import Scope, Send
 
 from execution_history.errors import quoted
 from execution_history.settings import AccountSettings
+from execution_history.web import create_app
 from tests.coze.gateway.conftest import Gateway, Scripted, canned, gateway_to, nobody, scripted
 from tests.web.conftest import served
 
@@ -119,32 +120,44 @@ async def test_an_upload_streams_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/files/upload"])
-async def test_of_two_lengths_the_one_that_counts_goes_on(tmp_path: Path, path: str) -> None:
-    """Beside chunks a Content-Length means nothing (RFC 9112 section 6.3): the upstream gets the whole body."""
+async def test_of_two_lengths_the_one_that_counts_goes_on_or_nothing(tmp_path: Path, path: str) -> None:
+    """Beside chunks a Content-Length means nothing (RFC 9112 section 6.3): h11 ignores it, httptools refuses."""
+    body = orjson.dumps(_RUN)
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":0}')) as (gateway, upstream):
-        host = gateway.base_url.removeprefix("http://")
-        reader, writer = await asyncio.open_connection(*host.split(":"))
-        body = orjson.dumps(_RUN)
-        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
-        writer.write(head.encode() + b"Connection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
-        answer = await reader.read()
-        writer.close()
+
+        async def post(base: str) -> bytes:
+            host = base.removeprefix("http://")
+            reader, writer = await asyncio.open_connection(*host.split(":"))
+            head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+            writer.write(head.encode() + b"Connection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+        refused = await post(gateway.base_url)
+        assert (b"HTTP/1.1 400", []) == (refused[:12], upstream.asked)
+        async with served(create_app(gateway.application), http="h11") as base:
+            answer = await post(base)
         assert (b"HTTP/1.1 200", True) == (answer[:12], b'{"code":0}' in answer)
         assert [body] == [sent for _, sent in upstream.asked]
 
 
 @pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/bots"])
-async def test_an_answer_that_is_no_http_is_an_envelope_or_whole(tmp_path: Path, path: str) -> None:
-    """A status beyond all statuses is the upstream's fault; beside chunks its length means nothing."""
+async def test_an_answer_that_is_no_http_is_an_envelope(tmp_path: Path, path: str) -> None:
+    """A status beyond all statuses, two lengths and a broken head are the upstream's fault, and it is asked once."""
     answers = [
         b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
             b'a\r\n{"code":0}\r\n0\r\n\r\n'
         ),
+        b"SMTP ready\r\n\r\n",
     ]
+    asked = 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answers.pop(0))
         await writer.drain()
@@ -153,10 +166,9 @@ async def test_an_answer_that_is_no_http_is_an_envelope_or_whole(tmp_path: Path,
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway:
-            odd = await gateway.client.post(path, json=_RUN)
-            assert (200, 5000) == (odd.status_code, odd.json()["code"])
-            whole = await gateway.client.post(path, json=_RUN)
-            assert b'{"code":0}' == whole.content
+            for number in range(1, 4):
+                refused = await gateway.client.post(path, json=_RUN)
+                assert (200, 5000, number) == (refused.status_code, refused.json()["code"], asked)
 
 
 async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -> None:

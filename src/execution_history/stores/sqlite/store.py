@@ -27,6 +27,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import EntryName
+from execution_history.stores.capabilities import OnReach, ignored
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import (
     Batch,
@@ -174,6 +175,10 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def index_reach(self) -> IndexReach:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""
         return await self._parts.index.reach()
+
+    async def follow_index(self, progress: OnReach = ignored) -> None:
+        """See :class:`~execution_history.stores.capabilities.Indexed`."""
+        await self._parts.index.follow(progress)
 
     async def rebuild_index(self) -> None:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""

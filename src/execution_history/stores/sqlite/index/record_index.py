@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 
 import apsw
 
-from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
+from execution_history.errors import Message, StoreBusy, StoreClosed, StoreDamaged, StoreError, message_of, quoted
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.stores.capabilities import OnReach
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.connections import (
     IndexDatabase,
@@ -36,6 +37,7 @@ _Result = TypeVar("_Result")
 _PAUSE: Final = 1.0
 _TRIES: Final = 3
 _BREATH: Final = 0.000_5
+_MOST_STANDSTILLS: Final = 10
 
 
 class RecordIndex:
@@ -82,14 +84,20 @@ class RecordIndex:
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
         options = (query, self._text)
-        return await asyncio.to_thread(self.answer, lambda i, h, reach: select(i, h, *options, reach, self._limits))
+        return await asyncio.to_thread(
+            self.answer, lambda i, h, reach: select(i, h, *options, reach, self._limits), query.wait_seconds
+        )
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         options = (query, self._text)
-        return await asyncio.to_thread(self.answer, lambda i, h, reach: statistics(i, h, *options, reach, self._limits))
+        return await asyncio.to_thread(
+            self.answer, lambda i, h, reach: statistics(i, h, *options, reach, self._limits), query.wait_seconds
+        )
 
-    def answer(self, read: Callable[[apsw.Connection, HistoryView, IndexReach], _Result]) -> _Result:
+    def answer(
+        self, read: Callable[[apsw.Connection, HistoryView, IndexReach], _Result], wait_seconds: float | None = None
+    ) -> _Result:
         """Return the result of *read* on an index that has caught up, as far as that was possible in a short time.
 
         An index that cannot be written, such as on a full disk, is read as it is.
@@ -100,7 +108,8 @@ class RecordIndex:
         """
 
         def answered() -> _Result:
-            reach = self._catch_up(time.monotonic() + self._limits.wait_seconds)
+            seconds = self._limits.wait_seconds if wait_seconds is None else wait_seconds
+            reach = self._catch_up(time.monotonic() + seconds)
             with self._history() as history, self._index().connection() as index:
                 return read(index, history, reach)
 
@@ -134,6 +143,29 @@ class RecordIndex:
         return (
             Message("The index of %(folder)s is not being updated: %(trouble)s", folder=folder, trouble=self._trouble),
         )
+
+    async def follow(self, progress: OnReach) -> None:
+        """See :class:`~execution_history.stores.capabilities.Indexed`."""
+        await asyncio.to_thread(self._follow_to_the_end, progress)
+
+    def _follow_to_the_end(self, progress: OnReach) -> None:
+        with self._history() as history:
+            newest = history.newest()
+        reached, standstills = -1, 0
+        while True:
+            reach = self._tried(lambda: self._catch_up(time.monotonic() + self._limits.wait_seconds))
+            progress(reach)
+            if reach.revision >= newest:
+                return
+            standstills = 0 if reach.revision > reached else standstills + 1
+            reached = reach.revision
+            if standstills == _MOST_STANDSTILLS:
+                raise StoreBusy(
+                    "The index of this history has stopped at change %(revision)s of %(newest)s: try again, or "
+                    "rebuild it.",
+                    revision=reached,
+                    newest=newest,
+                )
 
     async def rebuild(self) -> None:
         """Delete the index and make it anew; return when it is complete.

@@ -100,7 +100,10 @@ class SnippetAnswer(Snippet):
 
 
 class Reach(IndexReach):
-    """How much of the history the answer covers: everything up to revision; newest is the newest of all."""
+    """How much of the history the answer covers: everything up to revision; newest is the newest of all.
+
+    With since, older records than that (milliseconds) may be missing: so many as missing says.
+    """
 
 
 class FoundAnswer(BaseModel):

@@ -1,0 +1,218 @@
+"""The gateway's way to its upstreams: aiohttp's client behind httpx's transport interface, for speed.
+
+aiohttp parses HTTP in C and does not look at every idle connection for each request. What passes is what httpx's own
+transport passes: headers and bodies as they are, addresses as they came; redirects, cookies and encodings are left to
+the caller. aiohttp writes header values as UTF-8: a request with other bytes in one goes by httpx's transport.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import asynccontextmanager, nullcontext
+from typing import Final
+
+import aiohttp
+import httpx
+from yarl import URL
+
+from execution_history.coze.transport.httpx_transport import HttpxTransport
+from execution_history.coze.transport.proxies import Proxies
+
+_IDLE_SECONDS: Final = 5.0  # httpx keeps an idle connection as long
+_LONGEST_HEADER: Final = 120 * 1024
+_MOST_HEADERS: Final = 1_000
+_PIECE: Final = 64 * 1024
+_NOT_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# By the first entry that fits: what aiohttp raises, and what httpx's transports raise for the same.
+_ERRORS: Final[tuple[tuple[type[BaseException], type[httpx.TransportError]], ...]] = (
+    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
+    (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
+    (aiohttp.ClientHttpProxyError, httpx.ProxyError),
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
+    (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
+    (aiohttp.ClientError, httpx.ReadError),
+    (TimeoutError, httpx.WriteTimeout),
+    (OSError, httpx.ReadError),
+    (ValueError, httpx.LocalProtocolError),
+)
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """An httpx transport over aiohttp's client, for the event loop that is running; it limits no connections.
+
+    A POST is sent once, whatever happens. aiohttp repeats a GET whose reused connection was closed meanwhile (RFC 9110,
+    section 9.2.2).
+    """
+
+    def __init__(self) -> None:
+        self._proxies = Proxies.of_environment()
+        self._plain = HttpxTransport(self._proxies)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                ssl=httpx.create_ssl_context(),  # the certificates that httpx trusts, SSL_CERT_FILE among them
+                keepalive_timeout=_IDLE_SECONDS,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_NOT_ADDED,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            max_headers=_MOST_HEADERS,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; the answer's body has not been read yet.
+
+        Raises:
+            httpx.TransportError: the upstream could not be reached or broke off, or took too long.
+        """
+        try:
+            headers = _as_text(request.headers.raw)
+        except UnicodeDecodeError:
+            return await self._plain.handle_async_request(request)
+        proxy = self._proxies.for_url(request.url)
+        if proxy is not None and request.url.scheme == "http":
+            headers += proxy.headers.items()  # aiohttp sends these only to open a tunnel
+        timeout = request.extensions.get("timeout", {})
+        upload = _Upload(request, timeout.get("write"))
+        body = upload.body()
+        try:
+            async with nullcontext() if isinstance(body, bytes | None) else upload.limited():
+                response = await self._session.request(
+                    request.method,
+                    _as_yarl(request.url),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    proxy=None if proxy is None else proxy.url,
+                    proxy_headers=None if proxy is None else proxy.headers,
+                    server_hostname=request.extensions.get("sni_hostname"),
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, sock_connect=timeout.get("connect"), sock_read=timeout.get("read")
+                    ),
+                )
+        except Exception as error:
+            raise upload.fault or _as_httpx(error) from error
+        return httpx.Response(response.status, headers=list(response.raw_headers), stream=_Answer(response))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._plain.aclose()
+        await self._session.close()
+
+
+class _Upload:
+    """The body of a request on its way.
+
+    Args:
+        request: has the body.
+        limit: the seconds that the upstream may take for a piece of it; ``None`` for any time.
+    """
+
+    def __init__(self, request: httpx.Request, limit: float | None) -> None:
+        self._request = request
+        self._limit = limit
+        self._timer: asyncio.Timeout | None = None
+        self.fault: Exception | None = None
+
+    @asynccontextmanager
+    async def limited(self) -> AsyncIterator[None]:
+        """Limit the time that pieces take while the block runs.
+
+        Raises:
+            TimeoutError: one took longer.
+        """
+        async with asyncio.timeout(None) as timer:
+            self._timer = timer
+            try:
+                yield
+            finally:
+                self._timer = None
+
+    def body(self) -> bytes | AsyncIterable[bytes] | None:
+        """Return the body as aiohttp takes it; a small one whole, so that it leaves together with the headers."""
+        if isinstance(self._request.stream, httpx.ByteStream):
+            content = self._request.content
+            if len(content) <= _PIECE:
+                return content or None
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        assert isinstance(self._request.stream, httpx.AsyncByteStream)  # noqa: S101 - an async transport gets no other
+        try:
+            async for chunk in self._request.stream:
+                for start in range(0, len(chunk), _PIECE):
+                    self._limit_time(self._limit)
+                    yield chunk[start : start + _PIECE]
+                    self._limit_time(None)
+        except Exception as error:
+            self.fault = error  # aiohttp raises one of its own in the place of what the body raises
+            raise
+
+    def _limit_time(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+class _Answer(httpx.AsyncByteStream):
+    """The body of an answer, in the pieces in which it comes."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except Exception as error:
+            raise _as_httpx(error) from error
+
+    async def aclose(self) -> None:
+        """Give the connection back after the whole body, or close it."""
+        self._response.close()
+
+
+def _as_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return headers for aiohttp, which writes ``Transfer-Encoding`` itself where it is needed.
+
+    Those of one name get one spelling of it: of two spellings, aiohttp sends the last header only.
+
+    Raises:
+        UnicodeDecodeError: a value is not UTF-8.
+    """
+    spellings: dict[bytes, str] = {}
+    return [
+        (spellings.setdefault(lower, name.decode()), value.decode())
+        for name, value in raw
+        if (lower := name.lower()) != b"transfer-encoding"
+    ]
+
+
+def _as_yarl(url: httpx.URL) -> URL:
+    """Return *url* for aiohttp, character for character, without the credentials that it may have."""
+    return URL(f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}", encoded=True)
+
+
+def _as_httpx(error: Exception) -> Exception:
+    """Return what httpx's own transports raise where aiohttp raises *error*."""
+    if isinstance(error, httpx.TransportError):
+        return error
+    for kind, counterpart in _ERRORS:
+        if isinstance(error, kind):
+            return counterpart(_reason(error))
+    return error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.os_error.errno
+        # A failed look-up of a name has a number of its own, which is none of the operating system's.
+        return str(error.os_error) if number is None or number < 0 else os.strerror(number)
+    return str(error) or type(error).__name__

@@ -1,0 +1,178 @@
+"""A WebSocket connection through the gateway: messages pass as they are, in both directions (coze-protocol 9)."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, Final
+
+import aiohttp
+import httpx
+from starlette.types import Receive, Scope, Send
+from yarl import URL
+
+from execution_history.coze.forwarded_headers import passed_on
+from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.coze.transport.proxies import Proxies
+
+_log = logging.getLogger("execution_history.coze")
+
+_LARGEST_MESSAGE: Final = 64 * 1024 * 1024
+_OF_THE_HANDSHAKE: Final = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+    }
+)
+_NORMAL, _BAD_GATEWAY = 1000, 1014
+_NEVER_SENT: Final = frozenset({1005, 1006, 1015})
+"""Codes that stand for a missing close frame, and are in none (RFC 6455, section 7.4.1)."""
+
+
+class WebSocketRelay:
+    """One connection between a caller and the upstream.
+
+    Args:
+        receive: the caller's messages.
+        send: takes the answers to the caller.
+        timeout: of the account's upstream; only connecting is limited, and how long the handshake takes.
+    """
+
+    def __init__(self, receive: Receive, send: Send, timeout: httpx.Timeout) -> None:
+        self._receive = receive
+        self._send = send
+        self._timeout = timeout
+        self._answer: aiohttp.ClientResponse | None = None
+        self._body = b""
+
+    async def run(self, scope: Scope, url: httpx.URL, others: frozenset[bytes]) -> None:
+        """Connect to *url* and pass messages on until one side ends the connection.
+
+        An upstream that refuses the connection is handed on with its status, headers and body where the server can do
+        that; one that cannot be reached is refused with 502.
+
+        Args:
+            scope: the caller's handshake.
+            url: the upstream's address, with ``http`` or ``https``.
+            others: headers that do not go on, besides those of the handshake.
+        """
+        await self._receive()  # the message websocket.connect
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_end.append(self._keep_answer)
+        async with aiohttp.ClientSession(
+            trace_configs=[tracing],
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+            auto_decompress=False,
+        ) as session:
+            try:
+                connecting = self._connect(session, scope, url, others)
+                socket = await asyncio.wait_for(connecting, self._timeout.read)
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                await self._fail(scope, error)
+                return
+            async with socket:
+                await self._accept(socket)
+                await self._relay(socket)
+
+    async def _connect(
+        self, session: aiohttp.ClientSession, scope: Scope, url: httpx.URL, others: frozenset[bytes]
+    ) -> aiohttp.ClientWebSocketResponse:
+        headers = passed_on(scope["headers"], _OF_THE_HANDSHAKE | others)
+        proxy = Proxies.of_environment().for_url(url)
+        protocols: Sequence[str] = scope.get("subprotocols", ())
+        return await session.ws_connect(
+            URL(str(url), encoded=True),
+            protocols=protocols,
+            headers=[(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers],
+            max_msg_size=_LARGEST_MESSAGE,
+            autoclose=False,
+            ssl=_certificates() if url.scheme == "https" else True,
+            proxy=None if proxy is None else proxy.url,
+            proxy_headers=None if proxy is None else proxy.headers,
+        )
+
+    async def _keep_answer(self, _session: object, _context: object, ended: aiohttp.TraceRequestEndParams) -> None:
+        self._answer = ended.response
+        if ended.response.status != httpx.codes.SWITCHING_PROTOCOLS:
+            self._body = await ended.response.read()
+
+    async def _accept(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        raw = () if self._answer is None else self._answer.raw_headers
+        headers = passed_on(((name.lower(), value) for name, value in raw), _OF_THE_HANDSHAKE)
+        await self._send({"type": "websocket.accept", "subprotocol": socket.protocol, "headers": headers})
+
+    async def _relay(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        tasks = [asyncio.create_task(self._to_upstream(socket)), asyncio.create_task(self._to_caller(socket))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in results:
+            if isinstance(error, Exception):
+                _log.warning("A WebSocket connection broke off: %s", type(error).__name__)
+
+    async def _to_upstream(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while (message := await self._receive())["type"] == "websocket.receive":
+            if message.get("text") is not None:
+                await socket.send_str(message["text"])
+            else:
+                await socket.send_bytes(message["bytes"])
+        await socket.close(code=_sendable(message.get("code")), message=(message.get("reason") or "").encode())
+
+    async def _to_caller(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            message = await socket.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await self._send({"type": "websocket.send", "text": message.data})
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await self._send({"type": "websocket.send", "bytes": message.data})
+            else:
+                break
+        code, reason = _BAD_GATEWAY, "The upstream broke off."
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            code, reason = _sendable(message.data), message.extra or ""
+        with suppress(RuntimeError):  # the caller has closed at the same moment
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def _fail(self, scope: Scope, error: Exception) -> None:
+        """Hand the upstream's refusal on, or refuse where it could not be reached."""
+        answer = self._answer
+        if answer is None or not isinstance(error, aiohttp.WSServerHandshakeError):
+            _log.warning("A WebSocket connection to the upstream failed: %s", type(error).__name__)
+            sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
+            await self.refuse(scope, httpx.codes.BAD_GATEWAY, sentence)
+            return
+        headers = passed_on(((name.lower(), value) for name, value in answer.raw_headers), _OF_THE_HANDSHAKE)
+        await self._respond(scope, answer.status, headers, self._body)
+
+    async def refuse(self, scope: Scope, status: int, sentence: str) -> None:
+        """Refuse the connection with an HTTP status, and an envelope with *sentence*, where the server can do that."""
+        await self._respond(scope, status, [(b"content-type", b"application/json")], refusal(status, sentence))
+
+    async def _respond(self, scope: Scope, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await self._send({"type": "websocket.close", "code": _BAD_GATEWAY})
+            return
+        start: dict[str, Any] = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+        await self._send(start)
+        await self._send({"type": "websocket.http.response.body", "body": body})
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _sendable(code: int | None) -> int:
+    """Return *code* as a close frame can have it; where there was none, a normal end."""
+    return _NORMAL if code is None or code in _NEVER_SENT else code

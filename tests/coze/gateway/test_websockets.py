@@ -1,0 +1,127 @@
+"""WebSocket connections through the gateway, with a real client and a real server at its ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from execution_history.coze.gateway import websocket_host
+from tests.coze.gateway.conftest import Gateway, gateway_to, nobody
+from tests.web.conftest import served
+
+pytestmark = pytest.mark.anyio
+
+
+class Echo:
+    """An upstream that sends back what comes, ends on request, and refuses one path."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+        self.codes: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        self.scopes.append(scope)
+        await receive()
+        if scope["path"] == "/v1/refused":
+            headers = [(b"content-type", b"application/json"), (b"x-tt-logid", b"L1")]
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": b'{"code":4100}'})
+            return
+        chosen = (scope["subprotocols"] or [None])[-1]
+        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-tt-logid", b"L2")]})
+        while (message := await receive())["type"] == "websocket.receive":
+            if message.get("text") == "end":
+                await send({"type": "websocket.close", "code": 4001, "reason": "the end"})
+                return
+            await send({**message, "type": "websocket.send"})
+        await self.codes.put((message["code"], message.get("reason") or ""))
+
+
+@asynccontextmanager
+async def gateway_to_echo(folder: Path) -> AsyncIterator[tuple[Gateway, Echo, str]]:
+    """A gateway in front of such an upstream, and the gateway's address for WebSockets."""
+    upstream = Echo()
+    async with served(upstream) as base, gateway_to(folder, base) as gateway:
+        yield gateway, upstream, gateway.base_url.replace("http://", "ws://")
+
+
+async def test_messages_pass_in_both_directions(tmp_path: Path) -> None:
+    """Texts, bytes and large ones; path, query, token and subprotocol go on, and the answer's headers come back."""
+    async with gateway_to_echo(tmp_path) as (_, upstream, base):
+        async with connect(
+            f"{base}/v1/audio/speech?voice=%E5%8C%97",
+            subprotocols=["a", "b"],  # type: ignore[list-item]
+            additional_headers={"Authorization": "Bearer mine", "X-Execution-History-Account": "other"},
+            max_size=None,
+        ) as socket:
+            for message in ("北京", b"\x00\xff", "x" * 3_000_000):
+                await socket.send(message)
+                assert message == await socket.recv()
+            assert ("b", "L2") == (socket.subprotocol, socket.response.headers["x-tt-logid"])  # type: ignore[union-attr]
+        assert 1000 == (await upstream.codes.get())[0]
+        scope = upstream.scopes[0]
+        headers = dict(scope["headers"])
+        assert ("/v1/audio/speech", b"voice=%E5%8C%97") == (scope["path"], scope["query_string"])
+        assert b"Bearer mine" == headers[b"authorization"]
+        assert b"x-execution-history-account" not in headers
+
+
+async def test_the_end_passes_with_its_code_and_reason(tmp_path: Path) -> None:
+    """Whichever side it comes from."""
+    async with gateway_to_echo(tmp_path) as (_, upstream, base):
+        async with connect(f"{base}/v1/chat") as socket:
+            await socket.send("end")
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+            assert closed.value.rcvd is not None
+            assert (4001, "the end") == (closed.value.rcvd.code, closed.value.rcvd.reason)
+        async with connect(f"{base}/v1/chat") as socket:
+            await socket.close(4002, "enough")
+        assert (4002, "enough") == await upstream.codes.get()
+        socket = await connect(f"{base}/v1/chat").__aenter__()
+        socket.transport.abort()
+        assert 1000 == (await upstream.codes.get())[0]
+
+
+async def test_a_refused_connection_is_refused_the_same_way(tmp_path: Path) -> None:
+    """Status, headers and body are the upstream's."""
+    async with gateway_to_echo(tmp_path) as (_, _upstream, base):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{base}/v1/refused").__aenter__()
+    response = refused.value.response
+    assert (401, b'{"code":4100}') == (response.status_code, response.body)
+    assert ("application/json", "L1") == (response.headers["content-type"], response.headers["x-tt-logid"])
+
+
+async def test_what_cannot_be_passed_on_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """An upstream that is not there, an account that is not there; and another path is not the gateway's."""
+    async with gateway_to(tmp_path, nobody()) as gateway:
+        base = gateway.base_url.replace("http://", "ws://")
+        for path, headers, status, said in (
+            ("/v1/chat", {}, 502, b"gave no answer"),
+            ("/v1/chat", {"X-Execution-History-Account": "nobody"}, 400, b"'nobody'"),
+            ("/elsewhere", {}, 403, b""),
+        ):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(base + path, additional_headers=headers).__aenter__()
+            response = refused.value.response
+            assert (status, True) == (response.status_code, said in (response.body or b""))
+
+
+def test_coze_serves_websockets_under_names_of_their_own() -> None:
+    """As its SDKs derive them; every other host serves its own."""
+    expected = {
+        "api.coze.cn": "ws.coze.cn",
+        "api.coze.com": "ws.coze.com",
+        "api-bj.coze.cn": "ws-bj.coze.cn",
+        "api.example.com": "api.example.com",
+        "studio.coze.cn": "studio.coze.cn",
+        "127.0.0.1": "127.0.0.1",
+    }
+    assert expected == {host: websocket_host(host) for host in expected}
