@@ -118,8 +118,7 @@ async def make(folder: Path, count: int) -> None:
         await service.flush()
         print(f"JSON files: {time.monotonic() - step:,.0f} s", flush=True)
         step = time.monotonic()
-        if not (await service.index_reach()).is_complete:
-            await service.rebuild_index()
+        await service.follow_index()
         print(f"index: {time.monotonic() - step:,.0f} s", flush=True)
     size = sum(path.stat().st_size for path in place.iterdir())
     print(f"{count:,} runs, {size / 1e9:,.1f} GB, {time.monotonic() - began:,.0f} s in all")
