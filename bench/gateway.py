@@ -36,6 +36,7 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False, htt
 """
 
 _ON, _OFF, _BARE_PROXY, _MITM = "recording", "recording off", "httpx + Starlette on h11", "mitmdump -w"
+_NO_PROXY: Final = "no proxy"
 _RUN, _STREAM = "run", "stream_run"
 _UNRECORDED: Final = "/v1/bench/"
 _RECORDED: Final = "/v1/workflow/"
@@ -54,9 +55,11 @@ GATEWAY: Final = (
     Measure(_named(_RUN, _ON), "/s", _named(_RUN, _BARE_PROXY), Goal(of="ratio", at_least=3.0)),
     Measure(_named(_RUN, _ON), "/s", _named(_RUN, _MITM), Goal(of="ratio", at_least=1.5)),
     Measure(_named(_RUN, _ON), "/s", _named(_RUN, _OFF)),
+    Measure(_named(_RUN, _NO_PROXY), "/s"),
     Measure(_named(_STREAM, _ON), "/s", _named(_STREAM, _BARE_PROXY), Goal(of="ratio", at_least=2.5)),
     Measure(_named(_STREAM, _ON), "/s", _named(_STREAM, _MITM), Goal(of="ratio", at_least=1.5)),
     Measure(_named(_STREAM, _ON), "/s", _named(_STREAM, _OFF)),
+    Measure(_named(_STREAM, _NO_PROXY), "/s"),
     *(
         Measure(_named(f"first byte {at}", _ON), "ms", _named(f"first byte {at}", other), goal)
         for at, most in (("p50", 1.0), ("p99", 5.0))
@@ -106,7 +109,7 @@ def gateway(setup: Setup) -> Iterator[Sample]:
             for proxy in setup.in_turn(proxies, number):
                 yield from _round(setup, proxy)
         for proxy in proxies:
-            if proxy.name != _MITM:
+            if proxy.name not in {_MITM, _NO_PROXY}:
                 yield _open_at_once(setup, proxy, upstream)
     yield from _memory(setup)
 
@@ -170,6 +173,7 @@ def _proxies(setup: Setup, stack: contextlib.ExitStack, upstream: Server) -> Ite
             yield _Proxy(name, code.name, server, prefix)
     if not setup.has_baselines:
         return
+    yield _Proxy(_NO_PROXY, "", upstream, _RECORDED)
     base, variables = f"http://127.0.0.1:{upstream.port}", setup.variables(setup.codes[0])
     commands: dict[str, Sequence[str]] = {_BARE_PROXY: (sys.executable, "-c", _BARE, base)}
     if setup.mitmdump is None:

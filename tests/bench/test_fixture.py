@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-
 from bench.fixture import Fixture, make
+
 from execution_history import ExecutionHistoryService
 from execution_history.records.record import Document
 
