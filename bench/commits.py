@@ -64,7 +64,6 @@ def _interpreter(folder: Path) -> Path:
         venv.create(place, with_pip=True, clear=True)
         constraints = ["-c", str(pins)] if pins.exists() else []
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *constraints, f"{folder}[parquet]"], check=True)
-        subprocess.run([str(python), "-m", "pip", "uninstall", "--quiet", "-y", "execution-history"], check=True)
         (place / "complete").touch()
     return python
 

@@ -5,8 +5,8 @@ turns, so the ratio of two is the median of the ratios within a round, which a m
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, Literal
@@ -90,15 +90,25 @@ class Figure:
         return self.part, self.name, self.beside
 
 
-def figures_of(part: str, measures: Iterable[Measure], samples: Sequence[Sample], code: str) -> Iterator[Figure]:
-    """Yield the figures of the checkout *code*; those without samples, which were skipped, are left out."""
+def figures_of(part: str, measures: Sequence[Measure], samples: Sequence[Sample], code: str) -> Iterator[Figure]:
+    """Yield the figures of the checkout *code*; those without samples, which were skipped, are left out.
+
+    Where nothing that a figure is compared with took part, it stands alone.
+    """
     by_name: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.code in {"", code}:
             by_name[sample.name].append(sample)
-    for measure in measures:
-        if by_name[measure.name] and (not measure.beside or by_name[measure.beside]):
-            yield _figure(part, measure, by_name[measure.name], by_name.get(measure.beside, []))
+    present = [each for each in measures if by_name[each.name]]
+    complete = [each for each in present if not each.beside or by_name[each.beside]]
+    alone = {each.name: each for each in reversed(present)}
+    for measure in complete:
+        alone.pop(measure.name, None)
+    for measure in present:
+        if measure in complete:
+            yield _figure(part, measure, by_name[measure.name], by_name[measure.beside] if measure.beside else [])
+        elif alone.get(measure.name) is measure:
+            yield _figure(part, replace(measure, beside=""), by_name[measure.name], [])
 
 
 def _figure(part: str, measure: Measure, mine: list[Sample], theirs: list[Sample]) -> Figure:

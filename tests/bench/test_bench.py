@@ -59,6 +59,12 @@ def test_a_ratio_is_that_of_contestants_within_a_round() -> None:
     assert (2.5, True) == (figure.cpu_ratio, figure.met)
 
 
+def test_a_figure_stands_alone_where_nothing_that_it_is_compared_with_took_part() -> None:
+    """It appears once, and a goal on a ratio is neither met nor missed."""
+    (figure,) = _figures("here", Sample("ours", 4.0, code="here"))
+    assert (4.0, None, None) == (figure.value, figure.beside, figure.met)
+
+
 def test_a_difference_can_have_a_goal() -> None:
     """It is that of the medians."""
     (figure,) = _figures("here", Sample("late", 4.5, code="here"), Sample("bare", 3.0))
