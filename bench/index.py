@@ -9,7 +9,6 @@ from typing import Final
 import orjson
 
 from bench.figures import Goal, Measure, Sample
-from bench.fixture import Fixture
 from bench.setup import Code, Server, Setup
 
 INDEX: Final = (
@@ -28,17 +27,19 @@ INDEX: Final = (
 
 def index(setup: Setup) -> Iterator[Sample]:
     """Measure rebuilds of the index, and what an import leaves."""
-    count, end = setup.size(50_000, 300), int(time.time() * 1000)
+    count = setup.size(50_000, 300)
     stores = {code: setup.folder() for code in setup.codes}
     for code, store in stores.items():
-        setup.call(code, "preload", folder=store, stored=count, end=end, json_files=False, index=False)
+        setup.call(
+            code, "preload", folder=store, stored=count, end=setup.fixture(count).end, json_files=False, index=False
+        )
     for number in setup.turns(3):
         for code in setup.in_turn(setup.codes, number):
             facets, both = (setup.call(code, "rebuild", folder=stores[code], search=texts) for texts in (False, True))
             yield Sample("facets", count / facets["wall"], facets["cpu"] / count * 1e6, code.name)
             wall, cpu = (both[kind] - facets[kind] for kind in ("wall", "cpu"))
             yield Sample("texts", count / max(wall, 1e-9), cpu / count * 1e6, code.name)
-    export, fixture = setup.folder().with_suffix(".jsonl"), Fixture(setup.size(40_000, 300), end)
+    export, fixture = setup.folder().with_suffix(".jsonl"), setup.fixture(setup.size(40_000, 300))
     newest = fixture.write(export)
     for number in setup.turns(2):
         for code in setup.in_turn(setup.codes, number):

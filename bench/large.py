@@ -4,7 +4,6 @@ Runs that it writes are deleted again. One of the large workflows is deleted at 
 has five of them.
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -67,8 +66,7 @@ def large(setup: Setup, folder: Path, *, is_kept: bool) -> Iterator[Sample]:
     fixture, code = known(folder), setup.codes[0]
     if fixture is None:
         raise SystemExit(f"{folder} has no history of `python -m bench fixture`.")
-    small, place = setup.folder(), folder / "history"
-    setup.call(code, "preload", folder=small, stored=1_000, end=int(time.time() * 1000))
+    small, place = setup.history(code, 1_000).folder, folder / "history"
     stores = {"all runs": place, _SMALL: small}
     for number in setup.turns():
         for name, store in setup.in_turn(list(stores.items()), number):

@@ -13,7 +13,7 @@ from typing import Final
 from bench.figures import Measure, Sample
 from bench.machine import cpu_seconds
 from bench.search import p50
-from bench.setup import Server, Setup, free_port, listening
+from bench.setup import Code, Server, Setup, free_port, listening
 
 _SMALL, _LARGE = "1,000 runs", "100,000 runs"
 _STARLETTE: Final = "Starlette, same bytes"
@@ -41,31 +41,29 @@ READ: Final = (
 
 def read(setup: Setup) -> Iterator[Sample]:
     """Measure reading at two sizes, and the first page over HTTP."""
-    sizes, end = {_SMALL: setup.size(1_000, 200), _LARGE: setup.size(100_000, 400)}, int(time.time() * 1000)
-    stores = {(code, size): setup.folder() for code in setup.codes for size in sizes}
+    sizes = {_SMALL: setup.size(1_000, 200), _LARGE: setup.size(100_000, 1_000)}
+    stores = {(code, size): setup.history(code, count) for code in setup.codes for size, count in sizes.items()}
     for (code, size), store in stores.items():
-        stored = setup.call(code, "preload", folder=store, stored=sizes[size], end=end, index=False)
-        yield Sample(f"disk per byte of JSON, {size}", stored["database"] / stored["json"], code=code.name)
+        yield Sample(f"disk per byte of JSON, {size}", store.database / store.json, code=code.name)
     for number in setup.turns():
         for (code, size), store in setup.in_turn(list(stores.items()), number):
-            found = setup.call(code, "read", folder=store, times=setup.size(2_000, 20))
+            found = setup.call(code, "read", folder=store.folder, times=setup.size(2_000, 20))
             for kind, name in (("first page", "page"), ("get", "get")):
                 yield Sample(f"{kind}, {size}", found[name]["p50"], found[name]["cpu"], code.name)
             yield Sample(f"opening, {size}", found["opening"] * 1000, code=code.name)
             yield Sample(f"memory, {size}", found["memory"], code=code.name)
     for code in setup.codes:
-        yield from _over_http(setup, code.name, stores[code, _LARGE])
+        yield from _over_http(setup, code, stores[code, _LARGE].folder)
 
 
-def _over_http(setup: Setup, name: str, store: Path) -> Iterator[Sample]:
-    code = next(each for each in setup.codes if each.name == name)
+def _over_http(setup: Setup, code: Code, store: Path) -> Iterator[Sample]:
     address, content, port = "/coze/workflows/large-0/history", setup.folder(), free_port()
     with setup.serving(code, store) as server:
         content.write_bytes(server.get(address))
         bare = [sys.executable, "-c", _BARE, str(content), str(port)]
         with listening(bare, setup.scratch, setup.variables(code), port) as other:
             for _ in setup.turns():
-                yield _page(setup, server, address, "first page over HTTP", name)
+                yield _page(setup, server, address, "first page over HTTP", code.name)
                 yield _page(setup, other, "/page", _STARLETTE, "")
 
 
@@ -92,10 +90,8 @@ TRANSFER: Final = (
 
 def transfer(setup: Setup) -> Iterator[Sample]:
     """Measure exports of a history of 50,000 runs, and imports of the JSON Lines."""
-    count, end = setup.size(50_000, 200), int(time.time() * 1000)
-    stores = {code: setup.folder() for code in setup.codes}
-    for code, store in stores.items():
-        setup.call(code, "preload", folder=store, stored=count, end=end)
+    count = setup.size(50_000, 200)
+    stores = {code: setup.history(code, count).folder for code in setup.codes}
     for number in setup.turns(3):
         for code in setup.in_turn(setup.codes, number):
             out = setup.folder()

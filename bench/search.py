@@ -61,17 +61,14 @@ QUESTIONS: Final = (
 
 def search(setup: Setup) -> Iterator[Sample]:
     """Measure questions to a history of 100,000 runs, and what other tools take for one of them."""
-    count, end = setup.size(100_000, 300), int(time.time() * 1000)
-    stores = {code: setup.folder() for code in setup.codes}
-    for code, store in stores.items():
-        setup.call(code, "preload", folder=store, stored=count, end=end, json_files=False)
+    fixture = setup.fixture(setup.size(100_000, 1_000))
     for number in setup.turns(3):
         for code in setup.in_turn(setup.codes, number):
-            with setup.serving(code, stores[code], EXECUTION_HISTORY_JSON_FILES="false") as server:
-                yield from asked(server, Fixture(count, end), setup.size(30, 2), code.name)
+            with setup.serving(code, setup.history(code, fixture.runs).folder) as server:
+                yield from asked(server, fixture, setup.size(30, 2), code.name)
     if setup.has_baselines:
         export = setup.folder().with_suffix(".jsonl")
-        Fixture(count, end).write(export)
+        fixture.write(export)
         for _ in setup.turns(3):
             yield from _others(setup, export)
 
@@ -137,14 +134,11 @@ PAGES: Final = (*_page_rows(), Measure(_FLOOR, "ms", is_detail=True))
 
 def pages(setup: Setup) -> Iterator[Sample]:
     """Measure the pages of a history of 100,000 runs."""
-    count, end = setup.size(100_000, 1_000), int(time.time() * 1000)
-    stores = {code: setup.folder() for code in setup.codes}
-    for code, store in stores.items():
-        setup.call(code, "preload", folder=store, stored=count, end=end, json_files=False)
-    addresses = questions.pages(Fixture(count, end))
+    fixture = setup.fixture(setup.size(100_000, 1_000))
+    addresses = questions.pages(fixture)
     for number in setup.turns(3):
         for code in setup.in_turn(setup.codes, number):
-            with setup.serving(code, stores[code], EXECUTION_HISTORY_JSON_FILES="false") as server:
+            with setup.serving(code, setup.history(code, fixture.runs).folder) as server:
                 connection = server.connection()
                 yield Sample(_FLOOR, p50(server, connection, "/healthz", 30))
                 for name, address in addresses.items():

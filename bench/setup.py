@@ -15,6 +15,8 @@ from typing import IO, Any, Final, TypeVar
 
 import orjson
 
+from bench.fixture import Fixture
+
 ROOT: Final = Path(__file__).parents[1]
 _T = TypeVar("_T")
 _OURS: Final = ("EXECUTION_HISTORY_", "COZE_")
@@ -33,6 +35,15 @@ class Code:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
         path = os.pathsep.join((str(self.folder / "src"), str(ROOT)))
         return {**kept, "PYTHONPATH": path, "LANG": "C.UTF-8", "XDG_STATE_HOME": str(scratch / "state"), **more}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A history that was made to be read: its folder, and the bytes of its records and of its database."""
+
+    folder: Path
+    json: int
+    database: int
 
 
 @dataclass(slots=True)
@@ -59,6 +70,8 @@ class Setup:
     mitmdump: str | None = None
     remarks: list[str] = field(default_factory=list)
     _folders: int = 0
+    _end: int = field(default_factory=lambda: int(time.time() * 1000))
+    _histories: dict[tuple[Code, int], History] = field(default_factory=dict)
 
     def size(self, usual: int, quick: int) -> int:
         """Return how many of something there are."""
@@ -77,8 +90,21 @@ class Setup:
         self._folders += 1
         return self.scratch / str(self._folders)
 
+    def fixture(self, count: int) -> Fixture:
+        """Return the description of a history of so many runs, of which the last have just ended."""
+        return Fixture(count, self._end)
+
+    def history(self, code: Code, count: int) -> History:
+        """Return a history of so many runs with its index, made by *code*; several parts read the same."""
+        key = code, count
+        if key not in self._histories:
+            folder = self.scratch / f"history-{len(self._histories)}"
+            made = self.call(code, "preload", folder=folder, stored=count, end=self._end)
+            self._histories[key] = History(folder, made["json"], made["database"])
+        return self._histories[key]
+
     def tidy(self) -> None:
-        """Remove what a part left."""
+        """Remove what a part left, but for histories that others read too."""
         for number in range(1, self._folders + 1):
             for path in self.scratch.glob(f"{number}*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -37,9 +37,7 @@ def start(setup: Setup) -> Iterator[Sample]:
 
 
 def _commands(setup: Setup, code: Code) -> list[tuple[str, Callable[[], tuple[float, float]]]]:
-    store = setup.folder()
-    end = int(time.time() * 1000)
-    setup.call(code, "preload", folder=store, stored=setup.size(1_000, 50), end=end)
+    store = setup.history(code, setup.size(1_000, 200)).folder
     ours = {
         "list": ("-m", "execution_history", "list", "--store", str(store)),
         "--help": ("-m", "execution_history", "--help"),
