@@ -67,11 +67,13 @@ def main() -> None:
 def _parts(arguments: Sequence[str]) -> None:
     parser = _parser("", __doc__)
     parser.add_argument("parts", nargs="*", help=f"any of {' '.join(PARTS)}; all when none is named")
-    parser.add_argument("--save", type=Path, help="the file of results; one in bench/results when not given")
+    parser.add_argument(
+        "--save", type=Path, help="the file of results, whose other parts are kept; a new one in bench/results"
+    )
     options = parser.parse_args(arguments)
     (results,) = _measured(options, [Code(_HERE, ROOT)], _chosen(parser, options.parts))
     path = options.save or ROOT / "bench" / "results" / f"{results.about['date'].replace(':', '')}.json"
-    results.save(path)
+    results.add_to(path)
     print("\n".join(terminal(results.figures)))
     print(f"Saved in {path}")
 
@@ -142,22 +144,13 @@ def _large(arguments: Sequence[str]) -> None:
     parser = _parser("large", large.__doc__)
     parser.add_argument("fixture", type=Path, help="a folder that `python -m bench fixture` made")
     parser.add_argument("--keep", action="store_true", help="delete no workflow")
-    parser.add_argument("--save", type=Path, help="the file of results, to which these are added")
+    parser.add_argument("--save", type=Path, help="the file of results, whose other parts are kept")
     options = parser.parse_args(arguments)
     part: _Part = (LARGE, partial(large, folder=options.fixture.absolute(), is_kept=options.keep))
     (results,) = _measured(options, [Code(_HERE, ROOT)], {"large": part})
     print("\n".join([*terminal(results.figures), *results.remarks]))
     if options.save:
-        _added(results, options.save).save(options.save)
-
-
-def _added(results: Results, path: Path) -> Results:
-    """Return the results of a file, if there is one, with the part of *results* in place of what it has of that."""
-    if not path.exists():
-        return results
-    there = Results.load(path)
-    kept = [figure for figure in there.figures if figure.part not in {each.part for each in results.figures}]
-    return Results(there.about, [*kept, *results.figures], [*there.remarks, *results.remarks])
+        results.add_to(options.save)
 
 
 def _compare(arguments: Sequence[str]) -> None:

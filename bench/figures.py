@@ -175,6 +175,17 @@ class Results:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
+    def add_to(self, path: Path) -> None:
+        """Write them to a file, in place of what it has of the same parts; others stay, with a remark on their commit."""
+        there = Results.load(path) if path.exists() else Results(self.about, [], [])
+        mine = {each.part for each in self.figures}
+        kept = [figure for figure in there.figures if figure.part not in mine]
+        remarks = list(dict.fromkeys([*there.remarks, *self.remarks]))
+        if kept and there.about["commit"] != self.about["commit"]:
+            parts = ", ".join(dict.fromkeys(figure.part for figure in kept))
+            remarks.append(f"At commit {there.about['commit'][:8]}, {there.about['date'][:10]}: {parts}.")
+        Results(self.about, [*kept, *self.figures], remarks).save(path)
+
     @classmethod
     def load(cls, path: Path) -> "Results":
         """Read a file.

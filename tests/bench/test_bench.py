@@ -72,6 +72,17 @@ def test_a_difference_can_have_a_goal() -> None:
     assert "+1.50 ms" in "\n".join(terminal([figure]))
 
 
+def test_a_part_that_is_measured_again_replaces_only_itself_in_a_file(tmp_path: Path) -> None:
+    """What stays says at which commit it was measured."""
+    path = tmp_path / "results.json"
+    for part, commit, rate in (("write", "a" * 40, 1.0), ("read", "b" * 40, 2.0), ("read", "b" * 40, 3.0)):
+        figures = figures_of(part, (Measure("ours", "/s"),), [Sample("ours", rate)], "")
+        Results({"commit": commit, "date": "2026-11-29T20:00:00+00:00"}, list(figures), []).add_to(path)
+    found = Results.load(path)
+    assert [("write", 1.0), ("read", 3.0)] == [(figure.part, figure.value) for figure in found.figures]
+    assert ["At commit aaaaaaaa, 2026-11-29: write."] == found.remarks
+
+
 def test_two_checkouts_that_took_turns_are_compared_round_by_round() -> None:
     """The slower machine of the second round is no difference between them."""
     about = {"run": "one", "machine": {}}
