@@ -13,8 +13,8 @@ _MARKS: Final = "<!-- figures: {} -->\n", "<!-- end of figures -->"
 
 # The figures that READMEs show: part, name and what it is compared with, and both languages' words for it.
 _SHOWN: Final = (
-    ("gateway", "run, recording", "run, httpx + Starlette on h11", "recorded `run`s through the gateway", "经网关并被记录的 `run`"),
-    ("gateway", "stream_run, recording", "stream_run, httpx + Starlette on h11", "recorded `stream_run`s", "经网关并被记录的 `stream_run`"),
+    ("gateway", "run, recording", "run, httpx+Starlette h11", "recorded `run`s through the gateway", "经网关并被记录的 `run`"),
+    ("gateway", "stream_run, recording", "stream_run, httpx+Starlette h11", "recorded `stream_run`s", "经网关并被记录的 `stream_run`"),
     ("gateway", "first byte p50, recording", "first byte p50, recording off", "first byte of a stream", "流的首字节"),
     ("write", "64 callers, JSON files", "sqlite3, 50 a commit", "create+finish, 64 callers, JSON files", "创建并结束，64 个调用者，含 JSON 文件"),
     ("write", "64 callers, no files", "sqlite3, 50 a commit", "the same without JSON files", "同上，不含 JSON 文件"),
@@ -24,15 +24,16 @@ _SHOWN: Final = (
     ("search", "filter, slowest", "no question", "slowest of 23 filters, over HTTP", "23 种筛选中最慢的，经 HTTP"),
     ("search", "text, slowest", "no question", "slowest of 20 text searches, over HTTP", "20 种全文搜索中最慢的，经 HTTP"),
     ("index", "facets", None, "records a second into the index", "每秒进入索引的记录"),
-    ("start", "list", "typer, rich, pydantic_settings", "`execution-history list`", "`execution-history list`"),
+    ("start", "list", "its libraries", "`execution-history list`", "`execution-history list`"),
 )  # fmt: skip
 _BESIDE_ZH: Final = {
-    "httpx + Starlette on h11": "httpx + Starlette（h11）",
+    "httpx+Starlette h11": "httpx + Starlette（h11）",
     "recording off": "不记录时",
     "sqlite3, 50 a commit": "sqlite3，每个事务 50 条",
     "sqlite3, 1 a commit": "sqlite3，每个事务 1 条",
     "1,000 runs": "1,000 次运行时",
     "no question": "不查询的请求",
+    "its libraries": "只导入它的库",
 }
 _HEADS: Final = {"en": "| | measured | beside, in the same run |", "zh": "| | 测得 | 同一次运行中的对照 |"}
 _DATE_ZH: Final = (

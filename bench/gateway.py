@@ -35,7 +35,7 @@ app = Starlette(routes=[Route("/{rest:path}", proxy, methods=["GET", "POST"])])
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False, http="h11", loop="asyncio", backlog=4096)
 """
 
-_ON, _OFF, _BARE_PROXY, _MITM = "recording", "recording off", "httpx + Starlette on h11", "mitmdump -w"
+_ON, _OFF, _BARE_PROXY, _MITM = "recording", "recording off", "httpx+Starlette h11", "mitmdump -w"
 _NO_PROXY: Final = "no proxy"
 _RUN, _STREAM = "run", "stream_run"
 _UNRECORDED: Final = "/v1/bench/"
@@ -67,9 +67,9 @@ GATEWAY: Final = (
     ),
     Measure(_named("2,000 streams", _ON), "MB", _named("2,000 streams", _BARE_PROXY), Goal(at_most=400)),
     Measure(_named("2,000 streams", _OFF), "MB"),
-    Measure("memory after 100,000 runs", "MB", "memory after 50,000 runs"),
-    Measure("memory, second 50,000 runs", "bytes a run", goal=_FLAT),
-    Measure("memory after 50,000 runs", "MB", is_detail=True),
+    Measure("memory, after 100,000 runs", "MB", "memory, after 50,000 runs"),
+    Measure("memory, second 50,000 runs", "B/run", goal=_FLAT),
+    Measure("memory, after 50,000 runs", "MB", is_detail=True),
     *(
         Measure(_named(kind, proxy), unit, is_detail=True)
         for kind, unit in ((_RUN, "/s"), (_STREAM, "/s"), ("first byte p50", "ms"), ("first byte p99", "ms"))
@@ -147,8 +147,8 @@ def _memory(setup: Setup) -> Iterator[Sample]:
             late = samples[parts // 2 :]
             slope = linear_regression([runs for runs, _ in late], [memory for _, memory in late]).slope
             yield Sample("memory, second 50,000 runs", slope * 2**20, code=code.name)
-            yield Sample("memory after 100,000 runs", samples[-1][1], code=code.name)
-            yield Sample("memory after 50,000 runs", samples[parts // 2 - 1][1], code=code.name)
+            yield Sample("memory, after 100,000 runs", samples[-1][1], code=code.name)
+            yield Sample("memory, after 50,000 runs", samples[parts // 2 - 1][1], code=code.name)
 
 
 @contextlib.contextmanager

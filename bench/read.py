@@ -28,7 +28,7 @@ async def page(request):
 app = Starlette(routes=[Route("/page", page)])
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False, http="h11", loop="asyncio")
 """
-_KINDS: Final = {"first page": "ms", "get": "ms", "opening": "ms", "memory": "MB", "disk per byte of JSON": "bytes"}
+_KINDS: Final = {"first page": "ms", "get": "ms", "opening": "ms", "memory": "MB", "disk per byte": "bytes"}
 
 READ: Final = (
     *(Measure(f"{kind}, {_LARGE}", unit, f"{kind}, {_SMALL}") for kind, unit in _KINDS.items()),
@@ -44,7 +44,7 @@ def read(setup: Setup) -> Iterator[Sample]:
     sizes = {_SMALL: setup.size(1_000, 200), _LARGE: setup.size(100_000, 1_000)}
     stores = {(code, size): setup.history(code, count) for code in setup.codes for size, count in sizes.items()}
     for (code, size), store in stores.items():
-        yield Sample(f"disk per byte of JSON, {size}", store.database / store.json, code=code.name)
+        yield Sample(f"disk per byte, {size}", store.database / store.json, code=code.name)
     for number in setup.turns():
         for (code, size), store in setup.in_turn(list(stores.items()), number):
             found = setup.call(code, "read", folder=store.folder, times=setup.size(2_000, 20))
@@ -75,7 +75,7 @@ def _page(setup: Setup, server: Server, address: str, name: str, code: str) -> S
 
 
 _EXPORTS: Final = {"JSON Lines": "all.jsonl", "CSV": "all.csv", "Parquet": "all.parquet", "a zip of JSON": "all.zip"}
-_COPY, _ROWS = "copying the JSON Lines", "sqlite3, the lines as rows"
+_COPY, _ROWS = "copying the file", "sqlite3 rows"
 
 TRANSFER: Final = (
     *(Measure(f"export: {kind}", "/s", _COPY if kind == "JSON Lines" else "export: JSON Lines") for kind in _EXPORTS),

@@ -8,9 +8,9 @@ from typing import Final
 from bench.figures import Figure, Results, ratios_of
 
 _HEADS: Final = ("measured", "CPU each", "ratio", "CPU", "beside", "goal", "met")
-_WIDTHS: Final = (29, 11, 8, 8, 7, 20, 8, 3)
+_WIDTHS: Final = (28, 10, 8, 8, 7, 19, 10, 3)
 _LEFT: Final = (0, 5, 6, 7)
-_SIGNS: Final = {"ratio": " ×", "cpu ratio": " × CPU"}
+_SIGNS: Final = {"ratio": " ×", "cpu ratio": " CPU"}
 
 
 def amount(value: float, unit: str) -> str:
