@@ -13,6 +13,7 @@ python -m bench mitmproxy                     install mitmproxy for the part gat
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -55,6 +56,9 @@ _HERE: Final = "here"
 
 def main() -> None:
     """Run what the command line names."""
+    if not sys.platform.startswith("linux"):
+        raise SystemExit("The bench reads CPU times and memory from /proc: it needs Linux.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers end and folders go
     arguments = sys.argv[1:]
     commands = {"fixture": _fixture, "large": _large, "compare": _compare, "table": _table, "mitmproxy": _mitmproxy}
     command = commands.get(arguments[0]) if arguments else None

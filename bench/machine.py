@@ -17,7 +17,7 @@ _LIBRARIES: Final = (
 )  # fmt: skip
 _AFTER_THE_NAME: Final = 2
 _USER_TIME, _SYSTEM_TIME = 14 - 1 - _AFTER_THE_NAME, 15 - 1 - _AFTER_THE_NAME
-_TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 # Sleeps most of the time and spins for the rest, because a sleep alone is late by half of what it waits for.
 _SLOW_SYNC: Final = """
@@ -71,8 +71,7 @@ def today() -> str:
 
 
 def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
@@ -102,7 +101,7 @@ def slow_sync(scratch: Path, milliseconds: float) -> dict[str, str]:
     A C compiler builds the library that replaces ``fsync`` and ``fdatasync``.
     """
     compiler = shutil.which("cc")
-    if compiler is None or platform.system() != "Linux":
+    if compiler is None:
         return {}
     source, library = scratch / "slow_sync.c", scratch / "slow_sync.so"
     source.write_text(_SLOW_SYNC)
