@@ -5,17 +5,37 @@ wire; ``recorded`` and ``record`` record any Python function or block; ``executi
 ``run_sync`` runs a coroutine of this package for synchronous callers.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from execution_history.background_loop import run_sync
-from execution_history.errors import ExecutionHistoryError
-from execution_history.functions import current_run, record, recorded
-from execution_history.history.keyword_query import HistoryPage
-from execution_history.history.service import ExecutionHistoryService, get_execution_history_service
-from execution_history.records.record import ExecutionRecord
+from execution_history.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from execution_history.background_loop import run_sync
     from execution_history.coze import async_recording_transport, recording_transport
+    from execution_history.errors import ExecutionHistoryError
+    from execution_history.functions import current_run, record, recorded
+    from execution_history.history.keyword_query import HistoryPage
+    from execution_history.history.service import ExecutionHistoryService, get_execution_history_service
+    from execution_history.records.record import ExecutionRecord
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "ExecutionHistoryError": "errors",
+            "ExecutionHistoryService": "history.service",
+            "ExecutionRecord": "records.record",
+            "HistoryPage": "history.keyword_query",
+            "async_recording_transport": "coze",
+            "current_run": "functions",
+            "get_execution_history_service": "history.service",
+            "record": "functions",
+            "recorded": "functions",
+            "recording_transport": "coze",
+            "run_sync": "background_loop",
+            # Programs use them as attributes, after nothing but "import execution_history".
+            **dict.fromkeys(("errors", "functions", "history", "records", "settings", "stores"), ""),
+        },
+    )
 
 __all__ = [
     "ExecutionHistoryError",
@@ -30,12 +50,3 @@ __all__ = [
     "recording_transport",
     "run_sync",
 ]
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    # httpx takes as long to import as everything else here: only those who call Coze pay for it.
-    if name in {"async_recording_transport", "recording_transport"}:
-        from execution_history import coze  # noqa: PLC0415
-
-        return getattr(coze, name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 from pydantic import SecretStr
@@ -12,9 +13,11 @@ from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
-from execution_history.sandbox import Sandbox, serve_sandbox
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import store_of
+
+if TYPE_CHECKING:
+    from execution_history.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Application:
     runner: CozeRunner
     reconciler: Reconciler
     live: LiveFeed
-    sandbox: Sandbox | None
+    sandbox: "Sandbox | None"
 
 
 @asynccontextmanager
@@ -50,6 +53,8 @@ async def open_application(
         accounts = dict(settings.accounts)
         running: Sandbox | None = None
         if sandbox:
+            from execution_history.sandbox import serve_sandbox  # noqa: PLC0415 - another server, for trials only
+
             running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
         service = ExecutionHistoryService(store_of(settings))

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from execution_history.cli.app import app
+from execution_history.cli.app import COMMANDS
 from tests.cli.conftest import Call, History
 
 
 @pytest.mark.parametrize("language", ["en_GB.UTF-8", "zh_CN.UTF-8"])
-@pytest.mark.parametrize("command", [[], *([name.name] for name in app.registered_commands)])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_is_in_words(call: Call, monkeypatch: pytest.MonkeyPatch, language: str, command: list[str]) -> None:
     """Also what typer adds is in the language of the locale; every help has an example."""
     monkeypatch.setenv("LANG", language)

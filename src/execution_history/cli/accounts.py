@@ -12,7 +12,6 @@ from execution_history.coze.tracking.history_client import origin_of
 from execution_history.errors import N_
 from execution_history.presentation.phrases import enumerated
 from execution_history.records.metadata import ACCOUNT, UPSTREAM
-from execution_history.sandbox import DEFAULT_TOKEN, AddressError
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
 
@@ -105,7 +104,11 @@ def explained_address() -> Iterator[None]:
     """Raise :class:`CommandFailed` where a sandbox cannot listen at its address."""
     try:
         yield
-    except AddressError as error:
+    except OSError as error:
+        from execution_history.sandbox import AddressError  # noqa: PLC0415 - who calls Coze itself needs no sandbox
+
+        if not isinstance(error, AddressError):
+            raise
         raise CommandFailed(
             "The sandbox cannot listen on %(host)s:%(port)s (%(reason)s): choose another port, or 0 for any free one.",
             host=error.host,
@@ -120,5 +123,7 @@ def _sandbox_address(settings: Settings) -> str:
 
 def _with_sandbox(settings: Settings) -> Settings:
     """Return *settings* with the sandbox beside a server as ``default``, under the name that the server gives it."""
+    from execution_history.sandbox import DEFAULT_TOKEN  # noqa: PLC0415 - as above
+
     account = AccountSettings(base_url=_sandbox_address(settings), token=SecretStr(DEFAULT_TOKEN))
     return settings.model_copy(update={"accounts": {**settings.accounts, DEFAULT_ACCOUNT: account}})

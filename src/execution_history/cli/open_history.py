@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -15,9 +15,11 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
-from execution_history.settings import Settings
-from execution_history.stores import MemoryStore, folder_of, store_of
+from execution_history.stores.factory import folder_of, store_at, store_of
 from execution_history.stores.foreign_files import NotAFile, open_regular
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
 
 SHORTEST_PREFIX: Final = 8
 """Characters of an id's beginning that are enough to name a run; fewer would often match several."""
@@ -110,12 +112,12 @@ async def open_history(session: Session) -> AsyncIterator[History]:
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_of(settings) if is_there(settings) else MemoryStore()
+    store = store_of(settings) if is_there(settings) else store_at("memory:")
     async with ExecutionHistoryService(store) as service:
         yield History(service, place_of(settings.store), session.command("list"))
 
 
-def is_there(settings: Settings) -> bool:
+def is_there(settings: "Settings") -> bool:
     """Return whether there is a history at the place that the settings name.
 
     Raises:

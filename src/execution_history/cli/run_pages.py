@@ -15,7 +15,6 @@ from execution_history.presentation.formatting import clock, duration, gist, gro
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import IndexReach, RecordKey, Selection
-from execution_history.query.search_results import SearchPage
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 
@@ -60,7 +59,7 @@ def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> 
     return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
 
 
-def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
+def counts_of(found: Selection) -> dict[str, Any]:
     """Return the counts beside the runs of a page as JSON, with the same keys as over HTTP."""
     reach = found.reach
     return {
@@ -73,7 +72,7 @@ def counts_of(found: Selection | SearchPage) -> dict[str, Any]:
     }
 
 
-def notice_counts(session: Session, found: Selection | SearchPage, place: str, next_call: str) -> None:
+def notice_counts(session: Session, found: Selection, place: str, next_call: str) -> None:
     """Print how many runs there are, as far as that is known, and the call for the next page."""
     _, reach = session.translate, found.reach
     notice_damaged(session, found.damaged)

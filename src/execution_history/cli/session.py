@@ -1,6 +1,7 @@
 """What all commands share: common options, settings, and errors as one sentence and an exit code."""
 
 import asyncio
+import gc
 import logging
 import shlex
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
@@ -19,7 +20,9 @@ from execution_history.cli.output import Output
 from execution_history.errors import Message
 from execution_history.presentation.translator import Translator
 from execution_history.records.redaction import without_credentials
-from execution_history.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
 
 PROGRAM: Final = "execution-history"
 
@@ -98,12 +101,14 @@ class Session:
         session.debug = session.debug or debug
         return session
 
-    def settings(self, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by the settings
+    def settings(self, **arguments: Any) -> "Settings":  # noqa: ANN401 - checked by the settings
         """Return the settings in force for this call.
 
         Raises:
             SettingsError: a setting is wrong.
         """
+        from execution_history.settings import load_settings  # noqa: PLC0415 - `--help` and completion need none
+
         return load_settings(store=self.store, **arguments)
 
     def command(self, *words: str, text: str | None = None) -> str:
@@ -121,10 +126,13 @@ class Session:
 
         Args:
             work: the command.
-            event_loop: makes the event loop; asyncio's own unless given.
+            event_loop: makes the event loop of a server, which calls :func:`collect_garbage` itself when it has
+                loaded its modules; asyncio's own unless given.
         """
         if not self.debug:
             _silence_warnings()
+        if event_loop is None:
+            collect_garbage()
         raise typer.Exit(self._code_of(work, event_loop))
 
     def _code_of(self, work: Work, event_loop: LoopFactory | None) -> ExitCode:
@@ -168,6 +176,13 @@ class Session:
         with suppress(OSError):
             self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")
         return code
+
+
+def collect_garbage() -> None:
+    """Turn garbage collection on, where the program's start turned it off; what is loaded by now is never looked at."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _callable_name() -> str:

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from typer import rich_utils
-from typer.core import TyperGroup
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 from execution_history.errors import N_
 from execution_history.presentation.translator import Translator
-from execution_history.presentation.validation_errors import sentence_of
 
 _FRAME: Final = {
     "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
@@ -22,7 +21,7 @@ _FRAME: Final = {
 }
 """typer's sentences around help texts and errors, by the names of its constants."""
 
-OPTIONS_OF_TYPER: Final = {
+_OPTIONS: Final = {
     "help": N_("Show this message and exit."),
     "install_completion": N_("Install completion for the current shell."),
     "show_completion": N_("Show the completion script for the current shell."),
@@ -34,8 +33,22 @@ _Context: Final[Any] = TyperGroup.context_class
 _Formatter: Final[Any] = _Context.formatter_class
 
 
+class TranslatedCommand(TyperCommand):
+    """A command whose help is in the language of the session."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of typer's own classes
+        """Print the help."""
+        _translate_frame(ctx.find_root().obj.translate)
+        super().format_help(ctx, formatter)
+
+
 class TranslatedGroup(TyperGroup):
     """The group of all commands; errors in a call are explained in the language of the session."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of typer's own classes
+        """Print the help."""
+        _translate_frame(ctx.obj.translate)
+        super().format_help(ctx, formatter)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - of typer's own classes
         """Read the options ahead of a command."""
@@ -48,8 +61,21 @@ class TranslatedGroup(TyperGroup):
         return _translated(ctx.obj.translate, lambda: invoke(ctx))
 
 
-def translate_frame(translate: Translator) -> None:
-    """Translate typer's own sentences around help texts, for the whole process."""
+def translate_parameters(command: Any, translate: Translator) -> None:  # noqa: ANN401 - of typer's own classes
+    """Translate the help texts of the options and arguments of a *command*."""
+    for parameter in (*command.params, command.get_help_option(typer.Context(command))):
+        text = _OPTIONS.get(parameter.name, parameter.help)
+        parameter.help = translate(text) if text else text
+        if isinstance(parameter.show_default, str):
+            parameter.show_default = translate(parameter.show_default)
+        if parameter.rich_help_panel is not None:
+            parameter.rich_help_panel = translate(parameter.rich_help_panel)
+
+
+def _translate_frame(translate: Translator) -> None:
+    """Translate typer's own sentences around help texts and errors, for the whole process."""
+    from typer import rich_utils  # noqa: PLC0415 - Markdown and tracebacks, which only those two wait for
+
     for name, sentence in _FRAME.items():
         setattr(rich_utils, name, translate(sentence))
 
@@ -65,6 +91,9 @@ def _translated(translate: Translator, work: Callable[[], Any]) -> Any:  # noqa:
         return work()
     except Exception as error:
         if hasattr(error, "format_message"):
+            from execution_history.presentation.validation_errors import sentence_of  # noqa: PLC0415 - many patterns
+
+            _translate_frame(translate)
             sentence = translate.message(sentence_of(error.format_message()))
             error.format_message = lambda: sentence
         raise

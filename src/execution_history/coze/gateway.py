@@ -15,6 +15,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -59,6 +60,7 @@ class Gateway:
     def __init__(self, app: ASGIApp, upstream: Upstream, recorder: Recorder) -> None:
         self._app = app
         self._upstream = upstream
+        self._timeout = upstream.timeout.as_dict()
         self._histories = HistoryFallback(recorder, upstream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,16 +73,25 @@ class Gateway:
             await self._relay(scope, path, receive, send)
             return
         upload, answer = _Upload(receive), _Answer(send)
-        forwarding = asyncio.create_task(self._forward(scope, path, upload, answer))
+        forwarding = asyncio.current_task()
+        assert forwarding is not None  # noqa: S101 - a coroutine runs in one
+        is_active, has_left = True, False
+
+        def leave(_: asyncio.Task[None]) -> None:
+            nonlocal has_left
+            if is_active:
+                has_left = forwarding.cancel()
+
         leaving = asyncio.create_task(upload.caller_left())
+        leaving.add_done_callback(leave)
         try:
-            await asyncio.wait({forwarding, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await self._forward(scope, path, upload, answer)
+        except asyncio.CancelledError:
+            if not has_left or forwarding.uncancel():
+                raise
         finally:
+            is_active = False
             leaving.cancel()
-            forwarding.cancel()
-            await asyncio.gather(forwarding, leaving, return_exceptions=True)
-        if not forwarding.cancelled() and (error := forwarding.exception()) is not None:
-            raise error
 
     async def _forward(self, scope: Scope, path: bytes, upload: "_Upload", answer: "_Answer") -> None:
         try:
@@ -126,9 +137,8 @@ class Gateway:
             UnknownAccount: there is no such account.
             InvalidURL: the path cannot be one.
         """
-        base = httpx.URL(self._upstream.base_url(account))
         query = scope["query_string"]
-        return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b""))
+        return _address(self._upstream.base_url(account), path + b"?" + query if query else path)
 
     async def _request(self, scope: Scope, path: bytes, upload: "_Upload") -> httpx.Request:
         """Build the request that goes on.
@@ -158,7 +168,7 @@ class Gateway:
             target,
             headers=passed_on(headers, _NOT_SENT_ON | _without_length(headers)),
             content=content,
-            extensions={"timeout": self._upstream.timeout.as_dict(), CONTEXT: context},
+            extensions={"timeout": self._timeout, CONTEXT: context},
         )
 
 
@@ -257,6 +267,12 @@ class _Answer:
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+@lru_cache(maxsize=256)  # runs have the same few
+def _address(base_url: str, raw_path: bytes) -> httpx.URL:
+    base = httpx.URL(base_url)
+    return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + raw_path)
 
 
 def _account_of(scope: Scope) -> str:

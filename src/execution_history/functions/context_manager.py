@@ -1,11 +1,14 @@
 """``record``: what happens inside a ``with`` or ``async with`` block is a run in the history."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from execution_history.functions.options import plan_for
 from execution_history.functions.run import MODE_CALL, MODE_STREAM, Run
-from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.recorder import Recorder
+
+if TYPE_CHECKING:
+    from execution_history.history.service import ExecutionHistoryService
+    from execution_history.recording.recorder import Recorder
 
 
 class record:  # noqa: N801 - read as a verb: with record("summarise") as run
@@ -39,8 +42,8 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
         workflow_id: str,
         parameters: object = None,
         *,
-        service: ExecutionHistoryService | None = None,
-        recorder: Recorder | None = None,
+        service: "ExecutionHistoryService | None" = None,
+        recorder: "Recorder | None" = None,
         tags: Iterable[str] = (),
         metadata: Mapping[str, object] | None = None,
         redact: Iterable[str] = (),

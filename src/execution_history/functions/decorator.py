@@ -6,15 +6,17 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
-from typing import Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from execution_history.errors import quoted
 from execution_history.functions.arguments import Arguments, is_recording_possible, names
 from execution_history.functions.generators import async_generator, generator
 from execution_history.functions.options import plan_for, workflow_of
 from execution_history.functions.run import MODE_CALL, MODE_STREAM, Begin, Plan, Run
-from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.recorder import Recorder
+
+if TYPE_CHECKING:
+    from execution_history.history.service import ExecutionHistoryService
+    from execution_history.recording.recorder import Recorder
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -28,8 +30,8 @@ def recorded(
     workflow_id: str | None = None,
     /,
     *,
-    service: ExecutionHistoryService | None = None,
-    recorder: Recorder | None = None,
+    service: "ExecutionHistoryService | None" = None,
+    recorder: "Recorder | None" = None,
     tags: Iterable[str] = (),
     metadata: Mapping[str, object] | None = None,
     redact: Iterable[str] = (),

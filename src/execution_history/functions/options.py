@@ -4,22 +4,24 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from execution_history.errors import quoted
 from execution_history.functions.arguments import names
 from execution_history.functions.process_recorder import RecordingProcess
 from execution_history.functions.run import Plan
-from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.recorder import Recorder
 from execution_history.records.record import check_identifier
+
+if TYPE_CHECKING:
+    from execution_history.history.service import ExecutionHistoryService
+    from execution_history.recording.recorder import Recorder
 
 
 def plan_for(
     workflow_id: str,
     *,
-    service: ExecutionHistoryService | None = None,
-    recorder: Recorder | None = None,
+    service: "ExecutionHistoryService | None" = None,
+    recorder: "Recorder | None" = None,
     tags: Iterable[str] = (),
     metadata: Mapping[str, object] | None = None,
     redact: Iterable[str] = (),

@@ -6,13 +6,14 @@ A forked child has its own.
 import asyncio
 import contextlib
 import threading
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from execution_history.background_loop import END_SECONDS, Bridge, the_bridge
-from execution_history.history.service import ExecutionHistoryService, get_execution_history_service
-from execution_history.recording.recorder import Recorder
-from execution_history.settings import load_settings
-from execution_history.stores.protocol import HistoryStore
+
+if TYPE_CHECKING:
+    from execution_history.history.service import ExecutionHistoryService
+    from execution_history.recording.recorder import Recorder
+    from execution_history.stores.protocol import HistoryStore
 
 _RUNS_SECONDS: Final = END_SECONDS / 10
 _SAVE_SECONDS: Final = END_SECONDS * 0.4
@@ -35,19 +36,25 @@ class RecordingProcess:
         self._making = threading.RLock()
         bridge.at_end(self._end)
 
-    def recorder(self, service: ExecutionHistoryService | None = None) -> Recorder:
+    def recorder(self, service: "ExecutionHistoryService | None" = None) -> "Recorder":
         """Return the recorder for the store of *service*, or for the one that the settings name.
 
         Raises:
             SettingsError: a setting is wrong.
         """
+        # Not at the top: the first run waits for a database and its settings, not whoever imports decorated functions.
+        from execution_history.history.service import get_execution_history_service  # noqa: PLC0415
+
         with self._making:
             store = (service or get_execution_history_service()).store
             if id(store) not in self._recorders:
                 self._recorders[id(store)] = self._begin(store)
             return self._recorders[id(store)]
 
-    def _begin(self, store: HistoryStore) -> Recorder:
+    def _begin(self, store: "HistoryStore") -> "Recorder":
+        from execution_history.recording.recorder import Recorder  # noqa: PLC0415 - as above
+        from execution_history.settings import load_settings  # noqa: PLC0415 - as above
+
         recorder = Recorder.of_settings(store, load_settings())
         self.bridge.submit(recorder.start())
         return recorder
@@ -66,7 +73,7 @@ def this_process() -> RecordingProcess:
     return the_bridge().kept(RecordingProcess)
 
 
-def default_recorder() -> Recorder:
+def default_recorder() -> "Recorder":
     """Return the recorder on the store that the settings name, which gives its signs of life in the background.
 
     Raises:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 
@@ -24,11 +23,13 @@ from execution_history.errors import StoreError, quoted
 from execution_history.functions.arguments import Redaction
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
-from execution_history.recording.recorder import Recorder, Recording
 from execution_history.records.depth import IN_VALUE
 from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS, TRACEBACK
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
+
+if TYPE_CHECKING:
+    from execution_history.recording.recorder import Recorder, Recording
 
 _log = logging.getLogger("execution_history.functions")
 
@@ -47,7 +48,7 @@ class Plan:
     """How the runs of one function, or one block, are recorded: mostly the parameters of ``recorded``."""
 
     workflow_id: str
-    recorder: Callable[[RecordingProcess], Recorder]
+    recorder: "Callable[[RecordingProcess], Recorder]"
     title: str
     kind: str = "function"
     run_mode: int = MODE_CALL
@@ -210,7 +211,7 @@ class Run:
             return self._beginning
         return None
 
-    async def _open(self, recorder: Recorder) -> None:
+    async def _open(self, recorder: "Recorder") -> None:
         plan = self._plan
         self._recording = await recorder.open(
             self.workflow_id,
@@ -339,12 +340,8 @@ def _text(error: BaseException) -> str:
 
 def _traceback(error: BaseException) -> str:
     """Return the traceback as Python prints it, from the recorded function on, its end when it is very long."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+    trace, ours = error.__traceback__, "execution_history.functions."
+    while trace and trace.tb_next and str(trace.tb_frame.f_globals.get("__name__")).startswith(ours):
         trace = trace.tb_next
     shown = "".join(traceback.format_exception(type(error), error, trace))
     return shown if len(shown) <= _LONGEST_TRACEBACK else "…" + shown[-_LONGEST_TRACEBACK:]
-
-
-def _is_ours(trace: TracebackType) -> bool:
-    return str(trace.tb_frame.f_globals.get("__name__")).startswith("execution_history.functions.")

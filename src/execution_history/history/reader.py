@@ -5,7 +5,7 @@ Existing deployments rely on ``get_execution_history``, ``get_execution_detail``
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import orjson
 
@@ -14,11 +14,12 @@ from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
-from execution_history.query.search_results import RANKED, SearchPage, best_of, page_of_hits
-from execution_history.query.text import parse_search
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
+
+if TYPE_CHECKING:
+    from execution_history.query.search_results import SearchPage
 
 MAX_PAGE_SIZE: Final = 100
 _SCANNED_AT_ONCE: Final = 2_000
@@ -112,7 +113,7 @@ class HistoryReading:
         size: int = 20,
         cursor: str | None = None,
         is_ranked: bool = False,
-    ) -> SearchPage:
+    ) -> "SearchPage":
         """Return one page of the records that contain *text*, newest first, with the places where they contain it.
 
         Args:
@@ -127,6 +128,10 @@ class HistoryReading:
                 another query.
             StoreError: the store could not be read.
         """
+        # Tables of characters and patterns, which only a search needs.
+        from execution_history.query.search_results import RANKED, best_of, page_of_hits  # noqa: PLC0415
+        from execution_history.query.text import parse_search  # noqa: PLC0415
+
         search = parse_search(text)
         record_filter = replace(record_filter or RecordFilter(), text=text)
         query = RecordQuery(filter=record_filter, size=size, after=cursor)

@@ -11,16 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from weakref import WeakKeyDictionary
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
-from execution_history.history.annotations import Annotation, AnnotationReport, annotate_execution, annotate_executions
-from execution_history.history.comparison import Run, compare_executions, compare_with_last_success
-from execution_history.history.diff import Comparison
 from execution_history.history.keyword_query import HistoryPage
-from execution_history.history.live_feed import FeedSubscription, LiveFeed
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import read_record
@@ -33,10 +29,15 @@ from execution_history.records.record import (
     new_document,
 )
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.settings import load_settings
-from execution_history.stores import store_at, store_of
 from execution_history.stores.capabilities import flush, record_limit_of
+from execution_history.stores.factory import store_at, store_of
 from execution_history.stores.protocol import HistoryStore, MergeReport
+
+if TYPE_CHECKING:
+    from execution_history.history.annotations import Annotation, AnnotationReport
+    from execution_history.history.comparison import Run
+    from execution_history.history.diff import Comparison
+    from execution_history.history.live_feed import FeedSubscription, LiveFeed
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -99,15 +100,17 @@ class ExecutionHistoryService(HistoryReading):
         await self.store.aclose()
 
     @property
-    def live(self) -> LiveFeed:
+    def live(self) -> "LiveFeed":
         """Return the change feed of this event loop, which all of its subscriptions share.
 
         Raises:
             RuntimeError: no event loop is running.
         """
+        from execution_history.history.live_feed import LiveFeed  # noqa: PLC0415 - only who follows waits
+
         return self._feeds.setdefault(asyncio.get_running_loop(), LiveFeed(self.store))
 
-    def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> FeedSubscription:
+    def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.
 
             async with service.follow() as events:
@@ -260,7 +263,7 @@ class ExecutionHistoryService(HistoryReading):
         """
         await self.merge([Document.of(read_record(body), body) for body in documents])
 
-    async def annotate(self, workflow_id: str, execute_id: str, annotation: Annotation) -> ExecutionRecord:
+    async def annotate(self, workflow_id: str, execute_id: str, annotation: "Annotation") -> ExecutionRecord:
         """Note *annotation* about one run and return its record; what is so already is not written again.
 
         Raises:
@@ -268,17 +271,21 @@ class ExecutionHistoryService(HistoryReading):
             InvalidInput: it would have more than 50 tags, or its ``metadata.tags`` is not a list of texts.
             StoreError: the change could not be written.
         """
+        from execution_history.history.annotations import annotate_execution  # noqa: PLC0415 - only who annotates waits
+
         return await annotate_execution(self.store, workflow_id, execute_id, annotation, clock=self._clock)
 
-    async def annotate_many(self, keys: Iterable[tuple[str, str]], annotation: Annotation) -> AnnotationReport:
+    async def annotate_many(self, keys: Iterable[tuple[str, str]], annotation: "Annotation") -> "AnnotationReport":
         """Note *annotation* about the runs with these workflow and execute ids, and report those that refuse it.
 
         Raises:
             StoreError: the store failed; what was annotated before stays so, and the call can be repeated.
         """
+        from execution_history.history.annotations import annotate_executions  # noqa: PLC0415 - as above
+
         return await annotate_executions(self.store, keys, annotation, clock=self._clock)
 
-    async def compare(self, old: Run, new: Run) -> Comparison:
+    async def compare(self, old: "Run", new: "Run") -> "Comparison":
         """Return how *new* differs from *old*; they may be runs of different workflows.
 
         Raises:
@@ -286,9 +293,11 @@ class ExecutionHistoryService(HistoryReading):
             InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
             StoreError: the store could not be read.
         """
+        from execution_history.history.comparison import compare_executions  # noqa: PLC0415 - only who compares waits
+
         return await compare_executions(self.store, old, new)
 
-    async def compare_with_last_success(self, run: Run) -> Comparison:
+    async def compare_with_last_success(self, run: "Run") -> "Comparison":
         """Return how a run differs from the newest run of its workflow that began before it and succeeded.
 
         Raises:
@@ -296,6 +305,8 @@ class ExecutionHistoryService(HistoryReading):
             InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
             StoreError: the store could not be read.
         """
+        from execution_history.history.comparison import compare_with_last_success  # noqa: PLC0415 - as above
+
         return await compare_with_last_success(self.store, run)
 
 
@@ -312,6 +323,9 @@ def get_execution_history_service() -> ExecutionHistoryService:
     global _shared  # noqa: PLW0603 - existing callers rely on one instance a process
     with _shared_lock:
         if _shared is None:
+            # pydantic takes as long to import as the rest; who names the folder in the program needs no settings.
+            from execution_history.settings import load_settings  # noqa: PLC0415
+
             _shared = ExecutionHistoryService(store_of(load_settings()))
         return _shared
 

@@ -14,7 +14,6 @@ from execution_history.errors import N_, InvalidQuery
 from execution_history.query.path_conditions import PathCondition
 from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
 from execution_history.query.predicates import all_of as _all_of
-from execution_history.query.text import parse_search
 from execution_history.query.values import (
     CONDITION,
     DURATION,
@@ -153,6 +152,12 @@ def _failed_in(attribute: Attribute, values: Sequence[Any]) -> Predicate:
     return And((In(STATE, ("failed",)), _one_of(attribute, values)))  # the status has an index
 
 
+def _with_text(text: str) -> Predicate:
+    from execution_history.query.text import parse_search  # noqa: PLC0415 - most queries search no text
+
+    return Text(parse_search(text))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
     """The records to select; without any value, all.
@@ -247,7 +252,7 @@ class RecordFilter:
     )
     text: str | None = _row(
         "q", N_("Text"), N_('With these words: timeout, "out of memory", time*, 北京, -retry.'), TEXT, None,
-        lambda _, text: Text(parse_search(text)), example="",
+        lambda _, text: _with_text(text), example="",
     )
     # fmt: on
 

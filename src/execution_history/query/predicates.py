@@ -5,11 +5,13 @@ A record without an attribute fulfils no predicate on it: ``None`` is in no rang
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from execution_history.query.path_conditions import PathCondition, holds
-from execution_history.query.text import Search, matches
 from execution_history.records.attributes import RunAttributes
+
+if TYPE_CHECKING:
+    from execution_history.query.text import Search
 
 Record = Mapping[str, Any]
 
@@ -106,10 +108,12 @@ class JsonPath:
 class Text:
     """The record's texts match the search."""
 
-    search: Search
+    search: "Search"
 
     def holds(self, record: Record, _facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
+        from execution_history.query.text import matches  # noqa: PLC0415 - most queries search no text
+
         return matches(record, self.search)
 
 

@@ -7,7 +7,7 @@ lease in the store that it is alive; the runs of one that is not are ended truth
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, message_of, quoted
@@ -26,9 +26,11 @@ from execution_history.records.record import (
     check_identifier,
     new_document,
 )
-from execution_history.settings import Settings
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.stores.protocol import HistoryStore
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
 
 _log = logging.getLogger("execution_history.recording")
 _RUNNING: Final = frozenset({"running"})
@@ -75,7 +77,7 @@ class Recorder:
         self.takes_over: TakesOver | None = None
 
     @classmethod
-    def of_settings(cls, store: HistoryStore, settings: Settings) -> "Recorder":
+    def of_settings(cls, store: HistoryStore, settings: "Settings") -> "Recorder":
         """Return the recorder that *settings* describe, with its records in *store*."""
         return cls(
             store,

@@ -47,17 +47,18 @@ def kinds_within(value: object, levels: int) -> set[type] | None:
     What an :class:`orjson.Fragment` holds is not seen.
     """
     # orjson 3.12 and 3.13 do not count tuples: more than a thousand in each other overwrite foreign memory.
-    kinds: set[type] = set()
+    here = kinds = {type(value)}
     level: Sequence[object] = (value,)
     most = _MOST_VALUES - 1
-    for _ in range(levels + 1):
-        here = set(map(type, level))
-        kinds |= here
-        if most < 0 or not here <= _PLAIN:
-            return None
+    while most >= 0 and here <= _PLAIN:
         if here.isdisjoint(_CONTAINERS):
             return kinds
+        if not levels:
+            return None
+        levels -= 1
         level = get_referents(*level)
+        here = set(map(type, level))
+        kinds = kinds | here
         most -= len(level)
     return None
 

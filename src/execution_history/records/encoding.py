@@ -30,11 +30,12 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from gc import get_referents
 from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
@@ -115,16 +116,11 @@ _DIGIT_MAP: Final = bytes(ord("0") if byte in b"0123456789" else 0x20 for byte i
 
 def _holds_non_finite(value: object) -> bool:
     """Return whether a float that JSON cannot hold is in the plain *value*; orjson would have written null."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, float):
-            if not math.isfinite(item):
-                return True
-        elif isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, (list, tuple)):
-            stack.extend(item)
+    level: Sequence[object] = (value,)
+    while level:
+        if not all(map(math.isfinite, [item for item in level if type(item) is float])):
+            return True
+        level = get_referents(*level)
     return False
 
 

@@ -24,6 +24,7 @@ CURRENT: Final = 1
 """The dictionary that documents are packed with; 0 stands for the plain JSON that earlier versions kept."""
 
 _LEVEL: Final = 1
+_LEVEL_OF_OPEN: Final = -3
 
 
 class Unreadable(Exception):  # noqa: N818 - a finding, which callers turn into an error
@@ -72,13 +73,17 @@ class Packer:
     """Packs documents. Not for several threads at once."""
 
     def __init__(self, dictionary: bytes) -> None:
-        data = zstandard.ZstdCompressionDict(dictionary)
-        data.precompute_compress(level=_LEVEL)
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=data, write_checksum=True)
+        self._lasting, self._passing = (_compressor(dictionary, level) for level in (_LEVEL, _LEVEL_OF_OPEN))
 
-    def pack(self, body: bytes) -> tuple[int, bytes]:
-        """Return the packing number and the packed form of *body*."""
-        return CURRENT, self._compressor.compress(body)
+    def pack(self, body: bytes, *, will_change: bool = False) -> tuple[int, bytes]:
+        """Return the packing number and the packed form of *body*; one that *will_change* is packed quickly."""
+        return CURRENT, (self._passing if will_change else self._lasting).compress(body)
+
+
+def _compressor(dictionary: bytes, level: int) -> zstandard.ZstdCompressor:
+    data = zstandard.ZstdCompressionDict(dictionary)
+    data.precompute_compress(level=level)
+    return zstandard.ZstdCompressor(level=level, dict_data=data, write_checksum=True)
 
 
 class Unpacker:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from execution_history.clock import now_ms
@@ -9,10 +10,10 @@ from execution_history.errors import SettingsError, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.settings import Settings
-from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.protocol import HistoryStore
-from execution_history.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
 
 
 def store_at(
@@ -39,7 +40,11 @@ def store_at(
     """
     folder = location if isinstance(location, Path) else folder_of(location)
     if folder is None:
+        from execution_history.stores.memory.store import MemoryStore  # noqa: PLC0415 - who opens a folder needs none
+
         return MemoryStore(record_limit_bytes, clock)
+    from execution_history.stores.sqlite import SQLiteStore  # noqa: PLC0415 - a database only where one is opened
+
     return SQLiteStore(
         folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes, limits=limits, clock=clock
     )
@@ -72,7 +77,7 @@ def folder_of(location: str) -> Path | None:
     )
 
 
-def store_of(settings: Settings) -> HistoryStore:
+def store_of(settings: "Settings") -> HistoryStore:
     """Return the store that *settings* name, not yet opened.
 
     Raises:

@@ -26,16 +26,12 @@ class FileState(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """One record to write into the file, or, without a body, to remove from it.
-
-    ``document`` is the body's document where there is one: it may have been parsed already.
-    """
+    """One record to write into the file, or, without a body, to remove from it."""
 
     execute_id: str
     create_time: int
     body: bytes | None
     new: bool = False
-    document: Document | None = None
 
 
 @dataclass(slots=True)
@@ -50,9 +46,9 @@ class FileUpdate:
     before: FileState
     after: FileState
     changes: list[FileChange]
-    cleared: bool
-    anew: bool
-    bulk: bool
+    cleared: bool = False
+    anew: bool = False
+    bulk: bool = False
 
 
 class MirrorTransaction(Protocol):

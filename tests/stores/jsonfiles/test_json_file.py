@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -15,12 +15,12 @@ from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
+    FOOTER,
     Header,
     create_time_at,
     parse_header,
     record_key,
     render,
-    render_record,
     stamp,
 )
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
@@ -36,6 +36,14 @@ _hostile = st.text(max_size=40) | st.sampled_from(
 _values = st.recursive(
     _hostile | st.integers(0, 9), lambda v: st.lists(v, max_size=3) | st.dictionaries(_hostile, v, max_size=3)
 )
+
+
+_IO = Path("/proc/self/io")
+
+
+def _moved() -> int:
+    """How many bytes this process has read and written so far."""
+    return sum(int(line.split()[1]) for line in _IO.read_text().splitlines() if line.startswith(("rchar", "wchar")))
 
 
 # Small distances, so that bisection, windows and gaps all happen within a few records.
@@ -85,6 +93,14 @@ class JSONFileMachine(RuleBasedStateMachine):
         time, _, execute_id, _ = self._shown.pop(data.draw(st.integers(0, len(self._shown) - 1)))
         self._apply(FileChange(execute_id, time, None, new=False))
 
+    @precondition(lambda self: self._shown)
+    @rule(count=st.integers(1, 6), oldest=st.booleans())
+    def delete_from_one_end(self, count: int, oldest: bool) -> None:
+        """Several records go, the oldest or the newest first."""
+        for time, sequence, execute_id, body in sorted(self._shown, reverse=not oldest)[:count]:
+            self._shown.remove((time, sequence, execute_id, body))
+            self._apply(FileChange(execute_id, time, None, new=False))
+
     @rule()
     def delete_what_is_not_there(self) -> None:
         """A deletion that the file has already seen does nothing."""
@@ -123,6 +139,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         parsed = parse_header(self._path.read_bytes())
         assert parsed is not None
         assert self._path.read_bytes()[parsed[1] : parsed[0].newest_at].strip(b" ") == b""
+        assert self._path.read_bytes().endswith(FOOTER)
 
     def teardown(self) -> None:
         """Let go of the folder."""
@@ -181,6 +198,71 @@ def test_a_file_that_lacks_a_record_never_looks_complete(tmp_path: Path) -> None
     other.close()
 
 
+@pytest.mark.skipif(not _IO.exists(), reason="needs /proc, which counts bytes")
+@pytest.mark.parametrize("order", ["oldest first", "newest first", "from the middle", "towards the middle"])
+def test_a_deletion_reads_and_writes_little_whatever_was_deleted_before(tmp_path: Path, order: str) -> None:
+    """Not more than a few blocks of a file of megabytes, though the deleted ones leave gaps as large as that."""
+    count = 3_000
+    bodies = [document(f"e{n}", now=n, parameters={"t": "x" * 700}).body for n in range(count, 0, -1)]
+    path = tmp_path / "w.json"
+    write_new(path, Header("w", FileState(count, 1, count)), bodies, 100)
+    gone = {
+        "oldest first": list(range(1, count - 9)),
+        "newest first": list(range(count, 10, -1)),
+        "from the middle": list(range(count // 2, count - 9)),
+        "towards the middle": list(range(10, count // 2)),
+    }[order]
+    file = JSONFile(path)
+    before = _moved()
+    for number in gone:
+        assert not file.apply([FileChange(f"e{number}", number, None)], is_complete=True)
+    moved = _moved() - before
+    file.close()
+    kept = [number for number in range(count, 0, -1) if number not in set(gone)]
+    assert kept == [record["create_time"] for record in json.loads(path.read_bytes())["histories"]]
+    assert moved / len(gone) < 400_000
+
+
+def test_a_file_gets_shorter_with_its_oldest_records(tmp_path: Path) -> None:
+    """Retention deletes from there."""
+    bodies = [document(f"e{n}", now=n, parameters={"t": "x" * 700}).body for n in range(100, 0, -1)]
+    path = tmp_path / "w.json"
+    write_new(path, Header("w", FileState(100, 1, 100)), bodies, 0)
+    size = path.stat().st_size
+    file = JSONFile(path)
+    file.apply([FileChange(f"e{n}", n, None) for n in range(1, 51)], is_complete=True)
+    file.close()
+    assert path.stat().st_size < 0.6 * size
+
+
+def test_room_in_a_gap_is_used_again(tmp_path: Path) -> None:
+    """A record that comes late takes the place of one that was deleted, and the file does not grow."""
+    bodies = [document(f"e{n}", now=n, parameters={"t": "x" * 700}).body for n in range(100, 0, -1)]
+    path = tmp_path / "w.json"
+    write_new(path, Header("w", FileState(100, 1, 100)), bodies, 0)
+    size = path.stat().st_size
+    file = JSONFile(path)
+    late = FileChange("late", 30, document("late", now=30, parameters={"t": "y" * 600}).body, new=True)
+    assert not file.apply([FileChange("e40", 40, None), late])
+    file.close()
+    assert size == path.stat().st_size
+    shown = [record["execute_id"] for record in json.loads(path.read_bytes())["histories"]]
+    assert ["e31", "late", "e30"] == shown[shown.index("e31") :][:3]
+
+
+@given(
+    st.recursive(
+        _hostile | st.none() | st.booleans() | st.integers() | st.floats(),
+        lambda v: st.lists(v) | st.dictionaries(_hostile, v),
+    )
+)
+def test_a_record_is_indented_as_it_always_was(value: Any) -> None:
+    """By two spaces a level; files of all versions look alike."""
+    record = orjson.loads(document("e", now=5, output=value).body)
+    lines = orjson.dumps([[record]], option=orjson.OPT_INDENT_2)
+    assert lines == b"[\n  [\n" + render(orjson.dumps(record)) + b"\n  ]\n]"
+
+
 def test_the_stamp_lies_within_the_millisecond_it_stands_for() -> None:
     """People who sort the folder by time see the truth."""
     assert 1_761_901_941_290 == stamp(FileState(0, 12_345, 1_761_901_941_290)) // 1_000_000
@@ -200,5 +282,7 @@ def test_a_huge_record_is_laid_out_like_others_but_for_its_large_values() -> Non
         assert all(line.startswith(b"      ") for line in lines.split(b"\n")[1:-1])
         assert 5 == create_time_at(lines, 0)
         small = {key: None if len(orjson.dumps(kept)) > LARGE else kept for key, kept in record.items()}
-        indented = [line for line in render_record(small).split(b"\n") if not line.endswith((b": null,", b": null"))]
+        indented = [
+            line for line in render(orjson.dumps(small)).split(b"\n") if not line.endswith((b": null,", b": null"))
+        ]
         assert set(indented) <= set(lines.split(b"\n"))

@@ -20,6 +20,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, store_at
+from execution_history.stores.jsonfiles import disk_sync as disk_sync_module
 from execution_history.stores.jsonfiles import json_file as json_file_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
@@ -147,8 +148,8 @@ class EmbeddedMachine(RuleBasedStateMachine):
         snapshots: list[Path] = []
         watch = _Watch(self._folder, snapshots)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(json_file_module, "os", watch)
-            patch.setattr(rebuild_module, "os", watch)
+            for module in (json_file_module, rebuild_module, disk_sync_module):
+                patch.setattr(module, "os", watch)
             self._now += 1
             if ends:
                 self._both("delete", workflow, execute_id, which=0)
@@ -293,7 +294,7 @@ class _Watch:
         import os  # noqa: PLC0415 - what is stood before
 
         real = getattr(os, name)
-        if name not in {"pwrite", "utime"}:
+        if name not in {"pwrite", "truncate", "utime"}:
             return real
 
         def watched(*arguments: Any, **keywords: Any) -> Any:

@@ -68,11 +68,18 @@ class EventDecoder:
             self._after_cr = False
             chunk = chunk[1:] if chunk[:1] == b"\n" else chunk
         self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
-        lines = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        for number, part in enumerate(lines):
-            self._extend_line(part)
-            if number < len(lines) - 1:
-                self._end_line(events)
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            if self._line or len(line) > self._largest - self._size:
+                self._extend_line(line)
+                self._end_line(b"".join(self._line), events)
+                self._line.clear()
+            else:
+                self._size += len(line)
+                self._end_line(line, events)
+        self._extend_line(rest)
         return events
 
     def close(self) -> list[ServerSentEvent]:
@@ -82,7 +89,7 @@ class EventDecoder:
         """
         events: list[ServerSentEvent] = []
         if self._line:
-            self._end_line(events)
+            self._end_line(b"".join(self._line), events)
         self._dispatch(events)
         return events
 
@@ -103,9 +110,7 @@ class EventDecoder:
         self._size += len(part)
         self._line.append(part)
 
-    def _end_line(self, events: list[ServerSentEvent]) -> None:
-        line = b"".join(self._line)
-        self._line = []
+    def _end_line(self, line: bytes, events: list[ServerSentEvent]) -> None:
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BOM)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from execution_history.coze.protocol.messages import parse_json, text
@@ -19,14 +20,19 @@ def caller_of(headers: Mapping[str, str]) -> dict[str, str] | None:
     Returns:
         ``None`` where the request has none of these headers.
     """
-    product = _PRODUCT.match(headers.get("user-agent", "")[:_MOST_CHARACTERS])
+    return dict(_caller(headers.get("user-agent", ""), headers.get("x-coze-client-user-agent", ""))) or None
+
+
+@lru_cache(maxsize=256)  # the same few programs send every request
+def _caller(user_agent: str, client: str) -> tuple[tuple[str, str], ...]:
+    product = _PRODUCT.match(user_agent[:_MOST_CHARACTERS])
     found: dict[str, str | None] = {} if product is None else {"name": product[1], "version": product[2]}
-    content = parse_json(headers.get("x-coze-client-user-agent", "").encode("utf-8", "replace"))
+    content = parse_json(client.encode("utf-8", "replace")) if client else None
     if isinstance(content, dict):
         found["version"] = text(content.get("version")) or found.get("version")
         found["language"] = _together(content.get("lang"), content.get("lang_version"))
         found["system"] = _together(content.get("os_name"), content.get("os_version"))
-    return {key: value[:_MOST_CHARACTERS] for key, value in found.items() if value} or None
+    return tuple((key, value[:_MOST_CHARACTERS]) for key, value in found.items() if value)
 
 
 def _together(name: object, version: object) -> str | None:

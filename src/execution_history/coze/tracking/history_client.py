@@ -33,7 +33,7 @@ class Address:
 
 def origin_of(url: httpx.URL | str) -> str:
     """Return the scheme, host and port of an address, as a record's ``metadata.upstream`` has them."""
-    url = httpx.URL(url)
+    url = httpx.URL(url) if isinstance(url, str) else url
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
 
 

@@ -66,12 +66,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             StoreError: only where recording is required: the record could not be written.
         """
         context = request.extensions.get(CONTEXT) or RunContext()
-        kind = None if context.is_unrecorded else run_kind(request.method, request.url.path)
-        if kind is not None:
-            run = context.run or parse_run_request(kind, await request.aread())
-            if is_recorded(run, context):
-                call = RecordedCall(run, self._recorder.clock, self._largest)
-                return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
+        run = context.run
+        if run is None and not context.is_unrecorded:
+            kind = run_kind(request.method, request.url.path)
+            run = None if kind is None else parse_run_request(kind, await request.aread())
+        if run is not None and is_recorded(run, context):
+            call = RecordedCall(run, self._recorder.clock, self._largest)
+            return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
         PassingHistory.follow(request, response, self._learn)
         return response
@@ -109,7 +110,7 @@ class _Call(httpx.AsyncByteStream):
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
         self._caller_left = False
-        self._upstream: httpx.Response | None = None
+        self._upstream: httpx.AsyncByteStream | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
 
     async def response(self) -> httpx.Response:
@@ -120,11 +121,10 @@ class _Call(httpx.AsyncByteStream):
             StoreError: only where recording is required: the record could not be written.
         """
         try:
-            head = await asyncio.shield(self._head)
+            return await self._head
         except asyncio.CancelledError:
             await self.aclose()
             raise
-        return httpx.Response(head.status_code, headers=head.headers, stream=self, extensions=head.extensions)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (item := await self._chunks.get()) is not None:
@@ -147,7 +147,7 @@ class _Call(httpx.AsyncByteStream):
         try:
             await self._record.open()
         except Exception as error:  # noqa: BLE001 - the caller gets it, and must not wait for ever
-            self._head.set_exception(error)
+            self._fail_head(error)
             return
         ending: BaseException | None = None
         failure: Outcome | None = None
@@ -171,13 +171,15 @@ class _Call(httpx.AsyncByteStream):
             raise
 
     async def _read(self) -> None:
-        response = self._upstream = await self._inner.handle_async_request(self._record.request)
+        response = await self._inner.handle_async_request(self._record.request)
+        upstream = self._upstream = stream_of(response)
+        response.stream = self
         self._call.receive_head(response.status_code, response.headers)
         if self._call.is_stream:
             self._record.save_progress(self._call.progress)
         if not self._head.done():
             self._head.set_result(response)
-        async for chunk in stream_of(response):
+        async for chunk in upstream:
             passed = self._call.receive_data(chunk)
             if self._call.is_stream:
                 self._record.touch()

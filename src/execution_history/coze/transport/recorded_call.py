@@ -122,9 +122,11 @@ class RecordedCall:
         The last chunk of a whole answer is held back until its record is closed: whoever has read it finds the record
         closed. A stream passes at once.
         """
-        with self._guarded():
+        try:
             if not self._is_faulty:
                 self._read(chunk)
+        except Exception:  # noqa: BLE001 - as in every guarded block, which would cost each chunk more
+            self._note_fault()
         if self._stream is not None:
             return chunk
         chunk, self._held = self._held, chunk
@@ -162,8 +164,11 @@ class RecordedCall:
         try:
             yield
         except Exception:  # noqa: BLE001 - a fault of the recording must not keep the bytes from the caller
-            self._is_faulty = True
-            _log.exception("Recording a run failed")
+            self._note_fault()
+
+    def _note_fault(self) -> None:
+        self._is_faulty = True
+        _log.exception("Recording a run failed")
 
     def _read(self, chunk: bytes) -> None:
         if self._stream is not None:

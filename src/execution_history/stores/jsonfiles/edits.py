@@ -65,7 +65,7 @@ def _spaces_before(window: bytes, at: int, enough: int) -> int:
 
 
 class Front:
-    """The records from ``newest_at`` on, newest first, with nothing else between them.
+    """The records from ``newest_at`` on with nothing else between them, of which the newest are remembered.
 
     Of each it knows the lines, with the spaces before them that are unused and the separator behind them. Changes
     are drafted with ``put`` and ``replace``, until ``edit`` gives the write that makes them true.
@@ -79,12 +79,13 @@ class Front:
         self.length = length
         self.newest = newest
         self._behind = length
+        # Oldest first, so that new ones are appended.
         self._ids: list[str] = []
         self._times: list[int] = []
         self._texts: list[bytes] = []
-        self._first, self._last, self._moved = 0, -1, False
+        self._settle()
 
-    def holds(self, execute_id: str) -> bool:
+    def __contains__(self, execute_id: str) -> bool:
         """Return whether the record is remembered."""
         return execute_id in self._ids
 
@@ -96,55 +97,57 @@ class Front:
             text += SEPARATOR
         else:
             return False
-        self._ids.insert(0, execute_id)
-        self._times.insert(0, create_time)
-        self._texts.insert(0, text)
+        self._note(len(self._ids))
+        self._ids.append(execute_id)
+        self._times.append(create_time)
+        self._texts.append(text)
         self.newest = create_time
         self.length += len(text)
         self._moved = True
-        self._last += 1
         return True
 
     def replace(self, execute_id: str, create_time: int, text: bytes) -> bool:
-        """Draft another text for a record; whether it is remembered here with that time."""
-        if execute_id not in self._ids:
-            return False
+        """Draft another text for a remembered record; whether it has that time."""
         number = self._ids.index(execute_id)
         if self._times[number] != create_time:
             return False
         old = self._texts[number]
         text += SEPARATOR if old.endswith(SEPARATOR) else b"\n"
         grown = len(text) - len(old)
-        if grown < 0 and number:
+        if grown < 0 and number < len(self._ids) - 1:
             # What is shorter leaves its room before it, unless it is the newest: then it becomes slack.
             text, grown = b" " * -grown + text, 0
         self._texts[number] = text
         if grown:
             self.length += grown
             self._moved = True
-        self._first = number if self._last < 0 else min(self._first, number)
-        self._last = max(self._last, number)
+        self._note(number)
         return True
 
     def edit(self, size: int, newest_at: int, body_start: int) -> Edit | None:
         """Return the one write that makes the draft true in a file of *size* bytes; ``None`` where it has no room."""
-        start = size - self.length
+        start, free, texts = size - self.length, 0, self._texts
         if start < body_start:
             return None
-        if self._moved:
-            data, free = b"".join(self._texts[: self._last + 1]), 0
-            if start > newest_at:
-                free = start - newest_at
-                start, data = newest_at, b" " * free + data
-        else:
-            data, free = b"".join(self._texts[self._first : self._last + 1]), 0
-            start += sum(map(len, self._texts[: self._first]))
-        self._first, self._last, self._moved = 0, -1, False
+        end = len(texts) if self._moved else self._newest_changed + 1
+        data = b"".join(texts[self._oldest_changed : end][::-1])
+        if not self._moved:
+            start += sum(map(len, texts[end:]))
+        elif start > newest_at:
+            free = start - newest_at
+            start, data = newest_at, b" " * free + data
+        self._settle()
         return Edit(start, data, free)
 
     def forget_oldest(self) -> None:
         """Remember no more than is useful."""
         while len(self._ids) > _MOST_RECORDS or self.length - self._behind > _MOST_BYTES:
-            self._ids.pop()
-            self._times.pop()
-            self._behind += len(self._texts.pop())
+            del self._ids[0], self._times[0]
+            self._behind += len(self._texts.pop(0))
+
+    def _note(self, number: int) -> None:
+        self._oldest_changed = min(self._oldest_changed, number)
+        self._newest_changed = max(self._newest_changed, number)
+
+    def _settle(self) -> None:
+        self._oldest_changed, self._newest_changed, self._moved = _MOST_BYTES, -1, False

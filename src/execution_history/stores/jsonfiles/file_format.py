@@ -25,13 +25,15 @@ break (RFC 8259, section 7). A line of four spaces and a brace is therefore alwa
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache, lru_cache
+from typing import Final
 
 import orjson
 
 from execution_history.records.depth import LEVELS
-from execution_history.records.encoding import encode, indent
+from execution_history.records.encoding import decode, encode, indent
 from execution_history.records.json_text import HUGE
 from execution_history.records.partial import LARGE, members_of
 from execution_history.stores.mirror_port import FileState
@@ -43,8 +45,8 @@ SEPARATOR: Final = b",\n"
 FOOTER: Final = b"  ]\n}\n"
 
 _FORM: Final = (
-    b'{\n  "workflow_id": %b,\n  "total": %20d,\n  "updated_at": %20d,\n  "revision": %20d,\n'
-    b'  "newest_at": %20d,\n  "histories": [\n'
+    b'{\n  "workflow_id": %b,\n  "total": %%20d,\n  "updated_at": %%20d,\n  "revision": %%20d,\n'
+    b'  "newest_at": %%20d,\n  "histories": [\n'
 )
 _CREATE_TIME: Final = b'\n      "create_time": '
 _HEADER: Final = re.compile(
@@ -66,7 +68,12 @@ class Header:
     def encode(self) -> bytes:
         """Return the header as text; its length depends on the workflow id only."""
         total, revision, updated_at = self.state
-        return _FORM % (orjson.dumps(self.workflow_id), total, updated_at, revision, self.newest_at)
+        return _form_of(self.workflow_id) % (total, updated_at, revision, self.newest_at)
+
+
+@lru_cache
+def _form_of(workflow_id: str) -> bytes:
+    return _FORM % orjson.dumps(workflow_id).replace(b"%", b"%%")
 
 
 def parse_header(start: bytes) -> tuple[Header, int] | None:
@@ -85,10 +92,14 @@ def parse_header(start: bytes) -> tuple[Header, int] | None:
 def render(body: bytes) -> bytes:
     """Return the indented lines of a record, without a separator; a huge one has large values in one line.
 
-    Indenting those would take seconds, in which others wait, and nobody reads a megabyte line by line.
+    Indenting those would take long, while others wait, and nobody reads a megabyte line by line.
     """
     if len(body) <= HUGE:
-        return render_record(orjson.loads(body))
+        try:
+            # Inside two lists it is indented as it has to be; the text around it is cut off.
+            return _indenter()(b"[[%b]]" % body, indent=2)[len("[\n  [\n") : -len("\n  ]\n]")]
+        except RecursionError:  # stored by an earlier version, and nested more deeply than any record today
+            return render(encode(decode(body), levels=LEVELS))
     pieces: list[bytes | memoryview] = []
     for key, value in members_of(body).items():
         json = memoryview(value)
@@ -97,15 +108,11 @@ def render(body: bytes) -> bytes:
     return b"".join((*pieces, CLOSING))
 
 
-def render_record(record: dict[str, Any]) -> bytes:
-    """Return the same for a parsed record."""
-    # Inside two lists it is indented as it has to be; the text around it is cut off.
-    try:
-        text = orjson.dumps([[record]], option=orjson.OPT_INDENT_2)
-    except TypeError:  # stored by an earlier version, and nested more deeply than any record today
-        shallow = orjson.loads(encode(record, levels=LEVELS))
-        text = orjson.dumps([[shallow]], option=orjson.OPT_INDENT_2)
-    return text[len("[\n  [\n") : -len("\n  ]\n]")]
+@cache
+def _indenter() -> Callable[..., bytes]:
+    from msgspec.json import format as indented  # noqa: PLC0415 - 20 ms that whoever only reads need not wait for
+
+    return indented
 
 
 def record_key(execute_id: str) -> bytes:

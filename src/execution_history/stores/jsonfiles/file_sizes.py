@@ -27,7 +27,7 @@ class FileSizes:
     window: int = 4 * 1024 * 1024
     gap_every: int = 512 * 1024
     gap: int = 32 * 1024
-    least_slack: int = 4096
+    least_slack: int = 16 * 1024
     low_slack: int = 16
     front: int = 2 * 1024 * 1024
     rows_at_once: int = 200

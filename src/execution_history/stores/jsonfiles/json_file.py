@@ -4,19 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from execution_history.records.json_text import HUGE
 from execution_history.stores.jsonfiles import edits
 from execution_history.stores.jsonfiles.disk_sync import write_all
 from execution_history.stores.jsonfiles.edits import Front
-from execution_history.stores.jsonfiles.file_format import (
-    CLOSING,
-    FOOTER,
-    OPENING,
-    SEPARATOR,
-    render,
-    render_record,
-    stamp,
-)
+from execution_history.stores.jsonfiles.file_format import CLOSING, FOOTER, OPENING, SEPARATOR, render, stamp
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 from execution_history.stores.mirror_port import FileChange, FileState
@@ -88,9 +79,10 @@ class JSONFile(JSONFileReader):
         """
         self.header.state = state
         self._is_complete = is_complete
+        self._stamp = stamp(state, complete=is_complete)
         if is_complete:
             write_all(self._fd, self.header.encode(), 0)
-        os.utime(self._fd, ns=(stamp(state, complete=is_complete),) * 2)
+        os.utime(self._fd, ns=(self._stamp, self._stamp))
 
     def put_before(self, front: bytes) -> bool:
         """Write the newest records, already laid out, before those that are there; whether there was room."""
@@ -102,13 +94,11 @@ class JSONFile(JSONFileReader):
 
     def _apply_together(self, changes: Sequence[FileChange], begin: int) -> int:
         """Make as many changes from *begin* on as concern the newest records in one write; how many they were."""
-        front = self._front
-        first = changes[begin]
-        if front is None or not front.holds(first.execute_id):
-            if not first.new:
+        front, done = self._front, begin
+        if front is None:
+            if not changes[begin].new:
                 return 0
-            front = self._front = front or self._read_front()
-        done = begin
+            front = self._front = Front(self.size - self.header.newest_at, self.newest_time())
         while done < len(changes) and self._draft(front, changes[done]):
             done += 1
         if done == begin:
@@ -122,21 +112,19 @@ class JSONFile(JSONFileReader):
         return done - begin
 
     def _draft(self, front: Front, change: FileChange) -> bool:
-        if change.body is None:
+        execute_id, create_time, body, is_new = change
+        if body is None or not (is_new or execute_id in front):
             return False
-        text = lines_of(change)
-        if not change.new:
-            return front.replace(change.execute_id, change.create_time, text)
+        text = render(body)
+        if not is_new:
+            return front.replace(execute_id, create_time, text)
         return not self._gap_before(front.length, len(text) + len(SEPARATOR)) and front.put(
-            change.execute_id, change.create_time, text
+            execute_id, create_time, text
         )
-
-    def _read_front(self) -> Front:
-        return Front(self.size - self.header.newest_at, self.newest_time())
 
     def _apply_one(self, change: FileChange) -> bool:
         self._front = None
-        text = b"" if change.body is None else lines_of(change)
+        text = b"" if change.body is None else render(change.body)
         if not change.new:
             newest, span = self.newest_time(), None
             if newest is None or change.create_time <= newest:  # otherwise no record of that time is here
@@ -155,30 +143,37 @@ class JSONFile(JSONFileReader):
         return self._put_among(change.create_time, text)
 
     def _write(self, edit: edits.Edit) -> None:
+        end = edit.offset + len(edit.data)
         write_all(self._fd, edit.data, edit.offset)
-        self.deepest_edit = max(self.deepest_edit, edit.offset + len(edit.data))
+        self.deepest_edit = max(self.deepest_edit, end)
+        self.blanks.cut(edit.offset, end)
         if edit.offset <= self.header.newest_at:
-            end = edit.offset + edit.free
-            self.header.newest_at = end if edit.free < len(edit.data) else self._text_after(end)
+            text = edit.offset + edit.free
+            self.header.newest_at = text if edit.free < len(edit.data) else self._text_after(text)
+        elif edit.free:
+            self.blanks.add(edit.offset, edit.offset + edit.free)
 
     def _text_after(self, at: int) -> int:
         """Where the line begins that follows the spaces at *at*: a record's, or that of the closing bracket."""
+        reach = self.sizes.near
         while True:
-            piece = self.read(at, at + self.sizes.reach)
+            at = self.blanks.past(at)
+            piece = self.read(at, at + reach)
             text = piece.lstrip(b" ")
             at += len(piece) - len(text)
             if text or not piece:
                 return at - (len(OPENING) - 1 if text.startswith(b"{") else len(FOOTER) - len(FOOTER.lstrip()))
+            reach = self.sizes.window
 
     def _text_before(self, at: int) -> int:
         """Where the text ends that stands before the spaces that end at *at*."""
-        while at > self.body_start:
-            piece = self.read(max(self.body_start, at - self.sizes.reach), at)
-            text = piece.rstrip(b" ")
-            at -= len(piece) - len(text)
+        while (at := self.blanks.before(at)) > self.body_start:
+            start = max(self.body_start, at - self.sizes.reach)
+            text = self.read(start, at).rstrip(b" ")
             if text:
-                break
-        return at
+                return start + len(text)
+            self.blanks.add(start, at)
+        return self.body_start
 
     def _replace(self, span: edits.Span, text: bytes) -> bool:
         """Put *text* where *span* is; whether there was room to the left for what it is longer."""
@@ -194,18 +189,19 @@ class JSONFile(JSONFileReader):
             reach *= 8
 
     def _remove(self, span: edits.Span) -> None:
-        """Blank a record together with the separator that has become one too many."""
+        """Blank a record together with the separator behind it; with the last record the file ends earlier."""
         start, end = span
         if self.read(end, end + len(SEPARATOR)) == SEPARATOR:
-            end += len(SEPARATOR)
-        else:
-            end = self.find(b"\n", end, self.size)
-            text_end = self._text_before(start)
-            if self.read(text_end - len(SEPARATOR), text_end) == SEPARATOR:
-                start = text_end - len(SEPARATOR)  # the one before it becomes the last and loses its comma
-            else:
-                end += 1
-        self._write(edits.Edit(start, b" " * (end - start), end - start))
+            length = end + len(SEPARATOR) - start
+            self._write(edits.Edit(start, b" " * length, length))
+            return
+        closing = FOOTER
+        if start > self.header.newest_at:
+            start, closing = self._text_before(start) - len(SEPARATOR), b"\n" + FOOTER
+        # The spaces after it make this one write after which the file parses.
+        self._write(edits.Edit(start, closing.ljust(self.size - start), 0))
+        self.size = start + len(closing)
+        os.truncate(self._fd, self.size)
 
     def _put_first(self, text: bytes) -> bool:
         anchor = self.header.newest_at
@@ -231,10 +227,3 @@ class JSONFile(JSONFileReader):
             return self._replace(edits.Span(at, at), text + SEPARATOR)
         at = self.rfind(CLOSING, self.header.newest_at, self.size) + len(CLOSING)
         return self._replace(edits.Span(at, at), SEPARATOR + text)
-
-
-def lines_of(change: FileChange) -> bytes:
-    """Return the lines of a record in the file; its document has often been parsed, or will be by the caller."""
-    if change.document is not None and len(change.document.body) <= HUGE:
-        return render_record(change.document.plain())
-    return b"" if change.body is None else render(change.body)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from execution_history.stores.jsonfiles.blanks import Blanks
 from execution_history.stores.jsonfiles.edits import Span
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
@@ -19,6 +20,7 @@ from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.mirror_port import FileState
 
 _MOST_READ: Final = 4 * 1024 * 1024
+_FIRST_LINES: Final = 1024
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -42,6 +44,7 @@ class JSONFileReader:
     def __init__(self, path: Path, sizes: FileSizes = SIZES, mode: int = os.O_RDONLY) -> None:
         self.path, self._name = path, str(path)
         self.sizes = sizes
+        self.blanks = Blanks()
         self._is_complete = True
         self._fd = os.open(path, _FLAGS | mode)
         try:
@@ -57,6 +60,7 @@ class JSONFileReader:
         if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
             raise NotOurs(self._name)
         self.header, self.body_start = parsed
+        self._stamp = stamp(self.header.state)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -69,7 +73,12 @@ class JSONFileReader:
             status = os.stat(self._name)  # noqa: PTH116 - once for every edit, and a Path object costs as much as the call
         except FileNotFoundError:
             return False
-        return status.st_ino == self._inode and status.st_mtime_ns == stamp(state, complete=self._is_complete)
+        expected = self._stamp if state == self.header.state else stamp(state, complete=self._is_complete)
+        return status.st_mtime_ns == expected and status.st_ino == self._inode
+
+    def is_current(self, state: FileState) -> bool:
+        """Return whether it is of the revision of *state*, and untouched in that."""
+        return self.header.state.revision == state.revision and self.is_untouched(state)
 
     def read(self, begin: int, end: int) -> bytes:
         """Return the bytes from offset *begin* to *end*, fewer where the file ends before."""
@@ -78,10 +87,12 @@ class JSONFileReader:
     def find(self, text: bytes, begin: int, end: int) -> int:
         """Return the offset of the first *text* between two offsets; -1 where there is none."""
         reach = self.sizes.near
-        while begin < end:
-            at = self.read(begin, min(begin + reach + len(text) - 1, end)).find(text)
+        while (begin := self.blanks.past(begin)) < end:
+            piece = self.read(begin, min(begin + reach + len(text) - 1, end))
+            at = piece.find(text)
             if at >= 0:
                 return begin + at
+            self._note_blank(piece, begin)
             begin, reach = begin + reach, min(reach * 4, _MOST_READ)
         return -1
 
@@ -96,11 +107,14 @@ class JSONFileReader:
             end, reach = end - reach, min(reach * 4, _MOST_READ)
         return -1
 
+    def _note_blank(self, piece: bytes, at: int) -> None:
+        if piece.isspace() and not piece.strip(b" "):
+            self.blanks.add(at, at + len(piece))
+
     def newest_time(self) -> int | None:
         """Return the ``create_time`` of the newest record; ``None`` when there is none."""
         at = self.header.newest_at
-        start = self.read(at, at + HEADER_LIMIT)
-        return None if start.startswith(FOOTER) else create_time_at(start, 0)
+        return None if self.read(at, at + len(FOOTER)) == FOOTER else self._time_at(at)
 
     def first_not_newer(self, create_time: int) -> int:
         """Return the offset of the first record whose time is at most *create_time*, or of the footer.
@@ -131,14 +145,18 @@ class JSONFileReader:
             NotOurs: a record has no time.
         """
         key, newest_at = record_key(execute_id), self.header.newest_at
-        start = self.find(key, newest_at, min(newest_at + 16 * self.sizes.near, self.size))
+        start = self.find(key, newest_at, min(newest_at + self.sizes.reach, self.size))
         if start < 0:
-            start = self.find(key, self.first_not_newer(create_time), self.first_not_newer(create_time - 1))
+            first = self.first_not_newer(create_time)
+            start = self.find(key, first, min(first + self.sizes.near, self.size))
+            if start < 0:  # many may have begun in that millisecond
+                start = self.find(key, first, self.first_not_newer(create_time - 1))
         end = -1 if start < 0 else self.find(CLOSING, start, self.size)
         return None if end < 0 else Span(start, end + len(CLOSING))
 
     def _time_at(self, start: int) -> int:
-        time = create_time_at(self.read(start, start + HEADER_LIMIT), 0)
-        if time is None:
-            raise NotOurs(f"{self._name} has a record without a time")
-        return time
+        for length in (_FIRST_LINES, HEADER_LIMIT):  # ids may be long
+            time = create_time_at(self.read(start, start + length), 0)
+            if time is not None:
+                return time
+        raise NotOurs(f"{self._name} has a record without a time")

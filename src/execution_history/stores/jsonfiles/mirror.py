@@ -16,13 +16,13 @@ from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, 
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.disk_sync import Unsynced
-from execution_history.stores.jsonfiles.file_format import Header, stamp
+from execution_history.stores.jsonfiles.file_format import Header, render, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, is_case_sensitive
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
-from execution_history.stores.jsonfiles.json_file import JSONFile, lines_of
+from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.open_files import OpenFiles
-from execution_history.stores.jsonfiles.rebuild import regrow, write_new
+from execution_history.stores.jsonfiles.rebuild import Job, regrow, write_new
 from execution_history.stores.mirror_port import FileState, FileUpdate, Mirror, MirrorWriter, PendingFiles, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
@@ -159,12 +159,13 @@ class JSONFileMirror(Mirror):
         workflow_id, before = row.workflow_id, row.before
         self._unsynced.add(workflow_id)
         if not (row.cleared or row.anew or row.bulk or workflow_id in self._stale) and row.after.total:
-            if self._builder.blocks_all(workflow_id):
+            job = self._builder.jobs.get(workflow_id)
+            if job is not None and job.aside is None:
                 return _NOTHING if workflow_id in self._brought_in else None
             try:
                 file = self._files.current(workflow_id, before)
                 if file is not None:
-                    return self._edit(file, row)
+                    return self._edit(file, row, job)
                 if before.total == 0 and not self._path(workflow_id).exists():
                     self._write_new(row)
                     return _NOTHING
@@ -175,18 +176,17 @@ class JSONFileMirror(Mirror):
                 self._stale.add(workflow_id)
         return self._follow_anew(row)
 
-    def _edit(self, file: JSONFile, row: FileUpdate) -> set[str] | None:
-        """Apply changes in place, around those that wait for a new file in the making, or begin one for lack of room.
+    def _edit(self, file: JSONFile, row: FileUpdate, job: Job | None) -> set[str] | None:
+        """Apply changes in place, around those that wait for the *job* in progress, or begin one for lack of room.
 
         Returns the records that are not shown then; ``None`` when all have to wait.
         """
-        job = self._builder.jobs.get(row.workflow_id)
-        aside = set() if job is None or job.aside is None else job.aside
-        waiting = [change for change in row.changes if change.execute_id in aside]
+        aside = _NOTHING if job is None or job.aside is None else job.aside
+        waiting = [change for change in row.changes if change.execute_id in aside] if aside else []
         changes = [change for change in row.changes if change.execute_id not in aside] if waiting else row.changes
         blocked = file.apply(changes, is_complete=job is None)
         if blocked and file.size <= self._sizes.small:
-            needed = sum(len(lines_of(change)) + 8 for change in blocked if change.body)
+            needed = sum(len(render(change.body)) + 8 for change in blocked if change.body)
             slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
             file = regrow(file, slack=max(2 * needed, slack))
             self._files.put(row.workflow_id, file)
@@ -199,6 +199,8 @@ class JSONFileMirror(Mirror):
             self._builder.build(row.workflow_id, None if no_slack else {change.execute_id for change in blocked})
         elif file.size > self._sizes.small and file.slack < file.size // self._sizes.low_slack:
             self._builder.extend(row.workflow_id, file)
+        if not (blocked or waiting):
+            return _NOTHING
         return None if self._builder.blocks_all(row.workflow_id) else {c.execute_id for c in (*blocked, *waiting)}
 
     def _follow_anew(self, row: FileUpdate) -> set[str] | None:

@@ -34,14 +34,14 @@ class OpenFiles:
         file = self._files.get(workflow_id)
         if file is not None:
             self._files.move_to_end(workflow_id)
-            if _is_current(file, workflow_id, state):
+            if file.is_current(state):
                 return file
             self.forget(workflow_id)
         try:
             file = JSONFile(self._path_of(workflow_id), self._sizes)
         except (FileNotFoundError, NotOurs):
             return None
-        if not _is_current(file, workflow_id, state):
+        if not (file.header.workflow_id == workflow_id and file.is_current(state)):
             file.close()
             return None
         self._files[workflow_id] = file
@@ -73,8 +73,3 @@ class OpenFiles:
         """Close all of them."""
         while self._files:
             self._files.popitem()[1].close()
-
-
-def _is_current(file: JSONFile, workflow_id: str, state: FileState) -> bool:
-    is_of_state = file.header.workflow_id == workflow_id and file.header.state.revision == state.revision
-    return is_of_state and file.is_untouched(state)

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from execution_history.stores.jsonfiles.disk_sync import SLICE
+from execution_history.stores.jsonfiles.disk_sync import SLICE, write_all
 from execution_history.stores.jsonfiles.file_format import (
     FOOTER,
     RECORD_START,
@@ -19,6 +19,7 @@ from execution_history.stores.jsonfiles.file_format import (
 )
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
+from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 
 _PIECE: Final = 256 * 1024
 _COPIED: Final = 1024 * 1024
@@ -73,25 +74,28 @@ def write_new(
 
 def regrow(file: JSONFile, slack: int) -> JSONFile:
     """Return the same small file with *slack* bytes of slack; the old one is closed."""
-    body = file.read(file.header.newest_at, file.size)
     header = Header(file.header.workflow_id, file.header.state)
     header.newest_at = len(header.encode()) + slack
-    _replace_file(file.path, header, header.encode() + b" " * slack + body)
+    _replace_file(file.path, header, header.encode() + b" " * slack, file.read(file.header.newest_at, file.size))
     file.close()
     return JSONFile(file.path, file.sizes)
 
 
-def _replace_file(path: Path, header: Header, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _replace_file(path: Path, header: Header, *pieces: bytes) -> None:
+    temporary = f"{path.parent}{os.sep}.{path.name}.{os.getpid()}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.utime(file.fileno(), ns=(stamp(header.state),) * 2)
-        temporary.replace(path)
+        try:
+            at = 0
+            for piece in pieces:
+                write_all(descriptor, piece, at)
+                at += len(piece)
+            os.utime(descriptor, ns=(stamp(header.state),) * 2)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105 - a hundred times a second while files are small
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        os.unlink(temporary)  # noqa: PTH108
         raise
 
 
@@ -177,6 +181,8 @@ def _pieces(file: JSONFile, begin: int) -> Iterator[bytes]:
     at = begin
     while at < file.size:
         piece = file.read(at, at + file.sizes.gap_every)
+        if not piece:
+            raise NotOurs(f"{file.path} has become shorter while it was copied")
         cut = piece.rfind(RECORD_START, 1) if at + len(piece) < file.size else -1
         if cut > 0:
             # The indentation belongs to the next piece; what was a gap stays one.

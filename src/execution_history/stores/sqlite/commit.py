@@ -31,7 +31,7 @@ _MOST_TRIES: Final = 20
 _PAUSE: Final = 0.05
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Operation:
     """A piece of work for the writer.
 
@@ -52,10 +52,10 @@ class Operation:
     makes_room: bool = False
     outside: bool = False
     failed: Callable[[Exception], None] | None = None
-    is_durable: bool = False
-    tries: int = 0
-    result: Any = None
-    error: Exception | None = None
+    is_durable: bool = field(default=False, init=False)
+    tries: int = field(default=0, init=False)
+    result: Any = field(default=None, init=False)
+    error: Exception | None = field(default=None, init=False)
 
     def wait_for_space(self) -> bool:
         """Wait a moment for space that is in use only for a while, such as by a file that is being rewritten.
@@ -187,7 +187,7 @@ class Commits:
             self._run_outside(group[0])
             return {}
         try:
-            rows = self._transact(group)
+            updates = self._transact(group)
         except BaseException as error:  # noqa: BLE001 - whatever one operation raises is its own outcome
             if len(group) > 1:
                 # One of them may be the cause: each gets a transaction, and an outcome, of its own.
@@ -199,7 +199,7 @@ class Commits:
                 return self._run_locked(group)
             self._fail(group, error)
             return {}
-        return self._mirror.follow(rows)
+        return self._mirror.follow(updates)
 
     def _transact(self, group: list[Operation]) -> list[FileUpdate]:
         """Commit *group*; return its changes to the files."""
@@ -211,7 +211,7 @@ class Commits:
         try:
             transaction.begin()
             self._run_operations(group)
-            rows = [row.file_update() for row in transaction.finish()]
+            updates = transaction.finish()
             connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -219,7 +219,7 @@ class Commits:
         for operation in group:
             operation.is_durable = True
         transaction.committed()
-        return rows
+        return updates
 
     def _run_operations(self, group: list[Operation]) -> None:
         for operation in group:

@@ -42,15 +42,19 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10);
 
 -- name: execution_for_update
 -- The row of a record that is to be updated.
-SELECT e.seq, {record}, e.document
+SELECT e.seq, e.upstream_id, {record}, e.document
 FROM executions e JOIN workflows w ON w.id = e.workflow WHERE e.execute_id = ? AND e.workflow = ?;
 
 -- name: execute_id_of
 -- The execute id of a row.
 SELECT execute_id FROM executions WHERE seq = ?;
 
+-- name: save_content
+-- Replaces a record's document; SQLite leaves the indexes over columns alone that are not named here.
+UPDATE executions SET update_time = ?, status = ?, revision = ?, size = ?, packing = ?, document = ? WHERE seq = ?;
+
 -- name: save_execution
--- Replaces a record's document.
+-- Replaces a record's document, its time and its id upstream.
 UPDATE executions
 SET create_time = ?, update_time = ?, status = ?, revision = ?, size = ?, packing = ?, document = ?, upstream_id = ?
 WHERE seq = ?;

@@ -5,7 +5,7 @@ group.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
@@ -35,20 +35,18 @@ class WorkflowRow:
     counts: list[int]
     revision: int
     updated_at: int
-    before: FileState | None = None
-    changes: list[FileChange] = field(default_factory=list)
-    cleared: bool = False
-    anew: bool = False
-    bulk: bool = False
+    update: FileUpdate | None = None
 
     def state(self) -> FileState:
         """Return the state that the JSON file should have now."""
         return FileState(sum(self.counts), self.revision, self.updated_at)
 
-    def file_update(self) -> FileUpdate:
-        """Return the changes for the mirror."""
-        now = self.state()
-        return FileUpdate(self.workflow_id, self.before or now, now, self.changes, self.cleared, self.anew, self.bulk)
+    def touched(self) -> FileUpdate:
+        """Return the changes of this transaction; the first call, before any of them, keeps the state until then."""
+        if self.update is None:
+            state = self.state()
+            self.update = FileUpdate(self.workflow_id, state, state, [])
+        return self.update
 
 
 @dataclass(slots=True)
@@ -59,6 +57,7 @@ class _Stored:
     create_time: int
     update_time: int
     status: int
+    upstream_id: str | None
     body: bytes | None = None
     parts: dict[str, Any] | None = None
     packed: StoredRecord | None = None
@@ -98,13 +97,16 @@ class WriteTransaction:
             self._documents.clear()
             self._kept = 0
 
-    def finish(self) -> list[WorkflowRow]:
-        """Write the counters and the newest revision; return the rows that changed, each with its changes."""
-        saved = []
+    def finish(self) -> list[FileUpdate]:
+        """Write the counters and the newest revision; return the changes of each workflow."""
+        saved, updates = [], []
         for row in self._touched.values():
-            if row.cleared:
+            update = row.touched()
+            update.after = row.state()
+            updates.append(update)
+            if update.cleared:
                 continue
-            if any(row.counts):
+            if update.after.total:
                 saved.append((*row.counts, row.revision, row.updated_at, row.id))
             else:
                 self.run("drop_workflow", row.id)
@@ -113,14 +115,14 @@ class WriteTransaction:
             self.connection.executemany(query("save_workflow"), saved)
         if self._revision != self._saved_revision:
             self.run("save_feed_revision", self._revision)
-        return list(self._touched.values())
+        return updates
 
     def committed(self) -> None:
         """Keep the cached rows, after the commit."""
         self._version = self.connection.data_version()
         self._saved_revision = self._revision
         for row in self._touched.values():
-            row.before, row.changes, row.anew, row.bulk = None, [], False, False
+            row.update = None
         self._touched = {}
 
     def forget(self) -> None:
@@ -168,7 +170,7 @@ class WriteTransaction:
             else:
                 unchanged += 1
                 continue
-            row.bulk = True
+            row.touched().bulk = True
         return MergeReport(added, replaced, unchanged)
 
     def delete(self, workflow_id: str, execute_id: str) -> bool:
@@ -185,10 +187,10 @@ class WriteTransaction:
                 continue
             self.run("drop_execution", stored.seq)
             self._documents.pop((row.id, execute_id), None)
+            update = self._touch(row, row.updated_at)
             row.counts[stored.status] -= 1
-            revision = self._touch(row, row.updated_at)
-            self.run("add_deletion", revision, workflow_id, execute_id, stored.create_time, self.clock())
-            row.changes.append(FileChange(execute_id, stored.create_time, None))
+            self.run("add_deletion", row.revision, workflow_id, execute_id, stored.create_time, self.clock())
+            update.changes.append(FileChange(execute_id, stored.create_time, None))
             deleted.append(RecordKey(workflow_id, execute_id))
         return deleted
 
@@ -197,12 +199,12 @@ class WriteTransaction:
         row = self._workflow(workflow_id)
         if row is None or not any(row.counts):
             return False
-        revision = self._touch(row, row.updated_at)
+        update = self._touch(row, row.updated_at)
         self.run("save_workflow", *row.counts, row.revision, row.updated_at, row.id)
         self.run("clear_workflow", row.id)
-        self.run("add_deletion", revision, workflow_id, None, None, self.clock())
-        row.cleared = True
-        row.changes.clear()
+        self.run("add_deletion", row.revision, workflow_id, None, None, self.clock())
+        update.cleared = True
+        update.changes.clear()
         self._workflows.pop(workflow_id, None)
         return True
 
@@ -244,9 +246,8 @@ class WriteTransaction:
         self.run("add_workflow", workflow_id)
         row = WorkflowRow(self.connection.last_insert_rowid(), workflow_id, [0] * len(STATUS_NAMES), 0, 0)
         self._workflows[workflow_id] = row
-        row.before = row.state()
         # Cleared and begun again in one transaction: its file must not keep the old records.
-        row.anew = workflow_id in self._touched
+        row.touched().anew = workflow_id in self._touched
         self._touched[workflow_id] = row
         return row
 
@@ -256,55 +257,57 @@ class WriteTransaction:
             found = self.run("execution_for_update", execute_id, row.id).fetchone()
             if found is None:
                 return None
-            packed = StoredRecord(*found[1:])
+            packed = StoredRecord(*found[2:])
             # The query above may read the id from an index; this one reads the row itself.
             if self.run("execute_id_of", found[0]).get != execute_id:
                 raise apsw.CorruptError("An index leads to another record.")
-            stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, packed=packed)
+            stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, found[1], packed=packed)
         return stored
 
     def _insert(self, row: WorkflowRow, document: Document) -> None:
-        self.run("add_execution", row.id, document.execute_id, *self._columns(document))
+        times = (document.create_time, document.update_time)
+        self.run("add_execution", row.id, document.execute_id, *times, *self._content(document), document.upstream_id)
         seq = self.connection.last_insert_rowid()
-        self._touch(row, document.update_time)
-        self._keep(row, seq, document, new=True)
+        self._keep(row, seq, document, self._touch(row, document.update_time), new=True)
 
     def _replace(self, row: WorkflowRow, stored: _Stored, document: Document) -> None:
-        self.run("save_execution", *self._columns(document), stored.seq)
-        self._touch(row, document.update_time)
+        content = (document.update_time, *self._content(document))
+        if (stored.create_time, stored.upstream_id) == (document.create_time, document.upstream_id):
+            self.run("save_content", *content, stored.seq)
+        else:
+            self.run("save_execution", document.create_time, *content, document.upstream_id, stored.seq)
+        update = self._touch(row, document.update_time)
         row.counts[stored.status] -= 1
         if stored.create_time != document.create_time:
-            row.changes.append(FileChange(document.execute_id, stored.create_time, None))
-        self._keep(row, stored.seq, document, new=False)
+            update.changes.append(FileChange(document.execute_id, stored.create_time, None))
+        self._keep(row, stored.seq, document, update, new=False)
 
-    def _columns(self, document: Document) -> tuple[Value, ...]:
-        """Return the columns of *document* with the next revision."""
-        packing, packed = self._packer.pack(document.body)
-        status, times = _status_of(document), (document.create_time, document.update_time)
-        return (*times, status, self._revision + 1, len(document.body), packing, packed, document.upstream_id)
-
-    def _keep(self, row: WorkflowRow, seq: int, document: Document, *, new: bool) -> None:
+    def _content(self, document: Document) -> tuple[Value, ...]:
+        """Return what every change writes: the status, the next revision and the document."""
         status = _status_of(document)
+        packing, packed = self._packer.pack(document.body, will_change=status in OPEN_NUMBERS)
+        return (status, self._revision + 1, len(document.body), packing, packed)
+
+    def _keep(self, row: WorkflowRow, seq: int, document: Document, update: FileUpdate, *, new: bool) -> None:
+        status, body = _status_of(document), document.body
         row.counts[status] += 1
-        row.changes.append(FileChange(document.execute_id, document.create_time, document.body, new, document))
+        update.changes.append(FileChange(document.execute_id, document.create_time, body, new))
         key = (row.id, document.execute_id)
-        size = len(document.body)
         # A record that has ended is hardly ever changed again.
-        if status in OPEN_NUMBERS and size <= _LARGEST_KEPT:
-            self._kept += size
+        if status in OPEN_NUMBERS and len(body) <= _LARGEST_KEPT:
+            self._kept += len(body)
             times = (document.create_time, document.update_time)
-            self._documents[key] = _Stored(seq, *times, status, document.body, document.parts)
+            self._documents[key] = _Stored(seq, *times, status, document.upstream_id, body, document.parts)
         elif not new:
             self._documents.pop(key, None)
 
-    def _touch(self, row: WorkflowRow, updated_at: int) -> int:
-        """Give *row* the next revision and return it; keep the state that its JSON file had before."""
-        if row.before is None:
-            row.before = row.state()
+    def _touch(self, row: WorkflowRow, updated_at: int) -> FileUpdate:
+        """Give *row* the next revision, before anything else changes in it; return its changes."""
+        update = row.touched()
         self._touched[row.workflow_id] = row
         row.revision = self.next_revision()
         row.updated_at = max(row.updated_at, updated_at)
-        return row.revision
+        return update
 
     def next_revision(self) -> int:
         """Return the revision of the next change."""
