@@ -58,8 +58,7 @@ UPSTREAM_ID: Final = Attribute("upstream id", lambda _, facts: facts.upstream_id
 FINGERPRINT: Final = Attribute("fingerprint", lambda _, facts: facts.fingerprint, "fingerprint", "fingerprint")
 PARENT: Final = Attribute("parent", lambda _, facts: facts.parent, "parent")
 EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id"], "execute_id")
-FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), None)
-"""Only failed runs have it; in no column before the index's next version."""
+FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), "failed_nodes", "several")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Each is a generator of engine-neutral steps: it yields what to read, receives wh
 a store brings its statements, and a page is defined here. No step reads one record alone.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +29,7 @@ from execution_history.query.model import (
     StatisticsQuery,
 )
 from execution_history.query.predicates import And
+from execution_history.query.rollups import EXACT_RUNS, is_rolled_up, percentiles_in
 from execution_history.query.statistics import Counted, figures_of, in_group_order, most_frequent, statistics_of
 from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.records.attributes import RunAttributes, attributes_of
@@ -217,8 +219,16 @@ def _search(
             return found, end
 
 
-def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> steps.Steps[Statistics]:
+def count(
+    query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool, exact_runs: int = EXACT_RUNS
+) -> steps.Steps[Statistics]:
     """Return the steps that find the answer to *query*: four, unless documents have to be read.
+
+    Args:
+        query: the query.
+        reach: how far the rows have followed the history.
+        is_text_exact: whether rows that match the text need no check of their documents.
+        exact_runs: up to so many runs percentiles are exact, though rollups could count them.
 
     Raises:
         InvalidQuery: there is no such time zone, there would be too many buckets, or its text cannot be searched for.
@@ -230,10 +240,16 @@ def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> 
     span = yield steps.Span()
     if span is None:
         return statistics_of(query, [], frozenset(), reach)
-    first, last = span
+    first, last, runs = span
     edges = bucket_edges(first, last, query.bucket, zone)
-    percentiles, counted = yield steps.BucketCounts(first, last, tuple(edges))
-    tallies = {number: figures_of(*figures) for number, *figures in counted}
+    is_exact = not is_rolled_up(query.filter, first) or runs <= exact_runs
+    if is_exact:
+        percentiles, counted = yield steps.BucketCounts(first, last, tuple(edges))
+        tallies = {number: figures_of(*figures) for number, *figures in counted}
+    else:
+        rolled = yield steps.RollupCounts(first, last, tuple(edges))
+        tallies = {n: figures_of(counts, tokens, percentiles_in(durations)) for n, counts, tokens, durations in rolled}
+        percentiles = percentiles_in(sum((Counter(durations) for *_, durations in rolled), Counter()))
     nothing = figures_of({}, 0, (None, None, None))
     buckets = [Bucket(start, end, tallies.get(number, nothing)) for number, (start, end) in enumerate(pairwise(edges))]
     counts = {name: sum(bucket.figures.counts[name] for bucket in buckets) for name in nothing.counts}
@@ -243,6 +259,7 @@ def count(query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool) -> 
         error_codes=most_frequent((yield steps.ErrorCodes(first, last))),
         failures=in_group_order((yield steps.Failures(first, last))),
         reach=reach,
+        percentiles_are_exact=is_exact,
     )
 
 

@@ -18,6 +18,8 @@ BucketSize = Literal["hour", "day", "week", "month"]
 SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens")
 BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
 MAX_SIZE: Final = 100
+PAGE_SECONDS: Final = 0.1
+"""How long a page that a person waits for may wait for an index: it shows what is there, and says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,8 @@ class Figures:
         counts: per status, with ``other``.
         success_rate: of the runs that succeeded or failed, the part that succeeded (0 to 1); ``None`` without any.
         p50, p95, p99: of the durations (ms) of the runs that succeeded or failed: the value at the place
-            ``int(p * (n - 1))`` of all ``n`` in order; ``None`` without any.
+            ``int(p * (n - 1))`` of all ``n`` in order, or near it (``Statistics.percentiles_are_exact``); ``None``
+            without any.
         tokens: the sum over the runs that have a count.
     """
 
@@ -217,6 +220,7 @@ class Statistics:
     ``buckets`` follow each other without a gap from the first that has a run to the last; ``error_codes`` and
     ``failures`` are the most frequent first, at most 100 of each. ``damaged`` are the records that had to be read and
     cannot be, which are not counted; where no record has to be read, they are counted like others.
+    ``percentiles_are_exact`` is false where those of very many runs come from histograms: each is within 2 % then.
     """
 
     totals: Figures
@@ -224,6 +228,7 @@ class Statistics:
     error_codes: dict[str, int]
     failures: Sequence[FailureGroup]
     reach: IndexReach
+    percentiles_are_exact: bool = True
     damaged: tuple[RecordKey, ...] = ()
 
 

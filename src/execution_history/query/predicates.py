@@ -26,13 +26,14 @@ class Attribute:
             tuple where it may have several.
         column: its index column; ``None``: only documents have it.
         stored_as: its form in that column: as it is, as the number of a text that many records share, as the number of
-            a status, or as the 64 bits of a fingerprint.
+            a status, or as the 64 bits of a fingerprint; ``several``: the column is a table, as a record may have
+            several such texts.
     """
 
     title: str
     read: Callable[[Record, RunAttributes], Any]
     column: str | None
-    stored_as: Literal["itself", "shared text", "status", "fingerprint"] = "itself"
+    stored_as: Literal["itself", "shared text", "several", "status", "fingerprint"] = "itself"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from execution_history.query.model import Bucket, FailureGroup, Figures, IndexReach, Statistics, StatisticsQuery
+from execution_history.query.rollups import EXACT_RUNS, Percentiles, bucket_of, is_rolled_up, percentiles_in
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.query.values import FILTER_STATUSES
 from execution_history.records.attributes import RunAttributes
@@ -30,9 +31,11 @@ class Tally:
         if facts.status in ENDED and facts.duration_ms is not None:
             self.durations.append(facts.duration_ms)
 
-    def figures(self) -> Figures:
-        """Return the figures of the runs counted so far."""
-        return figures_of(self.counts, self.tokens, percentiles(sorted(self.durations)))
+    def figures(self, *, is_exact: bool) -> Figures:
+        """Return the figures of the runs counted so far, with exact percentiles or those of a histogram."""
+        if is_exact:
+            return figures_of(self.counts, self.tokens, percentiles(sorted(self.durations)))
+        return figures_of(self.counts, self.tokens, percentiles_in(Counter(map(bucket_of, self.durations))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Counted:
     arrival: int
 
 
-def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | None]:
+def percentiles(ordered: Sequence[int]) -> Percentiles:
     """Return the 50th, 95th and 99th of values in ascending order, as :class:`Figures` has them."""
     if not ordered:
         return (None, None, None)
@@ -53,9 +56,7 @@ def percentiles(ordered: Sequence[int]) -> tuple[int | None, int | None, int | N
     return (ordered[int(0.5 * last)], ordered[int(0.95 * last)], ordered[int(0.99 * last)])
 
 
-def figures_of(
-    counts: Mapping[str, int], tokens: int, percentile: tuple[int | None, int | None, int | None]
-) -> Figures:
+def figures_of(counts: Mapping[str, int], tokens: int, percentile: Percentiles) -> Figures:
     """Return the figures from counts per status (0 for a missing one), a sum and three percentiles."""
     ended = sum(counts.get(status, 0) for status in ENDED)
     p50, p95, p99 = percentile
@@ -81,9 +82,15 @@ def in_group_order(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
 
 
 def statistics_of(
-    query: StatisticsQuery, runs: Sequence[Counted], seen_before: frozenset[str], reach: IndexReach
+    query: StatisticsQuery,
+    runs: Sequence[Counted],
+    seen_before: frozenset[str],
+    reach: IndexReach,
+    exact_runs: int = EXACT_RUNS,
 ) -> Statistics:
     """Return the statistics of *runs*; *seen_before* has the fingerprints that are not new.
+
+    Percentiles of more than *exact_runs* runs that rollups can count come from histograms.
 
     Raises:
         InvalidQuery: there is no such time zone, or there would be too many buckets.
@@ -101,14 +108,17 @@ def statistics_of(
             codes[run.facts.error_code] += 1
         if run.facts.fingerprint is not None:
             failures.setdefault(run.facts.fingerprint, []).append(run)
+    is_exact = len(runs) <= exact_runs or not is_rolled_up(query.filter, min(times))
     return Statistics(
-        totals=totals.figures(),
+        totals=totals.figures(is_exact=is_exact),
         buckets=[
-            Bucket(start, end, tally.figures()) for start, end, tally in zip(edges, edges[1:], tallies, strict=False)
+            Bucket(start, end, tally.figures(is_exact=is_exact))
+            for start, end, tally in zip(edges, edges[1:], tallies, strict=False)
         ],
         error_codes=most_frequent(codes),
         failures=in_group_order(_group(similar, query, seen_before) for similar in failures.values()),
         reach=reach,
+        percentiles_are_exact=is_exact,
     )
 
 

@@ -75,7 +75,10 @@ class Explain(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Read the first and the last create time: two numbers, ``None`` without any rows."""
+    """Read the first and the last create time and the number of rows: three numbers, ``None`` without any rows.
+
+    The number is needed only where rollups can tell it (``rollups.is_rolled_up``); otherwise it may be 0.
+    """
 
 
 class BucketCounts(NamedTuple):
@@ -83,6 +86,18 @@ class BucketCounts(NamedTuple):
 
     The answer is the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
     status, the sum of tokens and the percentiles.
+    """
+
+    first: int
+    last: int
+    edges: tuple[int, ...]
+
+
+class RollupCounts(NamedTuple):
+    """Count the rows from *first* to *last* (ms) between each two of *edges*, from rollups where hours are whole.
+
+    The answer is, for each bucket that has rows, its number, a dict of the counts per status, the sum of tokens and a
+    dict from the bucket of a duration (``rollups.bucket_of``) to the runs that ended after it.
     """
 
     first: int
@@ -111,8 +126,8 @@ class SeenBefore(NamedTuple):
 
 
 Step = (
-    Rows | Portion | Total | Summaries | Documents | Explain | Span | BucketCounts | ErrorCodes | Failures
-    | SeenBefore
+    Rows | Portion | Total | Summaries | Documents | Explain | Span | BucketCounts | RollupCounts | ErrorCodes
+    | Failures | SeenBefore
 )  # fmt: skip
 Steps = Generator[Step, Any, _Answer]
 

@@ -81,6 +81,16 @@ class Node:
         return self.ended - self.started
 
     @property
+    def known_ms(self) -> int | None:
+        """The same where both are known, never below 0; otherwise ``None``."""
+        return None if self.start_time is None or self.update_time is None else max(0, self.took_ms)
+
+    @property
+    def status(self) -> str:
+        """Return ``failed`` where it has an error, else ``success`` once it finished, ``running`` before."""
+        return "failed" if self.error else "running" if self.is_finish is False else "success"
+
+    @property
     def text(self) -> str:
         """What it said, as text; nothing for a list or an object that was too large to be read."""
         return "" if isinstance(self.content, Unread) else as_text(self.content)

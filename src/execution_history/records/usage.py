@@ -39,7 +39,10 @@ def usage_of(value: object) -> Usage:
 
 
 def _first(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    return next((number for name in names if (number := count(usage.get(name))) is not None), None)
+    for name in names:
+        if name in usage and (number := count(usage[name])) is not None:
+            return number
+    return None
 
 
 _NOTHING: Final = Usage()

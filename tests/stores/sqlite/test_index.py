@@ -129,9 +129,9 @@ async def test_on_a_full_disk_questions_are_answered_with_what_the_index_has(sma
     async with _opened(folder) as store:
         if is_open:
             await store.select(_ALL)
-            store._parts.index._closing.set()  # the thread rests, so that the index is behind
-            await asyncio.to_thread(store._parts.index._thread.join)  # type: ignore[union-attr]
-            store._parts.index._closing.clear()
+            store._parts.index.follower.closing.set()  # the thread rests, so that the index is behind
+            await asyncio.to_thread(store._parts.index.follower.thread.join)  # type: ignore[union-attr]
+            store._parts.index.follower.closing.clear()
         await store.merge(
             [document(f"later{number}", now=9_000, parameters={"t": "x" * 3_000}) for number in range(40)]
         )
@@ -352,8 +352,8 @@ async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(tmp_path
         await _fill(store, 30)
         with _limited(tmp_path, store, _Interrupting()) as index:
             with pytest.raises(KeyboardInterrupt):
-                index._step()
-            assert 0 == index._revision()
+                index.follower._step()
+            assert 30 == index.follower.state().missing
             assert (30, 30) == await _totals(index)
 
 
@@ -478,7 +478,7 @@ async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path)
     await store.open()
     await store.select(_ALL)
-    thread = store._parts.index._thread
+    thread = store._parts.index.follower.thread
     await store.aclose()
     assert thread is not None
     assert not thread.is_alive()

@@ -114,8 +114,8 @@ def test_what_only_documents_can_decide_is_left_to_them() -> None:
     condition, text = JsonPath(parse_condition("input.x = 1")), Text(parse_search("x"))
     node, tag = In(FAILED_NODE, ("LLM",)), HasTag("x")
     whole = And((condition, text, node, tag))
-    assert [tag] == of_columns(whole)
-    assert And((condition, node)) == whole.of_documents()
+    assert [node, tag] == of_columns(whole)
+    assert And((condition,)) == whole.of_documents()
     for predicate in (condition, text):
         with pytest.raises(TypeError, match="No column decides"):
             render(predicate)

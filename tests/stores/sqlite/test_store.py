@@ -13,8 +13,10 @@ import apsw
 import orjson
 import pytest
 
-from execution_history.errors import StoreDamaged, StoreFull, StoreTooNew, StoreUnwritable
+from execution_history.errors import StoreClosed, StoreDamaged, StoreFull, StoreTooNew, StoreUnwritable
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles.file_names import file_name, workflow_id_of
 from tests.sample_records import change, document, ids, page_of
@@ -386,3 +388,14 @@ async def test_without_json_files_there_are_none(tmp_path: Path) -> None:
     async with ExecutionHistoryService(tmp_path / "h", json_files=False) as service:
         await service.create_execution_record("w")
         assert [] == list((tmp_path / "h").glob("*.json"))
+
+
+async def test_an_index_that_is_first_needed_when_the_store_is_closed_is_closed_too(tmp_path: Path) -> None:
+    """Of a call that has begun before: it opens no file and starts no thread."""
+    store = SQLiteStore(tmp_path)
+    await store.open()
+    parts = store._parts
+    await store.aclose()
+    with pytest.raises(StoreClosed):
+        await parts.index.select(RecordQuery(filter=RecordFilter(statuses=("failed",))))
+    assert not (tmp_path / "index.db").exists()

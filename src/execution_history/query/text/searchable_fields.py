@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from execution_history.records.encoding import encode
-from execution_history.records.metadata import Use, uses_of
+from execution_history.records.metadata import KEYS, Use, uses_of
 from execution_history.records.partial import Unread
 
 MOST_CHARACTERS: Final = 10_000_000
@@ -14,6 +14,8 @@ MOST_CHARACTERS: Final = 10_000_000
 _EACH: Final = 8  # added to the size of each text: millions of short ones cost more than a long one
 
 _NODE_TEXTS: Final = ("node_title", "content", "error_message")
+
+_NOT_SEARCHED: Final = frozenset(name for name in KEYS if Use.SEARCHED not in uses_of(name))
 
 
 class FieldText(NamedTuple):
@@ -66,7 +68,7 @@ def _all_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]
     yield from _node_fields(record.get("node_execute_status"), set(output))
     metadata = record.get("metadata")
     for key, value in metadata.items() if isinstance(metadata, dict) else ():
-        if Use.SEARCHED in uses_of(key):
+        if key not in _NOT_SEARCHED:
             yield f"metadata.{key}", _texts(value)
 
 

@@ -25,8 +25,9 @@ from execution_history.stores.sqlite.write_transaction import WriteTransaction
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
-_PURGE_ROWS: Final = 500
-_VACUUM_PAGES: Final = 256
+_STEP_SECONDS: Final = 0.005
+_LEAST_STEP: Final = 16
+_MOST_STEP: Final = 512
 _MOST_TRIES: Final = 20
 _PAUSE: Final = 0.05
 
@@ -101,6 +102,7 @@ class Commits:
         self._presence = Presence(self._folder)
         self._reserve = Reserve(self._folder)
         self._reserve.make_early()
+        self._step = _LEAST_STEP
 
     def close(self) -> None:
         """Close the connection."""
@@ -133,7 +135,7 @@ class Commits:
             return group
 
     def tidy(self) -> bool:
-        """Use idle time: purge cleared histories and free pages, bit by bit.
+        """Use idle time: purge cleared histories and free pages, in steps of some milliseconds.
 
         Returns:
             Whether there is more to do. Never raises.
@@ -168,16 +170,19 @@ class Commits:
 
     def _tidy_locked(self) -> bool:
         self._presence.check()
-        connection = self._connection
+        connection, began = self._connection, time.monotonic()
         connection.execute("BEGIN IMMEDIATE")
-        more = purge_cleared(self._transaction, _PURGE_ROWS) | prune(self._transaction, _PURGE_ROWS)
+        more = purge_cleared(self._transaction, self._step) | prune(self._transaction, self._step)
         connection.execute("COMMIT")
-        free = int(connection.pragma("freelist_count"))
-        if free > _VACUUM_PAGES:
-            connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        if not more and int(connection.pragma("freelist_count")) > _MOST_STEP:
+            connection.execute(f"PRAGMA incremental_vacuum({self._step})").fetchall()
+            more = True
+        # Rows that are scattered over a large database, or a slow disk, take so much longer.
+        is_quick = time.monotonic() - began < _STEP_SECONDS
+        self._step = min(2 * self._step, _MOST_STEP) if is_quick else max(self._step // 2, _LEAST_STEP)
         self._transaction.forget()
         self._mirror.catch_up()
-        is_untidy = more or free > _VACUUM_PAGES or self._mirror.is_behind
+        is_untidy = more or self._mirror.is_behind
         if not is_untidy:
             self._reserve.make()
         return is_untidy

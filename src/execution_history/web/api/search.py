@@ -37,6 +37,7 @@ from execution_history.web.api.schemas.executions import (
 from execution_history.web.api.schemas.reports import StatisticsAnswer
 from execution_history.web.responses import encode_shapes, json_answer
 
+_COUNTED: Final = ("totals", "buckets", "error_codes", "failures", "percentiles_are_exact")
 _NOWHERE: Final = IndexReach(0, 0)
 _NOTHING: Final = Selection(documents=(), total=0, total_is_exact=True, next=None, has_more=False, reach=_NOWHERE)
 _COUNTING: Final = frozenset({"bucket", "zone", "new_since", "account_id"})
@@ -165,7 +166,7 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
         counted = statistics_of(query, [], frozenset(), _NOWHERE)
     else:
         counted = await service.statistics(query)
-    parts = {name: getattr(counted, name) for name in ("totals", "buckets", "error_codes", "failures")}
+    parts = {name: getattr(counted, name) for name in _COUNTED}
     return json_answer(encode_shapes({"success": True, **parts, **_remarks(counted)}))
 
 

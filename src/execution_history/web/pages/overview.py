@@ -16,7 +16,7 @@ from execution_history.errors import RecordDamaged
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import gist
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordQuery, StatisticsQuery
+from execution_history.query.model import PAGE_SECONDS, RecordQuery, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import WorkflowSummary
@@ -130,12 +130,18 @@ class OverviewPages:
         lately = RecordFilter(statuses=("failed",), created_from=now - _DAY)
         running, total = await self._some(RecordFilter(statuses=("running",)), now)
         waiting, _ = await self._some(RecordFilter(statuses=("interrupted",), created_from=oldest), now)
-        statistics = await self.service.statistics(StatisticsQuery(filter=lately, new_since=now - _DAY))
+        statistics = await self.service.statistics(
+            StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=PAGE_SECONDS)
+        )
         return {
             "problems": [*(await self.service.health()).problems, *self.recorder.problems()],
             "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
             "waiting": [(line, await self._gist(line)) for line in waiting],
-            "forgotten": (await self.service.select(RecordQuery(filter=forgotten, size=1, summaries=True))).total,
+            "forgotten": (
+                await self.service.select(
+                    RecordQuery(filter=forgotten, size=1, summaries=True, wait_seconds=PAGE_SECONDS)
+                )
+            ).total,
             "running": running,
             "running_total": total,
         }
@@ -148,7 +154,9 @@ class OverviewPages:
         return "" if body is None else gist(outline_of(body), _LONGEST_GIST)
 
     async def _some(self, record_filter: RecordFilter, now: int, size: int = _SHOWN) -> tuple[list[RunLine], int]:
-        found = await self.service.select(RecordQuery(filter=record_filter, size=size, summaries=True))
+        found = await self.service.select(
+            RecordQuery(filter=record_filter, size=size, summaries=True, wait_seconds=PAGE_SECONDS)
+        )
         return [line_of_run(each, now) for each in found.documents], found.total
 
 

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.errors import InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordQuery, Selection
+from execution_history.query.model import PAGE_SECONDS, RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
@@ -96,7 +96,9 @@ class ListPages:
         # A page further back has no newer runs, only updates of its own.
         if query(request, "newest") and (record_filter.created_from is None or since >= record_filter.created_from):
             newer = replace(record_filter, created_from=since + 1)
-            count = (await self.service.select(RecordQuery(filter=newer, size=1, summaries=True))).total
+            count = (
+                await self.service.select(RecordQuery(filter=newer, size=1, summaries=True, wait_seconds=PAGE_SECONDS))
+            ).total
         lines = [
             line
             for key in query(request, "rows").split(" ")[:_MOST_FOLLOWED]
@@ -111,7 +113,7 @@ class ListPages:
         if not workflow_id or not execute_id:
             return None
         one = RecordFilter(workflow_ids=(workflow_id,), execute_id_prefix=execute_id)
-        found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True))
+        found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True, wait_seconds=PAGE_SECONDS))
         return next((line_of_run(summary, now) for summary in found.documents), None)
 
     async def _selected(self, record_filter: RecordFilter, state: ListState) -> Selection:
@@ -124,6 +126,7 @@ class ListPages:
                 after=state.after,
                 # The places of the hits are only in the record itself.
                 summaries=not state.words,
+                wait_seconds=PAGE_SECONDS,
             )
         )
 

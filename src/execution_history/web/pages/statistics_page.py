@@ -10,7 +10,7 @@ from starlette.responses import Response
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import BucketSize, StatisticsQuery
+from execution_history.query.model import PAGE_SECONDS, BucketSize, StatisticsQuery
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.templates import Renderer, reader_for
@@ -55,6 +55,7 @@ class FigurePages:
                 bucket=bucket,
                 zone=reader.zone.key,
                 new_since=since,
+                wait_seconds=PAGE_SECONDS,
             )
         )
         buckets = statistics.buckets

@@ -21,7 +21,7 @@ from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import (
     ColumnPredicate,
     Fragment,
-    has_tag,
+    has_name,
     is_one_of,
     render,
     together,
@@ -30,7 +30,7 @@ from execution_history.stores.sqlite.index.predicate_sql import (
 from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128
-_FROM_TAGS: Final = "tags t CROSS JOIN facets f ON f.seq = t.seq"
+_JOINED: Final = "CROSS JOIN facets f ON f.seq = t.seq"
 
 # Of equal ones the first in this order is chosen. The indexes have create_time after these columns.
 _BY_COLUMNS: Final = (
@@ -55,9 +55,9 @@ class AccessPath:
     """An index that rows are taken from.
 
     Attributes:
-        index: its name; ``tags`` for the tags' own order.
+        index: its name; for the order of tags or of failed nodes the table of these.
         equal: its first columns that have to have one of some values.
-        tag: the tag, for the tags' order.
+        listed: the tag, or the failed node, for that order.
         text: the text by which the rows are found, if any.
         seqs: those rows, where they are few: intersecting the lists of a text again costs more than looking rows up.
         decided: further conditions that the index decides alone.
@@ -66,7 +66,7 @@ class AccessPath:
 
     index: str
     equal: tuple[In, ...] = ()
-    tag: HasTag | None = None
+    listed: HasTag | In | None = None
     text: TextMatches | None = None
     seqs: tuple[int, ...] | None = None
     decided: tuple[ColumnPredicate, ...] = ()
@@ -75,7 +75,7 @@ class AccessPath:
     @property
     def is_whole(self) -> bool:
         """Whether it walks a whole index."""
-        return not self.equal and self.tag is None and self.text is None and not self.decided
+        return not self.equal and self.listed is None and self.text is None and not self.decided
 
     def source(self) -> str:
         """Return the tables of the FROM clause."""
@@ -83,11 +83,11 @@ class AccessPath:
             return "facets f NOT INDEXED"
         if self.text is not None:
             return "words CROSS JOIN facets f ON f.seq = words.rowid"
-        return _FROM_TAGS if self.tag is not None else f"facets f INDEXED BY {self.index}"
+        return f"facets f INDEXED BY {self.index}" if self.listed is None else f"{self.index} t {_JOINED}"
 
     def prefix(self) -> str:
         """Return the table whose create_time and seq are in order."""
-        return "f" if self.tag is None else "t"
+        return "f" if self.listed is None else "t"
 
     def count_walks(self) -> int:
         """Return the number of walks."""
@@ -96,8 +96,8 @@ class AccessPath:
     def walks(self) -> Iterator[Fragment]:
         """Yield the condition of each walk."""
         own = [render(predicate) for predicate in self.decided]
-        if self.tag is not None:
-            own.append(has_tag("t", self.tag.tag))
+        if self.listed is not None:
+            own.append(has_name("t", _name_of(self.listed)))
         if self.seqs is not None:
             listed = orjson.dumps(self.seqs).decode()
             own.append(Fragment("f.seq IN (SELECT value FROM json_each(?))", (listed,)))
@@ -115,7 +115,7 @@ class AccessPath:
 
     def decides(self, predicate: ColumnPredicate) -> bool:
         """Return whether no row of a walk has to be tested for *predicate*."""
-        return predicate in self.equal or predicate == self.tag or predicate in self.decided
+        return predicate in self.equal or predicate == self.listed or predicate in self.decided
 
     def tests(self, predicates: Sequence[ColumnPredicate]) -> list[Fragment]:
         """Return the conditions that a row of a walk has to be tested for."""
@@ -164,7 +164,9 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
     found = []
     for each in predicates:
         if isinstance(each, HasTag):
-            found.append(AccessPath("tags", tag=each, is_ordered=by_time))
+            found.append(AccessPath("tags", listed=each, is_ordered=by_time))
+        elif isinstance(each, In) and each.attribute.stored_as == "several" and len(each.values) == 1:
+            found.append(AccessPath(str(each.attribute.column), listed=each, is_ordered=by_time))
         elif isinstance(each, Prefix):
             found.append(AccessPath("by_id", decided=(each,), is_ordered=False))
         elif isinstance(each, In) and each.attribute.column == "pinned" and each.values == (True,):
@@ -177,6 +179,10 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
         if all(column in among for column in columns):
             found.append(AccessPath(name, tuple(among[column] for column in columns), is_ordered=by_time))
     return [*found, *_in_order(among.get("workflow"), sort)]
+
+
+def _name_of(listed: HasTag | In) -> str:
+    return listed.tag if isinstance(listed, HasTag) else str(listed.values[0])
 
 
 def _in_order(workflow: In | None, sort: Sort) -> list[AccessPath]:
@@ -197,7 +203,7 @@ def _smallest(
     if not paths:
         return best, fewest
     times = [render(p) for p in predicates if isinstance(p, Range) and p.attribute.column == "create_time"]
-    bounded = [path.bounded(times) if path.tag is None else path.bounded((), "tags t") for path in paths]
+    bounded = [path.bounded(times) if path.listed is None else path.bounded((), f"{path.index} t") for path in paths]
     sql = ", ".join(f"(SELECT count(*) FROM ({each.sql}))" for each in bounded)  # noqa: S608 - literals of ours
     values = [value for each in bounded for value in (*each.values, limits.few + 1)]
     for path, found in zip(paths, rows(index, f"SELECT {sql}", values)[0], strict=True):

@@ -1,14 +1,15 @@
-"""The file ``index.db``: opened, made, checked and deleted."""
+"""The file ``index.db``: opened, made, checked and replaced."""
 
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -20,13 +21,13 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "5"  # raised when the definition of a column changes
+_VERSION: Final = "6"  # raised when the definition of a column changes
 _CACHE_KIB: Final = 8 * 1024  # a connection keeps that much for as long as it is open
 _CHECKPOINT_PAGES: Final = 4_000  # rows are spread over the indexes: a page is written less often
 _MOST_IDLE: Final = 4
 _LOCK_FILE: Final = ".index-lock"
 
-_BROKEN: Final = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SchemaChangeError)
+BROKEN: Final = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SchemaChangeError)
 _ONLY_WRITING: Final = (apsw.FullError, apsw.ReadOnlyError)
 _NOT_OUR_TABLES: Final = ("no such table", "no such column", "no such index", "malformed")
 
@@ -37,6 +38,10 @@ class IndexUnfit(Exception):  # noqa: N818 - a signal within this room: the file
 
 class IndexOutdated(IndexUnfit):
     """This ``index.db`` is sound, but of another version: it is rebuilt without a warning."""
+
+
+class IndexBusy(Exception):  # noqa: N818 - a signal within this room
+    """Somebody else is writing ``index.db``, and that is not to be waited for."""
 
 
 class IndexUnusable(Exception):  # noqa: N818 - a signal within this room
@@ -62,24 +67,114 @@ def _names_tables(error: apsw.SQLError) -> bool:
     return any(sign in str(error) for sign in _NOT_OUR_TABLES)
 
 
+class Beginning(NamedTuple):
+    """What a history has when an index of it begins: its newest revision and create time (ms), and its size."""
+
+    revision: int
+    newest_time: int | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexForm:
+    """The form of an index, and the history that it follows.
+
+    Args:
+        store: the identity of the ``history.db`` that is followed.
+        text: the text index of the file, if there is one.
+        begin: reads what that history has now.
+    """
+
+    store: str
+    text: TextIndex | None
+    begin: Callable[[], Beginning]
+
+    @property
+    def version(self) -> str:
+        """What files of this form have as their version."""
+        return _VERSION if self.text is None else f"{_VERSION};text={self.text.version}"
+
+    def opened(self, path: Path, stops_at: Callable[[int], int], *, has_indexes: bool) -> apsw.Connection:
+        """Return a connection to the index at *path*, which is made where it is missing or empty.
+
+        Args:
+            path: the file.
+            stops_at: how many of so many records are left to a file that is filled beside.
+            has_indexes: whether a new file has the secondary indexes from the beginning.
+
+        Raises:
+            IndexUnfit: the file has to be replaced.
+            StoreError: a folder is in its place.
+            apsw.Error: SQLite could not open it.
+        """
+        connection = open_file(
+            path,
+            N_("%(path)s is a folder, where the index should be a file: move it away."),
+            journal_mode="wal",
+            synchronous=1,
+            cache_size=-_CACHE_KIB,
+            wal_autocheckpoint=_CHECKPOINT_PAGES,
+            journal_size_limit=LOG_BYTES,
+        )
+        try:
+            if not rows(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+                self._make(connection, stops_at, has_indexes=has_indexes)
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _make(self, connection: apsw.Connection, stops_at: Callable[[int], int], *, has_indexes: bool) -> None:
+        beginning = self.begin()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_script("schema.sql"))
+        for each in secondary_indexes() if has_indexes else ():
+            connection.execute(each)
+        if self.text is not None:
+            self.text.create_tables(connection)
+        revision, newest, total = beginning
+        place = (None, 0, 0) if newest is None else (newest + 1, total, stops_at(total))
+        values = (self.version, self.store, token_hex(16), revision, revision, *place)
+        connection.execute(statement("begin_state"), values)
+        connection.execute("COMMIT")
+
+    def _check(self, connection: apsw.Connection) -> None:
+        """Check that the tables have this version and are of this store."""
+        state = rows(connection, "SELECT version, store FROM state")  # all versions have these
+        if [store for _, store in state] != [self.store]:
+            raise IndexUnfit("it belongs to another history.db")
+        if state != [(self.version, self.store)]:
+            raise IndexOutdated("it has the form of another version")
+
+
+def secondary_indexes() -> list[str]:
+    """Return the statements that make the secondary indexes."""
+    return [each for each in _script("indexes.sql").split(";") if each.strip()]
+
+
+def _script(name: str) -> str:
+    return files(_PACKAGE).joinpath(name).read_text("utf-8")
+
+
 class IndexDatabase:
     """The file and its connections; for any number of threads.
 
     Args:
         folder: the store's folder.
-        store: the identity of the ``history.db`` that is followed.
-        text: the text index of the file, if there is one.
+        form: the form of the index.
+        stops_at: how many of so many records a new file leaves to one that is filled beside.
     """
 
-    def __init__(self, folder: Path, store: str, text: TextIndex | None) -> None:
+    def __init__(self, folder: Path, form: IndexForm, stops_at: Callable[[int], int]) -> None:
         self._path = folder / INDEX_DATABASE
         self._lock_path = folder / _LOCK_FILE
-        self._store = store
-        self._text = text
-        self._version = _VERSION if text is None else f"{_VERSION};text={text.version}"
+        self._form = form
+        self._stops_at = stops_at
         self._idle: deque[tuple[tuple[int, int], apsw.Connection]] = deque()
         self._making = threading.Lock()
         self._closed = False
+        self.replacements = 0
 
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
@@ -98,7 +193,7 @@ class IndexDatabase:
             if connection is not None:
                 # A connection that cannot write can still read; a new one would need space on the disk too.
                 self._give_back(identity, connection, is_usable=isinstance(error, _ONLY_WRITING))
-            if isinstance(error, _BROKEN) or (isinstance(error, apsw.SQLError) and _names_tables(error)):
+            if isinstance(error, BROKEN) or (isinstance(error, apsw.SQLError) and _names_tables(error)):
                 raise IndexUnfit(str(error)) from error
             if isinstance(error, (apsw.Error, OSError)):
                 raise IndexUnusable(as_store_error(error, self._path.parent)) from error
@@ -113,17 +208,46 @@ class IndexDatabase:
         else:
             self._idle.append((identity, connection))
 
-    def replace(self) -> None:
-        """Delete the file; the next connection makes it anew.
+    def replace(self, unfit: IndexUnfit, replacements: int) -> bool:
+        """Delete an unfit file, unless somebody has done so meanwhile; the next connection makes it anew.
 
         Other processes that have the old one open notice that before their next query.
+
+        Args:
+            unfit: what is wrong with it.
+            replacements: how many files this process had replaced when it was found unfit.
+
+        Returns:
+            Whether it was deleted.
         """
+        with self._locked():
+            if replacements != self.replacements or (isinstance(unfit, IndexOutdated) and self._is_fit()):
+                return False
+            self._remove()
+            return True
+
+    def install(self, path: Path) -> None:
+        """Put a whole index in the place of the present one; nothing has it open."""
+        with self._locked():
+            self._remove()
+            path.replace(self._path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         with faults(self._path.parent), self._making, closing(ProcessLock(self._lock_path)) as lock:
             lock.acquire()
             self._close_idle()
-            # The journal is deleted first: a new database must never have an old one's.
-            for suffix in ("-wal", "-shm", "-journal", ""):
-                self._path.with_name(INDEX_DATABASE + suffix).unlink(missing_ok=True)
+            yield
+
+    def _is_fit(self) -> bool:
+        with contextlib.suppress(IndexUnfit, apsw.Error, OSError):
+            self._open().close()
+            return True
+        return False
+
+    def _remove(self) -> None:
+        self.replacements += 1
+        remove_database(self._path)
 
     def close(self) -> None:
         """Close the idle connections, and each busy one when it is returned."""
@@ -159,33 +283,11 @@ class IndexDatabase:
         return (found.st_dev, found.st_ino)
 
     def _open(self) -> apsw.Connection:
-        connection = open_file(
-            self._path,
-            N_("%(path)s is a folder, where the index should be a file: move it away."),
-            journal_mode="wal",
-            synchronous=1,
-            cache_size=-_CACHE_KIB,
-            wal_autocheckpoint=_CHECKPOINT_PAGES,
-            journal_size_limit=LOG_BYTES,
-        )
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return self._form.opened(self._path, self._stops_at, has_indexes=True)
 
-    def _prepare(self, connection: apsw.Connection) -> None:
-        """Check that the tables have this version and are of this store; make them in an empty file."""
-        if not rows(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(files(_PACKAGE).joinpath("schema.sql").read_text("utf-8"))
-            if self._text is not None:
-                self._text.create_tables(connection)
-            connection.execute(statement("begin_state"), (self._version, self._store, token_hex(16)))
-            connection.execute("COMMIT")
-        state = [row[:2] for row in rows(connection, statement("state"))]
-        if [store for _, store in state] != [self._store]:
-            raise IndexUnfit("it belongs to another history.db")
-        if state != [(self._version, self._store)]:
-            raise IndexOutdated("it has the form of another version")
+
+def remove_database(path: Path) -> None:
+    """Delete a database that may be there."""
+    # The journal is deleted first: a new database must never have an old one's.
+    for suffix in ("-wal", "-shm", "-journal", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

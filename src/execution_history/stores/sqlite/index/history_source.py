@@ -1,6 +1,6 @@
 """The index's reads of the history; every error of ``history.db`` is raised as a :class:`StoreError`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,13 +61,37 @@ class HistoryView:
         """Return the identity of the store."""
         return str(self.rows(query("store_identity"), ())[0][0])
 
-    def changed(self, since: int, limit: int) -> Iterator[ChangedRecord]:
+    def changed(self, since: int, limit: int) -> Generator[ChangedRecord]:
         """Yield the records changed after *since*, in the order of their last changes."""
-        with faults(self._folder):
-            rows = self._connection.execute(query("documents_changed"), (since, limit))
+        return self._records(query("documents_changed"), (since, limit))
+
+    def at(self, seqs: Sequence[int]) -> Generator[ChangedRecord]:
+        """Yield the records at *seqs* that still exist, in the order of the list."""
+        return self._records(statement("documents_at"), (_listed(seqs),))
+
+    def before(self, place: tuple[int, int], limit: int) -> Generator[ChangedRecord]:
+        """Yield the records before *place* in the order of (create_time, seq), the newest first."""
+        return self._records(statement("documents_before"), (*place, limit))
+
+    def after(self, seq: int, limit: int) -> Generator[ChangedRecord]:
+        """Yield the records after *seq* in the order of creation."""
+        return self._records(statement("documents_after"), (seq, limit))
+
+    def _records(self, sql: str, values: Sequence[int | str]) -> Generator[ChangedRecord]:
+        with faults(self._folder), closing(self._connection.execute(sql, values)) as rows:
             for revision, seq, upstream_id, *row in rows:
                 stored = StoredRecord(*row)
                 yield ChangedRecord(revision, seq, upstream_id, stored, self._found(stored))
+
+    def places(self, since: int, limit: int) -> list[tuple[int, int, int]]:
+        """Return revision, create time and seq of the records changed after *since*, in the order of last changes."""
+        found: list[Any] = self.rows(statement("changes_between"), (since, limit))
+        return found
+
+    def newest_time(self) -> int | None:
+        """Return the create time (ms) of the newest record; ``None`` without any."""
+        found: int | None = self.rows(statement("newest_time"), ())[0][0]
+        return found
 
     def deleted(self, since: int, limit: int) -> list[tuple[int, str, str | None]]:
         """Return deletions after *since*, in order: revision, workflow, and execution unless the workflow is gone.

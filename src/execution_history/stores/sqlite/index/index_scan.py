@@ -125,7 +125,7 @@ def _sentence(detail: str) -> str | None:
     if "SUBQUERY" in detail or rest.startswith("texts "):
         return None
     if rest.startswith("t USING"):
-        return Message("Walks the records of the rarest tag in the order of time.")
+        return Message("Walks the records of the rarest tag or failed node in the order of time.")
     if rest.startswith("f USING INTEGER PRIMARY KEY"):
         return Message("Looks each of them up by its number.")
     if "VIRTUAL TABLE" in detail:

@@ -1,212 +1,214 @@
-"""One step through the change feed: some changes, written into ``index.db`` in one transaction."""
+"""One step of following: some changes of the feed, then some older records, written in one short transaction.
 
-import heapq
-import logging
+The feed is followed by states, not by events: a deletion removes rows that are older than itself, and a record is
+written as it is now. So it does not matter in which order deletions, changes and older records are taken.
+"""
+
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from operator import itemgetter
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Any, Final
 
 import apsw
 
-from execution_history.query.fields import CREATED, EXECUTE_ID, HAS_OUTPUT, PINNED, STATE, UPSTREAM_ID, WORKFLOW
-from execution_history.query.model import RecordKey
-from execution_history.query.predicates import Attribute
-from execution_history.records.attributes import attributes_of
-from execution_history.records.partial import LARGE, outline_of
-from execution_history.records.summary import summary_of
-from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.stores.sqlite.connections import BUSY_MS
+from execution_history.stores.sqlite.documents import LARGEST_BATCH
+from execution_history.stores.sqlite.index.connections import IndexBusy, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
-from execution_history.stores.sqlite.index.predicate_sql import STORED, as_stored, fingerprint_number
-from execution_history.stores.sqlite.index.text_index import TextIndex
-from execution_history.stores.status_numbers import STATUS_NAMES
+from execution_history.stores.sqlite.index.record_rows import RecordRows
+from execution_history.stores.sqlite.index.row_writer import RowWriter
+from execution_history.stores.sqlite.index.state import ROWS, TEXTS, IndexState, Place, add_due, drop_due, some_due
+from execution_history.stores.sqlite.index.text_writer import TextWriter
 
-_log = logging.getLogger("execution_history.stores.sqlite")
-
-_MOST_SECONDS: Final = 0.25
-_MOST_TEXTS: Final = 5_000
-_VALUE_ERRORS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
-"""SQLite's errors for a value rather than for the file."""
-
-_PUT_FACETS: Final = (
-    f"INSERT OR REPLACE INTO facets (seq, revision, {', '.join(str(each.column) for each in STORED)}) "  # noqa: S608 - columns of ours
-    f"VALUES (?, ?{', ?' * len(STORED)})"
-)
+_MOST_SECONDS: Final = 0.1
+_SECONDS_EACH: Final = 0.000_1
+"""About what writing a record takes, when it has been read."""
 
 
 class Indexer:
     """Writes changes into the index. Not for several threads at once.
 
     Args:
-        text: the text index, if there is one.
-        limits: how many changes a step writes.
+        texts: writes the texts, if there is a text index.
+        limits: how much a step writes.
     """
 
-    def __init__(self, text: TextIndex | None, limits: Limits) -> None:
-        self._text = text
+    def __init__(self, texts: TextWriter | None, limits: Limits) -> None:
+        self._texts = texts
         self._limits = limits
+        self._writer = RowWriter()
         self._file = ""
-        self._texts: dict[str, int] = {}
-        self._prepared: dict[int, tuple[RecordKey, str]] = {}
 
     def forget(self) -> None:
         """Drop the caches: the file is another one, or a transaction was undone."""
-        self._texts.clear()
-        self._prepared.clear()
+        self._writer.forget()
 
-    def step(self, index: apsw.Connection, history: HistoryView) -> tuple[int, int]:
-        """Write the next changes; return the revision that the index has then, and the newest of the history.
+    def step(
+        self, index: apsw.Connection, history: HistoryView, seconds: float | None = None
+    ) -> tuple[IndexState, int]:
+        """Write some changes, or older records; return the state then, and the newest revision of the history.
 
         Several processes may do this at once: each reads the place of the index inside its own transaction.
 
+        Args:
+            index: a connection to ``index.db``.
+            history: a connection to ``history.db``.
+            seconds: how long to wait for whoever writes the index; ``None``: as long as for a change of the history.
+
         Raises:
-            apsw.Error: the index failed; nothing was written.
+            IndexBusy: somebody else has been writing the index for so long.
+            apsw.Error: the index failed, or another process writes it for too long; nothing was written.
+            IndexUnfit: the feed has forgotten what the index has not followed yet.
             StoreError: the history failed; nothing was written.
         """
-        index.execute("BEGIN IMMEDIATE")
+        until = time.monotonic() + _MOST_SECONDS
+        _begin(index, seconds)
         try:
-            _, _, since, file = rows(index, statement("state"))[0]
-            if file != self._file:
+            before = state = IndexState.read(index)
+            if state.file != self._file:
                 self.forget()  # the file was replaced, and has other numbers for texts
-                self._file = str(file)
+                self._file = state.file
             with history.frozen():
                 newest = history.newest()
-                reached = since if since >= newest else self._take(index, history, since, newest)
-            self._put_texts(index)
-            if reached != since:
-                index.execute(statement("save_revision"), (reached,))
+                if state.revision < newest:
+                    state = self._follow(index, history, state, newest, until)
+                if state.revision >= newest and time.monotonic() < until:
+                    state = self._take_older(index, history, state, until)
+            self._writer.finish(index)
+            if state != before:
+                state.save(index)
             index.execute("COMMIT")
         except BaseException:
             self.forget()
             if index.in_transaction:
                 index.execute("ROLLBACK")
             raise
-        return reached, newest
+        return IndexState.read(index), newest
 
-    def _take(self, index: apsw.Connection, history: HistoryView, since: int, newest: int) -> int:
-        """Apply the next changes after *since*, in their order; return the revision that was reached."""
-        if len(self._texts) > _MOST_TEXTS:
-            self._texts.clear()
-        until = time.monotonic() + _MOST_SECONDS
+    def _follow(
+        self, index: apsw.Connection, history: HistoryView, state: IndexState, newest: int, until: float
+    ) -> IndexState:
+        """Apply the next changes of the feed; where very many wait, only note which records they are."""
+        since = state.revision
         gone = history.deleted(since, self._limits.changes)
-        # Where this list is full, later deletions were not read: no change after its end is applied.
-        last = gone[-1] if len(gone) == self._limits.changes else None
-        reached, taken = since, 0
-        feed: Iterator[Any] = heapq.merge(gone, history.changed(since, self._limits.changes), key=itemgetter(0))
-        for change in feed:
-            if isinstance(change, ChangedRecord):
-                self._put(index, change)
-                taken += 1
-            elif not self._remove(index, change):
-                return reached
-            reached = int(change[0])
-            if change is last or taken == self._limits.changes or time.monotonic() > until:
-                return reached
-        return newest
-
-    def _put(self, index: apsw.Connection, change: ChangedRecord) -> None:
-        """Write a record; one that cannot be read, or fails in any way, gets a row of its columns only."""
-        body = change.body
-        if body is None or not self._survives(change.stored.key, lambda: self._put_record(index, change, body)):
-            self._put_columns(index, change)
+        reached = gone[-1][0] if len(gone) == self._limits.changes else newest
+        for deletion in gone:
+            state, is_done = self._remove(index, state, deletion)
+            if not is_done:
+                return replace(state, revision=max(since, deletion[0] - 1))
+        places = history.places(since, self._limits.far_behind)
+        if len(places) == self._limits.far_behind:
+            state = state.with_due(ROWS, add_due(index, ROWS, (place[1:] for place in places)))
+            return replace(state, revision=min(reached, places[-1][0]))
+        taken = self._some(history.changed(since, self._limits.changes), until)
+        state = self._put(index, state, taken)
+        is_last = not taken or taken[-1].revision >= (places[-1][0] if places else 0)
+        return replace(state, revision=min(reached, newest if is_last else taken[-1].revision))
 
     @staticmethod
-    def _survives(key: RecordKey, work: Callable[[], None]) -> bool:
-        """Run *work* for the record *key*; return false where it fails because of the record.
+    def _some(found: Generator[ChangedRecord], until: float) -> list[ChangedRecord]:
+        """Return records as far as time and memory allow, at least one."""
+        taken: list[ChangedRecord] = []
+        size = 0
+        with closing(found):  # or the connection would stay at this moment
+            for change in found:
+                taken.append(change)
+                size += len(change.body or b"")
+                if size > LARGEST_BATCH or time.monotonic() + len(taken) * _SECONDS_EACH > until:
+                    break
+        return taken
 
-        Raises:
-            apsw.Error: the index failed.
-        """
-        try:
-            work()
-        except Exception as error:
-            if isinstance(error, apsw.Error) and not isinstance(error, _VALUE_ERRORS):
-                raise
-            _log.warning(
-                "Execution %r of workflow %r cannot be taken into the index, except for its columns: %s: %s",
-                key.execute_id, key.workflow_id, type(error).__name__, error,
-            )  # fmt: skip
-            return False
-        return True
+    def _take_older(self, index: apsw.Connection, history: HistoryView, state: IndexState, until: float) -> IndexState:
+        """Write some of the records that are due, else some of those that are behind; the newest first."""
+        if state.due[ROWS]:
+            due = some_due(index, ROWS, self._limits.changes)
+            if not due:
+                return state.with_due(ROWS, -state.due[ROWS])
+            taken = self._some(history.at([seq for _, seq in due]), until)
+            reached = {change.seq for change in taken}
+            last = next((number for number, (_, seq) in enumerate(reversed(due)) if seq in reached), 0)
+            done = due if len(taken) == len(due) or not taken else due[: len(due) - last]
+            return self._put(index, state, taken).with_due(ROWS, -drop_due(index, ROWS, done))
+        if not state.takes_older or state.behind is None:
+            return state
+        limit = self._limits.changes
+        if state.stops_at:
+            limit = min(limit, state.missing - state.stops_at)
+        taken = self._some(history.before(state.behind, limit), until)
+        if not taken:
+            return replace(state, behind=None, missing=0)
+        behind = Place(taken[-1].stored.create_time, taken[-1].seq)
+        counted = [change for change in taken if change.revision <= state.high]  # the feed has the others
+        state = self._put(index, state, counted)
+        return replace(state, behind=behind, missing=max(1, state.missing - len(counted)))
 
-    def _put_record(self, index: apsw.Connection, change: ChangedRecord, body: bytes) -> None:
-        seq = change.seq
-        record = outline_of(body)
-        attributes = attributes_of(record)
-        self._put_facets(index, change, {each: each.read(record, attributes) for each in STORED})
-        index.execute(statement("drop_tags"), (seq,))
-        for tag in attributes.tags:
-            index.execute(statement("add_tag"), (self._number(index, tag), attributes.create_time, seq))
-        if attributes.fingerprint is not None:
-            title = attributes.error_title or ""
-            index.execute(statement("name_failures"), (fingerprint_number(attributes.fingerprint), title))
-        index.execute(statement("drop_summary"), (seq,))
-        if len(body) > LARGE:
-            index.execute(statement("put_summary"), (seq, summary_of(record, attributes)))
-        if self._text is not None:
-            self._prepared[seq] = change.stored.key, self._text.prepare(record)
+    def _put(self, index: apsw.Connection, state: IndexState, changes: Sequence[ChangedRecord]) -> IndexState:
+        """Write records as they are now, in the place of what the index has of them."""
+        known = self._writer.known(index, (change.seq for change in changes))
+        new = [change for change in changes if known.get(change.seq, (-1,))[0] != change.revision]
+        if not new:
+            return state
+        state = self._clear(index, state, {each.seq: known[each.seq][1] for each in new if each.seq in known})
+        keeps_record = self._texts is not None and len(new) <= self._limits.texts_with_rows
+        prepared = {
+            change.seq: (change, self._writer.prepare(index, change, keeps_record=keeps_record)) for change in new
+        }
+        self._writer.add(index, prepared)
+        return self._put_texts(index, state, prepared)
 
-    def _put_columns(self, index: apsw.Connection, change: ChangedRecord) -> None:
-        """Write the columns of a record without its document: enough to count it and to name it."""
-        self._forget_row(index, change.seq)
-        stored = change.stored
-        known = {WORKFLOW: stored.workflow_id, CREATED: stored.create_time, STATE: STATUS_NAMES[stored.status]}
-        known |= {UPSTREAM_ID: change.upstream_id, EXECUTE_ID: stored.execute_id, HAS_OUTPUT: False, PINNED: False}
-        self._put_facets(index, change, known)
+    def _put_texts(
+        self, index: apsw.Connection, state: IndexState, prepared: dict[int, tuple[ChangedRecord, RecordRows]]
+    ) -> IndexState:
+        """Write the texts of a few records at once; those of many are due."""
+        if self._texts is None:
+            return state
+        if len(prepared) > self._limits.texts_with_rows:
+            places = [(rows_of.cell.create_time, seq) for seq, (_, rows_of) in prepared.items()]
+            return state.with_due(TEXTS, add_due(index, TEXTS, places))
+        # After everything else, in the order of rowids: a full-text table writes its buffer at every savepoint, and for
+        # a smaller rowid.
+        for _, (change, rows_of) in sorted(prepared.items()):
+            if rows_of.record is not None:
+                self._texts.put_one(index, change.seq, change.stored.key, rows_of.record)
+        return state
 
-    def _put_facets(self, index: apsw.Connection, change: ChangedRecord, values: Mapping[Attribute, Any]) -> None:
-        stored = (self._as_stored(index, each, values.get(each)) for each in STORED)
-        index.execute(_PUT_FACETS, (change.seq, change.revision, *stored))
-
-    def _as_stored(self, index: apsw.Connection, attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - of any attribute
-        if attribute.stored_as == "shared text":
-            return self._number(index, value)
-        return as_stored(attribute, value)
-
-    def _put_texts(self, index: apsw.Connection) -> None:
-        """Write the prepared texts into the text index, after everything else of the transaction.
-
-        A full-text table writes its buffer at every savepoint, and SQLite makes one for each statement on a table with
-        several indexes: a segment for every record, all to be merged, costs twice as much.
-        """
-        if (text := self._text) is not None:
-            for seq, (key, prepared) in self._prepared.items():
-                if not self._survives(key, partial(text.put, index, seq, prepared)):
-                    text.remove(index, seq)
-            self._prepared.clear()
-
-    def _remove(self, index: apsw.Connection, deletion: tuple[Any, ...]) -> bool:
+    def _remove(self, index: apsw.Connection, state: IndexState, deletion: tuple[Any, ...]) -> tuple[IndexState, bool]:
         """Apply a deletion; return whether it is finished: a whole workflow is removed in several steps."""
-        _, workflow_id, execute_id = deletion
-        workflow = self._number(index, workflow_id)
+        revision, workflow_id, execute_id = deletion
+        workflow = self._writer.text_number(index, workflow_id)
         if execute_id is None:
-            found = rows(index, statement("some_of_workflow"), (workflow, self._limits.cleared))
+            limit = self._limits.cleared
+            found = rows(index, statement("some_of_workflow"), (workflow, revision, limit))
         else:
-            found = rows(index, statement("seq_of"), (execute_id, workflow))
-        for (seq,) in found:
-            self._forget_row(index, seq)
-        return execute_id is not None or len(found) < self._limits.cleared
+            limit = 2
+            found = rows(index, statement("seqs_of"), (execute_id, workflow, revision))
+        if found:
+            known = self._writer.known(index, (seq for (seq,) in found))
+            state = self._clear(index, state, {seq: cell for seq, (_, cell) in known.items()})
+        return state, len(found) < limit
 
-    def _forget_row(self, index: apsw.Connection, seq: int) -> None:
-        index.execute(statement("drop_facets"), (seq,))
-        index.execute(statement("drop_tags"), (seq,))
-        index.execute(statement("drop_summary"), (seq,))
-        self._prepared.pop(seq, None)
-        if self._text is not None:
-            self._text.remove(index, seq)
+    def _clear(self, index: apsw.Connection, state: IndexState, known: dict[int, Any]) -> IndexState:
+        """Remove what the index has of records."""
+        if not known:
+            return state
+        self._writer.remove(index, known)
+        if self._texts is None:
+            return state
+        self._texts.remove(index, known)
+        places = ((cell.create_time, seq) for seq, cell in known.items())
+        return state.with_due(TEXTS, -drop_due(index, TEXTS, places))
 
-    def _number(self, index: apsw.Connection, text: str | None) -> int | None:
-        if text is None:
-            return None
-        number = self._texts.get(text)
-        if number is None:
-            found = rows(index, statement("text_number"), (text,))
-            if found:
-                number = int(found[0][0])
-            else:
-                index.execute(statement("add_text"), (text,))
-                number = index.last_insert_rowid()
-            self._texts[text] = number
-        return number
+
+def _begin(index: apsw.Connection, seconds: float | None) -> None:
+    if seconds is None:
+        index.execute("BEGIN IMMEDIATE")
+        return
+    index.set_busy_timeout(int(1000 * seconds))
+    try:
+        index.execute("BEGIN IMMEDIATE")
+    except apsw.BusyError as error:
+        raise IndexBusy from error
+    finally:
+        index.set_busy_timeout(BUSY_MS)

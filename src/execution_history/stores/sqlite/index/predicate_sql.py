@@ -9,8 +9,8 @@ from execution_history.query.predicates import And, Attribute, HasTag, In, Predi
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
-STORED: Final = tuple(attribute for attribute in ATTRIBUTES if attribute.column is not None)
-"""The attributes that have a column."""
+STORED: Final = tuple(each for each in ATTRIBUTES if each.column is not None and each.stored_as != "several")
+"""The attributes that have a column of their own."""
 
 LARGEST: Final = 2**63 - 1
 _HALF: Final = 2**63
@@ -47,6 +47,11 @@ def as_stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatev
         return STATUS_NUMBERS[value]
     if attribute.stored_as == "fingerprint" and value is not None:
         return fingerprint_number(value)
+    return whole(value)
+
+
+def whole(value: Any) -> Any:  # noqa: ANN401 - whatever a record may have
+    """Return *value*, or ``None`` for a number that SQLite has no integer for."""
     return None if isinstance(value, int) and abs(value) > LARGEST else value
 
 
@@ -85,24 +90,37 @@ def render(predicate: Predicate) -> Fragment:
         TypeError: only documents or the text index can decide it.
     """
     match predicate:
-        case In(_, values):
-            return Fragment("0") if not values else is_one_of(predicate)
+        case In(attribute, values):
+            if not values:
+                return Fragment("0")
+            if attribute.stored_as != "several":
+                return is_one_of(predicate)
+            return _is_listed(Fragment(f"x.name IN {_numbers(values)}", values), str(attribute.column))
         case Range():
             return _range(predicate)
         case Prefix():
             return _prefix(predicate)
         case HasTag(tag):
-            # Both columns, so that SQLite uses the primary key of tags.
-            same = "x.create_time = f.create_time AND x.seq = f.seq"
-            return Fragment(f"EXISTS (SELECT 1 FROM tags x WHERE {has_tag('x').sql} AND {same})", (tag,))  # noqa: S608 - a literal of ours
+            return _is_listed(has_name("x", tag), "tags")
         case And(parts):
             return together([render(part) for part in parts])
     raise TypeError(f"No column decides {type(predicate).__name__}.")
 
 
-def has_tag(table: str, tag: str = "") -> Fragment:
-    """Return the condition that a row of *table*, an alias of ``tags``, has *tag*."""
-    return Fragment(f"{table}.tag = {_NUMBER_OF_TEXT}", (tag,))
+def has_name(table: str, name: str) -> Fragment:
+    """Return the condition that a row of *table*, an alias of ``tags`` or ``failed_nodes``, has *name*."""
+    return Fragment(f"{table}.name = {_NUMBER_OF_TEXT}", (name,))
+
+
+def _is_listed(named: Fragment, table: str) -> Fragment:
+    # Both columns, so that SQLite uses the primary key of the table.
+    same = "x.create_time = f.create_time AND x.seq = f.seq"
+    return Fragment(f"EXISTS (SELECT 1 FROM {table} x WHERE {named.sql} AND {same})", named.values)  # noqa: S608 - literals of ours
+
+
+def _numbers(values: Sequence[Value]) -> str:
+    marks = ", ".join("?" * len(values))
+    return f"(SELECT id FROM texts WHERE text IN ({marks}))"  # noqa: S608 - a literal of ours
 
 
 def text_of(number: str) -> str:
@@ -115,9 +133,9 @@ def is_one_of(predicate: In) -> Fragment:
     attribute, values = predicate.attribute, predicate.values
     column = f"f.{attribute.column}"
     if attribute.stored_as == "shared text":
-        marks = ", ".join("?" * len(values))
-        several = f"{column} IN (SELECT id FROM texts WHERE text IN ({marks}))"  # noqa: S608 - a literal of ours
-        return Fragment(f"{column} = {_NUMBER_OF_TEXT}" if len(values) == 1 else several, values)
+        return Fragment(
+            f"{column} = {_NUMBER_OF_TEXT}" if len(values) == 1 else f"{column} IN {_numbers(values)}", values
+        )
     stored: tuple[Value, ...] = tuple(as_stored(attribute, value) for value in values)
     if len(stored) == 1 and isinstance(stored[0], bool):  # written out, as the partial index of pins needs it
         return Fragment(f"{column} = {int(stored[0])}")

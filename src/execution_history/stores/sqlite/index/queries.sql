@@ -1,16 +1,43 @@
 -- The fixed statements of the index, by name; those that depend on a query are composed in Python.
 
 -- name: state
--- The version of the index, the store that it follows, its revision and its file.
-SELECT version, store, revision, file FROM state;
+-- What the index follows and how far, and the newest record whose row, or whose text, is still to be written.
+SELECT version, store, file, revision, high, behind_time, behind_seq, missing, stops_at, due_rows, due_texts,
+    (SELECT max(create_time) FROM due WHERE what = 0), (SELECT max(create_time) FROM due WHERE what = 1)
+FROM state;
 
 -- name: begin_state
 -- Begins an index of a store, which is empty.
-INSERT INTO state VALUES (1, ?, ?, 0, ?);
+INSERT INTO state VALUES (1, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0);
 
--- name: save_revision
--- Writes the revision that the index has reached.
-UPDATE state SET revision = ?;
+-- name: save_state
+-- Writes how far the index has come.
+UPDATE state SET revision = ?, behind_time = ?, behind_seq = ?, missing = ?, due_rows = ?, due_texts = ?;
+
+-- name: save_missing
+-- Writes how many records a file lacks that is filled beside.
+UPDATE state SET missing = ? WHERE behind_time IS NOT NULL;
+
+-- name: add_due
+-- Notes that something of a record is to be written.
+INSERT OR IGNORE INTO due VALUES (?, ?, ?);
+
+-- name: some_due
+-- The newest records of which something is to be written.
+SELECT create_time, seq FROM due WHERE what = ? ORDER BY create_time DESC, seq DESC LIMIT ?;
+
+-- name: which_due
+-- Those of a JSON list of pairs that are due.
+SELECT d.create_time, d.seq FROM json_each(?2) j
+CROSS JOIN due d ON d.what = ?1 AND d.create_time = j.value ->> 0 AND d.seq = j.value ->> 1;
+
+-- name: drop_due
+-- Notes that it has been written.
+DELETE FROM due WHERE what = ? AND create_time = ? AND seq = ?;
+
+-- name: all_texts_due
+-- Notes that the texts of all records are to be written.
+INSERT INTO due SELECT 1, create_time, seq FROM facets ORDER BY create_time, seq;
 
 -- name: text_number
 -- The number of a text.
@@ -18,7 +45,16 @@ SELECT id FROM texts WHERE text = ?;
 
 -- name: add_text
 -- Adds a text.
-INSERT INTO texts (text) VALUES (?);
+INSERT INTO texts (id, text) VALUES (?, ?);
+
+-- name: last_text
+-- The last number of a text; 0 without any.
+SELECT coalesce(max(id), 0) FROM texts;
+
+-- name: rows_of
+-- What is known of some records.
+SELECT seq, revision, create_time, workflow, status, duration, tokens
+FROM facets WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: drop_facets
 -- Removes a record.
@@ -31,6 +67,22 @@ DELETE FROM tags WHERE seq = ?;
 -- name: add_tag
 -- Adds a tag to a record.
 INSERT OR IGNORE INTO tags VALUES (?, ?, ?);
+
+-- name: drop_failed_nodes
+-- Removes the names of the node in which a record failed.
+DELETE FROM failed_nodes WHERE seq = ?;
+
+-- name: add_failed_node
+-- Adds a name of the node in which a record failed.
+INSERT OR IGNORE INTO failed_nodes VALUES (?, ?, ?);
+
+-- name: drop_nodes
+-- Removes the nodes of a record.
+DELETE FROM nodes WHERE seq = ?;
+
+-- name: add_node
+-- Adds a node of a record.
+INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: put_summary
 -- Writes the summary of a record that is too large to be read for every list.
@@ -48,17 +100,66 @@ SELECT seq, body FROM summaries WHERE seq IN (SELECT value FROM json_each(?));
 -- Writes the title of the failures of one fingerprint.
 INSERT OR IGNORE INTO failures VALUES (?, ?);
 
--- name: seq_of
--- The row of a record.
-SELECT seq FROM facets INDEXED BY by_id WHERE execute_id = ? AND workflow = ?;
+-- name: add_to_rollup
+-- Adds to the runs of an hour.
+INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)
+ON CONFLICT (workflow, hour) DO UPDATE SET
+    running = rollups.running + excluded.running, success = rollups.success + excluded.success,
+    failed = rollups.failed + excluded.failed, interrupted = rollups.interrupted + excluded.interrupted,
+    other = rollups.other + excluded.other, tokens = rollups.tokens + excluded.tokens;
+
+-- name: drop_empty_rollup
+-- Removes an hour that has no runs left.
+DELETE FROM rollups
+WHERE workflow = ? AND hour = ? AND running = 0 AND success = 0 AND failed = 0 AND interrupted = 0 AND other = 0;
+
+-- name: add_to_durations
+-- Adds to the runs of an hour that ended after a duration.
+INSERT INTO durations VALUES (?, ?, ?, ?)
+ON CONFLICT (workflow, hour, bucket) DO UPDATE SET runs = durations.runs + excluded.runs;
+
+-- name: drop_empty_durations
+-- Removes a duration that no run of an hour has any more.
+DELETE FROM durations WHERE workflow = ? AND hour = ? AND bucket = ? AND runs = 0;
+
+-- name: seqs_of
+-- The rows of a record that is older than a revision.
+SELECT seq FROM facets INDEXED BY by_id WHERE execute_id = ? AND workflow = ? AND revision < ?;
 
 -- name: some_of_workflow
--- Some rows of a workflow.
-SELECT seq FROM facets WHERE workflow = ? LIMIT ?;
+-- Some rows of a workflow that are older than a revision.
+SELECT seq FROM facets INDEXED BY by_workflow WHERE workflow = ? AND revision < ? LIMIT ?;
 
 -- name: count_all
 -- The number of records.
 SELECT count(*) FROM facets INDEXED BY by_status;
+
+-- name: newest_time
+-- In history.db: the create time of the newest record; null without any.
+SELECT max(create_time) FROM executions;
+
+-- name: changes_between
+-- In history.db: the places of records changed after a revision, in the order of their last changes.
+SELECT revision, create_time, seq FROM executions WHERE revision > ? ORDER BY revision LIMIT ?;
+
+-- name: documents_before
+-- In history.db: records before a place in the order of (create_time, seq), the newest first.
+SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
+FROM executions e INDEXED BY executions_by_time CROSS JOIN workflows w ON w.id = e.workflow
+WHERE (e.create_time, e.seq) < (?, ?) AND w.workflow_id IS NOT NULL
+ORDER BY e.create_time DESC, e.seq DESC LIMIT ?;
+
+-- name: documents_after
+-- In history.db: records in the order of creation, after a place.
+SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
+FROM executions e CROSS JOIN workflows w ON w.id = e.workflow
+WHERE e.seq > ? AND w.workflow_id IS NOT NULL ORDER BY e.seq LIMIT ?;
+
+-- name: documents_at
+-- In history.db: the records at some places in the order of creation.
+SELECT e.revision, e.seq, e.upstream_id, {record}, e.document
+FROM json_each(?) j CROSS JOIN executions e ON e.seq = j.value JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL;
 
 -- name: documents_of
 -- In history.db: the records at some places in the order of creation, in the order of the list.

@@ -1,13 +1,32 @@
 -- The index over a history: one row a record, made from the change feed, to be thrown away and made anew at any time.
 
 -- One row: what this index follows (the identity of a history.db), up to which revision, and which file this is.
+-- Where behind_time is not null, records up to the revision high that are before (behind_time, behind_seq) in the order
+-- of (create_time, seq) are still to be taken, the newest first: about so many as missing says; it stops where so many are
+-- left as stops_at says, to a file that is built beside. That file takes those after behind_seq in the order of creation.
+-- due_rows and due_texts count the rows of due.
 CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     version TEXT NOT NULL,
     store TEXT NOT NULL,
+    file TEXT NOT NULL,
     revision INTEGER NOT NULL,
-    file TEXT NOT NULL
+    high INTEGER NOT NULL,
+    behind_time INTEGER,
+    behind_seq INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    stops_at INTEGER NOT NULL,
+    due_rows INTEGER NOT NULL,
+    due_texts INTEGER NOT NULL
 ) STRICT;
+
+-- Records whose rows (what = 0) or texts (what = 1) are still to be written, the newest first.
+CREATE TABLE due (
+    what INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (what, create_time, seq)
+) STRICT, WITHOUT ROWID;
 
 -- Texts that many records share, by number.
 CREATE TABLE texts (
@@ -40,37 +59,59 @@ CREATE TABLE facets (
     execute_id TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX by_time ON facets (create_time, seq, status, duration, tokens);
-CREATE INDEX by_workflow ON facets (workflow, create_time, seq, status, duration, tokens);
-CREATE INDEX by_workflow_status ON facets (workflow, status, create_time);
-CREATE INDEX by_status ON facets (status, create_time);
-CREATE INDEX by_duration ON facets (duration, create_time);
-CREATE INDEX by_workflow_duration ON facets (workflow, duration, create_time);
-CREATE INDEX by_tokens ON facets (tokens, create_time);
-CREATE INDEX by_workflow_tokens ON facets (workflow, tokens, create_time);
-CREATE INDEX by_mode ON facets (run_mode, create_time);
-CREATE INDEX by_error ON facets (error_code, create_time) WHERE error_code IS NOT NULL;
-CREATE INDEX by_fingerprint ON facets (fingerprint, create_time) WHERE fingerprint IS NOT NULL;
-CREATE INDEX by_workflow_error ON facets (workflow, create_time, error_code) WHERE error_code IS NOT NULL;
-CREATE INDEX by_workflow_failure ON facets (workflow, create_time, fingerprint) WHERE fingerprint IS NOT NULL;
-CREATE INDEX by_bot ON facets (bot, create_time) WHERE bot IS NOT NULL;
-CREATE INDEX by_account ON facets (account, create_time) WHERE account IS NOT NULL;
-CREATE INDEX by_caller ON facets (caller, create_time) WHERE caller IS NOT NULL;
-CREATE INDEX by_conversation ON facets (conversation, create_time) WHERE conversation IS NOT NULL;
-CREATE INDEX by_upstream ON facets (upstream, create_time) WHERE upstream IS NOT NULL;
-CREATE INDEX by_parent ON facets (parent, create_time) WHERE parent IS NOT NULL;
-CREATE INDEX by_rating ON facets (rating, create_time) WHERE rating IS NOT NULL;
-CREATE INDEX by_pin ON facets (create_time) WHERE pinned = 1;
-CREATE INDEX by_id ON facets (execute_id);
-
 CREATE TABLE tags (
-    tag INTEGER NOT NULL,
+    name INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
     seq INTEGER NOT NULL,
-    PRIMARY KEY (tag, create_time, seq)
+    PRIMARY KEY (name, create_time, seq)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX tags_by_seq ON tags (seq);
+-- What the node is called in which a failed run failed: its name, its title and its id.
+CREATE TABLE failed_nodes (
+    name INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (name, create_time, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The nodes of each run, in their order; workflow, node (its id, else its name), title and type are texts.
+CREATE TABLE nodes (
+    seq INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    workflow INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    title INTEGER NOT NULL,
+    type INTEGER,
+    status INTEGER NOT NULL,
+    duration INTEGER,
+    tokens INTEGER,
+    PRIMARY KEY (seq, place)
+) STRICT, WITHOUT ROWID;
+
+-- The runs of a workflow that began in an hour (query/rollups.py); workflow 0 has those of all workflows.
+-- cost is in millionths of a currency that nobody sets yet.
+CREATE TABLE rollups (
+    workflow INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    success INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    interrupted INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    cost INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (workflow, hour)
+) STRICT, WITHOUT ROWID;
+
+-- How many of these runs ended after a duration, by its bucket.
+CREATE TABLE durations (
+    workflow INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (workflow, hour, bucket)
+) STRICT, WITHOUT ROWID;
 
 -- What lists show of records that are too large to be read for every list.
 CREATE TABLE summaries (

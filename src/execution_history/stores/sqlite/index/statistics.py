@@ -12,6 +12,7 @@ from execution_history.query.fields import FINGERPRINT, WORKFLOW
 from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
+from execution_history.query.rollups import is_rolled_up
 from execution_history.query.statistics import ENDED, MOST_GROUPS
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.connections import rows
@@ -27,6 +28,7 @@ from execution_history.stores.sqlite.index.predicate_sql import (
     together,
     values_of,
 )
+from execution_history.stores.sqlite.index.rollup_sql import number_of_runs, rollup_counts
 from execution_history.stores.sqlite.index.select import PageEngine, text_matches
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.queries import Value
@@ -64,6 +66,7 @@ class StatisticsEngine:
         matches = text_matches(predicate, text)
         self.is_text_exact = matches is None or matches.is_exact
         self._index = index
+        self._filter = query.filter
         self._new_since = query.new_since
         self._of_workflows = [render(e) for e in predicates if isinstance(e, In) and e.attribute is WORKFLOW]
         self._times = [render(time) for time in times]
@@ -77,6 +80,8 @@ class StatisticsEngine:
                 return self._span()
             case steps.BucketCounts(first, last, edges):
                 return self._buckets(first, last, edges)
+            case steps.RollupCounts(first, last, edges):
+                return rollup_counts(self._index, self._filter.workflow_ids, first, last, edges)
             case steps.ErrorCodes(first, last):
                 return self._error_codes(first, last)
             case steps.Failures(first, last):
@@ -85,14 +90,20 @@ class StatisticsEngine:
                 return self._seen_before(fingerprints)
         raise TypeError(f"No statistics need the step {type(step).__name__}.")
 
-    def _span(self) -> tuple[int, int] | None:
+    def _span(self) -> tuple[int, int, int] | None:
         where = together([*self._tests, *self._times])
         ends = [
             f"(SELECT f.create_time FROM facets f WHERE {where.sql} ORDER BY f.create_time{direction} LIMIT 1)"  # noqa: S608 - literals of ours
             for direction in ("", " DESC")
         ]
-        [(first, last)] = rows(self._index, f"SELECT {', '.join(ends)}", (*where.values, *where.values))
-        return None if first is None else (int(first), int(last))
+        counted = Fragment("0")
+        if is_rolled_up(self._filter, 0):
+            counted = number_of_runs(self._filter.workflow_ids)
+        sql = (
+            f"WITH s (first, last) AS MATERIALIZED (SELECT {', '.join(ends)}) SELECT first, last, {counted.sql} FROM s"  # noqa: S608 - literals of ours
+        )
+        [(first, last, runs)] = rows(self._index, sql, (*where.values, *where.values, *counted.values))
+        return None if first is None else (int(first), int(last), int(runs))
 
     def _buckets(self, first: int, last: int, edges: Sequence[int]) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         """Count all buckets in one statement, each in a subquery of its own: grouping would sort every row."""
@@ -188,7 +199,7 @@ def statistics(
     """
     with one_moment(index):
         engine = StatisticsEngine(index, query, text)
-        planned = count(query, reach, is_text_exact=engine.is_text_exact)
+        planned = count(query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_runs)
         pages: list[PageEngine] = []
 
         def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result

@@ -98,6 +98,9 @@ class StatisticsAnswer(BaseModel):
     buckets: list[BucketAnswer]
     error_codes: dict[str, int]
     failures: list[FailureAnswer]
+    percentiles_are_exact: bool = Field(
+        default=True, description="False where percentiles of very many runs are approximate, each within 2 %."
+    )
     damaged: list[DamagedRecord] | None = Field(
         None, description="Only present when records that had to be read are damaged: these, which are not counted."
     )

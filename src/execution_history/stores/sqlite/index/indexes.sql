@@ -1,0 +1,26 @@
+-- The secondary indexes: of a large file they are made after its rows, which is several times as fast.
+CREATE INDEX by_time ON facets (create_time, seq, status, duration, tokens);
+CREATE INDEX by_workflow ON facets (workflow, create_time, seq, status, duration, tokens);
+CREATE INDEX by_workflow_status ON facets (workflow, status, create_time);
+CREATE INDEX by_status ON facets (status, create_time);
+CREATE INDEX by_duration ON facets (duration, create_time);
+CREATE INDEX by_workflow_duration ON facets (workflow, duration, create_time);
+CREATE INDEX by_tokens ON facets (tokens, create_time);
+CREATE INDEX by_workflow_tokens ON facets (workflow, tokens, create_time);
+CREATE INDEX by_mode ON facets (run_mode, create_time);
+CREATE INDEX by_error ON facets (error_code, create_time) WHERE error_code IS NOT NULL;
+CREATE INDEX by_fingerprint ON facets (fingerprint, create_time) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_workflow_error ON facets (workflow, create_time, error_code) WHERE error_code IS NOT NULL;
+CREATE INDEX by_workflow_failure ON facets (workflow, create_time, fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_bot ON facets (bot, create_time) WHERE bot IS NOT NULL;
+CREATE INDEX by_account ON facets (account, create_time) WHERE account IS NOT NULL;
+CREATE INDEX by_caller ON facets (caller, create_time) WHERE caller IS NOT NULL;
+CREATE INDEX by_conversation ON facets (conversation, create_time) WHERE conversation IS NOT NULL;
+CREATE INDEX by_upstream ON facets (upstream, create_time) WHERE upstream IS NOT NULL;
+CREATE INDEX by_parent ON facets (parent, create_time) WHERE parent IS NOT NULL;
+CREATE INDEX by_rating ON facets (rating, create_time) WHERE rating IS NOT NULL;
+CREATE INDEX by_pin ON facets (create_time) WHERE pinned = 1;
+CREATE INDEX by_id ON facets (execute_id);
+CREATE INDEX tags_by_seq ON tags (seq);
+CREATE INDEX failed_nodes_by_seq ON failed_nodes (seq);
+CREATE INDEX nodes_by_node ON nodes (workflow, node, create_time);

@@ -1,0 +1,176 @@
+"""The rows that the index has of one record, made from its document."""
+
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from execution_history.query.fields import (
+    CREATED,
+    EXECUTE_ID,
+    FAILED_NODE,
+    HAS_OUTPUT,
+    PINNED,
+    STATE,
+    UPSTREAM_ID,
+    WORKFLOW,
+)
+from execution_history.records.attributes import RunAttributes, attributes_of
+from execution_history.records.partial import LARGE, outline_of
+from execution_history.records.summary import summary_of
+from execution_history.records.timeline import nodes_of
+from execution_history.records.usage import usage_of
+from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.stores.sqlite.index.history_source import ChangedRecord
+from execution_history.stores.sqlite.index.predicate_sql import STORED, fingerprint_number, whole
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+_MOST_TEXTS: Final = 50_000
+
+Row = tuple[Any, ...]
+
+
+class Cell(NamedTuple):
+    """What the rollups count of a record: the number of its workflow and of its status; ms and tokens where known."""
+
+    workflow: int
+    create_time: int
+    status: int
+    duration: int | None
+    tokens: int | None
+
+
+class RecordRows(NamedTuple):
+    """All rows of a record.
+
+    ``record`` is its outline, for the text index; ``None`` where nobody needs it or the document cannot be read.
+    """
+
+    seq: int
+    cell: Cell
+    facets: Row
+    tags: tuple[Row, ...] = ()
+    failed_nodes: tuple[Row, ...] = ()
+    nodes: tuple[Row, ...] = ()
+    failure: Row | None = None
+    summary: bytes | None = None
+    record: Mapping[str, Any] | None = None
+
+
+class SharedTexts(dict[str, int]):
+    """The numbers of the texts that records share, within a transaction on ``index``; new ones are kept to be added.
+
+    Args:
+        is_alone: whether nobody else adds texts, so that those of a file that had none at the beginning are all known.
+    """
+
+    index: apsw.Connection
+
+    def __init__(self, *, is_alone: bool = False) -> None:
+        super().__init__()
+        self._is_alone = is_alone
+        self._knows_all = False
+        self._next: int | None = None
+        self._new: list[tuple[int, str]] = []
+
+    def __missing__(self, text: str) -> int:
+        text.encode()  # one that SQLite cannot take fails here, with its record, and not with others
+        if self._next is None:
+            self._next = 1 + int(rows(self.index, statement("last_text"))[0][0])
+            self._knows_all = self._is_alone and (self._knows_all or self._next == 1)
+        found = [] if self._knows_all else rows(self.index, statement("text_number"), (text,))
+        number = int(found[0][0]) if found else self._next
+        if not found:
+            self._next += 1
+            self._new.append((number, text))
+        if len(self) >= _MOST_TEXTS and not self._new:
+            self.clear()
+            self._knows_all = False
+        self[text] = number
+        return number
+
+    def add_new(self) -> None:
+        """Add the new texts, before the transaction ends."""
+        if self._new:
+            self.index.executemany(statement("add_text"), self._new)
+            self._new.clear()
+        self._next = None
+
+    def forget(self) -> None:
+        """Drop what is known: the file is another one, or the transaction was undone."""
+        self.clear()
+        self._new.clear()
+        self._next = None
+        self._knows_all = False
+
+
+def rows_of(texts: SharedTexts, change: ChangedRecord, body: bytes, *, keeps_record: bool) -> RecordRows:
+    """Return the rows of a record whose document is *body*, with its outline or without."""
+    record = outline_of(body)
+    attributes = attributes_of(record)
+    values = [_stored(texts, form, read(record, attributes)) for read, form in _COLUMNS]
+    place = attributes.create_time, change.seq
+    failure = None
+    if attributes.fingerprint is not None:
+        failure = fingerprint_number(attributes.fingerprint), attributes.error_title or ""
+    cell = _cell(values)
+    return RecordRows(
+        change.seq,
+        cell,
+        (change.seq, change.revision, *values),
+        tuple((texts[tag], *place) for tag in attributes.tags),
+        _failed_nodes(texts, record, attributes, place),
+        tuple(_node_rows(texts, record["node_execute_status"], cell, change.seq)),
+        failure,
+        summary_of(record, attributes) if len(body) > LARGE else None,
+        record if keeps_record else None,
+    )
+
+
+def columns_of(texts: SharedTexts, change: ChangedRecord) -> RecordRows:
+    """Return the rows of a record without its document: enough to count it and to name it."""
+    stored = change.stored
+    known = {WORKFLOW: stored.workflow_id, CREATED: stored.create_time, STATE: STATUS_NAMES[stored.status]}
+    known |= {UPSTREAM_ID: change.upstream_id, EXECUTE_ID: stored.execute_id, HAS_OUTPUT: False, PINNED: False}
+    values = [_stored(texts, each.stored_as, known.get(each)) for each in STORED]
+    return RecordRows(change.seq, _cell(values), (change.seq, change.revision, *values))
+
+
+_PLACES: Final = {str(each.column): number for number, each in enumerate(STORED)}
+_CELL: Final = itemgetter(*(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", "tokens")))
+
+
+def _cell(values: list[Any]) -> Cell:
+    return Cell._make(_CELL(values))
+
+
+def _failed_nodes(
+    texts: SharedTexts, record: Mapping[str, Any], attributes: RunAttributes, place: Row
+) -> tuple[Row, ...]:
+    if attributes.failed_node is None:
+        return ()
+    names: tuple[str, ...] = FAILED_NODE.read(record, attributes)
+    return tuple((texts[name], *place) for name in names)
+
+
+def _node_rows(texts: SharedTexts, timeline: object, cell: Cell, seq: int) -> Iterator[Row]:
+    for place, node in enumerate(nodes_of(timeline)):
+        yield (
+            seq, place, cell.workflow, cell.create_time,
+            texts[node.node_id or node.name], texts[node.label],
+            None if node.node_type is None else texts[node.node_type],
+            STATUS_NUMBERS[node.status], node.known_ms, usage_of(node.usage).total,
+        )  # fmt: skip
+
+
+def _stored(texts: SharedTexts, form: str, value: Any) -> Any:  # noqa: ANN401 - of any attribute
+    """Return *value* as a column stores it."""
+    if form == "itself" or value is None:
+        return whole(value) if value.__class__ is int else value
+    if form == "shared text":
+        return texts[value]
+    return STATUS_NUMBERS[value] if form == "status" else fingerprint_number(value)
+
+
+_COLUMNS: Final = tuple((each.read, each.stored_as) for each in STORED)

@@ -1,0 +1,107 @@
+"""Counts of very many runs: whole hours from the rollups, what is left at their ends from the rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from execution_history.query.rollups import HOUR_MS, bucket_of, hours_within
+from execution_history.query.statistics import ENDED
+from execution_history.stores.sqlite.index.connections import rows
+from execution_history.stores.sqlite.index.predicate_sql import Fragment
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+_ENDED_NUMBERS: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
+_ENDED: Final = f"f.status IN ({_ENDED_NUMBERS}) AND f.duration IS NOT NULL"
+_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
+_COUNTED: Final = ", ".join(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values())
+_NOTHING: Final = ", ".join("0" * len(STATUS_NAMES))
+_RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
+_HOURS: Final = "r.hour >= json_extract(j.value, '$[1]') AND r.hour < json_extract(j.value, '$[2]')"
+_TIMES: Final = "f.create_time >= json_extract(j.value, '$[1]') AND f.create_time < json_extract(j.value, '$[2]')"
+
+RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
+"""A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
+
+
+def _of(workflow_ids: Sequence[str]) -> tuple[str, str, str]:
+    """Return the conditions on ``rollups r`` and on ``facets f``, and the index of these; ids are one JSON list."""
+    if not workflow_ids:
+        return "r.workflow = 0", "1", "by_time"
+    numbers = "IN (SELECT id FROM texts WHERE text IN (SELECT value FROM json_each(?)))"
+    return f"r.workflow {numbers}", f"f.workflow {numbers}", "by_workflow"
+
+
+def number_of_runs(workflow_ids: Sequence[str]) -> Fragment:
+    """Return the number of runs between the columns ``first`` and ``last`` (ms, both included, from 0 on)."""
+    of_rollups, of_rows, index = _of(workflow_ids)
+    begin, end = f"(first + {HOUR_MS - 1}) / {HOUR_MS}", f"(last + 1) / {HOUR_MS}"
+    counted = f"(SELECT count(*) FROM facets f INDEXED BY {index} WHERE {of_rows} AND "  # noqa: S608 - literals of ours
+    sql = (
+        f"coalesce((SELECT sum({_RUNS}) FROM rollups r WHERE {of_rollups} AND r.hour >= {begin} AND r.hour < {end}), 0)"  # noqa: S608 - literals of ours
+        f" + {counted} f.create_time >= first AND f.create_time < min({begin} * {HOUR_MS}, last + 1))"
+        f" + {counted} f.create_time >= max({begin}, {end}) * {HOUR_MS} AND f.create_time <= last)"
+    )
+    return Fragment(sql, (orjson.dumps(workflow_ids).decode(),) * 3 if workflow_ids else ())
+
+
+def rollup_counts(
+    index: apsw.Connection, workflow_ids: Sequence[str], first: int, last: int, edges: Sequence[int]
+) -> list[RolledUp]:
+    """Count the runs of some workflows, or of all, between each two of *edges*; see ``steps.RollupCounts``."""
+    of_rollups, of_rows, by = _of(workflow_ids)
+    hours, ends = _pieces(first, last, edges)
+    of_hours, of_ends = f"{of_rollups} AND {_HOURS}", f"{of_rows} AND {_TIMES}"
+    facets = f"facets f INDEXED BY {by}"
+    arms = (
+        (hours, _counted("NULL", "NULL", _ROLLED, "rollups r", of_hours)),
+        (ends, _counted("NULL", "NULL", f"{_COUNTED}, coalesce(sum(f.tokens), 0)", facets, of_ends)),
+        (hours, _counted("r.bucket", "NULL", f"{_NOTHING}, sum(r.runs)", "durations r", of_hours)),
+        (ends, _counted("NULL", "f.duration", f"{_NOTHING}, count(*)", facets, f"{of_ends} AND {_ENDED}")),
+    )
+    listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
+    values = [value for pieces, _ in arms for value in (orjson.dumps(pieces).decode(), *listed)]
+    return _gathered(rows(index, " UNION ALL ".join(sql for _, sql in arms), values))
+
+
+def _counted(bucket: str, duration: str, figures: str, source: str, where: str) -> str:
+    """Return the statement that adds up *figures* for each piece of a JSON list, each bucket and each duration."""
+    return (
+        f"SELECT json_extract(j.value, '$[0]'), {bucket}, {duration}, {figures} "  # noqa: S608 - literals of ours
+        f"FROM json_each(?) j CROSS JOIN {source} WHERE {where} GROUP BY 1, 2, 3"
+    )
+
+
+def _pieces(
+    first: int, last: int, edges: Sequence[int]
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Return the whole hours of each bucket, and the times left at their ends: its number, begin and end, excluded."""
+    hours, ends = [], []
+    for number, (start, end) in enumerate(pairwise(edges)):
+        begin, stop = max(start, first), min(end, last + 1)
+        first_hour, last_hour = hours_within(begin, stop - 1)
+        if first_hour >= last_hour:
+            ends.append((number, begin, stop))
+            continue
+        hours.append((number, first_hour, last_hour))
+        ends += [(number, begin, first_hour * HOUR_MS), (number, last_hour * HOUR_MS, stop)]
+    return hours, [piece for piece in ends if piece[1] < piece[2]]
+
+
+def _gathered(found: Sequence[tuple[Any, ...]]) -> list[RolledUp]:
+    counts: dict[int, list[int]] = {}
+    durations: dict[int, Counter[int]] = {}
+    for number, bucket, duration, *figures in found:
+        if bucket is None and duration is None:
+            known = counts.setdefault(number, [0] * len(figures))
+            counts[number] = [one + other for one, other in zip(known, figures, strict=True)]
+        else:
+            place = bucket_of(duration) if bucket is None else bucket
+            durations.setdefault(number, Counter())[place] += figures[-1]
+    return [
+        (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(durations.get(number, {})))
+        for number, figures in sorted(counts.items())
+    ]

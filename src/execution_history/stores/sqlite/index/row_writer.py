@@ -1,0 +1,177 @@
+"""Writes the rows of records, many at once, and keeps the hourly rollups in step with them."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import apsw
+import orjson
+
+from execution_history.query.rollups import bucket_of, hour_of
+from execution_history.query.statistics import ENDED
+from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.stores.sqlite.index.history_source import ChangedRecord
+from execution_history.stores.sqlite.index.predicate_sql import STORED
+from execution_history.stores.sqlite.index.record_rows import Cell, RecordRows, SharedTexts, columns_of, rows_of
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+_log = logging.getLogger("execution_history.stores.sqlite")
+
+_VALUE_ERRORS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
+"""SQLite's errors for a value rather than for the file."""
+
+_ADD_FACETS: Final = (
+    f"INSERT INTO facets (seq, revision, {', '.join(str(each.column) for each in STORED)}) "  # noqa: S608 - columns of ours
+    f"VALUES (?, ?{', ?' * len(STORED)})"
+)
+_DROPS: Final = ("drop_facets", "drop_tags", "drop_failed_nodes", "drop_nodes", "drop_summary")
+_ENDED: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
+_ALL: Final = 0
+"""The workflow whose rollups have the runs of all."""
+
+
+def is_of_record(error: Exception) -> bool:
+    """Return whether *error* is the fault of a record's values rather than of the index."""
+    return not isinstance(error, apsw.Error) or isinstance(error, _VALUE_ERRORS)
+
+
+def log_left_out(change: ChangedRecord, error: Exception) -> None:
+    """Log that of a record only its columns are in the index."""
+    _log.warning(
+        "Execution %r of workflow %r cannot be taken into the index, except for its columns: %s: %s",
+        change.stored.execute_id, change.stored.workflow_id, type(error).__name__, error,
+    )  # fmt: skip
+
+
+class RowWriter:
+    """Writes rows of records within a transaction of its caller. Not for several threads at once.
+
+    Args:
+        is_alone: whether nobody else writes the file.
+    """
+
+    def __init__(self, *, is_alone: bool = False) -> None:
+        self._texts = SharedTexts(is_alone=is_alone)
+
+    def forget(self) -> None:
+        """Drop the caches: the file is another one, or a transaction was undone."""
+        self._texts.forget()
+
+    def finish(self, index: apsw.Connection) -> None:
+        """Write what is left to be written, before the transaction ends."""
+        self._texts.index = index
+        self._texts.add_new()
+
+    def prepare(self, index: apsw.Connection, change: ChangedRecord, *, keeps_record: bool) -> RecordRows:
+        """Return the rows of a record; of one that cannot be read, or fails in any way, its columns only."""
+        self._texts.index = index
+        if change.body is not None:
+            try:
+                return rows_of(self._texts, change, change.body, keeps_record=keeps_record)
+            except Exception as error:
+                if not is_of_record(error):
+                    raise
+                log_left_out(change, error)
+        return columns_of(self._texts, change)
+
+    def text_number(self, index: apsw.Connection, text: str) -> int:
+        """Return the number of a text."""
+        self._texts.index = index
+        return self._texts[text]
+
+    def add(self, index: apsw.Connection, prepared: Mapping[int, tuple[ChangedRecord, RecordRows]]) -> None:
+        """Write records, by their seq, that the index does not have."""
+        found = [each for _, each in prepared.values()]
+        try:
+            with index:
+                _insert(index, found)
+        except Exception as error:
+            if not is_of_record(error):
+                raise
+            found = [self._add_one(index, change, each) for change, each in prepared.values()]
+        rollups = _Rollups()
+        rollups.count((each.cell for each in found), 1)
+        rollups.write(index)
+
+    def _add_one(self, index: apsw.Connection, change: ChangedRecord, prepared: RecordRows) -> RecordRows:
+        try:
+            with index:
+                _insert(index, [prepared])
+        except Exception as error:
+            if not is_of_record(error):
+                raise
+            log_left_out(change, error)
+        else:
+            return prepared
+        columns = columns_of(self._texts, change)
+        _insert(index, [columns])
+        return columns
+
+    def known(self, index: apsw.Connection, seqs: Iterable[int]) -> dict[int, tuple[int, Cell]]:
+        """Return the revisions of the records at *seqs* that the index has, and what rollups count of them."""
+        listed = orjson.dumps(list(seqs)).decode()
+        return {
+            seq: (revision, Cell(workflow, create_time, status, duration, tokens))
+            for seq, revision, create_time, workflow, status, duration, tokens in rows(
+                index, statement("rows_of"), (listed,)
+            )
+        }
+
+    def remove(self, index: apsw.Connection, known: Mapping[int, Cell]) -> None:
+        """Remove the rows of records, except those of their texts."""
+        seqs = [(seq,) for seq in known]
+        for name in _DROPS:
+            index.executemany(statement(name), seqs)
+        rollups = _Rollups()
+        rollups.count(known.values(), -1)
+        rollups.write(index)
+
+
+def _insert(index: apsw.Connection, prepared: Sequence[RecordRows]) -> None:
+    index.executemany(_ADD_FACETS, [each.facets for each in prepared])
+    for name, found in (
+        ("add_tag", [row for each in prepared for row in each.tags]),
+        ("add_failed_node", [row for each in prepared for row in each.failed_nodes]),
+        ("add_node", [row for each in prepared for row in each.nodes]),
+        ("name_failures", [each.failure for each in prepared if each.failure is not None]),
+        ("put_summary", [(each.seq, each.summary) for each in prepared if each.summary is not None]),
+    ):
+        if found:
+            index.executemany(statement(name), found)
+
+
+class _Rollups:
+    """Changes of the hourly rollups, added up before they are written."""
+
+    def __init__(self) -> None:
+        self._hours: dict[tuple[int, int], list[int]] = {}
+        self._durations: dict[tuple[int, int, int], int] = {}
+        self._has_fewer = False
+
+    def count(self, found: Iterable[Cell], sign: int) -> None:
+        """Count records once more, or once less where *sign* is -1."""
+        self._has_fewer |= sign < 0
+        for workflow, create_time, status, duration, tokens in found:
+            hour = hour_of(create_time)
+            counts = self._hours.get((workflow, hour))
+            if counts is None:
+                counts = self._hours[workflow, hour] = [0] * (len(STATUS_NAMES) + 1)
+            counts[status] += sign
+            counts[-1] += sign * (tokens or 0)
+            if duration is not None and status in _ENDED:
+                key = (workflow, hour, bucket_of(duration))
+                self._durations[key] = self._durations.get(key, 0) + sign
+
+    def write(self, index: apsw.Connection) -> None:
+        """Write the changes, and remove hours and durations that have no run left."""
+        for (_, hour), counts in list(self._hours.items()):
+            known = self._hours.get((_ALL, hour), [0] * len(counts))
+            self._hours[_ALL, hour] = [one + other for one, other in zip(known, counts, strict=True)]
+        for (_, hour, bucket), count in list(self._durations.items()):
+            self._durations[_ALL, hour, bucket] = self._durations.get((_ALL, hour, bucket), 0) + count
+        hours, durations = sorted(self._hours.items()), sorted(self._durations.items())
+        index.executemany(statement("add_to_rollup"), [(*key, *counts) for key, counts in hours])
+        index.executemany(statement("add_to_durations"), [(*key, count) for key, count in durations])
+        if self._has_fewer:
+            index.executemany(statement("drop_empty_rollup"), [key for key, _ in hours])
+            index.executemany(statement("drop_empty_durations"), [key for key, _ in durations])

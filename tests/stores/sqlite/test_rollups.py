@@ -1,0 +1,181 @@
+"""Hourly rollups: they are what a recount gives, and statistics of very many runs are answered from them."""
+
+import asyncio
+import itertools
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, Statistics, StatisticsQuery
+from execution_history.query.rollups import bucket_of, duration_of, percentiles_in
+from execution_history.query.statistics import Counted, percentiles, statistics_of
+from execution_history.records.attributes import attributes_of
+from execution_history.records.record import Document
+from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.index.limits import Limits
+from tests.sample_filters import BASE, HOUR, documents
+
+_TIMES = st.none() | st.integers(0, 240).map(lambda step: BASE + step * HOUR // 8)
+_DURATIONS = st.integers(0, 100) | st.integers(0, 10**7) | st.integers(0, 2**62)
+
+
+@given(st.lists(_DURATIONS, min_size=1, max_size=200))
+def test_percentiles_of_a_histogram_are_within_two_percent(durations: list[int]) -> None:
+    """Of those of the values themselves, however long they are; short ones are exact."""
+    exact = percentiles(sorted(durations))
+    for right, found in zip(exact, percentiles_in(Counter(map(bucket_of, durations))), strict=True):
+        assert right is not None
+        assert found is not None
+        assert abs(found - right) <= 0.02 * right
+
+
+def test_longer_durations_have_larger_buckets() -> None:
+    """So that sorting buckets sorts durations; the middle of a bucket is in it."""
+    values = [*range(5_000), *(2**power + step for power in range(13, 62) for step in (-1, 0, 1))]
+    buckets = list(map(bucket_of, values))
+    assert sorted(buckets) == buckets
+    assert all(bucket == bucket_of(duration_of(bucket)) for bucket in buckets)
+    assert percentiles_in({}) == (None, None, None)
+
+
+@given(
+    records=st.lists(documents(), max_size=60),
+    workflow_ids=st.sampled_from([(), ("w",), ("w", "v", "w"), ("none",)]),
+    times=st.tuples(_TIMES, _TIMES),
+    bucket=st.sampled_from([None, "hour", "day", "week"]),
+    zone=st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kolkata", "Australia/Lord_Howe"]),
+    exact_runs=st.sampled_from([0, 5, 20]),
+)
+@settings(max_examples=80, deadline=None)
+def test_statistics_from_rollups_are_those_of_the_specification(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[Document],
+    workflow_ids: tuple[str, ...],
+    times: tuple[int | None, int | None],
+    bucket: Any,
+    zone: str,
+    exact_runs: int,
+) -> None:
+    """The same counts, sums and percentiles of the same histograms, whole hours or not, and they say so."""
+    wanted = RecordFilter(workflow_ids=workflow_ids, created_from=times[0], created_before=times[1])
+    query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone)
+
+    async def compare() -> None:
+        folder = tmp_path_factory.mktemp("h")
+        store = SQLiteStore(folder, json_files=False)
+        await store.open()
+        await store.merge(records)
+        index = RecordIndex(folder, store._parts.reader, None, Limits(exact_runs=exact_runs))
+        found = await index.statistics(query)
+        bodies = (await store.scan(None, 100)).documents
+        assert _specified(query, bodies, found.reach, exact_runs) == found
+        index.close()
+        await store.aclose()
+
+    asyncio.run(compare())
+
+
+def _specified(query: StatisticsQuery, bodies: Any, reach: IndexReach, exact_runs: int) -> Statistics:
+    runs = []
+    for arrival, body in enumerate(bodies):
+        record = orjson.loads(body)
+        facts = attributes_of(record)
+        if query.filter.predicate().holds(record, facts):
+            runs.append(Counted(record["workflow_id"], record["execute_id"], facts, arrival))
+    return statistics_of(query, runs, frozenset(), reach, exact_runs)
+
+
+_RECOUNT = """
+SELECT w, create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1),
+    count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), count(*) FILTER (WHERE status = 4),
+    coalesce(sum(tokens), 0), 0
+FROM (SELECT workflow AS w, * FROM facets UNION ALL SELECT 0 AS w, * FROM facets) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["merge", "delete", "clear", "rebuild", "ask"]), documents(), st.booleans()),
+        max_size=25,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_rollups_are_what_a_recount_gives(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
+    """After any sequence of new records, changes, deletions and rebuilds, asked in between or not."""
+
+    async def compare() -> None:
+        folder = tmp_path_factory.mktemp("h")
+        store = SQLiteStore(folder, json_files=False)
+        await store.open()
+        index = RecordIndex(folder, store._parts.reader, TextIndex(), Limits(small=5, front=2, changes=3))
+        later = itertools.count(1)
+        for step, drawn, asks in steps:
+            if step == "merge":
+                record = orjson.loads(drawn.body)
+                record["update_time"] = BASE + 1_000 * HOUR + next(later)
+                await store.merge([Document.of(record, orjson.dumps(record))])
+            elif step == "delete":
+                await store.delete(drawn.workflow_id, drawn.execute_id)
+            elif step == "clear":
+                await store.clear(drawn.workflow_id)
+            elif step == "rebuild":
+                await index.rebuild()
+            if asks:
+                await index.statistics(StatisticsQuery())
+        await index.follow()
+        await asyncio.to_thread(index.answer, _recounted)
+        index.close()
+        await store.aclose()
+
+    asyncio.run(compare())
+
+
+def _recounted(index: Any, _history: Any, _reach: Any) -> None:
+    assert index.execute(_RECOUNT).fetchall() == index.execute("SELECT * FROM rollups").fetchall()
+    durations: Counter[tuple[int, int, int]] = Counter()
+    for workflow, create_time, status, duration in index.execute(
+        "SELECT workflow, create_time, status, duration FROM facets"
+    ):
+        if status in {1, 2}:
+            for each in (workflow, 0):
+                durations[each, create_time // HOUR, bucket_of(duration)] += 1
+    assert durations == {tuple(row[:3]): row[3] for row in index.execute("SELECT * FROM durations")}
+
+
+async def _nodes(store: SQLiteStore) -> list[Any]:
+    sql = (
+        "SELECT w.text, n.node, t.text, y.text, n.status, n.duration, n.tokens FROM (SELECT nodes.*, i.text AS id "
+        "FROM nodes JOIN texts i ON i.id = node) n JOIN texts w ON w.id = n.workflow "
+        "JOIN texts t ON t.id = n.title LEFT JOIN texts y ON y.id = n.type ORDER BY n.seq, n.place"
+    ).replace("n.node,", "n.id,")
+    return await asyncio.to_thread(store._parts.index.answer, lambda index, _h, _r: index.execute(sql).fetchall())
+
+
+@pytest.mark.anyio
+async def test_every_node_of_a_run_has_a_row(tmp_path: Path) -> None:
+    """With its times and tokens where they are known; the rows change and go with the record."""
+    from tests.sample_records import change, document  # noqa: PLC0415
+
+    nodes = {
+        "Start": {"node_id": "1", "node_title": "Start", "node_type": "Start", "is_finish": True,
+                  "start_time": BASE, "update_time": BASE + 5},
+        "LLM": {"node_title": "LLM", "is_finish": False, "usage": {"token_count": 7}},
+    }  # fmt: skip
+    store = SQLiteStore(tmp_path, json_files=False)
+    await store.open()
+    await store.create(document("a"))
+    await store.update("w", "a", change(3_000, node_execute_status=nodes))
+    assert [("w", "1", "Start", "Start", 1, 5, None), ("w", "LLM", "LLM", None, 0, None, 7)] == await _nodes(store)
+    nodes["LLM"]["error_message"] = "no"
+    await store.update("w", "a", change(4_000, "failed", node_execute_status=nodes))
+    assert [1, 2] == [row[4] for row in await _nodes(store)]
+    await store.delete("w", "a")
+    assert [] == await _nodes(store)
+    await store.aclose()
