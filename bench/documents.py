@@ -76,8 +76,11 @@ def short(results: Results, language: str) -> Iterator[str]:
 
 def _ratio(figure: Figure, language: str) -> str:
     (of, cpu), other = compared(figure), beside(figure)
-    parts = [of, other if language == "en" else _BESIDE_ZH.get(other, other), *([f"(CPU {cpu})"] if cpu else [])]
-    return " ".join(part for part in parts if part)
+    if language == "zh":
+        other = _BESIDE_ZH.get(other, other)
+    if of.endswith("ms"):  # a difference
+        return f"{of} over {other}" if language == "en" else f"比{other} {of}"
+    return f"{of} {other}" + (f" (CPU {cpu})" if cpu and language == "en" else f"（CPU {cpu}）" if cpu else "")
 
 
 def _about_in_chinese(results: Results) -> str:
