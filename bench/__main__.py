@@ -1,120 +1,191 @@
-"""``python -m bench``: all measurements in one run, printed as Markdown tables with their ratios."""
+"""``python -m bench``: everything that has a figure, beside what it is compared with, in the same run.
+
+python -m bench                               all parts; the results go to bench/results
+python -m bench gateway write                 some parts
+python -m bench --quick                       everything once and tiny: shows that it works
+python -m bench fixture --runs 10000000 DIR   make a large history, or go on with it
+python -m bench large DIR                     measure with such a history
+python -m bench compare OLD NEW [PARTS]       two commits that take turns, or two files of results
+python -m bench table FILE [--write]          the tables of a file of results, as Markdown
+python -m bench mitmproxy                     install mitmproxy for the part gateway
+"""
 
 import argparse
 import asyncio
 import shutil
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import Final
 
-from bench import ours, over_http
-from bench.baselines import BareSQLite, WholeFileJSON
-from bench.records import runs
-from execution_history import ExecutionHistoryService
+from bench import documents
+from bench import fixture as fixtures
+from bench.commits import checked_out, commit_of, is_changed
+from bench.figures import Measure, Results, Sample, figures_of
+from bench.gateway import GATEWAY, gateway, install_mitmproxy
+from bench.index import INDEX, index
+from bench.large import LARGE, large
+from bench.machine import description, slow_sync, today
+from bench.read import READ, TRANSFER, read, transfer
+from bench.render import comparison, markdown, terminal
+from bench.search import PAGES, QUESTIONS, pages, search
+from bench.setup import ROOT, Code, Setup
+from bench.start import START, start
+from bench.write import DELETES, WRITE, deletes, write
 
-_LARGEST_WHOLE_FILE = 10_000
+_Part = tuple[tuple[Measure, ...], Callable[[Setup], Iterator[Sample]]]
 
-
-@dataclass
-class Row:
-    """What was measured at one number of stored runs."""
-
-    stored: int
-    one: float = 0
-    bare_one: float = 0
-    many: float = 0
-    bare_many: float = 0
-    page: float = 0
-    five: float = 0
-    get: float = 0
-    whole_file: float | None = None
-    opened: float = 0
-    memory: float = 0
-    bytes_per_byte: float = 0
-    http: float = 0
-    bare_http: float = 0
-
-
-async def measure(stored: int, work: int, rounds: int, folder: Path) -> Row:
-    """Everything at one size; ours and theirs take turns."""
-    row = Row(stored)
-    source = runs(stored + work * rounds * 12)
-    mine, bare = folder / "ours", BareSQLite(folder / "bare")
-    size = await ours.preload(mine, islice(source, stored))
-    bare.preload(runs(stored))
-    row.bytes_per_byte = ours.database_bytes(mine) / size
-    row.opened, row.memory = ours.fresh_process(mine)
-    async with ExecutionHistoryService(mine) as service:
-        ids = sorted(await service.get_all_workflows())
-        row.page, row.five, row.get = await ours.reads(service, ids)
-        one, bare_one, many, bare_many = [], [], [], []
-        for _ in range(rounds):
-            batch, large = list(islice(source, work)), list(islice(source, work * 5))
-            one.append(await ours.create_and_finish(service, batch, 1))
-            bare_one.append(bare.create_and_finish(batch, 1))
-            many.append(await ours.create_and_finish(service, large, 64))
-            bare_many.append(bare.create_and_finish(large, 50))
-        row.one, row.bare_one, row.many, row.bare_many = map(median, (one, bare_one, many, bare_many))
-    if stored <= _LARGEST_WHOLE_FILE:
-        whole = WholeFileJSON(folder / "whole")
-        whole.preload(runs(stored))
-        row.whole_file = whole.create_and_finish(list(islice(source, 200)))
-    row.http, row.bare_http = over_http.first_page(mine, ids[0], folder)
-    bare.close()
-    return row
-
-
-def table(rows: list[Row]) -> Iterator[str]:
-    """The measurements of all sizes, one column each."""
-    yield "| stored runs | " + " | ".join(f"{row.stored:,}" for row in rows) + " |"
-    yield "|---" * (len(rows) + 1) + "|"
-    lines = {
-        "create+finish per second, one client": [
-            f"{r.one:,.0f} ({r.one / r.bare_one:.2f} of bare SQLite)" for r in rows
-        ],
-        "the same, 64 clients": [f"{r.many:,.0f} ({r.many / r.bare_many:.2f} of bare, 50 per commit)" for r in rows],
-        "bare SQLite, one per commit / 50 per commit": [f"{r.bare_one:,.0f} / {r.bare_many:,.0f}" for r in rows],
-        "whole-file JSON": ["–" if r.whole_file is None else f"{r.whole_file:,.0f}" for r in rows],
-        "first page of 20 as bytes, p50": [f"{r.page:.3f} ms" for r in rows],
-        "get, p50": [f"{r.get:.3f} ms" for r in rows],
-        "opening": [f"{r.opened:.3f} s" for r in rows],
-        "memory of a process": [f"{r.memory:.0f} MB" for r in rows],
-        "bytes on disk per byte of JSON": [f"{r.bytes_per_byte:.2f}" for r in rows],
-        "first page over HTTP, per second": [
-            f"{r.http:,.0f} ({r.http / r.bare_http:.2f} of bare Starlette)" for r in rows
-        ],
-        # A thousand runs of a hundred workflows have pages of ten: what grows is told by pages that all sizes fill.
-        "a page of 5, get: beside the smallest size": [
-            f"{r.five / rows[0].five:.2f} × / {r.get / rows[0].get:.2f} ×" for r in rows
-        ],
-        "writes beside the smallest size": [
-            f"{rows[0].one / r.one:.2f} × / {rows[0].many / r.many:.2f} ×" for r in rows
-        ],
-    }
-    for name, cells in lines.items():
-        yield f"| {name} | " + " | ".join(cells) + " |"
+PARTS: Final[dict[str, _Part]] = {
+    "gateway": (GATEWAY, gateway),
+    "write": (WRITE, write),
+    "deletes": (DELETES, deletes),
+    "index": (INDEX, index),
+    "search": (QUESTIONS, search),
+    "pages": (PAGES, pages),
+    "read": (READ, read),
+    "transfer": (TRANSFER, transfer),
+    "start": (START, start),
+}
+_HERE: Final = "here"
 
 
 def main() -> None:
-    """Measure the sizes that were asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--sizes", default="1000,100000,1000000", help="stored runs, separated by commas")
-    parser.add_argument("--work", type=int, default=1000, help="runs written in a round by one client")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder when not given")
-    options = parser.parse_args()
-    rows = []
-    for stored in map(int, options.sizes.split(",")):
-        folder = Path(tempfile.mkdtemp(dir=options.folder))
-        try:
-            rows.append(asyncio.run(measure(stored, options.work, options.rounds, folder)))
-        finally:
-            shutil.rmtree(folder)
-        print(f"{stored:,} done", flush=True)
-    print("\n".join(table(rows)))
+    """Run what the command line names."""
+    if not sys.platform.startswith("linux"):
+        raise SystemExit("The bench reads CPU times and memory from /proc: it needs Linux.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers end and folders go
+    arguments = sys.argv[1:]
+    commands = {"fixture": _fixture, "large": _large, "compare": _compare, "table": _table, "mitmproxy": _mitmproxy}
+    command = commands.get(arguments[0]) if arguments else None
+    if command is None:
+        _parts(arguments)
+    else:
+        command(arguments[1:])
+
+
+def _parts(arguments: Sequence[str]) -> None:
+    parser = _parser("", __doc__)
+    parser.add_argument("parts", nargs="*", help=f"any of {' '.join(PARTS)}; all when none is named")
+    parser.add_argument(
+        "--save", type=Path, help="the file of results, whose other parts are kept; a new one in bench/results"
+    )
+    options = parser.parse_args(arguments)
+    (results,) = _measured(options, [Code(_HERE, ROOT)], _chosen(parser, options.parts))
+    path = options.save or ROOT / "bench" / "results" / f"{results.about['date'].replace(':', '')}.json"
+    results.add_to(path)
+    print("\n".join(terminal(results.figures)))
+    print(f"Saved in {path}")
+
+
+def _chosen(parser: argparse.ArgumentParser, names: Sequence[str]) -> dict[str, _Part]:
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        parser.error(f"there is no part {unknown[0]}: the parts are {', '.join(PARTS)}")
+    return {name: PARTS[name] for name in names or PARTS}
+
+
+def _parser(command: str, text: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bench {command}".rstrip(),
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="everything once and tiny: shows that it works")
+    parser.add_argument("--rounds", type=int, default=5, help="how often contestants take turns")
+    parser.add_argument("--folder", type=Path, help="where histories are; /dev/shm, or a temporary folder")
+    parser.add_argument("--sync", default="0.1", help="milliseconds of a simulated sync, or `real`")
+    parser.add_argument("--mitmdump", default=_installed_mitmdump(), help="the command of mitmproxy")
+    return parser
+
+
+def _installed_mitmdump() -> str | None:
+    own = ROOT / "bench" / "results" / "mitmproxy" / "bin" / "mitmdump"
+    return str(own) if own.exists() else shutil.which("mitmdump")
+
+
+def _measured(options: argparse.Namespace, codes: Sequence[Code], parts: dict[str, _Part]) -> list[Results]:
+    """Run parts; the results of each checkout."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    folder = options.folder or (memory if memory.is_dir() else None)
+    scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=folder))
+    try:
+        sync = {} if options.sync == "real" else slow_sync(scratch, float(options.sync))
+        setup = Setup(scratch, codes, options.rounds, options.quick, len(codes) == 1, sync, options.mitmdump)
+        machine, run, date = description(scratch, sync), uuid.uuid4().hex, today()
+        results = [Results({"run": run, "date": date, **_about(code), "machine": machine}, [], []) for code in codes]
+        for name, (measures, samples) in parts.items():
+            began = time.monotonic()
+            found = list(samples(setup))
+            for code, result in zip(codes, results, strict=True):
+                result.figures.extend(figures_of(name, measures, found, code.name))
+            print(f"{name}: {time.monotonic() - began:,.0f} s", file=sys.stderr, flush=True)
+            setup.tidy()
+        for result in results:
+            result.remarks.extend(setup.remarks)
+        return results
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _about(code: Code) -> dict[str, object]:
+    return {"commit": commit_of(code.folder), "changed": is_changed(code.folder)}
+
+
+def _fixture(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench fixture", description=fixtures.__doc__)
+    parser.add_argument("--runs", type=int, default=10_000_000)
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    asyncio.run(fixtures.make(options.folder, options.runs))
+
+
+def _large(arguments: Sequence[str]) -> None:
+    parser = _parser("large", large.__doc__)
+    parser.add_argument("fixture", type=Path, help="a folder that `python -m bench fixture` made")
+    parser.add_argument("--keep", action="store_true", help="delete no workflow")
+    parser.add_argument("--save", type=Path, help="the file of results, whose other parts are kept")
+    options = parser.parse_args(arguments)
+    part: _Part = (LARGE, partial(large, folder=options.fixture.absolute(), is_kept=options.keep))
+    (results,) = _measured(options, [Code(_HERE, ROOT)], {"large": part})
+    print("\n".join([*terminal(results.figures), *results.remarks]))
+    if options.save:
+        results.add_to(options.save)
+
+
+def _compare(arguments: Sequence[str]) -> None:
+    parser = _parser("compare", "Compare two commits, which take turns, or two files of results.")
+    parser.add_argument("old")
+    parser.add_argument("new")
+    parser.add_argument("parts", nargs="*", help=f"any of {' '.join(PARTS)}; all when none is named")
+    options = parser.parse_args(arguments)
+    if Path(options.old).is_file() and Path(options.new).is_file():
+        print("\n".join(comparison(Results.load(Path(options.old)), Results.load(Path(options.new)))))
+        return
+    parts = _chosen(parser, options.parts)
+    with tempfile.TemporaryDirectory() as scratch, checked_out([options.old, options.new], Path(scratch)) as codes:
+        old, new = _measured(options, codes, parts)
+    print("\n".join(comparison(old, new)))
+
+
+def _table(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench table", description="Show a file of results as Markdown.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md and READMEs")
+    options = parser.parse_args(arguments)
+    results = Results.load(options.file)
+    if options.write:
+        documents.write(results)
+    else:
+        print("\n".join(markdown(results)))
+
+
+def _mitmproxy(_arguments: Sequence[str]) -> None:
+    print(install_mitmproxy())
 
 
 if __name__ == "__main__":

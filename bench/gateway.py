@@ -1,71 +1,27 @@
-"""``python -m bench.gateway``: the recording gateway beside the same gateway without recording, and a bare proxy.
+"""The gateway: recording beside the same without recording, a bare proxy, and mitmproxy writing to a file.
 
-All three stand in front of one upstream that answers at once; they take turns in one run. Each is a process of its
-own, as are the upstream and the load.
+All stand in front of one upstream and take turns; each is a process of its own, as are the upstream and the load. What
+is not recorded is called at an address of Coze's that is no run, and answered with the same bytes.
 """
 
-import argparse
-import asyncio
 import contextlib
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from statistics import median
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import linear_regression, median, quantiles
+from typing import Final
 
-import orjson
+from bench import http_load
+from bench.figures import Goal, Measure, Sample
+from bench.machine import allow_many_files, cpu_seconds, memory_mb
+from bench.setup import ROOT, Server, Setup, free_port, listening
 
-# asyncio turns off the delay of small packets only on sockets whose protocol is named.
-_SERVING = """
-import asyncio, socket, sys, uvicorn
-def listening():
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(1024)
-    print(listener.getsockname()[1], flush=True)
-    return listener
-def serve(config):
-    uvicorn.Server(config).run(sockets=[listening()])
-"""
-
-_UPSTREAM = """
-import orjson
-BASE = "https://www.coze.cn/work_flow?execute_id=%d&space_id=1&workflow_id=7"
-TEXT = "今天的天气很好 and the ferry leaves at nine. "
-def answer(number):
-    data = orjson.dumps({"output": TEXT * 12}).decode()
-    return orjson.dumps({"code": 0, "msg": "", "data": data, "debug_url": BASE % number, "execute_id": str(number),
-                         "usage": {"input_count": 9, "output_count": 90, "token_count": 99}})
-def events(number):
-    for n in range(10):
-        message = {"content": TEXT, "node_title": "End", "node_seq_id": str(n), "node_is_finish": n == 9, "node_id": "9"}
-        yield b"id: %d\\nevent: Message\\ndata: %s\\n\\n" % (n, orjson.dumps(message))
-    yield b"id: 10\\nevent: Done\\ndata: %s\\n\\n" % orjson.dumps({"debug_url": BASE % number})
-count = 0
-async def app(scope, receive, send):
-    global count
-    count += 1
-    while (await receive()).get("more_body"):
-        pass
-    streamed = scope["path"].endswith("stream_run")
-    kind = b"text/event-stream" if streamed else b"application/json"
-    parts = list(events(count)) if streamed else [answer(count)]
-    length = [] if streamed else [(b"content-length", b"%d" % len(parts[0]))]
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind), *length]})
-    for part in parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-        if streamed:
-            await asyncio.sleep(0)
-    await send({"type": "http.response.body"})
-serve(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
-"""
-
-_BARE = """
-import httpx
+# A plain uvicorn, as one gets it without further packages; mitmproxy's settings are its own, too.
+_BARE: Final = """
+import sys, httpx, uvicorn
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 client = httpx.AsyncClient(base_url=sys.argv[1], limits=httpx.Limits(max_connections=None), timeout=60)
@@ -74,175 +30,167 @@ async def proxy(request):
     going = client.build_request(request.method, request.url.path, headers=headers, content=request.stream())
     answer = await client.send(going, stream=True)
     kept = {k: v for k, v in answer.headers.items() if k not in ("transfer-encoding", "connection", "date", "server")}
-    return StreamingResponse(answer.aiter_raw(), answer.status_code, kept, background=None)
+    return StreamingResponse(answer.aiter_raw(), answer.status_code, kept, background=BackgroundTask(answer.aclose))
 app = Starlette(routes=[Route("/{rest:path}", proxy, methods=["GET", "POST"])])
-serve(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
+uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False, http="h11", loop="asyncio", backlog=4096)
 """
 
-_OURS = """
-import dataclasses, httpx
-from pydantic import SecretStr
-from execution_history.coze.accounts import Upstream
-from execution_history.settings import AccountSettings, load_settings
-from execution_history.web import create_app
-from execution_history.application import open_application
-class Unrecorded(Upstream):
-    def transport(self):
-        if not hasattr(self, "plain"):
-            self.plain = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None))
-        return self.plain
-async def main():
-    account = AccountSettings(base_url=sys.argv[1], token=SecretStr("t"))
-    settings = load_settings(store=sys.argv[2], accounts={"default": account})
-    async with open_application(settings) as application:
-        if sys.argv[3] == "off":
-            application = dataclasses.replace(
-                application, upstream=Unrecorded({"default": account}, application.recorder))
-        config = uvicorn.Config(create_app(application), log_level="error", access_log=False,
-                                date_header=False, server_header=False, lifespan="off")
-        await uvicorn.Server(config).serve(sockets=[listening()])
-asyncio.run(main())
-"""
+_ON, _OFF, _BARE_PROXY, _MITM = "recording", "recording off", "httpx+Starlette h11", "mitmdump -w"
+_NO_PROXY: Final = "no proxy"
+_RUN, _STREAM = "run", "stream_run"
+_UNRECORDED: Final = "/v1/bench/"
+_RECORDED: Final = "/v1/workflow/"
+_HELD: Final = 2_000
+_CLIENTS: Final = 16
 
 
-@dataclass
-class Figures:
-    """What was measured of one proxy."""
+def _named(kind: str, proxy: str) -> str:
+    return f"{kind}, {proxy}"
 
-    runs: list[float] = field(default_factory=list)
-    streams: list[float] = field(default_factory=list)
-    first_byte: list[float] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)
+
+_FLAT: Final = Goal(at_most=100)
+"""Bytes of memory that a run may leave behind in the second half: ten megabytes in 100,000 runs."""
+
+GATEWAY: Final = (
+    Measure(_named(_RUN, _ON), "/s", _named(_RUN, _BARE_PROXY), Goal(of="ratio", at_least=3.0)),
+    Measure(_named(_RUN, _ON), "/s", _named(_RUN, _MITM), Goal(of="ratio", at_least=1.5)),
+    Measure(_named(_RUN, _ON), "/s", _named(_RUN, _OFF)),
+    Measure(_named(_RUN, _NO_PROXY), "/s"),
+    Measure(_named(_STREAM, _ON), "/s", _named(_STREAM, _BARE_PROXY), Goal(of="ratio", at_least=2.5)),
+    Measure(_named(_STREAM, _ON), "/s", _named(_STREAM, _MITM), Goal(of="ratio", at_least=1.5)),
+    Measure(_named(_STREAM, _ON), "/s", _named(_STREAM, _OFF)),
+    Measure(_named(_STREAM, _NO_PROXY), "/s"),
+    *(
+        Measure(_named(f"first byte {at}", _ON), "ms", _named(f"first byte {at}", other), goal)
+        for at, most in (("p50", 1.0), ("p99", 5.0))
+        for other, goal in ((_OFF, Goal(of="difference", at_most=most)), (_BARE_PROXY, None))
+    ),
+    Measure(_named("2,000 streams", _ON), "MB", _named("2,000 streams", _BARE_PROXY), Goal(at_most=400)),
+    Measure(_named("2,000 streams", _OFF), "MB"),
+    Measure("memory, after 100,000 runs", "MB", "memory, after 50,000 runs"),
+    Measure("memory, second 50,000 runs", "B/run", goal=_FLAT),
+    Measure("memory, after 50,000 runs", "MB", is_detail=True),
+    *(
+        Measure(_named(kind, proxy), unit, is_detail=True)
+        for kind, unit in ((_RUN, "/s"), (_STREAM, "/s"), ("first byte p50", "ms"), ("first byte p99", "ms"))
+        for proxy in (_OFF, _BARE_PROXY, _MITM)
+    ),
+    Measure(_named("2,000 streams", _BARE_PROXY), "MB", is_detail=True),
+)
+"""Runs by 16 callers; the CPU time is that of the proxy, in microseconds a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """One that takes part: what it is called, the checkout if it is ours, and where calls go."""
+
+    name: str
+    code: str
+    server: Server
+    prefix: str
+
+    def call(self, kind: str, *, is_held: bool = False) -> bytes:
+        return http_load.request(self.prefix + kind, is_held=is_held)
+
+
+def gateway(setup: Setup) -> Iterator[Sample]:
+    """Measure all proxies."""
+    allow_many_files()
+    with contextlib.ExitStack() as stack:
+        upstream = stack.enter_context(_upstream())
+        proxies = list(_proxies(setup, stack, upstream))
+        for proxy in proxies:
+            for kind in (_RUN, _STREAM):
+                http_load.rate(proxy.server.port, proxy.call(kind), _CLIENTS, most=setup.size(300, 20))
+        for number in setup.turns():
+            for proxy in setup.in_turn(proxies, number):
+                yield from _round(setup, proxy)
+        for proxy in proxies:
+            if proxy.name not in {_MITM, _NO_PROXY}:
+                yield _open_at_once(setup, proxy, upstream)
+    yield from _memory(setup)
+
+
+def _round(setup: Setup, proxy: _Proxy) -> Iterator[Sample]:
+    port, process = proxy.server.port, proxy.server.process
+    for kind in (_RUN, _STREAM):
+        used = cpu_seconds(process)
+        done, seconds = http_load.rate(port, proxy.call(kind), _CLIENTS, seconds=setup.size(30, 2) / 10)
+        cpu = (cpu_seconds(process) - used) / done * 1e6
+        yield Sample(_named(kind, proxy.name), done / seconds, cpu, proxy.code)
+    spent = http_load.first_bytes(port, proxy.call(_STREAM), setup.size(300, 10))
+    yield Sample(_named("first byte p50", proxy.name), median(spent) * 1000, code=proxy.code)
+    yield Sample(_named("first byte p99", proxy.name), quantiles(spent, n=100)[98] * 1000, code=proxy.code)
+
+
+def _open_at_once(setup: Setup, proxy: _Proxy, upstream: Server) -> Sample:
+    with http_load.held(proxy.server.port, proxy.call(_STREAM, is_held=True), setup.size(_HELD, 50)):
+        found = memory_mb(proxy.server.process)
+        http_load.rate(upstream.port, http_load.request("/release"), 1, most=1)
+    return Sample(_named("2,000 streams", proxy.name), found, code=proxy.code)
+
+
+def _memory(setup: Setup) -> Iterator[Sample]:
+    """Measure a recording gateway over 100,000 runs, half of them streams; its memory and the slope of its second half."""
+    total, parts = setup.size(100_000, 400), 20
+    for code in setup.codes:
+        with _upstream() as upstream, setup.serving(code, setup.folder(), **_account(upstream)) as server:
+            samples = []
+            for number in range(parts):
+                kind = (_RUN, _STREAM)[number % 2]
+                call = http_load.request(_RECORDED + kind)
+                http_load.rate(server.port, call, _CLIENTS, most=total / parts)
+                samples.append((number * total / parts, memory_mb(server.process)))
+            late = samples[parts // 2 :]
+            slope = linear_regression([runs for runs, _ in late], [memory for _, memory in late]).slope
+            yield Sample("memory, second 50,000 runs", slope * 2**20, code=code.name)
+            yield Sample("memory, after 100,000 runs", samples[-1][1], code=code.name)
+            yield Sample("memory, after 50,000 runs", samples[parts // 2 - 1][1], code=code.name)
 
 
 @contextlib.contextmanager
-def _process(script: str, *arguments: str) -> Iterator[tuple[str, int]]:
-    """A server that says on which port it listens: its address and its process number."""
-    command = [sys.executable, "-c", _SERVING + script, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+def _upstream() -> Iterator[Server]:
+    command = [sys.executable, "-m", "bench.upstream"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            yield Server(int(process.stdout.readline()), process.pid)
+        finally:
+            process.terminate()
 
 
-class _Connection:
-    """One connection that is kept alive."""
-
-    def __init__(self, base: str) -> None:
-        self._port = int(base.rpartition(":")[2])
-
-    async def open(self) -> None:
-        """Connect."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-
-    async def call(self, path: str) -> float:
-        """One run, read whole; seconds until the first byte of its body."""
-        body = orjson.dumps({"workflow_id": "7", "parameters": {"city": "巴黎", "text": "some input " * 20}})
-        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer t\r\n"
-        began = time.perf_counter()
-        self._writer.write(
-            f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        )
-        head_bytes = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        assert b" 200 " in head_bytes.split(b"\r\n")[0], head_bytes
-        if b"transfer-encoding: chunked" in head_bytes:
-            first = 0.0
-            while size := int(await self._reader.readuntil(b"\r\n"), 16):
-                first = first or time.perf_counter() - began
-                await self._reader.readexactly(size + 2)
-            await self._reader.readexactly(2)
-            return first
-        length = int(head_bytes.partition(b"content-length: ")[2].split(b"\r\n")[0])
-        await self._reader.readexactly(length)
-        return time.perf_counter() - began
-
-    def close(self) -> None:
-        """Hang up."""
-        self._writer.close()
+def _account(upstream: Server) -> dict[str, str]:
+    return {"COZE_API_BASE": f"http://127.0.0.1:{upstream.port}", "COZE_API_TOKEN": "t"}
 
 
-async def _rate(base: str, path: str, runs: int, clients: int) -> float:
-    """Runs per second with so many callers at once."""
-    connections = [_Connection(base) for _ in range(clients)]
-    for connection in connections:
-        await connection.open()
-    remaining = iter(range(runs))
-
-    async def client(connection: _Connection) -> None:
-        for _ in remaining:
-            await connection.call(path)
-
-    began = time.perf_counter()
-    await asyncio.gather(*map(client, connections))
-    spent = time.perf_counter() - began
-    for connection in connections:
-        connection.close()
-    return runs / spent
-
-
-async def _first_byte(base: str, times: int) -> float:
-    """The median milliseconds until the first byte of a stream, one after the other."""
-    connection = _Connection(base)
-    await connection.open()
-    spent = [await connection.call("/v1/workflow/stream_run") for _ in range(times)]
-    connection.close()
-    return median(spent) * 1000
+def _proxies(setup: Setup, stack: contextlib.ExitStack, upstream: Server) -> Iterator[_Proxy]:
+    for code in setup.codes:
+        for name, prefix in ((_ON, _RECORDED), (_OFF, _UNRECORDED)):
+            server = stack.enter_context(setup.serving(code, setup.folder(), **_account(upstream)))
+            yield _Proxy(name, code.name, server, prefix)
+    if not setup.has_baselines:
+        return
+    yield _Proxy(_NO_PROXY, "", upstream, _RECORDED)
+    base, variables = f"http://127.0.0.1:{upstream.port}", setup.variables(setup.codes[0])
+    commands: dict[str, Sequence[str]] = {_BARE_PROXY: (sys.executable, "-c", _BARE, base)}
+    if setup.mitmdump is None:
+        setup.remark("mitmproxy was left out: `python -m bench mitmproxy` installs it for the next time.")
+    else:
+        written = str(setup.folder())
+        commands[_MITM] = (setup.mitmdump, "--mode", f"reverse:{base}", "-w", written, "-q", "--listen-port")
+    for name, command in commands.items():
+        port = free_port()
+        server = stack.enter_context(listening([*command, str(port)], setup.scratch, variables, port))
+        yield _Proxy(name, "", server, _RECORDED)
 
 
-def _memory(process: int) -> int:
-    """The resident memory of a process in kilobytes."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+def install_mitmproxy() -> str:
+    """Make an environment for mitmproxy, which pins what we use in other versions; its command."""
+    place = ROOT / "bench" / "results" / "mitmproxy"
+    command = place / "bin" / "mitmdump"
+    if not command.exists():
+        import venv  # noqa: PLC0415 - only where it is installed
 
-
-async def _measure(proxies: dict[str, tuple[str, int]], runs: int, rounds: int, clients: int) -> dict[str, Figures]:
-    found = {name: Figures() for name in proxies}
-    for name, (base, _) in proxies.items():
-        await _rate(base, "/v1/workflow/run", 100, clients)
-        await _rate(base, "/v1/workflow/stream_run", 100, clients)
-        found[name].memory.append(_memory(proxies[name][1]))
-    for _ in range(rounds):
-        for name, (base, process) in proxies.items():
-            found[name].runs.append(await _rate(base, "/v1/workflow/run", runs, clients))
-            found[name].streams.append(await _rate(base, "/v1/workflow/stream_run", runs, clients))
-            found[name].first_byte.append(await _first_byte(base, 200))
-            found[name].memory.append(_memory(process))
-    return found
-
-
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=__doc__)
-    parser.add_argument("--runs", type=int, default=1000, help="runs of each kind in a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=16)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        upstream, _ = stack.enter_context(_process(_UPSTREAM))
-        proxies = {
-            "recording": stack.enter_context(_process(_OURS, upstream, f"{folder}/on", "on")),
-            "the same, recording off": stack.enter_context(_process(_OURS, upstream, f"{folder}/off", "off")),
-            "bare httpx + Starlette": stack.enter_context(_process(_BARE, upstream)),
-        }
-        found = asyncio.run(_measure(proxies, options.runs, options.rounds, options.clients))
-    print("| proxy | run, per second | stream_run, per second | first byte of a stream, p50 | memory first → last |")
-    print("|---|---|---|---|---|")
-    for name, figures in found.items():
-        print(
-            f"| {name} | {median(figures.runs):,.0f} | {median(figures.streams):,.0f} | "
-            f"{median(figures.first_byte):.2f} ms | {figures.memory[0] / 1024:.0f} → {figures.memory[-1] / 1024:.0f} MB |"
-        )
-    on, off = found["recording"], found["the same, recording off"]
-    print(
-        f"recording / off: run {median(on.runs) / median(off.runs):.2f}, "
-        f"stream_run {median(on.streams) / median(off.streams):.2f}, "
-        f"first byte +{median(on.first_byte) - median(off.first_byte):.2f} ms"
-    )
-
-
-if __name__ == "__main__":
-    main()
+        venv.create(place, with_pip=True)
+        subprocess.run([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "mitmproxy"], check=True)
+    return str(command)

@@ -7,24 +7,22 @@ the last quarter of the time, or when a request failed; what the server wrote on
 
 import argparse
 import asyncio
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
-import orjson
-
 from bench.load import MixedLoad
+from bench.machine import cpu_seconds
+from bench.setup import ROOT, Code, started
 
 _MEMORY = {
     "RSS": "VmRSS", "anonymous": "RssAnon", "files": "RssFile",
@@ -34,8 +32,6 @@ _MEMORY = {
 
 _LOGS = ("history.db-wal", "index.db-wal")
 _FEWEST = 8  # samples: two for each quarter
-_AFTER_THE_NAME = 2
-_USER_TIME, _SYSTEM_TIME = 14 - 1 - _AFTER_THE_NAME, 15 - 1 - _AFTER_THE_NAME
 
 
 @dataclass(frozen=True)
@@ -85,22 +81,10 @@ def serving(folder: Path, remarks: Path, *, apart: bool) -> Iterator[tuple[int, 
             yield process, announced["url"], sandbox["token"]
 
 
-@contextmanager
-def _started(errors: IO[bytes], folder: Path, *arguments: str, **variables: str) -> Iterator[tuple[int, Any]]:
+def _started(errors: IO[bytes], folder: Path, *arguments: str, **more: str) -> AbstractContextManager[tuple[int, Any]]:
     """Start a command of ours that serves; its process id and the document that it announces itself with."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("EXECUTION_HISTORY_", "COZE_"))}
-    variables = {**kept, "LANG": "C.UTF-8", "XDG_STATE_HOME": str(folder / "state"), **variables}
     command = [sys.executable, "-m", "execution_history", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=folder, env=variables) as process:
-        try:
-            assert process.stdout is not None
-            lines = [b""]
-            while lines[-1] != b"}\n":
-                lines.append(process.stdout.readline())
-                assert lines[-1], f"{arguments[0]} ended at once: {Path(errors.name).read_text()}"
-            yield process.pid, orjson.loads(b"".join(lines))
-        finally:
-            process.terminate()
+    return started(command, folder, Code("here", ROOT).variables(folder, more), errors)
 
 
 async def soak(load: MixedLoad, process: int, folder: Path, options: argparse.Namespace) -> list[Sample]:
@@ -120,7 +104,6 @@ def _sample(load: MixedLoad, process: int, folder: Path, *, seconds: float, reco
     proc = Path(f"/proc/{process}")
     lines = ((proc / "status").read_text() + (proc / "smaps_rollup").read_text()).splitlines()
     found = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
-    times = (proc / "stat").read_text().rpartition(")")[2].split()
     paths = {name: folder / "history" / name for name in _LOGS}
     return Sample(
         seconds,
@@ -128,7 +111,7 @@ def _sample(load: MixedLoad, process: int, folder: Path, *, seconds: float, reco
         sum(load.failed.values()),
         records,
         {name: int(found[field][0]) for name, field in _MEMORY.items()},
-        (int(times[_USER_TIME]) + int(times[_SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK"),
+        cpu_seconds(process),
         int(found["Threads"][0]),
         sum(1 for _ in (proc / "fd").iterdir()),
         {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()},

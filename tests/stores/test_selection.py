@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from execution_history.errors import InvalidCursor, InvalidQuery
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordQuery, Selection, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
+from execution_history.stores.capabilities import follow_index, reach_of
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import change, document, ids
@@ -109,6 +110,16 @@ async def test_pages_follow_each_other_without_gap_or_repetition(store: HistoryS
             break
         query = replace(query, after=page.next)
     assert [f"e{number:02d}" for number in reversed(range(25))] == seen
+
+
+async def test_an_index_is_followed_to_the_present(store: HistoryStore) -> None:
+    """Whoever has imported waits for it, and sees how far it is; a store without an index is there already."""
+    await store.merge([document(f"e{number}", now=BASE + number) for number in range(30)])
+    seen: list[IndexReach] = []
+    await follow_index(store, seen.append)
+    assert (await reach_of(store)).is_complete
+    assert all(reach.newest == 30 for reach in seen)
+    assert 30 == (await store.select(RecordQuery(filter=RecordFilter(statuses=("running",)), wait_seconds=0))).total
 
 
 async def test_a_question_sees_every_answered_change(store: HistoryStore) -> None:
@@ -285,6 +296,7 @@ async def test_an_explanation_names_the_index_or_says_that_it_scans(tmp_path: Pa
     for wanted, sentence in (
         (RecordFilter(bot_ids=("b",)), "by_bot"),
         (RecordFilter(workflow_ids=("w",), statuses=("running",)), "by_workflow_status"),
+        (RecordFilter(failed_nodes=("LLM",)), "the rarest tag or failed node"),
         (RecordFilter(has_output=True), "it scans the rows in order"),
         (RecordFilter(bot_ids=("b",), has_output=True), "Tests each row for: has output."),
     ):

@@ -97,7 +97,7 @@ async def read(transport: Transport, sent: httpx.Request) -> tuple[httpx.Respons
 
 
 @pytest.mark.parametrize(
-    "value", ["北京".encode(), b"caf\xe9", b"a, b", b""], ids=["utf-8", "latin-1", "ascii", "empty"]
+    "value", ["北京".encode(), b"\xe9t\xe9", b"a, b", b""], ids=["utf-8", "latin-1", "ascii", "empty"]
 )
 async def test_a_request_leaves_as_it_is(make: Callable[[], Transport], value: bytes) -> None:
     """Nothing is added, quoted anew, joined or left out, whatever bytes a header's value has."""

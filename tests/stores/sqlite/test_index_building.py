@@ -357,3 +357,15 @@ async def test_the_present_index_answers_while_another_is_built(tmp_path: Path) 
         assert 50 == len((await index.select(_TEXT)).documents)
         assert [] == list(tmp_path.glob("index.db.new*"))
         index.close()
+
+
+async def test_what_a_killed_rebuild_has_left_is_deleted(tmp_path: Path) -> None:
+    """By whoever has a whole index; it is as large as the index itself."""
+    async with _opened(tmp_path) as store:
+        await _fill(store, range(5))
+        (tmp_path / "index.db.new").write_bytes(b"half")
+        await store.select(_ALL)
+        async with asyncio.timeout(30):
+            while (tmp_path / "index.db.new").exists():
+                await asyncio.sleep(0.01)
+        assert 5 == len((await store.select(_ALL)).documents)

@@ -105,6 +105,8 @@ class Builder:
 
     def forget(self) -> bool:
         """Delete what a build has left behind; return false while somebody builds."""
+        if not self.path.exists():
+            return True
         with closing(ProcessLock(self.folder / _LOCK_FILE)) as lock:
             is_idle = lock.try_acquire()
             if is_idle:

@@ -66,6 +66,7 @@ class IndexFollower:
         self._starting = threading.Lock()
         self._behind = threading.Event()
         self._is_verified = False
+        self._is_tidy = False
         self._trouble = ""
         self.closing = threading.Event()
         self.thread: threading.Thread | None = None
@@ -220,10 +221,17 @@ class IndexFollower:
         """Do one step of what is missing, or build what is left to another file; return whether there may be more."""
         replacements = self.index().replacements
         try:
-            return self._keep_up() or (self.state().needs_another and self.build(with_texts=False))
+            return self._keep_up() or self._build_what_is_missing()
         except IndexUnfit as error:
             self._replace(error, replacements, is_last=replacements >= _TRIES)
             return True
+
+    def _build_what_is_missing(self) -> bool:
+        if self.state().needs_another:
+            return self.build(with_texts=False)
+        # A rebuild that was killed has left a file behind.
+        self._is_tidy = self._is_tidy or self.builder().forget()
+        return False
 
     def _keep_up(self) -> bool:
         """Do one step of everything but a build; return whether there is more to do."""

@@ -1,0 +1,151 @@
+"""Figures as tables: for a terminal, for documents, and two files of results beside each other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from statistics import median
+from typing import Final
+
+from bench.figures import Figure, Results, ratios_of
+
+_HEADS: Final = ("measured", "CPU each", "ratio", "CPU", "beside", "goal", "met")
+_WIDTHS: Final = (28, 10, 8, 8, 7, 19, 10, 3)
+_LEFT: Final = (0, 5, 6, 7)
+_SIGNS: Final = {"ratio": " ×", "cpu ratio": " CPU"}
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a value with as many digits as mean something."""
+    digits = 0 if abs(value) >= 100 or (unit == "/s" and abs(value) >= 10) else 1 if abs(value) >= 10 else 2
+    if unit == "ms" and abs(value) < 0.1:
+        digits = 3
+    return f"{value:,.{digits}f}" + (unit if unit.startswith("/") else f" {unit}")
+
+
+def ratio(value: float) -> str:
+    """Return a ratio."""
+    return f"{value:,.2f} ×" if value < 10 else f"{value:,.0f} ×"
+
+
+def goal(figure: Figure) -> str:
+    """Return the goal of a figure."""
+    aim = figure.goal
+    if aim is None:
+        return ""
+    sign, bound = ("≥", aim["at_least"]) if aim["at_least"] is not None else ("≤", aim["at_most"])
+    unit = _SIGNS.get(aim["of"], "" if figure.unit.startswith("/") else f" {figure.unit}")
+    plus = "+" if aim["of"] == "difference" else ""
+    return f"{sign} {plus}{bound:,g}{unit}"
+
+
+def beside(figure: Figure) -> str:
+    """Return what a figure is compared with, without the words that both begin with."""
+    other = figure.beside or ""
+    words = figure.name.split(", ")
+    while len(words) > 1 and other.startswith(f"{words[0]}, "):
+        other = other.removeprefix(f"{words.pop(0)}, ")
+    return other
+
+
+def compared(figure: Figure) -> tuple[str, str]:
+    """Return the ratios of the values and of the CPU times, or the difference of the values where that has the goal."""
+    first = "" if figure.ratio is None else ratio(figure.ratio)
+    if figure.goal and figure.goal["of"] == "difference" and figure.beside_value is not None:
+        first = f"{figure.value - figure.beside_value:+.2f} {figure.unit}"
+    return first, "" if figure.cpu_ratio is None else ratio(figure.cpu_ratio)
+
+
+def microseconds(value: float | None) -> str:
+    """Return a CPU time."""
+    if value is None:
+        return ""
+    return (
+        f"{value:,.0f} µs"
+        if value < 10_000
+        else f"{value / 1000:,.0f} ms"
+        if value < 10**7
+        else f"{value / 1e6:,.0f} s"
+    )
+
+
+def _cells(figure: Figure) -> Sequence[str]:
+    met = {None: "", True: "yes", False: "no"}[figure.met]
+    measured = amount(figure.value, figure.unit), microseconds(figure.cpu_us)
+    return figure.name, *measured, *compared(figure), beside(figure), goal(figure), met
+
+
+def terminal(figures: Iterable[Figure], *, details: bool = False) -> Iterator[str]:
+    """Yield the lines of a table that fits into a hundred columns; longer names push the rest of their line."""
+    for part, rows in groupby((each for each in figures if details or not each.detail), lambda each: each.part):
+        yield _line((part.upper(), *_HEADS))
+        yield from (_line(_cells(figure)) for figure in rows)
+        yield ""
+
+
+def _line(cells: Sequence[str]) -> str:
+    sized = enumerate(zip(cells, _WIDTHS, strict=True))
+    return " ".join(cell.ljust(width) if n in _LEFT else cell.rjust(width) for n, (cell, width) in sized).rstrip()
+
+
+def markdown(results: Results) -> Iterator[str]:
+    """Yield the tables of ``docs/performance.md``."""
+    yield about(results)
+    figures = [each for each in results.figures if not each.detail]
+    for part, rows in groupby(figures, lambda each: each.part):
+        yield from (
+            "",
+            f"### {part}",
+            "",
+            f"| | {' | '.join((_HEADS[0], 'least to most', *_HEADS[1:]))} |",
+            "|---" * 9 + "|",
+        )
+        for figure in rows:
+            name, value, *rest = _cells(figure)
+            spread = " to ".join(amount(end, figure.unit).split()[0].removesuffix("/s") for end in figure.spread)
+            yield f"| {' | '.join((name, value, spread, *rest))} |"
+    if results.remarks:
+        yield ""
+        yield from (f"* {remark}" for remark in results.remarks)
+
+
+def about(results: Results) -> str:
+    """Return one sentence on when and where results were measured."""
+    machine = results.about["machine"]
+    simulated = machine["sync_simulated_ms"]
+    sync = f"{machine['sync_ms']:.2f} ms" if simulated is None else f"{simulated:g} ms (simulated)"
+    return (
+        f"Measured on {results.about['date'][:10]} at commit {results.about['commit'][:8]}: {machine['cpu']}, "
+        f"{machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}; "
+        f"a sync takes {sync}; load average {machine['load']:.1f} at the beginning."
+    )
+
+
+def comparison(old: Results, new: Results) -> Iterator[str]:
+    """Yield the ratio of each figure of *new* to that of *old*, with the least and the most that it can be.
+
+    Two checkouts that took turns are compared round by round, two other files by the ends of their spreads.
+    """
+    before = {each.key: each for each in old.figures}
+    took_turns = old.about["run"] == new.about["run"]
+    yield f"{'':44}  {'old':>12}  {'new':>12}  {'new/old':>8}  {'spread':>13}  {'CPU':>7}"
+    shown = set()
+    for figure in new.figures:
+        earlier = before.get(figure.key)
+        is_shared = took_turns and earlier is not None and earlier.values == figure.values
+        if earlier is None or is_shared or (figure.part, figure.name) in shown:
+            continue
+        shown.add((figure.part, figure.name))
+        yield _compared_line(earlier, figure, took_turns=took_turns)
+
+
+def _compared_line(old: Figure, new: Figure, *, took_turns: bool) -> str:
+    ratios = ratios_of(new.values, old.values) if took_turns else ratios_of(new.spread, old.spread[::-1])
+    middle = median(ratios) if took_turns and ratios else new.value / old.value if old.value else None
+    cpu = new.cpu_us / old.cpu_us if new.cpu_us and old.cpu_us else None
+    ends = f"{min(ratios):.2f}–{max(ratios):.2f}" if ratios else ""
+    verdict = ""
+    if ratios and len(new.values) > 1 and (min(ratios) > 1 or max(ratios) < 1):
+        verdict = "better" if new.unit.endswith("/s") == (min(ratios) > 1) else "worse"
+    return (
+        f"{f'{new.part}: {new.name}':44}  {amount(old.value, old.unit):>12}  {amount(new.value, new.unit):>12}  "
+        f"{'' if middle is None else ratio(middle):>8}  {ends:>13}  {'' if cpu is None else ratio(cpu):>7}  {verdict}"
+    ).rstrip()
