@@ -6,6 +6,7 @@ Folding is NFKC, Unicode's case folding, and NFKC again, so ``ＡＢＣ１２３
 
 import unicodedata
 from bisect import bisect_right
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -31,6 +32,11 @@ def _fold_block(text: str) -> str:
         text = text.replace(wide, sign)
     text = patterns().invisible.sub("", text)
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+@lru_cache(maxsize=16_384)  # more characters than a language has; snippets need it for each one before a hit
+def _length_of_one(character: str) -> int:
+    return len(_fold_block(character))
 
 
 class Folded:
@@ -70,7 +76,7 @@ class Folded:
         begin = self._begins[number]
         reached = self._ends[number - 1] if number else 0
         for cluster in patterns().clusters.findall(self._blocks[number]):
-            reached += len(_fold_block(cluster))
+            reached += _length_of_one(cluster) if len(cluster) == 1 else len(_fold_block(cluster))
             if reached > at:
                 return begin, begin + len(cluster)
             begin += len(cluster)
