@@ -115,6 +115,7 @@ def test_a_terminal_shows_how_far_it_has_come(tmp_path: Path) -> None:
     for words in (["export", "-o", "runs.jsonl"], ["export"], ["import", "runs.jsonl"]):
         said = _on_a_terminal(tmp_path, *words, *_STORE)
         assert "4 runs, 4.0 MB" in said
+        assert ("Indexing: " in said) is (words[0] == "import")
         assert "━" in said
     assert "" == _on_a_terminal(tmp_path, "export", "-o", "again.jsonl", "--json", *_STORE)
 

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 from execution_history.errors import ExecutionHistoryError, InvalidQuery, Message
 from execution_history.presentation import coze_error_codes, phrases
@@ -170,3 +171,9 @@ def test_a_wrong_call_names_the_option_and_not_the_value() -> None:
     """Also where the value has a colon."""
     found = sentence_of("Invalid value for '--sort': 'a: b' is not one of 'x', 'y'.")
     assert "'--sort'" == found.arguments["name"]
+
+
+def test_an_argument_that_is_html_stays_html() -> None:
+    """Text beside it is escaped and isolated."""
+    said = ENGLISH.markup("%(a)s %(b)s", a=Markup("<b>1</b>"), b="<i>")
+    assert "<b>1</b> <bdi>&lt;i&gt;</bdi>" == said

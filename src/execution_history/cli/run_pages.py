@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import tzinfo
 from typing import Any, Final
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
 from execution_history.presentation.formatting import clock, duration, gist, grouped, one_line
+from execution_history.presentation.index_notice import index_notice
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import IndexReach, RecordKey, Selection
@@ -74,13 +76,12 @@ def counts_of(found: Selection) -> dict[str, Any]:
 
 def notice_counts(session: Session, found: Selection, place: str, next_call: str) -> None:
     """Print how many runs there are, as far as that is known, and the call for the next page."""
-    _, reach = session.translate, found.reach
     notice_damaged(session, found.damaged)
-    notice_reach(session, reach)
+    notice_reach(session, found.reach)
     if found.total == 0 and not found.has_more:
-        session.notice("No runs in %(store)s match.", store=place)
+        notice_none(session, found.reach, place)
         return
-    is_exact = found.total_is_exact and reach.is_complete
+    is_exact = found.total_is_exact and found.reach.is_complete
     sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
     session.notice(sentence, total=grouped(found.total), style="dim")
     if found.next is not None:
@@ -105,15 +106,19 @@ def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | 
         session.output.remark(sentence, style="yellow")
 
 
-def notice_reach(session: Session, reach: IndexReach) -> None:
-    """Print how far the index has come, where it is not complete."""
+def notice_reach(session: Session, reach: IndexReach, zone: tzinfo | None = None) -> None:
+    """Print what the index lacks, with its time in *zone*, by default this machine's; nothing where it is complete."""
     if not reach.is_complete:
-        session.notice(
-            "The index is still being built: this answer covers %(done)s of %(newest)s changes.",
-            done=grouped(reach.revision),
-            newest=grouped(reach.newest),
-            style="yellow",
-        )
+        notice = index_notice(reach, lambda moment: clock(moment, zone), grouped)
+        session.output.remark(session.translate.message(notice), style="yellow")
+
+
+def notice_none(session: Session, reach: IndexReach, place: str) -> None:
+    """Print that no runs match, as far as the index has come."""
+    sentence = N_("No runs in %(store)s match.")
+    if not reach.is_complete:
+        sentence = N_("No matches among the runs of %(store)s that are indexed so far.")
+    session.notice(sentence, store=place)
 
 
 def _heads(_: Translator) -> list[Cell]:

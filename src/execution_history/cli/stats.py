@@ -11,7 +11,7 @@ import typer
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.output import Cell, aligned, natural_width, on_one_line_or_two
-from execution_history.cli.run_pages import notice_damaged, notice_reach
+from execution_history.cli.run_pages import notice_damaged, notice_none, notice_reach
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
@@ -82,13 +82,13 @@ async def stats(
         session.output.document(_as_json(found, rows_zone))
         return
     if found.totals.runs == 0:
-        session.notice("No runs in %(store)s match.", store=history.place)
+        notice_none(session, found.reach, history.place)
     else:
         _show_buckets(session, found, rows_zone)
         _show_codes(session, found)
         _show_failures(session, found.failures, rows_zone)
         session.notice("Times are in %(zone)s.", zone=rows_zone.key, style="dim")
-    notice_reach(session, found.reach)
+    notice_reach(session, found.reach, rows_zone)
 
 
 def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import ExecutionNotFound, InvalidInput, listed, quoted
+from execution_history.errors import ExecutionNotFound, InvalidInput, StoreBusy, listed, quoted
 from execution_history.history.diff import Comparison, compare_records
 from execution_history.history.iteration import selected
 from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery
 from execution_history.records.record import check_identifier
 from execution_history.stores.protocol import HistoryStore
 
@@ -38,17 +39,23 @@ async def compare_executions(store: HistoryStore, old: Run, new: Run) -> Compari
     return await asyncio.to_thread(compare_records, before, after)
 
 
-async def compare_with_last_success(store: HistoryStore, run: Run) -> Comparison:
+async def compare_with_last_success(store: HistoryStore, run: Run, wait_seconds: float | None = None) -> Comparison:
     """Return how a run differs from the newest successful run of its workflow that began before it.
 
+    Args:
+        store: the history.
+        run: the run.
+        wait_seconds: how long each query may wait for an index that follows; ``None``: until it has everything.
+
     Raises:
+        StoreBusy: the index does not reach back to that success yet.
         ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
         InvalidInput: an id is invalid, or several workflows have a run with it and none is named.
         StoreError: the store could not be read.
     """
     await store.open()
     record = await _record(store, run)
-    partner = await _last_success_before(store, record)
+    partner = await _last_success_before(store, record, wait_seconds)
     return await asyncio.to_thread(compare_records, partner, record)
 
 
@@ -77,18 +84,20 @@ async def _record(store: HistoryStore, run: Run) -> dict[str, Any]:
     return records[0]
 
 
-async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> dict[str, Any]:
+async def _last_success_before(
+    store: HistoryStore, record: dict[str, Any], wait_seconds: float | None
+) -> dict[str, Any]:
     """Return the nearest earlier success; of runs that began in one millisecond the one created first is earlier."""
     workflow, began = (record["workflow_id"],), record["create_time"]
     is_earlier = False
     same_time = RecordFilter(workflow_ids=workflow, created_from=began, created_before=began + 1)
-    async for candidate in _records(store, same_time):
+    async for candidate in _records(store, same_time, began, wait_seconds):
         if candidate["execute_id"] == record["execute_id"]:
             is_earlier = True
         elif is_earlier and candidate["execute_status"] == "success":
             return candidate
     before = RecordFilter(workflow_ids=workflow, statuses=("success",), created_before=began)
-    async for candidate in _records(store, before):
+    async for candidate in _records(store, before, 0, wait_seconds):
         return candidate
     raise ExecutionNotFound(
         "Workflow %(workflow)s has no successful run before %(run)s: compare with a run of your choice instead.",
@@ -97,8 +106,32 @@ async def _last_success_before(store: HistoryStore, record: dict[str, Any]) -> d
     )
 
 
-async def _records(store: HistoryStore, record_filter: RecordFilter) -> AsyncIterator[dict[str, Any]]:
-    """Yield the records that match *record_filter*, newest first."""
-    async for batch in selected(store, record_filter, descending=True, size=_AT_ONCE):
-        for body in batch.documents:
-            yield orjson.loads(body)
+async def _records(
+    store: HistoryStore, record_filter: RecordFilter, since: int, wait_seconds: float | None
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield the records that match *record_filter*, all of which began *since* then, newest first."""
+    if wait_seconds is None:
+        async for batch in selected(store, record_filter, descending=True, size=_AT_ONCE):
+            for body in batch.documents:
+                yield orjson.loads(body)
+        return
+    query = RecordQuery(filter=record_filter, size=_AT_ONCE, wait_seconds=wait_seconds)
+    while True:
+        page = await store.select(query)
+        for body in page.documents:
+            record = orjson.loads(body)
+            _check(page.reach, record["create_time"])
+            yield record
+        if page.next is None:
+            _check(page.reach, since)
+            return
+        query = replace(query, after=page.next)
+
+
+def _check(reach: IndexReach, since: int) -> None:
+    """Raise where records that began *since* then may be missing from an answer with this *reach*."""
+    if reach.revision < reach.newest or (reach.since is not None and since < reach.since):
+        raise StoreBusy(
+            "The index is still being built and does not reach back to the last success before this run: try again in "
+            "a moment, or compare with a run of your choice."
+        )

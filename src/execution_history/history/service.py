@@ -297,17 +297,22 @@ class ExecutionHistoryService(HistoryReading):
 
         return await compare_executions(self.store, old, new)
 
-    async def compare_with_last_success(self, run: "Run") -> "Comparison":
+    async def compare_with_last_success(self, run: "Run", wait_seconds: float | None = None) -> "Comparison":
         """Return how a run differs from the newest run of its workflow that began before it and succeeded.
 
+        Args:
+            run: the run.
+            wait_seconds: how long each query may wait for an index that follows; ``None``: until it has everything.
+
         Raises:
+            StoreBusy: the index does not reach back to that success yet.
             ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
             InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
             StoreError: the store could not be read.
         """
         from execution_history.history.comparison import compare_with_last_success  # noqa: PLC0415 - as above
 
-        return await compare_with_last_success(self.store, run)
+        return await compare_with_last_success(self.store, run, wait_seconds)
 
 
 _shared: ExecutionHistoryService | None = None

@@ -57,8 +57,14 @@ class Translator:
         return self.ngettext(singular, plural, count) % self._shown({"num": grouped(count), **arguments})
 
     def markup(self, msgid: str, /, **arguments: object) -> Markup:
-        """Return the sentence as HTML: escaped, with the writing direction of each text argument isolated."""
-        shown = {name: isolated(value) if isinstance(value, str) else value for name, value in arguments.items()}
+        """Return the sentence as HTML: escaped, with the writing direction of each text argument isolated.
+
+        An argument that is HTML already stays as it is.
+        """
+        shown = {
+            name: isolated(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+            for name, value in arguments.items()
+        }
         return escape(self.gettext(msgid)) % shown
 
     def message(self, sentence: str, longest: int | None = None) -> str:

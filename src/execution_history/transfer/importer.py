@@ -4,7 +4,6 @@ An import is idempotent: what is there already in the same or a newer version is
 kill or a full disk, is continued by running it again. A record that was deleted comes back with an import.
 """
 
-import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -111,25 +110,17 @@ async def merge_sources(
     stopped = threading.Event()
     items = _items(sources, clock, stopped)
     groups = in_groups(items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
-
-    def next_group() -> asyncio.Task[list[Item]]:
-        return asyncio.create_task(in_thread(next, groups, []))
-
-    ahead = next_group()
+    nothing: list[Item] = []
     try:
-        while group := await ahead:
-            is_large = sum(map(_size_of, group)) > _BYTES_AT_ONCE
-            if not is_large:
-                ahead = next_group()  # read while this one is written, unless a large record already takes the memory
+        # Reading ahead of the writing would not be quicker: both are Python's work, and a server has other requests.
+        while group := await in_thread(next, groups, nothing):
             merged = MergeReport()
             if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
                 merged = await to_its_end(service.merge(documents, settle=False))
             refused = [item for item in group if isinstance(item, Refused)]
             report = report.with_group(merged, refused, sum(source.size for source in sources))
             on_progress(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
-            if is_large:
-                del group, documents
-                ahead = next_group()
+            del group, documents  # a large record takes its memory only once
     except BaseException:
         stopped.set()
         # Later changes to these workflows rely on their files having been rewritten.
@@ -137,8 +128,6 @@ async def merge_sources(
             await to_its_end(service.flush())
         raise
     finally:
-        with contextlib.suppress(Exception):
-            await ahead
         await in_thread(items.close)
     await service.flush()
     return replace(report, size=sum(source.size for source in sources))

@@ -30,11 +30,7 @@ _KEPT: Final = ("parameters", "bot_id", "conversation_id", "connector_id", "conn
 _FAILURES: Final = (
     (httpx.ConnectTimeout, Proof.CONNECTION_FAILED, f"No connection to {{}} came about in time{NEVER_BEGAN}"),
     (httpx.TimeoutException, Proof.TIMEOUT, "{} was silent for too long; the workflow may still be running there."),
-    (
-        (httpx.ConnectError, httpx.ProxyError),
-        Proof.CONNECTION_FAILED,
-        f"{{}} could not be reached ({{}}){NEVER_BEGAN}",
-    ),
+    ((httpx.ConnectError, httpx.ProxyError), Proof.CONNECTION_FAILED, f"{{}} could not be reached ({{}}){NEVER_BEGAN}"),
     (
         (httpx.TransportError, httpx.StreamError, OSError),
         Proof.CONNECTION_BROKEN,

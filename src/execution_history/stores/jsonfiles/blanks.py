@@ -43,6 +43,6 @@ class Blanks:
         first, last = bisect_right(self._ends, begin), bisect_left(self._begins, end)
         if first >= last:
             return
-        kept = ((self._begins[first], begin), (end, self._ends[last - 1]))
-        kept = tuple(each for each in kept if each[0] < each[1])
+        ends = ((self._begins[first], begin), (end, self._ends[last - 1]))
+        kept = [each for each in ends if each[0] < each[1]]
         self._begins[first:last], self._ends[first:last] = [each[0] for each in kept], [each[1] for each in kept]

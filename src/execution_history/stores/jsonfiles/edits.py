@@ -83,7 +83,10 @@ class Front:
         self._ids: list[str] = []
         self._times: list[int] = []
         self._texts: list[bytes] = []
-        self._settle()
+        # Which of them have changed since the last edit, and whether their place has.
+        self._oldest_changed: int = _MOST_BYTES
+        self._newest_changed: int = -1
+        self._moved: bool = False
 
     def __contains__(self, execute_id: str) -> bool:
         """Return whether the record is remembered."""

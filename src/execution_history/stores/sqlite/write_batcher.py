@@ -54,15 +54,15 @@ class Writer(Commits):
         self._checkpointer.start()
         self._turn.release()
 
-    async def submit(
+    def submit(
         self,
         work: Callable[[WriteTransaction], _Result],
         record: tuple[str, str | None] | None = None,
         *,
         size: int = 0,
         makes_room: bool = False,
-    ) -> _Result:
-        """Run *work* in the next transaction and return its result once that is on the disk.
+    ) -> "asyncio.Future[_Result]":
+        """Run *work* in the next transaction; return a future of its result, which comes once that is on the disk.
 
         Args:
             work: called with the transaction.
@@ -72,13 +72,15 @@ class Writer(Commits):
 
         Raises:
             StoreClosed: the writer has been stopped.
+
+        The future raises:
             StoreError: the transaction could not be written; nothing of it was.
             ExecutionHistoryError: whatever *work* raised.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
         self._put(Operation(work, loop, future, record, size, makes_room))
-        return await future
+        return future
 
     def post(self, work: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
         """Run *work* in the writer thread, outside a transaction, holding the lock between processes.

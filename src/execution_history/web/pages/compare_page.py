@@ -10,6 +10,7 @@ from starlette.responses import Response
 from execution_history.errors import InvalidInput
 from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.model import PAGE_SECONDS
 from execution_history.web.pages import urls
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.templates import Renderer
@@ -39,7 +40,7 @@ class ComparePages:
         runs = [urls.run_of(key) for key in keys]
         if len(runs) == 1:
             workflow_id, execute_id = runs[0]
-            comparison = await self.service.compare_with_last_success(Run(execute_id, workflow_id))
+            comparison = await self.service.compare_with_last_success(Run(execute_id, workflow_id), PAGE_SECONDS)
         elif len(runs) == _BOTH:
             first, second = (Run(execute_id, workflow_id) for workflow_id, execute_id in runs)
             comparison = await self.service.compare(first, second)

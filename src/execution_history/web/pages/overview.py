@@ -1,8 +1,9 @@
 """The first page: what needs attention, what runs now, and every workflow on a line of its own."""
 
+import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,13 +16,15 @@ from starlette.responses import Response
 from execution_history.errors import RecordDamaged
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import gist
+from execution_history.presentation.index_notice import left_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import PAGE_SECONDS, RecordQuery, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import WorkflowSummary
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
+from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.run_row import RunLine, line_of_run
 from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
 from execution_history.web.pages.sparkline import RUNS, Recent, recent_of, ticks_drawn
@@ -35,16 +38,18 @@ _SHOWN: Final = 5
 _REMEMBERED: Final = 500
 _LONGEST_GIST: Final = 100
 _FRESH: Final = 10_000
+_READING_SECONDS: Final = 0.03
 _TRIAL: Final = "7000000000000000002"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowLine:
-    """A workflow in the overview."""
+    """A workflow in the overview; its last runs were read at ``read_at`` (milliseconds)."""
 
     summary: WorkflowSummary
     recent: Recent
     ticks: Markup
+    read_at: int
 
 
 @dataclass(slots=True)
@@ -79,7 +84,7 @@ class OverviewPages:
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         context: dict[str, Any] = {
             "attention": await self._attention_now(reader.now),
-            "workflows": [await self._line(summary, reader) for summary in shown],
+            "workflows": await self._lines_of(shown, reader),
             "total": len(found),
             "all": len(summaries),
             "page": page,
@@ -97,17 +102,29 @@ class OverviewPages:
         found = _named(await self.service.workflow_summaries(), query(request, "q").strip())
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
 
-    async def _line(self, summary: WorkflowSummary, reader: Reader) -> WorkflowLine:
-        """Return the line of a workflow; its last runs are read again when the workflow has changed."""
+    async def _lines_of(self, summaries: list[WorkflowSummary], reader: Reader) -> list[WorkflowLine]:
+        """Return the lines of workflows; while an import changes all of them, not all are read again for each page."""
+        end = time.monotonic() + _READING_SECONDS
+        return [await self._line(each, reader, _FRESH // 2 if time.monotonic() > end else 0) for each in summaries]
+
+    async def _line(self, summary: WorkflowSummary, reader: Reader, age: int) -> WorkflowLine:
+        """Return the line of a workflow; its last runs are read again when the workflow has changed.
+
+        So they are when they were read more than *age* milliseconds ago.
+        """
         key = (summary.workflow_id, reader.translate.language, reader.zone)
         known = self._lines.get(key)
         if known is not None and known.summary == summary:
             self._lines.move_to_end(key)
             return known
-        lines, _ = await self._some(RecordFilter(workflow_ids=(summary.workflow_id,)), reader.now, RUNS)
-        recent = recent_of(lines)
+        if known is not None and reader.now - known.read_at < age:
+            return replace(known, summary=summary)
+        found = await self.service.select(
+            RecordQuery(filter=RecordFilter(workflow_ids=(summary.workflow_id,)), size=RUNS, summaries=True)
+        )
+        recent = recent_of(_lines(found, reader.now))
         ticks = ticks_drawn(recent, summary.workflow_id, reader.translate, reader.zone)
-        self._lines[key] = line = WorkflowLine(summary, recent, ticks)
+        self._lines[key] = line = WorkflowLine(summary, recent, ticks, reader.now)
         while len(self._lines) > _REMEMBERED:
             self._lines.popitem(last=False)
         return line
@@ -117,7 +134,8 @@ class OverviewPages:
         revision = await self.service.revision()
         if self._attention is not None:
             read_at, seen, attention = self._attention
-            if (seen == revision and now - read_at < 6 * _FRESH) or now - read_at < _FRESH // 10:
+            is_current = seen == revision and attention["reach"].is_complete
+            if (is_current and now - read_at < 6 * _FRESH) or now - read_at < _FRESH // 10:
                 return attention
         attention = await self._read_attention(now)
         self._attention = (now, revision, attention)
@@ -128,22 +146,22 @@ class OverviewPages:
         oldest = now - DEBUG_PAGE_LIVES
         forgotten = RecordFilter(statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
         lately = RecordFilter(statuses=("failed",), created_from=now - _DAY)
-        running, total = await self._some(RecordFilter(statuses=("running",)), now)
-        waiting, _ = await self._some(RecordFilter(statuses=("interrupted",), created_from=oldest), now)
+        waiting = RecordFilter(statuses=("interrupted",), created_from=oldest)
+        wait = IndexWait()
+        found_running = await self._some(RecordFilter(statuses=("running",)), wait)
+        found_waiting = await self._some(waiting, wait)
+        found_forgotten = await self._some(forgotten, wait, 1)
         statistics = await self.service.statistics(
-            StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=PAGE_SECONDS)
+            StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=wait.seconds)
         )
         return {
             "problems": [*(await self.service.health()).problems, *self.recorder.problems()],
             "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
-            "waiting": [(line, await self._gist(line)) for line in waiting],
-            "forgotten": (
-                await self.service.select(
-                    RecordQuery(filter=forgotten, size=1, summaries=True, wait_seconds=PAGE_SECONDS)
-                )
-            ).total,
-            "running": running,
-            "running_total": total,
+            "waiting": [(line, await self._gist(line)) for line in _lines(found_waiting, now)],
+            "forgotten": found_forgotten.total,
+            "running": _lines(found_running, now),
+            "running_total": found_running.total,
+            "reach": _least([each.reach for each in (found_running, found_waiting, found_forgotten, statistics)]),
         }
 
     async def _gist(self, line: RunLine) -> str:
@@ -153,11 +171,18 @@ class OverviewPages:
             body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
         return "" if body is None else gist(outline_of(body), _LONGEST_GIST)
 
-    async def _some(self, record_filter: RecordFilter, now: int, size: int = _SHOWN) -> tuple[list[RunLine], int]:
-        found = await self.service.select(
-            RecordQuery(filter=record_filter, size=size, summaries=True, wait_seconds=PAGE_SECONDS)
-        )
-        return [line_of_run(each, now) for each in found.documents], found.total
+    async def _some(self, record_filter: RecordFilter, wait: IndexWait, size: int = _SHOWN) -> Selection:
+        query = RecordQuery(filter=record_filter, size=size, summaries=True, wait_seconds=wait.seconds)
+        return await self.service.select(query)
+
+
+def _lines(found: Selection, now: int) -> list[RunLine]:
+    return [line_of_run(each, now) for each in found.documents]
+
+
+def _least(reaches: list[IndexReach]) -> IndexReach:
+    """Return the reach of an answer put together from answers with these *reaches*."""
+    return max(reaches, key=left_of)
 
 
 def _named(summaries: list[WorkflowSummary], words: str) -> list[WorkflowSummary]:

@@ -11,12 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.errors import InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import PAGE_SECONDS, RecordQuery, Selection
+from execution_history.query.model import RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
 from execution_history.web.pages.bulk_actions import Trash
 from execution_history.web.pages.forms import query, whole_number
+from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
@@ -92,28 +93,27 @@ class ListPages:
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
         record_filter = state.record_filter(reader, workflow_id)
         since = whole_number(request, "newest", LAST_TIME)
-        count = 0
+        count, wait = 0, IndexWait()
         # A page further back has no newer runs, only updates of its own.
         if query(request, "newest") and (record_filter.created_from is None or since >= record_filter.created_from):
             newer = replace(record_filter, created_from=since + 1)
-            count = (
-                await self.service.select(RecordQuery(filter=newer, size=1, summaries=True, wait_seconds=PAGE_SECONDS))
-            ).total
+            found = RecordQuery(filter=newer, size=1, summaries=True, wait_seconds=wait.seconds)
+            count = (await self.service.select(found)).total
         lines = [
             line
             for key in query(request, "rows").split(" ")[:_MOST_FOLLOWED]
-            if (line := await self._row(key, reader.now))
+            if (line := await self._row(key, reader.now, wait))
         ]
         context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
         return self.renderer.page(request, "news.html", context)
 
-    async def _row(self, key: str, now: int) -> RunLine | None:
+    async def _row(self, key: str, now: int, wait: IndexWait) -> RunLine | None:
         """Return the line of the run that *key*, ``workflow/execution``, names; ``None`` without one."""
         workflow_id, execute_id = urls.run_of(key)
         if not workflow_id or not execute_id:
             return None
         one = RecordFilter(workflow_ids=(workflow_id,), execute_id_prefix=execute_id)
-        found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True, wait_seconds=PAGE_SECONDS))
+        found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True, wait_seconds=wait.seconds))
         return next((line_of_run(summary, now) for summary in found.documents), None)
 
     async def _selected(self, record_filter: RecordFilter, state: ListState) -> Selection:
@@ -126,7 +126,7 @@ class ListPages:
                 after=state.after,
                 # The places of the hits are only in the record itself.
                 summaries=not state.words,
-                wait_seconds=PAGE_SECONDS,
+                wait_seconds=IndexWait().seconds,
             )
         )
 

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import PAGE_SECONDS, BucketSize, StatisticsQuery
+from execution_history.query.model import BucketSize, StatisticsQuery
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.forms import query
+from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.templates import Renderer, reader_for
 
 _HOUR: Final = 3_600_000
@@ -55,7 +56,7 @@ class FigurePages:
                 bucket=bucket,
                 zone=reader.zone.key,
                 new_since=since,
-                wait_seconds=PAGE_SECONDS,
+                wait_seconds=IndexWait().seconds,
             )
         )
         buckets = statistics.buckets

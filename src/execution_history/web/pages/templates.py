@@ -17,6 +17,7 @@ from execution_history.presentation.translator import LANGUAGES, Languages, Tran
 from execution_history.query.fields import FILTERS
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
+from execution_history.web.pages.index_lag import index_line
 from execution_history.web.pages.viewer import COOKIES, THEMES, Reader, reader_of
 
 _POLICY: Final = (
@@ -78,6 +79,7 @@ class Renderer:
             "translate": translate,
             "themes": THEMES,
             "words": phrases,
+            "index_line": index_line,
             "filter_labels": {row.name: row.label for row in FILTERS},
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),

@@ -9,6 +9,7 @@ RUNS: Final = "/runs"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
+INDEXING: Final = "/indexing"
 ACT: Final = "/runs/act"
 UNDO: Final = "/runs/undo"
 

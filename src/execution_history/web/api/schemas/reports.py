@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from execution_history.history.annotations import Refusal
 from execution_history.query.model import Bucket, FailureGroup, Figures
-from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Text
+from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Reach, Text
 
 
 class TagChange(BaseModel):
@@ -104,6 +104,7 @@ class StatisticsAnswer(BaseModel):
     damaged: list[DamagedRecord] | None = Field(
         None, description="Only present when records that had to be read are damaged: these, which are not counted."
     )
+    reach: Reach | None = Field(None, description="Only present while the index is behind the history.")
 
 
 class ImportAnswer(BaseModel):

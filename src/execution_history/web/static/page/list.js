@@ -42,6 +42,11 @@ async function open(address, replace = false) {
   if (await show(address)) history[replace ? "replaceState" : "pushState"](null, "", address);
 }
 
+/** Shows the list anew, with what has come in since; returns whether there is a list, and it is shown. */
+export async function showAgain() {
+  return document.querySelector("[data-list]") !== null && show(location.href);
+}
+
 let asked = 0;
 
 /** Shows the list as it is at `address`, keeping what is scrolled and selected. */

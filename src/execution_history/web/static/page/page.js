@@ -1,5 +1,6 @@
 // Starts what each page needs; every part also works when another one fails to.
 import { startCopying } from "./copying.js";
+import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
 import { startLive } from "./live.js";
@@ -7,6 +8,6 @@ import { startSwitcher } from "./switcher.js";
 import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
-for (const start of [startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive]) {
+for (const start of [startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startIndexing]) {
   start();
 }

@@ -16,6 +16,7 @@ export function localise(place) {
     if (Number.isNaN(moment.getTime())) continue;
     time.title = exact(moment);
     if (time.dataset.exact !== undefined) time.textContent = time.title;
+    if (time.dataset.clock !== undefined) time.textContent = time.title.slice(0, 19);
   }
 }
 
