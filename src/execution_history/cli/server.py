@@ -6,7 +6,9 @@ import ctypes
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Final, Literal
 
 import uvicorn
@@ -32,6 +34,8 @@ _LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 
 _LONGEST_LINE: Final = 4_000
 """Characters of a log line; a requested address may have millions."""
+
+_TRANSPORT: Final = "execution_history.coze.transport.aiohttp_transport"
 
 _MOST_ARENAS: Final = 2
 _LARGE: Final = 1024 * 1024
@@ -141,6 +145,10 @@ class _Server(uvicorn.Server):
         """Begin to answer, then call *announce*."""
         await super().startup(sockets)
         self._announce()
+        # The first call of the gateway needs it, and everything that answers until then need not wait for it.
+        threading.Thread(
+            target=import_module, args=(_TRANSPORT,), name="execution-history-imports", daemon=True
+        ).start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

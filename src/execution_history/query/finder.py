@@ -249,7 +249,10 @@ def count(
     else:
         rolled = yield steps.RollupCounts(first, last, tuple(edges))
         tallies = {n: figures_of(counts, tokens, percentiles_in(durations)) for n, counts, tokens, durations in rolled}
-        percentiles = percentiles_in(sum((Counter(durations) for *_, durations in rolled), Counter()))
+        histogram = Counter[int]()
+        for *_, durations in rolled:
+            histogram.update(durations)
+        percentiles = percentiles_in(histogram)
     nothing = figures_of({}, 0, (None, None, None))
     buckets = [Bucket(start, end, tallies.get(number, nothing)) for number, (start, end) in enumerate(pairwise(edges))]
     counts = {name: sum(bucket.figures.counts[name] for bucket in buckets) for name in nothing.counts}

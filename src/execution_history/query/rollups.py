@@ -4,6 +4,7 @@ An hour is counted from the epoch in UTC. A histogram has a bucket for every mil
 each doubling from there on; the middle of a bucket is at most 1.6 % from every value in it.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final
@@ -52,8 +53,7 @@ def percentiles_in(histogram: Mapping[int, int]) -> Percentiles:
     last = reached[-1] - 1
 
     def at(part: float) -> int:
-        place = int(part * last)
-        return duration_of(next(bucket for bucket, count in zip(buckets, reached, strict=True) if count > place))
+        return duration_of(buckets[bisect_right(reached, int(part * last))])
 
     return (at(0.5), at(0.95), at(0.99))
 

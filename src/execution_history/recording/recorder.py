@@ -276,13 +276,15 @@ class Recording:
         self.question = question
         self._snapshot: Snapshot | None = None
         self._dirty = False
+        self._first_save: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
         self._closed = False
 
     def follow(self, snapshot: Snapshot) -> None:
         """Save what *snapshot* returns (record keys to values) regularly, whenever ``touched`` was called since."""
         self._snapshot = snapshot
-        self._saving = asyncio.create_task(self._save_progress())
+        pause = self._recorder.progress_interval_ms / 1000
+        self._first_save = asyncio.get_running_loop().call_later(pause, self._begin_saving)
 
     def touched(self) -> None:
         """There is progress to save."""
@@ -301,18 +303,23 @@ class Recording:
         if self._closed:
             return
         self._closed = True
+        if self._first_save is not None:
+            self._first_save.cancel()
         if self._saving is not None:
             self._saving.cancel()
         limit = self._recorder.record_limit
         change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
 
+    def _begin_saving(self) -> None:
+        self._saving = asyncio.create_task(self._save_progress())
+
     async def _save_progress(self) -> None:
         shortest = self._recorder.progress_interval_ms / 1000
         pause, has_failed, loop = shortest, False, asyncio.get_running_loop()
         while not self._closed:
-            await asyncio.sleep(pause)
             if not self._dirty or self._snapshot is None:
+                await asyncio.sleep(pause)
                 continue
             self._dirty = False
             began = loop.time()
@@ -327,6 +334,7 @@ class Recording:
                            quoted(self.workflow_id), quoted(self.execute_id), error, exc_info=error)  # fmt: skip
             # Saving a very large run must not become the main work.
             pause = max(shortest, 20 * (loop.time() - began))
+            await asyncio.sleep(pause)
 
     async def _save(self, snapshot: Snapshot) -> None:
         recorder = self._recorder

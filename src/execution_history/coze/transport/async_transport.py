@@ -127,7 +127,8 @@ class _Call(httpx.AsyncByteStream):
             raise
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (item := await self._chunks.get()) is not None:
+        chunks = self._chunks
+        while (item := await chunks.get() if chunks.empty() else chunks.get_nowait()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
@@ -202,8 +203,12 @@ class _Call(httpx.AsyncByteStream):
             self._head.exception()  # nobody may be left to take it
 
     async def _hand_on(self, item: bytes | BaseException | None) -> None:
-        if not self._caller_left and item != b"":
+        if self._caller_left or item == b"":
+            return
+        if self._chunks.full():
             await self._chunks.put(item)
+        else:
+            self._chunks.put_nowait(item)
 
     def _hand_over(self, ending: BaseException | None, error: BaseException) -> None:
         """Hand the end on without waiting for the caller; where there is no room for it, *error* is the end."""

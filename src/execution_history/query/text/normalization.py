@@ -6,6 +6,7 @@ Folding is NFKC, Unicode's case folding, and NFKC again, so ``ＡＢＣ１２３
 
 import unicodedata
 from bisect import bisect_right
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -33,6 +34,15 @@ def _fold_block(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def _folded_length(cluster: str) -> int:
+    return _length_of_one(cluster) if len(cluster) == 1 else len(_fold_block(cluster))
+
+
+@lru_cache(maxsize=16_384)  # more characters than a language has; a snippet needs it for each one round a hit
+def _length_of_one(character: str) -> int:
+    return len(_fold_block(character))
+
+
 class Folded:
     """A text with its folded form, and the origin of each place of the folded form in the text.
 
@@ -46,6 +56,7 @@ class Folded:
         self._blocks: list[str] = []
         self._begins: list[int] = []
         self._ends: list[int] = []
+        self._clusters: dict[int, tuple[list[int], list[int]]] = {}
         if original.isascii():
             self.text = original.lower()
             return
@@ -67,11 +78,11 @@ class Folded:
     def _place(self, at: int) -> tuple[int, int]:
         """Return where, in the original, the cluster that the folded character *at* came from begins and ends."""
         number = bisect_right(self._ends, at)
-        begin = self._begins[number]
-        reached = self._ends[number - 1] if number else 0
-        for cluster in patterns().clusters.findall(self._blocks[number]):
-            reached += len(_fold_block(cluster))
-            if reached > at:
-                return begin, begin + len(cluster)
-            begin += len(cluster)
-        raise IndexError(at)
+        if number not in self._clusters:
+            clusters = patterns().clusters.findall(self._blocks[number])
+            origins = list(accumulate(map(len, clusters), initial=self._begins[number]))
+            reached = self._ends[number - 1] if number else 0
+            self._clusters[number] = origins, list(accumulate(map(_folded_length, clusters), initial=reached))
+        origins, ends = self._clusters[number]
+        place = bisect_right(ends, at)
+        return origins[place - 1], origins[place]

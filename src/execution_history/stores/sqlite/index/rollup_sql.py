@@ -11,7 +11,7 @@ import orjson
 from execution_history.query.rollups import HOUR_MS, bucket_of, hours_within
 from execution_history.query.statistics import ENDED
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.predicate_sql import Fragment
+from execution_history.stores.sqlite.index.predicate_sql import Fragment, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _ENDED_NUMBERS: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
@@ -20,8 +20,12 @@ _ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"
 _COUNTED: Final = ", ".join(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values())
 _NOTHING: Final = ", ".join("0" * len(STATUS_NAMES))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
+_KEY: Final = "json_extract(j.value, '$[0]')"
 _HOURS: Final = "r.hour >= json_extract(j.value, '$[1]') AND r.hour < json_extract(j.value, '$[2]')"
 _TIMES: Final = "f.create_time >= json_extract(j.value, '$[1]') AND f.create_time < json_extract(j.value, '$[2]')"
+
+# Without a group of rows for each bucket, which would be sorted: that takes five times as long.
+_HISTOGRAM: Final = "SELECT json_array(json_group_array(r.bucket), json_group_array(r.runs)) FROM durations r WHERE"
 
 RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
 """A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
@@ -56,22 +60,23 @@ def rollup_counts(
     hours, ends = _pieces(first, last, edges)
     of_hours, of_ends = f"{of_rollups} AND {_HOURS}", f"{of_rows} AND {_TIMES}"
     facets = f"facets f INDEXED BY {by}"
-    arms = (
-        (hours, _counted("NULL", "NULL", _ROLLED, "rollups r", of_hours)),
-        (ends, _counted("NULL", "NULL", f"{_COUNTED}, coalesce(sum(f.tokens), 0)", facets, of_ends)),
-        (hours, _counted("r.bucket", "NULL", f"{_NOTHING}, sum(r.runs)", "durations r", of_hours)),
-        (ends, _counted("NULL", "f.duration", f"{_NOTHING}, count(*)", facets, f"{of_ends} AND {_ENDED}")),
-    )
     listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
-    values = [value for pieces, _ in arms for value in (orjson.dumps(pieces).decode(), *listed)]
-    return _gathered(rows(index, " UNION ALL ".join(sql for _, sql in arms), values))
+    whole, rest = orjson.dumps(hours).decode(), orjson.dumps(ends).decode()
+    histograms = f"({_HISTOGRAM} {of_hours})"
+    arms = (
+        Fragment(_counted("NULL", _ROLLED, "rollups r", of_hours), (whole, *listed)),
+        Fragment(_counted("NULL", f"{_COUNTED}, coalesce(sum(f.tokens), 0)", facets, of_ends), (rest, *listed)),
+        Fragment(f"SELECT {_KEY}, {histograms}, NULL, {_NOTHING}, 0 FROM json_each(?) j", (*listed, whole)),  # noqa: S608 - literals of ours
+        Fragment(_counted("f.duration", f"{_NOTHING}, count(*)", facets, f"{of_ends} AND {_ENDED}"), (rest, *listed)),
+    )
+    return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
 
 
-def _counted(bucket: str, duration: str, figures: str, source: str, where: str) -> str:
-    """Return the statement that adds up *figures* for each piece of a JSON list, each bucket and each duration."""
+def _counted(duration: str, figures: str, source: str, where: str) -> str:
+    """Return the statement that adds up *figures* for each piece of a JSON list and each duration."""
     return (
-        f"SELECT json_extract(j.value, '$[0]'), {bucket}, {duration}, {figures} "  # noqa: S608 - literals of ours
-        f"FROM json_each(?) j CROSS JOIN {source} WHERE {where} GROUP BY 1, 2, 3"
+        f"SELECT {_KEY}, NULL, {duration}, {figures} "  # noqa: S608 - literals of ours
+        f"FROM json_each(?) j CROSS JOIN {source} WHERE {where} GROUP BY 1, 3"
     )
 
 
@@ -94,13 +99,16 @@ def _pieces(
 def _gathered(found: Sequence[tuple[Any, ...]]) -> list[RolledUp]:
     counts: dict[int, list[int]] = {}
     durations: dict[int, Counter[int]] = {}
-    for number, bucket, duration, *figures in found:
-        if bucket is None and duration is None:
+    for number, histogram, duration, *figures in found:
+        if histogram is not None:
+            counter = durations.setdefault(number, Counter())
+            for bucket, runs in zip(*orjson.loads(histogram), strict=True):
+                counter[bucket] += runs
+        elif duration is None:
             known = counts.setdefault(number, [0] * len(figures))
             counts[number] = [one + other for one, other in zip(known, figures, strict=True)]
         else:
-            place = bucket_of(duration) if bucket is None else bucket
-            durations.setdefault(number, Counter())[place] += figures[-1]
+            durations.setdefault(number, Counter())[bucket_of(duration)] += figures[-1]
     return [
         (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(durations.get(number, {})))
         for number, figures in sorted(counts.items())
