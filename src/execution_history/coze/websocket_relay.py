@@ -36,6 +36,10 @@ _NEVER_SENT: Final = frozenset({1005, 1006, 1015})
 """Codes that stand for a missing close frame, and are in none (RFC 6455, section 7.4.1)."""
 
 
+class _RedirectedError(aiohttp.ClientError):
+    """The upstream answered the handshake with a redirect."""
+
+
 class WebSocketRelay:
     """One connection between a caller and the upstream.
 
@@ -66,6 +70,7 @@ class WebSocketRelay:
         await self._receive()  # the message websocket.connect
         tracing = aiohttp.TraceConfig()
         tracing.on_request_end.append(self._keep_answer)
+        tracing.on_request_redirect.append(self._refuse_redirect)
         async with aiohttp.ClientSession(
             trace_configs=[tracing],
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -103,6 +108,13 @@ class WebSocketRelay:
         self._answer = ended.response
         if ended.response.status != httpx.codes.SWITCHING_PROTOCOLS:
             self._body = await ended.response.read()
+
+    async def _refuse_redirect(
+        self, _session: object, _context: object, redirected: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        """Hand the redirect on instead of following it with the caller's token."""
+        self._answer, self._body = redirected.response, await redirected.response.read()
+        raise _RedirectedError
 
     async def _accept(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         raw = () if self._answer is None else self._answer.raw_headers
@@ -147,7 +159,7 @@ class WebSocketRelay:
     async def _fail(self, scope: Scope, error: Exception) -> None:
         """Hand the upstream's refusal on, or refuse where it could not be reached."""
         answer = self._answer
-        if answer is None or not isinstance(error, aiohttp.WSServerHandshakeError):
+        if answer is None or not isinstance(error, (aiohttp.WSServerHandshakeError, _RedirectedError)):
             _log.warning("A WebSocket connection to the upstream failed: %s", type(error).__name__)
             sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
             await self.refuse(scope, httpx.codes.BAD_GATEWAY, sentence)

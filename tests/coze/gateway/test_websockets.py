@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
@@ -28,9 +29,10 @@ class Echo:
         """Serve one connection."""
         self.scopes.append(scope)
         await receive()
-        if scope["path"] == "/v1/refused":
-            headers = [(b"content-type", b"application/json"), (b"x-tt-logid", b"L1")]
-            await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+        if scope["path"] in {"/v1/refused", "/v1/redirected"}:
+            headers = [(b"content-type", b"application/json"), (b"x-tt-logid", b"L1"), (b"location", b"/v1/chat")]
+            status = 401 if scope["path"] == "/v1/refused" else 302
+            await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": b'{"code":4100}'})
             return
         chosen = (scope["subprotocols"] or [None])[-1]
@@ -89,13 +91,16 @@ async def test_the_end_passes_with_its_code_and_reason(tmp_path: Path) -> None:
         assert 1000 == (await upstream.codes.get())[0]
 
 
-async def test_a_refused_connection_is_refused_the_same_way(tmp_path: Path) -> None:
-    """Status, headers and body are the upstream's."""
-    async with gateway_to_echo(tmp_path) as (_, _upstream, base):
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(f"{base}/v1/refused").__aenter__()
-    response = refused.value.response
-    assert (401, b'{"code":4100}') == (response.status_code, response.body)
+@pytest.mark.parametrize(("path", "status"), [("/v1/refused", 401), ("/v1/redirected", 302)])
+async def test_a_refused_connection_is_refused_the_same_way(tmp_path: Path, path: str, status: int) -> None:
+    """Status, headers and body are the upstream's; where it redirects to hears nothing."""
+    async with gateway_to_echo(tmp_path) as (gateway, upstream, _):
+        async with httpx.AsyncClient() as client:  # websockets' client would follow a redirect itself
+            upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+            key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+            response = await client.get(gateway.base_url + path, headers={**upgrade, **key})
+        assert 1 == len(upstream.scopes)
+    assert (status, b'{"code":4100}') == (response.status_code, response.content)
     assert ("application/json", "L1") == (response.headers["content-type"], response.headers["x-tt-logid"])
 
 
