@@ -1,6 +1,7 @@
 """A build of an index beside the one that answers: who waits for it, and what happens when either file is damaged."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -8,9 +9,10 @@ import pytest
 
 from execution_history.errors import StoreDamaged
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordQuery
+from execution_history.query.model import IndexReach, RecordQuery
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.connections import IndexUnfit
+from tests.late_index import build_held_up
 from tests.resting_index import LITTLE, fill, opened, resting
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +28,35 @@ class _BadDisk(TextIndex):
         if connection.filename.endswith(".new"):
             raise apsw.CorruptError("database disk image is malformed")
         super().create_tables(connection)
+
+
+async def test_any_number_may_wait_for_a_build(tmp_path: Path) -> None:
+    """More than there are threads: queries are answered meanwhile, and whoever gives up keeps nothing."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with build_held_up(tmp_path):
+            index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE)
+            loop, looks, all_wait = asyncio.get_running_loop(), set[int](), asyncio.Event()
+
+            async def wait(number: int) -> None:
+                def seen(_: IndexReach) -> None:
+                    looks.add(number)
+                    if len(looks) == 40:
+                        loop.call_soon_threadsafe(all_wait.set)
+
+                await index.follow(seen)
+
+            waiting = [asyncio.create_task(wait(number)) for number in range(40)]
+            try:
+                async with asyncio.timeout(10):
+                    await all_wait.wait()
+                    assert 10 == len((await index.select(replace(_ALL, wait_seconds=5))).documents)
+                    for each in waiting:
+                        each.cancel()
+                    await asyncio.gather(*waiting, return_exceptions=True)
+                    assert 10 == len((await index.select(replace(_ALL, wait_seconds=5))).documents)
+            finally:
+                index.close()
 
 
 async def test_an_error_of_the_index_that_answers_is_not_one_of_the_build(tmp_path: Path) -> None:
@@ -87,3 +118,15 @@ async def test_what_is_missing_during_a_build_becomes_less_step_by_step(tmp_path
             assert sorted(seen, reverse=True) == seen
             after_rows = seen[60 // LITTLE.changes + 1]
             assert 50 > after_rows > seen[-1] > 0
+
+
+async def test_the_progress_of_whoever_waits_only_grows(tmp_path: Path) -> None:
+    """One total for rows and texts, in a build and after it."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(1_000))
+        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE)
+        seen: list[int] = []
+        await index.follow(lambda reach: seen.append(reach.newest - reach.revision + reach.missing))
+        assert 0 == seen[-1]
+        assert sorted(seen, reverse=True) == seen
+        index.close()
