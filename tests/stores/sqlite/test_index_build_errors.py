@@ -130,3 +130,12 @@ async def test_the_progress_of_whoever_waits_only_grows(tmp_path: Path) -> None:
         assert 0 == seen[-1]
         assert sorted(seen, reverse=True) == seen
         index.close()
+
+
+async def test_who_needs_no_texts_does_not_wait_for_them(tmp_path: Path) -> None:
+    """They are due when everything else is there."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(20))
+        with resting(tmp_path, store) as index:
+            await index.follow(has_texts=False)
+            assert ((await index.reach(has_texts=False)).missing, (await index.reach()).missing) == (0, 20)

@@ -94,24 +94,23 @@ class RecordIndex:
 
         return self.follower.tried(answered)
 
-    async def reach(self) -> IndexReach:
-        """Return how far the index has followed.
+    async def reach(self, *, has_texts: bool = True) -> IndexReach:
+        """Return how far the index has followed; it goes on by itself.
 
         Raises:
             StoreError: the history could not be read.
         """
-        return await asyncio.to_thread(self._reach)
+        return await asyncio.to_thread(self._reach, has_texts=has_texts)
 
-    def _reach(self) -> IndexReach:
-        with self.follower.history() as history:
-            newest = history.newest()
+    def _reach(self, *, has_texts: bool) -> IndexReach:
+        self.follower.start()
+        newest = self._newest()
 
         def read() -> IndexReach:
             try:
-                return self.follower.state().reach(newest, with_texts=self._text is not None)
+                return self.follower.state().reach(newest, with_texts=has_texts and self._text is not None)
             except IndexUnusable as error:
-                self.follower.note(error)
-                self.follower.start()  # the thread goes on once that has passed
+                self.follower.note(error)  # the thread goes on once that has passed
                 return IndexReach(0, newest)
 
         return self.follower.tried(read)
@@ -120,7 +119,7 @@ class RecordIndex:
         """Return one sentence on what keeps the index from following, if anything."""
         return self.follower.problems()
 
-    async def follow(self, progress: OnReach = ignored) -> None:
+    async def follow(self, progress: OnReach = ignored, *, has_texts: bool = True) -> None:
         """See :class:`~execution_history.stores.capabilities.Indexed`.
 
         Any number may wait: each looks now and then, and one of them at a time helps.
@@ -129,7 +128,7 @@ class RecordIndex:
         before, moved_at = None, time.monotonic()
         least: int | None = None
         while True:
-            reach, left = await asyncio.to_thread(self._helped)
+            reach, left = await asyncio.to_thread(self._helped, has_texts=has_texts)
             least = left if least is None else min(left, least)
             changes = reach.newest - reach.revision
             progress(replace(reach, missing=max(0, least - changes)))
@@ -155,26 +154,26 @@ class RecordIndex:
     def _is_building(self) -> bool:
         return self.follower.builder().is_building()
 
-    def _helped(self) -> tuple[IndexReach, int]:
+    def _helped(self, *, has_texts: bool) -> tuple[IndexReach, int]:
         """Help to follow for a moment, unless somebody else does; return how far it is, and the work that is left."""
 
         def helped() -> tuple[IndexReach, int]:
             is_helping = self._helping.acquire(blocking=False)
             try:
                 seconds = _LOOK_SECONDS if is_helping else 0
-                reach = self._catch_up(time.monotonic() + seconds, has_text=True, is_all=True)
+                reach = self._catch_up(time.monotonic() + seconds, has_text=has_texts, is_all=True)
             finally:
                 if is_helping:
                     self._helping.release()
-            return reach, 0 if reach.is_complete else self._left(reach)
+            return reach, 0 if reach.is_complete else self._left(reach, has_texts=has_texts)
 
         return self.follower.tried(helped)
 
-    def _left(self, reach: IndexReach) -> int:
+    def _left(self, reach: IndexReach, *, has_texts: bool) -> int:
         """Return how many rows and texts are still to be written, at most; those of a file built beside too."""
         state = self.follower.state()
         rows = state.due[ROWS] + (0 if state.behind is None else state.missing) + reach.newest - reach.revision
-        if self._text is None:
+        if self._text is None or not has_texts:
             return rows
         return rows + state.due[TEXTS] + (state.stops_at + self._limits.front if state.needs_another else rows)
 
