@@ -272,18 +272,19 @@ class IndexFollower:
             return self._texts.step(index, history)
 
     def _opened(self) -> tuple[IndexDatabase, Builder]:
-        if self.closing.is_set():
-            raise StoreClosed("This history was closed; create a new service.")
-        if self._parts is None:
-            with self.history() as history:
-                form = IndexForm(history.identity(), self._text, self._beginning)
-            database = IndexDatabase(self._folder, form, self._stops_at)
-            is_closing = self.closing.is_set
-            self._parts = (
-                database,
-                Builder(self._folder, form, self.history, self._texts, self._limits, self.precedence, is_closing),
-            )
-        return self._parts
+        with self._starting:
+            if self.closing.is_set():
+                raise StoreClosed("This history was closed; create a new service.")
+            if self._parts is None:
+                with self.history() as history:
+                    form = IndexForm(history.identity(), self._text, self._beginning)
+                database = IndexDatabase(self._folder, form, self._stops_at)
+                is_closing = self.closing.is_set
+                self._parts = (
+                    database,
+                    Builder(self._folder, form, self.history, self._texts, self._limits, self.precedence, is_closing),
+                )
+            return self._parts
 
     def _beginning(self) -> Beginning:
         with self.history() as history, history.frozen():
