@@ -100,7 +100,7 @@ class Builder:
             if not lock.try_acquire():
                 return False
             with self._unfit_removed():
-                index = self.form.opened(self.path, lambda _: 0, has_indexes=False)
+                index = self.form.opened(self.path, lambda _: 0, is_beside=True)
             # Its only connection takes the log into the file when it is closed: what is installed is one file.
             with closing(index), closing(self._filled(index, with_texts=with_texts)) as steps:
                 while True:
