@@ -36,5 +36,12 @@ def index_line(viewer: Viewer, reach: IndexReach) -> Markup:
         zone = viewer.zone
         return _TIME.format(machine(milliseconds), exact(milliseconds, zone), clock(milliseconds, zone))
 
-    notice = index_notice(reach, moment, lambda count: escape(thin(count)))
+    notice = index_notice(
+        revision=reach.revision,
+        newest=reach.newest,
+        since=reach.since,
+        missing=reach.missing,
+        moment=moment,
+        number=lambda count: escape(thin(count)),
+    )
     return viewer.translate.markup(notice.msgid, **notice.arguments)

@@ -182,7 +182,7 @@ def _lines(found: Selection, now: int) -> list[RunLine]:
 
 def _least(reaches: list[IndexReach]) -> IndexReach:
     """Return the reach of an answer put together from answers with these *reaches*."""
-    return max(reaches, key=left_of)
+    return max(reaches, key=lambda each: left_of(each.revision, each.newest, each.missing))
 
 
 def _named(summaries: list[WorkflowSummary], words: str) -> list[WorkflowSummary]:
