@@ -49,7 +49,7 @@ async def test_a_success_that_the_index_has_is_found_without_the_rest(run: str, 
 
 async def test_an_index_that_misses_the_latest_changes_is_not_trusted() -> None:
     """A run may have succeeded in between."""
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusy, match="does not have the latest changes yet"):
         await compare_with_last_success(await _filled(ReachingStore(None, unseen=1)), Run("e4000"), 0)
 
 

@@ -20,14 +20,16 @@ class LateStore(MemoryStore):
         super().__init__()
         self._behind = behind
         self._pace = pace
+        self.waits: list[bool] = []
 
-    async def index_reach(self) -> IndexReach:
+    async def index_reach(self, *, has_texts: bool = True) -> IndexReach:  # noqa: ARG002 - there are no texts
         """As far as it has followed."""
         newest = await self.revision()
         return IndexReach(newest - self._behind, newest)
 
-    async def follow_index(self, progress: OnReach = ignored) -> None:
+    async def follow_index(self, progress: OnReach = ignored, *, has_texts: bool = True) -> None:
         """With questions, until everything has been followed."""
+        self.waits.append(has_texts)
         while not (reach := (await self.select(RecordQuery())).reach).is_complete:
             progress(reach)
 
@@ -55,6 +57,14 @@ async def test_an_index_that_is_behind_is_waited_for() -> None:
     ]
 
     assert ["e0", "e1", "e2", "e3", "e4"] == ids(found)
+
+
+async def test_only_a_search_waits_for_texts() -> None:
+    """They come after everything else."""
+    store = LateStore(behind=0, pace=1)
+    for record_filter in (RecordFilter(statuses=("running",)), RecordFilter(text="word")):
+        assert [] == [page async for page in selected(store, record_filter, descending=False) if page.documents]
+    assert [False, True] == store.waits
 
 
 async def test_the_last_success_is_not_missed_by_an_index_that_is_behind() -> None:

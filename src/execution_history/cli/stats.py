@@ -88,6 +88,12 @@ async def stats(
         _show_codes(session, found)
         _show_failures(session, found.failures, rows_zone)
         session.notice("Times are in %(zone)s.", zone=rows_zone.key, style="dim")
+        if not found.percentiles_are_exact:
+            session.notice(
+                "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.",
+                error="2 %",
+                style="dim",
+            )
     notice_reach(session, found.reach, rows_zone)
 
 
@@ -102,12 +108,13 @@ def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
     """Show a row for each bucket and one for all; on a narrow terminal the least needed columns are left out."""
     _, width = session.translate, session.output.width
+    about = "" if found.percentiles_are_exact else "≈ "
     rows = [{name: Cell(_(head).upper(), "dim", right=name != "when") for name, head in _HEADS.items()}]
     rows += [
-        _row(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}", each.figures)
+        _row(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}", each.figures, about)
         for each in found.buckets
     ]
-    total = _row(_("all"), found.totals)
+    total = _row(_("all"), found.totals, about)
     rows.append({name: Cell(cell.text, "bold", right=cell.right) for name, cell in total.items()})
     names = list(_HEADS)
     lines = aligned([[row[name] for name in names] for row in rows])
@@ -119,9 +126,9 @@ def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
     session.output.lines(lines, are_cut=True)
 
 
-def _row(name: str, figures: Figures) -> dict[str, Cell]:
+def _row(name: str, figures: Figures, about: str) -> dict[str, Cell]:
     rate = "" if figures.success_rate is None else f"{100 * figures.success_rate:.1f} %"
-    times = ["" if each is None else duration(each) for each in (figures.p50, figures.p95, figures.p99)]
+    times = ["" if each is None else f"{about}{duration(each)}" for each in (figures.p50, figures.p95, figures.p99)]
     failed = Cell(grouped(figures.counts["failed"] or None), "red" if figures.counts["failed"] else "", right=True)
     unfinished = Cell(grouped(figures.counts["running"] + figures.counts["interrupted"] or None), right=True)
     others = [Cell(text, right=True) for text in (rate, *times, grouped(figures.tokens or None))]

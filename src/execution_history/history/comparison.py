@@ -48,7 +48,7 @@ async def compare_with_last_success(store: HistoryStore, run: Run, wait_seconds:
         wait_seconds: how long each query may wait for an index that follows; ``None``: until it has everything.
 
     Raises:
-        StoreBusy: the index does not reach back to that success yet.
+        StoreBusy: the index does not reach back to that success yet, or lacks the latest changes.
         ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
         InvalidInput: an id is invalid, or several workflows have a run with it and none is named.
         StoreError: the store could not be read.
@@ -109,7 +109,7 @@ async def _last_success_before(
 async def _records(
     store: HistoryStore, record_filter: RecordFilter, since: int, wait_seconds: float | None
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the records that match *record_filter*, all of which began *since* then, newest first."""
+    """Yield the records that match *record_filter*, all of which began at *since* (ms) or later, newest first."""
     if wait_seconds is None:
         async for batch in selected(store, record_filter, descending=True, size=_AT_ONCE):
             for body in batch.documents:
@@ -129,8 +129,13 @@ async def _records(
 
 
 def _check(reach: IndexReach, since: int) -> None:
-    """Raise where records that began *since* then may be missing from an answer with this *reach*."""
-    if reach.revision < reach.newest or (reach.since is not None and since < reach.since):
+    """Raise where records that began at *since* or later may be missing from an answer with this *reach*."""
+    if reach.revision < reach.newest:
+        raise StoreBusy(
+            "The index does not have the latest changes yet, so a run that has just succeeded may be missing: try "
+            "again in a moment, or compare with a run of your choice."
+        )
+    if reach.since is not None and since < reach.since:
         raise StoreBusy(
             "The index is still being built and does not reach back to the last success before this run: try again in "
             "a moment, or compare with a run of your choice."

@@ -21,7 +21,7 @@ async def selected(
         StoreBusy: the index does not catch up.
         StoreError: the store could not be read.
     """
-    await follow_index(store)
+    await follow_index(store, has_texts=record_filter.text is not None)
     after: str | None = None
     while True:
         query = RecordQuery(filter=record_filter, size=size, after=after, descending=descending)

@@ -178,13 +178,16 @@ class HistoryReading:
         """
         return await (await self._opened()).revision()
 
-    async def index_reach(self) -> IndexReach:
+    async def index_reach(self, *, has_texts: bool = True) -> IndexReach:
         """Return how far the index that answers ``select`` and ``statistics`` has followed the history.
+
+        Args:
+            has_texts: whether texts count, which are indexed after everything else, and which only searches need.
 
         Raises:
             StoreError: the store could not be read.
         """
-        return await reach_of(await self._opened())
+        return await reach_of(await self._opened(), has_texts=has_texts)
 
     async def follow_index(self, progress: OnReach = ignored) -> None:
         """Wait until the index has everything that is in the store now; call *progress* now and then until then.

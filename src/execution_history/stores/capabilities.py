@@ -37,11 +37,15 @@ class Watched(Protocol):
 class Indexed(Protocol):
     """A store whose ``select`` and ``statistics`` are answered by an index that follows its change feed."""
 
-    async def index_reach(self) -> IndexReach:
-        """Return how far the index has followed, without waiting."""
+    async def index_reach(self, *, has_texts: bool = True) -> IndexReach:
+        """Return how far the index has followed, without waiting; with what searches in texts need, or without."""
 
-    async def follow_index(self, progress: OnReach = ignored) -> None:
+    async def follow_index(self, progress: OnReach = ignored, *, has_texts: bool = True) -> None:
         """Return when the index has everything that is in the store now; call *progress* now and then until then.
+
+        Args:
+            progress: called with one total of what is left, which only becomes less.
+            has_texts: whether to wait for what only searches in texts need.
 
         Raises:
             StoreBusy: the index has stopped.
@@ -113,23 +117,25 @@ class Limited(Protocol):
         """The largest size of such a record in bytes; 1 MiB at least."""
 
 
-async def reach_of(store: HistoryStore) -> IndexReach:
+async def reach_of(store: HistoryStore, *, has_texts: bool = True) -> IndexReach:
     """Return how far the index of ``select`` has followed the feed; to its end in a store without an index."""
     if isinstance(store, Indexed):
-        return await store.index_reach()
+        return await store.index_reach(has_texts=has_texts)
     newest = await store.revision()
     return IndexReach(newest, newest)
 
 
-async def follow_index(store: HistoryStore, progress: OnReach = ignored) -> None:
+async def follow_index(store: HistoryStore, progress: OnReach = ignored, *, has_texts: bool = True) -> None:
     """Wait until the index of ``select`` has everything that is in *store* now; there is nothing to do without one.
+
+    See :meth:`Indexed.follow_index`.
 
     Raises:
         StoreBusy: the index has stopped.
         StoreError: the store could not be read, or the index not be written.
     """
     if isinstance(store, Indexed):
-        await store.follow_index(progress)
+        await store.follow_index(progress, has_texts=has_texts)
 
 
 async def flush(store: HistoryStore) -> None:

@@ -6,9 +6,6 @@ import itertools
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
+from tests.resting_index import LITTLE, fill, opened, resting
 from tests.sample_filters import BASE, HOUR, documents
 from tests.sample_records import change, document, ids
 
@@ -34,42 +32,13 @@ pytestmark = pytest.mark.anyio
 
 _ALL = RecordQuery(size=100, filter=RecordFilter(created_from=0))
 _TEXT = RecordQuery(size=100, filter=RecordFilter(text='"word"'))
-_LITTLE = Limits(small=20, front=10, changes=5, far_behind=15, texts=4, texts_with_rows=2, a_second=0)
-
-
-@asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[SQLiteStore]:
-    store = SQLiteStore(folder, json_files=False)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.aclose()
-
-
-@contextmanager
-def _resting(folder: Path, store: SQLiteStore, limits: Limits = _LITTLE) -> Iterator[RecordIndex]:
-    """An index without its thread: it goes on only by the steps that a test takes."""
-    index = RecordIndex(folder, store._parts.reader, TextIndex(), limits)
-    index.follower.thread = threading.Thread()
-    index.follower.thread.start()
-    try:
-        yield index
-    finally:
-        index.close()
-
-
-async def _fill(store: SQLiteStore, numbers: range, begins: int = 0) -> None:
-    await store.merge(
-        [document(f"e{number:04d}", now=BASE + begins + number, parameters={"t": "word"}) for number in numbers]
-    )
 
 
 async def test_the_newest_records_are_taken_first(tmp_path: Path) -> None:
     """The answer has them, and says from when on it has all and how many it lacks."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(60))
-        with _resting(tmp_path, store) as index:
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with resting(tmp_path, store) as index:
             while index.follower._step():
                 pass
             found = await index.select(_ALL)
@@ -84,9 +53,9 @@ async def test_the_newest_records_are_taken_first(tmp_path: Path) -> None:
 
 async def test_what_happens_meanwhile_is_there_at_once(tmp_path: Path) -> None:
     """New records, however old they are, changes and deletions; an old record's as well as a new one's."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(60))
-        with _resting(tmp_path, store) as index:
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with resting(tmp_path, store) as index:
             while index.follower._step():
                 pass
             await store.create(document("new", now=BASE + 1_000))
@@ -107,9 +76,9 @@ async def test_what_happens_meanwhile_is_there_at_once(tmp_path: Path) -> None:
 
 async def test_an_import_is_taken_newest_first_too(tmp_path: Path) -> None:
     """Into the index that there is; records that come meanwhile do not wait for it."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(10), begins=500)
-        with _resting(tmp_path, store, Limits(changes=5, far_behind=15, a_second=0)) as index:
+    async with opened(tmp_path) as store:
+        await fill(store, range(10), begins=500)
+        with resting(tmp_path, store, Limits(changes=5, far_behind=15, a_second=0)) as index:
             await index.follow()
             await store.merge([document(f"i{number:04d}", now=BASE + number) for number in range(40)])
             while index.follower.state().revision < 50:
@@ -127,9 +96,9 @@ async def test_an_import_is_taken_newest_first_too(tmp_path: Path) -> None:
 
 async def test_texts_follow_behind_the_rows(tmp_path: Path) -> None:
     """A filter does not wait for them; a search says which it lacks, and finds the newest first."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(30))
-        with _resting(tmp_path, store, Limits(texts=4, texts_with_rows=2, a_second=0)) as index:
+    async with opened(tmp_path) as store:
+        await fill(store, range(30))
+        with resting(tmp_path, store, Limits(texts=4, texts_with_rows=2, a_second=0)) as index:
             while index.follower._step():
                 pass
             assert (await index.select(_ALL)).reach.is_complete
@@ -149,9 +118,9 @@ async def test_texts_follow_behind_the_rows(tmp_path: Path) -> None:
 
 async def test_a_text_that_changes_while_it_waits_is_found_as_it_is(tmp_path: Path) -> None:
     """Never by what it was: until its texts are written it is missing."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(30))
-        with _resting(tmp_path, store, Limits(texts=4, texts_with_rows=0, a_second=0)) as index:
+    async with opened(tmp_path) as store:
+        await fill(store, range(30))
+        with resting(tmp_path, store, Limits(texts=4, texts_with_rows=0, a_second=0)) as index:
             await index.follow()
             assert 30 == len((await index.select(_TEXT)).documents)
             await store.merge(
@@ -183,9 +152,9 @@ def test_the_promise_of_reach_holds_at_any_moment(tmp_path_factory: pytest.TempP
 
     async def compare() -> None:
         folder = tmp_path_factory.mktemp("h")
-        async with _opened(folder) as store:
-            await _fill(store, range(30))
-            with _resting(folder, store) as index:
+        async with opened(folder) as store:
+            await fill(store, range(30))
+            with resting(folder, store) as index:
                 later = itertools.count(1)
                 for step, drawn, number in steps:
                     await _take(store, index, step, drawn, number, later)
@@ -254,9 +223,9 @@ async def _promised(store: SQLiteStore, index: RecordIndex, wanted: RecordFilter
 
 async def test_whoever_waits_is_told_how_far_it_is(tmp_path: Path) -> None:
     """What is missing becomes less, and is nothing at the end."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(200))
-        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), _LITTLE)
+    async with opened(tmp_path) as store:
+        await fill(store, range(200))
+        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE)
         seen: list[IndexReach] = []
         await index.follow(seen.append)
         assert seen[-1].is_complete
@@ -267,10 +236,10 @@ async def test_whoever_waits_is_told_how_far_it_is(tmp_path: Path) -> None:
 
 async def test_an_index_that_does_not_go_on_is_said(tmp_path: Path) -> None:
     """Rather than that it is waited for without end."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(60))
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
         with (
-            _resting(tmp_path, store, replace(_LITTLE, standstill_seconds=0.0)) as index,
+            resting(tmp_path, store, replace(LITTLE, standstill_seconds=0.0)) as index,
             pytest.raises(StoreBusy, match="has stopped at change 60 of 60"),
         ):
             await index.follow()
@@ -278,12 +247,12 @@ async def test_an_index_that_does_not_go_on_is_said(tmp_path: Path) -> None:
 
 async def test_two_threads_make_one_index(tmp_path: Path) -> None:
     """Of an outdated one: whoever comes second finds it made already."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(5))
+    async with opened(tmp_path) as store:
+        await fill(store, range(5))
         await store.select(_ALL)
     with contextlib.closing(apsw.Connection(str(tmp_path / "index.db"))) as connection:
         connection.execute("UPDATE state SET version = '0'")
-    async with _opened(tmp_path) as store, _opened(tmp_path) as other:
+    async with opened(tmp_path) as store, opened(tmp_path) as other:
         found = await asyncio.gather(*(each.select(_ALL) for each in (store, other) for _ in range(4)))
         assert {5} == {len(page.documents) for page in found}
         assert 1 == sum(each._parts.index.follower.index().replacements for each in (store, other))
@@ -317,14 +286,14 @@ def _building(folder: Path) -> "subprocess.Popen[str]":
 
 async def test_a_build_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
     """kill -9 while the file beside is filled: nothing is lost, and nothing stays behind."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(3_000))
+    async with opened(tmp_path) as store:
+        await fill(store, range(3_000))
     process = _building(tmp_path)
     while not (tmp_path / "index.db.new-wal").exists():
         await asyncio.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await store.follow_index()
         assert (3_000, True) == ((await store.statistics(StatisticsQuery())).totals.runs, await _is_whole(store))
     assert [] == list(tmp_path.glob("index.db.new*"))
@@ -332,11 +301,11 @@ async def test_a_build_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
 
 async def test_two_processes_build_one_index(tmp_path: Path) -> None:
     """One builds and the other waits for it; both have all of it, and so has whoever comes after."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(2_000))
+    async with opened(tmp_path) as store:
+        await fill(store, range(2_000))
     processes = [_building(tmp_path) for _ in range(2)]
     assert ["True\n", "True\n"] == [process.communicate(timeout=120)[0] for process in processes]
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         assert (2_000, True) == ((await store.statistics(StatisticsQuery())).totals.runs, await _is_whole(store))
 
 
@@ -346,9 +315,9 @@ async def _is_whole(store: SQLiteStore) -> bool:
 
 async def test_the_present_index_answers_while_another_is_built(tmp_path: Path) -> None:
     """A rebuild takes nothing away meanwhile, and leaves nothing behind."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(50))
-        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), _LITTLE)
+    async with opened(tmp_path) as store:
+        await fill(store, range(50))
+        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE)
         await index.follow()
         rebuilding = asyncio.create_task(index.rebuild())
         while not rebuilding.done():
@@ -361,8 +330,8 @@ async def test_the_present_index_answers_while_another_is_built(tmp_path: Path) 
 
 async def test_what_a_killed_rebuild_has_left_is_deleted(tmp_path: Path) -> None:
     """By whoever has a whole index; it is as large as the index itself."""
-    async with _opened(tmp_path) as store:
-        await _fill(store, range(5))
+    async with opened(tmp_path) as store:
+        await fill(store, range(5))
         (tmp_path / "index.db.new").write_bytes(b"half")
         await store.select(_ALL)
         async with asyncio.timeout(30):

@@ -46,7 +46,11 @@ _SEPARATOR: Final = re.compile(r"[\0-/:-@\[-`{-\x7f]")
 
 
 class Tokens:
-    """Turns folded texts into tokens; caches those of words, because few words make up the largest part of a text."""
+    """Turns folded texts into tokens; for any number of threads.
+
+    Those of words are cached, because few words make up the largest part of a text: in a dictionary whose values depend
+    on nothing but the word, so that it does not matter which thread adds or drops one.
+    """
 
     def __init__(self) -> None:
         self._words = _Words()

@@ -95,7 +95,7 @@ def _replace_file(path: Path, header: Header, *pieces: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)  # noqa: PTH105 - a hundred times a second while files are small
     except BaseException:
-        os.unlink(temporary)  # noqa: PTH108
+        Path(temporary).unlink(missing_ok=True)  # or its error would hide the first one
         raise
 
 

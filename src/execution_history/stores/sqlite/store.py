@@ -172,13 +172,13 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
         """See :meth:`HistoryStore.statistics`."""
         return await self._parts.index.statistics(query)
 
-    async def index_reach(self) -> IndexReach:
+    async def index_reach(self, *, has_texts: bool = True) -> IndexReach:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""
-        return await self._parts.index.reach()
+        return await self._parts.index.reach(has_texts=has_texts)
 
-    async def follow_index(self, progress: OnReach = ignored) -> None:
+    async def follow_index(self, progress: OnReach = ignored, *, has_texts: bool = True) -> None:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""
-        await self._parts.index.follow(progress)
+        await self._parts.index.follow(progress, has_texts=has_texts)
 
     async def rebuild_index(self) -> None:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""

@@ -7,9 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.fields import RecordFilter
-from execution_history.query.model import IndexReach, RecordQuery
-from execution_history.records.values import LAST_TIME
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.templates import Renderer
@@ -34,10 +31,5 @@ class IndexPages:
     async def indexing(self, request: Request) -> Response:
         """Render what the index lacks now, with ``texts`` for searches; or that it is complete."""
         has_texts = bool(query(request, "texts"))
-        reach = await self.service.index_reach() if has_texts else await self._reach_of_rows()
+        reach = await self.service.index_reach(has_texts=has_texts)
         return self.renderer.page(request, "indexing.html", {"reach": reach, "has_texts": has_texts})
-
-    async def _reach_of_rows(self) -> IndexReach:
-        """Return the reach of answers that need no texts, which are indexed after everything else."""
-        nothing = RecordFilter(created_from=LAST_TIME)
-        return (await self.service.select(RecordQuery(filter=nothing, size=1, summaries=True, wait_seconds=0))).reach

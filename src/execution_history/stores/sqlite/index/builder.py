@@ -6,8 +6,8 @@ its place.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from execution_history.stores.sqlite.index.connections import (
     IndexForm,
     IndexUnfit,
     remove_database,
+    rows,
     secondary_indexes,
     statement,
 )
@@ -39,10 +40,16 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _LOCK_FILE: Final = ".index-build-lock"
 _CACHE_KIB: Final = 64 * 1024
 _STEPS: Final = 100_000
+_SHARE_OF_ROWS: Final = 0.8
+"""Of the work of a build; about, as measured. The secondary indexes are the rest."""
 
 
 class BuildStopped(Exception):  # noqa: N818 - a signal within this room
     """The store is being closed; the next process goes on with the file."""
+
+
+class BuildUnfit(Exception):  # noqa: N818 - a signal within this room
+    """The file that was built could not be gone on with, and was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +79,36 @@ class Builder:
         """The file that is built."""
         return self.folder / f"{INDEX_DATABASE}.new"
 
-    def build(self, on_step: Callable[[int], None], install: Callable[[Path], None], *, with_texts: bool) -> bool:
+    def build(self, on_step: Callable[[float], None], install: Callable[[Path], None], *, with_texts: bool) -> bool:
         """Build the file, or go on with it, and install it.
 
         Args:
-            on_step: called after each transaction with about how many records are missing.
+            on_step: called after each transaction with about what share of the work is left; what it raises is raised.
             install: puts the file in the place of the present one.
             with_texts: whether the file is installed with all texts; otherwise they follow in their turn.
 
         Returns:
-            Whether it was built; false while somebody else builds it, and where what was there could not be gone on
-            with and was deleted.
+            Whether it was built; false while somebody else builds it.
 
         Raises:
             BuildStopped: it was given up.
+            BuildUnfit: what was there could not be gone on with, and was deleted.
             apsw.Error: the file cannot be written; it stays as it is.
             StoreError: the history could not be read.
         """
         with closing(ProcessLock(self.folder / _LOCK_FILE)) as lock:
             if not lock.try_acquire():
                 return False
-            try:
-                # Its only connection takes the log into the file when it is closed: what is installed is one file.
-                with closing(self.form.opened(self.path, lambda _: 0, has_indexes=False)) as index:
-                    self._fill(index, on_step, with_texts=with_texts)
-            except (IndexUnfit, *BROKEN) as error:
-                _log.info("The index that is built beside the one of %s begins anew: %s", self.folder, error)
-                remove_database(self.path)
-                return False
+            with self._unfit_removed():
+                index = self.form.opened(self.path, lambda _: 0, has_indexes=False)
+            # Its only connection takes the log into the file when it is closed: what is installed is one file.
+            with closing(index), closing(self._filled(index, with_texts=with_texts)) as steps:
+                while True:
+                    with self._unfit_removed():
+                        left = next(steps, None)
+                    if left is None:
+                        break
+                    on_step(left)
             install(self.path)
             return True
 
@@ -118,23 +127,36 @@ class Builder:
         with closing(ProcessLock(self.folder / _LOCK_FILE)) as lock:
             return not lock.try_acquire()
 
-    def _fill(self, index: apsw.Connection, on_step: Callable[[int], None], *, with_texts: bool) -> None:
+    @contextmanager
+    def _unfit_removed(self) -> Iterator[None]:
+        """Delete the file where it turns out to be unfit in the block, in which nothing else may do so."""
+        try:
+            yield
+        except (IndexUnfit, *BROKEN) as error:
+            _log.info("The index that is built beside the one of %s begins anew: %s", self.folder, error)
+            remove_database(self.path)
+            raise BuildUnfit(str(error)) from error
+
+    def _filled(self, index: apsw.Connection, *, with_texts: bool) -> Generator[float]:
+        """Fill the file; yield after each transaction about what share of the work is left."""
         index.pragma("cache_size", -_CACHE_KIB)
         index.set_progress_handler(self.is_stopped, _STEPS)
         writer = RowWriter(is_alone=True)
         try:
+            total = int(rows(index, "SELECT count(*) FROM facets")[0][0]) + IndexState.read(index).missing
             while (state := IndexState.read(index)).behind is not None:
                 self._take(index, writer, state, state.behind.seq)
-                on_step(state.missing)
-            for each in secondary_indexes():
+                yield 1 - _SHARE_OF_ROWS * (1 - state.missing / max(1, total))
+            indexes = secondary_indexes()
+            for number, each in enumerate(indexes, 1):
                 index.execute(each.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS"))
-                on_step(1)
+                yield (1 - _SHARE_OF_ROWS) * (1 - number / len(indexes))
         except apsw.InterruptError:
             raise BuildStopped from None
         index.set_progress_handler(None)
         indexer = Indexer(self.texts, self.limits)
         while not self._is_done(index, indexer, with_texts=with_texts):
-            on_step(1)
+            yield 0
 
     def _take(self, index: apsw.Connection, writer: RowWriter, state: IndexState, place: int) -> None:
         """Write the records after *place* in the order of creation; at the end note that all texts are due."""

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.error_mapping import faults
-from execution_history.stores.sqlite.index.builder import Builder, BuildStopped
+from execution_history.stores.sqlite.index.builder import Builder, BuildStopped, BuildUnfit
 from execution_history.stores.sqlite.index.connections import (
     Beginning,
     IndexBusy,
@@ -181,22 +181,37 @@ class IndexFollower:
         self._is_verified = True
 
     def build(self, *, with_texts: bool) -> bool:
-        """Build a whole index beside the present one and put it in its place; see :meth:`Builder.build`."""
+        """Build a whole index beside the present one and put it in its place; see :meth:`Builder.build`.
+
+        Raises:
+            IndexUnfit: the present one has to be replaced; what was built is gone on with.
+            StoreDamaged: what is built turns out unfit again and again.
+        """
         in_thread = threading.current_thread() is self.thread
 
-        def on_step(missing: int) -> None:
+        def on_step(left: float) -> None:
             if in_thread:
                 self._keep_up()
-            with self._writing_rows, self.index().connection() as index:
-                index.execute(statement("save_missing"), (missing,))
+            self.note_left(left)
 
         def install(path: Path) -> None:
             with self._writing_rows, self._writing_texts:
                 self._indexer.forget()
                 self.index().install(path)
 
-        with faults(self._folder):
-            return self.builder().build(on_step, install, with_texts=with_texts)
+        self._is_tidy = False  # whatever ends the build may leave its file behind
+        for attempt in range(_TRIES):
+            try:
+                with faults(self._folder):
+                    return self.builder().build(on_step, install, with_texts=with_texts)
+            except BuildUnfit as error:
+                self._check_tries(error, is_last=attempt + 1 == _TRIES)
+        return False
+
+    def note_left(self, left: float) -> None:
+        """Write into the present index what share of the work on one beside it is left."""
+        with self._writing_rows, self.index().connection() as index:
+            index.execute(statement("save_missing"), (left,))
 
     def _follow(self) -> None:
         """Follow new changes, and pause a second when there are none, or after any error."""
@@ -257,18 +272,19 @@ class IndexFollower:
             return self._texts.step(index, history)
 
     def _opened(self) -> tuple[IndexDatabase, Builder]:
-        if self.closing.is_set():
-            raise StoreClosed("This history was closed; create a new service.")
-        if self._parts is None:
-            with self.history() as history:
-                form = IndexForm(history.identity(), self._text, self._beginning)
-            database = IndexDatabase(self._folder, form, self._stops_at)
-            is_closing = self.closing.is_set
-            self._parts = (
-                database,
-                Builder(self._folder, form, self.history, self._texts, self._limits, self.precedence, is_closing),
-            )
-        return self._parts
+        with self._starting:
+            if self.closing.is_set():
+                raise StoreClosed("This history was closed; create a new service.")
+            if self._parts is None:
+                with self.history() as history:
+                    form = IndexForm(history.identity(), self._text, self._beginning)
+                database = IndexDatabase(self._folder, form, self._stops_at)
+                is_closing = self.closing.is_set
+                self._parts = (
+                    database,
+                    Builder(self._folder, form, self.history, self._texts, self._limits, self.precedence, is_closing),
+                )
+            return self._parts
 
     def _beginning(self) -> Beginning:
         with self.history() as history, history.frozen():
@@ -279,15 +295,18 @@ class IndexFollower:
 
     def _replace(self, error: IndexUnfit, replacements: int, *, is_last: bool) -> None:
         """Delete an unfit file; the next step makes it anew."""
-        if is_last:
-            raise StoreDamaged(
-                "The index of %(folder)s was rebuilt and fails again (%(reason)s): check that disk.",
-                folder=quoted(self._folder),
-                reason=error,
-            ) from error
+        self._check_tries(error, is_last=is_last)
         with self._writing_rows, self._writing_texts:
             self._indexer.forget()
             self._is_verified = False
             if self.index().replace(error, replacements):
                 level = logging.INFO if isinstance(error, IndexOutdated) else logging.WARNING
                 _log.log(level, "The index of %s is rebuilt: %s", self._folder, error)
+
+    def _check_tries(self, error: Exception, *, is_last: bool) -> None:
+        if is_last:
+            raise StoreDamaged(
+                "The index of %(folder)s was rebuilt and fails again (%(reason)s): check that disk.",
+                folder=quoted(self._folder),
+                reason=error,
+            ) from error

@@ -63,8 +63,8 @@ class Indexer:
             IndexUnfit: the feed has forgotten what the index has not followed yet.
             StoreError: the history failed; nothing was written.
         """
-        until = time.monotonic() + _MOST_SECONDS
         _begin(index, seconds)
+        until = time.monotonic() + _MOST_SECONDS  # from here on: another process may have been waited for
         try:
             before = state = IndexState.read(index)
             if state.file != self._file:

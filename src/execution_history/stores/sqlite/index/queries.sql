@@ -15,8 +15,8 @@ INSERT INTO state VALUES (1, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0);
 UPDATE state SET revision = ?, behind_time = ?, behind_seq = ?, missing = ?, due_rows = ?, due_texts = ?;
 
 -- name: save_missing
--- Writes how many records a file lacks that is filled beside.
-UPDATE state SET missing = ? WHERE behind_time IS NOT NULL;
+-- Writes what share of the work is left where older records are left to a file that is filled beside.
+UPDATE state SET missing = max(1, CAST(stops_at * ? AS INTEGER)) WHERE behind_time IS NOT NULL AND missing <= stops_at;
 
 -- name: add_due
 -- Notes that something of a record is to be written.

@@ -1,8 +1,10 @@
 """The index as a whole: it answers queries, and waits a little until it has caught up with the history."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,6 +19,7 @@ from execution_history.stores.sqlite.index.follower import IndexFollower
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.select import select
+from execution_history.stores.sqlite.index.state import ROWS, TEXTS
 from execution_history.stores.sqlite.index.statistics import statistics
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.reader import Reader
@@ -44,6 +47,7 @@ class RecordIndex:
     def __init__(self, folder: Path, reader: Reader, text: TextIndex | None = None, limits: Limits = USUAL) -> None:
         self._text = text
         self._limits = limits
+        self._helping = threading.Lock()
         self.follower = IndexFollower(folder, reader, text, limits)
 
     def close(self) -> None:
@@ -90,24 +94,23 @@ class RecordIndex:
 
         return self.follower.tried(answered)
 
-    async def reach(self) -> IndexReach:
-        """Return how far the index has followed.
+    async def reach(self, *, has_texts: bool = True) -> IndexReach:
+        """Return how far the index has followed; it goes on by itself.
 
         Raises:
             StoreError: the history could not be read.
         """
-        return await asyncio.to_thread(self._reach)
+        return await asyncio.to_thread(self._reach, has_texts=has_texts)
 
-    def _reach(self) -> IndexReach:
-        with self.follower.history() as history:
-            newest = history.newest()
+    def _reach(self, *, has_texts: bool) -> IndexReach:
+        self.follower.start()
+        newest = self._newest()
 
         def read() -> IndexReach:
             try:
-                return self.follower.state().reach(newest, with_texts=self._text is not None)
+                return self.follower.state().reach(newest, with_texts=has_texts and self._text is not None)
             except IndexUnusable as error:
-                self.follower.note(error)
-                self.follower.start()  # the thread goes on once that has passed
+                self.follower.note(error)  # the thread goes on once that has passed
                 return IndexReach(0, newest)
 
         return self.follower.tried(read)
@@ -116,27 +119,25 @@ class RecordIndex:
         """Return one sentence on what keeps the index from following, if anything."""
         return self.follower.problems()
 
-    async def follow(self, progress: OnReach = ignored) -> None:
-        """See :class:`~execution_history.stores.capabilities.Indexed`."""
-        await asyncio.to_thread(self._follow, progress)
+    async def follow(self, progress: OnReach = ignored, *, has_texts: bool = True) -> None:
+        """See :class:`~execution_history.stores.capabilities.Indexed`.
 
-    def _follow(self, progress: OnReach) -> None:
-        """Help to follow, and wait for what the thread or another process builds beside."""
-        with self.follower.history() as history:
-            newest = history.newest()
+        Any number may wait: each looks now and then, and one of them at a time helps.
+        """
+        newest = await asyncio.to_thread(self._newest)
         before, moved_at = None, time.monotonic()
+        least: int | None = None
         while True:
-            reach = self.follower.tried(
-                lambda: self._catch_up(time.monotonic() + _LOOK_SECONDS, has_text=True, is_all=True)
-            )
-            progress(reach)
+            reach, left = await asyncio.to_thread(self._helped, has_texts=has_texts)
+            least = left if least is None else min(left, least)
+            changes = reach.newest - reach.revision
+            progress(replace(reach, missing=max(0, least - changes)))
             if reach.revision >= newest and reach.since is None:
                 return
             if reach != before:
                 before, moved_at = reach, time.monotonic()
-            elif (
-                time.monotonic() > moved_at + self._limits.standstill_seconds
-                and not self.follower.builder().is_building()
+            elif time.monotonic() > moved_at + self._limits.standstill_seconds and not await asyncio.to_thread(
+                self._is_building
             ):
                 raise StoreBusy(
                     "The index of this history has stopped at change %(revision)s of %(newest)s: try again, or "
@@ -144,8 +145,37 @@ class RecordIndex:
                     revision=reach.revision,
                     newest=newest,
                 )
-            else:
-                self._pause()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _newest(self) -> int:
+        with self.follower.history() as history:
+            return history.newest()
+
+    def _is_building(self) -> bool:
+        return self.follower.builder().is_building()
+
+    def _helped(self, *, has_texts: bool) -> tuple[IndexReach, int]:
+        """Help to follow for a moment, unless somebody else does; return how far it is, and the work that is left."""
+
+        def helped() -> tuple[IndexReach, int]:
+            is_helping = self._helping.acquire(blocking=False)
+            try:
+                seconds = _LOOK_SECONDS if is_helping else 0
+                reach = self._catch_up(time.monotonic() + seconds, has_text=has_texts, is_all=True)
+            finally:
+                if is_helping:
+                    self._helping.release()
+            return reach, 0 if reach.is_complete else self._left(reach, has_texts=has_texts)
+
+        return self.follower.tried(helped)
+
+    def _left(self, reach: IndexReach, *, has_texts: bool) -> int:
+        """Return how many rows and texts are still to be written, at most; those of a file built beside too."""
+        state = self.follower.state()
+        rows = state.due[ROWS] + (0 if state.behind is None else state.missing) + reach.newest - reach.revision
+        if self._text is None or not has_texts:
+            return rows
+        return rows + state.due[TEXTS] + (state.stops_at + self._limits.front if state.needs_another else rows)
 
     async def rebuild(self) -> None:
         """Make the index anew beside the present one, which answers meanwhile; return when it is in its place.
@@ -153,26 +183,23 @@ class RecordIndex:
         Raises:
             StoreError: the history could not be read, or the index not be written.
         """
-        await asyncio.to_thread(self._rebuild)
-        await self.follow()
-
-    def _rebuild(self) -> None:
         follower = self.follower
         follower.start()
-        state = follower.tried(follower.state)
-        if state.needs_another:
-            return  # it is being built: the thread goes on with it
-        while not follower.builder().forget():  # a build that is under way may have begun long ago
-            self._pause()
+        state = await asyncio.to_thread(follower.tried, follower.state)
+        if not state.needs_another:  # else it is being built: the thread goes on with it
+            with_texts = not state.lacks_rows and not any(state.due)
+            # A build that is under way may have begun long ago.
+            await self._repeated(lambda: follower.builder().forget())
+            await self._repeated(lambda: follower.tried(lambda: follower.build(with_texts=with_texts)))
+        await self.follow()
+
+    async def _repeated(self, work: Callable[[], bool]) -> None:
+        """Do *work* until it was done, which it is not while somebody builds; nobody waits for that on a thread."""
         try:
-            while not follower.build(with_texts=not state.lacks_rows and not any(state.due)):
-                self._pause()
+            while not await asyncio.to_thread(work):  # noqa: ASYNC110 - another process may be the one that builds
+                await asyncio.sleep(_LOOK_SECONDS)
         except BuildStopped:
             raise StoreClosed("This history was closed; create a new service.") from None
-
-    def _pause(self) -> None:
-        if self.follower.closing.wait(_LOOK_SECONDS):
-            raise StoreClosed("This history was closed; create a new service.")
 
     def _catch_up(self, deadline: float, *, has_text: bool, is_all: bool = False) -> IndexReach:
         """Follow the feed to its present end, or until *deadline*, or as far as the disk has space.

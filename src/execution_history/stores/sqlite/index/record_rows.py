@@ -84,9 +84,6 @@ class SharedTexts(dict[str, int]):
         if not found:
             self._next += 1
             self._new.append((number, text))
-        if len(self) >= _MOST_TEXTS and not self._new:
-            self.clear()
-            self._knows_all = False
         self[text] = number
         return number
 
@@ -96,6 +93,9 @@ class SharedTexts(dict[str, int]):
             self.index.executemany(statement("add_text"), self._new)
             self._new.clear()
         self._next = None
+        if len(self) > _MOST_TEXTS:
+            self.clear()
+            self._knows_all = False
 
     def forget(self) -> None:
         """Drop what is known: the file is another one, or the transaction was undone."""

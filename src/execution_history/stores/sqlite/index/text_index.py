@@ -83,7 +83,7 @@ class TextMatches:
 
 
 class TextIndex:
-    """The tokens of every record, written within the indexer's transactions. Not for several threads at once.
+    """The tokens of every record, written within transactions of its callers; for any number of threads.
 
     It never begins or ends a transaction, and after a rollback the same records are written again. With another
     ``version`` the index is rebuilt.

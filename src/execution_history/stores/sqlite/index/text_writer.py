@@ -24,7 +24,7 @@ _MOST_SECONDS: Final = 1.0
 
 
 class TextWriter:
-    """Writes texts, at most one step of them at a time.
+    """Writes texts; for any number of threads, each on a connection of its own.
 
     Args:
         text: the text index.

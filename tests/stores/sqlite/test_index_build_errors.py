@@ -1,0 +1,141 @@
+"""A build of an index beside the one that answers: who waits for it, and what happens when either file is damaged."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import apsw
+import pytest
+
+from execution_history.errors import StoreDamaged
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery
+from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.index.connections import IndexUnfit
+from tests.late_index import build_held_up
+from tests.resting_index import LITTLE, fill, opened, resting
+
+pytestmark = pytest.mark.anyio
+
+_ALL = RecordQuery(size=100, filter=RecordFilter(created_from=0))
+
+
+class _BadDisk(TextIndex):
+    """Where a file that is built beside cannot be read."""
+
+    def create_tables(self, connection: apsw.Connection) -> None:
+        """Fail as SQLite does."""
+        if connection.filename.endswith(".new"):
+            raise apsw.CorruptError("database disk image is malformed")
+        super().create_tables(connection)
+
+
+async def test_any_number_may_wait_for_a_build(tmp_path: Path) -> None:
+    """More than there are threads: queries are answered meanwhile, and whoever gives up keeps nothing."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with build_held_up(tmp_path):
+            index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE)
+            loop, looks, all_wait = asyncio.get_running_loop(), set[int](), asyncio.Event()
+
+            async def wait(number: int) -> None:
+                def seen(_: IndexReach) -> None:
+                    looks.add(number)
+                    if len(looks) == 40:
+                        loop.call_soon_threadsafe(all_wait.set)
+
+                await index.follow(seen)
+
+            waiting = [asyncio.create_task(wait(number)) for number in range(40)]
+            try:
+                async with asyncio.timeout(10):
+                    await all_wait.wait()
+                    assert 10 == len((await index.select(replace(_ALL, wait_seconds=5))).documents)
+                    for each in waiting:
+                        each.cancel()
+                    await asyncio.gather(*waiting, return_exceptions=True)
+                    assert 10 == len((await index.select(replace(_ALL, wait_seconds=5))).documents)
+            finally:
+                index.close()
+
+
+async def test_an_error_of_the_index_that_answers_is_not_one_of_the_build(tmp_path: Path) -> None:
+    """What is built beside a damaged file stays, and goes on where it was."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with resting(tmp_path, store) as index:
+            follower = index.follower
+            while follower._step():
+                pass
+            steps: list[float] = []
+
+            def on_step(left: float) -> None:
+                steps.append(left)
+                if len(steps) == 6:
+                    raise IndexUnfit("file is not a database")
+
+            with pytest.raises(IndexUnfit, match="not a database"):
+                follower.builder().build(on_step, lambda _: None, with_texts=False)
+            assert follower.builder().path.exists()
+            (tmp_path / "garbage").write_bytes(b"garbage" * 4_000)
+            (tmp_path / "garbage").replace(tmp_path / "index.db")
+            assert follower.tried(lambda: follower.build(with_texts=False))
+            found = await index.select(_ALL)
+            assert (60, True) == (len(found.documents), found.reach.is_complete)
+
+
+async def test_a_rebuild_on_a_bad_disk_ends(tmp_path: Path) -> None:
+    """After a few tries that is said."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(10))
+        index = RecordIndex(tmp_path, store._parts.reader, _BadDisk(), LITTLE)
+        try:
+            await index.follow()
+            async with asyncio.timeout(10):
+                with pytest.raises(StoreDamaged, match=r"fails again \(.*malformed.*\): check that disk"):
+                    await index.rebuild()
+            assert 10 == len((await index.select(_ALL)).documents)
+        finally:
+            index.close()
+
+
+async def test_what_is_missing_during_a_build_becomes_less_step_by_step(tmp_path: Path) -> None:
+    """Never more than the file lacks that answers; its secondary indexes are a part of the work too."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with resting(tmp_path, store) as index:
+            follower = index.follower
+            while follower._step():
+                pass
+            seen = [follower.state().missing]
+
+            def on_step(left: float) -> None:
+                follower.note_left(left)
+                seen.append(follower.state().missing)
+
+            follower.builder().build(on_step, follower.index().install, with_texts=False)
+            assert 50 == seen[0]
+            assert sorted(seen, reverse=True) == seen
+            after_rows = seen[60 // LITTLE.changes + 1]
+            assert 50 > after_rows > seen[-1] > 0
+
+
+async def test_the_progress_of_whoever_waits_only_grows(tmp_path: Path) -> None:
+    """One total for rows and texts, in a build and after it."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(1_000))
+        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE)
+        seen: list[int] = []
+        await index.follow(lambda reach: seen.append(reach.newest - reach.revision + reach.missing))
+        assert 0 == seen[-1]
+        assert sorted(seen, reverse=True) == seen
+        index.close()
+
+
+async def test_who_needs_no_texts_does_not_wait_for_them(tmp_path: Path) -> None:
+    """They are due when everything else is there."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(20))
+        with resting(tmp_path, store) as index:
+            await index.follow(has_texts=False)
+            assert ((await index.reach(has_texts=False)).missing, (await index.reach()).missing) == (0, 20)
