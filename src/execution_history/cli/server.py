@@ -103,8 +103,8 @@ def log_to_standard_error() -> None:
 def _is_worth_printing(record: logging.LogRecord) -> bool:
     """Return whether uvicorn's log line is worth printing.
 
-    A stop cuts off open streams by design, an upstream's answer that breaks off is passed on as it came, and an offer of
-    another protocol is simply not taken.
+    A stop cuts off open streams by design, an upstream's answer that breaks off is passed on as it came, and nobody
+    takes an offer of another protocol.
     """
     error = record.exc_info[1] if record.exc_info else None
     text = f"{record.msg} {error}"
