@@ -32,12 +32,13 @@ _BESIDE_ZH: Final = {
     "sqlite3, 50 a commit": "sqlite3，每个事务 50 条",
     "sqlite3, 1 a commit": "sqlite3，每个事务 1 条",
     "1,000 runs": "1,000 次运行时",
-    "no question": "不查询的请求",
+    "no question": "/healthz 请求",
     "its libraries": "只导入它的库",
 }
 _HEADS: Final = {"en": "| | measured | beside, in the same run |", "zh": "| | 测得 | 同一次运行中的对照 |"}
 _DATE_ZH: Final = (
-    "{date} 测于提交 {commit}：{cpu}，{cores} 核，{memory:.0f} GB，Python {python}；一次同步 {sync} 毫秒{simulated}。"
+    "{date} 测于提交 {commit}：{cpu}，{cores} 核，{memory:.0f} GB，{system}，Python {python}；"
+    "一次同步 {sync} 毫秒{simulated}；开始时的平均负载为 {load:.1f}。"
 )
 
 
@@ -92,7 +93,9 @@ def _about_in_chinese(results: Results) -> str:
         cpu=machine["cpu"],
         cores=machine["cores"],
         memory=machine["memory_gb"],
+        system=machine["system"],
         python=machine["python"],
         sync=f"{machine['sync_ms'] if simulated is None else simulated:.2g}",
         simulated="" if simulated is None else "（模拟）",
+        load=machine["load"],
     )

@@ -55,7 +55,7 @@ class Fixture:
         return (self._varied(run, number, chance) for number, run in enumerate(made, begin))
 
     def write(self, path: Path) -> str:
-        """Write the records as JSON Lines; the id of the newest."""
+        """Write the records as JSON Lines, and return the id of the newest."""
         record: dict[str, Any] = {}
         with path.open("wb") as file:
             for record in self.records():

@@ -15,6 +15,7 @@ from typing import Any, Final
 _LIBRARIES: Final = (
     "aiohttp", "apsw", "fastapi", "httptools", "httpx", "orjson", "starlette", "uvicorn", "uvloop", "zstandard",
 )  # fmt: skip
+_IN_MEMORY: Final = {"tmpfs", "ramfs"}
 _AFTER_THE_NAME: Final = 2
 _USER_TIME, _SYSTEM_TIME = 14 - 1 - _AFTER_THE_NAME, 15 - 1 - _AFTER_THE_NAME
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -49,20 +50,34 @@ int fdatasync(int fd) { (void)fd; return waited(); }
 
 
 def description(folder: Path, sync: dict[str, str]) -> dict[str, Any]:
-    """Return what a file of results says of the machine; *folder* is where the histories of the bench are."""
+    """Return what a file of results says of the machine, which is nothing that only this one has.
+
+    Args:
+        folder: where the histories of the bench are.
+        sync: the variables with which a sync takes a fixed time; empty for those of the disk.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "memory_gb": round(memory / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
         "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
         "load": round(os.getloadavg()[0], 2),
-        "folder": str(folder),
+        "folder": folder_kind(folder),
         "sync_ms": round(sync_ms(folder), 3),
         "sync_simulated_ms": int(sync["BENCH_SYNC_NS"]) / 1e6 if sync else None,
     }
+
+
+def folder_kind(folder: Path) -> str:
+    """Return ``memory`` where the file system of *folder* has no disk under it, else ``disk``."""
+    place = folder.resolve()
+    mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    # Of two at one place the later one hides the other, and sorting keeps their order.
+    *_, (_, kind) = sorted((each for each in mounts if place.is_relative_to(each[0])), key=lambda each: len(each[0]))
+    return "memory" if kind in _IN_MEMORY else "disk"
 
 
 def today() -> str:

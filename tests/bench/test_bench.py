@@ -1,5 +1,6 @@
 """The bench runs, and what it writes is what documents and comparisons are made of."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def _figures(code: str, *samples: Sample) -> list[Figure]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the bench needs Linux")
 def test_a_quick_run_writes_its_figures_with_the_machine_and_compares_with_another(tmp_path: Path) -> None:
-    """Every figure has the fields that the document names; nothing stays in the folder that it worked in."""
+    """Every figure has the fields that the document names; of the folder and the kernel nothing stays."""
     saved, folder = tmp_path / "results.json", tmp_path / "work"
     folder.mkdir()
     _bench("write", "--quick", "--sync", "real", "--folder", str(folder), "--save", str(saved))
@@ -43,6 +44,8 @@ def test_a_quick_run_writes_its_figures_with_the_machine_and_compares_with_anoth
     assert [] == sorted(name for name in fields if f"`{name}`" not in described)
     assert {"write"} == {figure["part"] for figure in found["figures"]}
     assert [] == list(folder.iterdir())
+    assert [] == [name for name in (str(tmp_path), platform.release()) if name in saved.read_text("utf-8")]
+    assert found["machine"]["folder"] in {"memory", "disk"}
     other = tmp_path / "other.json"
     other.write_bytes(orjson.dumps({**found, "run": "another"}))
     assert " 1.00 ×" in _bench("compare", str(saved), str(other))

@@ -27,7 +27,7 @@ from execution_history.transfer.columns import as_text, parse_columns
 from execution_history.transfer.writers import CSVWriter
 from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.run_view import run_view
-from execution_history.web.pages.viewer import reader_of
+from execution_history.web.pages.viewer import viewer_of
 from tests.cli.conftest import BEGAN, Call
 
 _NOW = BEGAN + 3_600_000
@@ -112,7 +112,7 @@ def test_every_place_agrees_on_what_a_record_says(
 
 def _check_page(body: bytes, facts: RunAttributes) -> None:
     """The page of a run shows them in its first line, among what is known of the run, and in its timeline."""
-    shown = run_view(body, reader_of({}, "en", _NOW))
+    shown = run_view(body, viewer_of({}, "en", _NOW))
     assert facts.tokens == shown["known"].tokens
     assert duration(facts.elapsed_ms(_NOW)) in shown["headline"].text
     assert [facts.tokens] == ([fact.value.tokens for fact in shown["facts"] if fact.name == "tokens"] or [None])

@@ -251,7 +251,7 @@ def test_a_head_without_an_end_is_refused(server: tuple["subprocess.Popen[bytes]
         with contextlib.suppress(ConnectionError):
             answer = connection.recv(100)
     assert sent < 50_000_000
-    assert answer[:12] in {b"", b"HTTP/1.1 431", b"HTTP/1.1 400"}
+    assert answer[:12] in {b"", b"HTTP/1.1 431", b"HTTP/1.1 400"}  # none where the rest was still on its way
     assert {"histories": []}.items() <= get(f"{server[1]['url']}/coze/history").items()
 
 
@@ -268,3 +268,52 @@ def test_a_run_passes_the_gateway(server: tuple["subprocess.Popen[bytes]", dict[
     process.send_signal(signal.SIGTERM)
     assert (0, b"Stopped.\n") == (process.wait(), process.stderr.read() if process.stderr else b"")
     assert ["success", "success"] == [record["execute_status"] for record in history.read(LONG)]
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_an_offer_of_http_2_changes_nothing(
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History, *, in_pieces: bool
+) -> None:
+    """curl and Java's client make one with a request whose body has to arrive all the same."""
+    _, announced = server
+    url = urlsplit(announced["url"])
+    body = orjson.dumps({"workflow_id": LONG, "parameters": {"packets": 1, "pace_ms": 0}})
+    head = (
+        f"POST /v1/workflow/stream_run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        f"Authorization: Bearer {announced['sandbox']['token']}\r\nContent-Type: application/json\r\n"
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n"
+    ).encode()
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        for _ in range(2):
+            for piece in (head, body) if in_pieces else (head + body,):
+                connection.sendall(piece)
+            answer = b""
+            while not answer.endswith(b"0\r\n\r\n"):
+                answer += connection.recv(65_536)
+            assert (True, True) == (answer.startswith(b"HTTP/1.1 200"), b"event: Done" in answer)
+    assert ["success", "success"] == [record["execute_status"] for record in history.read(LONG)]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "statuses"),
+    [("GET", {"X-Long": "x" * 20_000}, {431, 400}), ("POST", {}, {405, 400}), ("GET", {}, {401})],
+)
+def test_a_websocket_handshake_is_answered_whatever_it_is(
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
+    request: pytest.FixtureRequest,
+    method: str,
+    headers: dict[str, str],
+    statuses: set[int],
+) -> None:
+    """The server stops in order after it."""
+    if "h11" in request.node.name and statuses != {401}:
+        pytest.skip("uvicorn's own way on h11 leaves it without an answer")
+    process, announced = server
+    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
+    handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    connection.request(method, "/v1/chat", headers={**handshake, **key, **headers})
+    assert connection.getresponse().status in statuses
+    connection.close()
+    process.send_signal(signal.SIGTERM)
+    assert 0 == process.wait()

@@ -31,5 +31,7 @@ from execution_history.query.model import IndexReach
 )
 def test_the_sentence_names_what_is_missing(reach: IndexReach, left: int, sentence: str) -> None:
     """The latest changes, the older runs, or both; a time is rounded up, so that what is called whole is whole."""
-    assert sentence == index_notice(reach, str, str)
-    assert left == left_of(reach)
+    assert sentence == index_notice(
+        revision=reach.revision, newest=reach.newest, since=reach.since, missing=reach.missing, moment=str, number=str
+    )
+    assert left == left_of(reach.revision, reach.newest, reach.missing)

@@ -13,7 +13,7 @@ from execution_history import errors
 from execution_history.cli import main
 from execution_history.presentation.translator import Languages
 from execution_history.web.pages.templates import Renderer
-from execution_history.web.pages.viewer import reader_of
+from execution_history.web.pages.viewer import viewer_of
 
 pytest.importorskip("babel")
 
@@ -60,8 +60,8 @@ def test_a_language_is_added_in_four_steps(
     with pytest.raises(SystemExit):
         main(["show", "nobody-at-all"], languages)
     assert "ERROR: THERE IS NO RUN 'nobody-at-all' IN" in capsys.readouterr().err
-    reader = reader_of({}, "eo", 0, languages)
-    view = {"reader": reader, "here": "/", "has_sandbox": False, "base": "http://h", "trial": ""}
+    viewer = viewer_of({}, "eo", 0, languages)
+    view = {"viewer": viewer, "here": "/", "has_sandbox": False, "base": "http://h", "trial": ""}
     page = Renderer(languages).text("empty.html", view)
     assert '<html lang="eo"' in page
     assert "NO RUNS YET" in page

@@ -1,6 +1,7 @@
 """Histories that earlier commits left on the disk open as if this version had written them.
 
 ``scripts/make_old_database.py`` makes such a history; each folder in ``tests/data/histories`` is named by its commit.
+Only copies are opened: an opened database is no longer as that commit left it.
 """
 
 import json

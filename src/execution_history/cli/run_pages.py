@@ -109,7 +109,14 @@ def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | 
 def notice_reach(session: Session, reach: IndexReach, zone: tzinfo | None = None) -> None:
     """Print what the index lacks, with its time in *zone*, by default this machine's; nothing where it is complete."""
     if not reach.is_complete:
-        notice = index_notice(reach, lambda moment: clock(moment, zone), grouped)
+        notice = index_notice(
+            revision=reach.revision,
+            newest=reach.newest,
+            since=reach.since,
+            missing=reach.missing,
+            moment=lambda moment: clock(moment, zone),
+            number=grouped,
+        )
         session.output.remark(session.translate.message(notice), style="yellow")
 
 

@@ -14,7 +14,7 @@ from execution_history.cli.list import TRIAL_WORKFLOW
 from execution_history.cli.open_history import place_of
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
-from execution_history.cli.session import CommandFailed, Session, collect_garbage
+from execution_history.cli.session import CommandFailed, Session, turn_on_garbage_collection
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.presentation.phrases import enumerated
@@ -149,7 +149,7 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
 
 
 def _announce(session: Session, application: "Application") -> None:
-    collect_garbage()
+    turn_on_garbage_collection()
     settings, sandbox = application.settings, application.sandbox
     for name, account in settings.accounts.items():
         # An account without a token still serves callers who send their own.

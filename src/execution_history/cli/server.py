@@ -37,6 +37,13 @@ _LONGEST_LINE: Final = 4_000
 
 _TRANSPORT: Final = "execution_history.coze.transport.aiohttp_transport"
 
+_NOT_PRINTED: Final = (
+    "timeout graceful shutdown exceeded",
+    "returned without completing response",
+    "Unsupported upgrade request",
+    "No supported WebSocket library detected",
+)
+
 _MOST_ARENAS: Final = 2
 _LARGE: Final = 1024 * 1024
 _OPTIONS: Final = {
@@ -96,11 +103,12 @@ def log_to_standard_error() -> None:
 def _is_worth_printing(record: logging.LogRecord) -> bool:
     """Return whether uvicorn's log line is worth printing.
 
-    A stop cuts off open streams by design, and an upstream's answer that breaks off is passed on as it came.
+    A stop cuts off open streams by design, an upstream's answer that breaks off is passed on as it came, and nobody
+    takes an offer of another protocol.
     """
     error = record.exc_info[1] if record.exc_info else None
     text = f"{record.msg} {error}"
-    return "timeout graceful shutdown exceeded" not in text and "returned without completing response" not in text
+    return not any(sentence in text for sentence in _NOT_PRINTED)
 
 
 def return_freed_memory() -> None:

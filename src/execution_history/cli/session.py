@@ -126,13 +126,13 @@ class Session:
 
         Args:
             work: the command.
-            event_loop: makes the event loop of a server, which calls :func:`collect_garbage` itself when it has
-                loaded its modules; asyncio's own unless given.
+            event_loop: makes the event loop of a server, which calls :func:`turn_on_garbage_collection` itself when it
+                has loaded its modules; asyncio's own unless given.
         """
         if not self.debug:
             _silence_warnings()
         if event_loop is None:
-            collect_garbage()
+            turn_on_garbage_collection()
         raise typer.Exit(self._code_of(work, event_loop))
 
     def _code_of(self, work: Work, event_loop: LoopFactory | None) -> ExitCode:
@@ -178,7 +178,7 @@ class Session:
         return code
 
 
-def collect_garbage() -> None:
+def turn_on_garbage_collection() -> None:
     """Turn garbage collection on, where the program's start turned it off; what is loaded by now is never looked at."""
     if not gc.isenabled():
         gc.freeze()

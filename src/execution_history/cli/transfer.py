@@ -239,7 +239,7 @@ class _Bar:
 
     def of_index(self, reach: IndexReach) -> None:
         """Show how far the index has come, from any thread; never less than before, though texts follow the rows."""
-        left = left_of(reach)
+        left = left_of(reach.revision, reach.newest, reach.missing)
         self._most = self._most or left
         self._done = max(self._done, self._most - left)
         description = self._session.translate(

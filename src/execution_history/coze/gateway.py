@@ -239,8 +239,10 @@ class _Answer:
         try:
             if response.status_code not in _STATUSES:
                 raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
-            headers = response.headers.raw
-            await self._begin(response.status_code, passed_on(headers, _without_length(headers)))
+            headers, others = response.headers.raw, _without_length(response.headers.raw)
+            if response.status_code == httpx.codes.NOT_MODIFIED:
+                others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
+            await self._begin(response.status_code, passed_on(headers, others))
             async for chunk in stream_of(response):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:

@@ -11,15 +11,17 @@ from typing import Any, Final
 import aiohttp
 import httpx
 from starlette.types import Receive, Scope, Send
-from yarl import URL
 
 from execution_history.coze.forwarded_headers import passed_on
 from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.coze.transport.aiohttp_session import as_yarl, open_session
 from execution_history.coze.transport.proxies import Proxies
 
 _log = logging.getLogger("execution_history.coze")
 
 _LARGEST_MESSAGE: Final = 64 * 1024 * 1024
+"""Bytes of a message from the upstream; a larger one ends the connection."""
+
 _OF_THE_HANDSHAKE: Final = frozenset(
     {
         b"host",
@@ -32,8 +34,9 @@ _OF_THE_HANDSHAKE: Final = frozenset(
     }
 )
 _NORMAL, _BAD_GATEWAY = 1000, 1014
-_NEVER_SENT: Final = frozenset({1005, 1006, 1015})
-"""Codes that stand for a missing close frame, and are in none (RFC 6455, section 7.4.1)."""
+_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+_LARGEST_REFUSAL: Final = 1024 * 1024
+_SECONDS_TO_FINISH: Final = 5
 
 
 class _RedirectedError(aiohttp.ClientError):
@@ -71,15 +74,14 @@ class WebSocketRelay:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_end.append(self._keep_answer)
         tracing.on_request_redirect.append(self._refuse_redirect)
-        async with aiohttp.ClientSession(
-            trace_configs=[tracing],
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
-            auto_decompress=False,
-        ) as session:
+        connect = self._timeout.connect
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect)
+        async with open_session(_certificates(), trace_configs=[tracing], timeout=timeout) as session:
+            connecting = asyncio.create_task(self._connect(session, scope, url, others))
             try:
-                connecting = self._connect(session, scope, url, others)
-                socket = await asyncio.wait_for(connecting, self._timeout.read)
+                if not await self._waits_for(connecting):
+                    return
+                socket = connecting.result()
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 await self._fail(scope, error)
                 return
@@ -87,19 +89,40 @@ class WebSocketRelay:
                 await self._accept(socket)
                 await self._relay(socket)
 
+    async def _waits_for(self, connecting: "asyncio.Task[aiohttp.ClientWebSocketResponse]") -> bool:
+        """Return whether the caller has waited for the upstream's handshake.
+
+        Raises:
+            TimeoutError: that took too long.
+        """
+        self._next = asyncio.ensure_future(self._receive())  # there is nothing to receive but that the caller leaves
+        try:
+            done, _ = await asyncio.wait(
+                {connecting, self._next}, timeout=self._timeout.read, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                raise TimeoutError
+            return connecting in done
+        finally:
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait({connecting})
+
     async def _connect(
         self, session: aiohttp.ClientSession, scope: Scope, url: httpx.URL, others: frozenset[bytes]
     ) -> aiohttp.ClientWebSocketResponse:
-        headers = passed_on(scope["headers"], _OF_THE_HANDSHAKE | others)
-        proxy = Proxies.of_environment().for_url(url)
+        passed = passed_on(scope["headers"], _OF_THE_HANDSHAKE | others)
+        headers = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in passed]
+        proxy = _proxies().for_url(url)
+        if proxy is not None and url.scheme == "http":
+            headers += proxy.headers.items()
         protocols: Sequence[str] = scope.get("subprotocols", ())
         return await session.ws_connect(
-            URL(str(url), encoded=True),
+            as_yarl(url),
             protocols=protocols,
-            headers=[(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers],
+            headers=headers,
             max_msg_size=_LARGEST_MESSAGE,
             autoclose=False,
-            ssl=_certificates() if url.scheme == "https" else True,
             proxy=None if proxy is None else proxy.url,
             proxy_headers=None if proxy is None else proxy.headers,
         )
@@ -107,13 +130,13 @@ class WebSocketRelay:
     async def _keep_answer(self, _session: object, _context: object, ended: aiohttp.TraceRequestEndParams) -> None:
         self._answer = ended.response
         if ended.response.status != httpx.codes.SWITCHING_PROTOCOLS:
-            self._body = await ended.response.read()
+            self._body = await _beginning_of(ended.response)
 
     async def _refuse_redirect(
         self, _session: object, _context: object, redirected: aiohttp.TraceRequestRedirectParams
     ) -> None:
         """Hand the redirect on instead of following it with the caller's token."""
-        self._answer, self._body = redirected.response, await redirected.response.read()
+        self._answer, self._body = redirected.response, await _beginning_of(redirected.response)
         raise _RedirectedError
 
     async def _accept(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -122,23 +145,27 @@ class WebSocketRelay:
         await self._send({"type": "websocket.accept", "subprotocol": socket.protocol, "headers": headers})
 
     async def _relay(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        tasks = [asyncio.create_task(self._to_upstream(socket)), asyncio.create_task(self._to_caller(socket))]
+        up, down = asyncio.create_task(self._to_upstream(socket)), asyncio.create_task(self._to_caller(socket))
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+            if down.done() and down.exception() is not None:
+                # The caller has left; what it sent before that still goes on, and so does its code.
+                await asyncio.wait({up}, timeout=_SECONDS_TO_FINISH)
         finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for error in results:
-            if isinstance(error, Exception):
-                _log.warning("A WebSocket connection broke off: %s", type(error).__name__)
+            up.cancel()
+            down.cancel()
+            results = await asyncio.gather(up, down, return_exceptions=True)
+        if isinstance(error := results[0], Exception):
+            _log.warning("A WebSocket connection broke off: %s", type(error).__name__)
 
     async def _to_upstream(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        while (message := await self._receive())["type"] == "websocket.receive":
+        message = await self._next
+        while message["type"] == "websocket.receive":
             if message.get("text") is not None:
                 await socket.send_str(message["text"])
             else:
                 await socket.send_bytes(message["bytes"])
+            message = await self._receive()
         await socket.close(code=_sendable(message.get("code")), message=(message.get("reason") or "").encode())
 
     async def _to_caller(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -159,7 +186,8 @@ class WebSocketRelay:
     async def _fail(self, scope: Scope, error: Exception) -> None:
         """Hand the upstream's refusal on, or refuse where it could not be reached."""
         answer = self._answer
-        if answer is None or not isinstance(error, (aiohttp.WSServerHandshakeError, _RedirectedError)):
+        is_refusal = isinstance(error, (aiohttp.WSServerHandshakeError, _RedirectedError))
+        if answer is None or not is_refusal or answer.status == httpx.codes.SWITCHING_PROTOCOLS:
             _log.warning("A WebSocket connection to the upstream failed: %s", type(error).__name__)
             sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
             await self.refuse(scope, httpx.codes.BAD_GATEWAY, sentence)
@@ -180,11 +208,26 @@ class WebSocketRelay:
         await self._send({"type": "websocket.http.response.body", "body": body})
 
 
+async def _beginning_of(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body of a refusal, as far as it has the size of one."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_REFUSAL:
+            break
+    return bytes(body[:_LARGEST_REFUSAL])
+
+
 @cache
 def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+@cache
+def _proxies() -> Proxies:
+    return Proxies.of_environment()
+
+
 def _sendable(code: int | None) -> int:
-    """Return *code* as a close frame can have it; where there was none, a normal end."""
-    return _NORMAL if code is None or code in _NEVER_SENT else code
+    """Return *code* where a close frame can have it (RFC 6455, section 7.4); else that of a normal end."""
+    return code if code is not None and code in _CODES else _NORMAL

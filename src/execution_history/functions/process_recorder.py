@@ -43,7 +43,7 @@ class RecordingProcess:
             SettingsError: a setting is wrong.
         """
         # Not at the top: the first run waits for a database and its settings, not whoever imports decorated functions.
-        from execution_history.history.service import get_execution_history_service  # noqa: PLC0415
+        from execution_history.history.service import get_execution_history_service  # noqa: PLC0415 - as said
 
         with self._making:
             store = (service or get_execution_history_service()).store

@@ -77,12 +77,12 @@ class Node:
 
     @property
     def took_ms(self) -> int:
-        """Milliseconds from its first to its last message."""
+        """Milliseconds from its first to its last message, for a node of which both times are known."""
         return self.ended - self.started
 
     @property
     def known_ms(self) -> int | None:
-        """The same where both are known, never below 0; otherwise ``None``."""
+        """Milliseconds from its first to its last message, never below 0; ``None`` where a time is not known."""
         return None if self.start_time is None or self.update_time is None else max(0, self.took_ms)
 
     @property

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 
 from execution_history.coze.gateway import websocket_host
 from tests.coze.gateway.conftest import Gateway, gateway_to, nobody
@@ -24,6 +26,7 @@ class Echo:
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
         self.codes: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        self.received = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -38,10 +41,12 @@ class Echo:
         chosen = (scope["subprotocols"] or [None])[-1]
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-tt-logid", b"L2")]})
         while (message := await receive())["type"] == "websocket.receive":
+            self.received += 1
             if message.get("text") == "end":
                 await send({"type": "websocket.close", "code": 4001, "reason": "the end"})
                 return
-            await send({**message, "type": "websocket.send"})
+            with suppress(OSError):  # the other side may have ended already
+                await send({**message, "type": "websocket.send"})
         await self.codes.put((message["code"], message.get("reason") or ""))
 
 
@@ -89,6 +94,53 @@ async def test_the_end_passes_with_its_code_and_reason(tmp_path: Path) -> None:
         socket = await connect(f"{base}/v1/chat").__aenter__()
         socket.transport.abort()
         assert 1000 == (await upstream.codes.get())[0]
+
+
+async def test_what_was_sent_before_the_end_arrives(tmp_path: Path) -> None:
+    """Also when the upstream talks meanwhile, to nobody."""
+    async with gateway_to_echo(tmp_path) as (_, upstream, base):
+        async with connect(f"{base}/v1/chat", max_queue=None) as socket:
+            await asyncio.gather(*(socket.send("x" * 1_000) for _ in range(50)), socket.close(4003, "done"))
+        assert (4003, "done") == await upstream.codes.get()
+        assert 50 == upstream.received
+
+
+async def test_an_end_without_a_code_is_a_normal_end(tmp_path: Path) -> None:
+    """The upstream's close frame is empty."""
+
+    async def serve(socket: ServerConnection) -> None:
+        socket.protocol.send_close()
+        socket.transport.write(b"".join(socket.protocol.data_to_send()))
+        await socket.wait_closed()
+
+    async with serve_websockets(serve, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway:
+            socket = await connect(gateway.base_url.replace("http://", "ws://") + "/v1/chat").__aenter__()
+            with pytest.raises(ConnectionClosedOK):
+                await socket.recv()
+
+
+async def test_a_caller_that_leaves_during_the_handshake_ends_it(tmp_path: Path) -> None:
+    """The upstream sees the connection end, and does not wait for its answer to be taken."""
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway:
+            connecting = asyncio.ensure_future(
+                connect(gateway.base_url.replace("http://", "ws://") + "/v1/chat").__aenter__()
+            )
+            await asked.wait()
+            connecting.cancel()
+            await left.wait()
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/refused", 401), ("/v1/redirected", 302)])

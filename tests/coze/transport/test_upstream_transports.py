@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -169,6 +171,107 @@ async def test_a_post_is_never_sent_twice(make: Callable[[], Transport]) -> None
     assert [b"POST /1", b"POST /2", b"POST /3"] == [head[:7] for head in seen]
 
 
+async def test_nothing_is_sent_twice(make: Callable[[], Transport]) -> None:
+    """Not even what may be repeated: the caller is the one to decide that."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    async with listening(serve) as place:
+        transport = make()
+        for method in ("GET", "DELETE", "PUT", "POST"):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await read(transport, request(method, f"http://{place}/"))
+    assert [b"GET", b"DELETE", b"PUT", b"POST"] == [head.split(b" ")[0] for head in seen]
+
+
+async def test_an_answer_that_nobody_asked_for_is_nobodys(make: Callable[[], Transport]) -> None:
+    """Where something came on an idle connection, the next request takes another one."""
+    said = asyncio.Event()
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(_OK)
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(b"HTTP/1.1 408 Request Time-out\r\nContent-Length: 5\r\n\r\nwrong")
+        await writer.drain()
+        said.set()
+        await reader.read()
+
+    async with listening(serve) as place:
+        transport = make()
+        if isinstance(transport, HttpxTransport):
+            pytest.skip("h11 takes it for the next answer where it came together with the last one")
+        for _ in range(5):
+            said.clear()
+            response, body = await read(transport, request("POST", f"http://{place}/", content=b""))
+            assert (200, b"ok") == (response.status_code, body)
+            await said.wait()
+            await asyncio.sleep(0.01)  # until it has come here too, which nothing tells
+    assert 5 == len(seen)
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection(make: Callable[[], Transport]) -> None:
+    """It is whole where that is closed, and broken where that breaks."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\npart")
+        await writer.drain()
+        if b"/breaks" in head:
+            await gone.wait()
+            linger = struct.pack("ii", 1, 0)  # closing sends RST then
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+
+    gone = asyncio.Event()
+    async with listening(serve) as place:
+        transport = make()
+        assert b"part" == (await read(transport, request("GET", f"http://{place}/closes")))[1]
+        response = await transport.handle_async_request(request("GET", f"http://{place}/breaks"))
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        chunks = aiter(response.stream)
+        assert b"part" == await anext(chunks)
+        gone.set()
+        with pytest.raises(httpx.ReadError):
+            await anext(chunks)
+        await response.aclose()
+
+
+async def test_a_body_has_its_length_or_is_refused(make: Callable[[], Transport]) -> None:
+    """The rest of the length would be taken from the next request on the connection."""
+
+    async def piece() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    server = Recorder()
+    async with listening(server) as place:
+        transport = make()
+        if isinstance(transport, HttpxTransport):
+            pytest.skip("httpx raises h11's own error")
+        for content in (b"x", piece()):
+            sent = request("POST", f"http://{place}/", content=content, headers={"Content-Length": "5"})
+            with pytest.raises(httpx.LocalProtocolError):
+                await transport.handle_async_request(sent)
+        assert b"ok" == (await read(transport, request("POST", f"http://{place}/", content=b"12345")))[1]
+    assert [b"12345"] == server.bodies
+
+
+async def test_a_protocol_that_nobody_asked_for_is_an_error(make: Callable[[], Transport]) -> None:
+    """The connection would not speak HTTP any more."""
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n"
+    async with listening(Recorder(answer)) as place:
+        transport = make()
+        if isinstance(transport, HttpxTransport):
+            pytest.skip("httpx hands it on")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await transport.handle_async_request(request("POST", f"http://{place}/"))
+
+
 async def test_a_body_of_any_length_is_sent_whole(make: Callable[[], Transport]) -> None:
     """In one piece, in many, with and without a length; an error of the body's own reaches the caller."""
 
@@ -329,6 +432,31 @@ async def test_the_proxies_of_the_environment_are_used(
     assert proxy.heads[1].startswith(b"CONNECT upstream.test:443 HTTP/1.1\r\n")
     assert (1, 1) == (len(upstream.heads), len(plain.heads))
     assert upstream.heads[0].startswith(b"GET /v1/z HTTP/1.1\r\n")
+
+
+async def test_a_proxy_that_says_nothing_is_given_up(
+    make: Callable[[], Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the time for connecting, or at least in that for an answer."""
+
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(silent) as place:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{place}")
+        transport, short = make(), httpx.Timeout(0.2)
+        with pytest.raises(httpx.TimeoutException):
+            await transport.handle_async_request(request("POST", "https://upstream.test/", timeout=short))
+
+
+def test_no_proxy_may_name_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that port is called directly then."""
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.test:1")
+    monkeypatch.setenv("NO_PROXY", "upstream.test:8443")
+    proxies = Proxies.of_environment()
+    assert proxies.for_url(httpx.URL("https://upstream.test:8443/")) is None
+    assert Proxy("http://proxy.test:1") == proxies.for_url(httpx.URL("https://upstream.test/"))
+    assert proxies.for_url(httpx.URL("http://[::1]:80/")) is None
 
 
 def test_a_proxy_that_is_not_supported_is_logged(

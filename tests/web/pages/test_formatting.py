@@ -9,7 +9,7 @@ from execution_history.presentation.formatting import clock, day, exact, machine
 from execution_history.presentation.phrases import ago
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages import urls
-from execution_history.web.pages.viewer import reader_of, zone_of
+from execution_history.web.pages.viewer import viewer_of, zone_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = 1_764_000_000_123
@@ -125,8 +125,8 @@ def test_forms_lead_back_only_here(address: str, back: str) -> None:
 
 def test_cookies_describe_the_reader() -> None:
     """What they say goes before the header; what is odd in them is ignored."""
-    known = reader_of({"language": "zh", "theme": "dark", "zone": "Asia/Shanghai"}, "en", NOW)
+    known = viewer_of({"language": "zh", "theme": "dark", "zone": "Asia/Shanghai"}, "en", NOW)
     assert ("zh_CN", "dark", SHANGHAI) == (known.translate.language, known.theme, known.zone)
-    odd = reader_of({"language": "xx", "theme": "<", "zone": "../../etc/passwd"}, "zh", NOW)
+    odd = viewer_of({"language": "xx", "theme": "<", "zone": "../../etc/passwd"}, "zh", NOW)
     assert ("zh_CN", "auto", ZoneInfo("UTC")) == (odd.translate.language, odd.theme, odd.zone)
     assert timedelta(0) == zone_of("x" * 1000).utcoffset(None)

@@ -18,7 +18,7 @@ from execution_history.web.pages.compare_view import amounts_of, divergence_pair
 from execution_history.web.pages.list_state import list_state
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.sparkline import recent_of
-from execution_history.web.pages.viewer import reader_of
+from execution_history.web.pages.viewer import viewer_of
 
 HOUR = 3_600_000
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -82,8 +82,8 @@ def test_filters_are_chips_that_can_be_taken_away() -> None:
 
 def test_filters_become_a_question_to_the_history() -> None:
     """In the reader's zone; what is wrong is said."""
-    reader = reader_of({"zone": "Asia/Shanghai"}, "", 1_764_000_000_000)
-    wanted = list_state("/runs", [("since", "2025-11-24"), ("status", "failed,running")]).record_filter(reader, "w")
+    viewer = viewer_of({"zone": "Asia/Shanghai"}, "", 1_764_000_000_000)
+    wanted = list_state("/runs", [("since", "2025-11-24"), ("status", "failed,running")]).record_filter(viewer, "w")
     assert (("w",), ("failed", "running"), 1_763_913_600_000) == (
         wanted.workflow_ids, wanted.statuses, wanted.created_from
     )  # fmt: skip

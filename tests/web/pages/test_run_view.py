@@ -10,11 +10,11 @@ from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_view import run_view
-from execution_history.web.pages.viewer import reader_of
+from execution_history.web.pages.viewer import viewer_of
 from execution_history.web.pages.waterfall import waterfall_of
 
-READER = reader_of({}, "en", 10_000_000)
-CHINESE_READER = reader_of({}, "zh", 10_000_000)
+VIEWER = viewer_of({}, "en", 10_000_000)
+CHINESE_VIEWER = viewer_of({}, "zh", 10_000_000)
 
 
 def node(start: int, end: int, **facts: Any) -> dict[str, Any]:
@@ -23,13 +23,13 @@ def node(start: int, end: int, **facts: Any) -> dict[str, Any]:
             "packets": [], "packet_count": 0, "usage": None, **facts}  # fmt: skip
 
 
-def view(reader: Any = READER, **fields: Any) -> dict[str, Any]:
+def view(viewer: Any = VIEWER, **fields: Any) -> dict[str, Any]:
     """The view of a record with these fields."""
     record: dict[str, Any] = {
         "execute_id": "e", "workflow_id": "w", "create_time": 1_000_000, "update_time": 1_012_400,
         "execute_status": "success", "metadata": {}, "input_parameters": {}, **fields,
     }  # fmt: skip
-    return run_view(orjson.dumps(record), reader)
+    return run_view(orjson.dumps(record), viewer)
 
 
 def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
@@ -43,7 +43,7 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
     assert "Failed after 12.4 s in Writer: plugin timed out (720702017)" == view(**fields)["headline"].text
     assert (
         "在节点 Writer 失败，用时 12.4 s：plugin timed out (720702017)"
-        == view(CHINESE_READER, **fields)["headline"].text
+        == view(CHINESE_VIEWER, **fields)["headline"].text
     )
 
 

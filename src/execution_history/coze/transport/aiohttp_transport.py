@@ -8,21 +8,22 @@ the caller. aiohttp writes header values as UTF-8: a request with other bytes in
 import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Final
 
 import aiohttp
 import httpx
-from yarl import URL
 
+from execution_history.coze.transport.aiohttp_session import (
+    BrokenConnectionError,
+    UnusableConnectionError,
+    as_yarl,
+    open_session,
+)
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.coze.transport.proxies import Proxies
+from execution_history.coze.transport.proxies import Proxies, Proxy
 
-_IDLE_SECONDS: Final = 5.0  # httpx keeps an idle connection as long
-_LONGEST_HEADER: Final = 120 * 1024
-_MOST_HEADERS: Final = 1_000
 _PIECE: Final = 64 * 1024
-_NOT_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 # By the first entry that fits: what aiohttp raises, and what httpx's transports raise for the same.
 _ERRORS: Final[tuple[tuple[type[BaseException], type[httpx.TransportError]], ...]] = (
@@ -44,26 +45,14 @@ _ERRORS: Final[tuple[tuple[type[BaseException], type[httpx.TransportError]], ...
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """An httpx transport over aiohttp's client, for the event loop that is running; it limits no connections.
 
-    A POST is sent once, whatever happens. aiohttp repeats a GET whose reused connection was closed meanwhile (RFC 9110,
-    section 9.2.2).
+    A request is sent once, whatever happens.
     """
 
     def __init__(self) -> None:
         self._proxies = Proxies.of_environment()
         self._plain = HttpxTransport(self._proxies)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                ssl=httpx.create_ssl_context(),  # the certificates that httpx trusts, SSL_CERT_FILE among them
-                keepalive_timeout=_IDLE_SECONDS,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=_NOT_ADDED,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-            max_headers=_MOST_HEADERS,
-        )
+        # The certificates that httpx trusts, those of the variable SSL_CERT_FILE among them.
+        self._session = open_session(httpx.create_ssl_context())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; the answer's body has not been read yet.
@@ -78,27 +67,40 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         proxy = self._proxies.for_url(request.url)
         if proxy is not None and request.url.scheme == "http":
             headers += proxy.headers.items()  # aiohttp sends these only to open a tunnel
-        timeout = request.extensions.get("timeout", {})
-        upload = _Upload(request, timeout.get("write"))
-        body = upload.body()
+        upload = _Upload(request, request.extensions.get("timeout", {}).get("write"))
         try:
-            async with nullcontext() if isinstance(body, bytes | None) else upload.limited():
-                response = await self._session.request(
-                    request.method,
-                    _as_yarl(request.url),
-                    headers=headers,
-                    data=body,
-                    allow_redirects=False,
-                    proxy=None if proxy is None else proxy.url,
-                    proxy_headers=None if proxy is None else proxy.headers,
-                    server_hostname=request.extensions.get("sni_hostname"),
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, sock_connect=timeout.get("connect"), sock_read=timeout.get("read")
-                    ),
-                )
+            while True:
+                with suppress(UnusableConnectionError):  # another connection, then
+                    response = await self._send(request, headers, upload, proxy)
+                    break
         except Exception as error:
             raise upload.fault or _as_httpx(error) from error
+        if response.status == httpx.codes.SWITCHING_PROTOCOLS:
+            response.close()
+            raise httpx.RemoteProtocolError("The upstream changed to another protocol, for which nobody asked.")
         return httpx.Response(response.status, headers=list(response.raw_headers), stream=_Answer(response))
+
+    async def _send(
+        self, request: httpx.Request, headers: list[tuple[str, str]], upload: "_Upload", proxy: Proxy | None
+    ) -> aiohttp.ClientResponse:
+        timeout = request.extensions.get("timeout", {})
+        connect = timeout.get("connect")
+        body = upload.body()
+        async with nullcontext() if isinstance(body, bytes | None) else upload.limited():
+            return await self._session.request(
+                request.method,
+                as_yarl(request.url),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=None if proxy is None else proxy.headers,
+                server_hostname=request.extensions.get("sni_hostname"),
+                # The first includes the way through a proxy, the second does not.
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=connect, sock_connect=connect, sock_read=timeout.get("read")
+                ),
+            )
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -135,21 +137,34 @@ class _Upload:
                 self._timer = None
 
     def body(self) -> bytes | AsyncIterable[bytes] | None:
-        """Return the body as aiohttp takes it; a small one whole, so that it leaves together with the headers."""
+        """Return the body as aiohttp takes it; a small one whole, so that it leaves together with the headers.
+
+        Raises:
+            httpx.LocalProtocolError: it is shorter or longer than its ``Content-Length``.
+        """
         if isinstance(self._request.stream, httpx.ByteStream):
             content = self._request.content
             if len(content) <= _PIECE:
+                self._check_length(len(content))
                 return content or None
         return self._pieces()
 
+    def _check_length(self, length: int) -> None:
+        declared = self._request.headers.get("content-length")
+        if declared is not None and declared != str(length):
+            raise httpx.LocalProtocolError(f"The body has {length} bytes and not {declared}, its Content-Length.")
+
     async def _pieces(self) -> AsyncIterator[bytes]:
         assert isinstance(self._request.stream, httpx.AsyncByteStream)  # noqa: S101 - an async transport gets no other
+        length = 0
         try:
             async for chunk in self._request.stream:
+                length += len(chunk)
                 for start in range(0, len(chunk), _PIECE):
                     self._limit_time(self._limit)
                     yield chunk[start : start + _PIECE]
                     self._limit_time(None)
+            self._check_length(length)
         except Exception as error:
             self.fault = error  # aiohttp raises one of its own in the place of what the body raises
             raise
@@ -164,6 +179,7 @@ class _Answer(httpx.AsyncByteStream):
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._protocol = None if response.connection is None else response.connection.protocol
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -171,6 +187,10 @@ class _Answer(httpx.AsyncByteStream):
                 yield chunk
         except Exception as error:
             raise _as_httpx(error) from error
+        # A body that ends with its connection is whole only where that was closed, not where it broke.
+        broken = None if self._protocol is None else self._protocol.exception()
+        if isinstance(broken, aiohttp.ClientOSError):
+            raise _as_httpx(broken) from broken
 
     async def aclose(self) -> None:
         """Give the connection back after the whole body, or close it."""
@@ -193,15 +213,12 @@ def _as_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     ]
 
 
-def _as_yarl(url: httpx.URL) -> URL:
-    """Return *url* for aiohttp, character for character, without the credentials that it may have."""
-    return URL(f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}", encoded=True)
-
-
 def _as_httpx(error: Exception) -> Exception:
     """Return what httpx's own transports raise where aiohttp raises *error*."""
     if isinstance(error, httpx.TransportError):
         return error
+    if isinstance(error, BrokenConnectionError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
     for kind, counterpart in _ERRORS:
         if isinstance(error, kind):
             return counterpart(_reason(error))

@@ -82,13 +82,13 @@ class Proxies:
         """Return the proxy for *url*; ``None`` where it is to be called directly."""
         if not self._by_scheme:
             return None
-        place = (url.scheme, url.host)
+        place = (url.scheme, url.netloc.decode("ascii"))
         if place not in self._chosen:
             self._chosen[place] = self._choose(*place)
         return self._chosen[place]
 
-    def _choose(self, scheme: str, host: str) -> Proxy | None:
-        if _is_loopback(host) or proxy_bypass(host):
+    def _choose(self, scheme: str, place: str) -> Proxy | None:
+        if _is_loopback(httpx.URL(f"{scheme}://{place}").host) or proxy_bypass(place):
             return None
         return self._by_scheme.get(scheme) or self._by_scheme.get("all")
 

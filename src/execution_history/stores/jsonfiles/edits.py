@@ -83,9 +83,8 @@ class Front:
         self._ids: list[str] = []
         self._times: list[int] = []
         self._texts: list[bytes] = []
-        # Which of them have changed since the last edit, and whether their place has.
-        self._oldest_changed: int = _MOST_BYTES
-        self._newest_changed: int = -1
+        # Which of them have changed since the last edit, none where it is empty, and whether their place has.
+        self._changed = range(0)
         self._moved: bool = False
 
     def __contains__(self, execute_id: str) -> bool:
@@ -93,7 +92,7 @@ class Front:
         return execute_id in self._ids
 
     def put(self, execute_id: str, create_time: int, text: bytes) -> bool:
-        """Draft a new record before all others; whether it belongs there."""
+        """Draft a new record before all others, if it is as new as they are; return whether it is."""
         if self.newest is None:
             text += b"\n"
         elif create_time >= self.newest:
@@ -110,7 +109,7 @@ class Front:
         return True
 
     def replace(self, execute_id: str, create_time: int, text: bytes) -> bool:
-        """Draft another text for a remembered record; whether it has that time."""
+        """Draft another text for a remembered record, if it began at *create_time*; return whether it did."""
         number = self._ids.index(execute_id)
         if self._times[number] != create_time:
             return False
@@ -132,8 +131,8 @@ class Front:
         start, free, texts = size - self.length, 0, self._texts
         if start < body_start:
             return None
-        end = len(texts) if self._moved else self._newest_changed + 1
-        data = b"".join(texts[self._oldest_changed : end][::-1])
+        end = len(texts) if self._moved else self._changed.stop
+        data = b"".join(texts[self._changed.start : end][::-1])
         if not self._moved:
             start += sum(map(len, texts[end:]))
         elif start > newest_at:
@@ -149,8 +148,8 @@ class Front:
             self._behind += len(self._texts.pop(0))
 
     def _note(self, number: int) -> None:
-        self._oldest_changed = min(self._oldest_changed, number)
-        self._newest_changed = max(self._newest_changed, number)
+        known = self._changed or range(number, number + 1)
+        self._changed = range(min(known.start, number), max(known.stop, number + 1))
 
     def _settle(self) -> None:
-        self._oldest_changed, self._newest_changed, self._moved = _MOST_BYTES, -1, False
+        self._changed, self._moved = range(0), False

@@ -42,7 +42,7 @@ class JSONFile(JSONFileReader):
         return self.header.newest_at - self.body_start
 
     def apply(self, changes: Sequence[FileChange], *, is_complete: bool = False) -> list[FileChange]:
-        """Make the edits for *changes*; those that found no room, in order.
+        """Make the edits for *changes*, and return those that found no room, in order.
 
         A new record without room keeps all that follow it waiting: of one millisecond the later stands first.
 
@@ -85,7 +85,7 @@ class JSONFile(JSONFileReader):
         os.utime(self._fd, ns=(self._stamp, self._stamp))
 
     def put_before(self, front: bytes) -> bool:
-        """Write the newest records, already laid out, before those that are there; whether there was room."""
+        """Write the newest records, already laid out, before those that are there; return whether there was room."""
         if len(front) > self.slack:
             return False
         self._front = None
@@ -93,7 +93,7 @@ class JSONFile(JSONFileReader):
         return True
 
     def _apply_together(self, changes: Sequence[FileChange], begin: int) -> int:
-        """Make as many changes from *begin* on as concern the newest records in one write; how many they were."""
+        """Make as many changes from *begin* on as concern the newest records in one write; return how many."""
         front, done = self._front, begin
         if front is None:
             if not changes[begin].new:

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from execution_history.presentation.formatting import clock, exact, machine, thin
 from execution_history.presentation.index_notice import index_notice
 from execution_history.query.model import PAGE_SECONDS, IndexReach
-from execution_history.web.pages.viewer import Reader
+from execution_history.web.pages.viewer import Viewer
 
 _TIME: Final = Markup('<time datetime="{}" title="{}" data-clock>{}</time>')
 
@@ -29,12 +29,19 @@ class IndexWait:
         return max(0.0, self._end - time.monotonic())
 
 
-def index_line(reader: Reader, reach: IndexReach) -> Markup:
+def index_line(viewer: Viewer, reach: IndexReach) -> Markup:
     """Return what an answer with this incomplete *reach* may lack, as HTML."""
 
     def moment(milliseconds: int) -> Markup:
-        zone = reader.zone
+        zone = viewer.zone
         return _TIME.format(machine(milliseconds), exact(milliseconds, zone), clock(milliseconds, zone))
 
-    notice = index_notice(reach, moment, lambda count: escape(thin(count)))
-    return reader.translate.markup(notice.msgid, **notice.arguments)
+    notice = index_notice(
+        revision=reach.revision,
+        newest=reach.newest,
+        since=reach.since,
+        missing=reach.missing,
+        moment=moment,
+        number=lambda count: escape(thin(count)),
+    )
+    return viewer.translate.markup(notice.msgid, **notice.arguments)

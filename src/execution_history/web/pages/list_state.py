@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import Sort, sort_of
 from execution_history.query.parameters import filter_of, is_filter
-from execution_history.web.pages.viewer import Reader
+from execution_history.web.pages.viewer import Viewer
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -78,7 +78,7 @@ class ListState:
         """Return the filters as a query string."""
         return urlencode(list(self.pairs))
 
-    def record_filter(self, reader: Reader, workflow_id: str | None) -> RecordFilter:
+    def record_filter(self, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
         """Return the filter for a store.
 
         Raises:
@@ -87,7 +87,7 @@ class ListState:
         words: dict[str, list[str]] = {}
         for name, value in self.pairs:
             words.setdefault(name, []).append(value)
-        return filter_of(words, now=reader.now, zone=reader.zone, workflow_id=workflow_id)
+        return filter_of(words, now=viewer.now, zone=viewer.zone, workflow_id=workflow_id)
 
     def _order(self) -> list[tuple[str, str]]:
         order: list[tuple[str, str]] = [("sort", self.sort)] if self.sort != "create_time" else []

@@ -28,8 +28,8 @@ from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.run_row import RunLine, line_of_run
 from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
 from execution_history.web.pages.sparkline import RUNS, Recent, recent_of, ticks_drawn
-from execution_history.web.pages.templates import Renderer, reader_for
-from execution_history.web.pages.viewer import Reader
+from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.viewer import Viewer
 
 _DAY: Final = 86_400_000
 _SIZE: Final = 25
@@ -77,14 +77,14 @@ class OverviewPages:
 
     async def overview(self, request: Request) -> Response:
         """Render the overview, or the first steps where nothing is recorded yet."""
-        reader = reader_for(request)
+        viewer = viewer_for(request)
         words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
         summaries = await self.service.workflow_summaries()
         found = _named(summaries, words)
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         context: dict[str, Any] = {
-            "attention": await self._attention_now(reader.now),
-            "workflows": await self._lines_of(shown, reader),
+            "attention": await self._attention_now(viewer.now),
+            "workflows": await self._lines_of(shown, viewer),
             "total": len(found),
             "all": len(summaries),
             "page": page,
@@ -93,7 +93,7 @@ class OverviewPages:
             "base": str(request.base_url).rstrip("/"),
             "trial": _TRIAL,
             "has_sandbox": self.has_sandbox,
-            "yesterday": reader.now - _DAY,
+            "yesterday": viewer.now - _DAY,
         }
         return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)
 
@@ -102,29 +102,29 @@ class OverviewPages:
         found = _named(await self.service.workflow_summaries(), query(request, "q").strip())
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
 
-    async def _lines_of(self, summaries: list[WorkflowSummary], reader: Reader) -> list[WorkflowLine]:
+    async def _lines_of(self, summaries: list[WorkflowSummary], viewer: Viewer) -> list[WorkflowLine]:
         """Return the lines of workflows; while an import changes all of them, not all are read again for each page."""
         end = time.monotonic() + _READING_SECONDS
-        return [await self._line(each, reader, _FRESH // 2 if time.monotonic() > end else 0) for each in summaries]
+        return [await self._line(each, viewer, _FRESH // 2 if time.monotonic() > end else 0) for each in summaries]
 
-    async def _line(self, summary: WorkflowSummary, reader: Reader, age: int) -> WorkflowLine:
+    async def _line(self, summary: WorkflowSummary, viewer: Viewer, age: int) -> WorkflowLine:
         """Return the line of a workflow; its last runs are read again when the workflow has changed.
 
         So they are when they were read more than *age* milliseconds ago.
         """
-        key = (summary.workflow_id, reader.translate.language, reader.zone)
+        key = (summary.workflow_id, viewer.translate.language, viewer.zone)
         known = self._lines.get(key)
         if known is not None and known.summary == summary:
             self._lines.move_to_end(key)
             return known
-        if known is not None and reader.now - known.read_at < age:
+        if known is not None and viewer.now - known.read_at < age:
             return replace(known, summary=summary)
         found = await self.service.select(
             RecordQuery(filter=RecordFilter(workflow_ids=(summary.workflow_id,)), size=RUNS, summaries=True)
         )
-        recent = recent_of(_lines(found, reader.now))
-        ticks = ticks_drawn(recent, summary.workflow_id, reader.translate, reader.zone)
-        self._lines[key] = line = WorkflowLine(summary, recent, ticks, reader.now)
+        recent = recent_of(_lines(found, viewer.now))
+        ticks = ticks_drawn(recent, summary.workflow_id, viewer.translate, viewer.zone)
+        self._lines[key] = line = WorkflowLine(summary, recent, ticks, viewer.now)
         while len(self._lines) > _REMEMBERED:
             self._lines.popitem(last=False)
         return line
@@ -182,7 +182,7 @@ def _lines(found: Selection, now: int) -> list[RunLine]:
 
 def _least(reaches: list[IndexReach]) -> IndexReach:
     """Return the reach of an answer put together from answers with these *reaches*."""
-    return max(reaches, key=left_of)
+    return max(reaches, key=lambda each: left_of(each.revision, each.newest, each.missing))
 
 
 def _named(summaries: list[WorkflowSummary], words: str) -> list[WorkflowSummary]:

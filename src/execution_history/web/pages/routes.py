@@ -23,7 +23,7 @@ from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
 from execution_history.web.pages.statistics_page import FigurePages
-from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import THEMES
 
 _YEAR: Final = 365 * 24 * 3600
@@ -94,7 +94,7 @@ def _takes_page(request: Request) -> bool:
 def _error_page(renderer: Renderer, request: Request, error: Exception) -> Response:
     """Render the page for an error."""
     fault = fault_of(error, f"{request.method} {request.url.path}")
-    translate, sentence = reader_for(request).translate, fault.message
+    translate, sentence = viewer_for(request).translate, fault.message
     if fault.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
         # The router's own sentence is written for callers of the API.
         sentence = translate(

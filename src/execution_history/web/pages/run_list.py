@@ -21,7 +21,7 @@ from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
-from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.templates import Renderer, viewer_for
 
 _SIZE: Final = 50
 _MOST_FOLLOWED: Final = 20
@@ -52,7 +52,7 @@ class ListPages:
 
     async def runs_page(self, request: Request) -> Response:
         """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
-        workflow_id, reader = request.path_params.get("workflow_id"), reader_for(request)
+        workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         words = query(request, "q").strip()
         if workflow_id is None and words and " " not in words and list(request.query_params) == ["q"]:
             found = await self.service.find_execution(words)
@@ -63,12 +63,12 @@ class ListPages:
         notice, status, selection = "", HTTPStatus.OK, None
         try:
             state = list_state(path, pairs)
-            selection = await self._selected(state.record_filter(reader, workflow_id), state)
+            selection = await self._selected(state.record_filter(viewer, workflow_id), state)
         except InvalidQuery as error:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
-        lines = await self._lines(selection, reader.now, state.words) if selection else []
+        lines = await self._lines(selection, viewer.now, state.words) if selection else []
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -78,7 +78,7 @@ class ListPages:
             "selection": selection,
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
-            "newest": max((line.create_time for line in lines), default=reader.now) if state.after is None else None,
+            "newest": max((line.create_time for line in lines), default=viewer.now) if state.after is None else None,
             "undo": query(request, "undo"),
             "undone": len(self.trash.bodies(query(request, "undo"))),
             "base": str(request.base_url).rstrip("/"),
@@ -89,9 +89,9 @@ class ListPages:
 
     async def news(self, request: Request) -> Response:
         """Render how many runs have begun since the page was made, and its unfinished runs as they are now."""
-        workflow_id, reader = request.path_params.get("workflow_id"), reader_for(request)
+        workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
-        record_filter = state.record_filter(reader, workflow_id)
+        record_filter = state.record_filter(viewer, workflow_id)
         since = whole_number(request, "newest", LAST_TIME)
         count, wait = 0, IndexWait()
         # A page further back has no newer runs, only updates of its own.
@@ -102,7 +102,7 @@ class ListPages:
         lines = [
             line
             for key in query(request, "rows").split(" ")[:_MOST_FOLLOWED]
-            if (line := await self._row(key, reader.now, wait))
+            if (line := await self._row(key, viewer.now, wait))
         ]
         context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
         return self.renderer.page(request, "news.html", context)

@@ -20,7 +20,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.json_pointer import NoSuchPart
 from execution_history.web.pages.run_view import Record, edited, is_input_whole, parsed, run_view
-from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.value_view import part_view, raw_part
 
 _Result = TypeVar("_Result")
@@ -90,8 +90,8 @@ class RunPages:
             HTTPException: there is no such record (404).
         """
         body = await self.body(workflow_id, execute_id) if body is None else body
-        reader, form = reader_for(request), answers or {}
-        view = await run_in_thread_if_large(len(body), lambda: run_view(body, reader))
+        viewer, form = viewer_for(request), answers or {}
+        view = await run_in_thread_if_large(len(body), lambda: run_view(body, viewer))
         return {
             "run": view,
             "run_address": urls.run(workflow_id, execute_id),
@@ -154,7 +154,7 @@ class RunPages:
 
     async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Render a run's page, with the notice that it cannot be run again because its input was cut."""
-        notice = reader_for(request).translate(
+        notice = viewer_for(request).translate(
             "The input of this run was too large to be kept whole; only its beginning is here, so it cannot be run "
             "again from here. Send the whole input from your program."
         )

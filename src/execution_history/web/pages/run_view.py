@@ -31,7 +31,7 @@ from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, tree_of
 from execution_history.web.pages.urls import part as part_address
 from execution_history.web.pages.urls import web_link
-from execution_history.web.pages.viewer import Reader
+from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.waterfall import waterfall_of
 
 _DAY: Final = 86_400_000
@@ -72,7 +72,7 @@ def parsed(body: bytes) -> Record:
     return {**dict.fromkeys(KEYS), **record}
 
 
-def run_view(body: bytes, reader: Reader) -> dict[str, Any]:
+def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
     """Return everything on the page of the run whose record's stored bytes are *body*.
 
     The debug page is Coze's page of the run: its ``address``, its ``host``, ``until`` when it exists (milliseconds) and
@@ -84,23 +84,23 @@ def run_view(body: bytes, reader: Reader) -> dict[str, Any]:
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
     known = attributes_of(record)
-    ended = reader.now if known.end_time is None else known.end_time
+    ended = viewer.now if known.end_time is None else known.end_time
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     waterfall = waterfall_of(nodes, record["create_time"], ended, status)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
     return {
         "record": record,
         "known": known,
-        "headline": headline_of(reader.translate, record, known.elapsed_ms(reader.now)),
-        "proof": proof_sentence(reader.translate, record),
-        "explanation": explanation(reader.translate, known.error_code) if status == "failed" else None,
+        "headline": headline_of(viewer.translate, record, known.elapsed_ms(viewer.now)),
+        "proof": proof_sentence(viewer.translate, record),
+        "explanation": explanation(viewer.translate, known.error_code) if status == "failed" else None,
         "question": question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
         "waterfall": waterfall,
         "nodes": tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
         "input": tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
         "output": None if output is None else tree_of(whole.child("output", output), limits=limits),
         "metadata": tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
-        "debug_page": _debug_page(record, reader.now),
+        "debug_page": _debug_page(record, viewer.now),
         "facts": _facts(record, known),
         "size": len(body),
         "edited": edited(record, _LARGEST_EDITED),

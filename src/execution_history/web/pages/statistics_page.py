@@ -14,7 +14,7 @@ from execution_history.query.model import BucketSize, StatisticsQuery
 from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.index_lag import IndexWait
-from execution_history.web.pages.templates import Renderer, reader_for
+from execution_history.web.pages.templates import Renderer, viewer_for
 
 _HOUR: Final = 3_600_000
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
@@ -45,28 +45,28 @@ class FigurePages:
 
     async def figures(self, request: Request, workflow_id: str) -> Response:
         """Render runs, failures, durations and tokens of a workflow over a range of time."""
-        reader = reader_for(request)
+        viewer = viewer_for(request)
         name = query(request, "range")
         name = name if name in _RANGES else _DEFAULT
         length, bucket = _RANGES[name]
-        since = reader.now - length
+        since = viewer.now - length
         statistics = await self.service.statistics(
             StatisticsQuery(
                 filter=RecordFilter(workflow_ids=(workflow_id,), created_from=since),
                 bucket=bucket,
-                zone=reader.zone.key,
+                zone=viewer.zone.key,
                 new_since=since,
                 wait_seconds=IndexWait().seconds,
             )
         )
         buckets = statistics.buckets
-        axis = axis_of(buckets, since, reader.now, reader.zone)
+        axis = axis_of(buckets, since, viewer.now, viewer.zone)
         context: dict[str, Any] = {
             "workflow_id": workflow_id,
             "statistics": statistics,
             "range": name,
             "ranges": _RANGE_NAMES,
-            "rows": [(bucket_name(each, reader.zone), each.figures) for each in buckets],
+            "rows": [(bucket_name(each, viewer.zone), each.figures) for each in buckets],
             "runs": run_chart(buckets, axis),
             "durations": duration_chart(buckets, axis),
             "tokens": token_chart(buckets, axis),

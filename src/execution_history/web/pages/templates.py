@@ -1,4 +1,4 @@
-"""Templates, and the common parts of every page: reader, headers, compression."""
+"""Templates, and the common parts of every page: viewer, headers, compression."""
 
 import gzip
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from execution_history.query.fields import FILTERS
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.index_lag import index_line
-from execution_history.web.pages.viewer import COOKIES, THEMES, Reader, reader_of
+from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -49,12 +49,12 @@ class Renderer:
 
     def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
         """Render *template* with *view* as a page for the reader of the request."""
-        content = self.text(template, {"reader": reader_for(request), "here": _here(request), **view})
+        content = self.text(template, {"viewer": viewer_for(request), "here": _here(request), **view})
         return _packed(request, content.encode("utf-8", "replace"), status)
 
     def text(self, template: str, view: Mapping[str, Any]) -> str:
-        """Render *template* with *view*, in the language of its ``reader``."""
-        translate = view["reader"].translate
+        """Render *template* with *view*, in the language of its ``viewer``."""
+        translate = view["viewer"].translate
         if translate.language not in self._environments:
             self._environments[translate.language] = self._environment(translate)
         return self._environments[translate.language].get_template(template).render(view)
@@ -90,12 +90,12 @@ class Renderer:
         return environment
 
 
-def reader_for(request: Request) -> Reader:
-    """Return the reader who sent *request*."""
+def viewer_for(request: Request) -> Viewer:
+    """Return the viewer who sent *request*."""
     cookies = {name: request.cookies.get(name, "") for name in COOKIES}
     # Browsers send a zone's slash as it is, other programs as %2F.
     cookies["zone"] = cookies["zone"].replace("%2F", "/")
-    return reader_of(cookies, request.headers.get("accept-language", ""), now_ms())
+    return viewer_of(cookies, request.headers.get("accept-language", ""), now_ms())
 
 
 def _here(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""The reader of a page: language, theme and time zone, from cookies and headers. Pure."""
+"""The viewer of a page: language, theme and time zone, from cookies and headers. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ _LONGEST_ZONE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """One reader at one moment; ``now`` is in milliseconds, ``zone`` is UTC where the browser sent none."""
+class Viewer:
+    """One viewer at one moment; ``now`` is in milliseconds, ``zone`` is UTC where the browser sent none."""
 
     translate: Translator
     theme: str
@@ -24,10 +24,10 @@ class Reader:
     now: int
 
 
-def reader_of(cookies: Mapping[str, str], accept_language: str, now: int, languages: Languages = LANGUAGES) -> Reader:
-    """Return the reader that these *cookies* and this ``Accept-Language`` describe; invalid values are ignored."""
+def viewer_of(cookies: Mapping[str, str], accept_language: str, now: int, languages: Languages = LANGUAGES) -> Viewer:
+    """Return the viewer that these *cookies* and this ``Accept-Language`` describe; invalid values are ignored."""
     theme = cookies.get("theme", "")
-    return Reader(
+    return Viewer(
         languages.find([cookies.get("language", "")]) or languages.of_header(accept_language),
         theme if theme in THEMES else "auto",
         zone_of(cookies.get("zone", "")),
