@@ -166,13 +166,13 @@ class RecordIndex:
         """Help to follow for a moment, unless somebody else does; return how far it is, and the work that is left."""
 
         def helped() -> tuple[IndexReach, int]:
-            is_helping = self._helping.acquire(blocking=False)
-            try:
-                seconds = _LOOK_SECONDS if is_helping else 0
-                reach = self._catch_up(time.monotonic() + seconds, has_text=has_texts, is_all=True)
-            finally:
-                if is_helping:
+            if self._helping.acquire(blocking=False):
+                try:
+                    reach = self._catch_up(time.monotonic() + _LOOK_SECONDS, has_text=has_texts, is_all=True)
+                finally:
                     self._helping.release()
+            else:
+                reach = self._reach(has_texts=has_texts)
             return reach, 0 if reach.is_complete else self._left(reach, has_texts=has_texts)
 
         return self.follower.tried(helped)
