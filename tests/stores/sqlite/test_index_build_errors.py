@@ -1,7 +1,8 @@
 """A build of an index beside the one that answers: who waits for it, and what happens when either file is damaged."""
 
 import asyncio
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.connections import IndexUnfit
+from execution_history.stores.sqlite.index.precedence import Precedence
 from tests.late_index import build_held_up
 from tests.resting_index import LITTLE, fill, opened, resting, stepped
+from tests.sample_filters import BASE
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +32,35 @@ class _BadDisk(TextIndex):
         if connection.filename.endswith(".new"):
             raise apsw.CorruptError("database disk image is malformed")
         super().create_tables(connection)
+
+
+class _Interference(Precedence):
+    """Lets the index go on between the look at how far it is and the answer, as another thread or process may."""
+
+    def __init__(self, step: Callable[[], bool]) -> None:
+        super().__init__()
+        self._step = step
+
+    @contextmanager
+    def query(self) -> Iterator[None]:
+        """Take all steps first."""
+        while self._step():
+            pass
+        with super().query():
+            yield
+
+
+async def test_an_answer_says_how_far_the_index_is_that_it_is_from(tmp_path: Path) -> None:
+    """Also where that has changed since it was waited for."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(10))
+        with resting(tmp_path, store) as index:
+            await index.follow()
+            await fill(store, range(10), begins=100)
+            index.follower.precedence = _Interference(index.follower._step)
+            words = RecordQuery(size=100, filter=RecordFilter(text='"word"'), wait_seconds=0)
+            found = await index.select(words)
+            assert ([], BASE + 110, 10) == (found.documents, found.reach.since, found.reach.missing)
 
 
 async def test_any_number_may_wait_for_a_build(tmp_path: Path) -> None:

@@ -13,20 +13,21 @@ import apsw
 from execution_history.errors import StoreBusy, StoreClosed
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.capabilities import OnReach, ignored
+from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.builder import BuildStopped
 from execution_history.stores.sqlite.index.connections import SERVING, IndexUnusable
 from execution_history.stores.sqlite.index.follower import IndexFollower
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.select import select
-from execution_history.stores.sqlite.index.state import ROWS, TEXTS
+from execution_history.stores.sqlite.index.state import ROWS, TEXTS, IndexState
 from execution_history.stores.sqlite.index.statistics import statistics
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.reader import Reader
 
 _Result = TypeVar("_Result")
 Read = Callable[[apsw.Connection, HistoryView, IndexReach], _Result]
-"""Reads an answer from the index and the history, knowing how far the index has come."""
+"""Reads an answer from one moment of the index, and from the history, knowing how far that index has come."""
 
 _LOOK_SECONDS: Final = 0.05
 
@@ -95,10 +96,16 @@ class RecordIndex:
         seconds = self._limits.wait_seconds if wait_seconds is None else wait_seconds
 
         def answered() -> _Result:
-            reach = self._catch_up(time.monotonic() + seconds, has_text=has_text)
-            follower = self.follower
-            with follower.precedence.query(), follower.history() as history, follower.index().connection() as index:
-                return read(index, history, reach)
+            newest = self._catch_up(time.monotonic() + seconds, has_text=has_text).newest
+            follower, with_texts = self.follower, has_text and self._text is not None
+            with (
+                follower.precedence.query(),
+                follower.history() as history,
+                follower.index().connection() as index,
+                one_moment(index),
+            ):
+                # What was waited for may have been replaced since, or texts of it have become due.
+                return read(index, history, IndexState.read(index).reach(newest, with_texts=with_texts))
 
         return self.follower.tried(answered)
 

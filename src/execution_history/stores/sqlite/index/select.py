@@ -15,7 +15,6 @@ from execution_history.query.cursor import Position
 from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
-from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.access_path import AccessPath, choose
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
@@ -184,15 +183,14 @@ def select(
     limits: Limits = USUAL,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
-    """Return the result of *query*, from one moment of the index.
+    """Return the result of *query*, whose reads of the index see one moment.
 
     Raises:
         InvalidQuery: its cursor is broken or another query's, or it has a text and there is no text search.
     """
-    with one_moment(index):
-        engine = PageEngine(index, history, query, text, limits)
-        planned = find(query, reach, clock=clock, is_text_exact=engine.is_text_exact, is_text_rare=engine.is_text_rare)
-        return steps.run(planned, engine.execute)
+    engine = PageEngine(index, history, query, text, limits)
+    planned = find(query, reach, clock=clock, is_text_exact=engine.is_text_exact, is_text_rare=engine.is_text_rare)
+    return steps.run(planned, engine.execute)
 
 
 @contextmanager

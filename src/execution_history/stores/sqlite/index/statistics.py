@@ -14,7 +14,6 @@ from execution_history.query.model import FailureGroup, IndexReach, RecordQuery,
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import is_rolled_up
 from execution_history.query.statistics import MOST_GROUPS
-from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -194,16 +193,15 @@ def statistics(
         InvalidQuery: there is no such time zone, there would be too many buckets, or it has a text and there is no text
             search.
     """
-    with one_moment(index):
-        engine = StatisticsEngine(index, query, text)
-        planned = count(query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_runs)
-        pages: list[PageEngine] = []
+    engine = StatisticsEngine(index, query, text)
+    planned = count(query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_runs)
+    pages: list[PageEngine] = []
 
-        def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
-            if not isinstance(step, (steps.Portion, steps.Documents)):
-                return engine.execute(step)
-            if not pages:
-                pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), text, limits))
-            return pages[0].execute(step)
+    def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
+        if not isinstance(step, (steps.Portion, steps.Documents)):
+            return engine.execute(step)
+        if not pages:
+            pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), text, limits))
+        return pages[0].execute(step)
 
-        return steps.run(planned, execute)
+    return steps.run(planned, execute)
