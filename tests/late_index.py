@@ -8,6 +8,7 @@ from typing import Final
 
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.record import Document
+from execution_history.stores.sqlite.index.builder import BUILD_LOCK_FILE
 from execution_history.stores.sqlite.index.limits import USUAL
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.sample_records import changed, document
@@ -36,7 +37,7 @@ def since(newest: int) -> int:
 def build_held_up(folder: Path) -> Iterator[None]:
     """Hold up the build of the index in *folder*, as another process that is at it does."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = ProcessLock(folder / ".index-build-lock")
+    lock = ProcessLock(folder / BUILD_LOCK_FILE)
     assert lock.try_acquire()
     try:
         yield

@@ -30,7 +30,13 @@ async def opened(folder: Path) -> AsyncIterator[SQLiteStore]:
 @contextmanager
 def resting(folder: Path, store: SQLiteStore, limits: Limits = LITTLE) -> Iterator[RecordIndex]:
     """An index without its thread: it goes on only by the steps that a test takes."""
-    index = RecordIndex(folder, store._parts.reader, TextIndex(), limits)
+    with stepped(RecordIndex(folder, store._parts.reader, TextIndex(), limits)) as index:
+        yield index
+
+
+@contextmanager
+def stepped(index: RecordIndex) -> Iterator[RecordIndex]:
+    """This index without its thread."""
     index.follower.thread = threading.Thread()
     index.follower.thread.start()
     try:

@@ -1,6 +1,7 @@
 """A build of an index beside the one that answers: who waits for it, and what happens when either file is damaged."""
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from execution_history.query.model import IndexReach, RecordQuery
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.connections import IndexUnfit
 from tests.late_index import build_held_up
-from tests.resting_index import LITTLE, fill, opened, resting
+from tests.resting_index import LITTLE, fill, opened, resting, stepped
 
 pytestmark = pytest.mark.anyio
 
@@ -139,3 +140,26 @@ async def test_who_needs_no_texts_does_not_wait_for_them(tmp_path: Path) -> None
         with resting(tmp_path, store) as index:
             await index.follow(has_texts=False)
             assert ((await index.reach(has_texts=False)).missing, (await index.reach()).missing) == (0, 20)
+
+
+async def test_an_earlier_version_answers_until_this_one_is_built(tmp_path: Path) -> None:
+    """Where its tables serve; it has everything, what happens now too, and is replaced in one moment."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(60))
+        with resting(tmp_path, store) as index:
+            while index.follower._once():
+                pass
+        with closing(apsw.Connection(str(tmp_path / "index.db"))) as connection:
+            connection.execute("UPDATE state SET version = 'earlier'")
+        await fill(store, range(60, 63))
+        index = RecordIndex(tmp_path, store._parts.reader, TextIndex(), LITTLE, frozenset({"earlier"}))
+        with stepped(index):
+            found = await index.select(_ALL)
+            assert (63, True, "earlier") == (
+                len(found.documents), found.reach.is_complete, index.follower.state().version
+            )  # fmt: skip
+            while index.follower._once():
+                pass
+            assert index.follower.builder().form.version == index.follower.state().version
+            found = await index.select(replace(_ALL, filter=RecordFilter(text='"word"')))
+            assert (63, True, 1) == (len(found.documents), found.reach.is_complete, index.follower.index().replacements)

@@ -37,7 +37,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_LOCK_FILE: Final = ".index-build-lock"
+BUILD_LOCK_FILE: Final = ".index-build-lock"
 _CACHE_KIB: Final = 64 * 1024
 _STEPS: Final = 100_000
 _SHARE_OF_ROWS: Final = 0.8
@@ -96,11 +96,11 @@ class Builder:
             apsw.Error: the file cannot be written; it stays as it is.
             StoreError: the history could not be read.
         """
-        with closing(ProcessLock(self.folder / _LOCK_FILE)) as lock:
+        with closing(ProcessLock(self.folder / BUILD_LOCK_FILE)) as lock:
             if not lock.try_acquire():
                 return False
             with self._unfit_removed():
-                index = self.form.opened(self.path, lambda _: 0, has_indexes=False)
+                index = self.form.opened(self.path, lambda _: 0, is_beside=True)
             # Its only connection takes the log into the file when it is closed: what is installed is one file.
             with closing(index), closing(self._filled(index, with_texts=with_texts)) as steps:
                 while True:
@@ -116,7 +116,7 @@ class Builder:
         """Delete what a build has left behind; return false while somebody builds."""
         if not self.path.exists():
             return True
-        with closing(ProcessLock(self.folder / _LOCK_FILE)) as lock:
+        with closing(ProcessLock(self.folder / BUILD_LOCK_FILE)) as lock:
             is_idle = lock.try_acquire()
             if is_idle:
                 remove_database(self.path)
@@ -124,7 +124,7 @@ class Builder:
 
     def is_building(self) -> bool:
         """Return whether somebody builds."""
-        with closing(ProcessLock(self.folder / _LOCK_FILE)) as lock:
+        with closing(ProcessLock(self.folder / BUILD_LOCK_FILE)) as lock:
             return not lock.try_acquire()
 
     @contextmanager

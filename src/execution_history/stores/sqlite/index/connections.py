@@ -22,6 +22,11 @@ from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _VERSION: Final = "6"  # raised when the definition of a column changes
+SERVING: Final[frozenset[str]] = frozenset()
+"""Earlier versions whose tables take this one's queries and steps: such a file answers while another is built beside.
+
+None of those before 6 has such tables.
+"""
 _CACHE_KIB: Final = 8 * 1024  # a connection keeps that much for as long as it is open
 _CHECKPOINT_PAGES: Final = 4_000  # rows are spread over the indexes: a page is written less often
 _MOST_IDLE: Final = 4
@@ -83,24 +88,26 @@ class IndexForm:
         store: the identity of the ``history.db`` that is followed.
         text: the text index of the file, if there is one.
         begin: reads what that history has now.
+        serving: versions of files that answer until one of this form is built.
     """
 
     store: str
     text: TextIndex | None
     begin: Callable[[], Beginning]
+    serving: frozenset[str] = SERVING
 
     @property
     def version(self) -> str:
         """What files of this form have as their version."""
         return _VERSION if self.text is None else f"{_VERSION};text={self.text.version}"
 
-    def opened(self, path: Path, stops_at: Callable[[int], int], *, has_indexes: bool) -> apsw.Connection:
+    def opened(self, path: Path, stops_at: Callable[[int], int], *, is_beside: bool) -> apsw.Connection:
         """Return a connection to the index at *path*, which is made where it is missing or empty.
 
         Args:
             path: the file.
             stops_at: how many of so many records are left to a file that is filled beside.
-            has_indexes: whether a new file has the secondary indexes from the beginning.
+            is_beside: whether this is that file: it has exactly this form, and no secondary indexes at the beginning.
 
         Raises:
             IndexUnfit: the file has to be replaced.
@@ -118,8 +125,8 @@ class IndexForm:
         )
         try:
             if not rows(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
-                self._make(connection, stops_at, has_indexes=has_indexes)
-            self._check(connection)
+                self._make(connection, stops_at, has_indexes=not is_beside)
+            self._check(connection, frozenset() if is_beside else self.serving)
         except BaseException:
             connection.close()
             raise
@@ -139,12 +146,12 @@ class IndexForm:
         connection.execute(statement("begin_state"), values)
         connection.execute("COMMIT")
 
-    def _check(self, connection: apsw.Connection) -> None:
-        """Check that the tables have this version and are of this store."""
+    def _check(self, connection: apsw.Connection, serving: frozenset[str]) -> None:
+        """Check that the tables have this version, or one of those *serving*, and are of this store."""
         state = rows(connection, "SELECT version, store FROM state")  # all versions have these
         if [store for _, store in state] != [self.store]:
             raise IndexUnfit("it belongs to another history.db")
-        if state != [(self.version, self.store)]:
+        if state[0][0] not in {self.version, *serving}:
             raise IndexOutdated("it has the form of another version")
 
 
@@ -283,7 +290,7 @@ class IndexDatabase:
         return (found.st_dev, found.st_ino)
 
     def _open(self) -> apsw.Connection:
-        return self._form.opened(self._path, self._stops_at, has_indexes=True)
+        return self._form.opened(self._path, self._stops_at, is_beside=False)
 
 
 def remove_database(path: Path) -> None:

@@ -13,6 +13,7 @@ from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.builder import Builder, BuildStopped, BuildUnfit
 from execution_history.stores.sqlite.index.connections import (
+    SERVING,
     Beginning,
     IndexBusy,
     IndexDatabase,
@@ -50,13 +51,17 @@ class IndexFollower:
         reader: reads the history.
         text: the text index, if there is one.
         limits: how much is done at once.
+        serving: versions of files that answer until one of the present version is built.
     """
 
-    def __init__(self, folder: Path, reader: Reader, text: TextIndex | None, limits: Limits) -> None:
+    def __init__(
+        self, folder: Path, reader: Reader, text: TextIndex | None, limits: Limits, serving: frozenset[str] = SERVING
+    ) -> None:
         self._folder = folder
         self._reader = reader
         self._text = text
         self._limits = limits
+        self._serving = serving
         self._parts: tuple[IndexDatabase, Builder] | None = None
         self.precedence = Precedence()
         self._texts = None if text is None else TextWriter(text, limits, self.precedence)
@@ -242,8 +247,11 @@ class IndexFollower:
             return True
 
     def _build_what_is_missing(self) -> bool:
-        if self.state().needs_another:
+        state = self.state()
+        if state.needs_another:
             return self.build(with_texts=False)
+        if state.version != self.builder().form.version:
+            return self.build(with_texts=True)
         # A rebuild that was killed has left a file behind.
         self._is_tidy = self._is_tidy or self.builder().forget()
         return False
@@ -277,7 +285,7 @@ class IndexFollower:
                 raise StoreClosed("This history was closed; create a new service.")
             if self._parts is None:
                 with self.history() as history:
-                    form = IndexForm(history.identity(), self._text, self._beginning)
+                    form = IndexForm(history.identity(), self._text, self._beginning, self._serving)
                 database = IndexDatabase(self._folder, form, self._stops_at)
                 is_closing = self.closing.is_set
                 self._parts = (

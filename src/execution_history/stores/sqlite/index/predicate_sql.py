@@ -6,11 +6,26 @@ from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
 from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
+from execution_history.query.statistics import ENDED
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 STORED: Final = tuple(each for each in ATTRIBUTES if each.column is not None and each.stored_as != "several")
 """The attributes that have a column of their own."""
+
+ENDED_NUMBERS: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
+"""The statuses of runs whose durations count."""
+
+IS_ENDED: Final = f"f.status IN ({', '.join(map(str, sorted(ENDED_NUMBERS)))})"
+"""The condition that a duration counts."""
+
+COUNTS: Final = ", ".join(
+    [
+        *(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values()),
+        "coalesce(sum(f.tokens), 0)",
+    ]
+)
+"""The number of rows of each status, and the sum of their tokens."""
 
 LARGEST: Final = 2**63 - 1
 _HALF: Final = 2**63

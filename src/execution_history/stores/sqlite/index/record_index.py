@@ -14,7 +14,7 @@ from execution_history.errors import StoreBusy, StoreClosed
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.capabilities import OnReach, ignored
 from execution_history.stores.sqlite.index.builder import BuildStopped
-from execution_history.stores.sqlite.index.connections import IndexUnusable
+from execution_history.stores.sqlite.index.connections import SERVING, IndexUnusable
 from execution_history.stores.sqlite.index.follower import IndexFollower
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -42,13 +42,21 @@ class RecordIndex:
         reader: reads the history.
         text: the text index, if there is one.
         limits: how much is done at once, and how long a query waits.
+        serving: versions of files that answer until one of the present version is built.
     """
 
-    def __init__(self, folder: Path, reader: Reader, text: TextIndex | None = None, limits: Limits = USUAL) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reader: Reader,
+        text: TextIndex | None = None,
+        limits: Limits = USUAL,
+        serving: frozenset[str] = SERVING,
+    ) -> None:
         self._text = text
         self._limits = limits
         self._helping = threading.Lock()
-        self.follower = IndexFollower(folder, reader, text, limits)
+        self.follower = IndexFollower(folder, reader, text, limits, serving)
 
     def close(self) -> None:
         """End the thread and close the file."""

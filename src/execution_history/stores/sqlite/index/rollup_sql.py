@@ -9,15 +9,11 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import HOUR_MS, bucket_of, hours_within
-from execution_history.query.statistics import ENDED
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.predicate_sql import Fragment, values_of
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.sqlite.index.predicate_sql import COUNTS, IS_ENDED, Fragment, values_of
+from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ENDED_NUMBERS: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
-_ENDED: Final = f"f.status IN ({_ENDED_NUMBERS}) AND f.duration IS NOT NULL"
 _ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
-_COUNTED: Final = ", ".join(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values())
 _NOTHING: Final = ", ".join("0" * len(STATUS_NAMES))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _KEY: Final = "json_extract(j.value, '$[0]')"
@@ -40,7 +36,10 @@ def _of(workflow_ids: Sequence[str]) -> tuple[str, str, str]:
 
 
 def number_of_runs(workflow_ids: Sequence[str]) -> Fragment:
-    """Return the number of runs between the columns ``first`` and ``last`` (ms, both included, from 0 on)."""
+    """Return the number of runs between the columns ``first`` and ``last`` (ms, both included, from 0 on).
+
+    Its hours are those of :func:`hours_within`, in SQL: so the times and the number are one statement.
+    """
     of_rollups, of_rows, index = _of(workflow_ids)
     begin, end = f"(first + {HOUR_MS - 1}) / {HOUR_MS}", f"(last + 1) / {HOUR_MS}"
     counted = f"(SELECT count(*) FROM facets f INDEXED BY {index} WHERE {of_rows} AND "  # noqa: S608 - literals of ours
@@ -59,15 +58,16 @@ def rollup_counts(
     of_rollups, of_rows, by = _of(workflow_ids)
     hours, ends = _pieces(first, last, edges)
     of_hours, of_ends = f"{of_rollups} AND {_HOURS}", f"{of_rows} AND {_TIMES}"
+    of_durations = f"{of_ends} AND {IS_ENDED} AND f.duration IS NOT NULL"
     facets = f"facets f INDEXED BY {by}"
     listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
     whole, rest = orjson.dumps(hours).decode(), orjson.dumps(ends).decode()
     histograms = f"({_HISTOGRAM} {of_hours})"
     arms = (
         Fragment(_counted("NULL", _ROLLED, "rollups r", of_hours), (whole, *listed)),
-        Fragment(_counted("NULL", f"{_COUNTED}, coalesce(sum(f.tokens), 0)", facets, of_ends), (rest, *listed)),
+        Fragment(_counted("NULL", COUNTS, facets, of_ends), (rest, *listed)),
         Fragment(f"SELECT {_KEY}, {histograms}, NULL, {_NOTHING}, 0 FROM json_each(?) j", (*listed, whole)),  # noqa: S608 - literals of ours
-        Fragment(_counted("f.duration", f"{_NOTHING}, count(*)", facets, f"{of_ends} AND {_ENDED}"), (rest, *listed)),
+        Fragment(_counted("f.duration", f"{_NOTHING}, count(*)", facets, of_durations), (rest, *listed)),
     )
     return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
 

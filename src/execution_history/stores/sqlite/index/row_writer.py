@@ -8,12 +8,11 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import bucket_of, hour_of
-from execution_history.query.statistics import ENDED
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
-from execution_history.stores.sqlite.index.predicate_sql import STORED
+from execution_history.stores.sqlite.index.predicate_sql import ENDED_NUMBERS, STORED
 from execution_history.stores.sqlite.index.record_rows import Cell, RecordRows, SharedTexts, columns_of, rows_of
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import STATUS_NAMES
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -25,7 +24,6 @@ _ADD_FACETS: Final = (
     f"VALUES (?, ?{', ?' * len(STORED)})"
 )
 _DROPS: Final = ("drop_facets", "drop_tags", "drop_failed_nodes", "drop_nodes", "drop_summary")
-_ENDED: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
 _ALL: Final = 0
 """The workflow whose rollups have the runs of all."""
 
@@ -158,7 +156,7 @@ class _Rollups:
                 counts = self._hours[workflow, hour] = [0] * (len(STATUS_NAMES) + 1)
             counts[status] += sign
             counts[-1] += sign * (tokens or 0)
-            if duration is not None and status in _ENDED:
+            if duration is not None and status in ENDED_NUMBERS:
                 key = (workflow, hour, bucket_of(duration))
                 self._durations[key] = self._durations.get(key, 0) + sign
 

@@ -23,6 +23,7 @@ from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_scan import IndexScan
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import of_columns, title_of
+from execution_history.stores.sqlite.index.state import IndexState
 from execution_history.stores.sqlite.index.text_index import TextIndex, TextMatches
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
@@ -191,6 +192,8 @@ def select(
     """
     with one_moment(index):
         engine = PageEngine(index, history, query, text, limits)
+        with_texts = query.filter.text is not None
+        reach = IndexState.read(index).reach(reach.newest, with_texts=with_texts)  # much may have happened meanwhile
         planned = find(query, reach, clock=clock, is_text_exact=engine.is_text_exact, is_text_rare=engine.is_text_rare)
         return steps.run(planned, engine.execute)
 

@@ -13,12 +13,14 @@ from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import is_rolled_up
-from execution_history.query.statistics import ENDED, MOST_GROUPS
+from execution_history.query.statistics import MOST_GROUPS
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import (
+    COUNTS,
+    IS_ENDED,
     Fragment,
     as_stored,
     fingerprint_text,
@@ -30,19 +32,15 @@ from execution_history.stores.sqlite.index.predicate_sql import (
 )
 from execution_history.stores.sqlite.index.rollup_sql import number_of_runs, rollup_counts
 from execution_history.stores.sqlite.index.select import PageEngine, text_matches
+from execution_history.stores.sqlite.index.state import IndexState
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.queries import Value
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ENDED: Final = ", ".join(str(STATUS_NUMBERS[status]) for status in sorted(ENDED))
 _PARTS: Final = ("0.5", "0.95", "0.99")
 _PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in _PARTS)
 _FIGURES: Final = ", ".join(
-    [
-        *(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values()),
-        "coalesce(sum(f.tokens), 0)",
-        *(f"percentile_disc(f.duration, {part}) FILTER (WHERE f.status IN ({_ENDED}))" for part in _PARTS),
-    ]
+    [COUNTS, *(f"percentile_disc(f.duration, {part}) FILTER (WHERE {IS_ENDED})" for part in _PARTS)]
 )
 _GROUP_FIELDS: Final = ("title", "error_code", "count", "first_seen", "last_seen", "workflow_id", "execute_id")
 _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
@@ -107,7 +105,7 @@ class StatisticsEngine:
 
     def _buckets(self, first: int, last: int, edges: Sequence[int]) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         """Count all buckets in one statement, each in a subquery of its own: grouping would sort every row."""
-        whole = together([*self._tests, Fragment(f"+f.status IN ({_ENDED})"), Fragment(_BETWEEN, (first, last))])
+        whole = together([*self._tests, Fragment(f"+{IS_ENDED}"), Fragment(_BETWEEN, (first, last))])
         times = Fragment(
             "f.create_time >= json_extract(b.value, '$[0]') AND f.create_time <= json_extract(b.value, '$[1]')"
         )
@@ -199,6 +197,8 @@ def statistics(
     """
     with one_moment(index):
         engine = StatisticsEngine(index, query, text)
+        with_texts = query.filter.text is not None
+        reach = IndexState.read(index).reach(reach.newest, with_texts=with_texts)  # much may have happened meanwhile
         planned = count(query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_runs)
         pages: list[PageEngine] = []
 
