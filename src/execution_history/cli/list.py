@@ -67,7 +67,7 @@ async def list_runs(
     if session.as_json:
         plain = {"total": found.total, "has_more": found.has_more, **damaged_of(found.damaged)}
         histories = [orjson.Fragment(document) for document in found.documents]
-        counts = (plain if is_plain else counts_of(found)) | ({"explain": found.explain} if explain else {})
+        counts = (plain if is_plain else counts_of(session, found)) | ({"explain": found.explain} if explain else {})
         session.output.document({"histories": histories, **counts})
         notice_damaged(session, found.damaged)
         return

@@ -1,14 +1,16 @@
 """Open a history and find runs in it, with or without a server running on the same folder."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_, RecordDamaged
+from execution_history.errors import N_, RecordDamaged, StoreError
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.fields import RecordFilter
@@ -26,6 +28,7 @@ SHORTEST_PREFIX: Final = 8
 
 _HEAD: Final = 64 * 1024
 _MOST_CANDIDATES: Final = 8
+_INDEXING_SECONDS: Final = 2.0
 
 
 class History:
@@ -115,6 +118,16 @@ async def open_history(session: Session) -> AsyncIterator[History]:
     store = store_of(settings) if is_there(settings) else store_at("memory:")
     async with ExecutionHistoryService(store) as service:
         yield History(service, place_of(settings.store), session.command("list"))
+        if session.is_index_behind:
+            await _index_on(service)
+
+
+async def _index_on(service: ExecutionHistoryService) -> None:
+    """Spend some time on an index that is behind: where no server runs, only commands bring it on."""
+    sys.stdout.flush()
+    with suppress(TimeoutError, StoreError):
+        async with asyncio.timeout(_INDEXING_SECONDS):
+            await service.follow_index()
 
 
 def is_there(settings: "Settings") -> bool:

@@ -44,7 +44,7 @@ async def search(
             text, record_filter=read_filters(filters), size=page_size, cursor=cursor, is_ranked=best
         )
     if session.as_json:
-        session.output.document({"hits": [_as_json(hit) for hit in found.hits], **counts_of(found)})
+        session.output.document({"hits": [_as_json(hit) for hit in found.hits], **counts_of(session, found)})
         notice_damaged(session, found.damaged)
         return
     if found.hits:

@@ -78,6 +78,7 @@ async def stats(
     async with open_history(session) as history:
         found = await history.service.statistics(query)
     notice_damaged(session, found.damaged)
+    session.is_index_behind = not found.reach.is_complete
     if session.as_json:
         session.output.document(_as_json(found, rows_zone))
         return
