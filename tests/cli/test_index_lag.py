@@ -42,7 +42,7 @@ def _late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_commands_bring_the_index_on(
     tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """Where no server runs, nobody else does: each spends some time on it after its answer."""
+    """Where no server runs, nobody else does: each spends some time on it, and then answers better."""
     monkeypatch.setenv("EXECUTION_HISTORY_JSON_FILES", "false")
     with build_held_up(tmp_path / "history"):
         asyncio.run(_fill(tmp_path / "history"))

@@ -61,10 +61,9 @@ def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> 
     return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
 
 
-def counts_of(session: Session, found: Selection) -> dict[str, Any]:
+def counts_of(found: Selection) -> dict[str, Any]:
     """Return the counts beside the runs of a page as JSON, with the same keys as over HTTP."""
     reach = found.reach
-    session.is_index_behind = not reach.is_complete
     return {
         "total": found.total,
         "total_is_exact": found.total_is_exact and reach.is_complete,
@@ -77,7 +76,6 @@ def counts_of(session: Session, found: Selection) -> dict[str, Any]:
 
 def notice_counts(session: Session, found: Selection, place: str, next_call: str) -> None:
     """Print how many runs there are, as far as that is known, and the call for the next page."""
-    session.is_index_behind = not found.reach.is_complete
     notice_damaged(session, found.damaged)
     notice_reach(session, found.reach)
     if found.total == 0 and not found.has_more:

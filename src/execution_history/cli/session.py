@@ -88,7 +88,6 @@ class Session:
         self.store: str | None = None
         self.as_json = False
         self.debug = False
-        self.is_index_behind = False
 
     @classmethod
     def of(

@@ -40,8 +40,8 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 BUILD_LOCK_FILE: Final = ".index-build-lock"
 _CACHE_KIB: Final = 64 * 1024
 _STEPS: Final = 100_000
-_SHARE_OF_ROWS: Final = 0.8
-"""Of the work of a build; about, as measured. The secondary indexes are the rest."""
+_SHARE_OF_ROWS: Final = 0.9
+"""Of the work of a build, as measured with 40,000 small records; the secondary indexes are the rest."""
 
 
 class BuildStopped(Exception):  # noqa: N818 - a signal within this room
