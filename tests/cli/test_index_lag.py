@@ -22,20 +22,36 @@ _LINE: Final = (
 )
 
 
+async def _fill(folder: Path) -> None:
+    async with ExecutionHistoryService(store_at(folder, json_files=False)) as service:
+        await service.store.merge(list(records(NEWEST)))
+        await service.get_execution_history(None, status="failed")
+        await settled(service)
+
+
 @pytest.fixture
 def _late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A history in ``history`` whose index has only the newest runs; the ten failed ones are older."""
     monkeypatch.setenv("EXECUTION_HISTORY_JSON_FILES", "false")
-
-    async def fill() -> None:
-        async with ExecutionHistoryService(store_at(tmp_path / "history", json_files=False)) as service:
-            await service.store.merge(list(records(NEWEST)))
-            await service.get_execution_history(None, status="failed")
-            await settled(service)
-
     with build_held_up(tmp_path / "history"):
-        asyncio.run(fill())
+        asyncio.run(_fill(tmp_path / "history"))
         yield
+
+
+@pytest.mark.parametrize("words", [["list", "--status", "failed", "--json"], ["stats", "--status", "failed"]])
+def test_commands_bring_the_index_on(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """Where no server runs, nobody else does: each spends some time on it, and then answers better."""
+    monkeypatch.setenv("EXECUTION_HISTORY_JSON_FILES", "false")
+    with build_held_up(tmp_path / "history"):
+        asyncio.run(_fill(tmp_path / "history"))
+    for _ in range(20):
+        call(*words, *_STORE)
+        answer = call("list", "--status", "failed", "--json", *_STORE).json()
+        if "reach" not in answer:
+            break
+    assert 10 == answer["total"]
 
 
 @pytest.mark.usefixtures("_late")

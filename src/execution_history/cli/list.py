@@ -63,7 +63,7 @@ async def list_runs(
             chosen = read_filters(filters, workflow_id)
             query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
-            found = await history.service.select(query)
+            found = await history.answer(lambda: history.service.select(query))
     if session.as_json:
         plain = {"total": found.total, "has_more": found.has_more, **damaged_of(found.damaged)}
         histories = [orjson.Fragment(document) for document in found.documents]

@@ -1,18 +1,19 @@
 """Open a history and find runs in it, with or without a server running on the same folder."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import orjson
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_, RecordDamaged
+from execution_history.errors import N_, RecordDamaged, StoreError
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection, Statistics
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
 from execution_history.stores.factory import folder_of, store_at, store_of
@@ -21,11 +22,14 @@ from execution_history.stores.foreign_files import NotAFile, open_regular
 if TYPE_CHECKING:
     from execution_history.settings import Settings
 
+_Answer = TypeVar("_Answer", bound=Selection | Statistics)
+
 SHORTEST_PREFIX: Final = 8
 """Characters of an id's beginning that are enough to name a run; fewer would often match several."""
 
 _HEAD: Final = 64 * 1024
 _MOST_CANDIDATES: Final = 8
+_INDEXING_SECONDS: Final = 2.0
 
 
 class History:
@@ -41,6 +45,22 @@ class History:
         self.service = service
         self.place = place
         self._listing = listing
+
+    async def answer(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Return the answer of *ask*, after some time with the index where that is behind, if need be.
+
+        Where no server runs on the history, only commands bring the index on.
+
+        Raises:
+            ExecutionHistoryError: whatever *ask* raises.
+        """
+        found = await ask()
+        if found.reach.is_complete:
+            return found
+        with suppress(TimeoutError, StoreError):
+            async with asyncio.timeout(_INDEXING_SECONDS):
+                await self.service.follow_index()
+        return await ask()
 
     async def run(self, execute_id: str, workflow_id: str | None) -> ExecutionRecord:
         """Return the one record that *execute_id* names, in the workflow where one is named, else in any.

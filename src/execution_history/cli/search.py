@@ -40,8 +40,10 @@ async def search(
 ) -> None:
     """Show the runs that contain a text, each with the places where it occurs."""
     async with open_history(session) as history:
-        found = await history.service.search(
-            text, record_filter=read_filters(filters), size=page_size, cursor=cursor, is_ranked=best
+        found = await history.answer(
+            lambda: history.service.search(
+                text, record_filter=read_filters(filters), size=page_size, cursor=cursor, is_ranked=best
+            )
         )
     if session.as_json:
         session.output.document({"hits": [_as_json(hit) for hit in found.hits], **counts_of(found)})

@@ -76,7 +76,7 @@ async def stats(
         new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
     )
     async with open_history(session) as history:
-        found = await history.service.statistics(query)
+        found = await history.answer(lambda: history.service.statistics(query))
     notice_damaged(session, found.damaged)
     if session.as_json:
         session.output.document(_as_json(found, rows_zone))

@@ -87,8 +87,8 @@ class IndexReach:
         newest: the newest change of the feed.
         since: every record with this ``create_time`` (milliseconds) or a later one is covered as it was at
             ``revision``; ``None``: every record is. After an import or a rebuild the newest records come first.
-        missing: about how many older records are still to be added; while an index is built beside, so many as the
-            share of that work that is left.
+        missing: about how many older records are still to be added; while an index is built beside, in proportion to
+            the work that is left.
     """
 
     revision: int

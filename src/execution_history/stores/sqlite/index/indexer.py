@@ -97,7 +97,7 @@ class Indexer:
         for deletion in gone:
             state, is_done = self._remove(index, state, deletion)
             if not is_done:
-                return replace(state, revision=max(since, deletion[0] - 1))
+                return state  # the next step begins here again: what changed before this deletion is still to be taken
         places = history.places(since, self._limits.far_behind)
         if len(places) == self._limits.far_behind:
             state = state.with_due(ROWS, add_due(index, ROWS, (place[1:] for place in places)))
