@@ -24,8 +24,6 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
-from execution_history.stores.sqlite.index.select import select
-from execution_history.stores.sqlite.index.statistics import statistics
 from tests.resting_index import LITTLE, fill, opened, resting
 from tests.sample_filters import BASE, HOUR, documents
 from tests.sample_records import change, document, ids
@@ -67,20 +65,6 @@ async def test_clearing_a_large_workflow_loses_no_changes_before_it(tmp_path: Pa
                 pass
             found = await index.select(_ALL)
     assert (["b2", "b1", "b0"], True) == (ids(found.documents), found.reach.is_complete)
-
-
-async def test_an_answer_says_how_far_the_rows_are_that_it_was_read_from(tmp_path: Path) -> None:
-    """Not how far they were when the query came: a build may have been put in their place since."""
-    async with opened(tmp_path) as store:
-        await fill(store, range(60))
-        with resting(tmp_path, store) as index:
-            while index.follower._step():
-                pass
-            with index.follower.history() as history, index.follower.index().connection() as connection:
-                earlier = IndexReach(60, 60)
-                found = select(connection, history, _ALL, TextIndex(), earlier, LITTLE)
-                counted = statistics(connection, history, StatisticsQuery(), TextIndex(), earlier, LITTLE)
-    assert [50, 50] == [found.reach.missing, counted.reach.missing]
 
 
 async def test_what_happens_meanwhile_is_there_at_once(tmp_path: Path) -> None:
@@ -296,8 +280,6 @@ from pathlib import Path
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
-from execution_history.stores.sqlite.index.select import select
-from execution_history.stores.sqlite.index.statistics import statistics
 async def main():
     store = SQLiteStore(Path(sys.argv[1]), json_files=False)
     await store.open()
