@@ -19,7 +19,7 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
 
     def get(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
         if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
         module = importlib.import_module(f"{package}.{modules[name] or name}")
         value = getattr(module, name) if modules[name] else module
         setattr(sys.modules[package], name, value)  # the next use finds it there

@@ -10,12 +10,12 @@ from starlette.responses import Response
 from execution_history.errors import InvalidInput
 from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import PAGE_SECONDS
 from execution_history.web.pages import urls
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.templates import Renderer
 
 _BOTH: Final = 2
+_WAIT_SECONDS: Final = 2.0  # more than other pages: without the index there is nothing to show
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ComparePages:
         runs = [urls.run_of(key) for key in keys]
         if len(runs) == 1:
             workflow_id, execute_id = runs[0]
-            comparison = await self.service.compare_with_last_success(Run(execute_id, workflow_id), PAGE_SECONDS)
+            comparison = await self.service.compare_with_last_success(Run(execute_id, workflow_id), _WAIT_SECONDS)
         elif len(runs) == _BOTH:
             first, second = (Run(execute_id, workflow_id) for workflow_id, execute_id in runs)
             comparison = await self.service.compare(first, second)
