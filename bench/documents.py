@@ -87,7 +87,7 @@ def _ratio(figure: Figure, language: str) -> str:
 def _about_in_chinese(results: Results) -> str:
     machine = results.about["machine"]
     simulated = machine["sync_simulated_ms"]
-    return _DATE_ZH.format(
+    sentence = _DATE_ZH.format(
         date=results.about["date"][:10],
         commit=results.about["commit"][:8],
         cpu=machine["cpu"],
@@ -99,3 +99,4 @@ def _about_in_chinese(results: Results) -> str:
         simulated="" if simulated is None else "（模拟）",
         load=machine["load"],
     )
+    return f"{sentence}部分数据来自更早的测量，见 docs/performance.md。" if results.remarks else sentence

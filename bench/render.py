@@ -102,13 +102,10 @@ def markdown(results: Results) -> Iterator[str]:
             name, value, *rest = _cells(figure)
             spread = " to ".join(amount(end, figure.unit).split()[0].removesuffix("/s") for end in figure.spread)
             yield f"| {' | '.join((name, value, spread, *rest))} |"
-    if results.remarks:
-        yield ""
-        yield from (f"* {remark}" for remark in results.remarks)
 
 
 def about(results: Results) -> str:
-    """Return one sentence on when and where results were measured."""
+    """Return when and where results were measured, in sentences."""
     machine = results.about["machine"]
     simulated = machine["sync_simulated_ms"]
     sync = f"{machine['sync_ms']:.2f} ms" if simulated is None else f"{simulated:g} ms (simulated)"
@@ -116,6 +113,7 @@ def about(results: Results) -> str:
         f"Measured on {results.about['date'][:10]} at commit {results.about['commit'][:8]}: {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}; "
         f"a sync takes {sync}; load average {machine['load']:.1f} at the beginning."
+        + "".join(f" {remark}" for remark in results.remarks)
     )
 
 
