@@ -5,17 +5,16 @@ all that cozepy needs; any httpx client takes them too. A client that is given a
 proxy or certificates of your own go into ``inner``: ``httpx.HTTPTransport(proxy=…, verify=…)``.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
 from execution_history.coze.transport.async_transport import RecordingTransport
+from execution_history.coze.transport.httpx_transport import LIMITS
 from execution_history.coze.transport.sync_transport import SyncRecordingTransport
 from execution_history.functions import default_recorder
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import load_settings
-
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 def recording_transport(
@@ -30,7 +29,7 @@ def recording_transport(
     Raises:
         SettingsError: a setting is wrong.
     """
-    return SyncRecordingTransport(recorder, inner or httpx.HTTPTransport(limits=_LIMITS), **_limits())
+    return SyncRecordingTransport(recorder, inner or httpx.HTTPTransport(limits=LIMITS), **_limits())
 
 
 def async_recording_transport(
@@ -47,7 +46,7 @@ def async_recording_transport(
     """
     limits = _limits()
     return RecordingTransport(
-        recorder or default_recorder(), inner or httpx.AsyncHTTPTransport(limits=_LIMITS), **limits
+        recorder or default_recorder(), inner or httpx.AsyncHTTPTransport(limits=LIMITS), **limits
     )
 
 

@@ -7,7 +7,8 @@ import httpx
 
 from execution_history.coze.transport.proxies import Proxies, Proxy
 
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Of every transport of httpx's own here: any number of connections, of which a few are kept."""
 
 
 class HttpxTransport(httpx.AsyncBaseTransport):
@@ -31,7 +32,7 @@ class HttpxTransport(httpx.AsyncBaseTransport):
         transport = self._transports.get(proxy)
         if transport is None:
             through = None if proxy is None else httpx.Proxy(proxy.url, headers=proxy.headers)
-            transport = self._transports[proxy] = httpx.AsyncHTTPTransport(limits=_LIMITS, proxy=through)
+            transport = self._transports[proxy] = httpx.AsyncHTTPTransport(limits=LIMITS, proxy=through)
         return await transport.handle_async_request(request)
 
     async def aclose(self) -> None:
