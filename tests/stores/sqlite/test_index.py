@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,12 @@ from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.plain_select import select_plainly
 from execution_history.stores.sqlite.reader import Reader
+from tests.resting_index import opened
 from tests.sample_records import change, document, ids, page_of
 
 pytestmark = pytest.mark.anyio
 
 _ALL = RecordQuery(size=100, filter=RecordFilter(created_from=0))  # without a filter the counters would answer
-
-
-@asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[SQLiteStore]:
-    store = SQLiteStore(folder, json_files=False)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.aclose()
 
 
 async def _fill(store: SQLiteStore, count: int, workflow_id: str = "w") -> None:
@@ -75,7 +66,7 @@ async def _totals(store: SQLiteStore | RecordIndex) -> tuple[int, int]:
 @pytest.mark.parametrize("replaced_by", ["nobody", "another store"])
 async def test_what_is_remembered_of_an_index_ends_with_it(tmp_path: Path, replaced_by: str) -> None:
     """Another file numbers its texts anew: answers stay right when it is removed, or made anew by somebody else."""
-    async with _opened(tmp_path) as store, _opened(tmp_path) as other:
+    async with opened(tmp_path) as store, opened(tmp_path) as other:
         for name in ("wa", "wb", "wc", "wd"):
             await _fill(store, 3, name)
         for number in range(3):
@@ -98,7 +89,7 @@ async def test_what_is_remembered_of_an_index_ends_with_it(tmp_path: Path, repla
 async def test_a_folder_in_the_place_of_the_index_is_named(tmp_path: Path) -> None:
     """Whoever put it there can move it away; then everything works. Until then, lists without filters do."""
     (tmp_path / "index.db").mkdir()
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 3)
         with pytest.raises(StoreUnwritable, match=r"index\.db' is a folder"):
             await store.select(RecordQuery(filter=RecordFilter(statuses=("running",))))
@@ -123,10 +114,10 @@ async def test_on_a_full_disk_questions_are_answered_with_what_the_index_has(sma
     """Lists, filters and statistics, which say how far they go; where no index can be opened, lists without filters."""
     folder = small_disk / "h"
     running = RecordQuery(filter=RecordFilter(statuses=("running",)), size=100)
-    async with _opened(folder) as store:
+    async with opened(folder) as store:
         await _fill(store, 50)
         await store.select(_ALL)
-    async with _opened(folder) as store:
+    async with opened(folder) as store:
         if is_open:
             await store.select(_ALL)
             store._parts.index.follower.closing.set()  # the thread rests, so that the index is behind
@@ -154,7 +145,7 @@ async def test_on_a_full_disk_questions_are_answered_with_what_the_index_has(sma
 
 async def test_an_index_that_may_not_be_written_answers_with_what_it_has(tmp_path: Path) -> None:
     """Somebody else's, say."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 5)
         await store.select(_ALL)
     index = str(tmp_path / "index.db")
@@ -162,14 +153,14 @@ async def test_an_index_that_may_not_be_written_answers_with_what_it_has(tmp_pat
         pytest.skip("a file can only be bound by root")
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", index], check=True)
-        async with _opened(tmp_path) as store:
+        async with opened(tmp_path) as store:
             await store.create(document("new", now=5_000))
             found = await store.select(RecordQuery(filter=RecordFilter(statuses=("running",))))
             assert (5, 5, 6) == (len(found.documents), found.reach.revision, found.reach.newest)
             assert "cannot be written" in " ".join((await store.health()).problems)
     finally:
         subprocess.run(["umount", "-l", index], check=True)
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         assert (6, 6) == await _totals(store)
 
 
@@ -194,7 +185,7 @@ class _Failing(Reader):
 
 async def test_the_thread_that_follows_survives_whatever_happens(tmp_path: Path) -> None:
     """And follows the next change; the log has it once, and the health as long as it lasts."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 3)
         reader = _Failing(tmp_path, store._parts.reader)
         index = RecordIndex(tmp_path, reader)
@@ -218,7 +209,7 @@ async def test_a_list_without_an_index_is_the_one_with_it(
     tmp_path: Path, workflow_ids: tuple[str, ...], descending: bool
 ) -> None:
     """The same pages, totals and cursors, so that a list goes on from the one to the other."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         for workflow_id in ("w", "v"):
             await store.merge([document(f"e{n}", workflow_id, 1_000 + n // 3) for n in range(9)])
         queries = [
@@ -236,7 +227,7 @@ async def test_a_list_without_an_index_is_the_one_with_it(
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100, None, "half", "page"])
 async def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: bytes | str | None) -> None:
     """Empty, foreign, gone, cut in half or overwritten in the middle: the caller sees nothing of it."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 300)
         assert (300, 300) == await _totals(store)
     path = tmp_path / "index.db"
@@ -251,59 +242,59 @@ async def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: bytes | str 
     else:
         assert isinstance(damage, bytes)
         path.write_bytes(damage)
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         assert (300, 300) == await _totals(store)
 
 
 async def test_an_index_of_another_version_is_made_anew(tmp_path: Path) -> None:
     """Older or newer."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 3)
         await store.select(_ALL)
     connection = apsw.Connection(str(tmp_path / "index.db"))
     connection.execute("UPDATE state SET version = '0'; DELETE FROM facets")
     connection.close()
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         assert (3, 3) == await _totals(store)
 
 
 async def test_another_history_in_its_place_is_seen(tmp_path: Path) -> None:
     """A different one, and an older copy of the same one, whether it has grown beyond the index or not."""
-    async with _opened(tmp_path / "a") as store:
+    async with opened(tmp_path / "a") as store:
         await _fill(store, 20)
         await store.select(_ALL)
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
-    async with _opened(tmp_path / "a") as store:
+    async with opened(tmp_path / "a") as store:
         await store.delete("w", "e0001")
         await store.create(document("new"))
         await store.select(_ALL)
-    async with _opened(tmp_path / "b") as store:
+    async with opened(tmp_path / "b") as store:
         await _fill(store, 7, "other")
     for history, expected in ((tmp_path / "copy", 20), (tmp_path / "b", 7)):
         shutil.copy(history / "history.db", tmp_path / "a" / "history.db")
-        async with _opened(tmp_path / "a") as store:
+        async with opened(tmp_path / "a") as store:
             assert (expected, expected) == await _totals(store)
 
 
 async def test_an_older_copy_that_has_grown_on_is_seen(tmp_path: Path) -> None:
     """Its revisions are beyond the index's, but the records are others."""
-    async with _opened(tmp_path / "a") as store:
+    async with opened(tmp_path / "a") as store:
         await _fill(store, 5)
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
-    async with _opened(tmp_path / "a") as store:
+    async with opened(tmp_path / "a") as store:
         await store.create(document("lost"))
         await store.select(_ALL)
-    async with _opened(tmp_path / "copy") as store:
+    async with opened(tmp_path / "copy") as store:
         for number in range(5):
             await store.update("w", f"e{number:04d}", change())
     shutil.copy(tmp_path / "copy" / "history.db", tmp_path / "a" / "history.db")
-    async with _opened(tmp_path / "a") as store:
+    async with opened(tmp_path / "a") as store:
         assert (5, 5) == await _totals(store)
 
 
 async def test_a_place_that_was_used_again_belongs_to_its_new_record(tmp_path: Path) -> None:
     """The newest record is deleted and another takes its row; the index learns both at once, or one by one."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 3)
         await store.select(_ALL)
         await store.delete("w", "e0002")
@@ -317,7 +308,7 @@ async def test_a_place_that_was_used_again_belongs_to_its_new_record(tmp_path: P
 
 async def test_a_cleared_workflow_that_begins_again_has_its_new_records_only(tmp_path: Path) -> None:
     """Also where it takes several steps to forget the old ones."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         with _limited(tmp_path, store, cleared=7, changes=10) as index:
             await _fill(store, 50)
             await _fill(store, 5, "v")
@@ -348,7 +339,7 @@ class _Interrupting(TextIndex):
 
 async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(tmp_path: Path) -> None:
     """The next question takes all of it in."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 30)
         with _limited(tmp_path, store, _Interrupting()) as index:
             with pytest.raises(KeyboardInterrupt):
@@ -359,7 +350,7 @@ async def test_a_step_that_fails_in_the_middle_leaves_nothing_half_done(tmp_path
 
 async def test_a_long_build_answers_with_what_it_has_and_goes_on_behind(tmp_path: Path) -> None:
     """The first answer says that it is not whole; a rebuild waits until it is."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 500)
         with _limited(tmp_path, store, changes=10, wait_seconds=0.0) as index:
             first = await index.select(_ALL)
@@ -389,13 +380,13 @@ async def test_two_processes_follow_at_once(tmp_path: Path) -> None:
     )
     started = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), name]) for name in ("a", "b")]
     assert [0, 0] == [process.wait(60) for process in started]
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         assert (120, 120) == await _totals(store)
 
 
 async def test_a_process_killed_while_it_builds_leaves_a_usable_index(tmp_path: Path) -> None:
     """kill -9 between its commits; the next process goes on."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await _fill(store, 3_000)
     program = (
         "import asyncio, sys\n"
@@ -419,13 +410,13 @@ async def test_a_process_killed_while_it_builds_leaves_a_usable_index(tmp_path: 
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         assert (3_000, 3_000) == await _totals(store)
 
 
 async def test_an_index_that_another_process_replaced_is_left_behind(tmp_path: Path) -> None:
     """Whoever has the old file open sees that it is gone before the next answer."""
-    async with _opened(tmp_path) as one, _opened(tmp_path) as other:
+    async with opened(tmp_path) as one, opened(tmp_path) as other:
         await _fill(one, 5)
         assert (5, 5) == await _totals(one) == await _totals(other)
         await other.rebuild_index()
@@ -437,7 +428,7 @@ async def test_texts_follow_with_the_index(tmp_path: Path) -> None:
     """Additions, changes and removals reach them; an index without them, or with another version, is made anew."""
     newer = TextIndex()
     newer.version = "another"
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await store.create(document("a", now=1, parameters={"city": "北京"}))
         await store.create(document("b", now=2, parameters={"city": "北京"}))
         reader = store._parts.reader
@@ -461,7 +452,7 @@ async def test_only_a_damaged_index_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, is_damaged: bool, level: int
 ) -> None:
     """An index of another version is rebuilt without one: there is nothing to do about it."""
-    async with _opened(tmp_path) as store:
+    async with opened(tmp_path) as store:
         await store.create(document("a"))
         with closing(RecordIndex(tmp_path, store._parts.reader, None)) as index:
             await index.select(_ALL)
