@@ -20,6 +20,7 @@ from execution_history.stores.sqlite.index.connections import (
     BROKEN,
     IndexForm,
     IndexUnfit,
+    committed,
     remove_database,
     rows,
     secondary_indexes,
@@ -163,7 +164,7 @@ class Builder:
         if self.is_stopped():
             raise BuildStopped
         index.execute("BEGIN IMMEDIATE")
-        try:
+        with committed(index, writer.forget):
             with self.history() as history, history.frozen():
                 found = self._some(index, writer, history, place)
             writer.add(index, {key: each for key, each in found.items() if each[0].revision <= state.high})
@@ -177,12 +178,6 @@ class Builder:
                 state = replace(state, behind=Place(0, max(found)), missing=max(1, state.missing - len(found)))
             writer.finish(index)
             state.save(index)
-            index.execute("COMMIT")
-        except BaseException:
-            writer.forget()
-            if index.in_transaction:
-                index.execute("ROLLBACK")
-            raise
 
     def _some(
         self, index: apsw.Connection, writer: RowWriter, history: HistoryView, place: int

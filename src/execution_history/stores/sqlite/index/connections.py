@@ -67,6 +67,19 @@ def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> l
     return connection.execute(sql, values).fetchall()
 
 
+@contextmanager
+def committed(index: apsw.Connection, forget: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Commit the transaction of *index* at the end of the block; after an error call *forget* and undo it."""
+    try:
+        yield
+        index.execute("COMMIT")
+    except BaseException:
+        forget()
+        if index.in_transaction:
+            index.execute("ROLLBACK")
+        raise
+
+
 def _names_tables(error: apsw.SQLError) -> bool:
     """Return whether a statement failed because the tables have another form."""
     return any(sign in str(error) for sign in _NOT_OUR_TABLES)

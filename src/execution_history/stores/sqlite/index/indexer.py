@@ -14,7 +14,7 @@ import apsw
 
 from execution_history.stores.sqlite.connections import BUSY_MS
 from execution_history.stores.sqlite.documents import LARGEST_BATCH
-from execution_history.stores.sqlite.index.connections import IndexBusy, rows, statement
+from execution_history.stores.sqlite.index.connections import IndexBusy, committed, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.index.record_rows import RecordRows
@@ -65,7 +65,7 @@ class Indexer:
         """
         _begin(index, seconds)
         until = time.monotonic() + _MOST_SECONDS  # from here on: another process may have been waited for
-        try:
+        with committed(index, self.forget):
             before = state = IndexState.read(index)
             if state.file != self._file:
                 self.forget()  # the file was replaced, and has other numbers for texts
@@ -79,12 +79,6 @@ class Indexer:
             self._writer.finish(index)
             if state != before:
                 state.save(index)
-            index.execute("COMMIT")
-        except BaseException:
-            self.forget()
-            if index.in_transaction:
-                index.execute("ROLLBACK")
-            raise
         return IndexState.read(index), newest
 
     def _follow(

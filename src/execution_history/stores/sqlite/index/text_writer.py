@@ -10,7 +10,7 @@ import orjson
 
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
-from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.stores.sqlite.index.connections import committed, rows, statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.index.precedence import Precedence
@@ -77,7 +77,7 @@ class TextWriter:
         self, index: apsw.Connection, due: Iterable[Due], prepared: Mapping[int, tuple[int, RecordKey, str | None]]
     ) -> None:
         index.execute("BEGIN IMMEDIATE")
-        try:
+        with committed(index):
             listed = orjson.dumps([seq for _, seq in due]).decode()
             revisions = {seq: revision for seq, revision, *_ in rows(index, statement("rows_of"), (listed,))}
             still = set(rows(index, statement("which_due"), (TEXTS, orjson.dumps(list(due)).decode())))
@@ -93,11 +93,6 @@ class TextWriter:
                 if tokens is not None:
                     self._put(index, seq, key, tokens)
             IndexState.read(index).with_due(TEXTS, -drop_due(index, TEXTS, done)).save(index)
-            index.execute("COMMIT")
-        except BaseException:
-            if index.in_transaction:
-                index.execute("ROLLBACK")
-            raise
 
     def _prepared_body(self, key: RecordKey, body: bytes) -> str | None:
         try:
