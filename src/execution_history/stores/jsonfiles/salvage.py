@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS
+from execution_history.stores.jsonfiles.bracket_reader import PLAIN
 
 _LIKE_A_RECORD: Final = re.compile(
     rf'(?:\n(?P<indent> {{0,64}}))?\{{\s{{0,64}}+"(?P<key>{"|".join(KEYS)})"\s{{0,64}}+:'
@@ -22,7 +23,7 @@ _LONGEST_BEGINNING: Final = 256
 _BEGINNING_OF_STRING: Final = re.compile(r'\{\s{0,64}+"\s{0,64}+\Z')
 _HISTORIES: Final = '"histories"'
 _BRACKET: Final = re.compile(r"[{}\[\]]")
-_PLAIN: Final = re.compile(r'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_PLAIN: Final = re.compile(PLAIN, re.DOTALL)
 _SHALLOW: Final = 300
 _LONGEST_TOKEN: Final = 64
 _LEAST_TEXT: Final = 256 * 1024
