@@ -15,13 +15,14 @@ DEEPEST: Final = 1_000_000
 
 _QUOTE: Final = ord('"')
 _IN_STRING: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-# No possessive group around the strings: Python before 3.11.5 keeps what the group's last, failing round has passed.
-PLAIN: Final = rf'(?>[^"{{}}\[\]]*+(?:"{_IN_STRING}"[^"{{}}\[\]]*+)*)'
-"""What has no bracket outside of its strings, as a pattern for :data:`re.DOTALL`."""
+# No possessive group around strings: Python before 3.11.5 keeps what such a group's last, failing round has passed.
+# Other groups remember each round, some 200 bytes; so there are at most a thousand.
+PLAIN: Final = rf'(?>[^"{{}}\[\]]*+(?:"{_IN_STRING}"[^"{{}}\[\]]*+){{0,1000}})'
+"""What has no bracket outside of its strings, as a pattern for :data:`re.DOTALL`; at most a thousand strings."""
 
-# All of them stop only at a bracket, at the end, or where a string or an escape continues in the next piece.
+# They stop only at a bracket, at a string, at the end, or where a string or an escape continues in the next piece.
 _TO_BRACKET: Final = re.compile(PLAIN.encode(), re.DOTALL)
-_TO_NESTED: Final = re.compile(rf"{PLAIN}(?:[{{\[]{PLAIN}[}}\]]{PLAIN})*".encode(), re.DOTALL)
+_TO_NESTED: Final = re.compile(rf"{PLAIN}(?:[{{\[]{PLAIN}[}}\]]{PLAIN}){{0,1000}}".encode(), re.DOTALL)
 _INSIDE: Final = re.compile(_IN_STRING.encode(), re.DOTALL)
 _BLANKS: Final = b" \t\r\n"
 _BLANK_ENDS: Final = (b" ", b"\t", b"\r", b"\n")
@@ -29,7 +30,7 @@ _BLANK: Final = re.compile(rb"[ \t\r\n]*+")
 _MARKS: Final = b'{}[],:"'
 # Blanks beside a mark or a quote are removed; those between two other tokens stay, so that 1 2 does not become 12.
 _SPACED: Final = re.compile(
-    rb'((?:"' + _IN_STRING.encode() + rb'(?:"|\Z)|[^" \t\r\n]++)+)'
+    rb'((?:"' + _IN_STRING.encode() + rb'(?:"|\Z)|[^" \t\r\n]++){1,1000})'
     rb'(?:(?<=[{}\[\],:"])[ \t\r\n]++|[ \t\r\n]++(?=[{}\[\],:"]))?|(?<![ \t\r\n])[ \t\r\n]++(?=[{}\[\],:"])',
     re.DOTALL,
 )

@@ -23,6 +23,7 @@ _LONGEST_BEGINNING: Final = 256
 _BEGINNING_OF_STRING: Final = re.compile(r'\{\s{0,64}+"\s{0,64}+\Z')
 _HISTORIES: Final = '"histories"'
 _BRACKET: Final = re.compile(r"[{}\[\]]")
+_BRACKETS: Final = ("{", "}", "[", "]")
 _PLAIN: Final = re.compile(PLAIN, re.DOTALL)
 _SHALLOW: Final = 300
 _LONGEST_TOKEN: Final = 64
@@ -159,11 +160,13 @@ def _shallow_end(text: str) -> int:
     depth = at = 0
     while depth < _SHALLOW:
         found = _PLAIN.match(text, at)
-        at = len(text) if found is None else found.end()
-        if at == len(text) or text[at] == '"':
+        stop = at if found is None else found.end()
+        if text.startswith(_BRACKETS, stop):
+            depth += 1 if text[stop] in "{[" else -1
+            stop += 1
+        if stop == at:  # the end, or a string without one
             break
-        depth += 1 if text[at] in "{[" else -1
-        at += 1
+        at = stop
     return at
 
 
