@@ -3,7 +3,7 @@
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -49,6 +49,11 @@ class Caller:
         if self.end == 0:
             return self.received.endswith(_LAST_CHUNK)
         return len(self.received) == self.end
+
+    def has_begun(self) -> bool:
+        """Take what has come; whether the body has begun."""
+        self.receive()
+        return self.first > 0
 
     def _read_head(self) -> bool:
         """Look for the end of the answer: 0 where the last chunk says so."""
@@ -118,26 +123,36 @@ def first_bytes(port: int, call: bytes, times: int) -> list[float]:
 
 
 @contextmanager
-def held(port: int, call: bytes, count: int) -> Iterator[None]:
+def held(port: int, call: bytes, count: int, *, seconds: float = 120) -> Iterator[None]:
     """Open so many streams at once, whose first bytes have come; what is held has to be released before the end.
 
     Raises:
-        SystemExit: one did not begin within a minute.
+        SystemExit: one did not begin in so many *seconds*, or has not ended in as many.
     """
-    with callers(port, count) as connected, select.epoll() as ready:
-        for number, caller in connected.items():
-            ready.register(number, select.EPOLLIN)
-            caller.send(call)
-        deadline, begun = time.monotonic() + 120, 0
-        while begun < count:
-            for number, _ in ready.poll(1):
-                connected[number].receive()
-                if connected[number].first:
-                    ready.unregister(number)
-                    begun += 1
-            if time.monotonic() > deadline:
-                raise SystemExit(f"Only {begun} of {count} streams began.")
-        yield
+    with callers(port, count) as connected:
         for caller in connected.values():
-            while not caller.receive():
-                pass
+            caller.send(call)
+        _receive_until("began", Caller.has_begun, connected, seconds)
+        yield
+        _receive_until("ended", Caller.receive, connected, seconds)
+
+
+def _receive_until(
+    reached: str, receive: Callable[[Caller], bool], connected: dict[int, Caller], seconds: float
+) -> None:
+    """Receive what comes, in the order in which it comes, until *receive* was true of each caller.
+
+    Raises:
+        SystemExit: that took longer; *reached* says of the others how far they got.
+    """
+    deadline, waiting = time.monotonic() + seconds, set(connected)
+    with select.epoll() as ready:
+        for number in waiting:
+            ready.register(number, select.EPOLLIN)
+        while waiting:
+            for number, _ in ready.poll(1):
+                if receive(connected[number]):
+                    ready.unregister(number)
+                    waiting.discard(number)
+            if time.monotonic() > deadline:
+                raise SystemExit(f"Only {len(connected) - len(waiting)} of {len(connected)} streams {reached}.")

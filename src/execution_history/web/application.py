@@ -1,10 +1,12 @@
 """The application that ``serve`` runs."""
 
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.application import Application
 from execution_history.coze import Gateway
@@ -21,12 +23,22 @@ _TAGS = [
 ]
 
 
+class _GuardedApp(FastAPI):
+    """An application whose outermost layers are ours: what the gateway answers passes none of FastAPI's."""
+
+    outermost: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer through the outermost layer."""
+        await (self.outermost or super().__call__)(scope, receive, send)
+
+
 def create_app(application: Application) -> FastAPI:
     """Return the HTTP application for an open *application*, which the caller opens and closes.
 
     All errors have the shape ``{"success": false, "error": {"code", "message"}}``.
     """
-    app = FastAPI(
+    app = _GuardedApp(
         title="execution-history",
         version=version("execution-history"),
         description="The history of every Coze workflow run, kept on your own disk.",
@@ -41,8 +53,8 @@ def create_app(application: Application) -> FastAPI:
     # The last added is the outermost. The gateway's answers stay as the upstream sent them.
     app.add_middleware(ErrorAnswers)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Gateway, upstream=application.upstream, recorder=application.recorder)
-    app.add_middleware(Guard, hosts=(application.settings.host, *application.settings.allowed_hosts))
+    gateway = Gateway(partial(FastAPI.__call__, app), application.upstream, application.recorder)
+    app.outermost = Guard(gateway, (application.settings.host, *application.settings.allowed_hosts))
     limits = application.settings.reading_limits
     app.include_router(history_router(application.service, application.runner, application.reconciler, limits=limits))
     app.include_router(health_router(application.service, application.recorder))

@@ -262,6 +262,23 @@ def test_an_escaped_debug_address_is_read() -> None:
     assert execute_id_of("http://[") is None
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?execute_id=1", "1"),
+        ("?x=1&execute_id=2&execute_id=3#end", "2"),
+        ("?execute_id=&execute_id=4", "4"),
+        ("?execute_id=a%2Fb+c", "a/b c"),
+        ("?old_execute_id=1", None),
+        ("#?execute_id=1", None),
+        ("/execute_id=1", None),
+    ],
+)
+def test_the_execute_id_is_that_of_the_query(query: str, found: str | None) -> None:
+    """The first one that is not empty, without its encoding; nothing like it elsewhere in the address."""
+    assert found == execute_id_of(f"https://www.coze.cn/work_flow{query}")
+
+
 @given(_json, st.integers(100, 599))
 def test_no_answer_breaks_the_reading(content: object, status: int) -> None:
     """Any JSON in the place of an envelope, and of every field of one."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote_plus
 
 import orjson
 
@@ -29,6 +29,7 @@ _RESUMPTIONS: Final = frozenset({"stream_resume", "resume"})
 _IDS: Final = ("workflow_id", "bot_id", "app_id", "conversation_id", "connector_id", "event_id")
 _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
+_EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)?execute_id=([^&#]+)")
 _UNAUTHORISED: Final = 401
 _SERVER_ERROR: Final = 500
 
@@ -251,13 +252,8 @@ _WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_fo
 
 def execute_id_of(debug_url: str | None) -> str | None:
     """Return the upstream execute id in a debug address (coze-protocol 2.3)."""
-    if not debug_url:
-        return None
-    try:
-        found = parse_qs(urlsplit(debug_url).query).get("execute_id")
-    except ValueError:
-        return None
-    return found[0] if found else None
+    found = _EXECUTE_ID.match(debug_url or "")
+    return None if found is None else unquote_plus(found[1])
 
 
 def execute_id_of_event(event_id: object) -> str | None:

@@ -6,8 +6,7 @@ so that U+2028 and U+0085 inside a payload stay where they are.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.messages import parse_json
@@ -15,8 +14,7 @@ from execution_history.coze.protocol.messages import parse_json
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
     """One event.
 
     Attributes:

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import lru_cache
 from typing import Final
 
 import aiohttp
@@ -84,7 +85,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self, request: httpx.Request, headers: list[tuple[str, str]], upload: "_Upload", proxy: Proxy | None
     ) -> aiohttp.ClientResponse:
         timeout = request.extensions.get("timeout", {})
-        connect = timeout.get("connect")
         body = upload.body()
         async with nullcontext() if isinstance(body, bytes | None) else upload.limited():
             return await self._session.request(
@@ -96,10 +96,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 proxy=None if proxy is None else proxy.url,
                 proxy_headers=None if proxy is None else proxy.headers,
                 server_hostname=request.extensions.get("sni_hostname"),
-                # The first includes the way through a proxy, the second does not.
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=connect, sock_connect=connect, sock_read=timeout.get("read")
-                ),
+                timeout=_timeout(timeout.get("connect"), timeout.get("read")),
             )
 
     async def aclose(self) -> None:
@@ -195,6 +192,12 @@ class _Answer(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Give the connection back after the whole body, or close it."""
         self._response.close()
+
+
+@lru_cache(maxsize=16)  # those of the settings, and of requests for histories
+def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    # The first includes the way through a proxy, the second does not.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect, sock_read=read)
 
 
 def _as_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
