@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
 from execution_history.stores.mirror_port import FileChange, FileState
-from tests.sample_records import document
+from tests.sample_records import changed, document
 
 _hostile = st.text(max_size=40) | st.sampled_from(
     ['\n    {\n      "execute_id": "e1",\n', "\n    }", '"histories": [', "  ]\n}\n", "\u2028", "    ", '",\n']
@@ -44,6 +45,11 @@ _IO = Path("/proc/self/io")
 def _moved() -> int:
     """How many bytes this process has read and written so far."""
     return sum(int(line.split()[1]) for line in _IO.read_text().splitlines() if line.startswith(("rchar", "wchar")))
+
+
+def _written() -> int:
+    """How many bytes this process has written so far."""
+    return int(next(line.split()[1] for line in _IO.read_text().splitlines() if line.startswith("wchar")))
 
 
 # Small distances, so that bisection, windows and gaps all happen within a few records.
@@ -86,6 +92,22 @@ class JSONFileMachine(RuleBasedStateMachine):
         self._shown[index] = (time, sequence, execute_id, body)
         self._apply(FileChange(execute_id, time, body, new=False))
 
+    @precondition(lambda self: len(self._shown) > 1)
+    @rule(value=_values, statuses=st.lists(st.sampled_from(["running", "success"]), min_size=4, max_size=12))
+    def change_several(self, value: Any, statuses: list[str]) -> None:
+        """Several records that were running change in one commit, in any order, and a new one comes with them."""
+        changes = []
+        for number, status in enumerate(statuses):
+            index = number * 7 % len(self._shown)
+            time, sequence, execute_id, _ = self._shown[index]
+            body = document(execute_id, now=time, parameters={"w": [value, number]}, execute_status=status).body
+            self._shown[index] = (time, sequence, execute_id, body)
+            changes.append(FileChange(execute_id, time, body))
+        self._sequence += 1
+        body = document(f"e{self._sequence}", now=7).body
+        self._shown.append((7, self._sequence, f"e{self._sequence}", body))
+        self._apply(*changes[:2], FileChange(f"e{self._sequence}", 7, body, new=True), *changes[2:])
+
     @precondition(lambda self: self._shown)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
@@ -117,9 +139,9 @@ class JSONFileMachine(RuleBasedStateMachine):
         """The file is made anew with other slack."""
         self._file = regrow(self._file, slack)
 
-    def _apply(self, change: FileChange) -> None:
+    def _apply(self, *changes: FileChange) -> None:
         self._revision += 1
-        blocked = self._file.apply([change])
+        blocked = self._file.apply(changes)
         if blocked:
             # Where there is no room nothing was changed; with enough slack at the front there always is for the newest.
             json.loads(self._path.read_bytes())
@@ -221,6 +243,40 @@ def test_a_deletion_reads_and_writes_little_whatever_was_deleted_before(tmp_path
     kept = [number for number in range(count, 0, -1) if number not in set(gone)]
     assert kept == [record["create_time"] for record in json.loads(path.read_bytes())["histories"]]
     assert moved / len(gone) < 400_000
+
+
+@pytest.mark.skipif(not _IO.exists(), reason="needs /proc, which counts bytes")
+@pytest.mark.parametrize("at_once", [1, 8, 100, 1_000])
+@pytest.mark.parametrize("order", ["oldest first", "newest first", "in any order"])
+def test_runs_that_end_after_many_others_began_write_little(tmp_path: Path, order: str, at_once: int) -> None:
+    """Each about as much as its record and some neighbours, however many are open, one by one and in groups."""
+    count = 2_000
+    path = tmp_path / "w.json"
+    running = [document(f"e{n}", now=n, parameters={"t": "x" * 700}) for n in range(count, 0, -1)]
+    write_new(path, Header("w", FileState(count, 1, count)), [each.body for each in running], 8_000_000)
+    keys: dict[str, Callable[[int], int]] = {
+        "oldest first": lambda n: n,
+        "newest first": lambda n: -n,
+        "in any order": lambda n: n * 7_919 % 2_003,
+    }
+    ends = sorted(running, key=lambda each: keys[order](each.create_time))
+    file = JSONFile(path)
+    before = _written()
+    for begin in range(0, count, at_once):
+        ended = [
+            changed(each, count, "success", output="y" * (500 + each.create_time * 37 % 1_000))
+            for each in ends[begin : begin + at_once]
+        ]
+        changes = [FileChange(each.execute_id, each.create_time, each.body) for each in ended]
+        assert [] == file.apply(changes, is_complete=True)
+    written = _written() - before
+    size = file.size - file.header.newest_at
+    file.close()
+    shown = json.loads(path.read_bytes())["histories"]
+    assert list(range(count, 0, -1)) == [record["create_time"] for record in shown]
+    assert {"success"} == {record["execute_status"] for record in shown}
+    assert written / count < 100_000
+    assert size < 2 * sum(len(render(orjson.dumps(record))) for record in shown)
 
 
 def test_a_file_gets_shorter_with_its_oldest_records(tmp_path: Path) -> None:

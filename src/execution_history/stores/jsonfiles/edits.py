@@ -4,12 +4,14 @@ A window is a part of the file that ends before the record concerned. Room for g
 left, so that what is older never moves. Each edit is one write, after which the file parses.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from execution_history.stores.jsonfiles.file_format import RECORD_START, SEPARATOR
+from execution_history.stores.jsonfiles.file_format import RECORD_START, RUNNING, SEPARATOR
 
 _MOST_RECORDS: Final = 24
 _MOST_BYTES: Final = 32 * 1024
+_FIRST_LINES: Final = 1024
 
 
 class Edit(NamedTuple):
@@ -27,29 +29,94 @@ class Span(NamedTuple):
     end: int
 
 
-def splice(window: bytes, base: int, span: Span, replacement: bytes) -> Edit | None:
-    """Put *replacement* where *span* is, ending where it ended; ``None`` when the window has not enough room.
+class Replacement(NamedTuple):
+    """The text to put in the place of a record, which is empty for one that is not there yet."""
 
-    The window is what stands in the file from offset *base* to the beginning of *span*.
+    span: Span
+    text: bytes
 
-    What it is longer is taken from the gaps to the left, newer records moving towards them; what it is
+
+def splice(window: bytes, base: int, changed: Sequence[Replacement], *, spare: int = 0, gap: int = 0) -> Edit | None:
+    """Put each text where its span is, the last one ending where it ended; ``None`` when the window has no room.
+
+    What a text is longer is taken from the gaps to its left, newer records moving towards them; what one is
     shorter becomes a gap.
+
+    Args:
+        window: what stands in the file from offset *base* to the beginning of the last span.
+        base: where the window begins.
+        changed: at least one replacement, in the order of the file.
+        spare: the gap before each running record that has to move, which will grow too.
+        gap: the gap before all of them.
     """
-    grow = len(replacement) - (span.end - span.start)
-    if grow <= 0:
-        return Edit(span.start, b" " * -grow + replacement, -grow)
-    parts = [replacement]
-    at, missing = span.start - base, grow
-    while True:
-        text_end = _spaces_before(window, at, missing)
-        if at - text_end >= missing:
-            return Edit(base + at - missing, b"".join(reversed(parts)), 0)
-        missing -= at - text_end
-        previous = window.rfind(RECORD_START, 0, text_end)
-        if previous < 0:
-            return None
-        parts.append(window[previous:text_end])
-        at = previous
+    moved = _Moved(window, spare)
+    for number in range(len(changed) - 1, -1, -1):
+        span, text = changed[number]
+        if moved.parts:
+            moved.copy(span.end - base)
+        moved.put(span.start - base, text, len(text) - (span.end - span.start))
+    # Never between a record and the separator behind it, with which a text for the last place begins.
+    moved.leave(0 if changed[0].text.startswith(SEPARATOR) else gap)
+    if not moved.take_room(0):
+        return None
+    return Edit(base + moved.at, b"".join(reversed(moved.parts)), moved.leading)
+
+
+class _Moved:
+    """The new text of a window from ``at`` on: its ``parts`` from right to left, with ``leading`` spaces before it.
+
+    It is ``missing`` bytes longer than what stood there.
+    """
+
+    def __init__(self, window: bytes, spare: int) -> None:
+        self.parts: list[bytes] = []
+        self.at = len(window)
+        self.missing = 0
+        self.leading = 0
+        self._window = window
+        self._spare = spare
+        self._will_grow = False
+
+    def put(self, at: int, text: bytes, grown: int) -> None:
+        """Add a text for what begins at *at*, longer by *grown*, with a gap for what is left over."""
+        self._add(at, text)
+        self.missing += grown
+        self.leave(max(0, -self.missing))
+
+    def leave(self, length: int) -> None:
+        """Add a gap."""
+        if length:
+            self.parts.append(b" " * length)
+            self.leading += length
+            self.missing += length
+
+    def copy(self, begin: int) -> None:
+        """Add what stands between *begin* and what is added already, without the gaps that are needed."""
+        self.take_room(begin)
+        self._add(begin, self._window[begin : self.at])
+
+    def take_room(self, begin: int) -> bool:
+        """Use the gaps from *begin* on, the nearest first, and add what stands between; whether they are enough."""
+        window = self._window
+        while self.missing:
+            text_end = _spaces_before(window, self.at, self.missing)
+            taken = min(self.at - text_end, self.missing)
+            self.at -= taken
+            self.missing -= taken
+            if not self.missing:
+                break
+            if self._will_grow:
+                self.leave(self._spare)
+            previous = window.rfind(RECORD_START, begin, text_end)
+            if previous < 0:
+                return False
+            self._add(previous, window[previous:text_end])
+            self._will_grow = self._spare > 0 and RUNNING in self.parts[-1][:_FIRST_LINES]
+        return True
+
+    def _add(self, at: int, text: bytes) -> None:
+        self.parts.append(text)
+        self.at, self.leading, self._will_grow = at, 0, False
 
 
 def _spaces_before(window: bytes, at: int, enough: int) -> int:

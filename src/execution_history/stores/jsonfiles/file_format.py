@@ -41,6 +41,7 @@ from execution_history.stores.mirror_port import FileState
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"
 RECORD_START: Final = b'    {\n      "execute_id": '
+RUNNING: Final = b'\n      "execute_status": "running",\n'
 SEPARATOR: Final = b",\n"
 FOOTER: Final = b"  ]\n}\n"
 

@@ -24,7 +24,7 @@ class FileSizes:
     small: int = 8 * 1024 * 1024
     near: int = 16 * 1024
     reach: int = 64 * 1024
-    window: int = 4 * 1024 * 1024
+    window: int = 16 * 1024 * 1024
     gap_every: int = 512 * 1024
     gap: int = 32 * 1024
     least_slack: int = 16 * 1024

@@ -3,14 +3,27 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from execution_history.stores.jsonfiles import edits
 from execution_history.stores.jsonfiles.disk_sync import write_all
 from execution_history.stores.jsonfiles.edits import Front
-from execution_history.stores.jsonfiles.file_format import CLOSING, FOOTER, OPENING, SEPARATOR, render, stamp
+from execution_history.stores.jsonfiles.file_format import (
+    CLOSING,
+    FOOTER,
+    OPENING,
+    RUNNING,
+    SEPARATOR,
+    record_key,
+    render,
+    stamp,
+)
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 from execution_history.stores.mirror_port import FileChange, FileState
+
+_FEW: Final = 3
+_DENSE: Final = 64 * 1024
 
 
 class JSONFile(JSONFileReader):
@@ -58,6 +71,10 @@ class JSONFile(JSONFileReader):
         if is_complete and self._front is None and (self.newest_time() or 0) > self.header.state.updated_at:
             raise NotOurs(f"{self.path} has a record that began after the last change of all")
         blocked: list[FileChange] = []
+        if len(changes) > _FEW and (far := self._far(changes)):
+            blocked += self._replace_far(far, self.header.newest_at, self.size - len(FOOTER))
+            done = {change.execute_id for change in far}
+            changes = [change for change in changes if change.execute_id not in done]
         is_full = False
         number = 0
         while number < len(changes):
@@ -132,7 +149,7 @@ class JSONFile(JSONFileReader):
             if span is None and self._has_all:
                 raise NotOurs(f"{self.path} lacks a record that it should have")
             if span is not None and text:
-                return self._replace(span, text)
+                return self._replace(edits.Replacement(span, text))
             if span is not None:
                 self._remove(span)
         if not text:
@@ -175,18 +192,91 @@ class JSONFile(JSONFileReader):
             self.blanks.add(start, at)
         return self.body_start
 
-    def _replace(self, span: edits.Span, text: bytes) -> bool:
-        """Put *text* where *span* is; whether there was room to the left for what it is longer."""
-        reach = self.sizes.reach
+    def _far(self, changes: Sequence[FileChange]) -> list[FileChange]:
+        """Return the last changes of those records that are only changed, and not remembered; newest first."""
+        others = {change.execute_id for change in changes if change.new or change.body is None}
+        front = self._front
+        far = {
+            change.execute_id: change
+            for change in changes
+            if change.execute_id not in others and (front is None or change.execute_id not in front)
+        }
+        return sorted(far.values(), key=lambda change: (-change.create_time, change.execute_id))
+
+    def _replace_far(self, changes: Sequence[FileChange], low: int, high: int) -> list[FileChange]:
+        """Change records that stand between two offsets, neighbours in one write; return those without room.
+
+        Args:
+            changes: what is to be changed, newest first.
+            low: the beginning of a record.
+            high: the end of another, or the beginning of the footer.
+
+        Raises:
+            NotOurs: one of them is not there, or a record has no time.
+            OSError: the file cannot be read or written.
+        """
+        newest, oldest = changes[0].create_time, changes[-1].create_time
+        low = self.first_not_newer(newest, low, high)
+        high = self.first_not_newer(oldest - 1, low, high)
+        if high - low <= min(len(changes) * _DENSE, self.sizes.window):
+            return self._replace_neighbours(changes, low, high)
+        if newest == oldest:
+            return [change for change in changes if not self._apply_one(change)]
+        time = min(changes[len(changes) // 2].create_time, newest - 1)
+        newer = [change for change in changes if change.create_time > time]
+        older = changes[len(newer) :]
+        middle = self.first_not_newer(time, low, high)
+        # The oldest first: what moves for them are the newer ones, and these get room by it.
+        blocked = self._replace_far(older, middle, high)
+        return [*blocked, *self._replace_far(newer, self.header.newest_at, middle)]
+
+    def _replace_neighbours(self, changes: Sequence[FileChange], low: int, high: int) -> list[FileChange]:
+        """Do so in one write, as these are all near each other."""
+        self._front = None
+        window, at = self.read(low, high), 0
+        replaced, others = [], []
+        for change in changes:
+            key = record_key(change.execute_id)
+            start = window.find(key, at)
+            if start < 0:  # those of one millisecond stand in any order
+                start = window.find(key)
+            end = -1 if start < 0 else window.find(CLOSING, start)
+            if end < 0:
+                others.append(change)
+                continue
+            at = end + len(CLOSING)
+            replaced.append(edits.Replacement(edits.Span(low + start, low + at), render(change.body or b"")))
+        if replaced and not self._replace(*sorted(replaced)):
+            return list(changes)
+        return [change for change in others if not self._apply_one(change)]
+
+    def _replace(self, *changed: edits.Replacement) -> bool:
+        """Put texts where their spans are, in the order of the file; whether there was room to the left for them.
+
+        Where it is so far to the left that much has to move, room moves with it, for the running records among it: each
+        of them would have as much moved when it ends.
+        """
+        begin, end = changed[0].span.start, changed[-1].span.start
+        reach, is_far = self.sizes.reach, False
         while True:
-            base = max(self.body_start, span.start - reach)
-            edit = edits.splice(self.read(base, span.start), base, span, text)
-            if edit is not None:
-                self._write(edit)
-                return True
-            if base == self.body_start or reach >= self.sizes.window:
-                return False
-            reach *= 8
+            base = max(self.body_start, begin - reach)
+            window = self.read(base, end)
+            gap, spare = self._room(window, changed, has_slack=base == self.body_start) if is_far else (0, 0)
+            edit = edits.splice(window, base, changed, gap=gap, spare=spare)
+            if edit is not None or base == self.body_start or reach >= self.sizes.window:
+                break
+            reach, is_far = min(8 * reach, self.sizes.window), True
+        edit = edit or edits.splice(window, base, changed)
+        if edit is not None:
+            self._write(edit)
+        return edit is not None
+
+    def _room(self, window: bytes, changed: Sequence[edits.Replacement], *, has_slack: bool) -> tuple[int, int]:
+        """Return the gap to leave before what changes, and that before each running record that moves."""
+        grown = sum(len(text) - (span.end - span.start) for span, text in changed)
+        most = max(0, min(self.slack - grown, len(window)) if has_slack else len(window))
+        spare = max(0, min(grown // len(changed), most // 2 // (1 + window.count(RUNNING))))
+        return most * self.sizes.gap // self.sizes.gap_every, spare
 
     def _remove(self, span: edits.Span) -> None:
         """Blank a record together with the separator behind it; with the last record the file ends earlier."""
@@ -224,6 +314,6 @@ class JSONFile(JSONFileReader):
         """Insert a record that is not the newest, before the first one that is not newer than it."""
         at = self.first_not_newer(create_time)
         if at < self.size - len(FOOTER):
-            return self._replace(edits.Span(at, at), text + SEPARATOR)
+            return self._replace(edits.Replacement(edits.Span(at, at), text + SEPARATOR))
         at = self.rfind(CLOSING, self.header.newest_at, self.size) + len(CLOSING)
-        return self._replace(edits.Span(at, at), SEPARATOR + text)
+        return self._replace(edits.Replacement(edits.Span(at, at), SEPARATOR + text))

@@ -116,16 +116,21 @@ class JSONFileReader:
         at = self.header.newest_at
         return None if self.read(at, at + len(FOOTER)) == FOOTER else self._time_at(at)
 
-    def first_not_newer(self, create_time: int) -> int:
-        """Return the offset of the first record whose time is at most *create_time*, or of the footer.
+    def first_not_newer(self, create_time: int, low: int = -1, end: int = -1) -> int:
+        """Return the offset of the first record whose time is at most *create_time*, or *end*, that of the footer.
 
         This is a bisection over the file: O(log size) small reads.
+
+        Args:
+            create_time: the time.
+            low: an offset to begin at, where all records before it are newer.
+            end: an offset to end at, where no record behind it is newer.
 
         Raises:
             NotOurs: a record has no time.
         """
-        end = self.size - len(FOOTER)
-        low, high = self.header.newest_at, end
+        end = self.size - len(FOOTER) if end < 0 else end
+        low, high = max(low, self.header.newest_at), end
         while high - low > self.sizes.near:
             middle = (low + high) // 2
             found = self.find(RECORD_START, middle, end)
