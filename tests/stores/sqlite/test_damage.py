@@ -22,6 +22,8 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore, stored_elsewhere
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.text_index import TextMatches
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.sqlite.damage import damage, damaged, make_old, mislead, stored
 
@@ -253,7 +255,7 @@ class _Refuses(TextIndex):
         """Its id."""
         if self._where == "prepare" and record["execute_id"] == "e1":
             raise ZeroDivisionError
-        return str(record["execute_id"])
+        return "\ud800" if self._where == "many" and record["execute_id"] == "e1" else str(record["execute_id"])
 
     def put(self, connection: apsw.Connection, rowid: int, prepared: str) -> None:
         """As it is; SQLite refuses what may not be empty, and Python what UTF-8 cannot hold."""
@@ -262,20 +264,24 @@ class _Refuses(TextIndex):
         super().put(connection, rowid, "\ud800" if prepared == "e1" and self._where == "python" else prepared)
 
 
-@pytest.mark.parametrize("where", ["prepare", "sqlite", "python"])
+@pytest.mark.parametrize("where", ["prepare", "sqlite", "python", "many"])
 async def test_a_record_that_the_index_cannot_take_in_does_not_stop_it(
     tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever it raises, wherever: it is counted and listed like all others, and the log names it."""
     async with _opened(tmp_path, json_files=False) as store:
         right = await _fill(store)
-        index = RecordIndex(tmp_path, store._parts.reader, _Refuses(where))
+        limits = Limits(texts_with_rows=0 if where == "many" else 50)
+        index = RecordIndex(tmp_path, store._parts.reader, _Refuses(where), limits)
         with caplog.at_level(logging.WARNING):
             selection = await index.select(_ALL)
+            await index.follow()
         assert (list(right.values())[::-1], 5, ()) == (selection.documents, selection.total, selection.damaged)
         assert selection.reach.is_complete
         assert 1 == sum("'e1' of workflow 'w' cannot be taken" in message for message in caplog.messages)
         assert 4 == (await index.statistics(StatisticsQuery())).totals.counts["success"]
+        with index.follower.index().connection() as connection:
+            assert {1, 3, 4, 5} == TextMatches('"e0" OR "e2" OR "e3" OR "e4"', True).among(connection, range(1, 6))
         index.close()
 
 

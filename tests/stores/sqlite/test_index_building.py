@@ -114,7 +114,7 @@ async def test_texts_follow_behind_the_rows(tmp_path: Path) -> None:
     """A filter does not wait for them; a search says which it lacks, and finds the newest first."""
     async with opened(tmp_path) as store:
         await fill(store, range(30))
-        with resting(tmp_path, store, Limits(texts=4, texts_with_rows=2, a_second=0)) as index:
+        with resting(tmp_path, store, Limits(texts=4, text_portions=1, texts_with_rows=2, a_second=0)) as index:
             while index.follower._step():
                 pass
             assert (await index.select(_ALL)).reach.is_complete

@@ -11,6 +11,7 @@ from execution_history.records.partial import Unread
 MOST_CHARACTERS: Final = 10_000_000
 """How many characters of a record are searched; later texts, in the order of :func:`texts_of`, are not."""
 
+_LARGEST: Final = 2**63 - 1
 _EACH: Final = 8  # added to the size of each text: millions of short ones cost more than a long one
 
 _NODE_TEXTS: Final = ("node_title", "content", "error_message")
@@ -102,7 +103,12 @@ def _texts(value: object) -> Sequence[str]:
         elif isinstance(item, (list, tuple)):
             stack += reversed(item)
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
-            found.append(encode(item).decode().strip('"'))
+            found.append(_digits(item))
         elif isinstance(item, Unread):
             found += islice(item.texts(), MOST_CHARACTERS // _EACH)
     return found
+
+
+def _digits(number: float) -> str:
+    is_plain = number.__class__ is int and abs(number) <= _LARGEST
+    return str(number) if is_plain else encode(number).decode().strip('"')

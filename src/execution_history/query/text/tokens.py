@@ -41,7 +41,8 @@ _CODES: Final = f"utf-32-{sys.byteorder[0]}e"
 _LONGER: Final = 4
 
 # ASCII text has no singles: its words are the texts between these.
-_SPACED: Final = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
+_SPACED: Final = bytes(code if chr(code).isalnum() and code < 128 else ord(" ") for code in range(256))  # noqa: PLR2004 - the size of ASCII
+_BEYOND_ASCII: Final = re.compile(r"[^\0-\x7f]+")
 _SEPARATOR: Final = re.compile(r"[\0-/:-@\[-`{-\x7f]")
 
 
@@ -61,11 +62,12 @@ class Tokens:
         singles: set[str] = set()
         kinds = patterns()
         for piece in _pieces(searched) if len(searched) > _PIECE else (searched,):
-            if piece.isascii():
-                words.update(piece.translate(_SPACED).split())
-            else:
+            others = "" if piece.isascii() else BREAK.join(_BEYOND_ASCII.findall(piece))
+            if kinds.letters.search(others):
                 words.update(kinds.letters.findall(piece))
-                singles.update(kinds.singles.findall(piece))
+            else:
+                words.update(_words_of_ascii(piece))
+            singles.update(kinds.singles.findall(others))
         tokens = [self._words[word] for word in words] if len(words) < _MANY_WORDS else _of_many(words)
         if singles:
             runs = " ".join(singles)
@@ -78,17 +80,23 @@ class _Words(dict[str, str]):
     """The tokens of words, made on first use."""
 
     def __missing__(self, word: str) -> str:
-        if len(word) > _LONGEST_USUAL or word.isdecimal():
-            parts = _long_parts(word)
-        else:
-            parts = [*_parts(word, _INSIDE), *_parts(word, _LONGER)]
-        tokens = " ".join([f"^{word[0]}", f"^{word[:2]}", f"={word[:_LONGEST_WHOLE]}", *parts])
+        tokens = f"^{word[0]} ^{word[:2]} ={word[:_LONGEST_WHOLE]}"
+        if len(word) >= _INSIDE:
+            if len(word) > _LONGEST_USUAL or word.isdecimal():
+                tokens += " ~" + " ~".join(_parts(word, _INSIDE))
+            else:
+                tokens += " " + " ".join(_parts(word, _INSIDE) + _parts(word, _LONGER))
         if len(word) > _LONGEST_REMEMBERED:
             return tokens  # an id or a time, which rarely comes again
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
         self[word] = tokens
         return tokens
+
+
+def _words_of_ascii(text: str) -> list[str]:
+    """Return the words of *text*, in which every letter is of ASCII."""
+    return text.encode("ascii", "replace").translate(_SPACED).decode("ascii").split()
 
 
 def _pairs(runs: str) -> str:

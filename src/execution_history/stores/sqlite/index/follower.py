@@ -64,7 +64,8 @@ class IndexFollower:
         self._serving = serving
         self._parts: tuple[IndexDatabase, Builder] | None = None
         self.precedence = Precedence()
-        self._texts = None if text is None else TextWriter(text, limits, self.precedence)
+        self.closing = threading.Event()
+        self._texts = None if text is None else TextWriter(text, limits, self.precedence, self.closing.is_set)
         self._indexer = Indexer(self._texts, limits)
         self._writing_rows = threading.Lock()
         self._writing_texts = threading.Lock()
@@ -73,7 +74,6 @@ class IndexFollower:
         self._is_verified = False
         self._is_tidy = False
         self._trouble = ""
-        self.closing = threading.Event()
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:

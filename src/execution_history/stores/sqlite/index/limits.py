@@ -20,6 +20,7 @@ class Limits:
         small: records up to which an index is made in its place; a larger one is filled beside.
         front: the newest records that answer meanwhile.
         texts: texts that one transaction writes.
+        text_portions: transactions of a step, each of which writes while the next is prepared.
         texts_with_rows: texts that are written together with their rows; those of more follow.
         exact_runs: runs up to which percentiles are exact, though rollups could count them.
         wait_seconds: how long a query waits until the index has caught up.
@@ -36,6 +37,7 @@ class Limits:
     small: int = 10_000
     front: int = 2_500
     texts: int = 2_000
+    text_portions: int = 8
     texts_with_rows: int = 50
     exact_runs: int = EXACT_RUNS
     wait_seconds: float = 2.0

@@ -19,21 +19,23 @@ UPDATE state SET revision = ?, behind_time = ?, behind_seq = ?, missing = ?, due
 UPDATE state SET missing = max(1, CAST(stops_at * ? AS INTEGER)) WHERE behind_time IS NOT NULL AND missing <= stops_at;
 
 -- name: add_due
--- Notes that something of a record is to be written.
-INSERT OR IGNORE INTO due VALUES (?, ?, ?);
+-- Notes that something of records is to be written, of a JSON list of pairs.
+INSERT OR IGNORE INTO due SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2);
 
 -- name: some_due
 -- The newest records of which something is to be written.
 SELECT create_time, seq FROM due WHERE what = ? ORDER BY create_time DESC, seq DESC LIMIT ?;
 
--- name: which_due
--- Those of a JSON list of pairs that are due.
-SELECT d.create_time, d.seq FROM json_each(?2) j
-CROSS JOIN due d ON d.what = ?1 AND d.create_time = j.value ->> 0 AND d.seq = j.value ->> 1;
+-- name: which_done
+-- Those of a JSON list of places with revisions that are due, unless their rows have another revision, as such a list.
+SELECT json_group_array(json_array(d.create_time, d.seq, f.seq IS NOT NULL)) FROM json_each(?2) j
+CROSS JOIN due d ON d.what = ?1 AND d.create_time = j.value ->> 0 AND d.seq = j.value ->> 1
+LEFT JOIN facets f ON f.seq = d.seq
+WHERE f.seq IS NULL OR f.revision = j.value ->> 2;
 
 -- name: drop_due
--- Notes that it has been written.
-DELETE FROM due WHERE what = ? AND create_time = ? AND seq = ?;
+-- Notes that it has been written, of a JSON list of pairs.
+DELETE FROM due WHERE (what, create_time, seq) IN (SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2));
 
 -- name: all_texts_due
 -- Notes that the texts of all records are to be written.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import apsw
+import orjson
 
 from execution_history.query.model import IndexReach
 from execution_history.stores.sqlite.index.connections import rows, statement
@@ -96,19 +97,32 @@ class IndexState:
 
 def add_due(index: apsw.Connection, what: int, found: Iterable[Due]) -> int:
     """Note that something of records is to be written; return of how many that was not known."""
-    before = index.total_changes()
-    index.executemany(statement("add_due"), [(what, *each) for each in found])
-    return index.total_changes() - before
+    return _changed(index, "add_due", what, found)
 
 
 def drop_due(index: apsw.Connection, what: int, found: Iterable[Due]) -> int:
     """Note that it was written; return of how many that was not known."""
-    before = index.total_changes()
-    index.executemany(statement("drop_due"), [(what, *each) for each in found])
-    return index.total_changes() - before
+    return _changed(index, "drop_due", what, found)
+
+
+def _changed(index: apsw.Connection, name: str, what: int, found: Iterable[Due]) -> int:
+    index.execute(statement(name), (what, orjson.dumps(list(found)).decode()))
+    return index.changes()  # not of all changes: a full-text table may write its buffer meanwhile
 
 
 def some_due(index: apsw.Connection, what: int, limit: int) -> Sequence[Due]:
     """Return the newest of the records of which something is to be written."""
     found: list[Any] = rows(index, statement("some_due"), (what, limit))
     return found
+
+
+def which_done(index: apsw.Connection, what: int, found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, bool]]:
+    """Return those of *found*, records with their revisions, that are due and not changed since.
+
+    With each stands whether the index has it: one that it lacks is not due any more. One of another revision stays due
+    until its row is written again.
+    """
+    listed = orjson.dumps(found).decode()
+    # As one row: between two rows another thread may take the interpreter for 5 ms.
+    [(done,)] = rows(index, statement("which_done"), (what, listed))
+    return [(time, seq, bool(is_there)) for time, seq, is_there in orjson.loads(done)]

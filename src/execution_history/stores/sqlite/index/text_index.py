@@ -5,7 +5,7 @@ of a token, not the places: so it is small, and lists of rows are intersected qu
 them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -21,10 +21,12 @@ from execution_history.stores.sqlite.index.predicate_sql import Fragment
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _TABLES: Final = "text.sql"
 _PUT: Final = "INSERT OR REPLACE INTO words (rowid, tokens) VALUES (?, ?)"
+_PUT_ALL: Final = "INSERT OR REPLACE INTO words (rowid, tokens) SELECT CAST(key AS INTEGER), value FROM json_each(?)"
 _DROP: Final = "DELETE FROM words WHERE rowid = ?"
 _MATCHING: Final = "SELECT rowid FROM words WHERE words MATCH ?"
 _BETWEEN: Final = " AND rowid BETWEEN ? AND ?"
 _LISTED: Final = " AND +rowid IN (SELECT value FROM json_each(?))"
+_LARGEST_STATEMENT: Final = 32 * 1024 * 1024  # characters
 _DENSE: Final = 4
 """With rows this close together it is quicker to read all between them than to pass a list of them."""
 
@@ -106,6 +108,17 @@ class TextIndex:
         """Write the *prepared* tokens of *rowid*, in the place of earlier ones, if any."""
         connection.execute(_PUT, (rowid, prepared))
 
+    def put_all(self, connection: apsw.Connection, prepared: Mapping[int, str]) -> None:
+        """Write the *prepared* tokens of many rows, in ascending order; after an error some may have been written.
+
+        With one statement for all, unless they are large: meanwhile another thread can compute.
+
+        Raises:
+            TypeError: there is half of a surrogate pair in them.
+        """
+        for some in _pieces(prepared):
+            connection.execute(_PUT_ALL, (orjson.dumps(some).decode(),))
+
     def remove(self, connection: apsw.Connection, rowid: int) -> None:
         """Remove the tokens of *rowid*, if any."""
         connection.execute(_DROP, (rowid,))
@@ -114,6 +127,19 @@ class TextIndex:
         """Return the rows that may have the texts of *search*."""
         tokens = needed(search)
         return TextMatches(fts5_of(tokens.expression), tokens.is_exact)
+
+
+def _pieces(prepared: Mapping[int, str]) -> Iterator[dict[str, str]]:
+    piece: dict[str, str] = {}
+    size = 0
+    for rowid, tokens in prepared.items():
+        piece[str(rowid)] = tokens
+        size += len(tokens)
+        if size > _LARGEST_STATEMENT:
+            yield piece
+            piece, size = {}, 0
+    if piece:
+        yield piece
 
 
 def fts5_of(expression: Expression) -> str:

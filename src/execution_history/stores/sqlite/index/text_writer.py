@@ -2,25 +2,34 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 import apsw
-import orjson
 
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
-from execution_history.stores.sqlite.index.connections import committed, rows, statement
+from execution_history.stores.sqlite.index.connections import committed
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.overlap import overlapped
 from execution_history.stores.sqlite.index.precedence import Precedence
 from execution_history.stores.sqlite.index.row_writer import is_of_record
-from execution_history.stores.sqlite.index.state import TEXTS, Due, IndexState, drop_due, some_due
+from execution_history.stores.sqlite.index.state import TEXTS, Due, IndexState, drop_due, some_due, which_done
 from execution_history.stores.sqlite.index.text_index import TextIndex
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
-_MOST_SECONDS: Final = 1.0
+_MOST_SECONDS: Final = 2.0
+_BREATH: Final = 0.002
+"""Between two transactions: whoever waits for the lock of the file looks at it every millisecond."""
+
+_Portion = dict[Due, tuple[int, RecordKey, str | None]]
+"""Records by their place, with their revision and their texts."""
+
+_GONE: Final = (-1, RecordKey("", ""), None)
 
 
 class TextWriter:
@@ -30,12 +39,14 @@ class TextWriter:
         text: the text index.
         limits: how much a step writes.
         precedence: queries, which go before.
+        is_stopped: whether to end a step early; called often.
     """
 
-    def __init__(self, text: TextIndex, limits: Limits, precedence: Precedence) -> None:
+    def __init__(self, text: TextIndex, limits: Limits, precedence: Precedence, is_stopped: Callable[[], bool]) -> None:
         self._text = text
         self._limits = limits
         self._precedence = precedence
+        self._is_stopped = is_stopped
 
     def put_one(self, index: apsw.Connection, seq: int, key: RecordKey, record: Mapping[str, Any]) -> None:
         """Write the texts of a record that has none in the index, within a transaction of the caller."""
@@ -51,48 +62,64 @@ class TextWriter:
     def step(self, index: apsw.Connection, history: HistoryView) -> bool:
         """Write some of the texts that are due; return whether there were any.
 
-        They are prepared before the transaction, so that it is short. A record that changes meanwhile stays due.
+        They are prepared outside of the transactions, so that these are short, and while the portion before is written.
+        A record that changes meanwhile stays due.
 
         Raises:
-            apsw.Error: the index failed; nothing was written.
-            StoreError: the history failed; nothing was written.
+            apsw.Error: the index failed; texts of earlier portions may have been written.
+            StoreError: the history failed; likewise.
         """
-        due = some_due(index, TEXTS, self._limits.texts)
+        due = some_due(index, TEXTS, self._limits.texts * self._limits.text_portions)
         if not due:
             return False
+        overlapped(self._portions(history, due), partial(self._write, index))
+        return True
+
+    def _portions(self, history: HistoryView, due: Sequence[Due]) -> Iterator[_Portion]:
         until = time.monotonic() + _MOST_SECONDS
+
+        def is_over() -> bool:
+            return self._is_stopped() or time.monotonic() > until
+
+        taken = 0
+        while taken < len(due) and not is_over():
+            portion = self._prepared_portion(history, due[taken : taken + self._limits.texts], is_over)
+            taken += len(portion)
+            yield portion
+
+    def _prepared_portion(self, history: HistoryView, due: Sequence[Due], is_over: Callable[[], bool]) -> _Portion:
+        """Return the first of *due*, with their texts, until the step is over; at least one."""
         prepared: dict[int, tuple[int, RecordKey, str | None]] = {}
         taken = 0
-        while taken < len(due) and time.monotonic() < until:
+        while taken < len(due) and not (taken and is_over()):
             self._precedence.give_way()
             count, found = history.documents([seq for _, seq in due[taken : taken + self._limits.at_once]])
             taken += count
             for stored in found:
                 tokens = None if stored.body is None else self._prepared_body(stored.key, stored.body)
                 prepared[stored.seq] = stored.revision, stored.key, tokens
-        self._write(index, due[:taken], prepared)
-        return True
+        return {each: prepared.get(each[1], _GONE) for each in due[:taken]}
 
-    def _write(
-        self, index: apsw.Connection, due: Iterable[Due], prepared: Mapping[int, tuple[int, RecordKey, str | None]]
-    ) -> None:
+    def _write(self, index: apsw.Connection, portion: _Portion) -> None:
         index.execute("BEGIN IMMEDIATE")
         with committed(index):
-            listed = orjson.dumps([seq for _, seq in due]).decode()
-            revisions = {seq: revision for seq, revision, *_ in rows(index, statement("rows_of"), (listed,))}
-            still = set(rows(index, statement("which_due"), (TEXTS, orjson.dumps(list(due)).decode())))
-            # A record that the index lacks is not due; one of another revision is, until its row is written again.
-            done = [
-                each
-                for each in due
-                if each in still and (each[1] not in revisions or prepared.get(each[1], (-1,))[0] == revisions[each[1]])
-            ]
+            listed = [(time, seq, revision) for (time, seq), (revision, *_) in portion.items()]
+            done = which_done(index, TEXTS, listed)
             # In the order of rowids: for a smaller one a full-text table writes its buffer.
-            for seq in sorted(seq for _, seq in done if seq in revisions):
-                _, key, tokens = prepared[seq]
-                if tokens is not None:
-                    self._put(index, seq, key, tokens)
-            IndexState.read(index).with_due(TEXTS, -drop_due(index, TEXTS, done)).save(index)
+            texts = {seq: portion[time, seq] for time, seq, is_there in sorted(done, key=itemgetter(1)) if is_there}
+            self._put_all(index, {seq: (key, tokens) for seq, (_, key, tokens) in texts.items() if tokens is not None})
+            dropped = drop_due(index, TEXTS, [(time, seq) for time, seq, _ in done])
+            IndexState.read(index).with_due(TEXTS, -dropped).save(index)
+        time.sleep(_BREATH)
+
+    def _put_all(self, index: apsw.Connection, texts: Mapping[int, tuple[RecordKey, str]]) -> None:
+        try:
+            self._text.put_all(index, {seq: tokens for seq, (_, tokens) in texts.items()})
+        except Exception as error:
+            if not is_of_record(error):
+                raise
+            for seq, (key, tokens) in texts.items():
+                self._put(index, seq, key, tokens)
 
     def _prepared_body(self, key: RecordKey, body: bytes) -> str | None:
         try:
