@@ -9,7 +9,6 @@ account's settings have variables of their own, such as ``EXECUTION_HISTORY_ACCO
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -221,7 +220,7 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by th
         raise SettingsError(_sentence(error)) from None
     except SourceError as error:
         raise SettingsError(_source_sentence(error)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of the TOML file, or of its encoding
         raise SettingsError(
             "The settings file %(config_file)s is not valid TOML: %(reason)s.", config_file=_config_file(), reason=error
         ) from None

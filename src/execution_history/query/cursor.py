@@ -2,9 +2,8 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -18,8 +17,7 @@ _PARTS: Final = 4
 _LARGEST: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """The position of a record in an order: its sort key (``None`` where it has none), create time, arrival."""
 
     value: int | None

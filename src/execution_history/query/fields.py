@@ -7,8 +7,8 @@ applies filters uses :data:`FILTERS`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Literal, ParamSpec
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal, NamedTuple, ParamSpec
 
 from execution_history.errors import N_, InvalidQuery
 from execution_history.query.path_conditions import PathCondition
@@ -61,8 +61,7 @@ EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id
 FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), "failed_nodes", "several")
 
 
-@dataclass(frozen=True, slots=True)
-class FilterField:
+class FilterField(NamedTuple):
     """The definition of a filter.
 
     Attributes:
@@ -276,7 +275,7 @@ class RecordFilter:
 
 
 FILTERS: Final[tuple[FilterField, ...]] = tuple(
-    replace(each.metadata["row"], keyword=each.name) for each in fields(RecordFilter)
+    each.metadata["row"]._replace(keyword=each.name) for each in fields(RecordFilter)
 )
 """Every filter there is, in the order of the help."""
 

@@ -5,7 +5,7 @@ A record without an attribute fulfils no predicate on it: ``None`` is in no rang
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from execution_history.query.path_conditions import PathCondition, holds
 from execution_history.records.attributes import RunAttributes
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """An attribute that records are found by.
 
     Attributes:

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.hints import hint
@@ -28,16 +27,14 @@ _LONGEST_TEXT: Final = 2_000
 Kind = Literal["text", "id", "time", "duration", "number", "bool", "status", "mode", "condition"]
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """The time (ms since the epoch) and the zone that values are read in."""
 
     now: int
     zone: tzinfo = UTC
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(NamedTuple):
     """One kind of value.
 
     Attributes:

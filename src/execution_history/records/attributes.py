@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from execution_history.records.metadata import ACCOUNT, CALLER, COZE_EXECUTE_ID, ENDED_AT, PARENT, PINNED, RATING, TAGS
 from execution_history.records.timeline import failing_node, nodes_of
@@ -32,8 +31,7 @@ _VARYING: Final = re.compile(
 _SPACES: Final = re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunAttributes:
+class RunAttributes(NamedTuple):
     """What is derived from one record. Times are milliseconds since the epoch, durations milliseconds.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from execution_history.errors import Message
 from execution_history.records.size_limit import LARGEST_RECORD
@@ -24,8 +23,7 @@ _ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _WIDE: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingLimits:
+class ReadingLimits(NamedTuple):
     """What reading files of others may take.
 
     Attributes:

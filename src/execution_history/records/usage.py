@@ -1,7 +1,6 @@
 """How many tokens a run or one of its nodes used. Pure."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from execution_history.records.values import count
 
@@ -10,8 +9,7 @@ _OUTPUT: Final = ("output_count", "output_tokens", "completion_tokens")
 _TOTAL: Final = ("token_count", "total_tokens", "tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """The tokens of the input, of the output and of both; ``None`` where that is not known."""
 
     input: int | None = None

@@ -12,7 +12,7 @@ A path continues inside a text that is itself JSON, as Coze sends nested values.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -28,7 +28,7 @@ DEFAULT_COLUMNS: Final = (
     "error_message", "input", "output",
 )  # fmt: skip
 
-_ATTRIBUTES: Final = frozenset(field.name for field in fields(RunAttributes)) - set(KEYS)
+_ATTRIBUTES: Final = frozenset(RunAttributes._fields) - set(KEYS)
 _ROOTS: Final = {"input": "input_parameters"} | {key: key for key in KEYS}
 _ROOT: Final = re.compile(r"[^.\[\"\s]+")
 _MOST_COLUMNS: Final = 500
