@@ -87,6 +87,23 @@ async def write(folder: str, *, json_files: bool, pairs: int, clients: int) -> d
         return await _pairs(service, todo, clients)
 
 
+async def end_together(folder: str, *, count: int) -> dict[str, float]:
+    """Begin runs of one workflow, and end all of them at once; milliseconds and CPU time of each end."""
+    todo = list(runs(count))
+    async with _service(folder) as service:
+        for run in todo:
+            await service.create_execution_record("one", run.execute_id, run.parameters)
+        began = _now()
+        await asyncio.gather(
+            *(
+                service.update_execution_record("one", run.execute_id, "success", run.output or "x" * 900)
+                for run in todo
+            )
+        )
+        spent = _rate(count, began)
+    return {"ms": 1000 / spent["rate"], "cpu": spent["cpu"]}
+
+
 def sync(folder: str) -> dict[str, float]:
     """Return the milliseconds of a sync as programs of the bench have it."""
     Path(folder).mkdir()
@@ -240,7 +257,8 @@ async def clear(folder: str, *, workflow_id: str) -> dict[str, float]:
 
 
 PROGRAMS: Final[dict[str, Callable[..., Any]]] = {
-    each.__name__: each for each in (write, sync, bare_write, preload, rebuild, deletes, read, write_to, sizes, clear)
+    each.__name__: each
+    for each in (write, end_together, sync, bare_write, preload, rebuild, deletes, read, write_to, sizes, clear)
 }
 
 

@@ -8,6 +8,7 @@ from bench.setup import Code, Setup
 
 _FILES, _NONE, _MEMORY = "64 callers, JSON files", "64 callers, no files", "64 callers, memory:"
 _BARE, _ALONE, _BARE_ALONE = "sqlite3, 50 a commit", "1 caller, JSON files", "sqlite3, 1 a commit"
+_TOGETHER, _FEW_TOGETHER = "2,000 open runs of one workflow that end together", "200 that do"
 _OLDEST, _NEWEST = "oldest run", "newest run"
 _LARGE, _SMALL = "of 20,000", "of 1,000"
 
@@ -16,11 +17,13 @@ WRITE: Final = (
     Measure(_NONE, "/s", _BARE, Goal(of="cpu ratio", at_most=1.3)),
     Measure(_MEMORY, "/s", _BARE),
     Measure(_ALONE, "/s", _BARE_ALONE, Goal(at_least=1_000)),
+    Measure(_TOGETHER, "ms", _FEW_TOGETHER),
+    Measure(_FEW_TOGETHER, "ms", is_detail=True),
     Measure("a sync of 4 KiB", "ms"),
     Measure(_BARE, "/s", is_detail=True),
     Measure(_BARE_ALONE, "/s", is_detail=True),
 )
-"""Pairs of create and finish; their CPU time is in microseconds a pair."""
+"""Pairs of create and finish, and ends of runs; their CPU time is in microseconds a pair, and an end."""
 
 
 def write(setup: Setup) -> Iterator[Sample]:
@@ -33,6 +36,10 @@ def write(setup: Setup) -> Iterator[Sample]:
             place = "memory:" if name == _MEMORY else setup.folder()
             found = setup.call(code, "write", folder=place, json_files=json_files, pairs=pairs, clients=clients)
             yield Sample(name, found["rate"], found["cpu"], code.name)
+        for code in setup.in_turn(setup.codes, number):
+            for name, count in ((_TOGETHER, setup.size(2_000, 40)), (_FEW_TOGETHER, setup.size(200, 20))):
+                found = setup.call(code, "end_together", folder=setup.folder(), count=count)
+                yield Sample(name, found["ms"], found["cpu"], code.name)
         if setup.has_baselines:
             yield Sample("a sync of 4 KiB", setup.call(None, "sync", folder=setup.folder())["ms"])
             for name, pairs, per_commit in ((_BARE, many, 50), (_BARE_ALONE, few, 1)):

@@ -242,7 +242,7 @@ def test_a_deletion_reads_and_writes_little_whatever_was_deleted_before(tmp_path
     file.close()
     kept = [number for number in range(count, 0, -1) if number not in set(gone)]
     assert kept == [record["create_time"] for record in json.loads(path.read_bytes())["histories"]]
-    assert moved / len(gone) < 400_000
+    assert moved / len(gone) < (60_000 if "middle" not in order else 400_000)
 
 
 @pytest.mark.skipif(not _IO.exists(), reason="needs /proc, which counts bytes")

@@ -23,6 +23,7 @@ from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, 
 from execution_history.stores.mirror_port import FileChange, FileState
 
 _FEW: Final = 3
+_SHORT: Final = 1024
 _DENSE: Final = 64 * 1024
 
 
@@ -184,12 +185,14 @@ class JSONFile(JSONFileReader):
 
     def _text_before(self, at: int) -> int:
         """Where the text ends that stands before the spaces that end at *at*."""
+        reach = _SHORT
         while (at := self.blanks.before(at)) > self.body_start:
-            start = max(self.body_start, at - self.sizes.reach)
+            start = max(self.body_start, at - reach)
             text = self.read(start, at).rstrip(b" ")
             if text:
                 return start + len(text)
             self.blanks.add(start, at)
+            reach = self.sizes.reach
         return self.body_start
 
     def _far(self, changes: Sequence[FileChange]) -> list[FileChange]:

@@ -114,7 +114,8 @@ class JSONFileReader:
     def newest_time(self) -> int | None:
         """Return the ``create_time`` of the newest record; ``None`` when there is none."""
         at = self.header.newest_at
-        return None if self.read(at, at + len(FOOTER)) == FOOTER else self._time_at(at)
+        first = self.read(at, at + _FIRST_LINES)
+        return None if first == FOOTER else create_time_at(first, 0) or self._time_at(at)
 
     def first_not_newer(self, create_time: int, low: int = -1, end: int = -1) -> int:
         """Return the offset of the first record whose time is at most *create_time*, or *end*, that of the footer.
@@ -150,7 +151,9 @@ class JSONFileReader:
             NotOurs: a record has no time.
         """
         key, newest_at = record_key(execute_id), self.header.newest_at
-        start = self.find(key, newest_at, min(newest_at + self.sizes.reach, self.size))
+        start = self.find(key, newest_at, min(newest_at + self.sizes.near, self.size))
+        if start < 0:  # retention deletes from the other end
+            start = self.find(key, max(newest_at, self.size - self.sizes.near), self.size)
         if start < 0:
             first = self.first_not_newer(create_time)
             start = self.find(key, first, min(first + self.sizes.near, self.size))
