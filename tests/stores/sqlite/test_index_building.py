@@ -110,6 +110,18 @@ async def test_an_import_is_taken_newest_first_too(tmp_path: Path) -> None:
             assert 51 == len((await index.select(_ALL)).documents)
 
 
+async def test_changes_that_take_longer_than_a_query_waits_are_not_waited_for(tmp_path: Path) -> None:
+    """They are left to the thread that follows; the answer says how far it is."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(10))
+        with resting(tmp_path, store, Limits(a_second=20)) as index:
+            await index.follow()
+            await store.merge([document(f"i{number:04d}", now=BASE + number) for number in range(101)])
+            for seconds, revision in ((5.0, 10), (10.0, 111)):
+                found = await index.select(RecordQuery(size=100, filter=_ALL.filter, wait_seconds=seconds))
+                assert (revision, 111) == (found.reach.revision, found.reach.newest)
+
+
 async def test_texts_follow_behind_the_rows(tmp_path: Path) -> None:
     """A filter does not wait for them; a search says which it lacks, and finds the newest first."""
     async with opened(tmp_path) as store:

@@ -1,5 +1,6 @@
 """Damaged records on the pages: where they are missing it is said which, and that somebody has to act."""
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from execution_history.application import open_application
 from execution_history.settings import load_settings
+from execution_history.stores.sqlite import SQLiteStore
 from execution_history.web import create_app
 from tests.stores.sqlite.damage import damage
 from tests.web.conftest import served
@@ -62,3 +64,23 @@ async def test_problems_of_the_store_need_attention(client: httpx.AsyncClient) -
     assert "<dt>Needs attention</dt>" in page
     assert "Not recorded" not in page
     assert "<dt>需要处理</dt>" in (await client.get("/", headers={"cookie": "language=zh"})).text
+
+
+async def test_the_overview_does_not_wait_for_a_busy_writer(tmp_path: Path) -> None:
+    """As an import keeps it busy: it shows the problems that were known, and those that come with a later look."""
+    settings = load_settings(store=str(tmp_path / "history"))
+    async with (
+        open_application(settings) as application,
+        served(create_app(application)) as base,
+        httpx.AsyncClient(base_url=base, timeout=30, headers={"accept": "text/html"}) as client,
+    ):
+        await application.service.create_execution_record("w", "e0")
+        store, is_over = application.service.store, threading.Event()
+        assert isinstance(store, SQLiteStore)
+        busy = store._parts.writer.submit(lambda _: is_over.wait(30))
+        try:
+            assert "<dt>Needs attention</dt>" not in (await client.get("/")).text
+            assert not busy.done()
+        finally:
+            is_over.set()
+            await busy

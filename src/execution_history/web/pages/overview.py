@@ -1,5 +1,6 @@
 """The first page: what needs attention, what runs now, and every workflow on a line of its own."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from contextlib import suppress
@@ -21,7 +22,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
-from execution_history.stores.protocol import WorkflowSummary
+from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
@@ -39,6 +40,7 @@ _REMEMBERED: Final = 500
 _LONGEST_GIST: Final = 100
 _FRESH: Final = 10_000
 _READING_SECONDS: Final = 0.03
+_HEALTH_SECONDS: Final = 0.05
 _TRIAL: Final = "7000000000000000002"
 
 
@@ -69,6 +71,8 @@ class OverviewPages:
     has_sandbox: bool
     _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
     _attention: tuple[int, int, dict[str, Any]] | None = None
+    _looking: "asyncio.Task[StoreHealth] | None" = None
+    _health: StoreHealth = field(default_factory=StoreHealth)
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -155,7 +159,7 @@ class OverviewPages:
             StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=wait.seconds)
         )
         return {
-            "problems": [*(await self.service.health()).problems, *self.recorder.problems()],
+            "problems": [*(await self._health_now()).problems, *self.recorder.problems()],
             "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
             "waiting": [(line, await self._gist(line)) for line in _lines(found_waiting, now)],
             "forgotten": found_forgotten.total,
@@ -163,6 +167,16 @@ class OverviewPages:
             "running_total": found_running.total,
             "reach": _least([each.reach for each in (found_running, found_waiting, found_forgotten, statistics)]),
         }
+
+    async def _health_now(self) -> StoreHealth:
+        """Return how the store is, or how it was last: that is asked of its writer, which an import keeps busy."""
+        looking = self._looking
+        if looking is None:
+            looking = self._looking = asyncio.create_task(self.service.health())
+        await asyncio.wait((looking,), timeout=_HEALTH_SECONDS)
+        if looking.done():
+            self._health, self._looking = looking.result(), None
+        return self._health
 
     async def _gist(self, line: RunLine) -> str:
         """Return the question of an interrupted run, or why it broke off."""

@@ -64,7 +64,9 @@ class Indexer:
             StoreError: the history failed; nothing was written.
         """
         _begin(index, seconds)
-        until = time.monotonic() + _MOST_SECONDS  # from here on: another process may have been waited for
+        until = time.monotonic() + min(
+            _MOST_SECONDS, (seconds or 1) / 2
+        )  # from here on: another process may have been waited for
         with committed(index, self.forget):
             before = state = IndexState.read(index)
             if state.file != self._file:

@@ -23,6 +23,7 @@ from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
+from execution_history.stores.sqlite.index.insertion import add_rows
 from execution_history.stores.sqlite.index.predicate_sql import STORED, fingerprint_number, whole
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
@@ -89,9 +90,8 @@ class SharedTexts(dict[str, int]):
 
     def add_new(self) -> None:
         """Add the new texts, before the transaction ends."""
-        if self._new:
-            self.index.executemany(statement("add_text"), self._new)
-            self._new.clear()
+        add_rows(self.index, statement("add_text"), self._new)
+        self._new.clear()
         self._next = None
         if len(self) > _MOST_TEXTS:
             self.clear()

@@ -10,6 +10,7 @@ import orjson
 from execution_history.query.rollups import bucket_of, hour_of
 from execution_history.stores.sqlite.index.connections import rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
+from execution_history.stores.sqlite.index.insertion import add_rows
 from execution_history.stores.sqlite.index.predicate_sql import ENDED_NUMBERS, STORED
 from execution_history.stores.sqlite.index.record_rows import Cell, RecordRows, SharedTexts, columns_of, rows_of
 from execution_history.stores.status_numbers import STATUS_NAMES
@@ -126,16 +127,16 @@ class RowWriter:
 
 
 def _insert(index: apsw.Connection, prepared: Sequence[RecordRows]) -> None:
-    index.executemany(_ADD_FACETS, [each.facets for each in prepared])
+    add_rows(index, _ADD_FACETS, [each.facets for each in prepared])
     for name, found in (
         ("add_tag", [row for each in prepared for row in each.tags]),
         ("add_failed_node", [row for each in prepared for row in each.failed_nodes]),
         ("add_node", [row for each in prepared for row in each.nodes]),
         ("name_failures", [each.failure for each in prepared if each.failure is not None]),
-        ("put_summary", [(each.seq, each.summary) for each in prepared if each.summary is not None]),
     ):
-        if found:
-            index.executemany(statement(name), found)
+        add_rows(index, statement(name), found)
+    summaries = [(each.seq, each.summary) for each in prepared if each.summary is not None]
+    index.executemany(statement("put_summary"), summaries)
 
 
 class _Rollups:
@@ -168,8 +169,8 @@ class _Rollups:
         for (_, hour, bucket), count in list(self._durations.items()):
             self._durations[_ALL, hour, bucket] = self._durations.get((_ALL, hour, bucket), 0) + count
         hours, durations = sorted(self._hours.items()), sorted(self._durations.items())
-        index.executemany(statement("add_to_rollup"), [(*key, *counts) for key, counts in hours])
-        index.executemany(statement("add_to_durations"), [(*key, count) for key, count in durations])
+        add_rows(index, statement("add_to_rollup"), [(*key, *counts) for key, counts in hours])
+        add_rows(index, statement("add_to_durations"), [(*key, count) for key, count in durations])
         if self._has_fewer:
             index.executemany(statement("drop_empty_rollup"), [key for key, _ in hours])
             index.executemany(statement("drop_empty_durations"), [key for key, _ in durations])
