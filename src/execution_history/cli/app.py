@@ -58,21 +58,7 @@ class _Command(TyperCommand):
         command = typer.main.get_command(alone)
         command.help = self.help
         translate_parameters(command, self._translate)
-        for parameter in command.params:
-            _pass_absent(parameter)
         return command.make_context(info_name, args, parent, **extra)
-
-
-def _pass_absent(parameter: Any) -> None:  # noqa: ANN401 - of typer's own classes
-    """Process the value of a *parameter* only where there is one: typer makes a pydantic validator for each."""
-    process = parameter.process_value
-
-    def process_present(context: Any, value: Any) -> Any:  # noqa: ANN401 - as above
-        if value is None and not parameter.required and parameter.callback is None:
-            return () if parameter.multiple or parameter.nargs == -1 else None
-        return process(context, value)
-
-    parameter.process_value = process_present
 
 
 def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGES) -> NoReturn:
