@@ -16,7 +16,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -163,13 +163,11 @@ class Gateway:
             content = upload.rest()
         else:
             await upload.whole(0)
-        return httpx.Request(
-            scope["method"],
-            target,
-            headers=passed_on(headers, _NOT_SENT_ON | _without_length(headers)),
-            content=content,
-            extensions={"timeout": self._timeout, CONTEXT: context},
-        )
+        kept = passed_on(headers, _NOT_SENT_ON | _without_length(headers))
+        extensions = {"timeout": self._timeout, CONTEXT: context}
+        if isinstance(content, bytes):
+            return _whole_request(scope["method"], target, kept, content, extensions)
+        return httpx.Request(scope["method"], target, headers=kept, content=content, extensions=extensions)
 
 
 class _CallerLeftError(Exception):
@@ -275,6 +273,18 @@ class _Answer:
 def _address(base_url: str, raw_path: bytes) -> httpx.URL:
     base = httpx.URL(base_url)
     return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + raw_path)
+
+
+def _whole_request(
+    method: str, target: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes, extensions: dict[str, Any]
+) -> httpx.Request:
+    """Return a request whose body is here; httpx itself looks five times for the headers that it adds to one."""
+    headers = [(b"Host", target.netloc), *headers]
+    if not _has_body(headers):
+        headers.append((b"Content-Length", b"%d" % len(content)))
+    request = httpx.Request(method, target, headers=headers, stream=httpx.ByteStream(content), extensions=extensions)
+    request.read()
+    return request
 
 
 def _account_of(scope: Scope) -> str:

@@ -87,11 +87,12 @@ class StreamReader:
         for event in self._decoder.close():
             self._read(event, now)
 
-    def outcome(self, failure: Outcome | None = None) -> Outcome:
+    def outcome(self, failure: Outcome | None = None, log_id: str | None = None) -> Outcome:
         """Return how the run ended.
 
         Args:
             failure: what ended a stream without a terminator; it is no proof that the run failed upstream.
+            log_id: Coze's id of the request.
         """
         ending = self._ending or failure or Outcome("failed", Proof.STREAM_ENDED_EARLY, error_message=_ENDED_EARLY)
         return replace(
@@ -100,6 +101,7 @@ class StreamReader:
             usage=ending.usage if ending.usage is not None else self._usage,
             debug_url=ending.debug_url or self._debug_url,
             execute_id=ending.execute_id or execute_id_of(self._debug_url),
+            log_id=log_id,
         )
 
     def _read(self, event: ServerSentEvent, now: int) -> None:

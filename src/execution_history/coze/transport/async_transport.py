@@ -7,6 +7,7 @@ down, and a caller who leaves does not stop it from reading to the end.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -108,7 +109,8 @@ class _Call(httpx.AsyncByteStream):
         self._record = record
         self._call = record.call
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
-        self._chunks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_BUFFERED_CHUNKS)
+        self._chunks: deque[bytes | BaseException | None] = deque()
+        self._change: asyncio.Future[None] | None = None
         self._caller_left = False
         self._upstream: httpx.AsyncByteStream | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
@@ -128,7 +130,13 @@ class _Call(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = self._chunks
-        while (item := await chunks.get() if chunks.empty() else chunks.get_nowait()) is not None:
+        while True:
+            while not chunks:
+                await self._changed()
+            item = chunks.popleft()
+            self._note_change()
+            if item is None:
+                return
             if isinstance(item, BaseException):
                 raise item
             yield item
@@ -138,7 +146,8 @@ class _Call(httpx.AsyncByteStream):
         if self._caller_left:
             return
         self._caller_left = True
-        self._drop()
+        self._chunks.clear()
+        self._note_change()
         if not self.task.done():
             timer = asyncio.get_running_loop().call_later(self._drain_limit, self.task.cancel)
             self.task.add_done_callback(lambda _: timer.cancel())
@@ -175,7 +184,7 @@ class _Call(httpx.AsyncByteStream):
         response = await self._inner.handle_async_request(self._record.request)
         upstream = self._upstream = stream_of(response)
         response.stream = self
-        self._call.receive_head(response.status_code, response.headers)
+        self._call.receive_head(response.status_code, dict(response.headers.multi_items()))  # looked up four times
         if self._call.is_stream:
             self._record.save_progress(self._call.progress)
         if not self._head.done():
@@ -205,10 +214,19 @@ class _Call(httpx.AsyncByteStream):
     async def _hand_on(self, item: bytes | BaseException | None) -> None:
         if self._caller_left or item == b"":
             return
-        if self._chunks.full():
-            await self._chunks.put(item)
-        else:
-            self._chunks.put_nowait(item)
+        while len(self._chunks) >= _BUFFERED_CHUNKS and not self._caller_left:
+            await self._changed()
+        self._chunks.append(item)
+        self._note_change()
+
+    async def _changed(self) -> None:
+        """Wait until something is in the buffer, or until there is room in it: never both at once."""
+        self._change = asyncio.get_running_loop().create_future()
+        await self._change
+
+    def _note_change(self) -> None:
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
 
     def _hand_over(self, ending: BaseException | None, error: BaseException) -> None:
         """Hand the end on without waiting for the caller; where there is no room for it, *error* is the end."""
@@ -216,12 +234,8 @@ class _Call(httpx.AsyncByteStream):
         if self._caller_left:
             return
         end = [item for item in (self._call.release(), ending) if item != b""]
-        if self._chunks.qsize() + len(end) > self._chunks.maxsize:
-            self._drop()
+        if len(self._chunks) + len(end) > _BUFFERED_CHUNKS:
+            self._chunks.clear()
             end = [error]
-        for item in end:
-            self._chunks.put_nowait(item)
-
-    def _drop(self) -> None:
-        while not self._chunks.empty():
-            self._chunks.get_nowait()
+        self._chunks.extend(end)
+        self._note_change()

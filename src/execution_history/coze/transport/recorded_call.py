@@ -181,7 +181,7 @@ class RecordedCall:
     def _outcome(self, failure: Outcome | None) -> Outcome:
         if self._stream is not None:
             self._stream.close(self._clock())
-            return replace(self._stream.outcome(failure), log_id=log_id_of(self._headers))
+            return self._stream.outcome(failure, log_id_of(self._headers))
         if failure is not None:
             return failure
         if self._room < 0:
