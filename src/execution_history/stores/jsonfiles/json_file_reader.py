@@ -151,9 +151,11 @@ class JSONFileReader:
             NotOurs: a record has no time.
         """
         key, newest_at = record_key(execute_id), self.header.newest_at
-        start = self.find(key, newest_at, min(newest_at + self.sizes.near, self.size))
-        if start < 0:  # retention deletes from the other end
-            start = self.find(key, max(newest_at, self.size - self.sizes.near), self.size)
+        start, near = -1, self.sizes.near
+        # Most that is looked for is among the newest, or among the oldest, which retention deletes.
+        behind = newest_at + max(0, near - len(key))
+        for low, length in ((newest_at, near), (max(newest_at, self.size - near), near), (behind, self.sizes.reach)):
+            start = self.find(key, low, min(low + length, self.size)) if start < 0 else start
         if start < 0:
             first = self.first_not_newer(create_time)
             start = self.find(key, first, min(first + self.sizes.near, self.size))
