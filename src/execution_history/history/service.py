@@ -179,7 +179,8 @@ class ExecutionHistoryService(HistoryReading):
             metadata=_mapping(metadata),
             largest=self.record_limit_bytes,
         )
-        await (await self._opened()).create(document)
+        await self.store.open()
+        await self.store.create(document)
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -223,7 +224,8 @@ class ExecutionHistoryService(HistoryReading):
         )
         if not (is_identifier(workflow_id) and is_identifier(execute_id)):
             return None
-        made = await (await self._opened()).update(workflow_id, execute_id, change)
+        await self.store.open()
+        made = await self.store.update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:

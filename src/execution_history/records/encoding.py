@@ -59,8 +59,12 @@ def encode(value: object, *, levels: int = WRITABLE) -> bytes:
     Values that JSON holds as they are take a fast path; everything else costs a walk over the value.
     """
     kind = type(value)
-    kinds = (kind,) if kind in LEAVES else kinds_within(value, levels)
-    if kinds:
+    kinds: Collection[type] | None = (kind,)
+    if kind not in LEAVES:
+        # Most objects hold leaves only, and orjson refuses every key that is no string.
+        inside = set(map(type, value.values())) if type(value) is dict and levels else None
+        kinds = inside if inside is not None and inside <= LEAVES else kinds_within(value, levels)
+    if kinds is not None:
         try:
             document = orjson.dumps(value)
         except (TypeError, ValueError):

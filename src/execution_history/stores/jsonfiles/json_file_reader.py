@@ -151,9 +151,15 @@ class JSONFileReader:
             NotOurs: a record has no time.
         """
         key, newest_at = record_key(execute_id), self.header.newest_at
-        start = self.find(key, newest_at, min(newest_at + self.sizes.near, self.size))
-        if start < 0:  # retention deletes from the other end
-            start = self.find(key, max(newest_at, self.size - self.sizes.near), self.size)
+        near, reach = newest_at + self.sizes.near, newest_at + self.sizes.reach
+        start = self.find(key, newest_at, min(near, self.size))
+        if start < 0 and near < self.size:
+            # Retention deletes from the other end.
+            oldest = self.find(RECORD_START, self.size - self.sizes.near, self.size)
+            if oldest >= 0 and create_time <= self._time_at(oldest):
+                start = self.find(key, oldest, self.size)
+        if start < 0:
+            start = self.find(key, max(newest_at, near - len(key)), min(reach, self.size))
         if start < 0:
             first = self.first_not_newer(create_time)
             start = self.find(key, first, min(first + self.sizes.near, self.size))

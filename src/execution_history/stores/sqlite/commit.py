@@ -32,7 +32,7 @@ _MOST_TRIES: Final = 20
 _PAUSE: Final = 0.05
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Operation:
     """A piece of work for the writer.
 
