@@ -32,7 +32,7 @@ _VARYING: Final = re.compile(
 _SPACES: Final = re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, though nobody changes it: that makes it in a quarter of the time
 class RunAttributes:
     """What is derived from one record. Times are milliseconds since the epoch, durations milliseconds.
 
