@@ -40,6 +40,13 @@ def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
             yield FieldText(field, text)
 
 
+def all_texts(record: Mapping[str, Any]) -> list[str]:
+    """Return the texts of :func:`texts_of`, without their fields."""
+    texts = [text for _, found in _all_fields(record) for text in found]
+    size = sum(map(len, texts)) + _EACH * len(texts)
+    return texts if size < MOST_CHARACTERS else [each.text for each in texts_of(record)]
+
+
 def fields_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
     """Return the texts of :func:`texts_of`, those of a field together; a field may come several times."""
     left = MOST_CHARACTERS

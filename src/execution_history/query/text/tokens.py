@@ -68,7 +68,7 @@ class Tokens:
             else:
                 words.update(_words_of_ascii(piece))
             singles.update(kinds.singles.findall(others))
-        tokens = [self._words[word] for word in words] if len(words) < _MANY_WORDS else _of_many(words)
+        tokens = list(map(self._words.__getitem__, words)) if len(words) < _MANY_WORDS else _of_many(words)
         if singles:
             runs = " ".join(singles)
             tokens += set(runs)
@@ -83,7 +83,7 @@ class _Words(dict[str, str]):
         tokens = f"^{word[0]} ^{word[:2]} ={word[:_LONGEST_WHOLE]}"
         if len(word) >= _INSIDE:
             if len(word) > _LONGEST_USUAL or word.isdecimal():
-                tokens += " ~" + " ~".join(_parts(word, _INSIDE))
+                tokens += _numbers(word) if word.isascii() else " ~" + " ~".join(_parts(word, _INSIDE))
             else:
                 tokens += " " + " ".join(_parts(word, _INSIDE) + _parts(word, _LONGER))
         if len(word) > _LONGEST_REMEMBERED:
@@ -105,6 +105,14 @@ def _pairs(runs: str) -> str:
     pairs = array("I", _SPACE) * (3 * len(codes) - 3)
     pairs[0::3], pairs[1::3] = codes[:-1], codes[1:]
     return pairs.tobytes().decode(_CODES)
+
+
+def _numbers(word: str) -> str:
+    """Return the parts of three of a number, or of a long word, each behind a space and its mark."""
+    codes = word.encode()
+    parts = bytearray(b" ~   " * (len(codes) - 2))
+    parts[2::5], parts[3::5], parts[4::5] = codes[:-2], codes[1:-1], codes[2:]
+    return parts.decode()
 
 
 def _parts(text: str, size: int) -> list[str]:
