@@ -25,7 +25,7 @@ def test_a_row_is_a_keyword_and_a_keyword_is_a_row() -> None:
     keywords = {field.name for field in dataclasses.fields(RecordFilter)}
     assert keywords == {row.keyword for row in FILTERS} == KEYWORDS
     assert len(set(_NAMES)) == len(_NAMES)
-    columns = [each.column for each in ATTRIBUTES if each.column is not None]
+    columns = [each.column for each in ATTRIBUTES]
     assert len(set(columns)) == len(columns)
 
 

@@ -28,7 +28,7 @@ from execution_history.query.model import (
     Statistics,
     StatisticsQuery,
 )
-from execution_history.query.predicates import And
+from execution_history.query.predicates import And, JsonPath, Text
 from execution_history.query.rollups import EXACT_RUNS, is_rolled_up, percentiles_in
 from execution_history.query.statistics import Counted, figures_of, in_group_order, most_frequent, statistics_of
 from execution_history.query.time_buckets import bucket_edges, zone_of
@@ -78,13 +78,19 @@ class Found:
 class _Reading:
     """The reading of one query: rows, and documents that are tested where rows cannot decide.
 
-    ``damaged`` collects the records that had to be read for the answer and cannot be.
+    ``undecided`` are the parts of the predicate that rows do not decide. ``damaged`` collects the records that had to
+    be read for the answer and cannot be.
     """
 
     predicate: And
-    checks_documents: bool
+    undecided: tuple[JsonPath | Text, ...]
     is_whole: bool
     damaged: list[RecordKey] = field(default_factory=list)
+
+    @property
+    def checks_documents(self) -> bool:
+        """Whether documents have to be read to find what matches."""
+        return bool(self.undecided)
 
     def read(self, rows: Sequence[steps.Row], limit: int = _FARTHEST) -> steps.Steps[tuple[list[Found], int]]:
         """Read the first of *rows*; return at most *limit* matching records, and how many rows were read."""
@@ -115,15 +121,18 @@ class _Reading:
             self.damaged.append(stored.key)
             return None
         found = Found(row, stored.body, self.is_whole)
-        is_sure = stored.revision == row.revision and not self.checks_documents
-        return found if is_sure or self.predicate.holds(found.record, found.facts) else None
+        if stored.revision == row.revision:
+            is_match = all(part.holds(found.record) for part in self.undecided)
+        else:
+            is_match = self.predicate.holds(found.record, found.facts)
+        return found if is_match else None
 
 
 def _reading(query: RecordQuery | StatisticsQuery, *, is_text_exact: bool) -> _Reading:
     predicate = query.filter.predicate()
-    has_inexact_text = query.filter.text is not None and not is_text_exact
-    checks_documents = bool(predicate.of_documents().parts) or has_inexact_text
-    return _Reading(predicate, checks_documents, bool(query.filter.conditions))
+    kinds = JsonPath if is_text_exact else (JsonPath, Text)
+    undecided = tuple(part for part in predicate.parts if isinstance(part, kinds))
+    return _Reading(predicate, undecided, bool(query.filter.conditions))
 
 
 def find(

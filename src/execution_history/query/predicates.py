@@ -23,7 +23,7 @@ class Attribute(NamedTuple):
         title: its name in explanations.
         read: returns it from a record and its facts: a number, text or flag, ``None`` where the record has none, or a
             tuple where it may have several.
-        column: its index column; ``None``: only documents have it.
+        column: its index column.
         stored_as: its form in that column: as it is, as the number of a text that many records share, as the number of
             a status, or as the 64 bits of a fingerprint; ``several``: the column is a table, as a record may have
             several such texts.
@@ -31,7 +31,7 @@ class Attribute(NamedTuple):
 
     title: str
     read: Callable[[Record, RunAttributes], Any]
-    column: str | None
+    column: str
     stored_as: Literal["itself", "shared text", "several", "status", "fingerprint"] = "itself"
 
 
@@ -99,8 +99,8 @@ class JsonPath:
 
     condition: PathCondition
 
-    def holds(self, record: Record, _facts: RunAttributes) -> bool:
-        """Return whether a record with its facts fulfils this."""
+    def holds(self, record: Record, _facts: RunAttributes | None = None) -> bool:
+        """Return whether a record fulfils this; its facts are not needed."""
         return holds(self.condition, record)
 
 
@@ -110,8 +110,8 @@ class Text:
 
     search: "Search"
 
-    def holds(self, record: Record, _facts: RunAttributes) -> bool:
-        """Return whether a record with its facts fulfils this."""
+    def holds(self, record: Record, _facts: RunAttributes | None = None) -> bool:
+        """Return whether a record fulfils this; its facts are not needed."""
         from execution_history.query.text import matches  # noqa: PLC0415 - most queries search no text
 
         return matches(record, self.search)
@@ -129,7 +129,7 @@ class And:
 
     def of_documents(self) -> "And":
         """Return the parts that no index column can decide, except texts."""
-        return And(tuple(part for part in self.parts if _is_of_documents(part)))
+        return And(tuple(part for part in self.parts if isinstance(part, JsonPath)))
 
 
 Predicate = In | Range | HasTag | Prefix | JsonPath | Text | And
@@ -154,9 +154,3 @@ def _flat(predicates: Iterable[Predicate]) -> Iterable[Predicate]:
             yield from _flat(predicate.parts)
         else:
             yield predicate
-
-
-def _is_of_documents(predicate: Predicate) -> bool:
-    if isinstance(predicate, (In, Range, Prefix)):
-        return predicate.attribute.column is None
-    return isinstance(predicate, JsonPath)

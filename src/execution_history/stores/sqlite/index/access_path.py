@@ -166,7 +166,7 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
         if isinstance(each, HasTag):
             found.append(AccessPath("tags", listed=each, is_ordered=by_time))
         elif isinstance(each, In) and each.attribute.stored_as == "several" and len(each.values) == 1:
-            found.append(AccessPath(str(each.attribute.column), listed=each, is_ordered=by_time))
+            found.append(AccessPath(each.attribute.column, listed=each, is_ordered=by_time))
         elif isinstance(each, Prefix):
             found.append(AccessPath("by_id", decided=(each,), is_ordered=False))
         elif isinstance(each, In) and each.attribute.column == "pinned" and each.values == (True,):

@@ -10,7 +10,7 @@ from execution_history.query.statistics import ENDED
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
-STORED: Final = tuple(each for each in ATTRIBUTES if each.column is not None and each.stored_as != "several")
+STORED: Final = tuple(each for each in ATTRIBUTES if each.stored_as != "several")
 """The attributes that have a column of their own."""
 
 ENDED_NUMBERS: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
@@ -86,11 +86,7 @@ def fingerprint_text(number: int) -> str:
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
     """Return the parts of *predicate* that the columns of the index decide."""
-    return [
-        part
-        for part in predicate.parts
-        if isinstance(part, HasTag) or (isinstance(part, (In, Range, Prefix)) and part.attribute.column is not None)
-    ]
+    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix))]
 
 
 def title_of(predicate: ColumnPredicate) -> str:
@@ -110,7 +106,7 @@ def render(predicate: Predicate) -> Fragment:
                 return Fragment("0")
             if attribute.stored_as != "several":
                 return is_one_of(predicate)
-            return _is_listed(Fragment(f"x.name IN {_numbers(values)}", values), str(attribute.column))
+            return _is_listed(Fragment(f"x.name IN {_numbers(values)}", values), attribute.column)
         case Range():
             return _range(predicate)
         case Prefix():

@@ -137,7 +137,7 @@ def columns_of(texts: SharedTexts, change: ChangedRecord) -> RecordRows:
     return RecordRows(change.seq, _cell(values), (change.seq, change.revision, *values))
 
 
-_PLACES: Final = {str(each.column): number for number, each in enumerate(STORED)}
+_PLACES: Final = {each.column: number for number, each in enumerate(STORED)}
 _CELL: Final = itemgetter(*(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", "tokens")))
 
 

@@ -21,7 +21,7 @@ _VALUE_ERRORS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigErr
 """SQLite's errors for a value rather than for the file."""
 
 _ADD_FACETS: Final = (
-    f"INSERT INTO facets (seq, revision, {', '.join(str(each.column) for each in STORED)}) "  # noqa: S608 - columns of ours
+    f"INSERT INTO facets (seq, revision, {', '.join(each.column for each in STORED)}) "  # noqa: S608 - columns of ours
     f"VALUES (?, ?{', ?' * len(STORED)})"
 )
 _DROPS: Final = ("drop_facets", "drop_tags", "drop_failed_nodes", "drop_nodes", "drop_summary")
