@@ -220,7 +220,7 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by th
         raise SettingsError(_sentence(error)) from None
     except SourceError as error:
         raise SettingsError(_source_sentence(error)) from None
-    except ValueError as error:  # of the TOML file, or of its encoding
+    except ValueError as error:  # of the TOML file or its encoding: to name tomllib's would load it for every command
         raise SettingsError(
             "The settings file %(config_file)s is not valid TOML: %(reason)s.", config_file=_config_file(), reason=error
         ) from None

@@ -179,8 +179,7 @@ class ExecutionHistoryService(HistoryReading):
             metadata=_mapping(metadata),
             largest=self.record_limit_bytes,
         )
-        await self.store.open()
-        await self.store.create(document)
+        await (await self._opened()).create(document)
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -224,8 +223,7 @@ class ExecutionHistoryService(HistoryReading):
         )
         if not (is_identifier(workflow_id) and is_identifier(execute_id)):
             return None
-        await self.store.open()
-        made = await self.store.update(workflow_id, execute_id, change)
+        made = await (await self._opened()).update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:

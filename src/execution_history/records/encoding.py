@@ -58,12 +58,7 @@ def encode(value: object, *, levels: int = WRITABLE) -> bytes:
 
     Values that JSON holds as they are take a fast path; everything else costs a walk over the value.
     """
-    kind = type(value)
-    kinds: Collection[type] | None = (kind,)
-    if kind not in LEAVES:
-        # Most objects hold leaves only, and orjson refuses every key that is no string.
-        inside = set(map(type, value.values())) if type(value) is dict and levels else None
-        kinds = inside if inside is not None and inside <= LEAVES else kinds_within(value, levels)
+    kinds = _kinds_of(value, levels)
     if kinds is not None:
         try:
             document = orjson.dumps(value)
@@ -73,6 +68,15 @@ def encode(value: object, *, levels: int = WRITABLE) -> bytes:
             if float not in kinds or b"null" not in document or not _holds_non_finite(value):
                 return document
     return orjson.dumps(_Walk(levels).plain(value, 0))
+
+
+def _kinds_of(value: object, levels: int) -> Collection[type] | None:
+    """Return :func:`kinds_within`, sooner for leaves and for objects of leaves: orjson refuses keys but strings."""
+    if type(value) in LEAVES:
+        return (type(value),)
+    if type(value) is dict and levels and (inside := set(map(type, value.values()))) <= LEAVES:
+        return inside
+    return kinds_within(value, levels)
 
 
 def decode(document: bytes, *, levels: int = LEVELS) -> Any:  # noqa: ANN401 - JSON is any of six things

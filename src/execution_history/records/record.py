@@ -90,7 +90,7 @@ class Document:
     @classmethod
     def of(cls, record: dict[str, Any], body: bytes) -> "Document":
         """Return the document of *record*, whose serialised form is *body*."""
-        upstream_id = COZE_EXECUTE_ID.raw(record) if record["metadata"] else None
+        upstream_id = COZE_EXECUTE_ID.raw(record)
         return cls(
             record["workflow_id"],
             record["execute_id"],

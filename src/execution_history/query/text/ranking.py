@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from execution_history.query.text.character_classes import BREAK
 from execution_history.query.text.normalization import fold
-from execution_history.query.text.searchable_fields import FieldText, all_texts, texts_of
+from execution_history.query.text.searchable_fields import FieldText, fields_of, texts_of
 from execution_history.query.text.syntax import Search, Term
 
 _WEIGHTS: Final = {"metadata": 4.0, "error_message": 3.0, "error_code": 3.0, "input_parameters": 2.0}
@@ -16,7 +16,7 @@ _WHOLE_WORD: Final = 1.5
 
 def searched_text(record: Mapping[str, Any]) -> str:
     """Return all searchable texts of a record as one folded text; no term reaches from one text into the next."""
-    return fold(BREAK.join(all_texts(record)))
+    return fold(BREAK.join(text for _, texts in fields_of(record) for text in texts))
 
 
 def matches(record: Mapping[str, Any], search: Search) -> bool:

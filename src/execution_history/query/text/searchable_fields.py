@@ -11,7 +11,6 @@ from execution_history.records.partial import Unread
 MOST_CHARACTERS: Final = 10_000_000
 """How many characters of a record are searched; later texts, in the order of :func:`texts_of`, are not."""
 
-_LARGEST: Final = 2**63 - 1
 _EACH: Final = 8  # added to the size of each text: millions of short ones cost more than a long one
 
 _NODE_TEXTS: Final = ("node_title", "content", "error_message")
@@ -38,13 +37,6 @@ def texts_of(record: Mapping[str, Any]) -> Iterator[FieldText]:
     for field, texts in fields_of(record):
         for text in texts:
             yield FieldText(field, text)
-
-
-def all_texts(record: Mapping[str, Any]) -> list[str]:
-    """Return the texts of :func:`texts_of`, without their fields."""
-    texts = [text for _, found in _all_fields(record) for text in found]
-    size = sum(map(len, texts)) + _EACH * len(texts)
-    return texts if size < MOST_CHARACTERS else [each.text for each in texts_of(record)]
 
 
 def fields_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -110,12 +102,7 @@ def _texts(value: object) -> Sequence[str]:
         elif isinstance(item, (list, tuple)):
             stack += reversed(item)
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
-            found.append(_digits(item))
+            found.append(encode(item).decode().strip('"'))
         elif isinstance(item, Unread):
             found += islice(item.texts(), MOST_CHARACTERS // _EACH)
     return found
-
-
-def _digits(number: float) -> str:
-    is_plain = number.__class__ is int and abs(number) <= _LARGEST
-    return str(number) if is_plain else encode(number).decode().strip('"')

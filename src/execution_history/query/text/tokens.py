@@ -40,7 +40,7 @@ _SPACE: Final = (32,)
 _CODES: Final = f"utf-32-{sys.byteorder[0]}e"
 _LONGER: Final = 4
 
-# ASCII text has no singles: its words are the texts between these.
+# A text whose letters are all of ASCII: its words stand between these.
 _SPACED: Final = bytes(code if chr(code).isalnum() and code < 128 else ord(" ") for code in range(256))  # noqa: PLR2004 - the size of ASCII
 _BEYOND_ASCII: Final = re.compile(r"[^\0-\x7f]+")
 _SEPARATOR: Final = re.compile(r"[\0-/:-@\[-`{-\x7f]")
@@ -83,7 +83,7 @@ class _Words(dict[str, str]):
         tokens = f"^{word[0]} ^{word[:2]} ={word[:_LONGEST_WHOLE]}"
         if len(word) >= _INSIDE:
             if len(word) > _LONGEST_USUAL or word.isdecimal():
-                tokens += _numbers(word) if word.isascii() else " ~" + " ~".join(_parts(word, _INSIDE))
+                tokens += " ~" + " ~".join(_parts(word, _INSIDE))
             else:
                 tokens += " " + " ".join(_parts(word, _INSIDE) + _parts(word, _LONGER))
         if len(word) > _LONGEST_REMEMBERED:
@@ -105,14 +105,6 @@ def _pairs(runs: str) -> str:
     pairs = array("I", _SPACE) * (3 * len(codes) - 3)
     pairs[0::3], pairs[1::3] = codes[:-1], codes[1:]
     return pairs.tobytes().decode(_CODES)
-
-
-def _numbers(word: str) -> str:
-    """Return the parts of three of a number, or of a long word, each behind a space and its mark."""
-    codes = word.encode()
-    parts = bytearray(b" ~   " * (len(codes) - 2))
-    parts[2::5], parts[3::5], parts[4::5] = codes[:-2], codes[1:-1], codes[2:]
-    return parts.decode()
 
 
 def _parts(text: str, size: int) -> list[str]:

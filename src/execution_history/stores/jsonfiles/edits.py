@@ -7,11 +7,10 @@ left, so that what is older never moves. Each edit is one write, after which the
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from execution_history.stores.jsonfiles.file_format import RECORD_START, RUNNING, SEPARATOR
+from execution_history.stores.jsonfiles.file_format import FIRST_LINES, RECORD_START, RUNNING, SEPARATOR
 
 _MOST_RECORDS: Final = 24
 _MOST_BYTES: Final = 32 * 1024
-_FIRST_LINES: Final = 1024
 
 
 class Edit(NamedTuple):
@@ -30,7 +29,7 @@ class Span(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """The text to put in the place of a record, which is empty for one that is not there yet."""
+    """What is put where *span* is: in the place of a record or, where *span* is empty, between two."""
 
     span: Span
     text: bytes
@@ -111,7 +110,7 @@ class _Moved:
             if previous < 0:
                 return False
             self._add(previous, window[previous:text_end])
-            self._will_grow = self._spare > 0 and RUNNING in self.parts[-1][:_FIRST_LINES]
+            self._will_grow = self._spare > 0 and RUNNING in self.parts[-1][:FIRST_LINES]
         return True
 
     def _add(self, at: int, text: bytes) -> None:

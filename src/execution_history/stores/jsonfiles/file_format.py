@@ -41,6 +41,9 @@ from execution_history.stores.mirror_port import FileState
 OPENING: Final = b"    {"
 CLOSING: Final = b"\n    }"
 RECORD_START: Final = b'    {\n      "execute_id": '
+FIRST_LINES: Final = 1024
+"""Bytes in which the first lines of a record stand, unless its ids are long."""
+
 RUNNING: Final = b'\n      "execute_status": "running",\n'
 SEPARATOR: Final = b",\n"
 FOOTER: Final = b"  ]\n}\n"

@@ -10,6 +10,7 @@ from execution_history.stores.jsonfiles.disk_sync import write_all
 from execution_history.stores.jsonfiles.edits import Front
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
+    FIRST_LINES,
     FOOTER,
     OPENING,
     RUNNING,
@@ -23,8 +24,7 @@ from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, 
 from execution_history.stores.mirror_port import FileChange, FileState
 
 _FEW: Final = 3
-_SHORT: Final = 1024
-_DENSE: Final = 64 * 1024
+"""So many changes in one commit are made one by one."""
 
 
 class JSONFile(JSONFileReader):
@@ -185,7 +185,7 @@ class JSONFile(JSONFileReader):
 
     def _text_before(self, at: int) -> int:
         """Where the text ends that stands before the spaces that end at *at*."""
-        reach = _SHORT
+        reach = FIRST_LINES
         while (at := self.blanks.before(at)) > self.body_start:
             start = max(self.body_start, at - reach)
             text = self.read(start, at).rstrip(b" ")
@@ -212,7 +212,7 @@ class JSONFile(JSONFileReader):
         Args:
             changes: what is to be changed, newest first.
             low: the beginning of a record.
-            high: the end of another, or the beginning of the footer.
+            high: an offset behind all of them.
 
         Raises:
             NotOurs: one of them is not there, or a record has no time.
@@ -221,7 +221,7 @@ class JSONFile(JSONFileReader):
         newest, oldest = changes[0].create_time, changes[-1].create_time
         low = self.first_not_newer(newest, low, high)
         high = self.first_not_newer(oldest - 1, low, high)
-        if high - low <= min(len(changes) * _DENSE, self.sizes.window):
+        if high - low <= min(len(changes) * self.sizes.reach, self.sizes.window):
             return self._replace_neighbours(changes, low, high)
         if newest == oldest:
             return [change for change in changes if not self._apply_one(change)]
@@ -234,7 +234,7 @@ class JSONFile(JSONFileReader):
         return [*blocked, *self._replace_far(newer, self.header.newest_at, middle)]
 
     def _replace_neighbours(self, changes: Sequence[FileChange], low: int, high: int) -> list[FileChange]:
-        """Do so in one write, as these are all near each other."""
+        """Change records that stand between two offsets in one write; return those without room."""
         self._front = None
         window, at = self.read(low, high), 0
         replaced, others = [], []
@@ -269,7 +269,8 @@ class JSONFile(JSONFileReader):
             if edit is not None or base == self.body_start or reach >= self.sizes.window:
                 break
             reach, is_far = min(8 * reach, self.sizes.window), True
-        edit = edit or edits.splice(window, base, changed)
+        if edit is None and (gap or spare):
+            edit = edits.splice(window, base, changed)
         if edit is not None:
             self._write(edit)
         return edit is not None

@@ -8,6 +8,7 @@ from execution_history.stores.jsonfiles.blanks import Blanks
 from execution_history.stores.jsonfiles.edits import Span
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
+    FIRST_LINES,
     FOOTER,
     HEADER_LIMIT,
     RECORD_START,
@@ -20,7 +21,6 @@ from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.mirror_port import FileState
 
 _MOST_READ: Final = 4 * 1024 * 1024
-_FIRST_LINES: Final = 1024
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -114,10 +114,10 @@ class JSONFileReader:
     def newest_time(self) -> int | None:
         """Return the ``create_time`` of the newest record; ``None`` when there is none."""
         at = self.header.newest_at
-        first = self.read(at, at + _FIRST_LINES)
+        first = self.read(at, at + FIRST_LINES)
         return None if first == FOOTER else create_time_at(first, 0) or self._time_at(at)
 
-    def first_not_newer(self, create_time: int, low: int = -1, end: int = -1) -> int:
+    def first_not_newer(self, create_time: int, low: int | None = None, end: int | None = None) -> int:
         """Return the offset of the first record whose time is at most *create_time*, or *end*, that of the footer.
 
         This is a bisection over the file: O(log size) small reads.
@@ -130,8 +130,8 @@ class JSONFileReader:
         Raises:
             NotOurs: a record has no time.
         """
-        end = self.size - len(FOOTER) if end < 0 else end
-        low, high = max(low, self.header.newest_at), end
+        end = self.size - len(FOOTER) if end is None else end
+        low, high = self.header.newest_at if low is None else low, end
         while high - low > self.sizes.near:
             middle = (low + high) // 2
             found = self.find(RECORD_START, middle, end)
@@ -154,7 +154,7 @@ class JSONFileReader:
         near, reach = newest_at + self.sizes.near, newest_at + self.sizes.reach
         start = self.find(key, newest_at, min(near, self.size))
         if start < 0 and near < self.size:
-            # Retention deletes from the other end.
+            # Retention deletes the oldest, which stand at the end.
             oldest = self.find(RECORD_START, self.size - self.sizes.near, self.size)
             if oldest >= 0 and create_time <= self._time_at(oldest):
                 start = self.find(key, oldest, self.size)
@@ -169,7 +169,7 @@ class JSONFileReader:
         return None if end < 0 else Span(start, end + len(CLOSING))
 
     def _time_at(self, start: int) -> int:
-        for length in (_FIRST_LINES, HEADER_LIMIT):  # ids may be long
+        for length in (FIRST_LINES, HEADER_LIMIT):  # ids may be long
             time = create_time_at(self.read(start, start + length), 0)
             if time is not None:
                 return time

@@ -71,7 +71,7 @@ class OverviewPages:
     has_sandbox: bool
     _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
     _attention: tuple[int, int, dict[str, Any]] | None = None
-    _looking: "asyncio.Task[StoreHealth] | None" = None
+    _looking: "asyncio.Task[None] | None" = None
     _health: StoreHealth = field(default_factory=StoreHealth)
 
     def add_to(self, router: APIRouter) -> None:
@@ -169,14 +169,14 @@ class OverviewPages:
         }
 
     async def _health_now(self) -> StoreHealth:
-        """Return how the store is, or how it was last: that is asked of its writer, which an import keeps busy."""
-        looking = self._looking
-        if looking is None:
-            looking = self._looking = asyncio.create_task(self.service.health())
-        await asyncio.wait((looking,), timeout=_HEALTH_SECONDS)
-        if looking.done():
-            self._health, self._looking = looking.result(), None
+        """Return how the store is, or how it was when its writer, which an import keeps busy, last answered."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.wait((self._looking,), timeout=_HEALTH_SECONDS)
         return self._health
+
+    async def _look(self) -> None:
+        self._health = await self.service.health()
 
     async def _gist(self, line: RunLine) -> str:
         """Return the question of an interrupted run, or why it broke off."""

@@ -12,6 +12,7 @@ from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 import apsw
+import orjson
 
 from execution_history.errors import N_, StoreError
 from execution_history.stores.sqlite.connections import INDEX_DATABASE, LOG_BYTES, open_file
@@ -65,6 +66,19 @@ def statement(name: str) -> str:
 def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return all rows of a statement; the schema has the types of their columns."""
     return connection.execute(sql, values).fetchall()
+
+
+def add_rows(connection: apsw.Connection, sql: str, found: Sequence[tuple[Any, ...]]) -> None:
+    """Run *sql*, which inserts the rows of a JSON list, for *found*, if there are any.
+
+    It is one step of SQLite: between two another thread may take the interpreter, for 5 ms each time.
+
+    Raises:
+        TypeError: a text has half of a surrogate pair.
+        apsw.Error: a row cannot be inserted; then none is, or only some.
+    """
+    if found:
+        connection.execute(sql, (orjson.dumps(found).decode(),))
 
 
 @contextmanager

@@ -64,9 +64,8 @@ class Indexer:
             StoreError: the history failed; nothing was written.
         """
         _begin(index, seconds)
-        until = time.monotonic() + min(
-            _MOST_SECONDS, (seconds or 1) / 2
-        )  # from here on: another process may have been waited for
+        # From here on: another process may have been waited for. A query keeps the other half of its time for writing.
+        until = time.monotonic() + min(_MOST_SECONDS, (seconds or 1) / 2)
         with committed(index, self.forget):
             before = state = IndexState.read(index)
             if state.file != self._file:

@@ -19,7 +19,7 @@ UPDATE state SET revision = ?, behind_time = ?, behind_seq = ?, missing = ?, due
 UPDATE state SET missing = max(1, CAST(stops_at * ? AS INTEGER)) WHERE behind_time IS NOT NULL AND missing <= stops_at;
 
 -- name: add_due
--- Notes that something of records is to be written, of a JSON list of pairs.
+-- Notes that something is to be written of the records in a JSON list of (create time, seq).
 INSERT OR IGNORE INTO due SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2);
 
 -- name: some_due
@@ -27,14 +27,15 @@ INSERT OR IGNORE INTO due SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)
 SELECT create_time, seq FROM due WHERE what = ? ORDER BY create_time DESC, seq DESC LIMIT ?;
 
 -- name: which_done
--- Those of a JSON list of places with revisions that are due, unless their rows have another revision, as such a list.
+-- Of a JSON list of (create time, seq, revision): those that are due and whose row has that revision or is missing, as a
+-- JSON list of (create time, seq, whether there is a row).
 SELECT json_group_array(json_array(d.create_time, d.seq, f.seq IS NOT NULL)) FROM json_each(?2) j
 CROSS JOIN due d ON d.what = ?1 AND d.create_time = j.value ->> 0 AND d.seq = j.value ->> 1
 LEFT JOIN facets f ON f.seq = d.seq
 WHERE f.seq IS NULL OR f.revision = j.value ->> 2;
 
 -- name: drop_due
--- Notes that it has been written, of a JSON list of pairs.
+-- Removes the notes for the records in a JSON list of (create time, seq).
 DELETE FROM due WHERE (what, create_time, seq) IN (SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2));
 
 -- name: all_texts_due
@@ -46,8 +47,8 @@ INSERT INTO due SELECT 1, create_time, seq FROM facets ORDER BY create_time, seq
 SELECT id FROM texts WHERE text = ?;
 
 -- name: add_text
--- Adds a text.
-INSERT INTO texts (id, text) VALUES (?, ?);
+-- Adds texts: a JSON list of (number, text).
+INSERT INTO texts (id, text) SELECT value ->> 0, value ->> 1 FROM jsonb_each(?);
 
 -- name: last_text
 -- The last number of a text; 0 without any.
@@ -67,24 +68,27 @@ DELETE FROM facets WHERE seq = ?;
 DELETE FROM tags WHERE seq = ?;
 
 -- name: add_tag
--- Adds a tag to a record.
-INSERT OR IGNORE INTO tags VALUES (?, ?, ?);
+-- Adds tags to records: a JSON list of rows.
+INSERT OR IGNORE INTO tags SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?);
 
 -- name: drop_failed_nodes
 -- Removes the names of the node in which a record failed.
 DELETE FROM failed_nodes WHERE seq = ?;
 
 -- name: add_failed_node
--- Adds a name of the node in which a record failed.
-INSERT OR IGNORE INTO failed_nodes VALUES (?, ?, ?);
+-- Adds names of the nodes in which records failed: a JSON list of rows.
+INSERT OR IGNORE INTO failed_nodes SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?);
 
 -- name: drop_nodes
 -- Removes the nodes of a record.
 DELETE FROM nodes WHERE seq = ?;
 
 -- name: add_node
--- Adds a node of a record.
-INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Adds nodes of records: a JSON list of rows.
+INSERT INTO nodes
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9
+FROM jsonb_each(?);
 
 -- name: put_summary
 -- Writes the summary of a record that is too large to be read for every list.
@@ -99,12 +103,14 @@ DELETE FROM summaries WHERE seq = ?;
 SELECT seq, body FROM summaries WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: name_failures
--- Writes the title of the failures of one fingerprint.
-INSERT OR IGNORE INTO failures VALUES (?, ?);
+-- Writes the titles of failures: a JSON list of (fingerprint, title).
+INSERT OR IGNORE INTO failures SELECT value ->> 0, value ->> 1 FROM jsonb_each(?);
 
 -- name: add_to_rollup
--- Adds to the runs of an hour.
-INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)
+-- Adds to the runs of hours: a JSON list of rows without their cost.
+INSERT INTO rollups
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, 0
+FROM jsonb_each(?) WHERE true
 ON CONFLICT (workflow, hour) DO UPDATE SET
     running = rollups.running + excluded.running, success = rollups.success + excluded.success,
     failed = rollups.failed + excluded.failed, interrupted = rollups.interrupted + excluded.interrupted,
@@ -116,8 +122,8 @@ DELETE FROM rollups
 WHERE workflow = ? AND hour = ? AND running = 0 AND success = 0 AND failed = 0 AND interrupted = 0 AND other = 0;
 
 -- name: add_to_durations
--- Adds to the runs of an hour that ended after a duration.
-INSERT INTO durations VALUES (?, ?, ?, ?)
+-- Adds to the runs of hours that ended after a duration: a JSON list of rows.
+INSERT INTO durations SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?) WHERE true
 ON CONFLICT (workflow, hour, bucket) DO UPDATE SET runs = durations.runs + excluded.runs;
 
 -- name: drop_empty_durations

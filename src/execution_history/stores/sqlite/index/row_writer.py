@@ -8,9 +8,8 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import bucket_of, hour_of
-from execution_history.stores.sqlite.index.connections import rows, statement
+from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
-from execution_history.stores.sqlite.index.insertion import add_rows
 from execution_history.stores.sqlite.index.predicate_sql import ENDED_NUMBERS, STORED
 from execution_history.stores.sqlite.index.record_rows import Cell, RecordRows, SharedTexts, columns_of, rows_of
 from execution_history.stores.status_numbers import STATUS_NAMES
@@ -22,7 +21,7 @@ _VALUE_ERRORS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigErr
 
 _ADD_FACETS: Final = (
     f"INSERT INTO facets (seq, revision, {', '.join(each.column for each in STORED)}) "  # noqa: S608 - columns of ours
-    f"VALUES (?, ?{', ?' * len(STORED)})"
+    f"SELECT {', '.join(f'value ->> {place}' for place in range(2 + len(STORED)))} FROM jsonb_each(?)"
 )
 _DROPS: Final = ("drop_facets", "drop_tags", "drop_failed_nodes", "drop_nodes", "drop_summary")
 _ALL: Final = 0

@@ -23,13 +23,16 @@ from execution_history.stores.sqlite.index.text_index import TextIndex
 _log = logging.getLogger("execution_history.stores.sqlite")
 
 _MOST_SECONDS: Final = 2.0
-_BREATH: Final = 0.002
+_PAUSE: Final = 0.002
 """Between two transactions: whoever waits for the lock of the file looks at it every millisecond."""
 
-_Portion = dict[Due, tuple[int, RecordKey, str | None]]
-"""Records by their place, with their revision and their texts."""
+_Prepared = tuple[int, RecordKey, str | None]
+"""The revision of a record, its key, and its tokens."""
 
-_GONE: Final = (-1, RecordKey("", ""), None)
+_Portion = dict[Due, _Prepared]
+"""Records by their place."""
+
+_GONE: Final[_Prepared] = (-1, RecordKey("", ""), None)
 
 
 class TextWriter:
@@ -89,7 +92,7 @@ class TextWriter:
 
     def _prepared_portion(self, history: HistoryView, due: Sequence[Due], is_over: Callable[[], bool]) -> _Portion:
         """Return the first of *due*, with their texts, until the step is over; at least one."""
-        prepared: dict[int, tuple[int, RecordKey, str | None]] = {}
+        prepared: dict[int, _Prepared] = {}
         taken = 0
         while taken < len(due) and not (taken and is_over()):
             self._precedence.give_way()
@@ -103,14 +106,14 @@ class TextWriter:
     def _write(self, index: apsw.Connection, portion: _Portion) -> None:
         index.execute("BEGIN IMMEDIATE")
         with committed(index):
-            listed = [(time, seq, revision) for (time, seq), (revision, *_) in portion.items()]
+            listed = [(*place, revision) for place, (revision, *_) in portion.items()]
             done = which_done(index, TEXTS, listed)
             # In the order of rowids: for a smaller one a full-text table writes its buffer.
-            texts = {seq: portion[time, seq] for time, seq, is_there in sorted(done, key=itemgetter(1)) if is_there}
+            texts = {seq: portion[at, seq] for at, seq, is_there in sorted(done, key=itemgetter(1)) if is_there}
             self._put_all(index, {seq: (key, tokens) for seq, (_, key, tokens) in texts.items() if tokens is not None})
-            dropped = drop_due(index, TEXTS, [(time, seq) for time, seq, _ in done])
+            dropped = drop_due(index, TEXTS, [(at, seq) for at, seq, _ in done])
             IndexState.read(index).with_due(TEXTS, -dropped).save(index)
-        time.sleep(_BREATH)
+        time.sleep(_PAUSE)
 
     def _put_all(self, index: apsw.Connection, texts: Mapping[int, tuple[RecordKey, str]]) -> None:
         try:
