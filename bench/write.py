@@ -1,4 +1,4 @@
-"""The write path: create and finish beside bare ``sqlite3``, and deletions."""
+"""The write path: create and finish beside bare ``sqlite3``, runs that end together, and deletions."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,7 +8,7 @@ from bench.setup import Code, Setup
 
 _FILES, _NONE, _MEMORY = "64 callers, JSON files", "64 callers, no files", "64 callers, memory:"
 _BARE, _ALONE, _BARE_ALONE = "sqlite3, 50 a commit", "1 caller, JSON files", "sqlite3, 1 a commit"
-_TOGETHER, _FEW_TOGETHER = "2,000 open runs of one workflow that end together", "200 that do"
+_TOGETHER, _FEW_TOGETHER = "each end of 2,000 open runs of one workflow", "each end of 200 open runs"
 _OLDEST, _NEWEST = "oldest run", "newest run"
 _LARGE, _SMALL = "of 20,000", "of 1,000"
 
@@ -23,7 +23,7 @@ WRITE: Final = (
     Measure(_BARE, "/s", is_detail=True),
     Measure(_BARE_ALONE, "/s", is_detail=True),
 )
-"""Pairs of create and finish, and ends of runs; their CPU time is in microseconds a pair, and an end."""
+"""Pairs of create and finish, and ends of runs; CPU times are microseconds for each."""
 
 
 def write(setup: Setup) -> Iterator[Sample]:

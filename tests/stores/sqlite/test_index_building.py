@@ -24,6 +24,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
+from execution_history.stores.sqlite.index.text_writer import TextWriter
 from tests.resting_index import LITTLE, fill, opened, resting
 from tests.sample_filters import BASE, HOUR, documents
 from tests.sample_records import change, document, ids
@@ -114,12 +115,30 @@ async def test_changes_that_take_longer_than_a_query_waits_are_not_waited_for(tm
     """They are left to the thread that follows; the answer says how far it is."""
     async with opened(tmp_path) as store:
         await fill(store, range(10))
-        with resting(tmp_path, store, Limits(a_second=20)) as index:
+        with resting(tmp_path, store, Limits(a_second=20, few_changes=0)) as index:
             await index.follow()
             await store.merge([document(f"i{number:04d}", now=BASE + number) for number in range(101)])
             for seconds, revision in ((5.0, 10), (10.0, 111)):
                 found = await index.select(RecordQuery(size=100, filter=_ALL.filter, wait_seconds=seconds))
                 assert (revision, 111) == (found.reach.revision, found.reach.newest)
+
+
+async def test_writing_texts_ends_early_when_it_is_stopped(tmp_path: Path) -> None:
+    """With the transaction that has begun; the other texts stay due."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(20))
+        with resting(tmp_path, store, LITTLE) as index:
+            follower = index.follower
+            while (state := follower.state()).due[1] < 20:
+                assert follower._step()
+            is_stopped = iter([False, True]).__next__
+            writer = TextWriter(TextIndex(), LITTLE, follower.precedence, is_stopped)
+            with follower.history() as history, follower.index().connection() as connection:
+                assert writer.step(connection, history)
+            assert (20, 20 - LITTLE.texts) == (state.due[1], follower.state().due[1])
+            while follower._step_of_texts():
+                pass
+            assert (20, True) == ((await index.select(_TEXT)).total, follower.state().due[1] == 0)
 
 
 async def test_texts_follow_behind_the_rows(tmp_path: Path) -> None:
@@ -258,7 +277,8 @@ async def test_whoever_waits_is_told_how_far_it_is(tmp_path: Path) -> None:
         await index.follow(seen.append)
         assert seen[-1].is_complete
         assert seen[0].newest == 200
-        assert (200, True) == ((await index.select(_ALL)).total, (await index.select(_TEXT)).reach.is_complete)
+        assert 100 == len((await index.select(_ALL)).documents)
+        assert (await index.select(_TEXT)).reach.is_complete
         index.close()
 
 

@@ -47,15 +47,17 @@ def test_what_the_writing_raises_is_raised_and_nothing_is_written_after_it(faili
 
 def test_an_error_of_the_making_waits_for_the_writing() -> None:
     """So that nobody writes any more when it is raised."""
-    begun, written = threading.Event(), list[int]()
+    begun, is_raised, written = threading.Event(), threading.Event(), list[int]()
 
     def portions() -> Iterator[int]:
         yield 1
         assert begun.wait(10)
+        threading.Timer(0.1, is_raised.set).start()
         raise ZeroDivisionError
 
     def write(portion: int) -> None:
         begun.set()
+        assert is_raised.wait(10)
         written.append(portion)
 
     with pytest.raises(ZeroDivisionError):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -66,21 +67,31 @@ async def test_problems_of_the_store_need_attention(client: httpx.AsyncClient) -
     assert "<dt>需要处理</dt>" in (await client.get("/", headers={"cookie": "language=zh"})).text
 
 
+def _wait(event: threading.Event, _: object) -> bool:
+    return event.wait(30)
+
+
 async def test_the_overview_does_not_wait_for_a_busy_writer(tmp_path: Path) -> None:
-    """As an import keeps it busy: it shows the problems that were known, and those that come with a later look."""
-    settings = load_settings(store=str(tmp_path / "history"))
+    """As an import keeps it busy: it shows what the writer said last, also when that came after its page was sent."""
+    settings = load_settings(store=str(tmp_path / "history"), json_files=False)
     async with (
         open_application(settings) as application,
         served(create_app(application)) as base,
         httpx.AsyncClient(base_url=base, timeout=30, headers={"accept": "text/html"}) as client,
     ):
-        await application.service.create_execution_record("w", "e0")
-        store, is_over = application.service.store, threading.Event()
+        service, store = application.service, application.service.store
         assert isinstance(store, SQLiteStore)
-        busy = store._parts.writer.submit(lambda _: is_over.wait(30))
-        try:
-            assert "<dt>Needs attention</dt>" not in (await client.get("/")).text
-            assert not busy.done()
-        finally:
-            is_over.set()
-            await busy
+        for execute_id in ("e0", LONG):
+            await service.create_execution_record("w", execute_id)
+        damage(tmp_path / "history", LONG)
+        await client.get("/workflows/w/runs")
+        for is_known in (False, True):
+            is_over = threading.Event()
+            busy = store._parts.writer.submit(partial(_wait, is_over))
+            try:
+                assert is_known == ("<dt>Needs attention</dt>" in (await client.get("/")).text)
+                assert not busy.done()
+            finally:
+                is_over.set()
+                await busy
+            assert (await service.health()).problems

@@ -184,7 +184,7 @@ class _Call(httpx.AsyncByteStream):
         response = await self._inner.handle_async_request(self._record.request)
         upstream = self._upstream = stream_of(response)
         response.stream = self
-        self._call.receive_head(response.status_code, dict(response.headers.items()))  # looked up four times
+        self._call.receive_head(response.status_code, response.headers)
         if self._call.is_stream:
             self._record.save_progress(self._call.progress)
         if not self._head.done():

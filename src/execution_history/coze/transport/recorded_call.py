@@ -107,8 +107,9 @@ class RecordedCall:
         self._began, self._timeline, self._question = began, timeline, question
 
     def receive_head(self, status_code: int, headers: Mapping[str, str]) -> None:
-        """Read the head of the answer."""
+        """Read the head of the answer, whose names of *headers* are in lower case."""
         with self._guarded():
+            headers = dict(headers.items())  # looked up four times, which takes httpx's own headers long
             self._status_code, self._headers = status_code, headers
             events = EventDecoder.for_response(headers, self._largest)
             if events is None:

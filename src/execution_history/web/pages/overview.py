@@ -176,7 +176,9 @@ class OverviewPages:
         return self._health
 
     async def _look(self) -> None:
-        self._health = await self.service.health()
+        health = await self.service.health()
+        if health != self._health:
+            self._health, self._attention = health, None
 
     async def _gist(self, line: RunLine) -> str:
         """Return the question of an interrupted run, or why it broke off."""

@@ -22,6 +22,7 @@ class Limits:
         texts: texts that one transaction writes.
         text_portions: transactions of a step, each of which writes while the next is prepared.
         texts_with_rows: texts that are written together with their rows; those of more follow.
+        few_changes: changes that every query takes itself: what was recorded just now.
         exact_runs: runs up to which percentiles are exact, though rollups could count them.
         wait_seconds: how long a query waits until the index has caught up.
         standstill_seconds: how long an index that does not go on is waited for.
@@ -39,6 +40,7 @@ class Limits:
     texts: int = 2_000
     text_portions: int = 8
     texts_with_rows: int = 50
+    few_changes: int = 100
     exact_runs: int = EXACT_RUNS
     wait_seconds: float = 2.0
     standstill_seconds: float = 20.0

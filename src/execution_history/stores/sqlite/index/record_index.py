@@ -30,8 +30,6 @@ Read = Callable[[apsw.Connection, HistoryView, IndexReach], _Result]
 """Reads an answer from one moment of the index, and from the history, knowing how far that index has come."""
 
 _LOOK_SECONDS: Final = 0.05
-_FEW_CHANGES: Final = 100
-"""So many are always taken: what was recorded just now."""
 
 
 class RecordIndex:
@@ -234,7 +232,7 @@ class RecordIndex:
                 remaining = deadline - time.monotonic()
                 within = self._limits.a_second * remaining
                 is_followed = reach.revision >= newest
-                is_far = not is_all and newest - reach.revision > max(_FEW_CHANGES, within)
+                is_far = not is_all and newest - reach.revision > max(self._limits.few_changes, within)
                 is_left_to_a_build = state.needs_another and not any(state.due[: 1 + has_text])
                 is_enough = is_followed and (is_left_to_a_build or (reach.missing > within and not is_all))
                 if reach.is_complete or remaining <= 0 or is_far or is_enough:
