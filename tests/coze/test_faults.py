@@ -65,6 +65,30 @@ async def test_a_recording_that_fails_at_any_step_breaks_no_run(sandbox: Sandbox
         assert expected.count('"') == each.text.count('"')  # ids and times differ from run to run
 
 
+class _Silent(httpx.AsyncBaseTransport):
+    """Never answers."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        raise AssertionError(request)
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+async def test_a_transport_that_is_closed_leaves_no_caller_waiting(steps: int) -> None:
+    """At whatever step of a call it is closed, the call ends with an error."""
+    transport = RecordingTransport(Recorder(MemoryStore()), _Silent())
+    request = httpx.Request("POST", "http://upstream/v1/workflow/run", json={"workflow_id": "1", "parameters": {}})
+    calling = asyncio.create_task(transport.handle_async_request(request))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await transport.aclose()
+    await asyncio.wait([calling], timeout=10)
+    assert calling.done()
+    with pytest.raises((httpx.TransportError, asyncio.CancelledError)):
+        await calling
+
+
 class _Answers(httpx.AsyncByteStream):
     """Chunks, and an event for when so many have been taken that the buffer is full."""
 

@@ -266,6 +266,7 @@ def test_an_escaped_debug_address_is_read() -> None:
     ("query", "found"),
     [
         ("?execute_id=1", "1"),
+        ("?execute_id=A&execute_id=B", "A"),
         ("?x=1&execute_id=2&execute_id=3#end", "2"),
         ("?execute_id=&execute_id=4", "4"),
         ("?execute_id=a%2Fb+c", "a/b c"),

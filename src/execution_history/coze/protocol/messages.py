@@ -29,7 +29,7 @@ _RESUMPTIONS: Final = frozenset({"stream_resume", "resume"})
 _IDS: Final = ("workflow_id", "bot_id", "app_id", "conversation_id", "connector_id", "event_id")
 _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
-_EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)?execute_id=([^&#]+)")
+_EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)??execute_id=([^&#]+)")
 _UNAUTHORISED: Final = 401
 _SERVER_ERROR: Final = 500
 

@@ -114,6 +114,7 @@ class _Call(httpx.AsyncByteStream):
         self._caller_left = False
         self._upstream: httpx.AsyncByteStream | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
+        self.task.add_done_callback(lambda _: self._fail_head(None))  # cancelled before the record was opened
 
     async def response(self) -> httpx.Response:
         """Return the upstream's answer, its body read through the buffer.
@@ -132,6 +133,8 @@ class _Call(httpx.AsyncByteStream):
         chunks = self._chunks
         while True:
             while not chunks:
+                if self._caller_left:
+                    return
                 await self._changed()
             item = chunks.popleft()
             self._note_change()

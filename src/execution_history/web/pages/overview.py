@@ -158,10 +158,12 @@ class OverviewPages:
         statistics = await self.service.statistics(
             StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=wait.seconds)
         )
+        waiting_lines = [(line, await self._gist(line)) for line in _lines(found_waiting, now)]
         return {
+            # The last that is awaited: what a look says later makes what is kept of this void.
             "problems": [*(await self._health_now()).problems, *self.recorder.problems()],
             "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
-            "waiting": [(line, await self._gist(line)) for line in _lines(found_waiting, now)],
+            "waiting": waiting_lines,
             "forgotten": found_forgotten.total,
             "running": _lines(found_running, now),
             "running_total": found_running.total,
@@ -170,9 +172,12 @@ class OverviewPages:
 
     async def _health_now(self) -> StoreHealth:
         """Return how the store is, or how it was when its writer, which an import keeps busy, last answered."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        await asyncio.wait((self._looking,), timeout=_HEALTH_SECONDS)
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.create_task(self._look())
+        await asyncio.wait((looking,), timeout=_HEALTH_SECONDS)
+        if looking.done():
+            looking.result()
         return self._health
 
     async def _look(self) -> None:
