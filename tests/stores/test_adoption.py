@@ -4,6 +4,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.stores.jsonfiles.file_format import Header
+from execution_history.stores.jsonfiles.rebuild import write_new
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
+from execution_history.stores.mirror_port import FileState
+from tests.sample_records import document
 
 _HOSTILE = st.text(max_size=20) | st.sampled_from(
     [
@@ -212,6 +217,17 @@ def test_what_is_parsed_grows_with_the_file_and_no_more(unit: bytes, beginning: 
     data = beginning + unit * (100_000 // len(unit))
     found, _, _ = _looked_at(data)
     assert found.parsed <= 4 * len(data)
+
+
+def test_a_first_record_that_ends_inside_a_list_costs_no_other_one(tmp_path: Path) -> None:
+    """Its siblings are told by their indentation."""
+    bodies = [document(f"e{number}", now=100 - number, parameters={"v": ["a", "b", "c"]}).body for number in range(9)]
+    write_new(tmp_path / "w.json", Header("w", FileState(9, 1, 1)), bodies, 0)
+    data = (tmp_path / "w.json").read_bytes()
+    at = data.index(b'"b"', data.index(b'"e2"'))
+    end = data.index(b"\n    },", at) + len(b"\n    }")
+    read = _looked_at(data[:at] + b'"b"' + data[end:])[1]
+    assert ["e0", "e1", "e3", "e4", "e5", "e6", "e7", "e8"] == [record["execute_id"] for record in read]
 
 
 @pytest.mark.parametrize(

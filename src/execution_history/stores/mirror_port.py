@@ -99,8 +99,11 @@ class RecordSnapshot(Protocol):
     def documents(self, workflow_id: str) -> Iterator[bytes]:
         """Yield all readable records of a workflow, newest first."""
 
-    def changes(self, workflow_id: str, since: int) -> list[FileChange]:
-        """Return the changes of a workflow after a revision: deletions first, then new and changed records."""
+    def changes(self, workflow_id: str, since: int) -> list[FileChange] | None:
+        """Return the changes of a workflow after a revision: deletions first, then new and changed records.
+
+        ``None`` where the workflow was cleared after it.
+        """
 
     def safety(self) -> tuple[str, int]:
         """Return the start of the machine in which the store was last open, and up to which revision files are safe."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,73 @@ async def test_a_front_that_has_grown_long_is_copied_in_the_background(
     found = [orjson.loads(body) for index in (1, 2, 3, 4) for body in (await page_of(store, "w", 100, index)).documents]
     assert found == content["histories"]
     assert number + 20 == content["total"]
+    await store.aclose()
+
+
+@pytest.fixture
+def building(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Set when a file has been built from the store, which goes on when the other one is set."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held_up(*arguments: Any) -> None:
+        rebuild_module.build_from_store(*arguments)
+        begun.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(background_rebuild_module, "build_from_store", held_up)
+    yield begun, go_on
+    go_on.set()
+
+
+@pytest.mark.parametrize("what", ["clear", "move"])
+async def test_what_happens_while_a_file_is_built_is_in_it(
+    tmp_path: Path, building: tuple[threading.Event, threading.Event], what: str
+) -> None:
+    """Also that another process clears the workflow, or that a merge brings a record with another time."""
+    begun, go_on = building
+    sizes = replace(_SIZES, near=700, reach=700)
+    store, other = (SQLiteStore(tmp_path / "h", file_sizes=sizes, search=False) for _ in range(2))
+    await store.open()
+    for number in range(30):
+        await store.create(document(f"e{number}", now=1_000 + number, parameters={"t": "x" * 1_000}))
+    await other.open()
+    growing = asyncio.create_task(store.update("w", "e15", change(9_000, output="y" * 300_000)))
+    assert await asyncio.to_thread(begun.wait, 30)
+    if what == "clear":
+        await other.clear("w")
+        await other.create(document("new", now=9_100))
+    else:
+        moved = change(9_100, output="moved").apply(document("e10", now=1_500).body)
+        assert moved is not None
+        await store.merge([moved], settle=False)
+    go_on.set()
+    await growing
+    shown = json.loads((tmp_path / "h" / "w.json").read_bytes())["histories"]
+    assert len(shown) == len({record["execute_id"] for record in shown})
+    await store.flush()
+    await other.flush()
+    content = json.loads((tmp_path / "h" / "w.json").read_bytes())
+    found = [orjson.loads(body) for body in (await page_of(store, "w", 100, 1)).documents]
+    assert (1 if what == "clear" else 30) == len(found) == content["total"]
+    assert found == content["histories"]
+    await other.aclose()
+    await store.aclose()
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_of_two_changes_in_one_commit_the_later_counts(tmp_path: Path, is_deleted: bool) -> None:
+    """Also where the earlier one finds no room in the file."""
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    for number in range(3):
+        await store.create(document(f"e{number}", now=1_000 + number))
+    await asyncio.gather(
+        store.update("w", "e0", change(2_000, output="x" * 200_000)),
+        store.delete("w", "e0") if is_deleted else store.update("w", "e0", change(2_001, output="small")),
+    )
+    shown = json.loads((tmp_path / "h" / "w.json").read_bytes())["histories"]
+    assert shown == [orjson.loads(body) for body in (await page_of(store, "w", 100, 1)).documents]
+    assert (2 if is_deleted else 3) == len(shown)
     await store.aclose()
 
 

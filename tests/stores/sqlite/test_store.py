@@ -243,6 +243,7 @@ async def test_changes_of_one_millisecond_are_caught_up_in_the_order_they_came(t
     await store.create(document("d"))
     with store._parts.reader.snapshot() as records:
         changes = records.changes("w", 0)
+    assert changes is not None
     assert [("d", False), ("a", True), ("b", True), ("c", True), ("d", True)] == [
         (entry.execute_id, entry.body is not None) for entry in changes
     ]

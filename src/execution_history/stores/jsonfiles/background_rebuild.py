@@ -20,6 +20,7 @@ from execution_history.errors import StoreClosed
 from execution_history.stores.jsonfiles.file_format import Header
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
+from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import (
     Job,
     NoRoom,
@@ -235,14 +236,17 @@ class Builder:
 
     def _catch_up(self, job: Job, file: JSONFile, few: int) -> bool:
         """Apply what has changed since the file was last up to date; whether that was more than *few* changes."""
+        before = file.added
         since = max(file.header.state.revision, job.seen)
         with self._source.snapshot() as records:
             state = records.state(file.header.workflow_id)
             changes = records.changes(file.header.workflow_id, since)
             job.seen = records.revision()
-        if file.apply(changes):
-            raise NoRoom
+        if changes is None or file.apply(changes):
+            raise NoRoom  # or another process has cleared the workflow
         if state is not None:
+            if file.added - before != state.total - file.header.state.total:
+                raise NotOurs(f"{file.path} has not as many records as the store")
             file.finish(state)
         return len(changes) > few
 

@@ -34,6 +34,10 @@ class JSONFile(JSONFileReader):
         path: the file.
         sizes: see :class:`FileSizes`.
 
+    Attributes:
+        added: how many records were added since it was opened, less those that were removed.
+        deepest_edit: the end of the last byte that was edited.
+
     Raises:
         NotOurs: it does not begin like a JSON file.
         OSError: it cannot be opened.
@@ -42,6 +46,7 @@ class JSONFile(JSONFileReader):
     def __init__(self, path: Path, sizes: FileSizes = SIZES) -> None:
         super().__init__(path, sizes, os.O_RDWR)
         self.deepest_edit = 0
+        self.added = 0
         self._front: Front | None = None
         self._has_all = False
 
@@ -80,14 +85,16 @@ class JSONFile(JSONFileReader):
         number = 0
         while number < len(changes):
             together = 0 if is_full else self._apply_together(changes, number)
-            if together:
-                number += together
-                continue
-            change = changes[number]
-            number += 1
-            if is_full or not self._apply_one(change):
-                blocked.append(change)
-                is_full = is_full or change.new
+            applied = together or (not is_full and self._apply_one(changes[number]))
+            made = changes[number : number + max(1, together)]
+            number += len(made)
+            if not applied:
+                blocked += made
+                is_full = is_full or made[0].new
+            elif blocked:
+                # What a record became later must not be undone by what found no room before.
+                later = {change.execute_id for change in made}
+                blocked = [change for change in blocked if change.execute_id not in later]
         return blocked
 
     def finish(self, state: FileState, *, is_complete: bool = True) -> None:
@@ -125,6 +132,7 @@ class JSONFile(JSONFileReader):
         if edit is None:
             self._front = None  # it holds what could not be written
             return 0
+        self.added += sum(change.new for change in changes[begin:done])
         self._write(edit)
         front.forget_oldest()
         return done - begin
@@ -156,9 +164,10 @@ class JSONFile(JSONFileReader):
         if not text:
             return True
         newest = self.newest_time()
-        if newest is None or change.create_time >= newest:
-            return self._put_first(text)
-        return self._put_among(change.create_time, text)
+        is_first = newest is None or change.create_time >= newest
+        is_put = self._put_first(text) if is_first else self._put_among(change.create_time, text)
+        self.added += is_put
+        return is_put
 
     def _write(self, edit: edits.Edit) -> None:
         end = edit.offset + len(edit.data)
@@ -285,6 +294,7 @@ class JSONFile(JSONFileReader):
     def _remove(self, span: edits.Span) -> None:
         """Blank a record together with the separator behind it; with the last record the file ends earlier."""
         start, end = span
+        self.added -= 1
         if self.read(end, end + len(SEPARATOR)) == SEPARATOR:
             length = end + len(SEPARATOR) - start
             self._write(edits.Edit(start, b" " * length, length))

@@ -121,7 +121,7 @@ class FoundFile:
             if is_read and frame.is_at_records():
                 self._has_list = self.is_history = True
                 self.workflow_id = identifier_of(frame.workflow_id() or self._stated_behind())
-                yield from self._entry(reader) if bracket == _OBJECT else self._entries(reader)
+                yield from self._entry(reader, reader.offset - 1) if bracket == _OBJECT else self._entries(reader)
                 frame.add(b"[]")
                 behind = reader.offset
             elif reader.close():
@@ -173,7 +173,7 @@ class FoundFile:
             self._look_between(between, begin, is_first=is_first, is_last=bracket == _LIST_END)
             is_first = False
             if bracket == _OBJECT:
-                yield from self._entry(reader)
+                yield from self._entry(reader, begin)
             elif bracket == _LIST and reader.close() and _MARKS[1] not in (reader.take() or _MARKS[1]):
                 self.is_damaged = True
             elif bracket == _LIST_END:
@@ -194,9 +194,8 @@ class FoundFile:
         others = sum(value is not None for value in values[""]) - (not is_first) - (not is_last)
         self.is_damaged = self.is_damaged or others > 0
 
-    def _entry(self, reader: BracketReader) -> Iterator[Found]:
+    def _entry(self, reader: BracketReader, begin: int) -> Iterator[Found]:
         """Yield the object whose bracket was found last."""
-        begin = reader.offset - 1
         depth = reader.close()
         text = reader.take()
         if not depth:

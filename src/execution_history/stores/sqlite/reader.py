@@ -59,17 +59,16 @@ class MirrorSnapshot:
         found = self._connection.execute(query("workflow_documents"), (workflow_id,))
         return (body for _, body in self._documents.read(self._connection, found) if body is not None)
 
-    def changes(self, workflow_id: str, since: int) -> list[FileChange]:
+    def changes(self, workflow_id: str, since: int) -> list[FileChange] | None:
         """See :meth:`RecordSnapshot.changes`.
 
         New and changed records are in the order of creation, which decides between records of one millisecond; a record
         that was deleted and created again is in both parts.
         """
-        gone = [
-            FileChange(row[0], row[1], None)
-            for row in rows(self._connection, "deleted_in_workflow", since, workflow_id)
-            if row[0] is not None
-        ]
+        deleted = rows(self._connection, "deleted_in_workflow", since, workflow_id)
+        if any(execute_id is None for execute_id, _ in deleted):
+            return None
+        gone = [FileChange(execute_id, create_time, None) for execute_id, create_time in deleted]
         changed = [StoredRecord(*row) for row in rows(self._connection, "changed_in_workflow", since, workflow_id)]
         found = [(stored, self._documents.find(self._connection, stored)) for stored in changed]
         return gone + [FileChange(s.execute_id, s.create_time, body) for s, body in found if body is not None]
