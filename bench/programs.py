@@ -239,21 +239,34 @@ async def sizes(folder: str) -> dict[str, int]:
         return {each.workflow_id: each.total for each in await service.workflow_summaries()}
 
 
-async def clear(folder: str, *, workflow_id: str) -> dict[str, float]:
-    """Delete a workflow while another caller writes; seconds of it, and the longest that a write took meanwhile."""
+async def clear(folder: str, *, workflow_id: str, seconds: float) -> dict[str, float]:
+    """Delete a workflow while another caller writes; milliseconds of it, and the longest that a write took meanwhile.
+
+    Meanwhile is while it is deleted and for so many *seconds* after that, in which its rows are removed when nobody
+    writes: there are pauses of two milliseconds.
+    """
     async with _service(folder) as service:
         source, longest = runs(2**40, seed=99), 0.0
-        began = time.perf_counter()
-        clearing = asyncio.create_task(service.clear_workflow_history(workflow_id))
-        while not clearing.done():
+
+        async def put() -> float:
             moment = time.perf_counter()
             run = next(source)
             await service.create_execution_record("beside", run.execute_id, run.parameters)
-            longest = max(longest, time.perf_counter() - moment)
+            return time.perf_counter() - moment
+
+        for _ in range(500):
+            await put()
+        began = time.perf_counter()
+        clearing = asyncio.create_task(service.clear_workflow_history(workflow_id))
+        while not clearing.done():
+            longest = max(longest, await put())
         assert await clearing
         spent = time.perf_counter() - began
+        while time.perf_counter() < began + seconds:
+            longest = max(longest, await put())
+            await asyncio.sleep(0.002)
         await service.clear_workflow_history("beside")
-    return {"seconds": spent, "hold": longest * 1000}
+    return {"spent": spent * 1000, "hold": longest * 1000}
 
 
 PROGRAMS: Final[dict[str, Callable[..., Any]]] = {

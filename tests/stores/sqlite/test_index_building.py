@@ -282,6 +282,20 @@ async def test_whoever_waits_is_told_how_far_it_is(tmp_path: Path) -> None:
         index.close()
 
 
+async def test_a_query_does_not_wait_until_a_large_workflow_is_removed(tmp_path: Path) -> None:
+    """It answers without the records, and says that it is behind; who follows the index waits for the end."""
+    async with opened(tmp_path) as store:
+        await fill(store, range(100))
+        with resting(tmp_path, store, Limits(cleared=4, standstill_seconds=0.0)) as index:
+            await index.follow()
+            await store.clear("w")
+            found = await index.select(RecordQuery(filter=_ALL.filter, wait_seconds=30))
+            assert [] == found.documents
+            assert found.reach.revision < found.reach.newest
+            await index.follow()
+            assert (await index.select(_ALL)).reach.is_complete
+
+
 async def test_an_index_that_does_not_go_on_is_said(tmp_path: Path) -> None:
     """Rather than that it is waited for without end."""
     async with opened(tmp_path) as store:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
-from execution_history.stores.sqlite.connections import one_moment
+from execution_history.stores.sqlite.connections import INDEX_DATABASE, one_moment
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.builder import Builder, BuildStopped, BuildUnfit
 from execution_history.stores.sqlite.index.connections import (
@@ -153,6 +153,12 @@ class IndexFollower:
         """Return how far the index has come."""
         with self.index().connection() as index:
             return IndexState.read(index)
+
+    def written_at(self) -> int:
+        """Return when anybody last wrote the index: the time of its log, in nanoseconds, 0 without one."""
+        with suppress(FileNotFoundError):
+            return self._folder.joinpath(f"{INDEX_DATABASE}-wal").stat().st_mtime_ns
+        return 0
 
     def advance(self, state: IndexState, newest: int, seconds: float) -> None:
         """Do one step of what *state* lacks of a history up to *newest*, or wait *seconds* for who does one."""

@@ -30,6 +30,8 @@ Read = Callable[[apsw.Connection, HistoryView, IndexReach], _Result]
 """Reads an answer from one moment of the index, and from the history, knowing how far that index has come."""
 
 _LOOK_SECONDS: Final = 0.05
+_LONG: Final = 3
+"""Steps without end that a query waits for."""
 
 
 class RecordIndex:
@@ -140,7 +142,8 @@ class RecordIndex:
         Any number may wait: each looks now and then, and one of them at a time helps.
         """
         newest = await asyncio.to_thread(self._newest)
-        before, moved_at = None, time.monotonic()
+        before: tuple[IndexReach, int] | None = None
+        moved_at = time.monotonic()
         least: int | None = None
         while True:
             reach, left = await asyncio.to_thread(self._helped, has_texts=has_texts)
@@ -149,8 +152,9 @@ class RecordIndex:
             progress(replace(reach, missing=max(0, least - changes)))
             if reach.revision >= newest and reach.since is None:
                 return
-            if reach != before:
-                before, moved_at = reach, time.monotonic()
+            state = (reach, self.follower.written_at())
+            if state != before:
+                before, moved_at = state, time.monotonic()
             elif time.monotonic() > moved_at + self._limits.standstill_seconds and not await asyncio.to_thread(
                 self._is_building
             ):
@@ -225,17 +229,21 @@ class RecordIndex:
         follower.start()
         with follower.history() as history:
             newest = history.newest()
+        before, standing = None, 0
         try:
             while True:
                 state = follower.state()
+                standing = standing + 1 if state == before else 0
+                before = state
                 reach = state.reach(newest, with_texts=has_text)
                 remaining = deadline - time.monotonic()
                 within = self._limits.a_second * remaining
                 is_followed = reach.revision >= newest
                 is_far = not is_all and newest - reach.revision > max(self._limits.few_changes, within)
+                is_long = not is_all and standing > _LONG  # rows of a cleared workflow are being removed
                 is_left_to_a_build = state.needs_another and not any(state.due[: 1 + has_text])
                 is_enough = is_followed and (is_left_to_a_build or (reach.missing > within and not is_all))
-                if reach.is_complete or remaining <= 0 or is_far or is_enough:
+                if reach.is_complete or remaining <= 0 or is_far or is_long or is_enough:
                     break
                 follower.advance(state, newest, remaining)
         except IndexUnusable as error:
