@@ -1,7 +1,7 @@
 """The composition root: opens an application from its settings."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, Reconciler, Upstream
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.errors import StoreError
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
@@ -44,8 +43,7 @@ async def open_application(
     Args:
         settings: from :func:`~execution_history.settings.load_settings`.
         sandbox: also start the sandbox upstream and let the account ``default`` call it.
-        serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import,
-            and begin to follow the history with the index.
+        serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import.
 
     Raises:
         StoreError: the store cannot be opened.
@@ -80,10 +78,6 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         live = service.live
         stack.push_async_callback(live.aclose)
-        if serving:
-            # From here on it follows: the first page need not wait for that. What fails here, each question says too.
-            with suppress(StoreError):
-                await service.index_reach()
         yield Application(settings, service, recorder, upstream, runner, reconciler, live, running)
 
 
