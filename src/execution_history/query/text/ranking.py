@@ -16,7 +16,7 @@ _WHOLE_WORD: Final = 1.5
 
 def searched_text(record: Mapping[str, Any]) -> str:
     """Return all searchable texts of a record as one folded text; no term reaches from one text into the next."""
-    return fold(BREAK.join(text for _, texts in fields_of(record) for text in texts))
+    return fold(BREAK.join([text for _, texts in fields_of(record) for text in texts]))
 
 
 def matches(record: Mapping[str, Any], search: Search) -> bool:
