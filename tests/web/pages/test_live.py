@@ -283,6 +283,6 @@ async def test_a_run_is_followed_from_its_first_word(site: Site, gated: Gated, o
     await page.locator(".news-link").click()
     await page.locator("tr[data-status=running] a[data-open]").click()
     await expect(page.locator(".open-run h1")).to_contain_text("Running for")
+    await running
     await expect(page.locator(".open-run h1")).to_contain_text("Succeeded after")
     await expect(page.locator("tr.current")).to_have_attribute("data-status", "success")
-    await running
