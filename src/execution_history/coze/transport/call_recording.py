@@ -209,7 +209,9 @@ def context_of(request: httpx.Request) -> RunContext:
     hop = followed_hop(request)
     if hop is None:
         return context
-    return replace(context, run=hop.run, recording=hop.recording, first=hop.first, outcome=None)
+    # Whoever follows it again, or too late, runs the workflow all the same.
+    recording = hop.recording if hop.claim() else None
+    return replace(context, run=hop.run, recording=recording, first=hop.first, outcome=None)
 
 
 async def prepare_recording(

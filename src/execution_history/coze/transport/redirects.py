@@ -51,12 +51,12 @@ class Hop:
 
 
 def followed_hop(request: httpx.Request) -> Hop | None:
-    """Return the redirect that *request* follows, once: it goes on with the record of that."""
+    """Return the redirect that *request* follows; whose claim it still is, its record is gone on with."""
     hop = request.extensions.get(_HOP)
     if not isinstance(hop, Hop):
         return None
     follows = request.method == "POST" and request.url == hop.target and request.stream is hop.stream
-    return hop if follows and hop.claim() else None
+    return hop if follows else None
 
 
 def target_of(request: httpx.Request, response: httpx.Response) -> httpx.URL | None:
