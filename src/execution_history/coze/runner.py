@@ -15,7 +15,8 @@ from execution_history.coze.transport.call_recording import RunContext, begin_re
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import ACCOUNT, INTERRUPT
 from execution_history.records.proof import NEVER_TAKEN, Proof
 from execution_history.records.record import check_identifier
@@ -153,7 +154,7 @@ class CozeRunner:
     ) -> "_PreparedRun":
         check_identifier("workflow id", workflow_id)
         # Inputs and ids alike: what JSON cannot hold is sent in the form in which it is recorded.
-        inputs, bot, conversation, user = decode(encode([dict(parameters or {}), *ids]))
+        inputs, bot, conversation, user = read_json(encode([dict(parameters or {}), *ids]))
         run = RunRequest(kind, workflow_id, inputs, bot, conversation_id=conversation, connector_uid=user)
         return await self._open(run, RunContext(account_id))
 
@@ -177,7 +178,7 @@ class CozeRunner:
             workflow_id,
             conversation_id=record["conversation_id"],
             event_id=event_id,
-            resume_data=decode(encode(answer if isinstance(answer, str) else encode(answer).decode())),
+            resume_data=read_json(encode(answer if isinstance(answer, str) else encode(answer).decode())),
             interrupt_type=question.get("type"),
         )
         account = account_id or ACCOUNT.of(record) or "default"

@@ -11,7 +11,8 @@ from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
 from execution_history.presentation.phrases import RUN_MODES, proof_sentence
 from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import (
     ACCOUNT,
     COZE_EXECUTE_ID,
@@ -68,7 +69,7 @@ class Fact(NamedTuple):
 
 def parsed(body: bytes) -> Record:
     """Parse a record's bytes into its 19 keys; those that an adopted record lacks are ``None``."""
-    record: Record = decode(body)
+    record: Record = read_json(body)
     return {**dict.fromkeys(KEYS), **record}
 
 
