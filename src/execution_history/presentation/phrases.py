@@ -48,6 +48,7 @@ PROOFS: Final = {
     Proof.NOT_JSON: N_(
         "The response was not in Coze’s format; something between this program and Coze may have sent it."
     ),
+    Proof.UNREADABLE: N_("Coze’s response passed through, but could not be read here; how the run ended is not known."),
     Proof.TIMEOUT: N_("Coze did not respond in time; the run may still be going on there."),
     Proof.CONNECTION_FAILED: N_("No connection to Coze could be made."),
     Proof.CONNECTION_BROKEN: N_("The connection broke before the run ended; it may still be going on at Coze."),

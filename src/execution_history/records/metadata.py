@@ -176,6 +176,18 @@ ADOPTED_FIELDS: Final = Key(
 RECORDING_IS_CUT: Final = Key(
     "recording_is_cut", _anything, "Bytes that values had of which only beginnings are kept, by name; or true.",
     "records, functions, coze/transport", _PLACED)
+OUTPUT_TEXT: Final = Key(
+    "output_text", _string, "The output as Coze wrote it, where its values cannot stand in JSON as they were.",
+    "coze/transport, coze/tracking", _PLACED)
+REQUEST_CHARSET: Final = Key(
+    "request_charset", _string, "The charset in which the request was read, where that is not UTF-8.",
+    "coze/transport", _NONE)
+ANSWER_CHARSET: Final = Key(
+    "answer_charset", _string, "The charset in which the answer was read, where that is not UTF-8.",
+    "coze/transport", _NONE)
+UNREAD: Final = Key(
+    "unread", _string, "Why the request could not be read, of which the input is then as much as could be.",
+    "coze/transport", _SEARCHED)
 # fmt: on
 
 CALLERS_OWN: Final = Key("", _anything, "Whatever a caller keeps with its runs.", "callers", _SEARCHED | _COMPARED)
@@ -186,7 +198,8 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
     for key in (
         ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, UPSTREAM, RECORDER, TRANSITION,
         ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT, DURATION,
-        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT,
+        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, OUTPUT_TEXT, REQUEST_CHARSET,
+        ANSWER_CHARSET, UNREAD,
     )
 }  # fmt: skip
 """Every key that has a meaning here, by its name."""

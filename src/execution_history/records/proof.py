@@ -24,7 +24,9 @@ class Proof(StrEnum):
     HTTP_STATUS = "http_status"
     """The answer was an HTTP error without Coze's envelope; the run may have happened."""
     NOT_JSON = "not_json"
-    """The answer was none that Coze gives, or too large to be read."""
+    """The answer was none that Coze gives."""
+    UNREADABLE = "unreadable"
+    """The answer came, and could not be decoded or kept here; only who called knows what it says."""
     TIMEOUT = "timeout"
     """The upstream was silent for longer than the caller waited; the run may go on."""
     CONNECTION_FAILED = "connection_failed"
@@ -62,7 +64,7 @@ _VALUES: Final = frozenset(Proof)
 
 UNCERTAIN: Final = frozenset({
     Proof.STREAM_ENDED_EARLY, Proof.TIMEOUT, Proof.CONNECTION_BROKEN, Proof.HTTP_STATUS, Proof.NOT_JSON,
-    Proof.ABANDONED,
+    Proof.ABANDONED, Proof.UNREADABLE,
 })  # fmt: skip
 """How a call ended, but not how the run did; the upstream may know better."""
 
