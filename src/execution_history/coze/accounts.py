@@ -4,6 +4,7 @@ import asyncio
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,6 +95,11 @@ class Upstream:
             UnknownAccount: there is no such account.
         """
         return find_account(self._accounts, account_id).base_url
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Return the schemes, hosts and ports of all accounts: a redirect to one of them may be followed."""
+        return frozenset(origin_of(account.base_url) for account in self._accounts.values())
 
     def account_of(self, record: Mapping[str, Any]) -> str | None:
         """Return the name of the account that can request the history of a record's run.

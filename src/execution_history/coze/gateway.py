@@ -150,13 +150,14 @@ class Gateway:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         account = _account_of(scope)
         target = self._target(account, scope, path)
-        context = RunContext(account)
+        context = RunContext(account, redirect_hosts=self._upstream.origins)
         content: bytes | AsyncIterator[bytes] | None = None
         kind = run_kind(scope["method"], path.decode("latin-1"))
         if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
-                context.run = parse_run_request(kind, content)
+                content_type = dict(headers).get(b"content-type", b"").decode("latin-1")
+                context.run = parse_run_request(kind, content, content_type)
             else:
                 context.is_unrecorded = True
         elif _has_body(headers):

@@ -11,7 +11,7 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import MODE_STREAM, Outcome, RunKind, RunRequest, text
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
-from execution_history.coze.transport.call_recording import RunContext, begin_recording, close_recording
+from execution_history.coze.transport.call_recording import RunContext, close_recording, prepare_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
@@ -186,14 +186,14 @@ class CozeRunner:
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":
         """Build the HTTP request, then open the record that it will belong to."""
+        context.redirect_hosts = self._upstream.origins
         request = await self._upstream.request(run, context)
         prepared = _PreparedRun(self._recorder, self._upstream, run, context, request)
-        opening = asyncio.ensure_future(begin_recording(self._recorder, run, context, request))
+        context.recording = await prepare_recording(self._recorder, run, context, request)
         try:
-            context.recording = await asyncio.shield(opening)
+            await context.recording.begin()
         except asyncio.CancelledError:
             # The record is being written all the same: it must not stay behind as running.
-            context.recording = await opening
             await prepared.close_unsent()
             raise
         return prepared
@@ -262,7 +262,7 @@ class _PreparedRun:
         call = RecordedCall(self.run, self.recorder.clock)
         call.opened(recording.create_time, recording.timeline, recording.question)
         if (action := call.end(NEVER_SENT)) is not None:
-            await close_recording(recording, action)
+            await close_recording(self.recorder, recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
         """Yield the upstream's events; a stream that breaks just ends, its record says how."""

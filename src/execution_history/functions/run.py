@@ -29,7 +29,8 @@ from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
 if TYPE_CHECKING:
-    from execution_history.recording.recorder import Recorder, Recording
+    from execution_history.recording.open_record import Recording
+    from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.functions")
 
