@@ -18,6 +18,7 @@ from execution_history.coze.protocol.run_history import HistoryRequest, RunHisto
 from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, failure_of, is_recorded
+from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, STOPPED, RecordedCall
 from execution_history.errors import ExecutionHistoryError
@@ -36,7 +37,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     Args:
         recorder: keeps the records.
-        inner: does the work; a transport of httpx's own unless given.
+        inner: does the work; a transport of httpx's own, over the environment's proxies, unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
         largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
             so.
@@ -53,7 +54,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         first_pause: float = 1.0,
     ) -> None:
         self._recorder = recorder
-        self._inner = inner or httpx.AsyncHTTPTransport()
+        self._inner = inner or HttpxTransport()
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
         self._calls: dict[asyncio.Task[None], CallRecord] = {}

@@ -149,7 +149,7 @@ class CallRecord:
         async def authorise() -> Mapping[str, str]:
             return own if self._context.authorise is None else await self._context.authorise()
 
-        address = Address(origin_of(url) + prefix, authorise)
+        address = Address(origin_of(url) + prefix, authorise, self._context.account)
         key = (recording.workflow_id, recording.execute_id)
         return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
 

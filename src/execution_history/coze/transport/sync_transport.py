@@ -18,6 +18,7 @@ from execution_history.coze.protocol.run_history import HistoryRequest, RunHisto
 from execution_history.coze.tracking.history_client import RunHistoryClient
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, is_recorded
+from execution_history.coze.transport.httpx_transport import SyncHttpxTransport
 from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
 from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall
@@ -33,7 +34,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
 
     Args:
         recorder: keeps the records; this process's own unless given.
-        inner: does the work; a transport of httpx's own unless given.
+        inner: does the work; a transport of httpx's own, over the environment's proxies, unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
         largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
             so.
@@ -52,7 +53,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
         bridge: Bridge | None = None,
     ) -> None:
         self._recorder = recorder
-        self._inner = inner or httpx.HTTPTransport()
+        self._inner = inner or SyncHttpxTransport()
         self._drain_limit = drain_limit_seconds
         self._largest = largest_recorded
         self._first_pause = first_pause
