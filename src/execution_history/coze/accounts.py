@@ -15,10 +15,11 @@ from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, origin_of
 from execution_history.coze.transport.account_transport import Connect, transport_of
 from execution_history.coze.transport.async_transport import RecordingTransport
-from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.coze.transport.recorded_call import LARGEST_RECORDED
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
+from execution_history.coze.websocket_recording import ChatRecording, recorded_chat
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import ACCOUNT, UPSTREAM
@@ -109,6 +110,23 @@ class Upstream:
             UnknownAccount: there is no such account.
         """
         return ConnectionSettings.of(find_account(self._accounts, account_id))
+
+    def chat_recording(self, account_id: str, request: httpx.Request) -> ChatRecording | None:
+        """Return what records the chats of a WebSocket connection; ``None`` where it runs no workflow.
+
+        Args:
+            account_id: the name of the account that is called.
+            request: the handshake, with the account's address.
+        """
+        run = recorded_chat(request.url.path, request.url.query.decode("latin-1"))
+        if run is None:
+            return None
+
+        def begin(run: RunRequest) -> CallRecord:
+            call = RecordedCall(run, self.recorder.clock, self._limits["largest_recorded"])
+            return CallRecord(self.recorder, call, request, RunContext(account_id), self.transport().poller)
+
+        return ChatRecording(run, begin)
 
     def account_of(self, record: Mapping[str, Any]) -> str | None:
         """Return the name of the account that can request the history of a record's run.
