@@ -15,6 +15,8 @@ class Proof(StrEnum):
     """Coze's stream stopped with an Interrupt event: the workflow waits for an answer."""
     STREAM_ENDED_EARLY = "stream_ended_early"
     """The stream ended without any of these; the run may go on, or have finished unseen."""
+    CANCEL_EVENT = "cancel_event"
+    """Coze said that the chat was cancelled."""
     ENVELOPE = "envelope"
     """Coze's answer to the call says so."""
     ACCEPTED = "accepted"
