@@ -49,6 +49,8 @@ class Proof(StrEnum):
     """The task of the recorded function was cancelled, or its program interrupted."""
     CLOSED_EARLY = "closed_early"
     """Who read the recorded generator stopped before its end."""
+    NEVER_USED = "never_used"
+    """The recorded function returned something to be awaited, read or entered, and nobody did."""
     PROGRAM_ENDED = "program_ended"
     """The program ended before the recorded function did."""
 
