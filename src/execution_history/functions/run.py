@@ -24,7 +24,7 @@ from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, ending
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.records.depth import IN_VALUE
-from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS
+from execution_history.records.metadata import DURATION, PARENT, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
@@ -117,7 +117,8 @@ class Run:
         if plan.tags:
             self._opening[TAGS.name] = list(plan.tags)
         if plan.metadata:
-            self._opening |= self._redaction.metadata(plan.metadata)
+            self._opening |= self._redaction.metadata(of_caller(plan.metadata, is_function=True))
+        self._opening[RECORDED_AS.name] = plan.kind
 
     @property
     def identity(self) -> dict[str, str]:
@@ -295,7 +296,8 @@ class Run:
             status, said, proof = ending_of(error, self._redaction)
             metadata |= proof
             fields |= said | self._result()
-            metadata |= self._redaction.metadata(self.metadata) | self._redaction.said_of_cuts()
+            metadata |= self._redaction.metadata(of_caller(self.metadata, is_function=True))
+            metadata |= self._redaction.said_of_cuts()
         with self.unseen():
             future = self._here.bridge.submit(self._close(status, fields, metadata))
             return future if error is None or isinstance(error, Exception) else None

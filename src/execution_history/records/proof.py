@@ -70,3 +70,8 @@ UNCERTAIN: Final = frozenset({
 
 NEVER_TAKEN: Final = frozenset({Proof.REJECTED, Proof.CONNECTION_FAILED, Proof.NEVER_SENT})
 """The call did nothing upstream."""
+
+OF_FUNCTIONS: Final = frozenset({
+    Proof.RETURNED, Proof.RAISED, Proof.CANCELLED, Proof.CLOSED_EARLY, Proof.NEVER_USED, Proof.PROGRAM_ENDED,
+})  # fmt: skip
+"""How the run of a Python function or block ended; nothing that ran at Coze has such a proof."""
