@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from execution_history.application import Application, open_application
 from execution_history.clock import now_ms
@@ -26,6 +26,9 @@ _FLAGS: Final = (
 FIRST: Final = 7_000_000_000_000_000_000
 
 OpenContext = Callable[..., Awaitable[BrowserContext]]
+
+_LONGEST_WAIT: Final = 30_000  # milliseconds; a browser that shares its machine with other tests can be slow
+expect.set_options(timeout=_LONGEST_WAIT)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ async def open_context(chromium: Browser, site: Site) -> AsyncIterator[OpenConte
     async def opened(*, width: int = 1440, **options: Any) -> BrowserContext:
         given = {"locale": "en-GB", "timezone_id": "Asia/Shanghai", **options}
         context = await chromium.new_context(viewport={"width": width, "height": 900}, base_url=site.base, **given)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(_LONGEST_WAIT)
         context.on("weberror", lambda fault: faults.append(str(fault.error)))
         context.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
         contexts.append(context)
