@@ -17,9 +17,10 @@ from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import ACCOUNT, INTERRUPT
+from execution_history.records.metadata import INTERRUPT
+from execution_history.records.origin import acting_account
 from execution_history.records.proof import NEVER_TAKEN, Proof
-from execution_history.records.record import check_identifier
+from execution_history.records.record import check_identifier, may_exist
 
 Frame = dict[str, Any]
 
@@ -116,6 +117,7 @@ class CozeRunner:
             The result, ``running`` where the run was asynchronous; ``None`` where there is no such record.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
@@ -133,7 +135,8 @@ class CozeRunner:
         There are none where there is no such record, and no events of a run that was not streamed.
 
         Raises:
-            NotInterrupted: the run waits for no answer; before the first frame, as are the others.
+            InvalidIdentifier: an id is not text; before the first frame, as are the others.
+            NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             UpstreamRefused: no token could be fetched for it.
@@ -161,6 +164,8 @@ class CozeRunner:
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
     ) -> "_PreparedRun | None":
+        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
+            return None
         record = await self._recorder.records.get(workflow_id, execute_id)
         if record is None:
             return None
@@ -181,7 +186,7 @@ class CozeRunner:
             resume_data=read_json(encode(answer if isinstance(answer, str) else encode(answer).decode())),
             interrupt_type=question.get("type"),
         )
-        account = account_id or ACCOUNT.of(record) or "default"
+        account = account_id or acting_account(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":

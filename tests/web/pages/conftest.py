@@ -11,7 +11,9 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from execution_history.application import Application, open_application
+from execution_history.clock import now_ms
 from execution_history.query.model import RecordQuery
+from execution_history.records.record import RecordChange
 from execution_history.settings import load_settings
 from execution_history.web import create_app
 from tests.web.conftest import served
@@ -50,10 +52,11 @@ class Site:
     async def record(self, workflow_id: str, execute_id: str, **fields: Any) -> str:
         """Keep a record of any content; the path of its page is made by the caller where the ids are odd."""
         service = self.application.service
-        await service.create_execution_record(
-            workflow_id, execute_id, fields.pop("parameters", None), metadata=fields.pop("metadata", None)
-        )
-        await service.update_execution_record(workflow_id, execute_id, **fields)
+        await service.create_execution_record(workflow_id, execute_id, fields.pop("parameters", None))
+        # As recorders do it, which may set every key of the metadata.
+        status, metadata = fields.pop("execute_status", None), fields.pop("metadata", None)
+        change = RecordChange.of(now_ms(), status, metadata, fields=fields)
+        await service.store.update(workflow_id, execute_id, change)
         await self.indexed()
         return f"/workflows/{workflow_id}/runs/{execute_id}"
 
