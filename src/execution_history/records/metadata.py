@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, Final, Generic, TypeVar
 
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.proof import known_proof
 from execution_history.records.values import identifier, integer, text, time
 
@@ -87,7 +88,7 @@ def of_caller(given: Mapping[str, object], *, is_function: bool = False) -> dict
 
 def _name(key: object) -> str:
     """Return the name that *key*, which callers may choose as they like, gets in the record."""
-    return str.__str__(key) if isinstance(key, str) else str(next(iter(decode(encode({key: None})))))
+    return str.__str__(key) if isinstance(key, str) else str(next(iter(read_json(encode({key: None})))))
 
 
 def uses_of(name: str) -> Use:
