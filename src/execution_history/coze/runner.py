@@ -16,10 +16,11 @@ from execution_history.coze.transport.call_recording import RunContext, close_re
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
-from execution_history.records.encoding import decode, encode
-from execution_history.records.metadata import ACCOUNT
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
+from execution_history.records.origin import acting_account
 from execution_history.records.proof import NEVER_TAKEN, Proof
-from execution_history.records.record import check_identifier
+from execution_history.records.record import check_identifier, may_exist
 
 Frame = dict[str, Any]
 
@@ -116,6 +117,7 @@ class CozeRunner:
             The result, ``running`` where the run was asynchronous; ``None`` where there is no such record.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
@@ -133,7 +135,8 @@ class CozeRunner:
         There are none where there is no such record, and no events of a run that was not streamed.
 
         Raises:
-            NotInterrupted: the run waits for no answer; before the first frame, as are the others.
+            InvalidIdentifier: an id is not text; before the first frame, as are the others.
+            NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             UpstreamRefused: no token could be fetched for it.
@@ -154,13 +157,15 @@ class CozeRunner:
     ) -> "_PreparedRun":
         check_identifier("workflow id", workflow_id)
         # Inputs and ids alike: what JSON cannot hold is sent in the form in which it is recorded.
-        inputs, bot, conversation, user = decode(encode([dict(parameters or {}), *ids]))
+        inputs, bot, conversation, user = read_json(encode([dict(parameters or {}), *ids]))
         run = RunRequest(kind, workflow_id, inputs, bot, conversation_id=conversation, connector_uid=user)
         return await self._open(run, RunContext(account_id))
 
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
     ) -> "_PreparedRun | None":
+        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
+            return None
         record = await self._recorder.records.get(workflow_id, execute_id)
         if record is None:
             return None
@@ -172,7 +177,7 @@ class CozeRunner:
                 run=quoted(execute_id),
                 execute_status=quoted(record["execute_status"]),
             )
-        account = account_id or ACCOUNT.of(record) or "default"
+        account = account_id or acting_account(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":

@@ -15,6 +15,8 @@ class Proof(StrEnum):
     """Coze's stream stopped with an Interrupt event: the workflow waits for an answer."""
     STREAM_ENDED_EARLY = "stream_ended_early"
     """The stream ended without any of these; the run may go on, or have finished unseen."""
+    CANCEL_EVENT = "cancel_event"
+    """Coze said that the chat was cancelled."""
     ENVELOPE = "envelope"
     """Coze's answer to the call says so."""
     ACCEPTED = "accepted"
@@ -51,6 +53,8 @@ class Proof(StrEnum):
     """The task of the recorded function was cancelled, or its program interrupted."""
     CLOSED_EARLY = "closed_early"
     """Who read the recorded generator stopped before its end."""
+    NEVER_USED = "never_used"
+    """The recorded function returned something to be awaited, read or entered, and nobody did."""
     PROGRAM_ENDED = "program_ended"
     """The program ended before the recorded function did."""
 
@@ -70,3 +74,8 @@ UNCERTAIN: Final = frozenset({
 
 NEVER_TAKEN: Final = frozenset({Proof.REJECTED, Proof.CONNECTION_FAILED, Proof.NEVER_SENT})
 """The call did nothing upstream."""
+
+OF_FUNCTIONS: Final = frozenset({
+    Proof.RETURNED, Proof.RAISED, Proof.CANCELLED, Proof.CLOSED_EARLY, Proof.NEVER_USED, Proof.PROGRAM_ENDED,
+})  # fmt: skip
+"""How the run of a Python function or block ended; nothing that ran at Coze has such a proof."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from execution_history.coze.protocol.messages import MODE_STREAM, RunRequest, is_chat_question, text
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
 
 
@@ -22,7 +23,7 @@ def answering_request(record: Mapping[str, Any], answer: object) -> RunRequest |
     if record["execute_status"] != "interrupted" or question is None:
         return None
     # What JSON cannot hold is sent in the form in which it is recorded.
-    said = decode(encode(answer if isinstance(answer, str) else encode(answer).decode()))
+    said = read_json(encode(answer if isinstance(answer, str) else encode(answer).decode()))
     workflow_id, conversation_id = record["workflow_id"], record["conversation_id"]
     if is_chat_question(question):
         return None if conversation_id is None else RunRequest(

@@ -21,6 +21,7 @@ from execution_history.coze.tracking.history_client import RunHistoryClient, str
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CallRecord, context_of
 from execution_history.coze.transport.failures import failure_of
+from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.limits import QUESTION_SECONDS, REDIRECT_SECONDS, TOO_LARGE_REQUEST, Limits
 from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, NEVER_SENT, STOPPED, RecordedCall
@@ -41,7 +42,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     Args:
         recorder: keeps the records.
-        inner: does the work; a transport of httpx's own unless given.
+        inner: does the work; a transport of httpx's own, over the environment's proxies, unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
         largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
             so.
@@ -62,7 +63,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         redirect_seconds: float = REDIRECT_SECONDS,
     ) -> None:
         self._recorder = recorder
-        self._inner = inner or httpx.AsyncHTTPTransport()
+        self._inner = inner or HttpxTransport()
         self._limits = Limits(drain_limit_seconds, question_seconds, redirect_seconds)
         self._largest = largest_recorded
         self._calls: dict[asyncio.Task[None], CallRecord] = {}

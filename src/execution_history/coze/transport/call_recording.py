@@ -19,7 +19,8 @@ from execution_history.functions import parentage
 from execution_history.recording.open_record import Recording, Snapshot
 from execution_history.recording.recorder import Recorder
 from execution_history.records.depth import IN_METADATA
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, LOG_ID, UPSTREAM
 from execution_history.records.record import OPEN_STATUSES, is_identifier
 
@@ -155,7 +156,7 @@ class CallRecord:
                 action.fields,
                 action.metadata,
                 only_from=frozenset({action.status}),
-                only_while={INTERRUPT.name: decode(encode(action.question, levels=IN_METADATA))},
+                only_while={INTERRUPT.name: read_json(encode(action.question, levels=IN_METADATA))},
             )
 
     def hop_of(self, response: httpx.Response) -> Hop | None:
@@ -198,7 +199,7 @@ class CallRecord:
         async def authorise() -> Mapping[str, str]:
             return own if self._context.authorise is None else await self._context.authorise()
 
-        address = Address(origin_of(url) + prefix, authorise)
+        address = Address(origin_of(url) + prefix, authorise, self._context.account)
         key = (recording.workflow_id, recording.execute_id)
         return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
 
