@@ -43,7 +43,7 @@ STOPPED: Final = Outcome(
 """The outcome of a run whose recording was stopped."""
 
 NEVER_SENT: Final = Outcome(
-    "failed", Proof.NEVER_SENT, error_message="The caller left before the run was sent, so it never began."
+    "failed", Proof.NEVER_SENT, error_message="The call ended before the run was sent, so it never began."
 )
 """The outcome of a run whose record was opened, and whose request never left."""
 
