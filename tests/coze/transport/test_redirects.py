@@ -7,12 +7,14 @@ from typing import Any
 import anyio.to_thread
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.types import Scope, Send
 
 from execution_history import ExecutionHistoryService
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
 from execution_history.recording.recorder import Recorder
-from tests.coze.gateway.conftest import Scripted, nobody, scripted
+from execution_history.settings import AccountSettings
+from tests.coze.gateway.conftest import Scripted, gateway_to, nobody, scripted
 from tests.faulty_store import FaultyStore
 from tests.web.conftest import served
 
@@ -89,6 +91,18 @@ async def test_the_gateway_hands_on_what_it_does_not_follow(tmp_path: Path, stat
     )
     assert ("failed", status, sentence) == (record["execute_status"], record["error_code"], record["error_message"])
     assert "secret" not in str(record)
+
+
+async def test_a_hop_of_the_gateway_that_fails_is_the_one_that_is_named(tmp_path: Path) -> None:
+    """The run ended where nobody listened."""
+    gone = nobody()
+    account = AccountSettings(base_url=gone.replace("127.0.0.1", "localhost"), token=SecretStr("t"))
+    moved = Moved({_RUN: f"{account.base_url}{_RUN}"})
+    async with served(Scripted(moved)) as base, gateway_to(tmp_path, base, accounts={"gone": account}) as gateway:
+        assert "upstream_unreachable" in str((await gateway.client.post(_RUN, content=_BODY)).headers)
+        [record] = await gateway.records("w")
+    assert ("failed", "connection_failed") == (record["execute_status"], record["metadata"]["proof"])
+    assert str(record["error_message"]).startswith("localhost could not be reached")
 
 
 async def test_the_gateway_does_not_go_in_circles(tmp_path: Path) -> None:
