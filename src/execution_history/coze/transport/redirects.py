@@ -1,4 +1,9 @@
-"""Redirects of recorded calls: 307 and 308 repeat the call elsewhere, and all its hops are one run."""
+"""Redirects of recorded calls: 307 and 308 repeat the call elsewhere, and all its hops are one run.
+
+The gateway follows them itself within the accounts' own hosts and hands on the final answer: the one exception to its
+promise that what the upstream answers passes as it is. Every other redirect passes, and a transport leaves all of them
+to its caller's client.
+"""
 
 import threading
 from collections.abc import Collection
