@@ -36,6 +36,8 @@ EVERY: dict[str, tuple[object, object]] = {
     "progress_interval_ms": (50, 50),
     "require_recording": (True, True),
     "lease_seconds": (1.0, 1.0),
+    "allowed_origins": (["HTTP://Page.test:80/", "null"], ["http://page.test", "null"]),
+    "keep_alive_seconds": (90, 90),
 }
 
 
@@ -248,6 +250,9 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("PORT", "many", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong: it must be a whole number."),
         ("PORT", "65536", "EXECUTION_HISTORY_PORT) is wrong: it must be at most 65535."),
         ("JSON_FILES", "maybe", "The setting json_files (variable EXECUTION_HISTORY_JSON_FILES) is wrong"),
+        ("ALLOWED_ORIGINS", '["localhost:5173"]', "it must hold origins such as http://localhost:5173, without a path"),
+        ("ALLOWED_ORIGINS", '["http://a.test/page"]', "it must hold origins such as http://localhost:5173"),
+        ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("PROGRESS_INTERVAL_MS", "10", "EXECUTION_HISTORY_PROGRESS_INTERVAL_MS) is wrong"),
         (

@@ -51,6 +51,10 @@ _PROBLEMS: Final = {
 _NO_TOKEN: Final = ("token",)
 _UNNAMED: Final = {"\t": "TAB", "\n": "LINE FEED", "\r": "CARRIAGE RETURN"}
 _OF_PEM: Final = frozenset(" \t\r\n")
+_ORIGIN: Final = re.compile(
+    r"null|\*|(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-f:.]+\]|[^\[\]:@/?#\s]+)(?::(?P<port>[0-9]{1,5}))?/?"
+)
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _FIELD: Final = re.compile(r'field "(\w+)"')
 
 
@@ -168,6 +172,21 @@ def _names_a_host(address: str) -> bool:
         return False
 
 
+def _origin(value: str) -> str:
+    """Return *value* as browsers send it in ``Origin``: without a default port, and nothing behind it.
+
+    Raises:
+        InvalidInput: it is no origin.
+    """
+    found = _ORIGIN.fullmatch(value)
+    if found is None:
+        raise InvalidInput("must hold origins such as http://localhost:5173, without a path; null and * are possible")
+    scheme, host, port = found["scheme"], found["host"], found["port"]
+    if scheme is None:
+        return value
+    return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
+
+
 def find_account(accounts: Mapping[str, AccountSettings], name: str) -> AccountSettings:
     """Return the account *name*; ``default`` needs no configuration, and has no token then.
 
@@ -235,6 +254,15 @@ class Settings(BaseSettings):
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a recorder counts as alive after its last sign of life."""
+    allowed_origins: list[str] = []
+    """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """How long an idle connection to the server is kept open; clients use theirs again for a minute and longer."""
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, values: list[str]) -> list[str]:
+        return [_origin(value.strip().lower()) for value in values]
 
     @property
     def reading_limits(self) -> ReadingLimits:

@@ -4,6 +4,7 @@ import asyncio
 import warnings
 import weakref
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,6 +103,11 @@ class Upstream:
             UnknownAccount: there is no such account.
         """
         return find_account(self._accounts, account_id).base_url
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Return the schemes, hosts and ports of all accounts: a redirect to one of them may be followed."""
+        return frozenset(origin_of(account.base_url) for account in self._accounts.values())
 
     def connection(self, account_id: str) -> ConnectionSettings:
         """Return how an account's upstream is reached.

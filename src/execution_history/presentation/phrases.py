@@ -49,6 +49,7 @@ PROOFS: Final = {
     Proof.NOT_JSON: N_(
         "The response was not in Coze’s format; something between this program and Coze may have sent it."
     ),
+    Proof.UNREADABLE: N_("Coze’s response passed through, but could not be read here; how the run ended is not known."),
     Proof.TIMEOUT: N_("Coze did not respond in time; the run may still be going on there."),
     Proof.CONNECTION_FAILED: N_("No connection to Coze could be made."),
     Proof.CONNECTION_BROKEN: N_("The connection broke before the run ended; it may still be going on at Coze."),
@@ -61,6 +62,7 @@ PROOFS: Final = {
     Proof.RAISED: N_("The function raised an exception."),
     Proof.CANCELLED: N_("The function was cancelled before it returned."),
     Proof.CLOSED_EARLY: N_("The caller stopped reading before the generator ended."),
+    Proof.NEVER_USED: N_("The function returned something to be awaited, read or entered, and the caller never did."),
     Proof.PROGRAM_ENDED: N_("The program ended before the function returned."),
 }
 """How a status is known, by the proof in the metadata."""

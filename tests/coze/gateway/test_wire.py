@@ -285,15 +285,6 @@ async def test_a_stream_that_breaks_off_breaks_off_for_the_caller_too(gateway: G
     assert "connection_broken" == (await gateway.ended("7000000000000000007"))["metadata"]["proof"]
 
 
-async def test_a_foreign_host_or_origin_gets_nothing(gateway: Gateway) -> None:
-    """The gateway stands behind the same guard as everything else."""
-    answers = [
-        await gateway.client.post("/v1/workflow/run", json=_RUN, headers=headers)
-        for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"})
-    ]
-    assert [421, 403] == [answer.status_code for answer in answers]
-
-
 async def test_nothing_of_a_foreign_websocket_goes_on(tmp_path: Path) -> None:
     """It is refused before the upstream hears of it, whatever its path."""
     async with scripted(tmp_path, canned(200, [_JSON], b"{}")) as (gateway, upstream):
@@ -317,12 +308,13 @@ async def test_what_is_too_large_to_be_a_run_passes_unrecorded(tmp_path: Path) -
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b'{"workflow_id": ""}', b"\xff\xfe", orjson.dumps({"workflow_id": "x" * 2000})]
 )
-async def test_what_names_no_workflow_passes_unrecorded(tmp_path: Path, body: bytes) -> None:
-    """The upstream says what is wrong with it."""
+async def test_what_names_no_workflow_is_recorded_as_unknown(tmp_path: Path, body: bytes) -> None:
+    """The upstream says what is wrong with it, and so does its record."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":4000}')) as (gateway, upstream):
         assert 4000 == (await gateway.client.post("/v1/workflow/run", content=body)).json()["code"]
         assert body == upstream.asked[0][1]
-        assert [] == await gateway.application.service.get_all_workflows()
+        [record] = await gateway.records("unknown")
+        assert ("failed", 4000) == (record["execute_status"], record["error_code"])
 
 
 async def test_a_history_is_told_when_the_upstream_cannot_be_reached(tmp_path: Path) -> None:
