@@ -18,7 +18,7 @@ from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.presentation.phrases import STATUSES
 from execution_history.records.depth import WRITABLE, cut
-from execution_history.records.encoding import decode
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 from execution_history.settings import Settings
@@ -255,7 +255,7 @@ def _decoded(document: bytes, levels: int) -> Any:  # noqa: ANN401 - JSON is any
         CommandFailed: it has more than *levels* levels.
         ValueError: it is not valid JSON.
     """
-    value = decode(document)
+    value = read_json(document)
     if cut(document, levels) is not document:
         raise CommandFailed(
             "The parameters are nested too deeply to be sent: at most %(most)s levels of lists and objects.",

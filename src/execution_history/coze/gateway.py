@@ -130,14 +130,17 @@ class Gateway:
 
     async def _relay(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
         """Pass a WebSocket connection on."""
-        from execution_history.coze.websocket_relay import WebSocketRelay  # noqa: PLC0415 - aiohttp, for servers only
+        from execution_history.coze.websocket_relay import WebSocketRelay, refuse  # noqa: PLC0415 - aiohttp, for servers
 
-        relay = WebSocketRelay(receive, send, self._upstream.timeout)
+        account = _account_of(scope)
         try:
-            url = self._target(_account_of(scope), scope, path)
+            url = self._target(account, scope, path)
+            connection = self._upstream.connection(account)
         except (UnknownAccount, httpx.InvalidURL) as error:
-            await relay.refuse(scope, httpx.codes.BAD_REQUEST, str(error))
+            await refuse(scope, send, httpx.codes.BAD_REQUEST, str(error))
             return
+        recording = self._upstream.chat_recording(account, httpx.Request("GET", url, headers=scope["headers"]))
+        relay = WebSocketRelay(receive, send, self._upstream.timeout, connection, account, recording)
         await relay.run(scope, url.copy_with(host=websocket_host(url.host)), _NOT_SENT_ON)
 
     def _target(self, account: str, scope: Scope, path: bytes) -> httpx.URL:
@@ -160,13 +163,14 @@ class Gateway:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         account = _account_of(scope)
         target = self._target(account, scope, path)
-        context = RunContext(account)
+        context = RunContext(account, redirect_hosts=self._upstream.origins)
         content: bytes | AsyncIterator[bytes] | None = None
         kind = run_kind(scope["method"], path.decode("latin-1"))
         if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
-                context.run = parse_run_request(kind, content)
+                content_type = dict(headers).get(b"content-type", b"").decode("latin-1")
+                context.run = parse_run_request(kind, content, content_type)
             else:
                 context.is_unrecorded = True
         elif _has_body(headers):

@@ -330,12 +330,13 @@ async def test_what_is_too_large_to_be_a_run_passes_unrecorded(tmp_path: Path) -
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b'{"workflow_id": ""}', b"\xff\xfe", orjson.dumps({"workflow_id": "x" * 2000})]
 )
-async def test_what_names_no_workflow_passes_unrecorded(tmp_path: Path, body: bytes) -> None:
-    """The upstream says what is wrong with it."""
+async def test_what_names_no_workflow_is_recorded_as_unknown(tmp_path: Path, body: bytes) -> None:
+    """The upstream says what is wrong with it, and so does its record."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":4000}')) as (gateway, upstream):
         assert 4000 == (await gateway.client.post("/v1/workflow/run", content=body)).json()["code"]
         assert body == upstream.asked[0][1]
-        assert [] == await gateway.application.service.get_all_workflows()
+        [record] = await gateway.records("unknown")
+        assert ("failed", 4000) == (record["execute_status"], record["error_code"])
 
 
 async def test_a_history_is_told_when_the_upstream_cannot_be_reached(tmp_path: Path) -> None:
