@@ -318,13 +318,18 @@ async def test_nothing_of_a_foreign_websocket_goes_on(tmp_path: Path) -> None:
         assert [] == upstream.asked
 
 
-async def test_what_is_too_large_to_be_a_run_passes_unrecorded(tmp_path: Path) -> None:
-    """Coze takes 20 MB; what it says to more is its own."""
+async def test_what_is_too_large_to_be_a_run_passes_unrecorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Coze takes 20 MB; what it says to more is its own. It is counted, and the log has a line for it."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":4000,"msg":"too large"}')) as (gateway, upstream):
         body = orjson.dumps({"workflow_id": "7", "parameters": {"t": "x" * 26_000_000}})
         answer = await gateway.client.post("/v1/workflow/run", content=body)
         assert (4000, body) == (answer.json()["code"], upstream.asked[0][1])
         assert [] == await gateway.records("7")
+        ready = (await gateway.client.get("/readyz")).json()
+        assert ("ok", 1) == (ready["status"], ready["unrecorded"])
+        assert 1 == sum("passes unrecorded" in line for line in caplog.messages)
 
 
 @pytest.mark.parametrize(
