@@ -211,7 +211,6 @@ def test_a_chat_that_says_its_end_succeeded(ending: tuple[bytes, ...]) -> None:
         ),
         (_event("error", {"code": "5000", "msg": "broke", "debug_url": _URL}), "5000", "broke"),
         (_event("error", "text"), None, "text"),
-        (_chat("canceled"), None, "cancelled"),
     ],
 )
 def test_a_chat_that_failed_says_why(event: bytes, code: object, message: str) -> None:
@@ -221,6 +220,13 @@ def test_a_chat_that_failed_says_why(event: bytes, code: object, message: str) -
         outcome.status, outcome.proof, outcome.error_code, outcome.output,
     )  # fmt: skip
     assert message in (outcome.error_message or "")
+
+
+@pytest.mark.parametrize("status", ["canceled", "cancelled"])
+def test_a_chat_that_was_cancelled_did_not_fail(status: str) -> None:
+    """Somebody stopped it."""
+    outcome = _reader(_delta("half an", "m"), _chat(status), _DONE).outcome()
+    assert ("interrupted", Proof.CANCEL_EVENT, None) == (outcome.status, outcome.proof, outcome.interrupt)
 
 
 def test_a_chat_without_an_end_has_none() -> None:

@@ -10,7 +10,7 @@ chat needs is there as Coze describes it, with the status ``requires_action`` an
 
 from typing import Any, Final
 
-from execution_history.coze.protocol.answer import read_output
+from execution_history.coze.protocol.envelope import read_output
 from execution_history.coze.protocol.messages import (
     REQUIRES_ACTION,
     Outcome,
@@ -22,6 +22,11 @@ from execution_history.coze.protocol.messages import (
 )
 from execution_history.coze.protocol.stream_nodes import StreamNode, StreamNodes, words_of
 from execution_history.records.proof import Proof
+
+CANCELLED: Final = Outcome(
+    "interrupted", Proof.CANCEL_EVENT, error_message="The chat was cancelled before its answer was whole."
+)
+"""The outcome of a chat that its caller stopped."""
 
 _TITLE: Final = "answer"
 _ANSWERS: Final = frozenset({"answer", None})
@@ -86,7 +91,7 @@ class ChatReader:
                 error = content.get("last_error")
                 return error_of(error if isinstance(error, dict) and error.get("code") else content, "")
             case "conversation.chat.canceled" | "conversation.chat.cancelled":
-                return Outcome("failed", Proof.ERROR_EVENT, error_message="The chat was cancelled.")
+                return CANCELLED
             case "conversation.chat.completed":
                 self.pending = self.pending or Outcome("success", Proof.DONE_EVENT)
             case "done":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from execution_history.coze.protocol.answer import read_output
+from execution_history.coze.protocol.envelope import read_output
 from execution_history.coze.protocol.messages import Outcome, api_path, as_visible, parse_json, plain, read_body, text
 from execution_history.records.encoding import as_text
 from execution_history.records.proof import Proof

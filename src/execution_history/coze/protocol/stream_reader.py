@@ -4,8 +4,8 @@ import sys
 from dataclasses import replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.answer import read_output
 from execution_history.coze.protocol.chat_reader import ChatReader, error_of
+from execution_history.coze.protocol.envelope import read_output
 from execution_history.coze.protocol.messages import Outcome, execute_id_of, execute_id_of_event, plain, text
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.protocol.stream_nodes import StreamNodes, words_of

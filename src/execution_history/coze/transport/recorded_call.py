@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.answer_reader import AnswerReader
 from execution_history.coze.protocol.messages import (
     REJECTED,
     Outcome,
@@ -21,6 +20,7 @@ from execution_history.coze.protocol.messages import (
     is_chat_question,
     log_id_of,
 )
+from execution_history.coze.protocol.response_reader import ResponseReader
 from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.proof import NEVER_TAKEN, UNCERTAIN, Proof
 
@@ -40,7 +40,7 @@ STOPPED: Final = Outcome(
 """The outcome of a run whose recording was stopped."""
 
 NEVER_SENT: Final = Outcome(
-    "failed", Proof.NEVER_SENT, error_message="The caller left before the run was sent, so it never began."
+    "failed", Proof.NEVER_SENT, error_message="The call ended before the run was sent, so it never began."
 )
 """The outcome of a run whose record was opened, and whose request never left."""
 
@@ -108,7 +108,7 @@ class RecordedCall:
         self._question: dict[str, Any] | None = None
         self._status_code = 0
         self._headers: Mapping[str, str] = {}
-        self._answer: AnswerReader | None = None
+        self._answer: ResponseReader | None = None
         self._held = b""
         self._closed: CloseRecord | None = None
         self._is_faulty = self._has_more = False
@@ -148,7 +148,7 @@ class RecordedCall:
             if self.is_redirected:
                 return
             began = self._began or self._clock()
-            self._answer = AnswerReader(self.run, status_code, headers, began, self._timeline, self._largest)
+            self._answer = ResponseReader(self.run, status_code, headers, began, self._timeline, self._largest)
 
     def receive_data(self, chunk: bytes) -> bytes:
         """Read a chunk of the answer's body, in the wire's encoding; return the bytes to pass on now.
@@ -238,6 +238,10 @@ class RecordedCall:
 
     def _closing(self, ended: Outcome) -> CloseRecord:
         outcome, fallback = self._unanswered(ended), None
+        is_asking = self.run.kind == "chat" and is_chat_question(outcome.interrupt)
+        if is_asking and self.run.app_id is not None:
+            # Whoever answers in the conversation has to name the app, and the record has no place of its own for it.
+            outcome = replace(outcome, interrupt={**(outcome.interrupt or {}), "app_id": self.run.app_id})
         upstream_id = ended.execute_id or execute_id_of_event(self.run.event_id)
         if upstream_id is None or (ended.status != "running" and ended.proof not in UNCERTAIN):
             upstream_id = None
@@ -250,8 +254,7 @@ class RecordedCall:
         if stream is not None:
             fields |= {"node_execute_status": stream.timeline(), "conversation_id": stream.conversation_id}
             metadata |= {RECORDING_IS_CUT.name: True} if stream.is_cut else {}
-        is_chat = self.run.kind == "chat" and is_chat_question(outcome.interrupt)
-        asks_in = (fields.get("conversation_id") or self.run.conversation_id) if is_chat else None
+        asks_in = (fields.get("conversation_id") or self.run.conversation_id) if is_asking else None
         return CloseRecord(outcome, fields, metadata, upstream_id, fallback, asks_in)
 
     def _unanswered(self, outcome: Outcome) -> Outcome:

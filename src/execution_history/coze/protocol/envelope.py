@@ -34,7 +34,7 @@ _OPENS: Final = re.compile(r"[\s\ufeff]*[{\[]")
 _WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_for_model"})
 
 
-def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
+def read_envelope(run: RunRequest, status_code: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
     """Return the outcome that a JSON answer states (coze-protocol 3.1, 4.2). Never raises.
 
     Args:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.answer_reader import AnswerReader
 from execution_history.coze.protocol.messages import Outcome, RunRequest
+from execution_history.coze.protocol.response_reader import ResponseReader
 from execution_history.records.proof import UNCERTAIN, Proof
 
 _MESSAGE = b'id: 0\nevent: Message\ndata: {"content":"hello","node_title":"End","node_is_finish":true}\n\n'
@@ -29,9 +29,9 @@ def _read(*chunks: bytes, status: int = 200, kind: Any = "stream_run", largest: 
 
 def _reader(
     *chunks: bytes, status: int = 200, kind: Any = "stream_run", largest: int = 10**9, **headers: str
-) -> AnswerReader:
+) -> ResponseReader:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    reader = AnswerReader(RunRequest(kind, "7"), status, named, 1_000, None, largest)
+    reader = ResponseReader(RunRequest(kind, "7"), status, named, 1_000, None, largest)
     for number, chunk in enumerate(chunks):
         reader.feed(chunk, 1_001 + number)
     reader.close(2_000)
@@ -95,10 +95,10 @@ def test_an_error_whose_text_looks_like_an_event_gives_the_status() -> None:
 def test_before_the_first_byte_the_content_type_tells(content_type: str, is_stream: bool) -> None:
     """As it does for the SDKs: what is not JSON is a stream, where one was asked for and HTTP is content."""
     run = RunRequest("stream_run", "7")
-    assert is_stream is AnswerReader(run, 200, {"content-type": content_type}, 0).is_stream
-    assert not AnswerReader(run, 500, {"content-type": content_type}, 0).is_stream
+    assert is_stream is ResponseReader(run, 200, {"content-type": content_type}, 0).is_stream
+    assert not ResponseReader(run, 500, {"content-type": content_type}, 0).is_stream
     is_named = content_type == "text/event-stream"
-    assert is_named is AnswerReader(RunRequest("run", "7"), 200, {"content-type": content_type}, 0).is_stream
+    assert is_named is ResponseReader(RunRequest("run", "7"), 200, {"content-type": content_type}, 0).is_stream
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b": ping\n\n", b"event: PING\ndata: {}\n\n", b"even"])
@@ -192,7 +192,7 @@ def test_a_declared_charset_is_honoured_in_streams() -> None:
 
 def test_what_follows_the_end_of_a_run_completes_it() -> None:
     """The end is known at once; debug address, usage and id come to it."""
-    reader = AnswerReader(RunRequest("stream_run", "7"), 200, {}, 0)
+    reader = ResponseReader(RunRequest("stream_run", "7"), 200, {}, 0)
     reader.feed(b'event: Error\ndata: {"error_code":1,"error_message":"no"}\n\n', 1)
     assert reader.ending is not None
     assert ("failed", None) == (reader.ending.status, reader.outcome().execute_id)

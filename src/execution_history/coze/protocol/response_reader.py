@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.answer import no_envelope, read_answer, unreadable
 from execution_history.coze.protocol.content_encoding import ContentDecoder
+from execution_history.coze.protocol.envelope import no_envelope, read_envelope, unreadable
 from execution_history.coze.protocol.messages import Outcome, RunRequest, charset_of, log_id_of
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
@@ -28,7 +28,7 @@ _FAILURE: Final = 300
 _STATED: Final = frozenset({Proof.ENVELOPE, Proof.ACCEPTED, Proof.REJECTED, Proof.HTTP_STATUS})
 
 
-class AnswerReader:
+class ResponseReader:
     """Reads one answer.
 
     Args:
@@ -107,7 +107,7 @@ class AnswerReader:
             return replace(failure, log_id=log_id)
         if self._room < 0:
             problem = f"is larger than the {self._largest} bytes that are kept of one run"
-        answered = read_answer(self._run, self._status_code, b"".join(self._body), self._headers)
+        answered = read_envelope(self._run, self._status_code, b"".join(self._body), self._headers)
         return answered if problem is None or answered.proof in _STATED else unreadable(problem, log_id)
 
     def progress(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.coze.protocol.answer import read_answer, read_output
+from execution_history.coze.protocol.envelope import read_envelope, read_output
 from execution_history.coze.protocol.messages import Outcome, RunRequest
 from execution_history.coze.protocol.run_history import RunHistory, read_history
 from execution_history.coze.protocol.run_history_response import render_history, translate_studio
@@ -27,7 +27,7 @@ def _wrapped(words: str) -> str:
 
 
 def _run(said: str) -> Outcome:
-    return read_answer(RunRequest("run", "7"), 200, json.dumps({"code": 0, "data": said}).encode(), {})
+    return read_envelope(RunRequest("run", "7"), 200, json.dumps({"code": 0, "data": said}).encode(), {})
 
 
 def _streamed(said: str) -> Outcome:
@@ -122,7 +122,7 @@ def test_the_wrapper_of_a_text_is_opened_once() -> None:
 def test_half_of_a_surrogate_pair_is_no_failure() -> None:
     """A successful answer stays one, in an envelope and behind its encoding."""
     body = rb'{"code":0,"msg":"","data":"{\"content_type\":1,\"data\":\"cut at 20: \ud83d\"}"}'
-    outcome = read_answer(RunRequest("run", "7"), 200, body, {})
+    outcome = read_envelope(RunRequest("run", "7"), 200, body, {})
     assert ("success", r"cut at 20: \ud83d") == (outcome.status, outcome.output)
     assert r"\ud83d" in (_run("\ud83d said").output or "")
 
@@ -130,18 +130,18 @@ def test_half_of_a_surrogate_pair_is_no_failure() -> None:
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_fault_of_a_server_leaves_open_whether_it_ran(status: int) -> None:
     """With an envelope as without one; only where the run has an id did it fail itself."""
-    outcome = read_answer(RunRequest("run", "7"), status, b'{"code":5000,"msg":"busy"}', {})
+    outcome = read_envelope(RunRequest("run", "7"), status, b'{"code":5000,"msg":"busy"}', {})
     assert ("failed", "http_status", 5000) == (outcome.status, outcome.proof, outcome.error_code)
     assert "busy" in (outcome.error_message or "")
     assert "may still have run" in (outcome.error_message or "")
-    known = read_answer(RunRequest("run", "7"), status, b'{"code":5000,"msg":"busy","execute_id":"9"}', {})
+    known = read_envelope(RunRequest("run", "7"), status, b'{"code":5000,"msg":"busy","execute_id":"9"}', {})
     assert ("envelope", "busy") == (known.proof, known.error_message)
 
 
 @pytest.mark.parametrize("code", [0, None, "0"])
 def test_a_code_of_zero_is_none(code: object) -> None:
     """As a number, as a text, or not there."""
-    assert "success" == read_answer(RunRequest("run", "7"), 200, encode({"code": code, "data": "x"}), {}).status
+    assert "success" == read_envelope(RunRequest("run", "7"), 200, encode({"code": code, "data": "x"}), {}).status
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_code_of_zero_is_none(code: object) -> None:
 )
 def test_a_refusal_gives_the_reason_that_there_is(body: dict[str, str], reason: str) -> None:
     """Whoever between here and Coze wrote it."""
-    outcome = read_answer(RunRequest("run", "7"), 404, encode(body), {})
+    outcome = read_envelope(RunRequest("run", "7"), 404, encode(body), {})
     assert ("rejected", 404) == (outcome.proof, outcome.error_code)
     assert reason in (outcome.error_message or "")
 
@@ -158,7 +158,7 @@ def test_an_answer_in_another_charset_is_read_in_it() -> None:
     """And the record says so."""
     body = '{"code":0,"data":"{\\"output\\":\\"你好\\"}"}'.encode("gbk")
     for headers in ({}, {"content-type": "application/json; charset=gb18030"}):
-        outcome = read_answer(RunRequest("run", "7"), 200, body, headers)
+        outcome = read_envelope(RunRequest("run", "7"), 200, body, headers)
         assert ({"output": "你好"}, {"answer_charset": "gb18030", "proof": "envelope"}) == (
             outcome.output, outcome.metadata(),
         )  # fmt: skip
