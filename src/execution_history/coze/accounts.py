@@ -243,16 +243,27 @@ class _TokenTransport(httpx.AsyncBaseTransport):
         return await self._upstream.connected().handle_async_request(request)
 
 
+class _Token:
+    """Authenticates with a personal or service token."""
+
+    def __init__(self, token: str) -> None:
+        self._authorization = f"Bearer {token}"
+
+    async def aauthentication(self, headers: dict[str, str]) -> None:
+        """Add ``Authorization`` to *headers*."""
+        headers["Authorization"] = self._authorization
+
+
 def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncBaseTransport) -> Authenticates:
-    # cozepy takes half a second to import: only those who call Coze pay for it.
+    if account.token is not None:
+        return _Token(account.token.get_secret_value())
+    # cozepy takes half a second to import: only those who sign for tokens pay for it.
     with warnings.catch_warnings():
         # Its import of authlib.jose warns of that module's successor, which does not concern our users.
         warnings.simplefilter("ignore")
-        from cozepy import AsyncJWTAuth, AsyncJWTOAuthApp, AsyncTokenAuth  # noqa: PLC0415
+        from cozepy import AsyncJWTAuth, AsyncJWTOAuthApp  # noqa: PLC0415
         from cozepy.request import AsyncHTTPClient, Requester  # noqa: PLC0415
 
-    if account.token is not None:
-        return AsyncTokenAuth(account.token.get_secret_value())
     key = account.private_key.get_secret_value() if account.private_key else _read_key(name, account.private_key_file)
     base_url = account.oauth_base_url or account.base_url
     app = AsyncJWTOAuthApp(account.client_id or "", key, account.public_key_id or "", base_url)

@@ -96,6 +96,10 @@ class RunRequest:
             ("event_id", "resume_data", "interrupt_type") if self.is_resumption else ("parameters", "bot_id", "app_id")
         )
         found = {name: getattr(self, name) for name in ("workflow_id", *names)}
+        if self.kind == "chat":
+            inputs = dict(self.parameters or {})
+            found["additional_messages"] = inputs.pop("additional_messages", None)
+            found["parameters"], found["conversation_id"] = inputs or None, self.conversation_id
         found["ext"] = None if self.connector_uid is None else {"user_id": self.connector_uid}
         found["is_async"] = self.is_async or None
         return {name: value for name, value in found.items() if value is not None}

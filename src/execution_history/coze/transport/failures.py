@@ -1,19 +1,19 @@
 """What an exception says of the run whose call it ended (coze-protocol 3.1). Nothing that was sent may run on."""
 
-import errno
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import Final
 
 import httpx
 
 from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED
+from execution_history.coze.transport.unreachable import account_of, reason_of
 from execution_history.records.proof import Proof
 
 _MAY_RUN: Final = "; the workflow may still be running there."
-_LONGEST_REASON: Final = 300
+_LONGEST_REASON: Final = 400
+_OF_ALL_ADDRESSES: Final = "All connection attempts failed"
 
 # By the first entry whose exception fits: how the call's end is known, and its sentence. The former are about a call
 # that was not sent, and end none whose answer has begun.
@@ -55,31 +55,14 @@ def failure_of(error: BaseException, request: httpx.Request, *, is_answered: boo
     """
     for kinds, proof, sentence in _SENT if is_answered else (*_NOT_SENT, *_SENT):
         if isinstance(error, kinds):
-            words = {"host": request.url.host, "reason": reason_of(error), "kind": type(error).__name__}
+            words = {"host": request.url.host, "reason": _reason(error, request), "kind": type(error).__name__}
             return Outcome("failed", proof, error_message=sentence.format(**words))
     return STOPPED
 
 
-def reason_of(error: BaseException) -> str:
-    """Return why *error* came about: the system's or the certificate check's own words, where they are behind it."""
-    for cause in _causes(error):
-        if isinstance(cause, (ssl.SSLCertVerificationError, socket.gaierror)):
-            return _words(cause)
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in errno.errorcode:
-            return _words(cause)
-    return _words(error)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            yield from error.exceptions
-        error = error.__cause__ or error.__context__
-
-
-def _words(error: BaseException) -> str:
-    return str(error).strip().rstrip(".")[:_LONGEST_REASON] or type(error).__name__
+def _reason(error: BaseException, request: httpx.Request) -> str:
+    """Return why *error* came about; what a library says that only passes the system's words on is looked into."""
+    words = str(error).strip()
+    if not words or words.startswith("[") or words == _OF_ALL_ADDRESSES:
+        words = reason_of(error, request.url.host, None, account_of(request))
+    return words.rstrip(".")[:_LONGEST_REASON]

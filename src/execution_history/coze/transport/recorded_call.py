@@ -43,7 +43,7 @@ STOPPED: Final = Outcome(
 """The outcome of a run whose recording was stopped."""
 
 NEVER_SENT: Final = Outcome(
-    "failed", Proof.NEVER_SENT, error_message="The caller left before the run was sent, so it never began."
+    "failed", Proof.NEVER_SENT, error_message="The call ended before the run was sent, so it never began."
 )
 """The outcome of a run whose record was opened, and whose request never left."""
 
@@ -257,6 +257,10 @@ class RecordedCall:
 
     def _closing(self, ended: Outcome) -> CloseRecord:
         outcome, fallback = self._unanswered(ended), None
+        is_asking = self.run.kind == "chat" and is_chat_question(outcome.interrupt)
+        if is_asking and self.run.app_id is not None:
+            # Whoever answers in the conversation has to name the app, and the record has no place of its own for it.
+            outcome = replace(outcome, interrupt={**(outcome.interrupt or {}), "app_id": self.run.app_id})
         upstream_id = ended.execute_id or execute_id_of_event(self.run.event_id)
         if upstream_id is None or (ended.status != "running" and ended.proof not in UNCERTAIN):
             upstream_id = None
@@ -268,8 +272,7 @@ class RecordedCall:
         if stream is not None:
             fields |= {"node_execute_status": stream.timeline(), "conversation_id": stream.conversation_id}
             metadata |= {RECORDING_IS_CUT.name: True} if stream.is_cut else {}
-        is_chat = self.run.kind == "chat" and is_chat_question(outcome.interrupt)
-        asks_in = (fields.get("conversation_id") or self.run.conversation_id) if is_chat else None
+        asks_in = (fields.get("conversation_id") or self.run.conversation_id) if is_asking else None
         return CloseRecord(outcome, fields, metadata, upstream_id, fallback, asks_in)
 
     def _unanswered(self, outcome: Outcome) -> Outcome:
