@@ -9,7 +9,8 @@ import pytest
 
 from execution_history.cli.run import read_parameters
 from execution_history.cli.session import CommandFailed, ExitCode
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from tests.cli.conftest import Call, History
 
 SHORT = "7000000000000000001"
@@ -40,7 +41,7 @@ def test_deep_parameters_are_sent_as_they_were_given(tmp_path: Path, given: Give
     """Also where a record keeps only the text of what lies deeper, and after the way through the request."""
     parameters = read_parameters(*given(tmp_path, levels))
     assert nested(levels).encode() == orjson.dumps(parameters)
-    assert (parameters,) == tuple(decode(encode((parameters,))))
+    assert (parameters,) == tuple(read_json(encode((parameters,))))
 
 
 @pytest.mark.parametrize("given", [in_file, in_assignment])

@@ -255,6 +255,81 @@ def test_a_head_without_an_end_is_refused(server: tuple["subprocess.Popen[bytes]
     assert {"histories": []}.items() <= get(f"{server[1]['url']}/coze/history").items()
 
 
+def test_what_follows_the_last_chunk_has_a_bound(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
+    """Nor are trailers without an end read into memory."""
+    url = urlsplit(server[1]["url"])
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        head = b"POST /v1/workflow/run HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head + b"2\r\n{}\r\n0\r\nX-Long: ")
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 50_000_000:
+                sent += connection.send(b"x" * 65_536)
+    assert sent < 50_000_000
+    assert {"histories": []}.items() <= get(f"{server[1]['url']}/coze/history").items()
+
+
+def _raw(server: tuple["subprocess.Popen[bytes]", dict[str, Any]], *heads: bytes) -> bytes:
+    """What is answered to these bytes, until the server hangs up; each is sent when the ones before have arrived."""
+    url = urlsplit(server[1]["url"])
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        for head in heads:
+            connection.sendall(head)
+            if head is not heads[-1]:
+                get(f"{server[1]['url']}/healthz")  # by its answer what was sent before has been read
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_raw_text_in_an_address_is_what_it_says(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
+    """curl sends it as it was typed; the API, the pages and the gateway take it, also where it comes in pieces."""
+    url = server[1]["url"]
+    record = {"workflow_id": "北京", "execute_id": "1", "execute_status": "success", "output": "晴 in 巴黎"}
+    line = orjson.dumps(record)
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/coze/import", line, method="POST")) as imported:
+        assert 200 == imported.status
+    token = f"Authorization: Bearer {server[1]['sandbox']['token']}\r\n"
+    end = f" HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n{token}Connection: close\r\n\r\n"
+    for address, found in (
+        ("/coze/history?q=巴黎", '"total":1'),
+        ("/coze/history?q=伦敦", '"total":0'),
+        ("/coze/workflows/北京/history", '"total":1'),
+        ("/runs?q=巴黎", "巴黎"),
+        ("/v1/workflows/北京/run_histories/1", "x-execution-history-source: history"),
+    ):
+        request = f"GET {address}{end}".encode()
+        middle = request.index("京".encode() if "京" in address else "黎".encode() if "黎" in address else b"=") + 1
+        for pieces in ((request,), (request[:middle], request[middle:])):
+            answer = _raw(server, *pieces).decode()
+            assert (True, True) == (answer.startswith("HTTP/1.1 200"), found in answer), address
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_setting_says(tmp_path: Path) -> None:
+    """After a second here; 75 are the default, which clients that call every few seconds rely on."""
+    with started(
+        "serve", *FREE, "--sandbox", "--sandbox-port", "0", "--json", folder=tmp_path,
+        EXECUTION_HISTORY_KEEP_ALIVE_SECONDS="1",
+    ) as process:  # fmt: skip
+        url = urlsplit(read_document(process.stdout)["url"])
+        with socket.create_connection((url.hostname, url.port)) as connection:
+            for _ in range(2):
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = b""
+                while not answer.endswith(b"}"):
+                    answer += connection.recv(65_536)
+                assert answer.startswith(b"HTTP/1.1 200")
+            assert b"" == connection.recv(1)
+
+
+def test_a_server_says_that_pages_of_any_site_may_call_it(tmp_path: Path) -> None:
+    """Where the setting lets every origin in, or null, which pages of any site can have."""
+    for origins, is_open in (('["*"]', True), ('["null"]', True), ('["http://localhost:5173"]', False)):
+        with started("serve", *FREE, "--json", folder=tmp_path, EXECUTION_HISTORY_ALLOWED_ORIGINS=origins) as process:
+            read_document(process.stdout)
+            process.terminate()
+            _, err = process.communicate()
+        assert is_open == (b"A page of any site may call the gateway" in err)
+
+
 def test_a_run_passes_the_gateway(server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History) -> None:
     """With everything that the server is made of; its connection is kept for the next request."""
     process, announced = server
@@ -299,15 +374,9 @@ def test_an_offer_of_http_2_changes_nothing(
     [("GET", {"X-Long": "x" * 20_000}, {431, 400}), ("POST", {}, {405, 400}), ("GET", {}, {401})],
 )
 def test_a_websocket_handshake_is_answered_whatever_it_is(
-    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
-    request: pytest.FixtureRequest,
-    method: str,
-    headers: dict[str, str],
-    statuses: set[int],
+    server: tuple["subprocess.Popen[bytes]", dict[str, Any]], method: str, headers: dict[str, str], statuses: set[int]
 ) -> None:
     """The server stops in order after it."""
-    if "h11" in request.node.name and statuses != {401}:
-        pytest.skip("uvicorn's own way on h11 leaves it without an answer")
     process, announced = server
     connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
     handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}

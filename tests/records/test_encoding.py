@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from execution_history.records.encoding import decode, encode, indent
+from execution_history.records.encoding import encode, indent
+from execution_history.records.json_text import read_json
 from tests.records.test_cut import depth_of, nested
 
 
@@ -84,6 +85,8 @@ _FORMS: list[tuple[object, object]] = [
     (2**64 - 1, 2**64 - 1),
     ([float("nan"), float("inf"), float("-inf")], ["NaN", "Infinity", "-Infinity"]),
     ("a\ud800b", "a\\ud800b"),
+    ("\ud83d" + "\ude00", "😀"),
+    ({"\ud83d": 1}, {"\\ud83d": 1}),
     ({None: 1, True: 2, 3: 4, "3": 5}, {"null": 1, "true": 2, "3": 4, "3 (2)": 5}),
     ({"b", "a"}, ["a", "b"]),
     (deque([1, 2]), [1, 2]),
@@ -194,15 +197,15 @@ def test_large_integers_of_foreign_documents_stay_exact() -> None:
     """A reader of old files does not round what is in them."""
     number = 123456789012345678901234567890
     for before in (0, 262_100, 262_110, 262_120, 262_130, 262_140, 600_000):
-        assert {"x": "0" * before, "a": number} == decode(b'{"x": "%b", "a": %d}' % (b"0" * before, number))
-        assert {"x": "-" * before, "a": number} == decode(b'{"x": "%b", "a": %d}' % (b"-" * before, number))
+        assert {"x": "0" * before, "a": number} == read_json(b'{"x": "%b", "a": %d}' % (b"0" * before, number))
+        assert {"x": "-" * before, "a": number} == read_json(b'{"x": "%b", "a": %d}' % (b"-" * before, number))
 
 
 @pytest.mark.parametrize("levels", [1_024, 1_025, 100_000])
 @pytest.mark.parametrize("core", [b"1", b"123456789012345678901234567890"])
 def test_a_document_of_any_depth_is_read(levels: int, core: bytes) -> None:
     """What no parser takes as it is comes with the deep part as a string, large integers and all."""
-    found = decode(b'{"a": ' + b"[" * levels + core + b"]" * levels + b"}")
+    found = read_json(b'{"a": ' + b"[" * levels + core + b"]" * levels + b"}")
     assert core in encode(found)
     assert core in encode(orjson.loads(encode(found, levels=127)))
 
@@ -211,7 +214,7 @@ def test_invalid_json_is_refused_with_a_sentence() -> None:
     """The error says what is wrong."""
     for document in (b"{", b"[" * 100_000, b"[" * 2_000 + b"1,,2" + b"]" * 1_999):
         with pytest.raises(ValueError, match=r"^This is not valid JSON: .*\.$"):
-            decode(document)
+            read_json(document)
 
 
 _anything = st.recursive(
@@ -238,7 +241,7 @@ def test_encode_never_raises_and_what_it_writes_is_stable(value: object, levels:
     """Whatever goes in, everybody reads what comes out, and encoding that again changes nothing."""
     document = encode(nested(deeper, value), levels=levels)
     assert levels >= depth_of(json.loads(document))
-    assert document == encode(orjson.loads(document), levels=levels) == encode(decode(document), levels=levels)
+    assert document == encode(orjson.loads(document), levels=levels) == encode(read_json(document), levels=levels)
 
 
 @settings(max_examples=100, deadline=None)

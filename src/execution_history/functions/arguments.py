@@ -15,7 +15,8 @@ import orjson
 
 from execution_history.errors import quoted
 from execution_history.records.depth import IN_METADATA, IN_VALUE
-from execution_history.records.encoding import decode, encode
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.redaction import REDACTED, is_secret_name, plain_name
 from execution_history.records.size_limit import LARGEST_RECORD, named, shortened
@@ -63,7 +64,7 @@ class Redaction:
         if len(document) > self.largest:
             self.cuts[name] = len(document)
             return encode(f"[too large: {len(document)} bytes of JSON]")
-        return encode(self._without_secrets(decode(document)), levels=levels)
+        return encode(self._without_secrets(read_json(document)), levels=levels)
 
     def metadata(self, given: Mapping[str, object]) -> dict[str, object]:
         """*given* as plain values without secrets; each value is cut by itself."""

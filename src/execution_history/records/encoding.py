@@ -5,7 +5,7 @@ r"""Any Python value as JSON: never an error, never a crash, always text that ev
 | ``None``, bool, str, int, float, list, tuple, dict | themselves |
 | an integer outside ``-2**63 .. 2**64-1`` | its digits, as a string (hexadecimal beyond 4 000 digits) |
 | NaN and the infinities | ``"NaN"``, ``"Infinity"``, ``"-Infinity"`` |
-| half of a surrogate pair in a string | the visible escape, such as ``\ud800`` |
+| half of a surrogate pair in a string | the visible escape, such as ``\ud800``; with its other half the character |
 | a dict key that is no string | ``true``, ``null``, its digits, else its ``str``; a taken key gets ``" (2)"`` |
 | set, frozenset, deque and other collections | a list; sets in the order of their JSON |
 | named tuple, dataclass, pydantic model | an object of its fields |
@@ -28,7 +28,6 @@ Iterators, generators and coroutines are not consumed: reading history must not 
 import base64
 import contextlib
 import dataclasses
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -37,20 +36,20 @@ from decimal import Decimal
 from enum import Enum
 from gc import get_referents
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
 
-from execution_history.records.depth import LEAVES, LEVELS, WRITABLE, cut, kinds_within
-from execution_history.records.json_text import parse
+from execution_history.records.charset import with_joined_pairs
+from execution_history.records.depth import LEAVES, WRITABLE, kinds_within
+from execution_history.records.json_text import parse, read_json
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1
 _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
-_DIGITS_OF_64_BITS: Final = 19
 
 
 def encode(value: object, *, levels: int = WRITABLE) -> bytes:
@@ -79,47 +78,17 @@ def _kinds_of(value: object, levels: int) -> Collection[type] | None:
     return kinds_within(value, levels)
 
 
-def decode(document: bytes, *, levels: int = LEVELS) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """Return the value of a JSON document; integers stay exact whatever their size.
-
-    Of one that is nested too deeply to be read, what lies below *levels* levels is a string: its JSON as it is written.
-
-    Raises:
-        ValueError: it is not valid JSON.
-    """
-    try:
-        return _read(document)
-    except (ValueError, RecursionError) as error:
-        shallow = cut(document, levels)
-        with contextlib.suppress(ValueError):
-            if shallow is not document:
-                return _read(shallow)
-        raise ValueError(f"This is not valid JSON: {error}.") from None
-
-
-def _read(document: bytes) -> Any:  # noqa: ANN401
-    return json.loads(document) if _may_hold_large_integer(document) else parse(document)
-
-
 def indent(document: bytes) -> bytes:
     """Return a JSON document of ours, indented by two spaces, for people."""
     try:
         return orjson.dumps(parse(document), option=orjson.OPT_INDENT_2)
     except (ValueError, TypeError):  # an older one may be nested more deeply than is written today
-        return orjson.dumps(orjson.loads(encode(decode(document))), option=orjson.OPT_INDENT_2)
+        return orjson.dumps(orjson.loads(encode(read_json(document))), option=orjson.OPT_INDENT_2)
 
 
 def as_text(value: object) -> str:
     """Return *value* where a text is kept or sent: itself if it is one, "" for null, the JSON of everything else."""
     return value if isinstance(value, str) else "" if value is None else encode(value).decode()
-
-
-def _may_hold_large_integer(document: bytes) -> bool:
-    """Return whether 19 digits or more follow each other: orjson would read such an integer as a float."""
-    return b"0" * _DIGITS_OF_64_BITS in document.translate(_DIGIT_MAP)
-
-
-_DIGIT_MAP: Final = bytes(ord("0") if byte in b"0123456789" else 0x20 for byte in range(256))
 
 
 def _holds_non_finite(value: object) -> bool:
@@ -234,7 +203,7 @@ def _clean(text: str) -> str:
     try:
         plain.encode()
     except UnicodeEncodeError:
-        return plain.encode("utf-8", "backslashreplace").decode()
+        return with_joined_pairs(plain).encode("utf-8", "backslashreplace").decode()
     return plain
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from execution_history.errors import Message, StoreError, message_of
 from execution_history.records.adoption import adopt_record, whole_record
 from execution_history.records.depth import LEVELS
-from execution_history.records.encoding import decode, encode
-from execution_history.records.json_text import parse
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS, Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
@@ -69,7 +69,7 @@ def record_of_text(line: bytes, now: int) -> Document | str:
         if document is not None:
             return document
     try:
-        record = decode(line)  # again, because the fast parser does not keep large integers exact
+        record = read_json(line)  # again, because the fast parser does not keep large integers exact
     except ValueError as error:
         return message_of(error)
     return record_of(record, record.get("workflow_id"), now)

@@ -9,13 +9,16 @@ from urllib.parse import unquote_plus
 import orjson
 
 from execution_history.records.depth import LEVELS, cut
-from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF
+from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF, REQUEST_CHARSET, UNREAD
 from execution_history.records.proof import Proof
 
 RunKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
 REJECTED: Final = "Coze rejected the run: "
 """The beginning of the error message of a run that Coze refused."""
+
+UNKNOWN_WORKFLOW: Final = "unknown"
+"""The workflow id of the record of a run whose request names none that a record can have."""
 
 _PATHS: Final[dict[RunKind, str]] = {
     "run": "/v1/workflow/run",
@@ -42,7 +45,9 @@ MODE_ASYNC: Final = 2
 class RunRequest:
     """A request to run a workflow, or to resume a run; what its body leaves out is ``None``.
 
-    ``connector_uid`` is the body's ``ext.user_id`` (coze-protocol 1.2).
+    ``connector_uid`` is the body's ``ext.user_id`` (coze-protocol 1.2). ``charset`` is the one in which the body was
+    read, ``None`` for UTF-8. ``unread`` is the sentence that says why it could not be read: ``parameters`` are then as
+    much as could be, and the workflow may be :data:`UNKNOWN_WORKFLOW`.
     """
 
     kind: RunKind
@@ -57,6 +62,8 @@ class RunRequest:
     resume_data: Any = None
     interrupt_type: int | None = None
     is_async: bool = False
+    charset: str | None = None
+    unread: str | None = None
 
     @property
     def run_mode(self) -> int:
@@ -75,6 +82,11 @@ class RunRequest:
         """Return the path that the request is sent to."""
         return _PATHS[self.kind]
 
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata keys that the request itself fills, without those that have nothing to say."""
+        known = {REQUEST_CHARSET.name: self.charset, UNREAD.name: self.unread}
+        return {key: value for key, value in known.items() if value is not None}
+
     def body(self) -> dict[str, Any]:
         """Return the JSON body of the request, without the fields that are ``None``.
 
@@ -84,6 +96,10 @@ class RunRequest:
             ("event_id", "resume_data", "interrupt_type") if self.is_resumption else ("parameters", "bot_id", "app_id")
         )
         found = {name: getattr(self, name) for name in ("workflow_id", *names)}
+        if self.kind == "chat":
+            inputs = dict(self.parameters or {})
+            found["additional_messages"] = inputs.pop("additional_messages", None)
+            found["parameters"], found["conversation_id"] = inputs or None, self.conversation_id
         found["ext"] = None if self.connector_uid is None else {"user_id": self.connector_uid}
         found["is_async"] = self.is_async or None
         return {name: value for name, value in found.items() if value is not None}
@@ -135,8 +151,14 @@ def run_kind(method: str, path: str) -> RunKind | None:
     return _KINDS.get(api_path(path).rstrip("/")) if method.upper() == "POST" else None
 
 
-def parse_run_request(kind: RunKind, body: bytes) -> RunRequest:
-    """Parse the body of a request; one that is no JSON object leaves every field ``None``. Never raises."""
+def parse_run_request(kind: RunKind, body: bytes, content_type: str | None = None) -> RunRequest:  # noqa: ARG001
+    """Parse the body of a request; one that is no JSON object leaves every field ``None``. Never raises.
+
+    Args:
+        kind: which request it is.
+        body: its whole body.
+        content_type: the request's header of that name, for the charset.
+    """
     content = parse_json(body)
     if not isinstance(content, dict):
         return RunRequest(kind)
@@ -259,6 +281,26 @@ def execute_id_of(debug_url: str | None) -> str | None:
 def execute_id_of_event(event_id: object) -> str | None:
     """Return the upstream execute id in an interrupt's event id, ``<execute_id>/<n>`` (coze-protocol 1.7)."""
     return (event_id.partition("/")[0] or None) if isinstance(event_id, str) else None
+
+
+def is_chat_question(interrupt: Mapping[str, Any] | None) -> bool:
+    """Return whether an interrupt is a question that a chat asked in its text.
+
+    The next message in the same conversation answers it (coze-protocol 1.9), and no ``event_id``. A chat that waits for
+    the results of a client's plugins asks no such question.
+    """
+    if interrupt is None or interrupt.get("status") != REQUIRES_ACTION:
+        return False
+    action = interrupt.get("required_action")
+    submitted = action.get("submit_tool_outputs") if isinstance(action, dict) else None
+    calls = submitted.get("tool_calls") if isinstance(submitted, dict) else None
+    return not any(
+        isinstance(call, dict) and call.get("type") == "function" for call in (calls if isinstance(calls, list) else ())
+    )
+
+
+REQUIRES_ACTION: Final = "requires_action"
+"""The status of a chat that waits for somebody (coze-protocol 2.5)."""
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things

@@ -4,7 +4,14 @@ import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.messages import Outcome, execute_id_of, execute_id_of_event, read_output, text
+from execution_history.coze.protocol.messages import (
+    REQUIRES_ACTION,
+    Outcome,
+    execute_id_of,
+    execute_id_of_event,
+    read_output,
+    text,
+)
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.records.encoding import as_text
 from execution_history.records.proof import Proof
@@ -45,6 +52,8 @@ class StreamReader:
     Attributes:
         conversation_id: the conversation that a chat stream named.
         is_cut: whether something was larger than the limits.
+        ending: how the run ended, once the event that ends it was read; of a chat that succeeds that is ``done``. What
+            comes after it (debug address, usage, execute id) is in :meth:`outcome`, not in here.
     """
 
     def __init__(self, decoder: EventDecoder, began: int, timeline: object = None, largest: int = sys.maxsize) -> None:
@@ -56,6 +65,7 @@ class StreamReader:
         self._order = sum(node.packet_count or 0 for node in self._nodes.values())
         self._usage: Any = None
         self._ending: Outcome | None = None
+        self.ending: Outcome | None = None
         self._debug_url: str | None = None
         self.conversation_id: str | None = None
 
@@ -112,7 +122,7 @@ class StreamReader:
             self._debug_url = debug_url
         if event.event == "Message":
             self._message(content, now)
-        elif self._ending is not None:
+        elif self._ending is not None and event.event != "done":
             return
         elif event.event == "Done":
             self._ending = Outcome("success", Proof.DONE_EVENT, debug_url=self._debug_url)
@@ -122,6 +132,8 @@ class StreamReader:
             self._ending = _interrupt(content)
         elif event.event.startswith("conversation.") or event.event == "done":
             self._chat(event.event, content, now)
+        if event.event != "conversation.chat.completed":
+            self.ending = self.ending or self._ending
 
     def _message(self, content: dict[str, Any], now: int) -> None:
         node = self._node(content, now)
@@ -174,7 +186,7 @@ class StreamReader:
         elif name == "conversation.message.completed" and content.get("type") == "answer":
             self._answer(content, now)
         elif name == "conversation.chat.requires_action":
-            self._ending = Outcome("interrupted", Proof.INTERRUPT_EVENT, interrupt=content)
+            self._ending = Outcome("interrupted", Proof.INTERRUPT_EVENT, interrupt=self._chat_question(content))
         elif name == "conversation.chat.failed":
             error = content.get("last_error")
             self._ending = _error(error if isinstance(error, dict) else {}, "")
@@ -182,6 +194,10 @@ class StreamReader:
             self._usage = content.get("usage") or self._usage
             if name == "conversation.chat.completed":
                 self._ending = Outcome("success", Proof.DONE_EVENT, usage=self._usage)
+
+    def _chat_question(self, content: dict[str, Any]) -> dict[str, Any]:
+        node = self._nodes.get("answer")
+        return {**content, "status": REQUIRES_ACTION} | ({"data": "".join(node.pieces)} if node else {})
 
     def _answer(self, content: dict[str, Any], now: int) -> None:
         node = self._node({"node_title": "answer"}, now)

@@ -33,8 +33,8 @@ from typing import Final
 import orjson
 
 from execution_history.records.depth import LEVELS
-from execution_history.records.encoding import decode, encode, indent
-from execution_history.records.json_text import HUGE
+from execution_history.records.encoding import encode, indent
+from execution_history.records.json_text import HUGE, read_json
 from execution_history.records.partial import LARGE, members_of
 from execution_history.stores.mirror_port import FileState
 
@@ -103,7 +103,7 @@ def render(body: bytes) -> bytes:
             # Inside two lists it is indented as it has to be; the text around it is cut off.
             return _indenter()(b"[[%b]]" % body, indent=2)[len("[\n  [\n") : -len("\n  ]\n]")]
         except RecursionError:  # stored by an earlier version, and nested more deeply than any record today
-            return render(encode(decode(body), levels=LEVELS))
+            return render(encode(read_json(body), levels=LEVELS))
     pieces: list[bytes | memoryview] = []
     for key, value in members_of(body).items():
         json = memoryview(value)

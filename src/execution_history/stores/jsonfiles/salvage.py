@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from execution_history.records.json_text import TOLERANT, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS
 from execution_history.stores.jsonfiles.bracket_reader import PLAIN
@@ -56,7 +57,6 @@ class Salvage:
         self._at = 0
         self._read = 0
         self._is_all = False
-        self._parser = json.JSONDecoder(strict=False)
         self._sibling: str | None = None
 
     def objects(self) -> Iterator[dict[str, Any] | str]:
@@ -85,7 +85,7 @@ class Salvage:
             # A short text first: an error counts the lines before it.
             text = self._next(length)
             try:
-                found, end = self._parser.raw_decode(text)
+                found, end = TOLERANT.raw_decode(text)
             except json.JSONDecodeError as error:
                 if len(text) == length and _is_cut(error, length):
                     if length <= self._limits.record:
@@ -96,8 +96,8 @@ class Salvage:
                     return
                 between = _BEGINNING_OF_STRING.search(text, max(0, error.pos - _LONGEST_BEGINNING), error.pos)
                 self._give_up(text, beginning, error.pos, None if between is None else between.start())
-            except (ValueError, RecursionError):
-                # An integer of thousands of digits, or too many levels: neither error has a position.
+            except RecursionError:
+                # Too many levels: this error has no position.
                 self._give_up(text, beginning, _shallow_end(text))
             else:
                 size = end
@@ -130,7 +130,7 @@ class Salvage:
         if at < 0 or _BRACKET.search(text, 1, at):
             return 0
         try:
-            self.workflow_id = json.loads(text[:at].rstrip().removesuffix(",") + "}").get("workflow_id")
+            self.workflow_id = read_json(text[:at].rstrip().removesuffix(",") + "}").get("workflow_id")
         except ValueError:
             self.workflow_id = None
         return at

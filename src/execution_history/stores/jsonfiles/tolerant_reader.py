@@ -6,13 +6,12 @@ damage takes time in proportion to its bytes, and the records after it are found
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from execution_history.errors import InvalidIdentifier
-from execution_history.records.encoding import decode
+from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import check_identifier
 from execution_history.stores.foreign_files import Readable, pieces_of
@@ -205,7 +204,7 @@ class FoundFile:
             return
         self.parsed += len(text)
         try:
-            yield _decoded(text)
+            yield read_json(text)
         except ValueError as error:
             if depth <= _PARSED_DEPTH:
                 raise _BrokenOff(begin) from None
@@ -261,23 +260,9 @@ def identifier_of(stated: object) -> str | None:
     return None
 
 
-def _decoded(text: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """Return the value of *text*, JSON or what Python writes instead: NaN, the infinities, halves of surrogate pairs.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    try:
-        return decode(text)
-    except ValueError:
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(text)
-        raise
-
-
 def _parsed(text: bytes, limits: ReadingLimits) -> dict[str, Any] | None:
     try:
-        found = None if limits.fault_of(text) else _decoded(text)
+        found = None if limits.fault_of(text) else read_json(text)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

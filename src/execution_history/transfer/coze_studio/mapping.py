@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from execution_history.errors import Message
-from execution_history.records.encoding import as_text, decode
+from execution_history.records.encoding import as_text
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
 from execution_history.records.timeline import Node, timeline_of
 from execution_history.records.values import time
@@ -187,6 +188,6 @@ def _value(found: object) -> object:
     if text is None or not text.lstrip().startswith(("{", "[")):
         return text if isinstance(found, str) else found
     try:
-        return decode(text.encode())
+        return read_json(text.encode())
     except ValueError:
         return text

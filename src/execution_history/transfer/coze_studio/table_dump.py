@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.errors import ImportFailed, Message, message_of, quoted
-from execution_history.records.encoding import decode
+from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer.line_reader import LineReader, import_faults, open_file
 
@@ -267,7 +267,7 @@ class Dump:
         if fault := self._limits.fault_of(line):
             return fault
         try:
-            found = decode(line)
+            found = read_json(line)
         except ValueError as error:
             return message_of(error)
         return found if isinstance(found, dict) else Message("This is not an object, so it is no row.")
