@@ -109,6 +109,14 @@ async def test_messages_are_listed_in_pages(
     assert (page["data"][0]["id"], page["data"][-1]["id"]) == (page["first_id"], page["last_id"])
 
 
+async def test_messages_can_be_listed_without_a_word(client: httpx.AsyncClient) -> None:
+    """The JavaScript SDK sends no body unless it wants something."""
+    made = await create(client, messages=[HELLO])
+    answer = await client.post(f"{MESSAGE}/list", params={"conversation_id": made["id"]})
+
+    assert ["Hello"] == [entry["content"] for entry in answer.json()["data"]]
+
+
 @pytest.mark.parametrize("fields", [{"order": "up"}, {"limit": 0}, {"limit": 51}])
 async def test_a_list_that_cannot_be_is_refused(client: httpx.AsyncClient, fields: dict[str, Any]) -> None:
     """An order that is none, and more or fewer messages than a page holds."""
