@@ -1,7 +1,7 @@
 """Bodies in the encodings of HTTP, decoded chunk by chunk (RFC 9110, section 8.4). Pure: bytes in, bytes out.
 
 What the usual clients read is read: several encodings in each other, gzip of several members, ``deflate`` with and
-without zlib's frame, zstandard of several frames. What follows a whole member and is none counts for nothing, as there.
+without zlib's frame, zstandard of several frames. What follows a whole member and is none counts for nothing there.
 """
 
 import sys
@@ -105,7 +105,7 @@ class _Zstandard:
 
 
 class _Brotli:
-    """Brotli, which knows no members."""
+    """Brotli, which knows no members: whatever follows its end is an error."""
 
     def __init__(self) -> None:
         self._decompressor = brotli.Decompressor()
@@ -115,8 +115,6 @@ class _Brotli:
         return bool(self._decompressor.is_finished())
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        if self.is_whole:
-            return
         yield self._decompressor.process(data, output_buffer_limit=_PIECE)
         while not self._decompressor.can_accept_more_data():
             yield self._decompressor.process(b"", output_buffer_limit=_PIECE)
@@ -145,7 +143,7 @@ class ContentDecoder:
 
     def __init__(self, encoding: str, largest: int = sys.maxsize) -> None:
         self._name = encoding.strip()[:_LONGEST_NAME]
-        names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _NONE]
+        names = _names(encoding) if encoding else []
         self.is_unknown: bool = len(names) > _MOST_LAYERS or not _LAYERS.keys() >= set(names)
         self._layers = [] if self.is_unknown else [_LAYERS[name]() for name in reversed(names)]
         self._room = largest
@@ -178,6 +176,10 @@ class ContentDecoder:
                 yield piece
         except _ERRORS:
             self.problem = f"is not in the encoding that it names, “{self._name}”"
+
+
+def _names(encoding: str) -> list[str]:
+    return [name for part in encoding.split(",") if (name := part.strip().lower()) not in _NONE]
 
 
 def _through(layers: list[_Layer], data: bytes) -> Iterator[bytes]:

@@ -52,6 +52,7 @@ class EventDecoder:
     def __init__(self, encoding: str = "", largest_event: int = sys.maxsize, charset: str | None = None) -> None:
         self._decoder = ContentDecoder(encoding)
         self._declared = charset_name(charset)
+        self._is_utf_8 = self._declared in {None, UTF_8}
         self.charset: str | None = None
         self._largest = largest_event
         self._line: list[bytes] = []
@@ -122,8 +123,10 @@ class EventDecoder:
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BOM)
+        if not line:
+            self._dispatch(events)
+            return
         name, _, value = line.partition(b":")
-        name = name.strip()
         if name == b"data":
             self._data.append(self._text(value.removeprefix(b" ")))
         elif name == b"event":
@@ -135,11 +138,13 @@ class EventDecoder:
                 self._dispatch(events)
             number = self._text(value).strip()
             self._id = self._id if "\0" in number else number
-        elif not line.strip():
+        elif not (bare := line.strip()):
             self._dispatch(events)
+        elif len(bare) < len(line) and bare != line.rstrip():
+            self._end_line(bare, events)
 
     def _text(self, value: bytes) -> str:
-        if self._declared in {None, UTF_8}:
+        if self._is_utf_8:
             try:
                 return value.decode()
             except UnicodeDecodeError:

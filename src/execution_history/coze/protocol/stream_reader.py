@@ -1,8 +1,11 @@
 """A run's event stream: its outcome, and the output of every node (coze-protocol, section 2). Pure."""
 
+import contextlib
 import sys
 from dataclasses import replace
 from typing import Any, Final
+
+import orjson
 
 from execution_history.coze.protocol.chat_reader import ChatReader, error_of
 from execution_history.coze.protocol.envelope import read_output
@@ -107,8 +110,7 @@ class StreamReader:
 
     def _read(self, event: ServerSentEvent, now: int) -> None:
         self._is_cut = self._is_cut or event.is_cut
-        data = event.content()
-        content: dict[str, Any] = data if isinstance(data, dict) else {}
+        content = _content_of(event)
         if debug_url := text(content.get("debug_url")):
             self._debug_url = debug_url
         name = event.event
@@ -131,6 +133,18 @@ class StreamReader:
         node.is_finish = node.is_finish or content.get("node_is_finish") is True
         if content.get("usage") is not None:
             node.usage = self._usage = plain(content["usage"])
+
+
+def _content_of(event: ServerSentEvent) -> dict[str, Any]:
+    """Return the object that an event's data are; an empty one where they are none."""
+    if event.event == "Message":
+        # Whatever else it has, its text is what counts; the fastest reader has it right, or refuses it.
+        with contextlib.suppress(ValueError):
+            message = orjson.loads(event.data)
+            if type(message) is dict and type(message.get("content")) is str:
+                return message
+    content = event.content()
+    return content if isinstance(content, dict) else {}
 
 
 def _ending(event: ServerSentEvent, content: dict[str, Any]) -> Outcome | None:
