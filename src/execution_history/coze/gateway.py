@@ -1,10 +1,10 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), and double slashes in a path count as one. WebSocket connections pass too; Coze serves
-them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header ``x-execution-history-account``
-chooses among the configured accounts' addresses; who calls proves that to the upstream with the ``Authorization``
-that came along.
+out (RFC 9110, section 7.6.1), double slashes in a path count as one, and text in an address goes on percent-encoded,
+which the HTTP parsers before us and after us ask for. WebSocket connections pass too; Coze serves them under names of
+their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header ``x-execution-history-account`` chooses among the
+configured accounts' addresses; who calls proves that to the upstream with the ``Authorization`` that came along.
 
 A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. A history that
 the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of
@@ -122,7 +122,7 @@ class Gateway:
             )
             return Refusal(NO_ANSWER, "upstream_unreachable", sentence, httpx.codes.BAD_GATEWAY)
         if isinstance(error, ExecutionHistoryError):
-            sentence = Message("The run was not sent: %(reason)s", reason=message_of(error))
+            sentence = Message("The request was not sent: %(reason)s", reason=message_of(error))
             return Refusal(NO_ANSWER, "not_recorded", sentence, httpx.codes.SERVICE_UNAVAILABLE)
         _log.error("The gateway failed", exc_info=error)
         sentence = Message("The gateway failed; its log has the reason.")

@@ -9,7 +9,8 @@ from typing import Any, Final, NotRequired, TypedDict
 import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.messages import MODE_STREAM, Outcome, RunKind, RunRequest, text
+from execution_history.coze.protocol.answers import answering_request
+from execution_history.coze.protocol.messages import Outcome, RunKind, RunRequest
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import RunContext, close_recording, prepare_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
@@ -17,7 +18,6 @@ from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import INTERRUPT
 from execution_history.records.origin import acting_account
 from execution_history.records.proof import NEVER_TAKEN, Proof
 from execution_history.records.record import check_identifier, may_exist
@@ -110,7 +110,7 @@ class CozeRunner:
             workflow_id: the workflow.
             execute_id: the record's id.
             answer: a text; any other value is sent as its JSON, as a question for several fields or files takes it
-                (coze-protocol 1.4).
+                (coze-protocol 1.4). A chat's question is answered by a message in its conversation.
             account_id: the account that answers; the one that began the run unless given.
 
         Returns:
@@ -169,23 +169,14 @@ class CozeRunner:
         record = await self._recorder.records.get(workflow_id, execute_id)
         if record is None:
             return None
-        question = INTERRUPT.of(record) or {}
-        event_id = text(question.get("event_id"))
-        if record["execute_status"] != "interrupted" or event_id is None:
+        run = answering_request(record, answer)
+        if run is None:
             raise NotInterrupted(
                 "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a "
                 "question can be resumed.",
                 run=quoted(execute_id),
                 execute_status=quoted(record["execute_status"]),
             )
-        run = RunRequest(
-            "stream_resume" if record["run_mode"] == MODE_STREAM else "resume",
-            workflow_id,
-            conversation_id=record["conversation_id"],
-            event_id=event_id,
-            resume_data=read_json(encode(answer if isinstance(answer, str) else encode(answer).decode())),
-            interrupt_type=question.get("type"),
-        )
         account = account_id or acting_account(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
@@ -275,9 +266,9 @@ class _PreparedRun:
             async with self._sent() as response:
                 decoder = EventDecoder.for_response(response.headers)
                 async for chunk in response.aiter_raw():
-                    for event in decoder.feed(chunk) if decoder else ():
+                    for event in decoder.feed(chunk):
                         yield event
-                for event in decoder.close() if decoder else ():
+                for event in decoder.close():
                     yield event
 
     @contextlib.asynccontextmanager
@@ -293,9 +284,13 @@ class _PreparedRun:
             await self.close_unsent()
 
     def _outcome(self) -> Outcome:
-        return self.context.outcome or Outcome(
-            "failed", Proof.CONNECTION_BROKEN, error_message="The run gave no answer; it may still be running upstream."
-        )
+        if self.context.outcome is not None:
+            return self.context.outcome
+        sentence = "The run gave no answer; it may still be running upstream."
+        proof = Proof.CONNECTION_BROKEN
+        if not self.context.was_sent:
+            sentence, proof = "The run could not be sent, so it never began.", Proof.NEVER_SENT
+        return Outcome("failed", proof, error_message=sentence)
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:
         return {"event": event, "data": data, "timestamp": self.recorder.clock()}

@@ -54,7 +54,7 @@ PROOFS: Final = {
     Proof.CONNECTION_FAILED: N_("No connection to Coze could be made."),
     Proof.CONNECTION_BROKEN: N_("The connection broke before the run ended; it may still be going on at Coze."),
     Proof.ABANDONED: N_("Recording was stopped before the run ended; it may still be going on at Coze."),
-    Proof.NEVER_SENT: N_("The caller left before the call was sent."),
+    Proof.NEVER_SENT: N_("The call was not sent."),
     Proof.RECORDER_DIED: N_("The program that recorded the run ended first; how the run ended is not known."),
     Proof.RUN_HISTORY: N_("Coze’s own run history states it; it was queried afterwards."),
     Proof.UPSTREAM_SILENT: N_("Coze was queried repeatedly and never reported how the run ended."),

@@ -38,7 +38,7 @@ class Proof(StrEnum):
     ABANDONED = "abandoned"
     """Recording stopped before the end; the run may go on."""
     NEVER_SENT = "never_sent"
-    """The caller left before the call was sent, so nothing ran."""
+    """The call was not sent, so nothing ran: its caller left before, or it could not be."""
     RECORDER_DIED = "recorder_died"
     """The program that recorded the run ended first."""
     RUN_HISTORY = "run_history"

@@ -84,7 +84,8 @@ class RunHistoryClient:
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return HistoryRefusal("unavailable", f"The upstream could not be reached ({type(error).__name__}).")
+            reason = str(error).rstrip(".") or type(error).__name__
+            return HistoryRefusal("unavailable", f"The upstream could not be reached ({reason}).")
 
     async def aclose(self) -> None:
         """Close the transport."""

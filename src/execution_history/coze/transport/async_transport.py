@@ -119,6 +119,7 @@ class _Call(httpx.AsyncByteStream):
         self._limits = limits
         self._record = record
         self._call = record.call
+        self._sent = record.request
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: deque[bytes | BaseException | None] = deque()
         self._change: asyncio.Future[None] | None = None
@@ -185,7 +186,7 @@ class _Call(httpx.AsyncByteStream):
         except asyncio.CancelledError as error:
             ending, failure = error, STOPPED
         except Exception as error:  # noqa: BLE001 - the caller gets whatever the transport raised
-            ending, failure = error, failure_of(error, self._record.request, is_answered=self._upstream is not None)
+            ending, failure = error, failure_of(error, self._sent, is_answered=self._upstream is not None)
         try:
             await self._close(failure)
             if isinstance(ending, asyncio.CancelledError):
@@ -222,12 +223,12 @@ class _Call(httpx.AsyncByteStream):
 
     async def _answer(self) -> httpx.Response:
         """Return the upstream's answer, that of the last hop where redirects are followed here."""
-        request = self._record.request
-        response = await self._inner.handle_async_request(request)
+        response = await self._inner.handle_async_request(self._sent)
         trail = self._record.trail if response.has_redirect_location else None
-        while trail is not None and (onward := trail.next(request, response)) is not None:
+        while trail is not None and (onward := trail.next(self._sent, response)) is not None:
             await response.aclose()
-            request, response = onward, await self._inner.handle_async_request(onward)
+            self._sent = onward
+            response = await self._inner.handle_async_request(onward)
         return response
 
     async def _close_at_once(self) -> None:

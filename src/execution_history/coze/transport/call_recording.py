@@ -14,9 +14,11 @@ from execution_history.coze.tracking.history_client import Address, Authorise, o
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
 from execution_history.coze.transport.recorded_call import CloseRecord, CompleteRecord, RecordedCall
 from execution_history.coze.transport.redirects import Hop, Trail, followed_hop, target_of
-from execution_history.errors import ExecutionHistoryError, StoreError
+from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import parentage
+from execution_history.recording.attempts import attempt
 from execution_history.recording.open_record import Recording, Snapshot
+from execution_history.recording.outbox import PATIENCE_SECONDS
 from execution_history.recording.recorder import Recorder
 from execution_history.records.depth import IN_METADATA
 from execution_history.records.encoding import encode
@@ -210,7 +212,9 @@ def context_of(request: httpx.Request) -> RunContext:
     hop = followed_hop(request)
     if hop is None:
         return context
-    return replace(context, run=hop.run, recording=hop.recording, first=hop.first, outcome=None)
+    # Whoever follows it again, or too late, runs the workflow all the same.
+    recording = hop.recording if hop.claim() else None
+    return replace(context, run=hop.run, recording=recording, first=hop.first, outcome=None)
 
 
 async def prepare_recording(
@@ -266,12 +270,10 @@ async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, 
     upstream_id = execute_id_of_event(run.event_id)
     if upstream_id is None:
         return None
-    try:
-        found = await recorder.records.find_upstream(workflow_of(run), upstream_id)
-    except StoreError as error:
+    found, error = await attempt(recorder.records.find_upstream(workflow_of(run), upstream_id), PATIENCE_SECONDS)
+    if error is not None:
         _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
-        return None
-    return next((record for record in found if record["execute_status"] in OPEN_STATUSES), None)
+    return next((record for record in found or () if record["execute_status"] in OPEN_STATUSES), None)
 
 
 def _continued(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:

@@ -1,4 +1,9 @@
-"""Redirects of recorded calls: 307 and 308 repeat the call elsewhere, and all its hops are one run."""
+"""Redirects of recorded calls: 307 and 308 repeat the call elsewhere, and all its hops are one run.
+
+The gateway follows them itself within the accounts' own hosts and hands on the final answer: the one exception to its
+promise that what the upstream answers passes as it is. Every other redirect passes, and a transport leaves all of them
+to its caller's client.
+"""
 
 import threading
 from collections.abc import Collection
@@ -51,12 +56,12 @@ class Hop:
 
 
 def followed_hop(request: httpx.Request) -> Hop | None:
-    """Return the redirect that *request* follows, once: it goes on with the record of that."""
+    """Return the redirect that *request* follows; whose claim it still is, its record is gone on with."""
     hop = request.extensions.get(_HOP)
     if not isinstance(hop, Hop):
         return None
     follows = request.method == "POST" and request.url == hop.target and request.stream is hop.stream
-    return hop if follows and hop.claim() else None
+    return hop if follows else None
 
 
 def target_of(request: httpx.Request, response: httpx.Response) -> httpx.URL | None:
