@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import httpx
 import orjson
 
-from execution_history.coze.protocol.messages import Outcome, RunRequest, api_path, parse_json, text
+from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, api_path, parse_json, text
 from execution_history.coze.transport.call_recording import CallRecord
 from execution_history.coze.transport.recorded_call import RecordedCall
 from execution_history.records.proof import Proof
@@ -26,7 +26,6 @@ _log = logging.getLogger("execution_history.coze")
 
 _CHATS: Final = frozenset({"/v1/chat", "/v1/workflows/chat"})
 _OF_WORKFLOWS: Final = "/v1/workflows/chat"
-_UNKNOWN_WORKFLOW: Final = "unknown"
 _MOST_ROUNDS: Final = 100
 
 # What a frame holds that concerns a record; all others pass without being read.
@@ -53,7 +52,7 @@ def recorded_chat(path: str, query: str) -> RunRequest | None:
         return None
     return RunRequest(
         "chat",
-        workflow_id=found.get("workflow_id") or _UNKNOWN_WORKFLOW,
+        workflow_id=found.get("workflow_id") or UNKNOWN_WORKFLOW,
         bot_id=found.get("bot_id"),
         app_id=found.get("app_id"),
         conversation_id=found.get("conversation_id"),
@@ -232,7 +231,7 @@ class _Round:
         try:
             await self._record.open()
         except Exception as error:  # noqa: BLE001 - what was asked for has been sent already
-            _log.error("A chat could not be recorded: %s", error)
+            self._record.count_unrecorded(str(error))
             return
         while (event := await self._events.get()) is not None:
             self._receive(call, *event)

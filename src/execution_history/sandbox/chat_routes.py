@@ -160,7 +160,7 @@ class ConversationRoutes:
     async def messages(self, request: Request) -> Response:
         """List the messages of a conversation, the newest first unless the caller wants the other order."""
         conversation = self._find(request)
-        asked = read(MessageList, await read_body(request))
+        asked = read(MessageList, await read_body(request) or b"{}")
         found = [message for message in conversation.messages.values() if asked.chat_id in {None, "", message.chat_id}]
         if asked.order != "asc":
             found.reverse()

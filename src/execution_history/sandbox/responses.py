@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -102,6 +103,13 @@ class EventStream(Response):
                 return
             await send({"type": "http.response.body", "body": self._writer.frame(step), "more_body": True})
             if isinstance(step, Interruption | Failure | Finished):
-                await asyncio.sleep(self._open_seconds)
+                await self._stay_open(receive)
                 break
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stay_open(self, receive: Receive) -> None:
+        if self._open_seconds:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._open_seconds):
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
