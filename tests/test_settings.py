@@ -36,6 +36,8 @@ EVERY: dict[str, tuple[object, object]] = {
     "progress_interval_ms": (50, 50),
     "require_recording": (True, True),
     "lease_seconds": (1.0, 1.0),
+    "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
+    "keep_alive_seconds": (90, 90),
 }
 
 
@@ -177,11 +179,80 @@ def test_a_token_is_taken_without_what_surrounds_it(token: str, expected: str | 
 
 
 @pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (f"{SECRET}\u200b", "U+200B ZERO WIDTH SPACE as its character 21"),
+        (f"\ufeff{SECRET}", "U+FEFF ZERO WIDTH NO-BREAK SPACE as its character 1"),
+        ("pat\nx", "U+000A LINE FEED as its character 4"),
+        ("pat\r\nx", "U+000D CARRIAGE RETURN as its character 4"),
+        ("pat x", "U+0020 SPACE as its character 4"),
+        ("pat\x00x", "U+0000 as its character 4"),
+        ("pat\xa0x", "U+00A0 NO-BREAK SPACE as its character 4"),
+        ("pat\u202ex", "U+202E RIGHT-TO-LEFT OVERRIDE as its character 4"),
+        ("\u4ee4\u724c", "U+4EE4 CJK UNIFIED IDEOGRAPH-4EE4 as its character 1"),
+    ],
+)
+def test_a_character_that_no_token_has_is_named(monkeypatch: pytest.MonkeyPatch, token: str, said: str) -> None:
+    """With its place and with the setting, wherever the token stands; nothing else of the token is shown."""
+    problem = f"is wrong: it has {said}, which cannot be part of it: copy the value once more."
+    for field in ("token", "client_id", "public_key_id"):
+        sentence = wrong(accounts={"work": {field: token}})
+        variable = f"EXECUTION_HISTORY_ACCOUNTS__WORK__{field.upper()}"
+        assert f"The setting accounts.work.{field} (variable {variable}) {problem}" == sentence
+    if "\0" not in token:  # no variable can hold it
+        monkeypatch.setenv("COZE_API_TOKEN", token)
+        assert f"COZE_API_TOKEN {problem}" == wrong()
+
+
+def test_a_key_and_an_address_hold_nothing_invisible() -> None:
+    """A key may have the lines that PEM has."""
+    key = "-----BEGIN PRIVATE KEY-----\r\nAA==\n-----END PRIVATE KEY-----"
+    found = load_settings(accounts={"work": {"private_key": key}}).accounts["work"].private_key
+    assert found is not None
+    assert key == found.get_secret_value()
+    for field, value in (
+        ("private_key", key.replace("AA", "A\u200b")),
+        ("base_url", "https://api.coze.cn\u200b"),
+        ("proxy", "http://proxy.test:1\ufeff"),
+    ):
+        sentence = wrong(accounts={"work": {field: value}})
+        assert f"The setting accounts.work.{field} " in sentence
+        assert ", which cannot be part of it: copy the value once more." in sentence
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [
+        ("http://me:s3@proxy.test:8080", "http://me:s3@proxy.test:8080"),
+        ("proxy.test:8080", "proxy.test:8080"),
+        ("https://proxy.test", "https://proxy.test"),
+        (" NONE ", "none"),
+        ("", None),
+    ],
+)
+def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, proxy: str, expected: str | None) -> None:
+    """Or none, with that word; a blank one is not set, and then the environment's counts."""
+    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__WORK__PROXY", proxy)
+    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__WORK__CA_FILE", "own.pem")
+    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__WORK__VERIFY", "false")
+    account = load_settings().accounts["work"]
+    assert expected == (None if account.proxy is None else account.proxy.get_secret_value())
+    assert (Path("own.pem"), False) == (account.ca_file, account.verify)
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "part"),
     [
+        ("ACCOUNTS__WORK__PROXY", "socks5://a.test:1", "it must be an HTTP proxy: SOCKS proxies are not supported."),
+        ("ACCOUNTS__WORK__PROXY", "ftp://a.test", "it must be an HTTP proxy such as http://127.0.0.1:7890, or none"),
+        ("ACCOUNTS__WORK__PROXY", "http://a.test:x", "it must be an HTTP proxy such as http://127.0.0.1:7890, or none"),
+        ("ACCOUNTS__WORK__VERIFY", "perhaps", "it must be true or false."),
         ("PORT", "many", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong: it must be a whole number."),
         ("PORT", "65536", "EXECUTION_HISTORY_PORT) is wrong: it must be at most 65535."),
         ("JSON_FILES", "maybe", "The setting json_files (variable EXECUTION_HISTORY_JSON_FILES) is wrong"),
+        ("ALLOWED_ORIGINS", '["localhost:5173"]', "it must hold origins such as http://localhost:5173, without a path"),
+        ("ALLOWED_ORIGINS", '["http://a.test/page"]', "it must hold origins such as http://localhost:5173"),
+        ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("PROGRESS_INTERVAL_MS", "10", "EXECUTION_HISTORY_PROGRESS_INTERVAL_MS) is wrong"),
         (
@@ -274,6 +345,9 @@ def test_an_unknown_argument_is_one_sentence() -> None:
         ("EXECUTION_HISTORY_ACCOUNTS__WORK__OAUTH_BASE_URL", f"https://a.test?token={SECRET}"),
         ("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKN", SECRET),
         ("EXECUTION_HISTORY_PORT", SECRET),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__PROXY", f"ftp://u:{SECRET}@a.test"),
+        ("EXECUTION_HISTORY_ACCOUNTS__WORK__PROXY", f"http://u:{SECRET}@a.test:x"),
+        ("COZE_API_TOKEN", f"{SECRET}\u200b"),
         ("COZE_API_BASE", SECRET),
         ("COZE_API_BASE", f"https://u:{SECRET}@a.test"),
         ("COZE_API_BASE", f"http://[{SECRET}"),
@@ -296,6 +370,7 @@ def test_secrets_are_not_in_the_settings_as_text(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COZE_API_TOKEN", SECRET)
     account = {"client_id": "c", "public_key_id": "p", "private_key": SECRET}
     store = f"postgresql://me:{SECRET}@db/history"
+    account |= {"proxy": f"http://me:{SECRET}@proxy.test"}
     settings = load_settings(store=store, accounts={"work": account, "home": {"token": SECRET}})
     assert (["default", "home", "work"], store) == (sorted(settings.accounts), settings.store)
     shown = (

@@ -9,6 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from execution_history.coze import CozeRunner, Reconciler, Upstream
+from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
@@ -46,6 +47,7 @@ async def open_application(
         serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import.
 
     Raises:
+        SettingsError: a file of certificates cannot be read.
         StoreError: the store cannot be opened.
         OSError: the sandbox's port is taken.
     """
@@ -81,7 +83,7 @@ async def open_application(
         yield Application(settings, service, recorder, upstream, runner, reconciler, live, running)
 
 
-def _quick_transport() -> httpx.AsyncBaseTransport:
+def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:
     from execution_history.coze.transport.aiohttp_transport import AiohttpTransport  # noqa: PLC0415 - for servers only
 
-    return AiohttpTransport()
+    return AiohttpTransport(connection)

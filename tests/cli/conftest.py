@@ -11,6 +11,7 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.cli import main
+from execution_history.records.record import RecordChange, new_document
 
 BEGAN = 1_700_000_000_000
 """When every run of the tests began: 2023-11-14 22:13:20 UTC."""
@@ -72,13 +73,17 @@ class History:
 
     async def _keep(self, execute_id: str, workflow_id: str, after: int, change: dict[str, Any]) -> None:
         given = {key: change.pop(key) for key in ("parameters", "bot_id", "conversation_id") if key in change}
-        async with ExecutionHistoryService(self.folder, clock=lambda: self.now) as service:
-            await service.create_execution_record(
-                workflow_id, execute_id, metadata=change.pop("begun_with", None), **given
+        begun_with = change.pop("begun_with", None)
+        status, metadata = change.pop("execute_status", None), change.pop("metadata", None)
+        async with ExecutionHistoryService(self.folder) as service:
+            # As recorders do it, which may set every key of the metadata.
+            await service.store.create(
+                new_document(workflow_id=workflow_id, execute_id=execute_id, now=self.now, metadata=begun_with, **given)
             )
             self.now += after
-            if change:
-                await service.update_execution_record(workflow_id, execute_id, **change)
+            if status or metadata or change:
+                changed = RecordChange.of(self.now, status, metadata, fields=change)
+                await service.store.update(workflow_id, execute_id, changed)
 
     def read(self, workflow_id: str, page_size: int = 20) -> list[dict[str, Any]]:
         """The records of a workflow, newest first."""

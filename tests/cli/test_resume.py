@@ -90,7 +90,7 @@ def test_the_sandbox_of_a_server_needs_no_token(call: Call, monkeypatch: pytest.
         there = call("show", execute_id, "--json", "--store", "history").json()["metadata"]["coze_execute_id"]
         assert 2 == call("fetch", _ASKS, there, "--store", "history").code
         assert 0 == call("fetch", _ASKS, there, "--sandbox", "--store", "new").code
-        monkeypatch.setenv("COZE_API_TOKEN", "of somebody else")
+        monkeypatch.setenv("COZE_API_TOKEN", "of-somebody-else")
         execute_id = _asked_through(announced["url"])
         assert 0 == call("resume", execute_id, "Paris", "--store", "history").code
 

@@ -1,6 +1,5 @@
 """``serve`` and ``sandbox`` as processes: what they announce, answer, and how they stop."""
 
-import contextlib
 import http.client
 import logging
 import os
@@ -225,95 +224,11 @@ def test_a_server_ends_what_follows_its_history(server: tuple["subprocess.Popen[
     connection.close()
 
 
-def test_a_filter_of_a_million_characters_is_refused_in_a_sentence(
-    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
-) -> None:
-    """The server does not cut the connection, and goes on."""
-    url = server[1]["url"]
-    for query in ("q=" + "x" * 1_000_000, "where=" + "x" * 1_000_000, "cursor=" + "x" * 1_000_000):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            get(f"{url}/coze/history?{query}")
-        error = orjson.loads(refused.value.read())["error"]
-        assert (422, "invalid_input") == (refused.value.code, error["code"])
-        assert 300 > len(error["message"])
-    assert {"histories": []}.items() <= get(f"{url}/coze/history").items()
-
-
-def test_a_head_without_an_end_is_refused(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
-    """It is not read into memory for ever, and the server goes on."""
-    url = urlsplit(server[1]["url"])
-    with socket.create_connection((url.hostname, url.port)) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
-        answer, sent = b"", 0
-        with contextlib.suppress(ConnectionError):
-            while sent < 50_000_000:
-                sent += connection.send(b"x" * 65_536)
-        with contextlib.suppress(ConnectionError):
-            answer = connection.recv(100)
-    assert sent < 50_000_000
-    assert answer[:12] in {b"", b"HTTP/1.1 431", b"HTTP/1.1 400"}  # none where the rest was still on its way
-    assert {"histories": []}.items() <= get(f"{server[1]['url']}/coze/history").items()
-
-
-def test_a_run_passes_the_gateway(server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History) -> None:
-    """With everything that the server is made of; its connection is kept for the next request."""
-    process, announced = server
-    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
-    for _ in range(2):
-        body = orjson.dumps({"workflow_id": LONG, "parameters": {"packets": 2, "pace_ms": 0}})
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {announced['sandbox']['token']}"}
-        connection.request("POST", "/v1/workflow/stream_run", body, headers)
-        assert b"event: Done" in connection.getresponse().read()
-    connection.close()
-    process.send_signal(signal.SIGTERM)
-    assert (0, b"Stopped.\n") == (process.wait(), process.stderr.read() if process.stderr else b"")
-    assert ["success", "success"] == [record["execute_status"] for record in history.read(LONG)]
-
-
-@pytest.mark.parametrize("in_pieces", [False, True])
-def test_an_offer_of_http_2_changes_nothing(
-    server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History, *, in_pieces: bool
-) -> None:
-    """curl and Java's client make one with a request whose body has to arrive all the same."""
-    _, announced = server
-    url = urlsplit(announced["url"])
-    body = orjson.dumps({"workflow_id": LONG, "parameters": {"packets": 1, "pace_ms": 0}})
-    head = (
-        f"POST /v1/workflow/stream_run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-        f"Authorization: Bearer {announced['sandbox']['token']}\r\nContent-Type: application/json\r\n"
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n"
-    ).encode()
-    with socket.create_connection((url.hostname, url.port)) as connection:
-        for _ in range(2):
-            for piece in (head, body) if in_pieces else (head + body,):
-                connection.sendall(piece)
-            answer = b""
-            while not answer.endswith(b"0\r\n\r\n"):
-                answer += connection.recv(65_536)
-            assert (True, True) == (answer.startswith(b"HTTP/1.1 200"), b"event: Done" in answer)
-    assert ["success", "success"] == [record["execute_status"] for record in history.read(LONG)]
-
-
-@pytest.mark.parametrize(
-    ("method", "headers", "statuses"),
-    [("GET", {"X-Long": "x" * 20_000}, {431, 400}), ("POST", {}, {405, 400}), ("GET", {}, {401})],
-)
-def test_a_websocket_handshake_is_answered_whatever_it_is(
-    server: tuple["subprocess.Popen[bytes]", dict[str, Any]],
-    request: pytest.FixtureRequest,
-    method: str,
-    headers: dict[str, str],
-    statuses: set[int],
-) -> None:
-    """The server stops in order after it."""
-    if "h11" in request.node.name and statuses != {401}:
-        pytest.skip("uvicorn's own way on h11 leaves it without an answer")
-    process, announced = server
-    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
-    handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    connection.request(method, "/v1/chat", headers={**handshake, **key, **headers})
-    assert connection.getresponse().status in statuses
-    connection.close()
-    process.send_signal(signal.SIGTERM)
-    assert 0 == process.wait()
+def test_a_server_says_that_pages_of_any_site_may_call_it(tmp_path: Path) -> None:
+    """Where the setting lets every origin in, or null, which pages of any site can have."""
+    for origins, is_open in (('["*"]', True), ('["null"]', True), ('["http://localhost:5173"]', False)):
+        with started("serve", *FREE, "--json", folder=tmp_path, EXECUTION_HISTORY_ALLOWED_ORIGINS=origins) as process:
+            read_document(process.stdout)
+            process.terminate()
+            _, err = process.communicate()
+        assert is_open == (b"A page of any site may call the gateway" in err)

@@ -89,6 +89,28 @@ async def test_a_transport_that_is_closed_leaves_no_caller_waiting(steps: int) -
         await calling
 
 
+@pytest.mark.parametrize("is_required", [False, True])
+@pytest.mark.parametrize("steps", range(1, 9))
+async def test_a_transport_that_is_closed_leaves_no_running_record(steps: int, is_required: bool) -> None:
+    """At whatever step of a call it is closed, whether its record is there already or still on its way."""
+    store = FaultyStore()
+    recorder = Recorder(store, require_recording=is_required)
+    transport = RecordingTransport(recorder, _Silent())
+    calling = asyncio.create_task(transport.handle_async_request(_run()))
+    store.running.clear()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(transport.aclose())
+    await asyncio.sleep(0)
+    store.running.set()
+    await closing
+    await asyncio.wait([calling], timeout=10)
+    await recorder.aclose()
+    assert not await store.open_records(frozenset({"running"}), 10)
+    with pytest.raises((httpx.TransportError, asyncio.CancelledError)):
+        await calling
+
+
 class _Answers(httpx.AsyncByteStream):
     """Chunks, and an event for when so many have been taken that the buffer is full."""
 

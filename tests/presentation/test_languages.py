@@ -64,7 +64,7 @@ def test_a_language_is_added_in_four_steps(
     view = {"viewer": viewer, "here": "/", "has_sandbox": False, "base": "http://h", "trial": ""}
     page = Renderer(languages).text("empty.html", view)
     assert '<html lang="eo"' in page
-    assert "NO RUNS YET" in page
+    assert "NO RUNS HERE" in page
     assert ">English</button>" in page
 
 
@@ -76,13 +76,13 @@ def test_the_check_fails_on_what_is_missing_fuzzy_stale_or_malformed(tool: Modul
     """Each is named, with its language."""
     file: Path = tool.add(tmp_path, "eo")
     catalog = tool.read(file)
-    catalog["No runs yet"].string = "Neniu"
-    catalog["No runs yet"].flags.add("fuzzy")
+    catalog["No runs here"].string = "Neniu"
+    catalog["No runs here"].flags.add("fuzzy")
     catalog["Page %(page)s of %(pages)s"].string = "Paĝo %(pages)s"
     catalog.add("Nobody says this.", "Neniu diras tion.")
     tool.write(file, catalog)
     found = list(tool.problems(file, tool.extracted()))
-    assert "fuzzy: 'No runs yet'" in found
+    assert "fuzzy: 'No runs here'" in found
     assert "stale: 'Nobody says this.'" in found
     assert "missing: 'All runs'" in found
     assert "placeholder %(page)s is missing: 'Page %(page)s of %(pages)s'" in found

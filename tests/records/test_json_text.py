@@ -70,9 +70,7 @@ def test_tolerance_and_depth_go_together(levels: int) -> None:
     assert b"80241446968629135069" in encode(found)
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "{", "nan", "Infinit", "01", "1.", ".5", "+1", "'a'", "[1,]", "{a:1}", "1 2"]
-)
+@pytest.mark.parametrize("text", ["", " ", "{", "nan", "Infini", "01", "1.", ".5", "+1", "'a'", "[1,]", "{a:1}", "1 2"])
 def test_what_is_no_json_stays_none(text: str) -> None:
     """Tolerance is for values that JSON has no form for; the structure is JSON's."""
     for each in (text, text.encode()):

@@ -3,6 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
+import anyio
 import httpx
 import pytest
 
@@ -254,3 +255,28 @@ async def test_a_traceless_done_is_an_empty_object(client: httpx.AsyncClient) ->
     *_, done = await stream(client, "no_trace")
 
     assert (done.name, done.data) == ("Done", {})
+
+
+async def test_a_stream_can_stay_open_after_its_question(client: httpx.AsyncClient) -> None:
+    """The answer can be sent, and what it leads to be read to its end, before the first stream has closed."""
+    body = {"workflow_id": IDS["asks_a_question"], "parameters": {"open_ms": 600_000}}
+    async with client.stream("POST", "/v1/workflow/stream_run", json=body) as asking:
+        chunks = asking.aiter_text()
+        text = ""
+        while not text.endswith("\n\n") or "event: Interrupt" not in text:
+            text += await anext(chunks)
+        interrupt = read_events(text)[-1].data["interrupt_data"]
+        answer = {
+            "workflow_id": IDS["asks_a_question"],
+            "event_id": interrupt["event_id"],
+            "interrupt_type": interrupt["type"],
+            "resume_data": "Oslo",
+        }
+        async with client.stream("POST", "/v1/workflow/stream_resume", json=answer) as answering:
+            lines = answering.aiter_lines()
+            while await anext(lines) != "event: Done":
+                pass
+        with anyio.move_on_after(0.05) as still_open:
+            await anext(chunks, None)
+
+    assert still_open.cancelled_caught

@@ -11,7 +11,8 @@ from execution_history.cli.session import CommandFailed
 from execution_history.coze.tracking.history_client import origin_of
 from execution_history.errors import N_
 from execution_history.presentation.phrases import enumerated
-from execution_history.records.metadata import ACCOUNT, UPSTREAM
+from execution_history.records.metadata import UPSTREAM
+from execution_history.records.origin import acting_account
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
 
@@ -69,7 +70,7 @@ def account_that_answers(
     """
     if sandbox or requested is not None:
         return account_named(settings, requested, sandbox=sandbox)
-    name, waits_at = ACCOUNT.of(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
+    name, waits_at = acting_account(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
     if waits_at is None:
         return account_named(settings, name)
     for candidate in (name, *sorted(settings.accounts)):

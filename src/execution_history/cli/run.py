@@ -19,7 +19,6 @@ from execution_history.errors import N_
 from execution_history.presentation.phrases import STATUSES
 from execution_history.records.depth import WRITABLE, cut
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionRecord
 from execution_history.settings import Settings
 
@@ -126,12 +125,13 @@ async def resume(
 ) -> ExitCode:
     """Answer the question of an interrupted run, print what follows, and exit with the code for its status."""
     from execution_history.cli.accounts import account_that_answers  # noqa: PLC0415 - as above
-    from execution_history.coze.protocol.messages import MODE_STREAM  # noqa: PLC0415 - as above
+    from execution_history.coze.protocol.answers import answering_request  # noqa: PLC0415 - as above
 
     text = sys.stdin.read() if answer == "-" else answer
     async with open_history(session) as history:
         record = await history.run(execute_id, workflow)
-    if not _waits(record):
+    request = answering_request(record, text)
+    if request is None:
         raise CommandFailed(
             "Run '%(execute_id)s' is not waiting for an answer (status: %(status)s): only a run that "
             "asked a question can be resumed.",
@@ -142,7 +142,7 @@ async def resume(
     key = (record["workflow_id"], record["execute_id"])
 
     def start(runner: "CozeRunner") -> Any:  # noqa: ANN401 - frames or a result
-        send = runner.stream_resumption if record["run_mode"] == MODE_STREAM else runner.resume_workflow
+        send = runner.stream_resumption if request.kind == "stream_resume" else runner.resume_workflow
         return send(*key, text, account_id=name)
 
     return await _report(session, settings, Ending(*key), start)
@@ -171,12 +171,6 @@ async def fetch(
     _end(RunReporter(session), ending, application)
     shown = session.command("show", record["execute_id"])
     session.notice("Recorded. `%(command)s` shows it.", command=shown)
-
-
-def _waits(record: ExecutionRecord) -> bool:
-    """Return whether the run has an open question that can be answered."""
-    interrupt = INTERRUPT.of(record) or {}
-    return record["execute_status"] == "interrupted" and isinstance(interrupt.get("event_id"), str)
 
 
 async def _report(

@@ -161,6 +161,12 @@ def _announce(session: Session, application: "Application") -> None:
                 settings=lacking,
                 style="yellow",
             )
+    if {"*", "null"} & set(settings.allowed_origins):
+        session.notice(
+            "A page of any site may call the gateway: the setting allowed_origins has * or null. Name the origins of "
+            "your own pages instead.",
+            style="yellow",
+        )
     url = _address(settings.host, settings.port)
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}

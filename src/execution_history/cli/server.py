@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Final, Literal
+from typing import Final
 
 import uvicorn
 
 from execution_history.application import Application
+from execution_history.cli.server_protocol_h11 import LimitedH11Protocol
 from execution_history.cli.signals import stops_call
 from execution_history.errors import shortened
 from execution_history.presentation.formatting import visible
@@ -25,9 +26,6 @@ _SECONDS_TO_FINISH: Final = 1
 
 _LONGEST_HEAD: Final = 2 * 1024 * 1024
 """Bytes of a request's head: a filter of a million characters gets an error answer, not a closed connection."""
-
-_IDLE_SECONDS: Final = 75
-"""The time that an idle connection is kept: clients use theirs again for a minute and longer (coze-protocol 9)."""
 
 _LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 """Bytes of a WebSocket message."""
@@ -58,19 +56,7 @@ async def serve_until_stopped(
     application: Application, listener: socket.socket, announce: Callable[[], None], *, access_log: bool
 ) -> None:
     """Serve *application* until Ctrl-C or SIGTERM, and *announce* when it answers."""
-    config = uvicorn.Config(
-        create_app(application),
-        log_config=None,
-        log_level="warning",
-        server_header=False,
-        date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-        timeout_keep_alive=_IDLE_SECONDS,
-        http=_http_protocol(),
-        h11_max_incomplete_event_size=_LONGEST_HEAD,
-        ws="websockets-sansio",
-        ws_max_size=_LARGEST_MESSAGE,
-    )
+    config = server_config(application)
     log_to_standard_error()
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
     server = _Server(config, announce)
@@ -83,12 +69,31 @@ async def serve_until_stopped(
         await server.serve(sockets=[listener])
 
 
-def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+def server_config(application: Application) -> uvicorn.Config:
+    """Return how uvicorn serves *application*: with our limits, and no log of its own."""
+    return uvicorn.Config(
+        create_app(application),
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        timeout_keep_alive=application.settings.keep_alive_seconds,
+        http=_http_protocol(),
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        ws="websockets-sansio",
+        ws_max_size=_LARGEST_MESSAGE,
+    )
+
+
+def _http_protocol() -> type[asyncio.Protocol]:
     """Return the quickest protocol that is installed; httptools has no wheels for some systems."""
     try:
-        from execution_history.cli.server_protocol import LimitedHttpToolsProtocol  # noqa: PLC0415 - as said
+        import httptools  # noqa: F401, PLC0415 - as said
     except ImportError:
-        return "h11"
+        return LimitedH11Protocol
+    from execution_history.cli.server_protocol import LimitedHttpToolsProtocol  # noqa: PLC0415 - as said
+
     return LimitedHttpToolsProtocol
 
 

@@ -1,36 +1,39 @@
-"""The HTTP protocol of the server: httptools', with limits and without its ways to lose a request."""
+"""The HTTP protocol of the server on httptools: with limits, and without its ways to lose a request."""
 
 import sys
 from http import HTTPStatus
 from typing import Final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from execution_history.cli.server_protocol_h11 import LimitedH11Protocol, handshake_fault, refusal_head, with_ascii_line
 
 _LONGEST_PARSED: Final = 0xFFFF
 """Bytes of an address that httptools can parse: it counts them in 16 bits."""
-
-_LONGEST_LINE: Final = 8_000
-_MOST_HEADERS: Final = 128
-"""Bytes of a line and number of headers that the library for WebSockets takes."""
 
 _OFFERS: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class LimitedHttpToolsProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which alone would read a head without an end into memory.
+    """uvicorn's protocol, which alone would read a head without an end into memory, or what follows the last chunk.
 
     The limit is the one that uvicorn has for its other protocol, ``h11_max_incomplete_event_size``.
     """
 
     _head: int | None = None
-    """The bytes of the head that is being read; ``None`` between heads."""
+    """The bytes since the message or the last piece of its body began; ``None`` between messages."""
 
     _data: bytes = b""
     """What is being parsed."""
 
+    _is_in_line: bool = True
+    """Whether what comes next belongs to the first line of a request."""
+
     def data_received(self, data: bytes) -> None:
-        """Parse what has come; answer 431 and hang up where it is still part of a head, and that is too long."""
+        """Parse what has come; answer 431 and hang up where too much came that is no body."""
+        if self._is_in_line:
+            self._is_in_line = b"\n" not in data
+            data = data if data.isascii() else with_ascii_line(data)
         self._data = data
         super().data_received(data)
         self._data = b""
@@ -47,7 +50,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer; a query that is too long for httptools' parser of addresses is split off before."""
-        self._head = None
+        self._head = 0
         if self._is_for_h11():
             return
         if len(self.url) <= _LONGEST_PARSED:
@@ -57,20 +60,25 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope["query_string"] = query
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._head = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End the request."""
+        self._head = None
+        self._is_in_line = True
         if not self._is_for_h11():
             super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """Pass a handshake on to the library for WebSockets, which answers none that is beyond its limits."""
-        longest = max(len(self.url), *(len(name) + len(value) for name, value in self.headers))
-        if self.scope["method"] != "GET":
-            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED)
-        elif longest > _LONGEST_LINE or len(self.headers) > _MOST_HEADERS:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        else:
+        fault = handshake_fault(self.scope["method"], self.url, self.headers)
+        if fault is None:
             super().handle_websocket_upgrade()
+        else:
+            self._refuse(fault)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Serve a request that offers another protocol, such as ``h2c``, as if it did not.
@@ -86,7 +94,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
         head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(kept))
         self.connections.discard(self)
         self._unset_keepalive_if_required()
-        protocol = H11Protocol(self.config, self.server_state, self.app_state)
+        protocol = LimitedH11Protocol(self.config, self.server_state, self.app_state)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         protocol.data_received(head + rest)
@@ -94,8 +102,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer with *status*, unless another answer is on its way, and hang up."""
         if not self._is_answering():
-            head = f"HTTP/1.1 {status} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            self.transport.write(head.encode("ascii"))
+            self.transport.write(refusal_head(status))
         self.transport.close()
 
     def _is_for_h11(self) -> bool:

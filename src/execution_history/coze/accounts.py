@@ -3,7 +3,8 @@
 import asyncio
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,16 +13,19 @@ import httpx
 from pydantic import ValidationError
 
 from execution_history.coze.protocol.messages import RunRequest
-from execution_history.coze.tracking.history_client import Address, origin_of
+from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, origin_of
+from execution_history.coze.transport.account_transport import Connect, transport_of
 from execution_history.coze.transport.async_transport import RecordingTransport
-from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext
+from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.coze.transport.recorded_call import LARGEST_RECORDED
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
+from execution_history.coze.websocket_recording import ChatRecording, recorded_chat
 from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import ACCOUNT, UPSTREAM
 from execution_history.records.redaction import without_credentials
-from execution_history.settings import AccountSettings, find_account, missing_settings
+from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, find_account, missing_settings
 
 
 class Authenticates(Protocol):
@@ -42,7 +46,10 @@ class Upstream:
         drain_limit_seconds: how long an upstream is read after its caller has left.
         largest_recorded: the most bytes of one run's answer that are kept.
         first_pause: seconds before a run that goes on upstream is polled for the first time.
-        connect: returns a transport to the upstreams, which an event loop keeps for all its calls.
+        connect: returns a transport that reaches upstreams as settings say; an event loop keeps it for all its calls.
+
+    Raises:
+        SettingsError: a file of certificates cannot be read.
     """
 
     def __init__(
@@ -55,10 +62,12 @@ class Upstream:
         drain_limit_seconds: float = 1800,
         largest_recorded: int = LARGEST_RECORDED,
         first_pause: float = 1.0,
-        connect: Callable[[], httpx.AsyncBaseTransport] = HttpxTransport,
+        connect: Connect = HttpxTransport,
     ) -> None:
+        for name, account in {DEFAULT_ACCOUNT: find_account(accounts, DEFAULT_ACCOUNT), **accounts}.items():
+            ConnectionSettings.of(account).check(name)
         self._accounts = accounts
-        self._recorder = recorder
+        self.recorder = recorder
         self.timeout: httpx.Timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
         self._limits: dict[str, Any] = {
             "drain_limit_seconds": drain_limit_seconds,
@@ -67,9 +76,9 @@ class Upstream:
         }
         self._connect = connect
         self._auth: dict[str, Authenticates] = {}
-        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RecordingTransport] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._transports: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[RecordingTransport, httpx.AsyncBaseTransport]
+        ] = weakref.WeakKeyDictionary()
 
     def check(self, account_id: str) -> AccountSettings:
         """Return the account of this name, where it can be used.
@@ -95,6 +104,36 @@ class Upstream:
         """
         return find_account(self._accounts, account_id).base_url
 
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Return the schemes, hosts and ports of all accounts: a redirect to one of them may be followed."""
+        return frozenset(origin_of(account.base_url) for account in self._accounts.values())
+
+    def connection(self, account_id: str) -> ConnectionSettings:
+        """Return how an account's upstream is reached.
+
+        Raises:
+            UnknownAccount: there is no such account.
+        """
+        return ConnectionSettings.of(find_account(self._accounts, account_id))
+
+    def chat_recording(self, account_id: str, request: httpx.Request) -> ChatRecording | None:
+        """Return what records the chats of a WebSocket connection; ``None`` where it runs no workflow.
+
+        Args:
+            account_id: the name of the account that is called.
+            request: the handshake, with the account's address.
+        """
+        run = recorded_chat(request.url.path, request.url.query.decode("latin-1"))
+        if run is None:
+            return None
+
+        def begin(run: RunRequest) -> CallRecord:
+            call = RecordedCall(run, self.recorder.clock, self._limits["largest_recorded"])
+            return CallRecord(self.recorder, call, request, RunContext(account_id), self.transport().poller)
+
+        return ChatRecording(run, begin)
+
     def account_of(self, record: Mapping[str, Any]) -> str | None:
         """Return the name of the account that can request the history of a record's run.
 
@@ -117,7 +156,7 @@ class Upstream:
         async def authorise() -> Mapping[str, str]:
             return await self._headers(account_id, account)
 
-        return Address(account.base_url, authorise)
+        return Address(account.base_url, authorise, account_id)
 
     async def request(self, run: RunRequest, context: RunContext) -> httpx.Request:
         """Build the HTTP request of *run*, with the token of the context's account.
@@ -149,19 +188,25 @@ class Upstream:
 
     async def aclose(self) -> None:
         """Close this event loop's transport; recordings that are under way are closed as they stand."""
-        transport = self._transports.pop(asyncio.get_running_loop(), None)
-        if transport is not None:
-            await transport.aclose()
-        for auth in self._auth.values():
-            await _close_token_client(auth)
+        found = self._transports.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            await found[0].aclose()
 
     def transport(self) -> RecordingTransport:
         """Return this event loop's transport: the one way to the upstreams."""
+        return self._both()[0]
+
+    def connected(self) -> httpx.AsyncBaseTransport:
+        """Return the transport to the upstreams without its recording."""
+        return self._both()[1]
+
+    def _both(self) -> tuple[RecordingTransport, httpx.AsyncBaseTransport]:
         loop = asyncio.get_running_loop()
-        transport = self._transports.get(loop)
-        if transport is None:
-            transport = self._transports[loop] = RecordingTransport(self._recorder, self._connect(), **self._limits)
-        return transport
+        found = self._transports.get(loop)
+        if found is None:
+            inner = transport_of(self._accounts, self._connect)
+            found = self._transports[loop] = (RecordingTransport(self.recorder, inner, **self._limits), inner)
+        return found
 
     async def _headers(self, name: str, account: AccountSettings) -> dict[str, str]:
         """Return the headers that authorise a call of the account.
@@ -181,44 +226,55 @@ class Upstream:
 
     def _auth_of(self, name: str, account: AccountSettings) -> Authenticates:
         if name not in self._auth:
-            self._auth[name] = _authentication(name, account)
+            self._auth[name] = _authentication(name, account, _TokenTransport(name, self))
         return self._auth[name]
 
 
-def _authentication(name: str, account: AccountSettings) -> Authenticates:
-    # cozepy takes half a second to import: only those who call Coze pay for it.
+class _TokenTransport(httpx.AsyncBaseTransport):
+    """Carries cozepy's requests for tokens over the connections of their account, in whichever event loop."""
+
+    def __init__(self, account: str, upstream: Upstream) -> None:
+        self._account = account
+        self._upstream = upstream
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; see :meth:`httpx.AsyncBaseTransport.handle_async_request`."""
+        request.extensions = {**request.extensions, OF_ACCOUNT: self._account}
+        return await self._upstream.connected().handle_async_request(request)
+
+
+class _Token:
+    """Authenticates with a personal or service token."""
+
+    def __init__(self, token: str) -> None:
+        self._authorization = f"Bearer {token}"
+
+    async def aauthentication(self, headers: dict[str, str]) -> None:
+        """Add ``Authorization`` to *headers*."""
+        headers["Authorization"] = self._authorization
+
+
+def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncBaseTransport) -> Authenticates:
+    if account.token is not None:
+        return _Token(account.token.get_secret_value())
+    # cozepy takes half a second to import: only those who sign for tokens pay for it.
     with warnings.catch_warnings():
         # Its import of authlib.jose warns of that module's successor, which does not concern our users.
         warnings.simplefilter("ignore")
-        from cozepy import AsyncJWTAuth, AsyncTokenAuth  # noqa: PLC0415
+        from cozepy import AsyncJWTAuth, AsyncJWTOAuthApp  # noqa: PLC0415
+        from cozepy.request import AsyncHTTPClient, Requester  # noqa: PLC0415
 
-    if account.token is not None:
-        token = account.token.get_secret_value()
-        if not (token.isascii() and token.isprintable()):
-            raise AccountError(
-                "The setting accounts.%(name)s.token holds characters that no token of Coze has.", name=name
-            )
-        return AsyncTokenAuth(token)
     key = account.private_key.get_secret_value() if account.private_key else _read_key(name, account.private_key_file)
-    return AsyncJWTAuth(
-        client_id=account.client_id,
-        private_key=key,
-        public_key_id=account.public_key_id,
-        base_url=account.oauth_base_url or account.base_url,
-    )
-
-
-async def _close_token_client(auth: Authenticates) -> None:
-    """Close the connection over which cozepy fetched a token: it keeps it, and offers no way to close it."""
-    requester = getattr(getattr(auth, "_oauth_cli", None), "_requester", None)
-    client = getattr(requester, "_async_client", None)
-    if isinstance(client, httpx.AsyncClient):
-        await client.aclose()
+    base_url = account.oauth_base_url or account.base_url
+    app = AsyncJWTOAuthApp(account.client_id or "", key, account.public_key_id or "", base_url)
+    # It makes its client itself, one that knows nothing of the account's proxy and certificates.
+    app._requester = Requester(async_client=AsyncHTTPClient(transport=transport))  # type: ignore[no-untyped-call] # noqa: SLF001
+    return AsyncJWTAuth(oauth_app=app)
 
 
 def _read_key(name: str, path: Path | None) -> str:
     try:
-        return "" if path is None else path.read_text("utf-8")
+        return "" if path is None else path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise AccountError(
             "The setting accounts.%(name)s.private_key_file names %(path)s, which cannot be read.",
@@ -232,9 +288,9 @@ def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
     reason = quoted(without_credentials(str(error)))
     if isinstance(error, httpx.HTTPError):
         return UpstreamRefused(
-            "No token could be fetched for the Coze account %(name)s (%(kind)s): check its address and the network.",
+            "No token could be fetched for the Coze account %(name)s: %(reason)s.",
             name=quoted(name),
-            kind=type(error).__name__,
+            reason=without_credentials(str(error)) or type(error).__name__,
         )
     if isinstance(error, ValueError) and not isinstance(error, ValidationError):
         return AccountError(

@@ -1,19 +1,18 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), and double slashes in a path count as one. WebSocket connections pass too; Coze serves
-them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header ``x-execution-history-account``
-chooses among the configured accounts' addresses; who calls proves that to the upstream with the ``Authorization``
-that came along.
+out (RFC 9110, section 7.6.1), double slashes in a path count as one, and text in an address goes on percent-encoded,
+which the HTTP parsers before us and after us ask for. WebSocket connections pass too; Coze serves them under names of
+their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header ``x-execution-history-account`` chooses among the
+configured accounts' addresses; who calls proves that to the upstream with the ``Authorization`` that came along.
 
-A history that the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`).
-An error of the gateway itself is an envelope with HTTP 200: the one form that all four SDKs hand on whole
-(coze-protocol 2.4, 4.2); the header ``x-execution-history-error`` marks it.
+A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. A history that
+the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of
+the gateway itself is an envelope (:mod:`~execution_history.coze.gateway_refusals`).
 """
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -24,28 +23,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.forwarded_headers import passed_on
 from execution_history.coze.gateway_history import HistoryFallback
-from execution_history.coze.protocol.messages import parse_run_request, run_kind
+from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path
+from execution_history.coze.protocol.messages import MODE_STREAM, parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import history_request
-from execution_history.coze.protocol.run_history_response import refusal
 from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
-from execution_history.errors import ExecutionHistoryError, UnknownAccount
+from execution_history.errors import ExecutionHistoryError, Message, UnknownAccount, message_of, shortened
 from execution_history.recording.recorder import Recorder
+from execution_history.records.redaction import without_credentials
 
 _log = logging.getLogger("execution_history.coze")
 
 ACCOUNT_HEADER: Final = b"x-execution-history-account"
-ERROR_HEADER: Final = b"x-execution-history-error"
 
-_PREFIXES: Final = (b"/v1/", b"/v2/", b"/v3/", b"/api/", b"/open_api/")
-_SLASHES: Final = re.compile(rb"/{2,}")
 _NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
 _COZE_DOMAINS: Final = (".coze.cn", ".coze.com")
 _STATUSES: Final = range(100, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
 
-_BAD_REQUEST: Final = 4000
-_NO_ANSWER: Final = 5000
+_NOT_BUFFERED: Final = (b"x-accel-buffering", b"no")
+_LONGEST_REASON: Final = 300
 
 
 class Gateway:
@@ -65,8 +62,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call to Coze on, or anything else to the application."""
-        path = _path_of(scope) if scope["type"] in {"http", "websocket"} else b""
-        if not path.startswith(_PREFIXES):
+        path = gateway_path(scope)
+        if path is None:
             await self._app(scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -101,33 +98,49 @@ class Gateway:
                 found = await self._histories.answer(call, request)
                 await answer.whole(found.status_code, found.headers, found.body)
             else:
-                await answer.relay(await self._upstream.send(request))
+                await answer.relay(await self._upstream.send(request), is_stream=_asks_for_stream(request))
         except _CallerLeftError:
             return
-        except UnknownAccount as error:
-            await answer.refuse(_BAD_REQUEST, b"unknown_account", str(error))
-        except httpx.InvalidURL as error:
-            reason = str(error).rstrip(".")
-            await answer.refuse(_BAD_REQUEST, b"bad_request", f"The address cannot be passed on: {reason}.")
-        except httpx.TransportError as error:
-            sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
-            await answer.refuse(_NO_ANSWER, b"upstream_unreachable", sentence)
-        except ExecutionHistoryError as error:
-            await answer.refuse(_NO_ANSWER, b"not_recorded", f"The run was not sent: {error}")
-        except Exception:  # noqa: BLE001 - a caller of Coze gets an answer that its SDK understands, the log the rest
-            _log.exception("The gateway failed")
-            await answer.refuse(_NO_ANSWER, b"internal", "The gateway failed; its log has the reason.")
+        except Exception as error:  # noqa: BLE001 - a caller of Coze gets an answer that its SDK understands
+            await answer.refuse(scope, self._refusal(scope, error))
+
+    def _refusal(self, scope: Scope, error: Exception) -> Refusal:
+        """Return the answer to a request that *error* kept from its own; the log has what went wrong beyond it."""
+        if isinstance(error, UnknownAccount):
+            return Refusal(BAD_REQUEST, "unknown_account", error.message, httpx.codes.BAD_REQUEST)
+        if isinstance(error, httpx.InvalidURL):
+            sentence = Message("The address cannot be passed on: %(reason)s.", reason=_reason(error).rstrip("."))
+            return Refusal(BAD_REQUEST, "bad_request", sentence, httpx.codes.BAD_REQUEST)
+        if isinstance(error, httpx.TransportError):
+            reason = f"{type(error).__name__}: {_reason(error)}".removesuffix(": ")
+            upstream = self._upstream.base_url(_account_of(scope))
+            _log.warning("The upstream %s gave no answer: %s", upstream, reason)
+            sentence = Message(
+                "The upstream %(upstream)s gave no answer (%(reason)s): check its address and the network.",
+                upstream=upstream,
+                reason=reason,
+            )
+            return Refusal(NO_ANSWER, "upstream_unreachable", sentence, httpx.codes.BAD_GATEWAY)
+        if isinstance(error, ExecutionHistoryError):
+            sentence = Message("The request was not sent: %(reason)s", reason=message_of(error))
+            return Refusal(NO_ANSWER, "not_recorded", sentence, httpx.codes.SERVICE_UNAVAILABLE)
+        _log.error("The gateway failed", exc_info=error)
+        sentence = Message("The gateway failed; its log has the reason.")
+        return Refusal(NO_ANSWER, "internal", sentence, httpx.codes.INTERNAL_SERVER_ERROR)
 
     async def _relay(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
         """Pass a WebSocket connection on."""
-        from execution_history.coze.websocket_relay import WebSocketRelay  # noqa: PLC0415 - aiohttp, for servers only
+        from execution_history.coze.websocket_relay import WebSocketRelay, refuse  # noqa: PLC0415 - aiohttp, for servers
 
-        relay = WebSocketRelay(receive, send, self._upstream.timeout)
+        account = _account_of(scope)
         try:
-            url = self._target(_account_of(scope), scope, path)
+            url = self._target(account, scope, path)
+            connection = self._upstream.connection(account)
         except (UnknownAccount, httpx.InvalidURL) as error:
-            await relay.refuse(scope, httpx.codes.BAD_REQUEST, str(error))
+            await refuse(scope, send, httpx.codes.BAD_REQUEST, str(error))
             return
+        recording = self._upstream.chat_recording(account, httpx.Request("GET", url, headers=scope["headers"]))
+        relay = WebSocketRelay(receive, send, self._upstream.timeout, connection, account, recording)
         await relay.run(scope, url.copy_with(host=websocket_host(url.host)), _NOT_SENT_ON)
 
     def _target(self, account: str, scope: Scope, path: bytes) -> httpx.URL:
@@ -150,13 +163,14 @@ class Gateway:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         account = _account_of(scope)
         target = self._target(account, scope, path)
-        context = RunContext(account)
+        context = RunContext(account, redirect_hosts=self._upstream.origins)
         content: bytes | AsyncIterator[bytes] | None = None
         kind = run_kind(scope["method"], path.decode("latin-1"))
         if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
-                context.run = parse_run_request(kind, content)
+                content_type = dict(headers).get(b"content-type", b"").decode("latin-1")
+                context.run = parse_run_request(kind, content, content_type)
             else:
                 context.is_unrecorded = True
         elif _has_body(headers):
@@ -228,8 +242,12 @@ class _Answer:
         self._send = send
         self._has_begun = False
 
-    async def relay(self, response: httpx.Response) -> None:
+    async def relay(self, response: httpx.Response, *, is_stream: bool) -> None:
         """Send an answer on as it comes; one that breaks off breaks off here too.
+
+        Args:
+            response: the upstream's.
+            is_stream: whether a stream was asked for; also where the content type names none.
 
         Raises:
             httpx.TransportError: the upstream broke off before the answer began here.
@@ -240,7 +258,10 @@ class _Answer:
             headers, others = response.headers.raw, _without_length(response.headers.raw)
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
-            await self._begin(response.status_code, passed_on(headers, others))
+            kept = passed_on(headers, others)
+            if _is_event_stream(response.headers, is_stream=is_stream):
+                kept.append(_NOT_BUFFERED)
+            await self._begin(response.status_code, kept)
             async for chunk in stream_of(response):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:
@@ -257,12 +278,10 @@ class _Answer:
         await self._begin(status, passed_on(headers, frozenset()))
         await self._send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, code: int, word: bytes, sentence: str) -> None:
-        """Send an error in the form that every SDK hands on, unless an answer has begun."""
+    async def refuse(self, scope: Scope, refusal: Refusal) -> None:
+        """Send an error in a form that the caller hands on, unless an answer has begun."""
         if not self._has_begun:
-            body = refusal(code, sentence)
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-            await self.whole(httpx.codes.OK, [*headers, (ERROR_HEADER, word)], body)
+            await self.whole(*refusal.answer(scope))
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._has_begun = True
@@ -297,10 +316,20 @@ def websocket_host(host: str) -> str:
     return f"ws{host.removeprefix('api')}" if is_coze and host.startswith(("api.", "api-")) else host
 
 
-def _path_of(scope: Scope) -> bytes:
-    """Return the path as it was sent, with double slashes as one."""
-    raw = scope.get("raw_path") or str(scope["path"]).encode()
-    return _SLASHES.sub(b"/", raw.partition(b"?")[0])
+def _asks_for_stream(request: httpx.Request) -> bool:
+    run = request.extensions[CONTEXT].run
+    return run is not None and run.run_mode == MODE_STREAM
+
+
+def _is_event_stream(headers: httpx.Headers, *, is_stream: bool) -> bool:
+    """Return whether an answer is a stream of events, as the SDKs decide it (coze-protocol 9)."""
+    kind = headers.get("content-type", "").lower()
+    is_events = "event-stream" in kind or (is_stream and "json" not in kind)
+    return is_events and "x-accel-buffering" not in headers
+
+
+def _reason(error: Exception) -> str:
+    return shortened(without_credentials(str(error)), _LONGEST_REASON)
 
 
 def _without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -7,10 +7,11 @@ from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import PolledRun
-from execution_history.errors import ExecutionNotFound, Message, UpstreamRefused, quoted, shortened
+from execution_history.errors import ExecutionNotFound, InvalidInput, Message, UpstreamRefused, quoted, shortened
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import COZE_EXECUTE_ID
+from execution_history.records.origin import is_function
 from execution_history.records.proof import Proof
 from execution_history.records.record import check_identifier
 
@@ -70,6 +71,7 @@ class Reconciler:
 
         Raises:
             InvalidIdentifier: an id cannot be one.
+            InvalidInput: the record is of a Python function.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             ExecutionNotFound: the upstream does not know the run.
@@ -79,7 +81,11 @@ class Reconciler:
         check_identifier("workflow id", workflow_id)
         check_identifier("execute id", execute_id)
         known = await self._recorder.records.find(workflow_id, execute_id)
-        upstream_id = execute_id if known is None else str(COZE_EXECUTE_ID.raw(known) or execute_id)
+        if known is not None and is_function(known):
+            raise InvalidInput(
+                "Run %(run)s is of a Python function: Coze has no history of it.", run=quoted(execute_id)
+            )
+        upstream_id = execute_id if known is None else COZE_EXECUTE_ID.of(known) or execute_id
         history = await self._history(account_id, HistoryRequest(workflow_id, upstream_id))
         now = self._recorder.clock()
         if known is None:

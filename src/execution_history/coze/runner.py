@@ -9,17 +9,18 @@ from typing import Any, Final, NotRequired, TypedDict
 import httpx
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.protocol.messages import MODE_STREAM, Outcome, RunKind, RunRequest, text
+from execution_history.coze.protocol.answers import answering_request
+from execution_history.coze.protocol.messages import Outcome, RunKind, RunRequest
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
-from execution_history.coze.transport.call_recording import RunContext, begin_recording, close_recording
+from execution_history.coze.transport.call_recording import RunContext, close_recording, prepare_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import ACCOUNT, INTERRUPT
+from execution_history.records.origin import acting_account
 from execution_history.records.proof import NEVER_TAKEN, Proof
-from execution_history.records.record import check_identifier
+from execution_history.records.record import check_identifier, may_exist
 
 Frame = dict[str, Any]
 
@@ -109,13 +110,14 @@ class CozeRunner:
             workflow_id: the workflow.
             execute_id: the record's id.
             answer: a text; any other value is sent as its JSON, as a question for several fields or files takes it
-                (coze-protocol 1.4).
+                (coze-protocol 1.4). A chat's question is answered by a message in its conversation.
             account_id: the account that answers; the one that began the run unless given.
 
         Returns:
             The result, ``running`` where the run was asynchronous; ``None`` where there is no such record.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
@@ -133,7 +135,8 @@ class CozeRunner:
         There are none where there is no such record, and no events of a run that was not streamed.
 
         Raises:
-            NotInterrupted: the run waits for no answer; before the first frame, as are the others.
+            InvalidIdentifier: an id is not text; before the first frame, as are the others.
+            NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
             UpstreamRefused: no token could be fetched for it.
@@ -161,39 +164,32 @@ class CozeRunner:
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
     ) -> "_PreparedRun | None":
+        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
+            return None
         record = await self._recorder.records.get(workflow_id, execute_id)
         if record is None:
             return None
-        question = INTERRUPT.of(record) or {}
-        event_id = text(question.get("event_id"))
-        if record["execute_status"] != "interrupted" or event_id is None:
+        run = answering_request(record, answer)
+        if run is None:
             raise NotInterrupted(
                 "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a "
                 "question can be resumed.",
                 run=quoted(execute_id),
                 execute_status=quoted(record["execute_status"]),
             )
-        run = RunRequest(
-            "stream_resume" if record["run_mode"] == MODE_STREAM else "resume",
-            workflow_id,
-            conversation_id=record["conversation_id"],
-            event_id=event_id,
-            resume_data=read_json(encode(answer if isinstance(answer, str) else encode(answer).decode())),
-            interrupt_type=question.get("type"),
-        )
-        account = account_id or ACCOUNT.of(record) or "default"
+        account = account_id or acting_account(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":
         """Build the HTTP request, then open the record that it will belong to."""
+        context.redirect_hosts = self._upstream.origins
         request = await self._upstream.request(run, context)
         prepared = _PreparedRun(self._recorder, self._upstream, run, context, request)
-        opening = asyncio.ensure_future(begin_recording(self._recorder, run, context, request))
+        context.recording = await prepare_recording(self._recorder, run, context, request)
         try:
-            context.recording = await asyncio.shield(opening)
+            await context.recording.begin()
         except asyncio.CancelledError:
             # The record is being written all the same: it must not stay behind as running.
-            context.recording = await opening
             await prepared.close_unsent()
             raise
         return prepared
@@ -262,7 +258,7 @@ class _PreparedRun:
         call = RecordedCall(self.run, self.recorder.clock)
         call.opened(recording.create_time, recording.timeline, recording.question)
         if (action := call.end(NEVER_SENT)) is not None:
-            await close_recording(recording, action)
+            await close_recording(self.recorder, recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
         """Yield the upstream's events; a stream that breaks just ends, its record says how."""
@@ -270,9 +266,9 @@ class _PreparedRun:
             async with self._sent() as response:
                 decoder = EventDecoder.for_response(response.headers)
                 async for chunk in response.aiter_raw():
-                    for event in decoder.feed(chunk) if decoder else ():
+                    for event in decoder.feed(chunk):
                         yield event
-                for event in decoder.close() if decoder else ():
+                for event in decoder.close():
                     yield event
 
     @contextlib.asynccontextmanager
@@ -288,9 +284,13 @@ class _PreparedRun:
             await self.close_unsent()
 
     def _outcome(self) -> Outcome:
-        return self.context.outcome or Outcome(
-            "failed", Proof.CONNECTION_BROKEN, error_message="The run gave no answer; it may still be running upstream."
-        )
+        if self.context.outcome is not None:
+            return self.context.outcome
+        sentence = "The run gave no answer; it may still be running upstream."
+        proof = Proof.CONNECTION_BROKEN
+        if not self.context.was_sent:
+            sentence, proof = "The run could not be sent, so it never began.", Proof.NEVER_SENT
+        return Outcome("failed", proof, error_message=sentence)
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:
         return {"event": event, "data": data, "timestamp": self.recorder.clock()}

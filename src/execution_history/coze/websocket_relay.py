@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from typing import Any, Final
 
 import aiohttp
@@ -15,7 +13,10 @@ from starlette.types import Receive, Scope, Send
 from execution_history.coze.forwarded_headers import passed_on
 from execution_history.coze.protocol.run_history_response import refusal
 from execution_history.coze.transport.aiohttp_session import as_yarl, open_session
-from execution_history.coze.transport.proxies import Proxies
+from execution_history.coze.transport.connections import ConnectionSettings
+from execution_history.coze.transport.proxies import Proxy
+from execution_history.coze.transport.unreachable import reason_of
+from execution_history.coze.websocket_recording import ChatRecording
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -50,12 +51,27 @@ class WebSocketRelay:
         receive: the caller's messages.
         send: takes the answers to the caller.
         timeout: of the account's upstream; only connecting is limited, and how long the handshake takes.
+        connection: how the account's upstream is reached.
+        account: the account's name, for what went wrong.
+        recording: reads what passes; ``None`` where the connection runs no workflow.
     """
 
-    def __init__(self, receive: Receive, send: Send, timeout: httpx.Timeout) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        timeout: httpx.Timeout,
+        connection: ConnectionSettings,
+        account: str,
+        recording: ChatRecording | None = None,
+    ) -> None:
         self._receive = receive
         self._send = send
         self._timeout = timeout
+        self._connection = connection
+        self._account = account
+        self._recording = recording
+        self._proxy: Proxy | None = None
         self._answer: aiohttp.ClientResponse | None = None
         self._body = b""
 
@@ -76,14 +92,15 @@ class WebSocketRelay:
         tracing.on_request_redirect.append(self._refuse_redirect)
         connect = self._timeout.connect
         timeout = aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect)
-        async with open_session(_certificates(), trace_configs=[tracing], timeout=timeout) as session:
+        self._proxy = self._connection.proxies().for_url(url)
+        async with open_session(self._connection.tls(), trace_configs=[tracing], timeout=timeout) as session:
             connecting = asyncio.create_task(self._connect(session, scope, url, others))
             try:
                 if not await self._waits_for(connecting):
                     return
                 socket = connecting.result()
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                await self._fail(scope, error)
+                await self._fail(scope, url, error)
                 return
             async with socket:
                 await self._accept(socket)
@@ -113,7 +130,7 @@ class WebSocketRelay:
     ) -> aiohttp.ClientWebSocketResponse:
         passed = passed_on(scope["headers"], _OF_THE_HANDSHAKE | others)
         headers = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in passed]
-        proxy = _proxies().for_url(url)
+        proxy = self._proxy
         if proxy is not None and url.scheme == "http":
             headers += proxy.headers.items()
         protocols: Sequence[str] = scope.get("subprotocols", ())
@@ -142,6 +159,8 @@ class WebSocketRelay:
     async def _accept(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         raw = () if self._answer is None else self._answer.raw_headers
         headers = passed_on(((name.lower(), value) for name, value in raw), _OF_THE_HANDSHAKE)
+        if self._recording is not None:
+            self._recording.opened(headers)
         await self._send({"type": "websocket.accept", "subprotocol": socket.protocol, "headers": headers})
 
     async def _relay(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -155,6 +174,8 @@ class WebSocketRelay:
             up.cancel()
             down.cancel()
             results = await asyncio.gather(up, down, return_exceptions=True)
+            if self._recording is not None:
+                await self._recording.aclose()
         if isinstance(error := results[0], Exception):
             _log.warning("A WebSocket connection broke off: %s", type(error).__name__)
 
@@ -162,6 +183,8 @@ class WebSocketRelay:
         message = await self._next
         while message["type"] == "websocket.receive":
             if message.get("text") is not None:
+                if self._recording is not None:
+                    self._recording.sent(message["text"])
                 await socket.send_str(message["text"])
             else:
                 await socket.send_bytes(message["bytes"])
@@ -172,6 +195,8 @@ class WebSocketRelay:
         while True:
             message = await socket.receive()
             if message.type is aiohttp.WSMsgType.TEXT:
+                if self._recording is not None:
+                    self._recording.received(message.data)
                 await self._send({"type": "websocket.send", "text": message.data})
             elif message.type is aiohttp.WSMsgType.BINARY:
                 await self._send({"type": "websocket.send", "bytes": message.data})
@@ -183,29 +208,32 @@ class WebSocketRelay:
         with suppress(RuntimeError):  # the caller has closed at the same moment
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
-    async def _fail(self, scope: Scope, error: Exception) -> None:
+    async def _fail(self, scope: Scope, url: httpx.URL, error: Exception) -> None:
         """Hand the upstream's refusal on, or refuse where it could not be reached."""
         answer = self._answer
         is_refusal = isinstance(error, (aiohttp.WSServerHandshakeError, _RedirectedError))
         if answer is None or not is_refusal or answer.status == httpx.codes.SWITCHING_PROTOCOLS:
-            _log.warning("A WebSocket connection to the upstream failed: %s", type(error).__name__)
-            sentence = f"The upstream gave no answer ({type(error).__name__}): check its address and the network."
-            await self.refuse(scope, httpx.codes.BAD_GATEWAY, sentence)
+            reason = reason_of(error, url.host, self._proxy, self._account)
+            _log.warning("A WebSocket connection to the upstream failed: %s", reason)
+            sentence = f"The upstream gave no answer ({reason}): check its address and the network."
+            await refuse(scope, self._send, httpx.codes.BAD_GATEWAY, sentence)
             return
         headers = passed_on(((name.lower(), value) for name, value in answer.raw_headers), _OF_THE_HANDSHAKE)
-        await self._respond(scope, answer.status, headers, self._body)
+        await _respond(scope, self._send, answer.status, headers, self._body)
 
-    async def refuse(self, scope: Scope, status: int, sentence: str) -> None:
-        """Refuse the connection with an HTTP status, and an envelope with *sentence*, where the server can do that."""
-        await self._respond(scope, status, [(b"content-type", b"application/json")], refusal(status, sentence))
 
-    async def _respond(self, scope: Scope, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await self._send({"type": "websocket.close", "code": _BAD_GATEWAY})
-            return
-        start: dict[str, Any] = {"type": "websocket.http.response.start", "status": status, "headers": headers}
-        await self._send(start)
-        await self._send({"type": "websocket.http.response.body", "body": body})
+async def refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
+    """Refuse the connection with an HTTP status, and an envelope with *sentence*, where the server can do that."""
+    await _respond(scope, send, status, [(b"content-type", b"application/json")], refusal(status, sentence))
+
+
+async def _respond(scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": _BAD_GATEWAY})
+        return
+    start: dict[str, Any] = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 async def _beginning_of(response: aiohttp.ClientResponse) -> bytes:
@@ -216,16 +244,6 @@ async def _beginning_of(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _LARGEST_REFUSAL:
             break
     return bytes(body[:_LARGEST_REFUSAL])
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
-@cache
-def _proxies() -> Proxies:
-    return Proxies.of_environment()
 
 
 def _sendable(code: int | None) -> int:

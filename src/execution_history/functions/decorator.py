@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 from execution_history.errors import quoted
 from execution_history.functions.arguments import Arguments, is_recording_possible, names
 from execution_history.functions.generators import async_generator, generator
-from execution_history.functions.options import plan_for, workflow_of
+from execution_history.functions.options import named, plan_for, workflow_of
+from execution_history.functions.results import returned
 from execution_history.functions.run import MODE_CALL, MODE_STREAM, Begin, Plan, Run
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ def recorded(  # noqa: D417 - the overload above has the options
 ) -> Any:
     """Record every call of the function below, with or without parentheses.
 
-    It may be a function or a method, a coroutine function, a generator of either kind, or a context manager made by
-    :mod:`contextlib`; its signature, results, exceptions and protocol stay as they are. Input is the arguments by name,
-    output the return value; what a generator yields are messages, and together its output. A run that raises is
-    ``failed``, one that is cancelled or closed early ``interrupted``. Put it above other decorators, but below
-    ``@staticmethod``, ``@classmethod`` and ``@property``.
+    It may be a function, a method or an object that can be called, a coroutine function, a generator of either kind, or
+    a context manager made by :mod:`contextlib`; its signature, results, exceptions and protocol stay as they are. Input
+    is the arguments by name, output the return value; what a generator yields are messages, and together its output.
+    Where a function returns a coroutine, a task, a generator or the like, its run ends with that
+    (:mod:`execution_history.functions.results`). A run that raises is ``failed``, one that is cancelled, closed early
+    or never used ``interrupted``. Put it above other decorators, but below ``@property``.
 
     Args:
         workflow_id: the history that its runs belong to; the function's module and qualified name when not given.
@@ -78,10 +80,12 @@ def recorded(  # noqa: D417 - the overload above has the options
     def decorate(function: Any) -> Any:
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(decorate(function.__func__))
+        if isinstance(function, functools.partialmethod):
+            return functools.partialmethod(decorate(function.func), *function.args, **function.keywords)
         if not callable(function) or isinstance(function, type):
             raise TypeError(f"@recorded records functions, not {quoted(function)}.")
         workflow = workflow_of(function) if workflow_id is None else workflow_id
-        title = str(getattr(function, "__name__", type(function).__name__))
+        title = named(function).__name__
         plan = plan_for(workflow, title=title, kind="function", run_mode=MODE_CALL, redact=hidden, **options)
         return _wrapped(function, plan, Arguments(function, left_out))
 
@@ -89,19 +93,26 @@ def recorded(  # noqa: D417 - the overload above has the options
 
 
 def _wrapped(function: Callable[..., Any], plan: Plan, arguments: Arguments) -> Callable[..., Any]:
-    streaming = replace(plan, run_mode=MODE_STREAM, kind="generator")
-    if inspect.isasyncgenfunction(function):
+    streaming, body = replace(plan, run_mode=MODE_STREAM, kind="generator"), _body_of(function)
+    if inspect.isasyncgenfunction(body):
         return async_generator(function, _beginning(streaming, arguments))
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(body):
         return generator(function, _beginning(streaming, arguments))
-    code = getattr(function, "__code__", None)
+    code = getattr(body, "__code__", None)
     if code is _MANAGER:
         return _manager(function, _beginning(replace(plan, kind="context manager"), arguments))
     if code is _ASYNC_MANAGER:
         return _async_manager(function, _beginning(replace(plan, kind="context manager"), arguments))
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(body):
         return _coroutine(function, _beginning(plan, arguments))
     return _call(function, _beginning(plan, arguments))
+
+
+def _body_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function or method that a call runs, whose kind is that of *function*."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _beginning(plan: Plan, arguments: Arguments) -> Begin:
@@ -120,8 +131,7 @@ def _call(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         if run is None:
             return function(*args, **kwargs)
         with run:
-            run.output = result = function(*args, **kwargs)
-        return result
+            return returned(function(*args, **kwargs), run)
 
     return call
 
@@ -133,8 +143,7 @@ def _coroutine(function: Callable[..., Awaitable[Any]], begin: Begin) -> Callabl
         if run is None:
             return await function(*args, **kwargs)
         async with run:
-            run.output = result = await function(*args, **kwargs)
-        return result
+            return returned(await function(*args, **kwargs), run)
 
     return call
 

@@ -47,9 +47,17 @@ def plan_for(
     )
 
 
+def named(function: Callable[..., object]) -> Any:
+    """Return what *function* is called by: itself, what a partial calls, or the class of another object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if hasattr(function, "__qualname__") else type(function)
+
+
 def workflow_of(function: Callable[..., object]) -> str:
     """Return the module and qualified name of *function*; a script goes by its file's name, as when it is imported."""
-    name = str(getattr(function, "__qualname__", type(function).__qualname__)).replace("<locals>.", "")
+    function = named(function)
+    name = str(function.__qualname__).replace("<locals>.", "")
     module = str(getattr(function, "__module__", None) or "")
     if module == "__main__":
         file = getattr(sys.modules.get(module), "__file__", None)

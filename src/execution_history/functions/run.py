@@ -9,11 +9,10 @@ import contextlib
 import logging
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
@@ -21,15 +20,17 @@ import orjson
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError, quoted
 from execution_history.functions.arguments import Redaction
+from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, ending_of
 from execution_history.functions.messages import Messages
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.records.depth import IN_VALUE
-from execution_history.records.metadata import DURATION, PARENT, PROOF, ROOT, TAGS, TRACEBACK
+from execution_history.records.metadata import DURATION, PARENT, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
 if TYPE_CHECKING:
-    from execution_history.recording.recorder import Recorder, Recording
+    from execution_history.recording.open_record import Recording
+    from execution_history.recording.recorder import Recorder
 
 _log = logging.getLogger("execution_history.functions")
 
@@ -37,7 +38,6 @@ MODE_CALL: Final = 0
 MODE_STREAM: Final = 1
 
 _LONGEST_WAIT: Final = 60.0
-_LONGEST_TRACEBACK: Final = 100_000
 _UNSET: Final = object()
 
 _current: "ContextVar[Run | None]" = ContextVar("execution_history_run", default=None)
@@ -92,6 +92,7 @@ class Run:
         self.metadata: dict[str, Any] = {}
         self._process = os.getpid()
         self._is_over = False
+        self._has_begun = self._goes_on = self._is_used = False
         self._inside = contextlib.ExitStack()
         self._here: RecordingProcess | None = None
         self._recorder: Recorder | None = None
@@ -100,11 +101,9 @@ class Run:
         self._parameters = b"{}"
         self._opening = parentage()
         self.execute_id: str = ""
-        with self._unseen():
+        with self.unseen():
             self._prepare(parameters)
-        self._messages = Messages(
-            plan.title, plan.kind, now_ms(), largest=self._redaction.largest, keeps_content=plan.capture_output
-        )
+        self._messages = self._no_messages()
         self._began = time.perf_counter()
         self.root: object = self._opening.get(ROOT.name) or self.identity
 
@@ -119,7 +118,8 @@ class Run:
         if plan.tags:
             self._opening[TAGS.name] = list(plan.tags)
         if plan.metadata:
-            self._opening |= self._redaction.metadata(plan.metadata)
+            self._opening |= self._redaction.metadata(of_caller(plan.metadata, is_function=True))
+        self._opening[RECORDED_AS.name] = plan.kind
 
     @property
     def identity(self) -> dict[str, str]:
@@ -128,7 +128,7 @@ class Run:
 
     def message(self, value: object) -> None:
         """Note something that the run says before it ends; all of it is the output, unless that is set."""
-        with self._unseen():
+        with self.unseen():
             document = self._redaction.document("output", value, IN_VALUE - 1)  # they may become a list
             self._messages.add(document, now_ms())
             if self._messages.is_cut:
@@ -147,8 +147,28 @@ class Run:
             with contextlib.suppress(ValueError):
                 _current.reset(token)
 
+    def go_on(self) -> None:
+        """Do not end the record with the block that is left next: what the function has returned goes on with it.
+
+        Entering the run again, which does not begin it again, ends it.
+        """
+        self._goes_on = True
+
+    def become_stream(self) -> None:
+        """Take the messages of a generator from here on: the record has ``run_mode`` 1, and its progress is saved."""
+        if self._plan.run_mode != MODE_STREAM:
+            self._plan = replace(self._plan, run_mode=MODE_STREAM, kind="generator")
+            self._messages = self._no_messages()
+            with self.unseen():
+                if self._here is not None and self._beginning is not None:
+                    self._here.bridge.submit(self._follow())
+
+    def leave(self) -> None:
+        """End the record, without waiting: what the function returned is gone, so that nothing can end it any more."""
+        self.end_soon(GeneratorExit() if self._is_used else NeverUsed())
+
     def start(self) -> None:
-        """Begin the record, and wait for it.
+        """Begin the record, and wait for it; the second call does nothing.
 
         Raises:
             StoreError: recording is required and cannot be done.
@@ -167,16 +187,20 @@ class Run:
             with self._starting():
                 await _outcome(future)
 
+    def end_soon(self, error: BaseException | None = None) -> None:
+        """End the record without waiting until that is written."""
+        self._end(error)
+
     def finish(self, error: BaseException | None = None) -> None:
         """End the record; *error* is what ended the run. Does not wait when the run was cancelled."""
         if (future := self._end(error)) is not None:
-            with self._unseen():
+            with self.unseen():
                 future.result(_LONGEST_WAIT)
 
     async def afinish(self, error: BaseException | None = None) -> None:
         """End the record, and await it: :meth:`finish` for a coroutine."""
         if (future := self._end(error)) is not None:
-            with self._unseen():
+            with self.unseen():
                 await _outcome(future)
 
     def __enter__(self) -> Self:
@@ -186,7 +210,8 @@ class Run:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._inside.close()
-        self.finish(error)
+        if not self._is_to_go_on(error):
+            self.finish(error)
 
     async def __aenter__(self) -> Self:
         await self.astart()
@@ -195,14 +220,30 @@ class Run:
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._inside.close()
-        await self.afinish(error)
+        if not self._is_to_go_on(error):
+            await self.afinish(error)
 
     async def end_with_the_program(self) -> None:
         """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
-        await self._close("interrupted", {"error_message": _PROGRAM_ENDED}, {PROOF.name: Proof.PROGRAM_ENDED})
+        self._is_over = True
+        await self._close("interrupted", {"error_message": PROGRAM_ENDED}, {PROOF.name: Proof.PROGRAM_ENDED})
+
+    def _is_to_go_on(self, error: BaseException | None) -> bool:
+        goes_on, self._goes_on = self._goes_on and error is None, False
+        return goes_on
+
+    def _no_messages(self) -> Messages:
+        plan = self._plan
+        return Messages(
+            plan.title, plan.kind, now_ms(), largest=self._redaction.largest, keeps_content=plan.capture_output
+        )
 
     def _begin(self) -> "Future[None] | None":
-        with self._unseen():
+        if self._has_begun:
+            self._is_used = True
+            return None
+        self._has_begun = True
+        with self.unseen():
             here = self._here
             if here is None or self._recorder is None or here.bridge.is_here():
                 return None
@@ -223,7 +264,11 @@ class Run:
             run_mode=plan.run_mode,
         )
         if plan.run_mode == MODE_STREAM:
-            self._recording.follow(lambda: {"node_execute_status": self._messages.timeline()})
+            await self._follow()
+
+    async def _follow(self) -> None:
+        if self._recording is not None:
+            self._recording.follow(lambda: {"run_mode": MODE_STREAM, "node_execute_status": self._messages.timeline()})
 
     @contextlib.contextmanager
     def _starting(self) -> Iterator[None]:
@@ -247,13 +292,14 @@ class Run:
         metadata: dict[str, object] = {DURATION.name: round((time.perf_counter() - self._began) * 1000, 3)}
         fields: dict[str, object] = {}
         status: ExecutionStatus = "success"
-        with self._unseen():
+        with self.unseen():
             self._messages.is_finished = error is None
-            status, said, proof = _ending(error, self._redaction)
+            status, said, proof = ending_of(error, self._redaction)
             metadata |= proof
             fields |= said | self._result()
-            metadata |= self._redaction.metadata(self.metadata) | self._redaction.said_of_cuts()
-        with self._unseen():
+            metadata |= self._redaction.metadata(of_caller(self.metadata, is_function=True))
+            metadata |= self._redaction.said_of_cuts()
+        with self.unseen():
             future = self._here.bridge.submit(self._close(status, fields, metadata))
             return future if error is None or isinstance(error, Exception) else None
         return None
@@ -270,7 +316,10 @@ class Run:
 
     def _result(self) -> dict[str, object]:
         """Return the record's keys for what came out: the timeline, the usage and the output."""
-        found: dict[str, object] = {"node_execute_status": self._messages.timeline()}
+        found: dict[str, object] = {
+            "node_execute_status": self._messages.timeline(),
+            "run_mode": MODE_STREAM if self._plan.run_mode == MODE_STREAM else None,
+        }
         if self.usage is not None:
             found["usage"] = orjson.Fragment(self._redaction.document("usage", self.usage))
         if self._plan.capture_output:
@@ -281,7 +330,7 @@ class Run:
         return found
 
     @contextlib.contextmanager
-    def _unseen(self) -> Iterator[None]:
+    def unseen(self) -> Iterator[None]:
         """Whatever goes wrong in recording is told by the log, and the run goes on."""
         try:
             yield
@@ -298,50 +347,3 @@ async def _outcome(future: "Future[None]") -> None:
         return
     # Cancelling the caller must not cancel the writing.
     await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _LONGEST_WAIT)
-
-
-_PROGRAM_ENDED: Final = "The program ended before the run did."
-_REASONS: Final = (
-    (asyncio.CancelledError, Proof.CANCELLED, "The task was cancelled before the run ended."),
-    (GeneratorExit, Proof.CLOSED_EARLY, "The caller stopped reading before the run ended."),
-    (KeyboardInterrupt, Proof.CANCELLED, "The program was interrupted before the run ended."),
-    (SystemExit, Proof.PROGRAM_ENDED, _PROGRAM_ENDED),
-)
-
-
-def _ending(
-    error: BaseException | None, redaction: Redaction
-) -> tuple[ExecutionStatus, dict[str, object], dict[str, object]]:
-    """Return the status of a run that *error* ended, the record's keys, and the metadata with the reason."""
-    if error is None:
-        return "success", {}, {PROOF.name: Proof.RETURNED}
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    if isinstance(error, Exception):
-        message = redaction.text(_text(error)) or f"{name}, which says nothing more."
-        shown = redaction.text(_traceback(error))
-        return (
-            "failed",
-            {"error_code": name, "error_message": message},
-            {PROOF.name: Proof.RAISED, TRACEBACK.name: shown},
-        )
-    for known, proof, reason in _REASONS:
-        if isinstance(error, known):
-            return "interrupted", {"error_message": reason}, {PROOF.name: proof}
-    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {PROOF.name: Proof.CANCELLED}
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
-        return ""
-
-
-def _traceback(error: BaseException) -> str:
-    """Return the traceback as Python prints it, from the recorded function on, its end when it is very long."""
-    trace, ours = error.__traceback__, "execution_history.functions."
-    while trace and trace.tb_next and str(trace.tb_frame.f_globals.get("__name__")).startswith(ours):
-        trace = trace.tb_next
-    shown = "".join(traceback.format_exception(type(error), error, trace))
-    return shown if len(shown) <= _LONGEST_TRACEBACK else "…" + shown[-_LONGEST_TRACEBACK:]

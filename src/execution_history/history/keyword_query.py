@@ -1,18 +1,22 @@
 """The keyword arguments of a Python caller as a query, and its result as plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NotRequired, TypedDict, cast
+from typing import Final, NotRequired, TypedDict, cast
 
 import orjson
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.query.fields import RecordFilter
+from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.model import RecordKey, Selection
 from execution_history.query.parameters import filter_of
 from execution_history.records.record import ExecutionRecord
 
 FilterValue = str | int | float | bool | Sequence[str | int] | None
 """The value of a keyword filter: the text that HTTP and the command line take, or the plain value it stands for."""
+
+_FLAGS: Final = frozenset(row.name for row in FILTERS if row.values.kind == "bool")
+_LAST_EXACT: Final = 2**53
+"""A float that is larger, such as an id with its last digits lost, stands for several whole numbers."""
 
 
 class HistoryPage(TypedDict):
@@ -68,7 +72,7 @@ def page_of(selection: Selection) -> HistoryPage:
 def _texts(name: str, value: FilterValue) -> list[str]:
     if isinstance(value, (str, int, float)):
         return [_text(name, value)]
-    if isinstance(value, Iterable):
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [_text(name, each) for each in value]
     raise InvalidQuery(
         "The filter %(name)s takes text, a number, true or false, or a list, not %(value)s.",
@@ -78,11 +82,11 @@ def _texts(name: str, value: FilterValue) -> list[str]:
 
 
 def _text(name: str, value: object) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool) and name in _FLAGS:
         return "true" if value else "false"
-    if isinstance(value, (str, int)):
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LAST_EXACT:
         return str(int(value))
     raise InvalidQuery(
         "The filter %(name)s takes text or whole numbers, not %(value)s.", name=quoted(name), value=quoted(value)

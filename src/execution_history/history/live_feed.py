@@ -21,10 +21,11 @@ from typing import Final, Literal, Self
 
 import orjson
 
-from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError
+from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError, quoted
 from execution_history.query.model import RecordKey
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
+from execution_history.records.record import may_exist
 from execution_history.records.summary import summary_of
 from execution_history.stores.capabilities import Watched
 from execution_history.stores.protocol import Change, HistoryStore
@@ -105,10 +106,15 @@ class LiveFeed:
             workflow_ids: the workflows whose events it gets; all by default.
 
         Raises:
-            InvalidInput: *since* is below 0.
+            InvalidIdentifier: a workflow id is not text.
+            InvalidInput: *since* is no whole number from 0 on, or *workflow_ids* is one text.
         """
-        if since is not None and since < 0:
-            raise InvalidInput("Revisions are counted from 0 on; there is none %(since)s.", since=since)
+        if since is not None and (type(since) is not int or since < 0):
+            raise InvalidInput("Revisions are counted from 0 on; there is none %(since)s.", since=quoted(since))
+        if isinstance(workflow_ids, (str, bytes)):
+            raise InvalidInput("workflow_ids is a list of ids, not %(value)s.", value=quoted(workflow_ids))
+        for workflow_id in workflow_ids:
+            may_exist(workflow_id=workflow_id)
         return FeedSubscription(self, since, frozenset(workflow_ids))
 
     def end(self) -> None:

@@ -14,7 +14,7 @@ from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
-from execution_history.records.record import ExecutionRecord, is_identifier
+from execution_history.records.record import ExecutionRecord, may_exist
 from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
@@ -67,6 +67,7 @@ class HistoryReading:
             cursor: the ``next_cursor`` of the previous page.
 
         Raises:
+            InvalidIdentifier: the workflow id is not text.
             InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
             InvalidQuery: a filter is unknown or invalid, or the cursor belongs to another query.
             StoreError: the store could not be read.
@@ -80,7 +81,7 @@ class HistoryReading:
             "next_cursor": None,
             "total_is_exact": True,
         }
-        if workflow_id is None or is_identifier(workflow_id):
+        if workflow_id is None or may_exist(workflow_id=workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
             if record_filter is None:
@@ -212,12 +213,13 @@ class HistoryReading:
         """Return a page as stored bytes, neither parsed nor encoded again; ``None`` stands for all workflows.
 
         Raises:
+            InvalidIdentifier: the workflow id is not text.
             InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
             StoreError: the store could not be read.
         """
         _check_page(page_size, page_index)
         workflow_ids = () if workflow_id is None else (workflow_id,)
-        if not all(map(is_identifier, workflow_ids)):
+        if workflow_id is not None and not may_exist(workflow_id=workflow_id):
             nowhere = IndexReach(0, 0)
             return Selection(documents=[], total=0, total_is_exact=True, next=None, has_more=False, reach=nowhere)
         record_filter = RecordFilter(workflow_ids=workflow_ids)
@@ -227,6 +229,7 @@ class HistoryReading:
         """Return one record, or ``None``.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             RecordDamaged: it cannot be read.
             StoreError: the store could not be read.
         """
@@ -237,10 +240,11 @@ class HistoryReading:
         """Return one record as stored bytes, or ``None``.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             RecordDamaged: it cannot be read.
             StoreError: the store could not be read.
         """
-        if not (is_identifier(workflow_id) and is_identifier(execute_id)):
+        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         return await (await self._opened()).get(workflow_id, execute_id)
 
@@ -248,10 +252,11 @@ class HistoryReading:
         """Return the records with this id in any workflow, newest first; usually one or none.
 
         Raises:
+            InvalidIdentifier: the id is not text.
             RecordDamaged: one of them cannot be read.
             StoreError: the store could not be read.
         """
-        if not is_identifier(execute_id):
+        if not may_exist(execute_id=execute_id):
             return []
         return [parsed(body) for body in await (await self._opened()).find(execute_id)]
 
@@ -282,11 +287,11 @@ def parsed(body: bytes) -> ExecutionRecord:
 
 
 def _check_page(page_size: object, page_index: object) -> None:
-    if not isinstance(page_size, int) or not 1 <= page_size <= MAX_PAGE_SIZE:
+    if type(page_size) is not int or not 1 <= page_size <= MAX_PAGE_SIZE:
         raise InvalidPage(
             "page_size is a whole number from 1 to %(max_page_size)s, not %(page_size)s.",
             max_page_size=MAX_PAGE_SIZE,
             page_size=quoted(page_size),
         )
-    if not isinstance(page_index, int) or page_index < 1:
+    if type(page_index) is not int or page_index < 1:
         raise InvalidPage("page_index is a whole number from 1 on, not %(page_index)s.", page_index=quoted(page_index))

@@ -6,12 +6,13 @@ Its constructor, methods and return values are those that existing deployments r
 """
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 from weakref import WeakKeyDictionary
 
 from execution_history.clock import new_execute_id, now_ms
@@ -19,13 +20,14 @@ from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading
 from execution_history.query.model import RecordKey
+from execution_history.records.metadata import of_caller
 from execution_history.records.partial import read_record
 from execution_history.records.record import (
     Document,
     ExecutionRecord,
     RecordChange,
     check_identifier,
-    is_identifier,
+    may_exist,
     new_document,
 )
 from execution_history.records.size_limit import LARGEST_RECORD
@@ -122,7 +124,8 @@ class ExecutionHistoryService(HistoryReading):
             workflow_ids: the workflows to follow; all of them unless given.
 
         Raises:
-            InvalidInput: *since* is below 0.
+            InvalidIdentifier: a workflow id is not text.
+            InvalidInput: *since* is no whole number from 0 on, or *workflow_ids* is one text.
             RuntimeError: no event loop is running.
         """
         return self.live.follow(since, workflow_ids)
@@ -160,7 +163,8 @@ class ExecutionHistoryService(HistoryReading):
             parameters: the input; any value, see :mod:`execution_history.records.encoding` for its JSON form.
             bot_id: the bot it ran for.
             conversation_id: the conversation it belongs to.
-            metadata: whatever else is worth keeping; a mapping.
+            metadata: whatever else is worth keeping; a mapping. What only recorders may claim, such as ``proof``, is
+                kept as ``caller.proof`` (:func:`execution_history.records.metadata.of_caller`).
 
         Raises:
             InvalidIdentifier: an id is empty, too long or not text.
@@ -201,6 +205,7 @@ class ExecutionHistoryService(HistoryReading):
         moves. Only a running or interrupted record changes its status.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             IllegalTransition: the record has ended with another status.
             InvalidStatus: *execute_status* is none of the four.
             InvalidInput: *metadata* is not a mapping.
@@ -221,7 +226,7 @@ class ExecutionHistoryService(HistoryReading):
             },
             largest=self.record_limit_bytes,
         )
-        if not (is_identifier(workflow_id) and is_identifier(execute_id)):
+        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         made = await (await self._opened()).update(workflow_id, execute_id, change)
         return None if made is None else cast("ExecutionRecord", made.plain())
@@ -230,9 +235,10 @@ class ExecutionHistoryService(HistoryReading):
         """Remove one record; whether there was one.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             StoreError: the removal could not be written.
         """
-        if not (is_identifier(workflow_id) and is_identifier(execute_id)):
+        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return False
         return await (await self._opened()).delete(workflow_id, execute_id)
 
@@ -240,18 +246,20 @@ class ExecutionHistoryService(HistoryReading):
         """Remove the records with these workflow and execute ids; return which of them there were.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             StoreError: the removal could not be written.
         """
-        named = [RecordKey(*key) for key in keys if all(map(is_identifier, key))]
+        named = [key for key in itertools.starmap(RecordKey, keys) if may_exist(**key._asdict())]
         return await (await self._opened()).delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
         """Remove all records of a workflow; whether there were any.
 
         Raises:
+            InvalidIdentifier: an id is not text.
             StoreError: the removal could not be written.
         """
-        if not is_identifier(workflow_id):
+        if not may_exist(workflow_id=workflow_id):
             return False
         return await (await self._opened()).clear(workflow_id)
 
@@ -335,7 +343,14 @@ def get_execution_history_service() -> ExecutionHistoryService:
         return _shared
 
 
-def _mapping(metadata: Any) -> Any:  # noqa: ANN401 - what callers pass is what is checked here
-    if metadata is not None and not isinstance(metadata, Mapping):
+def _mapping(metadata: Mapping[str, object] | None) -> dict[str, object] | None:
+    """Return *metadata* as it is kept, where a caller passed a mapping.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    if metadata is None:
+        return None
+    if not isinstance(metadata, Mapping):
         raise InvalidInput("metadata is a mapping of keys to values, not %(name)s.", name=type(metadata).__name__)
-    return metadata
+    return of_caller(metadata)

@@ -41,6 +41,7 @@ PROOFS: Final = {
     Proof.ERROR_EVENT: N_("Coze’s stream ended with an Error event, quoted here."),
     Proof.INTERRUPT_EVENT: N_("Coze’s stream stopped with an Interrupt event: the workflow is waiting for an answer."),
     Proof.STREAM_ENDED_EARLY: N_("The stream ended without a final event; the run may have finished unseen."),
+    Proof.CANCEL_EVENT: N_("The caller cancelled the chat, and Coze confirmed it."),
     Proof.ENVELOPE: N_("Coze’s response to the call states it."),
     Proof.ACCEPTED: N_("Coze accepted the run in the background; nothing has been heard since."),
     Proof.REJECTED: N_("Coze rejected the call."),
@@ -48,11 +49,12 @@ PROOFS: Final = {
     Proof.NOT_JSON: N_(
         "The response was not in Coze’s format; something between this program and Coze may have sent it."
     ),
+    Proof.UNREADABLE: N_("Coze’s response passed through, but could not be read here; how the run ended is not known."),
     Proof.TIMEOUT: N_("Coze did not respond in time; the run may still be going on there."),
     Proof.CONNECTION_FAILED: N_("No connection to Coze could be made."),
     Proof.CONNECTION_BROKEN: N_("The connection broke before the run ended; it may still be going on at Coze."),
     Proof.ABANDONED: N_("Recording was stopped before the run ended; it may still be going on at Coze."),
-    Proof.NEVER_SENT: N_("The caller left before the call was sent."),
+    Proof.NEVER_SENT: N_("The call was not sent."),
     Proof.RECORDER_DIED: N_("The program that recorded the run ended first; how the run ended is not known."),
     Proof.RUN_HISTORY: N_("Coze’s own run history states it; it was queried afterwards."),
     Proof.UPSTREAM_SILENT: N_("Coze was queried repeatedly and never reported how the run ended."),
@@ -60,6 +62,7 @@ PROOFS: Final = {
     Proof.RAISED: N_("The function raised an exception."),
     Proof.CANCELLED: N_("The function was cancelled before it returned."),
     Proof.CLOSED_EARLY: N_("The caller stopped reading before the generator ended."),
+    Proof.NEVER_USED: N_("The function returned something to be awaited, read or entered, and the caller never did."),
     Proof.PROGRAM_ENDED: N_("The program ended before the function returned."),
 }
 """How a status is known, by the proof in the metadata."""

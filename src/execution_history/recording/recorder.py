@@ -6,26 +6,22 @@ lease in the store that it is alive; the runs of one that is not are ended truth
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_history.clock import new_execute_id, now_ms
-from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, message_of, quoted
-from execution_history.recording.attempts import attempt, error_of
+from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, message_of
+from execution_history.recording.attempts import attempt
+from execution_history.recording.chat_questions import ChatQuestions
+from execution_history.recording.open_record import Recording
 from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
 from execution_history.recording.pending_writes import Step
 from execution_history.recording.process_identity import sign_of_life
 from execution_history.recording.stored_records import StoredRecords
 from execution_history.records.metadata import RECORDER, TAKEN_OVER
-from execution_history.records.record import (
-    OPEN_STATUSES,
-    Document,
-    ExecutionStatus,
-    RecordChange,
-    check_identifier,
-    new_document,
-)
+from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_identifier, new_document
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.stores.protocol import HistoryStore
 
@@ -36,8 +32,6 @@ _log = logging.getLogger("execution_history.recording")
 _RUNNING: Final = frozenset({"running"})
 _RETRY_SECONDS: Final = 1.0
 _LONGEST_TENDING: Final = 60.0
-
-Snapshot = Callable[[], dict[str, object]]
 
 
 class Recorder:
@@ -70,11 +64,14 @@ class Recorder:
         self.requires_recording = require_recording
         self.record_limit: int = record_limit_of(store)
         self.records: StoredRecords = StoredRecords(store, self.record_limit)
+        self.chat_questions: ChatQuestions = ChatQuestions(store, self.records)
         self.owner: str = sign_of_life(new_id())
         self.outbox: Outbox = Outbox(store, clock=clock)
         self._tending: asyncio.Task[None] | None = None
         self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None
+        self.unrecorded: int = 0
+        self._counting = threading.Lock()
 
     @classmethod
     def of_settings(cls, store: HistoryStore, settings: "Settings") -> "Recorder":
@@ -108,6 +105,17 @@ class Recorder:
             await self.outbox.aclose(seconds * 3 / 4)
         await attempt(self._renew_lease(is_last=True), seconds / 8)
 
+    def count_unrecorded(self, reason: str, fault: BaseException | None = None) -> None:
+        """Count a run that passes without a record, and say in the log why; ``unrecorded`` has how many did.
+
+        Args:
+            reason: is one sentence.
+            fault: is logged with its traceback, where it is one that nobody expects.
+        """
+        with self._counting:
+            self.unrecorded += 1
+        _log.warning("A run passes unrecorded: %s", reason, exc_info=fault)
+
     def problems(self) -> tuple[str, ...]:
         """One sentence each for what could not be recorded; none when all is well."""
         return self.outbox.problems()
@@ -120,7 +128,7 @@ class Recorder:
         parameters: object = None,
         metadata: Mapping[str, object] | None = None,
         **fields: object,
-    ) -> "Recording":
+    ) -> Recording:
         """Begin the record of a run that is about to leave.
 
         Args:
@@ -135,6 +143,26 @@ class Recorder:
             ExecutionExists: the workflow has a record with this id.
             StoreError: only where recording is required: the record could not be written.
         """
+        recording = self.prepare(workflow_id, execute_id=execute_id, parameters=parameters, metadata=metadata, **fields)
+        await recording.begin()
+        return recording
+
+    def prepare(
+        self,
+        workflow_id: str,
+        *,
+        execute_id: str | None = None,
+        parameters: object = None,
+        metadata: Mapping[str, object] | None = None,
+        **fields: object,
+    ) -> Recording:
+        """Return the record of a run that is about to leave; nothing is written before :meth:`Recording.begin`.
+
+        The arguments are those of :meth:`open`.
+
+        Raises:
+            InvalidIdentifier: an id cannot be one.
+        """
         document = new_document(
             workflow_id=check_identifier("workflow id", workflow_id),
             execute_id=check_identifier("execute id", execute_id) if execute_id else self.new_id(),
@@ -144,25 +172,23 @@ class Recorder:
             largest=self.record_limit,
             **fields,
         )
-        await self._begin(document.workflow_id, document.execute_id, document)
-        return Recording(self, document.workflow_id, document.execute_id, document.create_time)
+        return Recording(self, document, (document.workflow_id, document.execute_id), document.create_time)
 
-    async def reopen(
+    def prepare_again(
         self,
         record: Mapping[str, Any],
         *,
         metadata: Mapping[str, object] | None = None,
         question: dict[str, Any] | None = None,
-    ) -> "Recording":
-        """Go on with the record of an interrupted run: it is running again, and this recorder's.
+    ) -> Recording:
+        """Return the record of an interrupted run to go on with: it is running again, and this recorder's.
+
+        Nothing is written before :meth:`Recording.begin`.
 
         Args:
             record: the stored record, parsed.
             metadata: what is known of the continuation; merged.
             question: what the run was asking; it asks it still if the answer does not reach it.
-
-        Raises:
-            StoreError: only where recording is required: the record could not be written.
         """
         change = RecordChange.of(
             self.clock(),
@@ -173,8 +199,7 @@ class Recorder:
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        await self._begin(*key, change)
-        return Recording(self, *key, record["create_time"], record["node_execute_status"], question)
+        return Recording(self, change, key, record["create_time"], record["node_execute_status"], question)
 
     async def claim(self, record: Mapping[str, Any]) -> bool:
         """Make a run this recorder's while its recorder is still the one that *record* names; whether it is now.
@@ -192,7 +217,7 @@ class Recorder:
         )
         return await self.records.update(record["workflow_id"], record["execute_id"], claim) is not None
 
-    async def _begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
         """Write the step before a run leaves; where recording is required it must succeed.
 
         Raises:
@@ -251,93 +276,3 @@ class Recorder:
             StoreError: the store cannot be used now.
         """
         return await self._orphans.end(self.owner, self.clock(), self.takes_over)
-
-
-class Recording:
-    """The open record of one run.
-
-    ``timeline`` is what an earlier part of the run has left, and ``question`` what it was asking, when it goes on.
-    """
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        workflow_id: str,
-        execute_id: str,
-        create_time: int,
-        timeline: object = None,
-        question: dict[str, Any] | None = None,
-    ) -> None:
-        self._recorder = recorder
-        self.workflow_id = workflow_id
-        self.execute_id = execute_id
-        self.create_time = create_time
-        self.timeline = timeline
-        self.question = question
-        self._snapshot: Snapshot | None = None
-        self._dirty = False
-        self._first_save: asyncio.TimerHandle | None = None
-        self._saving: asyncio.Task[None] | None = None
-        self._closed = False
-
-    def follow(self, snapshot: Snapshot) -> None:
-        """Save what *snapshot* returns (record keys to values) regularly, whenever ``touched`` was called since."""
-        self._snapshot = snapshot
-        pause = self._recorder.progress_interval_ms / 1000
-        self._first_save = asyncio.get_running_loop().call_later(pause, self._begin_saving)
-
-    def touched(self) -> None:
-        """There is progress to save."""
-        self._dirty = True
-
-    async def close(
-        self, status: ExecutionStatus | None, *, metadata: Mapping[str, object] | None = None, **fields: object
-    ) -> None:
-        """End the record; a second call does nothing. ``None`` as status leaves it running.
-
-        Args:
-            status: how the run ended.
-            metadata: what else is known now; merged.
-            fields: record keys and their values; ``None`` changes nothing.
-        """
-        if self._closed:
-            return
-        self._closed = True
-        if self._first_save is not None:
-            self._first_save.cancel()
-        if self._saving is not None:
-            self._saving.cancel()
-        limit = self._recorder.record_limit
-        change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
-        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
-
-    def _begin_saving(self) -> None:
-        self._saving = asyncio.create_task(self._save_progress())
-
-    async def _save_progress(self) -> None:
-        shortest = self._recorder.progress_interval_ms / 1000
-        pause, has_failed, loop = shortest, False, asyncio.get_running_loop()
-        while not self._closed:
-            if not self._dirty or self._snapshot is None:
-                await asyncio.sleep(pause)
-                continue
-            self._dirty = False
-            began = loop.time()
-            saving = asyncio.ensure_future(self._save(self._snapshot))
-            saving.add_done_callback(error_of)
-            # What is under way goes on when the record is closed meanwhile: the ending comes after it.
-            await asyncio.wait({saving})
-            error = error_of(saving)
-            if error is not None and not has_failed:
-                has_failed = True
-                _log.error("The progress of %s/%s cannot be saved; the run goes on, and its ending is recorded: %s",
-                           quoted(self.workflow_id), quoted(self.execute_id), error, exc_info=error)  # fmt: skip
-            # Saving a very large run must not become the main work.
-            pause = max(shortest, 20 * (loop.time() - began))
-            await asyncio.sleep(pause)
-
-    async def _save(self, snapshot: Snapshot) -> None:
-        recorder = self._recorder
-        now, limit = recorder.clock(), recorder.record_limit
-        change = RecordChange.of(now, only_from=_RUNNING, fields=snapshot(), largest=limit)
-        await recorder.outbox.write(self.workflow_id, self.execute_id, change)

@@ -1,6 +1,8 @@
 """The keys of a record's ``metadata`` that have a meaning here: one row each. Pure.
 
-Callers may keep anything else under keys of their own; :data:`CALLERS_OWN` says how those are treated.
+Callers may keep anything else under keys of their own; :data:`CALLERS_OWN` says how those are treated. What they set
+under ours is read only where its type fits, and what would be a claim about the run goes under another name
+(:func:`of_caller`): a caller sets no proof.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,10 +10,15 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, Final, Generic, TypeVar
 
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 from execution_history.records.proof import known_proof
 from execution_history.records.values import identifier, integer, text, time
 
 T = TypeVar("T")
+
+RECORDED_KINDS: Final = ("function", "generator", "context manager", "block")
+"""What of a Python program can be recorded."""
 
 
 class Use(Flag):
@@ -27,6 +34,11 @@ class Use(Flag):
     """Lists get it, which see a record without its documents."""
     READ_WHOLE = auto()
     """It is read whatever its size, because runs are found by it."""
+    OURS = auto()
+    """A claim of ours, of how a status is known, who records and what was kept: callers do not set it."""
+    OF_RUN = auto()
+    """What who records a run knows of it. Callers of the service record runs of Coze themselves and may set it; what is
+    recorded as a Python function has it from its recorder only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,22 @@ def metadata_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def of_caller(given: Mapping[str, object], *, is_function: bool = False) -> dict[str, object]:
+    """Return the metadata *given* by a caller, with what it must not set under ``caller.<key>``: it is kept and shown.
+
+    Those keys are :attr:`Use.OURS` and, for a Python function, :attr:`Use.OF_RUN`.
+    """
+    claims = Use.OURS | Use.OF_RUN if is_function else Use.OURS
+    return {
+        f"{CALLER.name}.{name}" if uses_of(name := _name(key)) & claims else key: value for key, value in given.items()
+    }
+
+
+def _name(key: object) -> str:
+    """Return the name that *key*, which callers may choose as they like, gets in the record."""
+    return str.__str__(key) if isinstance(key, str) else str(next(iter(read_json(encode({key: None})))))
+
+
 def uses_of(name: str) -> Use:
     """Return what is done with the value of the key *name*, whether or not it has a meaning here."""
     return KEYS.get(name, CALLERS_OWN).uses
@@ -88,6 +116,19 @@ def _anything(value: object) -> Any:  # noqa: ANN401 - JSON is any of six things
     return value
 
 
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _kind(value: object) -> str | None:
+    """Return what was recorded: a function, a generator, a context manager or a block."""
+    return value if value in RECORDED_KINDS else None
+
+
+def _cuts(value: object) -> Any:  # noqa: ANN401 - true, or an object of sizes
+    return value if value is True or isinstance(value, dict) else None
+
+
 def _execute_id(value: object) -> str | None:
     """Return the execute id in the name of another run: an id, or an object of its workflow's and its own."""
     return identifier(value.get("execute_id") if isinstance(value, dict) else value)
@@ -98,7 +139,7 @@ def _caller_name(value: object) -> str | None:
 
 
 _NONE: Final = Use(0)
-_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE = Use
+_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE, _OURS, _OF_RUN = Use
 
 # fmt: off
 ACCOUNT: Final = Key(
@@ -107,43 +148,45 @@ ACCOUNT: Final = Key(
 CALLER: Final = Key(
     "caller", _caller_name, "The program that called: a name, or name, version, language and system.",
     "coze/transport", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE)
-UPSTREAM: Final = Key("upstream", _string, "Where the call went: scheme, host and port.", "coze/transport", _SEARCHED)
+UPSTREAM: Final = Key(
+    "upstream", _string, "Where the call went: scheme, host and port.",
+    "coze/transport", _SEARCHED | _OF_RUN)
 COZE_EXECUTE_ID: Final = Key(
     "coze_execute_id", text, "The id that the run has upstream, once that is known.",
-    "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _SUMMARISED)
+    "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN)
 LOG_ID: Final = Key(
     "log_id", identifier, "The id under which Coze has logged the call.",
-    "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED)
+    "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _OF_RUN)
 RECORDER: Final = Key(
     "recorder", _string, "The recorder that is, or was, recording the run.",
-    "recording, coze/reconciler", _PLACED)
+    "recording, coze/reconciler", _PLACED | _OURS)
 PROOF: Final = Key(
     "proof", known_proof, "How the status is known.",
-    "coze/transport, coze/tracking, functions, recording", _PLACED | _SUMMARISED)
+    "coze/transport, coze/tracking, functions, recording", _PLACED | _SUMMARISED | _OURS)
 TRANSITION: Final = Key(
     "transition", _object, "What changed the status besides the run itself: from, to, at, because.",
-    "coze/tracking, recording", _NONE)
+    "coze/tracking, recording", _OURS)
 ENDED_AT: Final = Key(
     "ended_at", time, "When the run ended (milliseconds), once its record was changed later.",
-    "records, coze/tracking, recording, transfer/coze_studio", _PLACED)
+    "records, coze/tracking, recording, transfer/coze_studio", _PLACED | _OF_RUN)
 INTERRUPT: Final = Key(
     "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
-    "coze/transport, coze/tracking", _PLACED | _SEARCHED)
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _OF_RUN)
 ANSWERS: Final = Key(
     "answers", _list, "What was answered to the run, and by whom, in order.",
-    "coze/transport", _SEARCHED)
+    "coze/transport", _SEARCHED | _OF_RUN)
 ASKED_UPSTREAM: Final = Key(
     "asked_upstream", _string, "Why the upstream did not say what became of the run.",
-    "coze/tracking", _SEARCHED)
+    "coze/tracking", _SEARCHED | _OF_RUN)
 TAKEN_OVER: Final = Key(
     "taken_over", _object, "The recorder from which the run was taken over, and when.",
-    "coze/reconciler", _NONE)
+    "coze/reconciler", _OURS)
 FETCHED_AT: Final = Key(
     "fetched_at", time, "When a run that happened elsewhere was asked for (milliseconds).",
-    "coze/tracking", _NONE)
+    "coze/tracking", _OF_RUN)
 MISSING_OUTPUTS: Final = Key(
     "missing_outputs", _list, "The nodes whose outputs the upstream did not give whole.",
-    "coze/tracking", _SEARCHED)
+    "coze/tracking", _SEARCHED | _OF_RUN)
 PARENT: Final = Key(
     "parent", _execute_id, "The run within which it began: its execute id, or an object with it.",
     "functions, coze/transport, transfer/coze_studio", _SEARCHED)
@@ -151,11 +194,11 @@ ROOT: Final = Key(
     "root", _execute_id, "The outermost run around it, named like the parent.",
     "functions, coze/transport", _SEARCHED)
 DURATION: Final = Key(
-    "duration_ms", _anything, "How long a function took by its own clock (milliseconds, with decimals).",
-    "functions", _NONE)
+    "duration_ms", _number, "How long a function took by its own clock (milliseconds, with decimals).",
+    "functions", _OF_RUN)
 TRACEBACK: Final = Key(
     "traceback", _string, "Where the error that ended a function was raised.",
-    "functions", _SEARCHED)
+    "functions", _SEARCHED | _OF_RUN)
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
     "functions", _SEARCHED | _COMPARED)
@@ -174,8 +217,23 @@ ADOPTED_FIELDS: Final = Key(
     "adopted_fields", _object, "What a foreign record had beyond our keys, or in another type.",
     "records", _SEARCHED)
 RECORDING_IS_CUT: Final = Key(
-    "recording_is_cut", _anything, "Bytes that values had of which only beginnings are kept, by name; or true.",
-    "records, functions, coze/transport", _PLACED)
+    "recording_is_cut", _cuts, "Bytes that values had of which only beginnings are kept, by name; or true.",
+    "records, functions, coze/transport", _PLACED | _OURS)
+RECORDED_AS: Final = Key(
+    "recorded_as", _kind, "What was recorded where no workflow of Coze ran: a function, a generator, …, a block.",
+    "functions", _OURS)
+OUTPUT_TEXT: Final = Key(
+    "output_text", _string, "The output as Coze wrote it, where its values cannot stand in JSON as they were.",
+    "coze/transport, coze/tracking", _PLACED | _OURS)
+REQUEST_CHARSET: Final = Key(
+    "request_charset", _string, "The charset in which the request was read, where that is not UTF-8.",
+    "coze/transport", _OURS)
+ANSWER_CHARSET: Final = Key(
+    "answer_charset", _string, "The charset in which the answer was read, where that is not UTF-8.",
+    "coze/transport", _OURS)
+UNREAD: Final = Key(
+    "unread", _string, "Why the request could not be read, of which the input is then as much as could be.",
+    "coze/transport", _SEARCHED | _OURS)
 # fmt: on
 
 CALLERS_OWN: Final = Key("", _anything, "Whatever a caller keeps with its runs.", "callers", _SEARCHED | _COMPARED)
@@ -186,7 +244,8 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
     for key in (
         ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, UPSTREAM, RECORDER, TRANSITION,
         ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT, DURATION,
-        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT,
+        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
+        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD,
     )
 }  # fmt: skip
 """Every key that has a meaning here, by its name."""

@@ -149,6 +149,18 @@ def is_identifier(value: object) -> TypeGuard[str]:
     return True
 
 
+def may_exist(**ids: object) -> bool:
+    """Return whether all of *ids*, by what they name, can be ids; a text that cannot is just the id of nothing.
+
+    Raises:
+        InvalidIdentifier: one is no text: nothing is found by the number that looks like an id.
+    """
+    for name, value in ids.items():
+        if not isinstance(value, str):
+            check_identifier(name.replace("_", " "), value)
+    return all(map(is_identifier, ids.values()))
+
+
 def check_status(status: object) -> ExecutionStatus:
     """Return *status* when it is one of the four.
 

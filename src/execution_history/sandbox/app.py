@@ -15,7 +15,7 @@ from execution_history.sandbox.dialect import Dialect, Flavour
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.errors import INTERNAL, STUDIO_FAULT, Refusal, RefusedError
 from execution_history.sandbox.middleware import BearerToken, CollapsedSlashes, LogId
-from execution_history.sandbox.routes import json_response
+from execution_history.sandbox.responses import json_response
 from execution_history.sandbox.studio_dialect import StudioDialect
 from execution_history.sandbox.studio_routes import StudioRoutes
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from execution_history.sandbox.bodies import envelope, refusal_envelope, run_answer, started_answer
-from execution_history.sandbox.dialect import ChatTurn, StreamWriter
+from execution_history.sandbox.chats import ChatTurn
+from execution_history.sandbox.dialect import StreamWriter
 from execution_history.sandbox.errors import AUTHENTICATION_INVALID, Refusal, bad_request
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.requests import ChatRequest

@@ -12,11 +12,13 @@ from execution_history.sandbox.bodies import (
     workflow_object,
     workflow_page,
 )
+from execution_history.sandbox.chat_routes import ChatRoutes, ConversationRoutes
 from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.errors import not_found
 from execution_history.sandbox.executions import RunMode
 from execution_history.sandbox.requests import read_page, read_resume, read_token_page
-from execution_history.sandbox.routes import Routes, read_body
+from execution_history.sandbox.responses import read_body
+from execution_history.sandbox.routes import Routes
 from execution_history.sandbox.workflows import WORKFLOWS
 
 _MAX_PAGE_SIZE = 100  # documented as 30, but cozepy asks for 100 by default (1.10)
@@ -37,6 +39,8 @@ class CozeRoutes(Routes):
             Route("/v1/workflows", self.workflows, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}", self.workflow, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}/versions", self.versions, methods=["GET"]),
+            *ChatRoutes(self._chats, self._dialect).table(),
+            *ConversationRoutes(self._chats).table(),
         ]
 
     async def resume(self, request: Request) -> Response:

@@ -1,9 +1,9 @@
 """What the editions of Coze have in common, and what differs between them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
+from execution_history.sandbox.chats import ChatTurn
 from execution_history.sandbox.errors import Refusal
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.requests import ChatRequest
@@ -12,21 +12,6 @@ from execution_history.sandbox.steps import Failure, Finished
 
 Flavour = Literal["coze", "studio"]
 """The edition a sandbox stands for: coze.cn and coze.com, or the open-source Coze Studio (protocol section 6)."""
-
-SILENT_IN_CHATS = frozenset({"Start", "Plugin"})
-"""The node types that say nothing to the user of a chatflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChatTurn:
-    """One call of ``chat``: its ids, when it began in seconds since the epoch, and the execution it plays."""
-
-    chat_id: str
-    conversation_id: str
-    bot_id: str
-    created_at: int
-    execution: Execution
-    next_id: Callable[[], str]
 
 
 class StreamWriter(Protocol):

@@ -4,11 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from execution_history.sandbox.conversations import Conversations
 from execution_history.sandbox.errors import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
 from execution_history.sandbox.ids import IdFactory
-from execution_history.sandbox.requests import ChatRequest, ResumeRequest, RunRequest, read_settings
+from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_settings
 from execution_history.sandbox.step_queue import Outlet, Shown
 from execution_history.sandbox.steps import Ask, Failure, Finished, Happening, Inputs, Packet, Pause, Retention
 from execution_history.sandbox.workflows import WORKFLOWS, Workflow
@@ -25,7 +24,6 @@ class Engine:
         self, *, delay_ms: int, pace_ms: int, now: Callable[[], float] = time.time, executions: Executions | None = None
     ) -> None:
         self.ids = IdFactory(now)
-        self.conversations = Conversations(self.ids.next_id)
         self._executions = Executions() if executions is None else executions
         self._own_defaults = {"delay_ms": delay_ms, "pace_ms": pace_ms}
         self._now = now
@@ -38,7 +36,15 @@ class Engine:
             RefusedError: the workflow does not exist, refuses every run, or a setting cannot be used.
 
         """
-        workflow = find_workflow(request.workflow_id)
+        return self.begin(find_workflow(request.workflow_id), request, mode, log_id)
+
+    def begin(self, workflow: Workflow, request: RunRequest, mode: RunMode, log_id: str) -> tuple[Execution, Outlet]:
+        """Start a run of ``workflow``, as ``start`` does.
+
+        Raises:
+            RefusedError: the workflow refuses every run, or a setting cannot be used.
+
+        """
         if isinstance(workflow.behaviour, Refusal):
             raise RefusedError(workflow.behaviour)
         settings = read_settings(request.parameters, workflow.all_settings(), self._own_defaults)
@@ -61,28 +67,10 @@ class Engine:
         self._executions.keep(execution)
         return execution, self._play(execution)
 
-    def chat(self, request: ChatRequest, log_id: str) -> tuple[Execution, Outlet, str]:
-        """Answer the question that the conversation is at, or else start a run in it (protocol 1.9).
-
-        Returns:
-            The execution, its steps, and the id of the conversation.
-
-        Raises:
-            RefusedError: as for ``start``.
-
-        """
-        conversation_id = request.conversation_id or self.conversations.named(
-            request.owner_id, request.conversation_name
-        )
-        latest = self.conversations.execution_in(conversation_id)
-        waiting = self._executions.get(request.run.workflow_id, latest) if latest else None
-        if waiting is not None and waiting.interruption is not None:
-            waiting.answer(request.said)
-            return waiting, self._play(waiting), conversation_id
-        execution, outlet = self.start(request.run, RunMode.STREAM, log_id)
-        execution.is_chat = True
-        self.conversations.enter(conversation_id, execution.execute_id)
-        return execution, outlet, conversation_id
+    def answer(self, execution: Execution, said: str) -> Outlet:
+        """Answer the open question of an execution and play on."""
+        execution.answer(said)
+        return self._play(execution)
 
     def resume(self, request: ResumeRequest, mode: RunMode | None) -> tuple[Execution, Outlet]:
         """Answer the open question of an execution and play on.
@@ -105,8 +93,7 @@ class Engine:
         if mode is not None and (mode is RunMode.STREAM) != (execution.mode is RunMode.STREAM):
             path = "/v1/workflows/resume" if mode is RunMode.STREAM else "/v1/workflow/stream_resume"
             raise bad_request(f"resume this execution with {path}, the way it was started.")
-        execution.answer(request.resume_data)
-        return execution, self._play(execution)
+        return execution, self.answer(execution, request.resume_data)
 
     def find(self, workflow_id: str, execute_id: str) -> Execution:
         """Return that execution of that workflow.
@@ -116,10 +103,14 @@ class Engine:
 
         """
         workflow = find_workflow(workflow_id)
-        execution = self._executions.get(workflow.workflow_id, execute_id)
+        execution = self.known(workflow.workflow_id, execute_id)
         if execution is None:
             raise _unknown_execution()
         return execution
+
+    def known(self, workflow_id: str, execute_id: str) -> Execution | None:
+        """Return that execution of that workflow, or ``None`` if it does not exist or is forgotten."""
+        return self._executions.get(workflow_id, execute_id)
 
     def recall(self, workflow_id: str, execute_id: str) -> tuple[Execution, bool]:
         """Return that execution, and whether its output is still kept, for a history that is answered now.

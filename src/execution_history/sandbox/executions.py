@@ -1,7 +1,7 @@
 """What the sandbox knows of each execution, and the bounded memory it keeps them in."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -98,7 +98,10 @@ class OutputNode:
 
 @dataclass(slots=True)
 class Execution:
-    """One run of a workflow, over all its legs; times are whole seconds since the epoch."""
+    """One run of a workflow, over all its legs; times are whole seconds since the epoch.
+
+    ``on_packet`` is told each packet of a chat and its time.
+    """
 
     execute_id: str
     workflow_id: str
@@ -115,6 +118,7 @@ class Execution:
     retention: Retention = Retention.KEPT
     told_after_end: int = 0
     is_chat: bool = False
+    on_packet: Callable[[Packet, int], None] | None = None
     status: ExecuteStatus = ExecuteStatus.RUNNING
     output: Kept = field(default_factory=Kept)
     usage: Usage | None = None
@@ -167,6 +171,10 @@ class Execution:
             is_over and self.told_after_end >= self.inputs.settings["polls"]
         )
 
+    def open_ms(self) -> int:
+        """Return for how many milliseconds its streams stay open after their end."""
+        return self.inputs.settings["open_ms"]
+
     def weight(self) -> int:
         """Return about how many bytes of memory this execution holds."""
         return 4_000 + self.request_size + sum(kept.size for kept in self._outputs())
@@ -178,6 +186,8 @@ class Execution:
 
     def _take_packet(self, packet: Packet, now: int) -> None:
         self.usage = packet.usage or self.usage
+        if self.on_packet is not None:
+            self.on_packet(packet, now)
         if packet.node.node_type == OUTPUT_NODE_TYPE:
             uuid = node_execute_uuid(self.execute_id, packet.node)
             entry = self.output_nodes.setdefault(uuid, OutputNode(packet.node))

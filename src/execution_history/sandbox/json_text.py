@@ -11,3 +11,9 @@ def to_text(value: object) -> str:
 def to_wire(value: object) -> bytes:
     r"""Return ``value`` as the JSON bytes of an answer: UTF-8, with ``&`` spelled ``\u0026`` (protocol 1.2)."""
     return orjson.dumps(value).replace(b"&", b"\\u0026")
+
+
+def from_text(text: str) -> object:
+    """Return the value of JSON text that ``to_text`` wrote."""
+    value: object = orjson.loads(text)
+    return value

@@ -20,24 +20,26 @@ MAX_MESSAGES = 50
 API_CONNECTOR = "1024"
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     """A body as the protocol describes it; null counts as absent, and an unknown field does no harm."""
 
     model_config = ConfigDict(strict=True)
 
 
-_Read = TypeVar("_Read", bound=_Body)
-_Required = Annotated[str, Field(min_length=1)]
+_Read = TypeVar("_Read", bound=Body)
+Required = Annotated[str, Field(min_length=1)]
 
 
-def _object_in(value: object) -> object:
+def as_object(value: object) -> object:
     """Return parameters as an object: the documented type is String, though every example sends an object (1.2)."""
     return orjson.loads(value or "{}") if isinstance(value, str) else value
 
 
-class _Run(_Body):
-    workflow_id: _Required
-    parameters: Annotated[dict[str, Any] | None, BeforeValidator(_object_in)] = None
+class RunBody(Body):
+    """The body of ``run`` and ``stream_run`` as it is written (protocol 1.2)."""
+
+    workflow_id: Required
+    parameters: Annotated[dict[str, Any] | None, BeforeValidator(as_object)] = None
     bot_id: str | None = None
     app_id: str | None = None
     workflow_version: str | None = None
@@ -46,14 +48,16 @@ class _Run(_Body):
     is_async: bool | None = None
 
 
-class _Resume(_Body):
-    workflow_id: _Required
-    event_id: _Required
+class _Resume(Body):
+    workflow_id: Required
+    event_id: Required
     resume_data: str
     interrupt_type: int
 
 
-class _Message(_Body):
+class MessageBody(Body):
+    """A message as a caller writes it (protocol 1.9)."""
+
     role: Literal["user", "assistant"]
     type: str | None = None
     content: str
@@ -61,14 +65,14 @@ class _Message(_Body):
     meta_data: dict[str, str] | None = None
 
 
-class _Chat(_Run):
-    additional_messages: Annotated[list[_Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+class _Chat(RunBody):
+    additional_messages: Annotated[list[MessageBody], Field(min_length=1, max_length=MAX_MESSAGES)]
     conversation_id: str | None = None
 
 
-class _Conversation(_Body):
-    app_id: _Required
-    conversation_name: _Required
+class _Conversation(Body):
+    app_id: Required
+    conversation_name: Required
     get_or_create: bool | None = None
 
 
@@ -114,10 +118,16 @@ def read_run(body: bytes) -> RunRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    return _run(_read(_Run, body), len(body))
+    return read_run_body(read(RunBody, body), len(body))
 
 
-def _run(fields: _Run, size: int) -> RunRequest:
+def read_run_body(fields: RunBody, size: int) -> RunRequest:
+    """Return the run request in ``fields``, whose body had ``size`` bytes.
+
+    Raises:
+        RefusedError: 4000 when both owners are named, or the parameters are nested too deeply.
+
+    """
     if fields.bot_id and fields.app_id:
         raise bad_request("'bot_id' and 'app_id' cannot both be set.")
     parameters = fields.parameters or {}
@@ -143,7 +153,7 @@ def read_resume(body: bytes) -> ResumeRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    return ResumeRequest(**_read(_Resume, body).model_dump())
+    return ResumeRequest(**read(_Resume, body).model_dump())
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +187,8 @@ def read_chat(body: bytes) -> ChatRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    fields = _read(_Chat, body)
-    run, last = _run(fields, len(body)), fields.additional_messages[-1]
+    fields = read(_Chat, body)
+    run, last = read_run_body(fields, len(body)), fields.additional_messages[-1]
     is_user_last = last.role == "user"
     said = last.content if is_user_last else ""
     name = run.parameters.get("CONVERSATION_NAME", "")
@@ -201,7 +211,7 @@ def read_conversation(body: bytes) -> ConversationRequest:
         RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
 
     """
-    fields = _read(_Conversation, body)
+    fields = read(_Conversation, body)
     return ConversationRequest(fields.app_id, fields.conversation_name, get_or_create=fields.get_or_create is True)
 
 
@@ -259,7 +269,13 @@ def _whole_number(name: str, value: object, most: int) -> int:
     return int(number)
 
 
-def _read(model: type[_Read], body: bytes) -> _Read:
+def read(model: type[_Read], body: bytes) -> _Read:
+    """Return the fields in ``body``.
+
+    Raises:
+        RefusedError: 4000 when it is not a JSON object, or a field is missing or of the wrong type.
+
+    """
     try:
         return model.model_validate(orjson.loads(body))
     except orjson.JSONDecodeError as error:

@@ -1,12 +1,18 @@
-"""Answers that plain responses cannot give: a stream that follows a run, and a connection that breaks."""
+"""Bodies in and answers out: JSON, a stream that follows a run, and a connection that breaks."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from execution_history.sandbox.dialect import StreamWriter
+from execution_history.sandbox.errors import bad_request
 from execution_history.sandbox.executions import Interruption
+from execution_history.sandbox.json_text import to_wire
+from execution_history.sandbox.requests import MAX_BODY_BYTES
 from execution_history.sandbox.step_queue import Outlet
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
 
@@ -30,6 +36,26 @@ async def break_connection(scope: Scope, receive: Receive, *, reset: bool) -> No
             pass
 
 
+async def read_body(request: Request) -> bytes:
+    """Return the request's body, refusing to read more than the documented limit.
+
+    Raises:
+        RefusedError: 4000 when it is longer.
+
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise bad_request(f"the body is larger than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def json_response(body: Mapping[str, object], status: int = 200) -> Response:
+    """Return ``body`` as an answer."""
+    return Response(to_wire(body), status, media_type="application/json")
+
+
 class BrokenConnection(Response):
     """No answer at all: the connection breaks instead."""
 
@@ -48,15 +74,16 @@ class BrokenConnection(Response):
 class EventStream(Response):
     """The server-sent events of one leg of a run, each sent as it happens, as ``writer`` puts them.
 
-    Ends after the leg's terminator. When the leg is stopped from outside, the connection breaks, so that no
-    reader takes what it has for everything.
+    Ends ``open_ms`` milliseconds after the leg's terminator. When the leg is stopped from outside, the connection
+    breaks, so that no reader takes what it has for everything.
     """
 
-    def __init__(self, outlet: Outlet, writer: StreamWriter, content_type: str) -> None:
+    def __init__(self, outlet: Outlet, writer: StreamWriter, content_type: str, open_ms: int = 0) -> None:
         super().__init__()
         self._outlet = outlet
         self._writer = writer
         self._content_type = content_type.encode()
+        self._open_seconds = open_ms / 1000
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
@@ -76,5 +103,13 @@ class EventStream(Response):
                 return
             await send({"type": "http.response.body", "body": self._writer.frame(step), "more_body": True})
             if isinstance(step, Interruption | Failure | Finished):
+                await self._stay_open(receive)
                 break
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stay_open(self, receive: Receive) -> None:
+        if self._open_seconds:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._open_seconds):
+                    while (await receive())["type"] != "http.disconnect":
+                        pass

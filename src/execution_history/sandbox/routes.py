@@ -1,20 +1,17 @@
 """The endpoints that every edition of Coze has, each: read the request, ask the engine, write the answer."""
 
-from collections.abc import Mapping
-
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from execution_history.sandbox.bodies import file_object
-from execution_history.sandbox.dialect import ChatTurn, Dialect
+from execution_history.sandbox.chats import Chats
+from execution_history.sandbox.dialect import Dialect
 from execution_history.sandbox.engine import Engine
-from execution_history.sandbox.errors import bad_request
 from execution_history.sandbox.executions import Execution, Interruption, RunMode
 from execution_history.sandbox.files import UploadedFile, paced_bytes, read_upload
-from execution_history.sandbox.json_text import to_wire
-from execution_history.sandbox.requests import MAX_BODY_BYTES, read_chat, read_resume, read_run, read_settings
-from execution_history.sandbox.responses import BrokenConnection, EventStream
+from execution_history.sandbox.requests import read_chat, read_resume, read_run, read_settings
+from execution_history.sandbox.responses import BrokenConnection, EventStream, json_response, read_body
 from execution_history.sandbox.step_queue import Outlet
 from execution_history.sandbox.steps import Cut, Failure, Finished, Hush
 from execution_history.sandbox.workflows import NO_PACE, SWITCHED_OFF, Setting
@@ -31,6 +28,7 @@ class Routes:
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
+        self._chats = Chats(engine)
         self._files: dict[str, UploadedFile] = {}
 
     def table(self) -> list[Route]:
@@ -55,29 +53,21 @@ class Routes:
         """Run and stream what happens (protocol 1.3)."""
         body = read_run(await read_body(request))
         execution, outlet = self._engine.start(body, RunMode.STREAM, request.state.log_id)
-        return EventStream(outlet, self._dialect.stream(execution), self._dialect.stream_type)
+        return EventStream(outlet, self._dialect.stream(execution), self._dialect.stream_type, execution.open_ms())
 
     async def stream_resume(self, request: Request) -> Response:
         """Answer the question of a run and stream on (protocol 1.4)."""
         body = read_resume(await read_body(request))
         mode = RunMode.STREAM if self._dialect.resumes_as_started else None
         execution, outlet = self._engine.resume(body, mode)
-        return EventStream(outlet, self._dialect.stream(execution), self._dialect.stream_type)
+        return EventStream(outlet, self._dialect.stream(execution), self._dialect.stream_type, execution.open_ms())
 
     async def chat(self, request: Request) -> Response:
         """Say something in a conversation and stream what it leads to (protocol 1.9)."""
         body = read_chat(await read_body(request))
         self._dialect.check_chat(body)
-        execution, outlet, conversation_id = self._engine.chat(body, request.state.log_id)
-        turn = ChatTurn(
-            chat_id=self._engine.ids.next_id(),
-            conversation_id=conversation_id,
-            bot_id=body.owner_id,
-            created_at=self._engine.second(),
-            execution=execution,
-            next_id=self._engine.ids.next_id,
-        )
-        return EventStream(outlet, self._dialect.chat(turn), self._dialect.stream_type)
+        turn, outlet = self._chats.with_workflow(body, request.state.log_id)
+        return EventStream(outlet, self._dialect.chat(turn), self._dialect.stream_type, turn.execution.open_ms())
 
     async def upload(self, request: Request) -> Response:
         """Take a file as the part ``file`` of a multipart form: only its size and name are kept."""
@@ -115,23 +105,3 @@ class Routes:
 
     def _tell(self, request: Request, data: object) -> Response:
         return json_response(self._dialect.envelope(request.state.log_id, data))
-
-
-async def read_body(request: Request) -> bytes:
-    """Return the request's body, refusing to read more than the documented limit.
-
-    Raises:
-        RefusedError: 4000 when it is longer.
-
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise bad_request(f"the body is larger than {MAX_BODY_BYTES} bytes.")
-    return bytes(body)
-
-
-def json_response(body: Mapping[str, object], status: int = 200) -> Response:
-    """Return ``body`` as an answer."""
-    return Response(to_wire(body), status, media_type="application/json")

@@ -7,19 +7,14 @@ from collections import Counter
 from itertools import count
 
 from execution_history.sandbox.bodies import debug_url, interrupt_object, studio_debug_url, usage_object
-from execution_history.sandbox.dialect import SILENT_IN_CHATS, ChatTurn
+from execution_history.sandbox.bots import LOCAL_PLUGIN_INTERRUPT
+from execution_history.sandbox.chat_bodies import chat_object
+from execution_history.sandbox.chats import SILENT_IN_CHATS, ChatStatus, ChatTurn
 from execution_history.sandbox.executions import Execution, Interruption
 from execution_history.sandbox.ids import node_execute_uuid
 from execution_history.sandbox.json_text import to_text, to_wire
 from execution_history.sandbox.step_queue import StreamStep
 from execution_history.sandbox.steps import Failure, Finished, Packet, Ping, Raw, Usage
-
-_REQUIRED_ACTION = {
-    "type": "submit_tool_outputs",
-    "submit_tool_outputs": {
-        "tool_calls": [{"id": "", "type": "reply_message", "function": None, "require_info": None}]
-    },
-}
 
 
 class _Writer:
@@ -109,11 +104,11 @@ class ChatWriter(_Writer):
     def __init__(self, turn: ChatTurn, *, is_studio: bool) -> None:
         super().__init__(turn.execution, 1 if is_studio else None, is_studio=is_studio)
         self._turn = turn
-        self._messages: dict[str, tuple[str, list[str]]] = {}
+        self._unfinished: dict[str, list[str]] = {}
 
     def opening(self) -> bytes:
         """Return the two events with which every chat begins."""
-        return self._progress("created") + self._progress("in_progress")
+        return self._progress(ChatStatus.CREATED) + self._progress(ChatStatus.IN_PROGRESS)
 
     def frame(self, step: StreamStep) -> bytes:
         """Return the bytes of the events that ``step`` becomes, empty when it is not shown in a chat."""
@@ -121,40 +116,42 @@ class ChatWriter(_Writer):
             case Packet():
                 return b"" if step.node.node_type in SILENT_IN_CHATS else self._packet(step)
             case Interruption():
-                question = b"" if self._is_studio else self._verbose("interrupt", interrupt_object(step))
-                known = {} if self._is_studio else {"required_action": _REQUIRED_ACTION}
-                return question + self._progress("requires_action", **known) + self._done()
+                question = b"" if self._is_studio else self._question(step)
+                return question + self._progress(ChatStatus.REQUIRES_ACTION) + self._done()
             case Failure(silent=True) | Ping():  # the documentation knows no PING in a chat
                 return b""
             case Failure(code=code, message=message) if self._is_studio:
                 return self._event("error", {"code": str(code), "msg": message, **self._link})
-            case Failure(code=code, message=message):
-                return self._progress("failed", last_error={"code": code, "msg": message}) + self._done()
+            case Failure():
+                return self._progress(ChatStatus.FAILED) + self._done()
             case Finished() if self._is_studio:
-                usage = self._usage()
-                return self._progress("completed", bot_id=self._turn.bot_id or "0", usage=usage) + self._done()
+                return self._progress(ChatStatus.COMPLETED) + self._done()
             case Finished(traceless=traceless):
                 finished = self._verbose("generate_answer_finish", {"finish_reason": 0, "FinData": ""})
-                return finished + self._progress("completed") + self._done(traceless=traceless)
+                return finished + self._progress(ChatStatus.COMPLETED) + self._done(traceless=traceless)
             case Raw(frame=frame):
                 return frame
 
     def _packet(self, packet: Packet) -> bytes:
-        uuid = self._uuid(packet)
-        if uuid not in self._messages:
-            self._messages[uuid] = (self._turn.next_id(), [])
-        message_id, parts = self._messages[uuid]
+        message_id = self._turn.message_id(packet)
         if self._is_studio:
             ending = "completed" if packet.is_last else "delta"
             message = self._message(message_id, "answer", packet.content)
             return self._event(f"conversation.message.{ending}", message)
+        parts = self._unfinished.setdefault(message_id, [])
         parts.append(packet.content)
         frames = self._event("conversation.message.delta", self._message(message_id, "answer", packet.content))
         if packet.is_last:
-            del self._messages[uuid]
+            del self._unfinished[message_id]
             whole = self._message(message_id, "answer", "".join(parts))
             frames += self._event("conversation.message.completed", whole)
         return frames
+
+    def _question(self, interruption: Interruption) -> bytes:
+        if interruption.ask.kind != LOCAL_PLUGIN_INTERRUPT:
+            return self._verbose("interrupt", interrupt_object(interruption))
+        called = self._message(self._turn.next_id(), "function_call", interruption.ask.data)
+        return self._event("conversation.message.completed", called)
 
     def _verbose(self, kind: str, data: object) -> bytes:
         content = {"msg_type": kind, "data": to_text(data), "from_module": None, "from_unit": None}
@@ -165,38 +162,28 @@ class ChatWriter(_Writer):
         turn = self._turn
         return {
             "id": message_id,
-            "conversation_id": turn.conversation_id,
+            "conversation_id": turn.conversation.conversation_id,
             "bot_id": (turn.bot_id or "0") if self._is_studio else turn.bot_id,
             "role": "assistant",
             "type": kind,
             "content": content,
             "content_type": "text",
             "chat_id": turn.chat_id,
-            "section_id": turn.conversation_id,
+            "section_id": turn.conversation.section_id,
             **({} if self._is_studio else {"created_at": turn.created_at}),
         }
 
-    def _progress(self, status: str, **known: object) -> bytes:
+    def _progress(self, status: ChatStatus) -> bytes:
         turn = self._turn
-        chat: dict[str, object] = {
-            "id": turn.chat_id,
-            "conversation_id": turn.conversation_id,
-            "status": status,
-            "section_id": turn.conversation_id,
-        }
+        chat = chat_object(turn, status)
         if self._is_studio:
-            chat["execute_id"] = turn.execution.execute_id
-        else:
-            chat |= {"bot_id": turn.bot_id, "created_at": turn.created_at, "last_error": {"code": 0, "msg": ""}}
-            chat["usage"] = self._usage() if status == "completed" else usage_object(Usage(0, 0))
-            if status == "failed":
-                chat["failed_at"] = turn.execution.update_time
-            elif status in {"completed", "requires_action"}:
-                chat["completed_at"] = turn.execution.update_time
-        return self._event(f"conversation.chat.{status}", chat | known)
-
-    def _usage(self) -> dict[str, int]:
-        return usage_object(self._turn.execution.usage or Usage(0, 0))
+            known = ("id", "conversation_id", "status", "section_id")
+            chat = {name: chat[name] for name in known} | {"execute_id": turn.execution.execute_id}
+            if status is ChatStatus.COMPLETED:
+                usage = usage_object(turn.execution.usage or Usage(0, 0))
+                chat |= {"bot_id": turn.bot_id or "0", "usage": usage}
+        return self._event(f"conversation.chat.{status}", chat)
 
     def _done(self, *, traceless: bool = False) -> bytes:
-        return self._event("done", "[DONE]" if traceless and not self._is_studio else self._link)
+        is_bare = (traceless or self._turn.is_bot) and not self._is_studio
+        return self._event("done", "[DONE]" if is_bare else self._link)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from execution_history.sandbox.bodies import studio_debug_url
-from execution_history.sandbox.dialect import ChatTurn, StreamWriter
+from execution_history.sandbox.chats import ChatTurn
+from execution_history.sandbox.dialect import StreamWriter
 from execution_history.sandbox.errors import Refusal, bad_request
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Interruption
 from execution_history.sandbox.json_text import to_text

@@ -6,7 +6,8 @@ from starlette.routing import Route
 
 from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.requests import read_conversation
-from execution_history.sandbox.routes import Routes, json_response, read_body
+from execution_history.sandbox.responses import json_response, read_body
+from execution_history.sandbox.routes import Routes
 from execution_history.sandbox.studio_dialect import conversation_answer, history_answer, workflow_answer
 
 
@@ -31,9 +32,10 @@ class StudioRoutes(Routes):
     async def conversation(self, request: Request) -> Response:
         """Find or begin the conversation of that name."""
         conversation = read_conversation(await read_body(request))
-        find = self._engine.conversations.named if conversation.get_or_create else self._engine.conversations.renamed
-        conversation_id = find(conversation.owner_id, conversation.name)
-        return json_response(conversation_answer(conversation_id, self._engine.second()))
+        known = self._chats.conversations
+        find = known.named if conversation.get_or_create else known.renamed
+        found = find(conversation.owner_id, conversation.name)
+        return json_response(conversation_answer(found.conversation_id, self._engine.second()))
 
     async def workflow(self, request: Request) -> Response:
         """Describe one workflow."""

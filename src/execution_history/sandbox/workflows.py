@@ -1,7 +1,8 @@
 """The workflows of the sandbox: ids to run, one sentence on what each is for, and the settings it takes.
 
 Settings are whole numbers among the ``parameters`` of a run. Every workflow takes ``pace_ms`` (between two
-packets) and ``delay_ms`` (before the first); the others are listed with their workflow.
+packets), ``delay_ms`` (before the first) and ``open_ms`` (for which a stream stays open after its last event);
+the others are listed with their workflow.
 """
 
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Workflow:
 
     def all_settings(self) -> Mapping[str, Setting]:
         """Return the settings of this workflow, the common ones included."""
-        return {"pace_ms": PACE, "delay_ms": NO_DELAY} | dict(self.settings)
+        return {"pace_ms": PACE, "delay_ms": NO_DELAY, "open_ms": NO_DELAY} | dict(self.settings)
 
 
 def _workflow(

@@ -85,3 +85,13 @@ async def test_its_errors_are_ours_and_coze_s(gateway: Gateway, modules: Path, t
         found = await _calls(modules, unreachable.base_url, TOKEN, "short_answer")
     assert 5000 == found[f"run {_IDS['short_answer']}"]["code"]
     assert "gave no answer" in str(found[f"stream {_IDS['short_answer']}"])
+    assert "GatewayError" == found["speech"]["error"]  # and no sound that is our envelope
+
+
+async def test_it_shows_that_a_name_is_not_allowed(gateway: Gateway, modules: Path) -> None:
+    """Whole and streamed, with the setting to change; 0.0.0.0 reaches this machine, and is no name of ours."""
+    address = gateway.base_url.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called, not bound to
+    found = await _calls(modules, address, TOKEN, "short_answer")
+    assert 4000 == found[f"run {_IDS['short_answer']}"]["code"]
+    for call in ("run", "stream"):
+        assert "EXECUTION_HISTORY_ALLOWED_HOSTS" in str(found[f"{call} {_IDS['short_answer']}"])

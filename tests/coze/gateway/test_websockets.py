@@ -14,6 +14,7 @@ from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 
 from execution_history.coze.gateway import websocket_host
+from tests.coze.certificates import Authority
 from tests.coze.gateway.conftest import Gateway, gateway_to, nobody
 from tests.web.conftest import served
 
@@ -103,6 +104,76 @@ async def test_what_was_sent_before_the_end_arrives(tmp_path: Path) -> None:
             await asyncio.gather(*(socket.send("x" * 1_000) for _ in range(50)), socket.close(4003, "done"))
         assert (4003, "done") == await upstream.codes.get()
         assert 50 == upstream.received
+
+
+async def test_a_large_message_passes_whole(tmp_path: Path) -> None:
+    """In both directions: one of 15 MB, in frames of any size."""
+
+    async def serve(socket: ServerConnection) -> None:
+        message = await socket.recv()
+        await socket.send([message[:1_000], message[1_000:]])
+        await socket.wait_closed()
+
+    async with serve_websockets(serve, "127.0.0.1", 0, max_size=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with (
+            gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway,
+            connect(gateway.base_url.replace("http://", "ws://") + "/v1/chat", max_size=None) as socket,
+        ):
+            sent = bytes(range(256)) * 60_000  # what the server of these tests takes at most is 16 MB
+            await socket.send(sent)
+            assert sent == await socket.recv()
+
+
+async def test_who_reads_slowly_slows_the_sender_down(tmp_path: Path) -> None:
+    """What is under way between the two has a limit, however much the upstream has to say."""
+    read, most, count = 0, 0, 400
+    message = b"x" * 256 * 1024
+
+    async def serve(socket: ServerConnection) -> None:
+        nonlocal most
+        for number in range(count):
+            await socket.send(message)
+            most = max(most, number - read)
+        await socket.wait_closed()
+
+    async with serve_websockets(serve, "127.0.0.1", 0, compression=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway:
+            address = gateway.base_url.replace("http://", "ws://") + "/v1/audio/speech"
+            async with connect(address, max_queue=1, compression=None) as socket:
+                for _ in range(count):
+                    for _ in range(100):
+                        await asyncio.sleep(0)
+                    assert len(message) == len(await socket.recv())
+                    read += 1
+    assert most < count / 2
+
+
+async def test_a_page_of_another_origin_gets_no_connection(tmp_path: Path) -> None:
+    """Nor does who calls this server by another name; the upstream hears nothing of either."""
+    async with gateway_to_echo(tmp_path) as (_, upstream, base):
+        for headers in ({"Origin": "https://elsewhere.test"}, {"Host": "elsewhere.test"}):
+            with pytest.raises(InvalidStatus):
+                await connect(f"{base}/v1/chat?workflow_id=7", additional_headers=headers).__aenter__()
+    assert [] == upstream.scopes
+
+
+async def test_why_an_upstream_cannot_be_reached_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the answer and in the log, with the setting that changes it."""
+    authority = Authority(tmp_path / "tls")
+
+    async def serve(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    async with serve_websockets(serve, "127.0.0.1", 0, ssl=authority.server("127.0.0.1")) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway_to(tmp_path, f"https://127.0.0.1:{port}") as gateway:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(gateway.base_url.replace("http://", "ws://") + "/v1/chat").__aenter__()
+    said = "the certificate of 127.0.0.1 is not trusted here, "
+    assert said in (refused.value.response.body or b"").decode()
+    assert any(said in line and "accounts.default.ca_file" in line for line in caplog.messages)
 
 
 async def test_an_end_without_a_code_is_a_normal_end(tmp_path: Path) -> None:

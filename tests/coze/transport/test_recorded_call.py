@@ -47,7 +47,7 @@ def test_the_end_of_a_whole_answer_is_held_back_until_its_record_can_be_closed()
     assert [b"", b'{"code"', b":0,"] == [call.receive_data(part) for part in (b'{"code"', b":0,", b'"data":"1"}')]
     action = call.end()
     assert action is not None
-    assert ("success", 1) == (action.outcome.status, action.fields["output"])
+    assert ("success", "1") == (action.outcome.status, action.fields["output"])
     assert [b'"data":"1"}', b""] == [call.release(), call.release()]
 
 
@@ -132,7 +132,7 @@ def test_an_answer_beyond_the_limit_only_passes() -> None:
     """All its bytes do; the record says why it has none."""
     call = _call(largest=10)
     action = _closed(call, _JSON, b"x" * 11)
-    assert ("failed", b"x" * 11) == (action.outcome.status, call.release())
+    assert ("interrupted", "unreadable", b"x" * 11) == (action.outcome.status, action.outcome.proof, call.release())
     assert "larger than the 10 bytes" in action.fields["error_message"]
 
 
@@ -155,6 +155,57 @@ def test_a_fault_of_the_recording_costs_no_byte() -> None:
     action = call.end()
     assert action is not None
     assert ("interrupted", {"proof": "abandoned"}, False) == (action.outcome.status, action.metadata, call.is_stream)
+
+
+def test_a_terminator_ends_the_call_and_what_follows_completes_it() -> None:
+    """Also where the connection breaks behind it; only what is new is added, and only once it is known."""
+    call = _call(RunRequest("stream_run", "7"))
+    call.receive_head(200, _EVENTS)
+    call.receive_data(_message("a", last=True))
+    assert not call.is_over
+    call.receive_data(b'event: Error\ndata: {"error_code":5,"error_message":"No."}\n\n')
+    assert call.is_over
+    action = call.end()
+    assert action is not None
+    assert ("failed", False, None, None) == (action.outcome.status, call.is_over, call.end(_BROKEN), call.complete())
+    call.receive_data(_DONE)
+    completion = call.complete()
+    assert completion is not None
+    assert ("failed", {"debug_url": "http://x/?execute_id=77"}, {"coze_execute_id": "77"}) == (
+        completion.status, completion.fields, completion.metadata,
+    )  # fmt: skip
+
+
+def test_only_one_terminator_counts() -> None:
+    """The first one; others in the same chunk, or later, change nothing."""
+    call = _call(RunRequest("stream_run", "7"))
+    action = _closed(call, _EVENTS, b"event: Done\ndata: {}\n\nevent: Error\ndata: {}\n\n")
+    call.receive_data(b"event: Error\ndata: {}\n\n")
+    assert ("success", None) == (action.outcome.status, call.complete())
+
+
+@pytest.mark.parametrize("failure", [_BROKEN, STOPPED])
+def test_the_log_id_of_a_broken_answer_is_kept(failure: Outcome) -> None:
+    """It came with the head."""
+    action = _closed(_call(), _JSON, b'{"code"', failure=failure)
+    assert (failure.status, "L") == (action.outcome.status, action.metadata["log_id"])
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://user:pass@h/v1/run?token=1#x", "https://h/v1/run"),
+        ("/moved?a=1", "/moved"),
+        ("//h/x", "//h/x"),
+        ("", ""),
+    ],
+)
+def test_a_redirected_run_never_began(location: str, shown: str) -> None:
+    """Whatever came with the redirect; the sentence shows where it leads without what may be secret."""
+    action = _closed(_call(), {**_EVENTS, "location": location}, b"<html>", failure=_BROKEN, status=307)
+    assert ("failed", 307, f"The upstream redirected the run to {shown} (HTTP 307), so the run never began.") == (
+        action.outcome.status, action.fields["error_code"], action.fields["error_message"],
+    )  # fmt: skip
 
 
 @given(

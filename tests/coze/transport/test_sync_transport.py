@@ -180,6 +180,46 @@ async def test_an_asynchronous_run_comes_to_its_end(
     assert ("success", "run_history") == (found["execute_status"], found["metadata"]["proof"])
 
 
+class _Private(httpx.BaseTransport):
+    """The only way to an upstream of another name, as a proxy or a private certificate is."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._inner = httpx.HTTPTransport()
+        self.polls = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request for the private name to where that really is."""
+        assert "upstream.private" == request.url.host
+        self.polls += request.method == "GET"
+        url = httpx.URL(self._base_url).copy_with(raw_path=request.url.raw_path)
+        sent = httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
+        return self._inner.handle_request(sent)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+async def test_a_run_is_followed_on_the_way_that_its_caller_took(
+    sandbox: Sandbox, service: ExecutionHistoryService
+) -> None:
+    """Through the inner transport, with its proxy and certificates; another client would not get there."""
+    inner = _Private(sandbox.base_url)
+
+    def work() -> None:
+        with httpx.Client(transport=_recording(service, inner=inner, first_pause=0.01)) as client:
+            body = {"workflow_id": IDS["takes_its_time"], "parameters": {"delay_ms": 30}, "is_async": True}
+            headers = {"Authorization": f"Bearer {sandbox.token}"}
+            client.post("http://upstream.private/v1/workflow/run", json=body, headers=headers).raise_for_status()
+            run_sync(_one(service, "takes_its_time"))
+
+    await _in_thread(work)
+    found = await _one(service, "takes_its_time")
+    assert ("success", "run_history") == (found["execute_status"], found["metadata"]["proof"])
+    assert inner.polls
+
+
 @pytest.mark.parametrize(("name", "code"), [("never_published", 4200), ("rate_limited", 4013), ("server_error", 500)])
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_refusal_is_the_sdks_own_error(

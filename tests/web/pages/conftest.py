@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from execution_history.application import Application, open_application
+from execution_history.clock import now_ms
 from execution_history.query.model import RecordQuery
+from execution_history.records.record import RecordChange
 from execution_history.settings import load_settings
 from execution_history.web import create_app
 from tests.web.conftest import served
@@ -24,6 +26,9 @@ _FLAGS: Final = (
 FIRST: Final = 7_000_000_000_000_000_000
 
 OpenContext = Callable[..., Awaitable[BrowserContext]]
+
+_LONGEST_WAIT: Final = 30_000  # milliseconds; a browser that shares its machine with other tests can be slow
+expect.set_options(timeout=_LONGEST_WAIT)
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ class Site:
     async def record(self, workflow_id: str, execute_id: str, **fields: Any) -> str:
         """Keep a record of any content; the path of its page is made by the caller where the ids are odd."""
         service = self.application.service
-        await service.create_execution_record(
-            workflow_id, execute_id, fields.pop("parameters", None), metadata=fields.pop("metadata", None)
-        )
-        await service.update_execution_record(workflow_id, execute_id, **fields)
+        await service.create_execution_record(workflow_id, execute_id, fields.pop("parameters", None))
+        # As recorders do it, which may set every key of the metadata.
+        status, metadata = fields.pop("execute_status", None), fields.pop("metadata", None)
+        change = RecordChange.of(now_ms(), status, metadata, fields=fields)
+        await service.store.update(workflow_id, execute_id, change)
         await self.indexed()
         return f"/workflows/{workflow_id}/runs/{execute_id}"
 
@@ -95,7 +101,7 @@ async def open_context(chromium: Browser, site: Site) -> AsyncIterator[OpenConte
     async def opened(*, width: int = 1440, **options: Any) -> BrowserContext:
         given = {"locale": "en-GB", "timezone_id": "Asia/Shanghai", **options}
         context = await chromium.new_context(viewport={"width": width, "height": 900}, base_url=site.base, **given)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(_LONGEST_WAIT)
         context.on("weberror", lambda fault: faults.append(str(fault.error)))
         context.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
         contexts.append(context)

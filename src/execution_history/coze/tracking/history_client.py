@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import httpx
 
@@ -19,16 +20,23 @@ from execution_history.errors import ExecutionHistoryError
 Authorise = Callable[[], Awaitable[Mapping[str, str]]]
 """Returns the headers that authorise a request, fresh for each; they are kept nowhere."""
 
+OF_ACCOUNT: Final = "execution_history.account"
+"""The request extension with the name of the account over whose connections a request goes."""
+
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _TIMEOUT = httpx.Timeout(60, connect=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The base address of an upstream, and the authorisation for it."""
+    """The base address of an upstream, the authorisation for it, and whose connections lead there.
+
+    ``account`` is the name of an account; ``None`` stands for one that calls this address.
+    """
 
     base_url: str
     authorise: Authorise
+    account: str | None = None
 
 
 def origin_of(url: httpx.URL | str) -> str:
@@ -68,16 +76,16 @@ class RunHistoryClient:
         """Return the HTTP status and the body at *path*, or that the upstream is not available."""
         try:
             headers = {"Accept": "application/json", **await address.authorise()}
-            request = httpx.Request(
-                "GET", address.base_url + path, headers=headers, extensions={"timeout": _TIMEOUT.as_dict()}
-            )
+            extensions: dict[str, Any] = {"timeout": _TIMEOUT.as_dict(), OF_ACCOUNT: address.account}
+            request = httpx.Request("GET", address.base_url + path, headers=headers, extensions=extensions)
             response = await self._transport.handle_async_request(request)
-            decoder = ContentDecoder(response.headers.get("content-encoding", ""))
+            decoder = ContentDecoder(response.headers.get("content-encoding", ""), _LARGEST_ANSWER)
             return response.status_code, await read_body(response, decoder.decode, _LARGEST_ANSWER)
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return HistoryRefusal("unavailable", f"The upstream could not be reached ({type(error).__name__}).")
+            reason = str(error).rstrip(".") or type(error).__name__
+            return HistoryRefusal("unavailable", f"The upstream could not be reached ({reason}).")
 
     async def aclose(self) -> None:
         """Close the transport."""

@@ -6,7 +6,6 @@ the caller. aiohttp writes header values as UTF-8: a request with other bytes in
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import lru_cache
@@ -21,8 +20,10 @@ from execution_history.coze.transport.aiohttp_session import (
     as_yarl,
     open_session,
 )
+from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.coze.transport.proxies import Proxies, Proxy
+from execution_history.coze.transport.proxies import Proxy
+from execution_history.coze.transport.unreachable import explained
 
 _PIECE: Final = 64 * 1024
 
@@ -41,19 +42,23 @@ _ERRORS: Final[tuple[tuple[type[BaseException], type[httpx.TransportError]], ...
     (OSError, httpx.ReadError),
     (ValueError, httpx.LocalProtocolError),
 )
+_UNREACHED: Final = frozenset({httpx.ConnectError, httpx.ProxyError})
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """An httpx transport over aiohttp's client, for the event loop that is running; it limits no connections.
 
     A request is sent once, whatever happens.
+
+    Args:
+        connection: says how upstreams are reached; as the environment says unless given.
     """
 
-    def __init__(self) -> None:
-        self._proxies = Proxies.of_environment()
-        self._plain = HttpxTransport(self._proxies)
-        # The certificates that httpx trusts, those of the variable SSL_CERT_FILE among them.
-        self._session = open_session(httpx.create_ssl_context())
+    def __init__(self, connection: ConnectionSettings | None = None) -> None:
+        connection = connection or ConnectionSettings()
+        self._proxies = connection.proxies()
+        self._plain = HttpxTransport(connection)
+        self._session = open_session(connection.tls())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; the answer's body has not been read yet.
@@ -75,7 +80,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     response = await self._send(request, headers, upload, proxy)
                     break
         except Exception as error:
-            raise upload.fault or _as_httpx(error) from error
+            raise upload.fault or _as_httpx(error, request, proxy) from error
         if response.status == httpx.codes.SWITCHING_PROTOCOLS:
             response.close()
             raise httpx.RemoteProtocolError("The upstream changed to another protocol, for which nobody asked.")
@@ -216,23 +221,15 @@ def _as_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     ]
 
 
-def _as_httpx(error: Exception) -> Exception:
-    """Return what httpx's own transports raise where aiohttp raises *error*."""
+def _as_httpx(error: Exception, request: httpx.Request | None = None, proxy: Proxy | None = None) -> Exception:
+    """Return what httpx's own transports raise where aiohttp raises *error*, for *request* through *proxy*."""
     if isinstance(error, httpx.TransportError):
         return error
     if isinstance(error, BrokenConnectionError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     for kind, counterpart in _ERRORS:
         if isinstance(error, kind):
-            return counterpart(_reason(error))
+            if request is None or counterpart not in _UNREACHED:
+                return counterpart(str(error) or type(error).__name__)
+            return explained(counterpart, error, request, proxy)
     return error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return str(error.certificate_error)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno
-        # A failed look-up of a name has a number of its own, which is none of the operating system's.
-        return str(error.os_error) if number is None or number < 0 else os.strerror(number)
-    return str(error) or type(error).__name__

@@ -1,7 +1,9 @@
 """The recording transport for asynchronous clients: bytes pass as they are, and every workflow run is recorded.
 
 The upstream is read by a task of its own, which hands the bytes on through a small buffer: a slow caller slows it
-down, and a caller who leaves does not stop it from reading to the end.
+down, and a caller who leaves does not stop it from reading to the end. Bytes pass untouched and unbuffered, with two
+exceptions: the end of an answer waits until its record is closed, and so does, for a bounded time, the chunk of a
+stream that holds a question: whoever answers it finds the record that asks.
 """
 
 import asyncio
@@ -17,9 +19,13 @@ from execution_history.coze.protocol.messages import Outcome, parse_run_request,
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
 from execution_history.coze.tracking.poller import RunPoller
-from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, failure_of, is_recorded
+from execution_history.coze.transport.call_recording import CallRecord, context_of
+from execution_history.coze.transport.failures import failure_of
+from execution_history.coze.transport.httpx_transport import HttpxTransport
+from execution_history.coze.transport.limits import QUESTION_SECONDS, REDIRECT_SECONDS, TOO_LARGE_REQUEST, Limits
 from execution_history.coze.transport.passing_history import PassingHistory
-from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, STOPPED, RecordedCall
+from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, NEVER_SENT, STOPPED, RecordedCall
+from execution_history.coze.transport.redirects import Hop
 from execution_history.errors import ExecutionHistoryError
 from execution_history.recording.recorder import Recorder
 
@@ -36,11 +42,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     Args:
         recorder: keeps the records.
-        inner: does the work; a transport of httpx's own unless given.
+        inner: does the work; a transport of httpx's own, over the environment's proxies, unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
         largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
             so.
         first_pause: seconds before a run that goes on upstream is polled for the first time.
+        question_seconds: how long the chunk of a stream that holds a question waits, at most, until it is recorded.
+        redirect_seconds: how long the record of a redirected call stays open for a client that follows the redirect.
     """
 
     def __init__(
@@ -51,10 +59,12 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         drain_limit_seconds: float = 1800,
         largest_recorded: int = LARGEST_RECORDED,
         first_pause: float = 1.0,
+        question_seconds: float = QUESTION_SECONDS,
+        redirect_seconds: float = REDIRECT_SECONDS,
     ) -> None:
         self._recorder = recorder
-        self._inner = inner or httpx.AsyncHTTPTransport()
-        self._drain_limit = drain_limit_seconds
+        self._inner = inner or HttpxTransport()
+        self._limits = Limits(drain_limit_seconds, question_seconds, redirect_seconds)
         self._largest = largest_recorded
         self._calls: dict[asyncio.Task[None], CallRecord] = {}
         self.poller: RunPoller = RunPoller(recorder, RunHistoryClient(self._inner), first_pause=first_pause)
@@ -66,12 +76,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: the inner transport raised it.
             StoreError: only where recording is required: the record could not be written.
         """
-        context = request.extensions.get(CONTEXT) or RunContext()
+        context = context_of(request)
         run = context.run
-        if run is None and not context.is_unrecorded:
-            kind = run_kind(request.method, request.url.path)
-            run = None if kind is None else parse_run_request(kind, await request.aread())
-        if run is not None and is_recorded(run, context):
+        if context.is_unrecorded:
+            self._recorder.count_unrecorded(TOO_LARGE_REQUEST)
+        elif run is None and (kind := run_kind(request.method, request.url.path)) is not None:
+            run = parse_run_request(kind, await request.aread(), request.headers.get("content-type"))
+        if run is not None:
             call = RecordedCall(run, self._recorder.clock, self._largest)
             return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
@@ -94,7 +105,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
 
     async def _send(self, record: CallRecord) -> httpx.Response:
-        call = _Call(self._inner, record, self._drain_limit)
+        call = _Call(self._inner, record, self._limits)
         self._calls[call.task] = record
         call.task.add_done_callback(self._calls.pop)
         return await call.response()
@@ -103,16 +114,19 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 class _Call(httpx.AsyncByteStream):
     """One recorded call: a task that reads the upstream to its end, and a small buffer between it and the caller."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, record: CallRecord, drain_limit: float) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, record: CallRecord, limits: Limits) -> None:
         self._inner = inner
-        self._drain_limit = drain_limit
+        self._limits = limits
         self._record = record
         self._call = record.call
+        self._sent = record.request
         self._head: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._chunks: deque[bytes | BaseException | None] = deque()
         self._change: asyncio.Future[None] | None = None
         self._caller_left = False
         self._upstream: httpx.AsyncByteStream | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._hop: Hop | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
         self.task.add_done_callback(lambda _: self._fail_head(None))  # cancelled before the record was opened
 
@@ -152,13 +166,16 @@ class _Call(httpx.AsyncByteStream):
         self._chunks.clear()
         self._note_change()
         if not self.task.done():
-            timer = asyncio.get_running_loop().call_later(self._drain_limit, self.task.cancel)
+            timer = asyncio.get_running_loop().call_later(self._limits.drain, self.task.cancel)
             self.task.add_done_callback(lambda _: timer.cancel())
 
     async def _run(self) -> None:
         """Open the record, read the upstream to its end, with or without its caller, and close the record."""
         try:
             await self._record.open()
+        except asyncio.CancelledError:
+            await self._record.close(self._call.end(NEVER_SENT))
+            raise
         except Exception as error:  # noqa: BLE001 - the caller gets it, and must not wait for ever
             self._fail_head(error)
             return
@@ -169,7 +186,7 @@ class _Call(httpx.AsyncByteStream):
         except asyncio.CancelledError as error:
             ending, failure = error, STOPPED
         except Exception as error:  # noqa: BLE001 - the caller gets whatever the transport raised
-            ending, failure = error, failure_of(error, self._record.request)
+            ending, failure = error, failure_of(error, self._sent, is_answered=self._upstream is not None)
         try:
             await self._close(failure)
             if isinstance(ending, asyncio.CancelledError):
@@ -182,13 +199,17 @@ class _Call(httpx.AsyncByteStream):
             # What has come whole stays whole, whatever became of its record.
             self._hand_over(ending, error)
             raise
+        if self._hop is not None:
+            await self._expire(self._hop)
 
     async def _read(self) -> None:
-        response = await self._inner.handle_async_request(self._record.request)
+        response = await self._answer()
         upstream = self._upstream = stream_of(response)
         response.stream = self
         self._call.receive_head(response.status_code, response.headers)
-        if self._call.is_stream:
+        if self._call.is_redirected:
+            self._hop = self._record.hop_of(response)
+        elif self._call.is_stream:
             self._record.save_progress(self._call.progress)
         if not self._head.done():
             self._head.set_result(response)
@@ -196,16 +217,50 @@ class _Call(httpx.AsyncByteStream):
             passed = self._call.receive_data(chunk)
             if self._call.is_stream:
                 self._record.touch()
+                if self._call.is_over:
+                    await self._close_at_once()
             await self._hand_on(passed)
+
+    async def _answer(self) -> httpx.Response:
+        """Return the upstream's answer, that of the last hop where redirects are followed here."""
+        response = await self._inner.handle_async_request(self._sent)
+        trail = self._record.trail if response.has_redirect_location else None
+        while trail is not None and (onward := trail.next(self._sent, response)) is not None:
+            await response.aclose()
+            self._sent = onward
+            response = await self._inner.handle_async_request(onward)
+        return response
+
+    async def _close_at_once(self) -> None:
+        """Close the record of a stream that has said how the run ended, beside the bytes that go on.
+
+        Only a question is waited for, so long as it may be.
+        """
+        action = self._call.end()
+        self._closing = asyncio.create_task(self._record.close(action))
+        if action is not None and action.outcome.status == "interrupted":
+            await asyncio.wait({self._closing}, timeout=self._limits.question)
 
     async def _close(self, failure: Outcome | None) -> None:
         try:
-            await self._record.close(self._call.end(failure))
+            if self._closing is not None:
+                await self._closing
+                await self._record.complete(self._call.complete())
+            elif self._hop is None or (failure is not None and self._hop.claim()):
+                await self._record.close(self._call.end(failure))
         finally:
             # Every idle connection is looked at for each request: the record is closed before this one is given back.
             if self._upstream is not None:
                 with contextlib.suppress(httpx.TransportError):
                     await self._upstream.aclose()
+
+    async def _expire(self, hop: Hop) -> None:
+        """Close the record of a redirected call, unless the request that follows the redirect goes on with it."""
+        try:
+            await asyncio.sleep(self._limits.redirect)
+        finally:
+            if hop.claim():
+                await self._record.close(self._call.end())
 
     def _fail_head(self, error: BaseException | None) -> None:
         """Raise *error* to a caller that waits for the head."""

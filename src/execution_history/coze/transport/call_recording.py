@@ -1,22 +1,29 @@
 """The record of a call: opened before the call leaves, continued when a run is resumed, closed when the call ends."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import httpx
 
-from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event
+from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, execute_id_of_event
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
-from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED, CloseRecord, RecordedCall
-from execution_history.errors import ExecutionHistoryError, StoreError
+from execution_history.coze.transport.recorded_call import CloseRecord, CompleteRecord, RecordedCall
+from execution_history.coze.transport.redirects import Hop, Trail, followed_hop, target_of
+from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import parentage
-from execution_history.recording.recorder import Recorder, Recording, Snapshot
-from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, UPSTREAM
-from execution_history.records.proof import Proof
+from execution_history.recording.attempts import attempt
+from execution_history.recording.open_record import Recording, Snapshot
+from execution_history.recording.outbox import PATIENCE_SECONDS
+from execution_history.recording.recorder import Recorder
+from execution_history.records.depth import IN_METADATA
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
+from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, LOG_ID, UPSTREAM
 from execution_history.records.record import OPEN_STATUSES, is_identifier
 
 _log = logging.getLogger("execution_history.coze")
@@ -25,18 +32,6 @@ CONTEXT: Final = "execution_history"
 """The request extension under which a :class:`RunContext` is passed."""
 
 _KEPT: Final = ("parameters", "bot_id", "conversation_id", "connector_id", "connector_uid", "run_mode")
-
-# By the first entry whose exception fits: how the call's end is known, and its sentence.
-_FAILURES: Final = (
-    (httpx.ConnectTimeout, Proof.CONNECTION_FAILED, f"No connection to {{}} came about in time{NEVER_BEGAN}"),
-    (httpx.TimeoutException, Proof.TIMEOUT, "{} was silent for too long; the workflow may still be running there."),
-    ((httpx.ConnectError, httpx.ProxyError), Proof.CONNECTION_FAILED, f"{{}} could not be reached ({{}}){NEVER_BEGAN}"),
-    (
-        (httpx.TransportError, httpx.StreamError, OSError),
-        Proof.CONNECTION_BROKEN,
-        "The connection to {} broke before the run ended; the workflow may still be running there.",
-    ),
-)
 
 
 @dataclass(slots=True)
@@ -53,6 +48,9 @@ class RunContext:
         resumes: the record whose question the request answers, where the caller has it.
         authorise: returns fresh headers of the account, for polling the run later.
         is_unrecorded: whether the request just passes.
+        redirect_hosts: the origins (scheme, host and port) within which redirects are followed here; ``None`` where
+            the caller's own client follows them, or does not.
+        first: the request before all redirects, where this one follows one.
     """
 
     account: str = "default"
@@ -64,6 +62,8 @@ class RunContext:
     resumes: dict[str, Any] | None = None
     authorise: Authorise | None = None
     is_unrecorded: bool = False
+    redirect_hosts: frozenset[str] | None = None
+    first: httpx.Request | None = None
 
 
 class CallRecord:
@@ -95,7 +95,9 @@ class CallRecord:
         return self._recorder.requires_recording
 
     async def open(self) -> None:
-        """Open the record. Where that fails the call goes on without one.
+        """Open the record. Where that fails the call goes on without one, and is counted.
+
+        A caller who is cancelled has a record all the same: it is to be closed, as one of a call that was not sent.
 
         Raises:
             StoreError: only where recording is required: the record could not be written.
@@ -103,19 +105,30 @@ class CallRecord:
         context = self._context
         try:
             if context.recording is None:
-                context.recording = await begin_recording(self._recorder, self.call.run, context, self.request)
-        except Exception:
+                context.recording = await prepare_recording(self._recorder, self.call.run, context, self.request)
+            opened = context.recording
+            self.call.opened(opened.create_time, opened.timeline, opened.question)
+            await opened.begin()
+        except Exception as error:
+            context.recording = None
             if self.is_required:
                 raise
-            _log.exception("A run could not be recorded")
-            return
-        opened = context.recording
-        self.call.opened(opened.create_time, opened.timeline, opened.question)
+            is_promised = isinstance(error, ExecutionHistoryError)
+            self._recorder.count_unrecorded(str(error), None if is_promised else error)
 
     def save_progress(self, snapshot: Snapshot) -> None:
-        """Save the record keys that *snapshot* returns, regularly, whenever :meth:`touch` was called since."""
-        if self._context.recording is not None:
-            self._context.recording.follow(snapshot)
+        """Save the record keys that *snapshot* returns, regularly, whenever :meth:`touch` was called since.
+
+        The first time comes soon, and keeps the log id.
+        """
+        recording, log_id = self._context.recording, self.call.log_id
+        if recording is not None:
+            recording.follow(snapshot, None if log_id is None else {LOG_ID.name: log_id})
+            recording.touched()
+
+    def count_unrecorded(self, reason: str) -> None:
+        """Count a call that goes on without a record."""
+        self._recorder.count_unrecorded(reason)
 
     def touch(self) -> None:
         """Note that there is progress to save."""
@@ -124,17 +137,55 @@ class CallRecord:
 
     async def close(self, action: CloseRecord | None) -> None:
         """Close the record; ``None`` does nothing. What cannot be written now waits in the recorder's outbox."""
+        if action is None:
+            return
+        self._context.outcome = action.outcome
+        recording = self._context.recording
+        if recording is None:
+            return
+        with self._guarded():
+            if self._poller is not None and action.polled_id is not None:
+                self._poller.poll(self._polled(recording, action.polled_id, action.fallback))
+            await close_recording(self._recorder, recording, action)
+
+    async def complete(self, action: CompleteRecord | None) -> None:
+        """Add to the closed record; ``None`` does nothing, and a run that was gone on with since is left alone."""
         recording = self._context.recording
         if action is None or recording is None:
             return
-        self._context.outcome = action.outcome
+        with self._guarded():
+            await recording.complete(
+                action.fields,
+                action.metadata,
+                only_from=frozenset({action.status}),
+                only_while={INTERRUPT.name: read_json(encode(action.question, levels=IN_METADATA))},
+            )
+
+    def hop_of(self, response: httpx.Response) -> Hop | None:
+        """Return the redirect that *response* is, where the caller's client may follow it within the same run."""
+        context = self._context
+        target = None if context.redirect_hosts is not None else target_of(self.request, response)
+        if target is None or context.recording is None:
+            return None
+        first = context.first or self.request
+        hop = Hop(target, self.request.stream, self.call.run, context.recording, first)
+        hop.leave_with(self.request)
+        return hop
+
+    @property
+    def trail(self) -> Trail | None:
+        """Return the redirects that are followed here; ``None`` where the caller's client follows them itself."""
+        hosts = self._context.redirect_hosts
+        return None if hosts is None else Trail(hosts)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Log what goes wrong in here: the caller still gets its answer."""
         try:
-            if self._poller is not None and action.polled_id is not None:
-                self._poller.poll(self._polled(recording, action.polled_id, action.fallback))
-            await close_recording(recording, action)
+            yield
         except ExecutionHistoryError:
             pass  # the recorder has logged and counted it
-        except Exception:  # noqa: BLE001 - the caller still gets its answer
+        except Exception:  # noqa: BLE001 - as above
             _log.exception("Recording a run failed")
 
     def leave_runs(self) -> None:
@@ -142,55 +193,76 @@ class CallRecord:
         self._poller = None
 
     def _polled(self, recording: Recording, upstream_id: str, fallback: Outcome | None) -> PolledRun:
-        url, headers = self.request.url, self.request.headers
+        first = self._context.first or self.request
+        url, headers = first.url, first.headers
         prefix = url.raw_path.rpartition(b"/v1/")[0].decode("ascii", "replace").rstrip("/")
         own = {"Authorization": headers["authorization"]} if "authorization" in headers else {}
 
         async def authorise() -> Mapping[str, str]:
             return own if self._context.authorise is None else await self._context.authorise()
 
-        address = Address(origin_of(url) + prefix, authorise)
+        address = Address(origin_of(url) + prefix, authorise, self._context.account)
         key = (recording.workflow_id, recording.execute_id)
         return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
 
 
-def is_recorded(run: RunRequest, context: RunContext) -> bool:
-    """Return whether a run can have a record: it names a workflow that can have one, or its record is open already."""
-    return context.recording is not None or is_identifier(run.workflow_id)
+def context_of(request: httpx.Request) -> RunContext:
+    """Return what is known of a call beside its request; one that follows a redirect is the same run."""
+    context = request.extensions.get(CONTEXT) or RunContext()
+    hop = followed_hop(request)
+    if hop is None:
+        return context
+    # Whoever follows it again, or too late, runs the workflow all the same.
+    recording = hop.recording if hop.claim() else None
+    return replace(context, run=hop.run, recording=recording, first=hop.first, outcome=None)
 
 
-async def begin_recording(
+async def prepare_recording(
     recorder: Recorder, run: RunRequest, context: RunContext, request: httpx.Request
 ) -> Recording:
-    """Open the record of a run, or continue the one whose question the run's request answers.
+    """Return the record of a run, or that of the one whose question the request answers, which is still to begin.
+
+    Where the store does not find the question, because it is in trouble and the question itself waits to be written,
+    the answer gets a record of its own, which names the same run upstream.
 
     Args:
         recorder: keeps the record.
         run: what the request asks for.
         context: what else is known.
         request: the HTTP request, for who sends it and where it goes.
-
-    Raises:
-        InvalidIdentifier: the workflow id cannot be one.
-        StoreError: only where recording is required: the record could not be written.
     """
-    metadata: dict[str, object] = {ACCOUNT.name: context.account, **context.metadata}
+    metadata: dict[str, object] = {ACCOUNT.name: context.account, **context.metadata, **run.metadata()}
     metadata[UPSTREAM.name] = origin_of(request.url)
     if caller := caller_of(request.headers):
         metadata[CALLER.name] = caller
+    record = await _answered_record(recorder, run, context)
+    if record is not None:
+        return _continued(recorder, record, run, caller)
     if run.is_resumption:
-        record = context.resumes or await _interrupted_record(recorder, run)
-        if record is not None:
-            return await _continue(recorder, record, run, caller)
         metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [_answer(run)]}
     fields = {name: getattr(run, name) for name in _KEPT}
-    return await recorder.open(run.workflow_id or "", metadata=metadata, **fields)
+    return recorder.prepare(workflow_of(run), metadata=metadata, **fields)
 
 
-async def close_recording(recording: Recording, action: CloseRecord) -> None:
+def workflow_of(run: RunRequest) -> str:
+    """Return the workflow under which a run is recorded, whatever its request names."""
+    return run.workflow_id if is_identifier(run.workflow_id) else UNKNOWN_WORKFLOW
+
+
+async def close_recording(recorder: Recorder, recording: Recording, action: CloseRecord) -> None:
     """Carry *action* out on an open record."""
     status = action.outcome.status
     await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
+    if action.asks_in is not None:
+        await recorder.chat_questions.put(recording.workflow_id, action.asks_in, recording.execute_id)
+
+
+async def _answered_record(recorder: Recorder, run: RunRequest, context: RunContext) -> dict[str, Any] | None:
+    """Return the record whose question is answered; a chat's is that of its conversation."""
+    if run.kind == "chat" and run.conversation_id is not None:
+        waiting = await recorder.chat_questions.take(workflow_of(run), run.conversation_id)
+        return context.resumes or waiting
+    return (context.resumes or await _interrupted_record(recorder, run)) if run.is_resumption else None
 
 
 async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, Any] | None:
@@ -198,18 +270,16 @@ async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, 
     upstream_id = execute_id_of_event(run.event_id)
     if upstream_id is None:
         return None
-    try:
-        found = await recorder.records.find_upstream(run.workflow_id, upstream_id)
-    except StoreError as error:
+    found, error = await attempt(recorder.records.find_upstream(workflow_of(run), upstream_id), PATIENCE_SECONDS)
+    if error is not None:
         _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
-        return None
-    return next((record for record in found if record["execute_status"] in OPEN_STATUSES), None)
+    return next((record for record in found or () if record["execute_status"] in OPEN_STATUSES), None)
 
 
-async def _continue(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:
+def _continued(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:
     question = INTERRUPT.raw(record)
     answer = {"at": recorder.clock(), **_answer(run), "question": question, "caller": caller}
-    return await recorder.reopen(
+    return recorder.prepare_again(
         record,
         metadata={ANSWERS.name: [*(ANSWERS.of(record) or ()), answer], INTERRUPT.name: None},
         question=question if isinstance(question, dict) else {"event_id": run.event_id, "type": run.interrupt_type},
@@ -218,12 +288,3 @@ async def _continue(recorder: Recorder, record: dict[str, Any], run: RunRequest,
 
 def _answer(run: RunRequest) -> dict[str, object]:
     return {"event_id": run.event_id, "interrupt_type": run.interrupt_type, "resume_data": run.resume_data}
-
-
-def failure_of(error: BaseException, request: httpx.Request) -> Outcome:
-    """Return the outcome of a call that *error* ended (coze-protocol 3.1: the workflow may run on all the same)."""
-    for kinds, proof, sentence in _FAILURES:
-        if isinstance(error, kinds):
-            message = sentence.format(request.url.host, str(error) or "no reason given")
-            return Outcome("failed", proof, error_message=message)
-    return STOPPED

@@ -1,25 +1,35 @@
-"""httpx's own transport through the proxy that the environment names, as an httpx client uses it."""
+"""httpx's own transports, asynchronous and synchronous, over an account's connections.
+
+An httpx client that is given a transport leaves proxies and certificates to it, those of the environment too.
+"""
 
 import contextlib
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
+from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.proxies import Proxies, Proxy
+from execution_history.coze.transport.unreachable import explained
 
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 """Of every transport of httpx's own here: any number of connections, of which a few are kept."""
+
+_FAILURES: Final = (httpx.ConnectError, httpx.ProxyError)
 
 
 class HttpxTransport(httpx.AsyncBaseTransport):
     """Sends each request with a transport of httpx's, one for each proxy; there is no limit of connections.
 
     Args:
-        proxies: chooses the proxy of a request; those of the environment unless given.
+        connection: says how upstreams are reached; as the environment says unless given.
+        account: the account that an error names where the request has none.
     """
 
-    def __init__(self, proxies: Proxies | None = None) -> None:
-        self._proxies = proxies or Proxies.of_environment()
+    def __init__(self, connection: ConnectionSettings | None = None, account: str | None = None) -> None:
+        self._connection = connection or ConnectionSettings()
+        self._account = account
+        self._proxies: Proxies = self._connection.proxies()
         self._transports: dict[Proxy | None, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -27,16 +37,60 @@ class HttpxTransport(httpx.AsyncBaseTransport):
 
         Raises:
             httpx.TransportError: the upstream could not be reached or broke off, or took too long.
+            SettingsError: a file of certificates cannot be read.
         """
         proxy = self._proxies.for_url(request.url)
         transport = self._transports.get(proxy)
         if transport is None:
-            through = None if proxy is None else httpx.Proxy(proxy.url, headers=proxy.headers)
-            transport = self._transports[proxy] = httpx.AsyncHTTPTransport(limits=LIMITS, proxy=through)
-        return await transport.handle_async_request(request)
+            transport = self._transports[proxy] = httpx.AsyncHTTPTransport(**_options(self._connection, proxy))
+        try:
+            return await transport.handle_async_request(request)
+        except _FAILURES as error:
+            raise explained(type(error), error, request, proxy, self._account) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
         async with contextlib.AsyncExitStack() as stack:
             for transport in self._transports.values():
                 stack.push_async_callback(transport.aclose)
+
+
+class SyncHttpxTransport(httpx.BaseTransport):
+    """The same for synchronous clients; see :class:`HttpxTransport`."""
+
+    def __init__(self, connection: ConnectionSettings | None = None, account: str | None = None) -> None:
+        self._connection = connection or ConnectionSettings()
+        self._account = account
+        self._proxies: Proxies = self._connection.proxies()
+        self._transports: dict[Proxy | None, httpx.HTTPTransport] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; the answer's body has not been read yet.
+
+        Raises:
+            httpx.TransportError: the upstream could not be reached or broke off, or took too long.
+            SettingsError: a file of certificates cannot be read.
+        """
+        proxy = self._proxies.for_url(request.url)
+        transport = self._transports.get(proxy)
+        if transport is None:
+            made = httpx.HTTPTransport(**_options(self._connection, proxy))
+            transport = self._transports.setdefault(proxy, made)  # another thread may have made one meanwhile
+        try:
+            return transport.handle_request(request)
+        except _FAILURES as error:
+            raise explained(type(error), error, request, proxy, self._account) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        with contextlib.ExitStack() as stack:
+            for transport in self._transports.values():
+                stack.callback(transport.close)
+
+
+def _options(connection: ConnectionSettings, proxy: Proxy | None) -> dict[str, Any]:
+    tls, through = connection.tls(), None
+    if proxy is not None:
+        its_tls = tls if proxy.url.startswith("https:") else None
+        through = httpx.Proxy(proxy.url, headers=proxy.headers, ssl_context=its_tls)
+    return {"verify": tls, "limits": LIMITS, "proxy": through}

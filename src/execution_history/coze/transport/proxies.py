@@ -1,7 +1,8 @@
-"""The proxies that the environment names: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
+"""The proxy of an account, or else those that the environment names.
 
-Addresses of this machine itself are always called directly: a sandbox or a Studio beside the gateway is no matter of a
-proxy. SOCKS proxies are not supported; the log has a line about one that is named.
+These are ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in large or small letters. They are not used
+for addresses of this machine itself: a sandbox or a Studio beside the gateway is no matter of theirs. SOCKS proxies are
+not supported; the log has a line about one that is named.
 """
 
 import base64
@@ -53,10 +54,12 @@ class Proxies:
 
     Args:
         by_scheme: the proxies by the scheme of the addresses that they are for; ``all`` for any.
+        is_own: whether an account names them, so that they count for every address.
     """
 
-    def __init__(self, by_scheme: Mapping[str, Proxy]) -> None:
+    def __init__(self, by_scheme: Mapping[str, Proxy], *, is_own: bool = False) -> None:
         self._by_scheme = by_scheme
+        self._is_own = is_own
         self._chosen: dict[tuple[str, str], Proxy | None] = {}
 
     @classmethod
@@ -88,7 +91,7 @@ class Proxies:
         return self._chosen[place]
 
     def _choose(self, scheme: str, place: str) -> Proxy | None:
-        if _is_loopback(httpx.URL(f"{scheme}://{place}").host) or proxy_bypass(place):
+        if not self._is_own and (_is_loopback(httpx.URL(f"{scheme}://{place}").host) or proxy_bypass(place)):
             return None
         return self._by_scheme.get(scheme) or self._by_scheme.get("all")
 

@@ -13,8 +13,11 @@ import httpx
 
 from execution_history.background_loop import Bridge
 from execution_history.coze.protocol.messages import Outcome
-from execution_history.coze.transport.call_recording import CallRecord, failure_of
-from execution_history.coze.transport.recorded_call import NEVER_SENT, STOPPED, CloseRecord
+from execution_history.coze.transport.call_recording import CallRecord
+from execution_history.coze.transport.failures import failure_of
+from execution_history.coze.transport.limits import Limits
+from execution_history.coze.transport.recorded_call import NEVER_SENT, STOPPED, CloseRecord, CompleteRecord
+from execution_history.coze.transport.redirects import Hop
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -31,24 +34,26 @@ class SyncCall(httpx.SyncByteStream):
     Args:
         bridge: runs what the record needs.
         record: the record.
-        drain_limit: seconds that the upstream is read on after the caller has left.
+        limits: how long the call waits.
         forget: is called with this call once its record is closed.
     """
 
     def __init__(
-        self, bridge: Bridge, record: CallRecord, drain_limit: float, forget: "Callable[[SyncCall], None]"
+        self, bridge: Bridge, record: CallRecord, limits: Limits, forget: "Callable[[SyncCall], None]"
     ) -> None:
         self._bridge = bridge
         self._record = record
         self._call = record.call
-        self._drain_limit = drain_limit
+        self._limits = limits
         self._forget = forget
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         # Events come from the caller's thread or the one that reads on; progress is read in the bridge's.
         self._lock = threading.RLock()
         self._opening: Future[None] | None = None
-        self._has_left = self._is_cut = False
+        self._closing: Future[None] | None = None
+        self._hop: Hop | None = None
+        self._has_left = self._is_cut = self._is_over = False
         self._draining: threading.Thread | None = None
 
     def open(self) -> None:
@@ -66,7 +71,10 @@ class SyncCall(httpx.SyncByteStream):
             if self._record.is_required or not isinstance(error, Exception):
                 self._end(NEVER_SENT, waits=False)
                 raise
-            _log.error("A run could not be recorded: %s", str(error) or type(error).__name__)
+            if isinstance(error, TimeoutError):
+                _log.error("The store does not answer; what becomes of the record of a run is not known yet.")
+            else:
+                self._record.count_unrecorded(str(error) or type(error).__name__)
 
     def send(self, inner: httpx.BaseTransport) -> httpx.Response:
         """Send the request and return the answer, its body read through this call."""
@@ -77,7 +85,9 @@ class SyncCall(httpx.SyncByteStream):
             raise
         with self._lock:
             self._call.receive_head(response.status_code, response.headers)
-        if self._call.is_stream:
+        if self._call.is_redirected:
+            self._hop = self._record.hop_of(response)
+        elif self._call.is_stream:
             with contextlib.suppress(RuntimeError):  # the program is ending
                 self._bridge.submit(self._save_progress())
         self._response = response
@@ -96,7 +106,8 @@ class SyncCall(httpx.SyncByteStream):
             self.close()
             raise
         except BaseException as error:
-            self._end(failure_of(error, self._record.request), waits=isinstance(error, Exception))
+            failure = failure_of(error, self._record.request, is_answered=True)
+            self._end(failure, waits=isinstance(error, Exception))
             yield from self._released()
             raise
         self._end(None)
@@ -119,21 +130,23 @@ class SyncCall(httpx.SyncByteStream):
         if self._draining is not None:
             self._draining.join(CLOSE_SECONDS)
         self._end(STOPPED)
+        if self._hop is not None:
+            with contextlib.suppress(TimeoutError, CancelledError, RuntimeError):
+                self._bridge.submit(self._close(*self._actions(STOPPED))).result(CLOSE_SECONDS)
 
     async def astop(self) -> None:
         """Read no further; in the bridge's thread."""
         self._cut()
         self._record.leave_runs()
-        with self._lock:
-            action = self._call.end(STOPPED)
-        if action is not None:
-            await self._close(action)
+        await self._close(*self._actions(STOPPED))
 
     def _receive(self, chunk: bytes) -> bytes:
         with self._lock:
             passed = self._call.receive_data(chunk)
         if self._call.is_stream:
             self._record.touch()
+            if self._call.is_over:
+                self._close_at_once()
         return passed
 
     def _released(self) -> Iterator[bytes]:
@@ -141,7 +154,7 @@ class SyncCall(httpx.SyncByteStream):
             yield held
 
     def _drain(self) -> None:
-        timer = threading.Timer(self._drain_limit, self._cut)
+        timer = threading.Timer(self._limits.drain, self._cut)
         timer.daemon = True
         timer.start()
         failure: Outcome | None = None
@@ -149,7 +162,7 @@ class SyncCall(httpx.SyncByteStream):
             for chunk in self._chunks:
                 self._receive(chunk)
         except Exception as error:  # noqa: BLE001 - nobody is left to raise it to: the record has it
-            failure = failure_of(error, self._record.request)
+            failure = failure_of(error, self._record.request, is_answered=True)
         timer.cancel()
         self._end(STOPPED if self._is_cut else failure)
 
@@ -164,6 +177,20 @@ class SyncCall(httpx.SyncByteStream):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    def _close_at_once(self) -> None:
+        """Close the record of a stream that has said how the run ended, beside the bytes that go on.
+
+        Only a question is waited for, so long as it may be.
+        """
+        with self._lock:
+            action = self._call.end()
+        if action is None:
+            return
+        with contextlib.suppress(TimeoutError, CancelledError, RuntimeError):  # the end of the stream says so
+            self._closing = self._bridge.submit(self._close_opened(action))
+            if action.outcome.status == "interrupted" and not self._bridge.is_here():
+                self._closing.result(self._limits.question)
+
     def _end(self, failure: Outcome | None, *, waits: bool = True) -> None:
         """Give the connection back and close the record, once.
 
@@ -172,26 +199,50 @@ class SyncCall(httpx.SyncByteStream):
             waits: whether to return only when the record is closed.
         """
         with self._lock:
-            action = self._call.end(failure)
-        if action is None:
+            is_second, self._is_over = self._is_over, True
+        if is_second:
             return
         if self._response is not None:
             with contextlib.suppress(httpx.TransportError, OSError):
                 self._response.close()
         try:
-            closing = self._bridge.submit(self._close(action))
+            if self._hop is not None and failure is None:
+                self._bridge.submit(self._expire())
+                return
+            closing = self._bridge.submit(self._close(*self._actions(failure)))
             if waits and not self._bridge.is_here():
                 closing.result(LONGEST_WAIT)
         except (TimeoutError, CancelledError, RuntimeError) as error:
             _log.error("A run could not be recorded to its end: %s", str(error) or type(error).__name__)
 
-    async def _close(self, action: CloseRecord) -> None:
+    def _actions(self, failure: Outcome | None) -> tuple[CloseRecord | None, CompleteRecord | None]:
+        """Return what is left to be done to the record; nothing where the request after a redirect goes on with it."""
+        with self._lock:
+            if self._hop is not None and not self._hop.claim():
+                return None, None
+            return self._call.end(failure), self._call.complete()
+
+    async def _close(self, action: CloseRecord | None, completion: CompleteRecord | None) -> None:
         try:
-            if self._opening is not None:
-                await asyncio.wait([asyncio.wrap_future(self._opening)])
-            await self._record.close(action)
+            if self._closing is not None:
+                await asyncio.wait([asyncio.wrap_future(self._closing)])
+            await self._close_opened(action)
+            await self._record.complete(completion)
         finally:
             self._forget(self)
+
+    async def _close_opened(self, action: CloseRecord | None) -> None:
+        if self._opening is not None and action is not None:
+            await asyncio.wait([asyncio.wrap_future(self._opening)])
+        await self._record.close(action)
+
+    async def _expire(self) -> None:
+        """Close the record of a redirected call later, unless the request that follows the redirect goes on with it."""
+
+        def close() -> None:
+            self._expiring = asyncio.create_task(self._close(*self._actions(None)))
+
+        asyncio.get_running_loop().call_later(self._limits.redirect, close)
 
     async def _save_progress(self) -> None:
         self._record.save_progress(self._progress)

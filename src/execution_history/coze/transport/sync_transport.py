@@ -2,7 +2,8 @@
 
 The caller's own thread reads the upstream, so that bytes come as they come and a slow caller slows the upstream down;
 the record is kept in the event loop of the bridge. A caller who leaves early leaves the rest to a thread, which reads
-to the end.
+to the end. The chunk of a stream that holds a question waits, for a bounded time, until the question is recorded:
+whoever answers it finds the record that asks.
 """
 
 import asyncio
@@ -17,10 +18,13 @@ from execution_history.coze.protocol.messages import RunRequest, parse_run_reque
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient
 from execution_history.coze.tracking.poller import RunPoller
-from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext, is_recorded
+from execution_history.coze.transport.call_recording import CallRecord, RunContext, context_of
+from execution_history.coze.transport.httpx_transport import SyncHttpxTransport
+from execution_history.coze.transport.limits import QUESTION_SECONDS, REDIRECT_SECONDS, TOO_LARGE_REQUEST, Limits
 from execution_history.coze.transport.passing_history import PassingHistory
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
 from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall
+from execution_history.coze.transport.threaded_transport import ThreadedTransport
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import default_recorder
 from execution_history.recording.recorder import Recorder
@@ -31,13 +35,18 @@ _log = logging.getLogger("execution_history.coze")
 class SyncRecordingTransport(httpx.BaseTransport):
     """A synchronous httpx transport that records workflow runs.
 
+    Runs that go on upstream after their answer are polled through the inner transport too, with the caller's own
+    ``Authorization``.
+
     Args:
         recorder: keeps the records; this process's own unless given.
-        inner: does the work; a transport of httpx's own unless given.
+        inner: does the work; a transport of httpx's own, over the environment's proxies, unless given.
         drain_limit_seconds: how long the upstream is still read after the caller has left.
         largest_recorded: the most bytes of one run's answer that are kept; what is beyond passes, and the record says
             so.
         first_pause: seconds before a run that goes on upstream is polled for the first time.
+        question_seconds: how long the chunk of a stream that holds a question waits, at most, until it is recorded.
+        redirect_seconds: how long the record of a redirected call stays open for a client that follows the redirect.
         bridge: the event loop of the records; this process's own unless given.
     """
 
@@ -49,11 +58,13 @@ class SyncRecordingTransport(httpx.BaseTransport):
         drain_limit_seconds: float = 1800,
         largest_recorded: int = LARGEST_RECORDED,
         first_pause: float = 1.0,
+        question_seconds: float = QUESTION_SECONDS,
+        redirect_seconds: float = REDIRECT_SECONDS,
         bridge: Bridge | None = None,
     ) -> None:
         self._recorder = recorder
-        self._inner = inner or httpx.HTTPTransport()
-        self._drain_limit = drain_limit_seconds
+        self._inner = inner or SyncHttpxTransport()
+        self._limits = Limits(drain_limit_seconds, question_seconds, redirect_seconds)
         self._largest = largest_recorded
         self._first_pause = first_pause
         self._bridge = bridge
@@ -69,13 +80,14 @@ class SyncRecordingTransport(httpx.BaseTransport):
             RuntimeError: only where recording is required: the program is ending.
             TimeoutError: only where recording is required: the store does not answer.
         """
-        context = request.extensions.get(CONTEXT) or RunContext()
-        kind = None if context.is_unrecorded else run_kind(request.method, request.url.path)
-        if kind is not None:
-            run = context.run or parse_run_request(kind, request.read())
-            call = self._begin(request, run, context) if is_recorded(run, context) else None
-            if call is not None:
-                return call.send(self._inner)
+        context = context_of(request)
+        run = context.run
+        if context.is_unrecorded:
+            (self._recorder or default_recorder()).count_unrecorded(TOO_LARGE_REQUEST)
+        elif run is None and (kind := run_kind(request.method, request.url.path)) is not None:
+            run = parse_run_request(kind, request.read(), request.headers.get("content-type"))
+        if run is not None and (call := self._begin(request, run, context)) is not None:
+            return call.send(self._inner)
         response = self._inner.handle_request(request)
         PassingHistory.follow(request, response, self._learn)
         return response
@@ -108,10 +120,13 @@ class SyncRecordingTransport(httpx.BaseTransport):
             bridge.kept(_Transports).open.add(self)
             poller = self._poller(recorder)
         except (ExecutionHistoryError, RuntimeError) as error:
-            _log.error("A run could not be recorded: %s", error)
+            if self._recorder is None:
+                _log.error("A run passes unrecorded: %s", error)
+            else:
+                self._recorder.count_unrecorded(str(error))
             return None
         record = CallRecord(recorder, RecordedCall(run, recorder.clock, self._largest), request, context, poller)
-        call = SyncCall(bridge, record, self._drain_limit, self._open.discard)
+        call = SyncCall(bridge, record, self._limits, self._open.discard)
         self._open.add(call)
         call.open()
         return call
@@ -125,7 +140,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
 
     def _poller(self, recorder: Recorder) -> RunPoller:
         if self._polling is None:
-            client = RunHistoryClient(httpx.AsyncHTTPTransport())
+            client = RunHistoryClient(ThreadedTransport(self._inner))
             self._polling = RunPoller(recorder, client, first_pause=self._first_pause)
         return self._polling
 

@@ -31,13 +31,17 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
         },
     )
     async def readyz(request: Request) -> Response:
-        """Read and write the store, and collect the problems of the recorder."""
+        """Read and write the store, and collect the problems of the recorder.
+
+        A run that passed unrecorded is counted and is no problem by itself: the caller's run is what comes first.
+        """
         translate = translator_for(request.headers)
         problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems()))]
+        found = {"problems": problems, "unrecorded": recorder.unrecorded}
         if not problems:
-            return answer({"status": "ok", "problems": []})
+            return answer({"status": "ok", **found})
         error = {"code": "not_ready", "message": " ".join(problems)}
-        content = {"success": False, "status": "not ready", "problems": problems, "error": error}
+        content = {"success": False, "status": "not ready", **found, "error": error}
         return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
 
     return router

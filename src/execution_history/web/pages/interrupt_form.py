@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from execution_history.coze.protocol.messages import is_chat_question
 from execution_history.errors import InvalidInput
 from execution_history.presentation.formatting import question_text
 
@@ -49,7 +50,7 @@ class Question:
 
 def question_of(interrupt: Mapping[str, Any]) -> Question | None:
     """Return the question in an interrupt as Coze described it; ``None`` where it cannot be answered."""
-    event_id = interrupt.get("event_id")
+    event_id = interrupt.get("id", "chat") if is_chat_question(interrupt) else interrupt.get("event_id")
     if not isinstance(event_id, str) or not 0 < len(event_id) <= _LONGEST_ID:
         return None
     parameters = interrupt.get("required_parameters")

@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import orjson
 from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import gist
 from execution_history.presentation.index_notice import left_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import IndexReach, RecordQuery, Selection, StatisticsQuery
+from execution_history.query.model import MAX_SIZE, IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.recording.recorder import Recorder
 from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
@@ -27,7 +28,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.run_row import RunLine, line_of_run
-from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES
+from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES, has_debug_page
 from execution_history.web.pages.sparkline import RUNS, Recent, recent_of, ticks_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
@@ -42,6 +43,13 @@ _FRESH: Final = 10_000
 _READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
 _TRIAL: Final = "7000000000000000002"
+
+
+class Count(NamedTuple):
+    """A number of runs; unless it is exact, at least so many."""
+
+    number: int
+    is_exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,11 @@ class OverviewPages:
         return attention
 
     async def _read_attention(self, now: int) -> dict[str, Any]:
-        """Read what needs attention; ``forgotten`` are failures whose debug page at Coze expires within a day."""
+        """Read what needs attention.
+
+        ``failed`` counts the runs that began in the last 24 hours and failed, ``failures`` are those of a new kind, and
+        ``forgotten`` counts the failures whose debug page at Coze expires within a day.
+        """
         oldest = now - DEBUG_PAGE_LIVES
         forgotten = RecordFilter(statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
         lately = RecordFilter(statuses=("failed",), created_from=now - _DAY)
@@ -154,19 +166,22 @@ class OverviewPages:
         wait = IndexWait()
         found_running = await self._some(RecordFilter(statuses=("running",)), wait)
         found_waiting = await self._some(waiting, wait)
-        found_forgotten = await self._some(forgotten, wait, 1)
+        found_forgotten = await self._some(forgotten, wait, MAX_SIZE)
         statistics = await self.service.statistics(
             StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=wait.seconds)
         )
         waiting_lines = [(line, await self._gist(line)) for line in _lines(found_waiting, now)]
+        debug_pages = sum(map(has_debug_page, map(orjson.loads, found_forgotten.documents)))
         return {
             # The last that is awaited: what a look says later makes what is kept of this void.
             "problems": [*(await self._health_now()).problems, *self.recorder.problems()],
+            "failed": Count(statistics.totals.runs, statistics.reach.is_complete),
             "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
             "waiting": waiting_lines,
-            "forgotten": found_forgotten.total,
+            "waiting_total": _count(found_waiting),
+            "forgotten": Count(debug_pages, is_exact=_count(found_forgotten).is_exact and not found_forgotten.has_more),
             "running": _lines(found_running, now),
-            "running_total": found_running.total,
+            "running_total": _count(found_running),
             "reach": _least([each.reach for each in (found_running, found_waiting, found_forgotten, statistics)]),
         }
 
@@ -195,6 +210,10 @@ class OverviewPages:
     async def _some(self, record_filter: RecordFilter, wait: IndexWait, size: int = _SHOWN) -> Selection:
         query = RecordQuery(filter=record_filter, size=size, summaries=True, wait_seconds=wait.seconds)
         return await self.service.select(query)
+
+
+def _count(found: Selection) -> Count:
+    return Count(found.total, found.total_is_exact and found.reach.is_complete)
 
 
 def _lines(found: Selection, now: int) -> list[RunLine]:

@@ -14,13 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
-from execution_history.records.metadata import ACCOUNT, INTERRUPT
+from execution_history.records.metadata import INTERRUPT
+from execution_history.records.origin import acting_account, is_function
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_page import RUN, RunPages
-from execution_history.web.pages.run_view import is_input_whole
+from execution_history.web.pages.run_view import not_again
 
 _log = logging.getLogger("execution_history.web")
 
@@ -48,8 +49,8 @@ class RunActions:
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Run the workflow again, with the same input or an edited one, and show the new run."""
         record = await self.pages.record(workflow_id, execute_id)
-        if not is_input_whole(record):
-            return await self.pages.not_whole(request, workflow_id, execute_id)
+        if (reason := not_again(record)) is not None:
+            return await self.pages.refused(request, workflow_id, execute_id, reason)
         form = await form_of(request)
         text = form.get("parameters", "")
         is_edited = form.get("which") == "edited"
@@ -62,7 +63,7 @@ class RunActions:
                 record["bot_id"],
                 record["conversation_id"],
                 user_id=record["connector_uid"],
-                account_id=ACCOUNT.of(record) or "default",
+                account_id=acting_account(record) or "default",
             )
             new_id = await self._started(frames)
         except ExecutionHistoryError as error:
@@ -76,7 +77,7 @@ class RunActions:
         """Answer the question of an interrupted run; its page then follows it."""
         record = await self.pages.record(workflow_id, execute_id)
         form = await form_of(request)
-        question = question_of(INTERRUPT.of(record) or {})
+        question = None if is_function(record) else question_of(INTERRUPT.of(record) or {})
         try:
             if question is None or question.event_id != form.get("event_id"):
                 raise NotInterrupted("This question is no longer open: the page of the run shows the current one.")

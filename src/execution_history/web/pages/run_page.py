@@ -19,7 +19,7 @@ from execution_history.web.api.records import no_such
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.json_pointer import NoSuchPart
-from execution_history.web.pages.run_view import Record, edited, is_input_whole, parsed, run_view
+from execution_history.web.pages.run_view import Record, edited, not_again, parsed, run_view
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.value_view import part_view, raw_part
 
@@ -140,8 +140,8 @@ class RunPages:
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Render a page for editing a long input."""
         record = await self.record(workflow_id, execute_id)
-        if not is_input_whole(record):
-            return await self.not_whole(request, workflow_id, execute_id)
+        if (reason := not_again(record)) is not None:
+            return await self.refused(request, workflow_id, execute_id, reason)
         text = await asyncio.to_thread(edited, record, _LARGEST_EDITED)
         if text is None:
             raise HTTPException(
@@ -152,13 +152,9 @@ class RunPages:
             )
         return self.edit_page(request, workflow_id, execute_id, text)
 
-    async def not_whole(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Render a run's page, with the notice that it cannot be run again because its input was cut."""
-        notice = viewer_for(request).translate(
-            "The input of this run was too large to be kept whole; only its beginning is here, so it cannot be run "
-            "again from here. Send the whole input from your program."
-        )
-        return await self.shown(request, workflow_id, execute_id, notice=notice, status=HTTPStatus.CONFLICT)
+    async def refused(self, request: Request, workflow_id: str, execute_id: str, reason: Message) -> Response:
+        """Render a run's page, with the *reason* why it cannot be run again."""
+        return await self.shown(request, workflow_id, execute_id, notice=reason, status=HTTPStatus.CONFLICT)
 
     def edit_page(
         self,

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
@@ -25,6 +26,7 @@ from execution_history.records.metadata import (
     metadata_of,
     uses_of,
 )
+from execution_history.records.origin import is_function
 from execution_history.records.record import KEYS
 from execution_history.web.pages.headline import headline_of
 from execution_history.web.pages.interrupt_form import question_of
@@ -84,7 +86,7 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
     whole, status = root(record), record["execute_status"]
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
-    known = attributes_of(record)
+    known, is_of_coze = attributes_of(record), not is_function(record)
     ended = viewer.now if known.end_time is None else known.end_time
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     waterfall = waterfall_of(nodes, record["create_time"], ended, status)
@@ -94,8 +96,8 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
         "known": known,
         "headline": headline_of(viewer.translate, record, known.elapsed_ms(viewer.now)),
         "proof": proof_sentence(viewer.translate, record),
-        "explanation": explanation(viewer.translate, known.error_code) if status == "failed" else None,
-        "question": question_of(INTERRUPT.of(record) or {}) if status == "interrupted" else None,
+        "explanation": explanation(viewer.translate, known.error_code) if status == "failed" and is_of_coze else None,
+        "question": question_of(INTERRUPT.of(record) or {}) if status == "interrupted" and is_of_coze else None,
         "waterfall": waterfall,
         "nodes": tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
         "input": tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
@@ -105,7 +107,7 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
         "facts": _facts(record, known),
         "size": len(body),
         "edited": edited(record, _LARGEST_EDITED),
-        "is_input_whole": is_input_whole(record),
+        "not_again": not_again(record),
         "cuts": _cuts_of(record),
         "notes": _notes(known, NOTE.of(record) or ""),
     }
@@ -161,6 +163,11 @@ def _shortened(fact: Fact) -> Fact:
     return fact._replace(value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
 
 
+def has_debug_page(record: Record) -> bool:
+    """Return whether *record*, or a summary of it, names a page at Coze that shows the run."""
+    return web_link(record["debug_url"]) is not None
+
+
 def _debug_page(record: Record, now: int) -> dict[str, Any] | None:
     address = web_link(record["debug_url"])
     if address is None:
@@ -187,7 +194,21 @@ def _cuts_of(record: Record) -> dict[str, Any]:
     }
 
 
-def is_input_whole(record: Record) -> bool:
+def not_again(record: Record) -> Message | None:
+    """Return why the run of *record* cannot be run again from here; ``None`` where it can."""
+    if is_function(record):
+        return Message(
+            "A Python program recorded this run of its own code, which this server cannot call: run it again there."
+        )
+    if _is_input_whole(record):
+        return None
+    return Message(
+        "The input of this run was too large to be kept whole; only its beginning is here, so it cannot be run "
+        "again from here. Send the whole input from your program."
+    )
+
+
+def _is_input_whole(record: Record) -> bool:
     """Return whether the recorded input of a run is the whole input; a missing one cannot have been cut."""
     cut, parameters = RECORDING_IS_CUT.of(record), record["input_parameters"]
     if isinstance(cut, dict):

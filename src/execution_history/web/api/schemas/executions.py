@@ -190,6 +190,7 @@ class ReadyAnswer(BaseModel):
 
     status: str
     problems: list[str] = Field(description="A sentence for each problem; none when all is well.")
+    unrecorded: int = Field(description="Runs that passed without a record since the start; the log says why.")
 
 
 class NotReadyAnswer(ErrorAnswer, ReadyAnswer):

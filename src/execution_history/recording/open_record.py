@@ -1,0 +1,171 @@
+"""The open record of one run: begun before the run leaves, saved while it goes on, ended once, completed afterwards."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from execution_history.errors import quoted
+from execution_history.recording.attempts import error_of
+from execution_history.recording.outbox import Outbox
+from execution_history.recording.pending_writes import Step
+from execution_history.records.record import ExecutionStatus, RecordChange
+
+_log = logging.getLogger("execution_history.recording")
+_RUNNING: Final = frozenset({"running"})
+
+Snapshot = Callable[[], dict[str, object]]
+
+
+class Keeper(Protocol):
+    """What a recording needs of its recorder."""
+
+    clock: Callable[[], int]
+    progress_interval_ms: int
+    record_limit: int
+    outbox: Outbox
+
+    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
+        """Write the step before a run leaves; where recording is required it must succeed.
+
+        Raises:
+            ExecutionHistoryError: it did not, whatever was raised.
+        """
+
+
+class Recording:
+    """The open record of one run.
+
+    Args:
+        recorder: keeps it.
+        first: the step that begins the record, or goes on with it.
+        key: the workflow's id and the record's.
+        create_time: when the run began, in milliseconds.
+        timeline: what an earlier part of the run has left.
+        question: what the run was asking; it asks it still if the answer does not reach it.
+    """
+
+    def __init__(
+        self,
+        recorder: Keeper,
+        first: Step,
+        key: tuple[str, str],
+        create_time: int,
+        timeline: object = None,
+        question: dict[str, Any] | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._first: Step | None = first
+        self.workflow_id, self.execute_id = key
+        self.create_time = create_time
+        self.timeline = timeline
+        self.question = question
+        self._snapshot: Snapshot | None = None
+        self._metadata: Mapping[str, object] | None = None
+        self._dirty = False
+        self._first_save: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def begin(self) -> None:
+        """Write its first step; a second call does nothing.
+
+        A caller who is cancelled has a record all the same, or will have one: it is to be closed.
+
+        Raises:
+            ExecutionExists: the workflow has a record with this id.
+            StoreError: only where recording is required: the record could not be written.
+        """
+        first, self._first = self._first, None
+        if first is not None:
+            await self._recorder.begin(self.workflow_id, self.execute_id, first)
+
+    def follow(self, snapshot: Snapshot, metadata: Mapping[str, object] | None = None) -> None:
+        """Save what *snapshot* returns (record keys to values) regularly, whenever ``touched`` was called since.
+
+        Args:
+            snapshot: returns the progress.
+            metadata: is merged with the first that is saved.
+        """
+        self._snapshot, self._metadata = snapshot, metadata
+        pause = self._recorder.progress_interval_ms / 1000
+        self._first_save = asyncio.get_running_loop().call_later(pause, self._begin_saving)
+
+    def touched(self) -> None:
+        """There is progress to save."""
+        self._dirty = True
+
+    async def close(
+        self, status: ExecutionStatus | None, *, metadata: Mapping[str, object] | None = None, **fields: object
+    ) -> None:
+        """End the record; a second call does nothing. ``None`` as status leaves it running.
+
+        Args:
+            status: how the run ended.
+            metadata: what else is known now; merged.
+            fields: record keys and their values; ``None`` changes nothing.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._first_save is not None:
+            self._first_save.cancel()
+        if self._saving is not None:
+            self._saving.cancel()
+        limit = self._recorder.record_limit
+        change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
+        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
+
+    async def complete(
+        self,
+        fields: Mapping[str, object],
+        metadata: Mapping[str, object],
+        *,
+        only_from: frozenset[str],
+        only_while: Mapping[str, object],
+    ) -> None:
+        """Add what became known after the record was closed, where it still says what it said then.
+
+        Args:
+            fields: record keys and their values; ``None`` changes nothing.
+            metadata: what is merged.
+            only_from: the status that the record was closed with.
+            only_while: the metadata that it still has to have; a run that was gone on with since is left alone.
+        """
+        now, limit = self._recorder.clock(), self._recorder.record_limit
+        change = RecordChange.of(
+            now, metadata=metadata, only_from=only_from, fields=fields, only_while=only_while, largest=limit
+        )
+        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
+
+    def _begin_saving(self) -> None:
+        self._saving = asyncio.create_task(self._save_progress())
+
+    async def _save_progress(self) -> None:
+        shortest = self._recorder.progress_interval_ms / 1000
+        pause, has_failed, loop = shortest, False, asyncio.get_running_loop()
+        while not self._closed:
+            if not self._dirty or self._snapshot is None:
+                await asyncio.sleep(pause)
+                continue
+            self._dirty = False
+            began = loop.time()
+            saving = asyncio.ensure_future(self._save(self._snapshot))
+            saving.add_done_callback(error_of)
+            # What is under way goes on when the record is closed meanwhile: the ending comes after it.
+            await asyncio.wait({saving})
+            error = error_of(saving)
+            if error is not None and not has_failed:
+                has_failed = True
+                _log.error("The progress of %s/%s cannot be saved; the run goes on, and its ending is recorded: %s",
+                           quoted(self.workflow_id), quoted(self.execute_id), error, exc_info=error)  # fmt: skip
+            # Saving a very large run must not become the main work.
+            pause = max(shortest, 20 * (loop.time() - began))
+            await asyncio.sleep(pause)
+
+    async def _save(self, snapshot: Snapshot) -> None:
+        recorder = self._recorder
+        now, limit = recorder.clock(), recorder.record_limit
+        metadata, self._metadata = self._metadata, None
+        change = RecordChange.of(now, metadata=metadata, only_from=_RUNNING, fields=snapshot(), largest=limit)
+        await recorder.outbox.write(self.workflow_id, self.execute_id, change)

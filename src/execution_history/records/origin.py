@@ -1,0 +1,27 @@
+"""Where a run took place, and who may act for it there. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from execution_history.records.metadata import ACCOUNT, PROOF, RECORDED_AS, RECORDER, UPSTREAM
+from execution_history.records.proof import OF_FUNCTIONS
+
+
+def is_function(record: Mapping[str, Any]) -> bool:
+    """Return whether *record* is of a Python function or block: Coze has no such run, workflow or question.
+
+    Recorders of functions say so in ``metadata.recorded_as``. Records of earlier versions are told by their proof, or
+    by having a recorder but neither an account nor an address, which every call of Coze has.
+    """
+    if RECORDED_AS.of(record) is not None or PROOF.of(record) in OF_FUNCTIONS:
+        return True
+    return RECORDER.of(record) is not None and ACCOUNT.of(record) is None and UPSTREAM.of(record) is None
+
+
+def acting_account(record: Mapping[str, Any]) -> str | None:
+    """Return the account that acts for the run of *record*; ``None`` where only a caller has named one.
+
+    Whoever writes a record must not choose with whose token others act on it: an account counts where a recorder of
+    ours has kept it, which callers cannot pretend (:func:`execution_history.records.metadata.of_caller`).
+    """
+    return None if RECORDER.of(record) is None or is_function(record) else ACCOUNT.of(record)
