@@ -169,12 +169,12 @@ def test_a_question_interrupts_the_run(ending: tuple[bytes, ...]) -> None:
 
 def test_a_card_of_studio_asks_what_it_shows() -> None:
     """Its questions with options and its forms are messages that hold JSON in JSON."""
-    data = {
-        "card_type": "QUESTION",
-        "question_card_data": {"Title": "Which?", "Options": [{"name": "Oslo"}, {"name": "Rome"}]},
-    }
-    card = json.dumps({"card_type": 3, "data": "{}", "x_properties": {"workflow_card_info": json.dumps(data)}})
-    interrupt = _reader(_whole(card, "q", content_type="card"), _asks(), _DONE).outcome().interrupt or {}
+
+    def asked(**info: Any) -> dict[str, Any]:
+        card = json.dumps({"card_type": 3, "data": "{}", "x_properties": {"workflow_card_info": json.dumps(info)}})
+        return _reader(_whole(card, "q", content_type="card"), _asks(), _DONE).outcome().interrupt or {}
+
+    interrupt = asked(question_card_data={"Title": "Which?", "Options": [{"name": "Oslo"}, {"name": "Rome"}]})
     assert is_chat_question(interrupt)
     assert "Which?" == question_text(interrupt)
     assert [{"name": "Oslo"}, {"name": "Rome"}] == json.loads(interrupt["data"])["content"]["options"]

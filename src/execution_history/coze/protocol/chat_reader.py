@@ -175,10 +175,8 @@ def _card(said: str) -> dict[str, Any] | None:
         content = {"question": question.get("Title"), "options": question.get("Options")}
         return {"data": encode({"content_type": "option", "content": content}).decode()}
     if isinstance(fields, list):
-        named = {
-            field["name"]: field for field in fields if isinstance(field, dict) and isinstance(field.get("name"), str)
-        }
-        return {"data": "", "required_parameters": named}
+        named = {text(field.get("name")): field for field in fields if isinstance(field, dict)}
+        return {"data": "", "required_parameters": {name: field for name, field in named.items() if name}}
     return None
 
 
