@@ -36,7 +36,7 @@ EVERY: dict[str, tuple[object, object]] = {
     "progress_interval_ms": (50, 50),
     "require_recording": (True, True),
     "lease_seconds": (1.0, 1.0),
-    "allowed_origins": (["HTTP://Page.test:80/", "null"], ["http://page.test", "null"]),
+    "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
 }
 

@@ -52,7 +52,7 @@ _NO_TOKEN: Final = ("token",)
 _UNNAMED: Final = {"\t": "TAB", "\n": "LINE FEED", "\r": "CARRIAGE RETURN"}
 _OF_PEM: Final = frozenset(" \t\r\n")
 _ORIGIN: Final = re.compile(
-    r"null|\*|(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-f:.]+\]|[^\[\]:@/?#\s]+)(?::(?P<port>[0-9]{1,5}))?/?"
+    r"null|\*|file://|(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-f:.]+\]|[^\[\]:@/?#\s]+)(?::(?P<port>[0-9]{1,5}))?/?"
 )
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _FIELD: Final = re.compile(r'field "(\w+)"')

@@ -24,7 +24,8 @@ class ForwardProxy:
         if method == b"CONNECT":
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
-            back.write(b" ".join([method, b"/" + target.split(b"/", 3)[3], version]) + b"\r\n" + rest)
+            line = b" ".join([method, b"/" + target.split(b"/", 3)[3], version])
+            back.write(line + b"\r\nConnection: close\r\n" + rest)  # each request has a connection of its own
         await _joined(reader, writer, there, back)
 
 

@@ -411,7 +411,7 @@ async def test_a_quote_that_is_left_open_is_refused(tmp_path: Path) -> None:
 async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
     """What is no row, has too many cells or is not UTF-8 has its line and a reason; the others come in."""
     rows = ["{broken", *as_json([EXECUTION, EXECUTION | {"id": 5}]).splitlines()]
-    table = b"id,workflow_id,created_at,status\n1,2,3,2\n1,2,3,2,9\n\n2,2,\xff,2\n3,2,3,2\n"
+    table = b"id,workflow_id,created_at,status\n1,2,%d,2\n1,2,3,2,9\n\n2,2,\xff,2\n3,2,%d,2\n" % (BEGAN, BEGAN)
     (tmp_path / "table").write_bytes(table)
 
     lines, _ = await taken(tmp_path, "\n".join([*rows[:2], "{oops", "[1]", '{"id": 9}', rows[2]]))
@@ -511,12 +511,15 @@ def test_a_row_with_nothing_in_it_is_still_a_record() -> None:
     )  # fmt: skip
 
 
-async def test_times_that_are_none_are_left_out(store: HistoryStore, tmp_path: Path) -> None:
-    """A node's and a run's beyond all years: the rest of the rows comes in, and comes in once."""
+async def test_a_run_without_a_time_is_refused_and_a_node_loses_it(store: HistoryStore, tmp_path: Path) -> None:
+    """The line and the column are named; the rest of the rows comes in, and comes in once."""
     runs, nodes = tmp_path / "runs.csv", tmp_path / "nodes.csv"
-    runs.write_text("id,workflow_id,created_at,status\n1,71,99999999999999999999,2\n2,71,1700000000000,2\n")
+    runs.write_text("id,workflow_id,created_at,status\n1,71,99999999999999999999,2\n2,71,1700000000000,2\n3,71,0,2\n")
     nodes.write_text(f"id,execute_id,node_id,node_name,created_at,status\n1,2,5,a,{2**63},3\n")
     first, second = [await import_studio(ExecutionHistoryService(store), runs, nodes) for _ in range(2)]
-    assert (2, 0, 2) == (first.added, second.taken, second.skipped)
+    assert (1, 0, 1) == (first.added, second.taken, second.skipped)
+    assert ["line 2", "line 4"] == [each.place for each in first.refused]
+    assert first.refused[0].reason.startswith("Its created_at is '99999999999999999999', which is not understood")
+    assert "It has no created_at." == first.refused[1].reason
     (body,) = await store.find("2")
     assert 0 == orjson.loads(body)["node_execute_status"]["a"]["start_time"]

@@ -30,7 +30,9 @@ def packed(path: Path, name: str, packing: int = zipfile.ZIP_DEFLATED) -> int:
     with zipfile.ZipFile(path, "w", packing) as archive:
         archive.writestr("a.jsonl", document("a").body)
         archive.writestr(name, middle)
-        archive.writestr("z.json", json.dumps([{"execute_id": "z", "workflow_id": "w"}]))
+        archive.writestr(
+            "z.json", json.dumps([{"execute_id": "z", "workflow_id": "w", "create_time": 1_761_901_941_289}])
+        )
     with zipfile.ZipFile(path) as archive:
         return archive.getinfo(name).header_offset + 30 + len(name)
 

@@ -7,6 +7,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,8 +70,12 @@ async def test_a_line_that_is_too_long_is_refused_with_its_number(tmp_path: Path
 
 async def test_a_record_of_a_json_file_that_is_too_large_is_refused_with_its_number(tmp_path: Path) -> None:
     """The whole file may stand in one line, which is not read into memory; so it is within a zip file."""
-    records = [{"execute_id": "a"}, {"execute_id": "b", "output": "x" * 5_000}, {"execute_id": "c"}]
-    (tmp_path / "w.json").write_text(json.dumps(records))
+    records: list[dict[str, Any]] = [
+        {"execute_id": "a"},
+        {"execute_id": "b", "output": "x" * 5_000},
+        {"execute_id": "c"},
+    ]
+    (tmp_path / "w.json").write_text(json.dumps([each | {"create_time": 1_761_901_941_289} for each in records]))
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "w.json", "v.json")
 
@@ -261,7 +266,7 @@ _HEADER = "id,workflow_id,created_at,status,output"
 
 
 def _row(number: int, output: str = "") -> str:
-    return f'{number},2,3,2,"{output}"'
+    return f'{number},2,1700000000000,2,"{output}"'
 
 
 @pytest.mark.parametrize(
@@ -294,7 +299,10 @@ async def test_a_cell_with_escaped_quotes_that_is_too_large_is_refused(tmp_path:
 @pytest.mark.parametrize("between", [",", "\t"])
 async def test_a_row_of_very_many_cells_is_refused(tmp_path: Path, between: str) -> None:
     """It is not taken apart into millions of them."""
-    rows = [_HEADER.replace(",", between), *(between.join([str(n), "2", "3", "2", "x"]) for n in range(1, 4))]
+    rows = [
+        _HEADER.replace(",", between),
+        *(between.join([str(n), "2", "1700000000000", "2", "x"]) for n in range(1, 4)),
+    ]
     rows.insert(2, between * 100_000)
     (tmp_path / "rows").write_text("\n".join(rows))
     limits = ReadingLimits(memory=2 * _MB)
@@ -312,7 +320,7 @@ async def test_a_row_of_very_many_cells_is_refused(tmp_path: Path, between: str)
 @pytest.mark.parametrize("between", [",", "\t"])
 async def test_blank_lines_of_a_dump_are_no_rows(tmp_path: Path, between: str) -> None:
     """Nor do they cost anything."""
-    rows = [_HEADER.replace(",", between), between.join(["1", "2", "3", "2", "x"]), "\n" * 3_000, "broken"]
+    rows = [_HEADER.replace(",", between), between.join(["1", "2", "1700000000000", "2", "x"]), "\n" * 3_000, "broken"]
     (tmp_path / "rows").write_text("\n".join(rows))
     report = await import_studio(ExecutionHistoryService(store := MemoryStore()), tmp_path / "rows")
     assert (["1"], ["line 3004"]) == (ids(await everything(store)), [each.place for each in report.refused])
@@ -321,7 +329,8 @@ async def test_blank_lines_of_a_dump_are_no_rows(tmp_path: Path, between: str) -
 @pytest.mark.parametrize("header", ["id,workflow_id,created_at,status", "id\tworkflow_id\tcreated_at\tstatus"])
 async def test_a_line_without_end_in_a_dump_is_refused(tmp_path: Path, header: str) -> None:
     """It is passed over, not read into memory, and the rows around it come in."""
-    row = header.replace("id", "{}", 1).replace("workflow_id", "2").replace("created_at", "3").replace("status", "2")
+    row = header.replace("id", "{}", 1).replace("workflow_id", "2").replace("created_at", "1700000000000")
+    row = row.replace("status", "2")
     rows = [header, row.format(1), row.format("9" * 5_000), row.format(2), row.format(3)]
     (tmp_path / "rows").write_text("\n".join(rows))
     (tmp_path / "headless").write_bytes(b"\0" * 5_000)

@@ -31,7 +31,7 @@ async def _status(web: Served, method: str, **headers: str | list[str]) -> int:
     "host",
     [
         "evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "[::1]evil.example", "localhost:evil",
-        "localhost@evil.example", "evil.example:8765", "",
+        "localhost@evil.example", "evil.example:8765", "", "localhost..", ".localhost", "[::1%25lo]", "[localhost]",
     ],
 )  # fmt: skip
 async def test_a_foreign_host_is_refused_for_reading_too(shared_web: Served, host: str) -> None:
@@ -41,7 +41,19 @@ async def test_a_foreign_host_is_refused_for_reading_too(shared_web: Served, hos
     assert "EXECUTION_HISTORY_ALLOWED_HOSTS" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("host", ["localhost:1", "LOCALHOST", "127.0.0.1", "[::1]:8", "history.test", "history.test:9"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:1",
+        "LOCALHOST",
+        "localhost.:1",
+        "[0:0:0::1]",
+        "127.0.0.1",
+        "[::1]:8",
+        "history.test",
+        "history.test:9",
+    ],
+)
 async def test_our_own_names_are_answered_with_any_port(shared_web: Served, host: str) -> None:
     """A tunnel or a proxy may have another port."""
     assert 200 == await _status(shared_web, "GET", host=host)
@@ -49,7 +61,15 @@ async def test_our_own_names_are_answered_with_any_port(shared_web: Served, host
 
 @pytest.mark.parametrize(
     ("setting", "host"),
-    [("fd00::5", "[fd00::5]:8765"), ("Example.test:80", "example.test"), ("[fd00::6]", "[fd00::6]"), ("*", "any.test")],
+    [
+        ("fd00::5", "[fd00::5]:8765"),
+        ("Example.test:80", "example.test"),
+        ("[fd00::6]", "[fd00::6]"),
+        ("FD00:0:0:0:0:0:0:7", "[fd00::7]:1"),
+        ("name.test.", "Name.test"),
+        ("name.test", "name.test."),
+        ("*", "any.test"),
+    ],
 )
 async def test_names_can_be_set_in_any_spelling(setting: str, host: str) -> None:
     """As an address is written in settings, with or without brackets and port."""
@@ -68,6 +88,8 @@ async def test_names_can_be_set_in_any_spelling(setting: str, host: str) -> None
         {"host": "localhost:1", "origin": "http://localhost:2"},
         {"host": "localhost:1", "origin": "https://localhost:1"},
         {"host": "localhost:1", "origin": "localhost:1"},
+        {"host": "localhost:443", "origin": "http://localhost"},
+        {"host": "localhost", "origin": "http://localhost."},
         {"host": "localhost:1", "origin": ["http://localhost:1", "http://evil.example"]},
         {"host": "localhost:1", "origin": ["http://evil.example", "http://localhost:1"]},
         {"host": "localhost:1", "origin": "null", "referer": "http://localhost:1/"},
@@ -101,6 +123,9 @@ async def test_a_change_that_another_origin_asks_for_is_refused(
         {},
         {"host": "localhost:1", "origin": "http://localhost:1", "sec_fetch_site": "same-origin"},
         {"host": "history.test", "origin": "https://history.test", "x_forwarded_proto": "https"},
+        {"host": "history.test:443", "origin": "https://history.test", "x_forwarded_proto": "https"},
+        {"host": "localhost:80", "origin": "http://localhost"},
+        {"host": "History.test.:80", "origin": "http://history.test."},
         {"sec_fetch_site": "none"},
         {"referer": ""},
         {"host": "localhost:1", "referer": "http://localhost:1/runs?q=1"},

@@ -122,7 +122,7 @@ class Gateway:
             )
             return Refusal(NO_ANSWER, "upstream_unreachable", sentence, httpx.codes.BAD_GATEWAY)
         if isinstance(error, ExecutionHistoryError):
-            sentence = Message("The run was not sent: %(reason)s", reason=message_of(error))
+            sentence = Message("The request was not sent: %(reason)s", reason=message_of(error))
             return Refusal(NO_ANSWER, "not_recorded", sentence, httpx.codes.SERVICE_UNAVAILABLE)
         _log.error("The gateway failed", exc_info=error)
         sentence = Message("The gateway failed; its log has the reason.")

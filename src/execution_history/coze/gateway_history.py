@@ -21,6 +21,7 @@ from execution_history.coze.protocol.run_history import (
 )
 from execution_history.coze.protocol.run_history_response import envelope, render_history, render_node, translate_studio
 from execution_history.coze.tracking.history_client import read_body
+from execution_history.coze.transport.passing_history import LARGEST_HISTORY
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 
@@ -42,9 +43,16 @@ class Answer:
 
     @property
     def plain(self) -> bytes:
-        """Return the body without its encoding."""
-        encoding = next((value for name, value in self.headers if name.lower() == b"content-encoding"), b"")
-        return ContentDecoder(encoding.decode("latin-1")).decode(self.body)
+        """Return the body without its encoding, as far as it is not larger than any history."""
+        return ContentDecoder(self._header(b"content-encoding"), LARGEST_HISTORY).decode(self.body)
+
+    @property
+    def content_type(self) -> str:
+        """Return the content type."""
+        return self._header(b"content-type")
+
+    def _header(self, wanted: bytes) -> str:
+        return ", ".join(value.decode("latin-1") for name, value in self.headers if name.lower() == wanted)
 
 
 class HistoryFallback:
@@ -79,7 +87,7 @@ class HistoryFallback:
         if call.node_execute_uuid is not None:
             is_whole = read_node(answer.status_code, answer.plain) is not None
             return answer if is_whole else await self._recorded(call) or answer
-        found = read_history(answer.status_code, answer.plain)
+        found = read_history(answer.status_code, answer.plain, answer.content_type)
         if isinstance(found, HistoryRefusal) and found.kind == "studio":
             return await self._studio(call, request) or await self._recorded(call) or answer
         if isinstance(found, HistoryRefusal):
@@ -102,7 +110,8 @@ class HistoryFallback:
             answer = await self._send(translated)
         except httpx.TransportError:
             return None
-        body = translate_studio(answer.plain) if answer.status_code == httpx.codes.OK else None
+        is_there = answer.status_code == httpx.codes.OK
+        body = translate_studio(answer.plain, answer.content_type) if is_there else None
         return None if body is None else _substitute(body, b"coze-studio")
 
     async def _recorded(self, call: HistoryRequest, *, only_better_than: RunHistory | None = None) -> Answer | None:

@@ -266,9 +266,9 @@ class _PreparedRun:
             async with self._sent() as response:
                 decoder = EventDecoder.for_response(response.headers)
                 async for chunk in response.aiter_raw():
-                    for event in decoder.feed(chunk) if decoder else ():
+                    for event in decoder.feed(chunk):
                         yield event
-                for event in decoder.close() if decoder else ():
+                for event in decoder.close():
                     yield event
 
     @contextlib.asynccontextmanager

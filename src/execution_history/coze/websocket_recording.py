@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import httpx
 import orjson
 
-from execution_history.coze.protocol.messages import Outcome, RunRequest, api_path, parse_json, text
+from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, api_path, parse_json, text
 from execution_history.coze.transport.call_recording import CallRecord
 from execution_history.coze.transport.recorded_call import RecordedCall
 from execution_history.records.proof import Proof
@@ -26,7 +26,6 @@ _log = logging.getLogger("execution_history.coze")
 
 _CHATS: Final = frozenset({"/v1/chat", "/v1/workflows/chat"})
 _OF_WORKFLOWS: Final = "/v1/workflows/chat"
-_UNKNOWN_WORKFLOW: Final = "unknown"
 _MOST_ROUNDS: Final = 100
 
 # What a frame holds that concerns a record; all others pass without being read.
@@ -53,7 +52,7 @@ def recorded_chat(path: str, query: str) -> RunRequest | None:
         return None
     return RunRequest(
         "chat",
-        workflow_id=found.get("workflow_id") or _UNKNOWN_WORKFLOW,
+        workflow_id=found.get("workflow_id") or UNKNOWN_WORKFLOW,
         bot_id=found.get("bot_id"),
         app_id=found.get("app_id"),
         conversation_id=found.get("conversation_id"),
@@ -72,8 +71,8 @@ class ChatRecording:
     def __init__(self, run: RunRequest, begin: "BeginRecord") -> None:
         self._run = run
         self._begin = begin
-        self._context: list[Any] = []  # messages that wait for the round that they belong to
-        self._parameters: Any = None
+        self._context: list[dict[str, Any]] = []  # messages that wait for the round that they belong to
+        self._parameters: dict[str, Any] = {}
         self._rounds: list[_Round] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._log_id: str | None = None
@@ -111,7 +110,8 @@ class ChatRecording:
         if name == "chat.update":
             config = data.get("chat_config")
             config = config if isinstance(config, dict) else {}
-            self._parameters = config.get("parameters", self._parameters)
+            parameters = config.get("parameters")
+            self._parameters = parameters if isinstance(parameters, dict) else self._parameters
             self._run = replace(
                 self._run,
                 conversation_id=text(config.get("conversation_id")) or self._run.conversation_id,
@@ -122,7 +122,8 @@ class ChatRecording:
             if data.get("role", "user") == "user":
                 self._begin_round()
         elif name == "conversation.chat.submit_tool_outputs":
-            self._begin_round({"tool_outputs": data.get("tool_outputs")}).chat_id = text(data.get("chat_id"))
+            outputs = data.get("tool_outputs")
+            self._begin_round({"tool_outputs": outputs}, outputs).chat_id = text(data.get("chat_id"))
 
     def _read_received(self, name: str, data: dict[str, Any], frame: dict[str, Any]) -> None:
         detail = frame.get("detail")
@@ -143,13 +144,14 @@ class ChatRecording:
             if name in _ENDS:
                 self._end(found, _CANCELLED if name.endswith(".canceled") else None)
 
-    def _begin_round(self, parameters: dict[str, Any] | None = None) -> "_Round":
+    def _begin_round(self, parameters: dict[str, Any] | None = None, answer: object = None) -> "_Round":
+        """Begin a round; *answer* is what is recorded as the answer where the chat before it had asked something."""
         if parameters is None:
-            parameters = {"additional_messages": self._context}
-            if self._parameters is not None:
-                parameters["parameters"] = self._parameters
+            parameters = {"additional_messages": self._context, **self._parameters}
+            answer = self._context[-1].get("content") if self._context else None
             self._context = []
-        found = _Round(self._begin(replace(self._run, parameters=parameters)), parameters)
+        run = replace(self._run, parameters=parameters, resume_data=answer)
+        found = _Round(self._begin(run), parameters, set(self._closing))
         if len(self._rounds) >= _MOST_ROUNDS:  # nobody answers
             self._end(self._rounds[0], _BROKEN)
         self._rounds.append(found)
@@ -196,13 +198,20 @@ class ChatRecording:
 
 
 class _Round:
-    """One chat, and the task that keeps its record."""
+    """One chat, and the task that keeps its record.
 
-    def __init__(self, record: CallRecord, parameters: dict[str, Any]) -> None:
+    Args:
+        record: the record.
+        parameters: its input, as far as it is known.
+        earlier: the tasks of rounds that have ended; one of them may have asked what this one answers.
+    """
+
+    def __init__(self, record: CallRecord, parameters: dict[str, Any], earlier: set[asyncio.Task[None]]) -> None:
         self.chat_id: str | None = None
         self.error: Outcome | None = None
         self._record = record
         self._parameters = parameters
+        self._earlier = earlier
         self._has_changed = self._has_head = False
         self._failure: Outcome | None = None
         self._events: asyncio.Queue[tuple[bytes, str | None] | None] = asyncio.Queue()
@@ -229,10 +238,13 @@ class _Round:
 
     async def _keep(self) -> None:
         call = self._record.call
+        if self._earlier:
+            await asyncio.wait(self._earlier)
+            self._earlier.clear()
         try:
             await self._record.open()
         except Exception as error:  # noqa: BLE001 - what was asked for has been sent already
-            _log.error("A chat could not be recorded: %s", error)
+            self._record.count_unrecorded(str(error))
             return
         while (event := await self._events.get()) is not None:
             self._receive(call, *event)

@@ -1,15 +1,19 @@
 """Records that others wrote, or that come back: taken as they are, or brought to our form. Pure."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
+from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import InvalidIdentifier
+from execution_history.errors import InvalidIdentifier, Message, quoted
 from execution_history.records.depth import LEVELS, cut
 from execution_history.records.encoding import encode
-from execution_history.records.metadata import ADOPTED_FIELDS
+from execution_history.records.metadata import ADOPTED_FIELDS, ENDED_AT
 from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
-from execution_history.records.values import MILLISECONDS_BEGIN, time
+from execution_history.records.values import SECONDS_BEGIN, moment, time
+
+_TIMES: Final = ("create_time", "update_time")
 
 
 def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
@@ -37,12 +41,46 @@ def _is_written_so(record: dict[str, Any], body: bytes) -> bool:
     return cut(body, LEVELS) is body and orjson.dumps(record) == body
 
 
-def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document | None:
+def has_plain_times(document: Document) -> bool:
+    """Return whether the times of a whole record are milliseconds: those of 1970 may be seconds of today."""
+    return all(0 < at < SECONDS_BEGIN or moment(at) == at for at in (document.create_time, document.update_time))
+
+
+def fault_of_times(found: Mapping[str, Any], zone: tzinfo = UTC, names: Sequence[str] = _TIMES) -> str | None:
+    """Return why no run can be placed in time by what *found* says, as a sentence; ``None`` where one can.
+
+    Args:
+        found: a record that somebody else wrote.
+        zone: of times without an offset.
+        names: what its times are called, the first one first.
+    """
+    if all(found.get(name) is None for name in names):
+        return Message("It has no %(name)s.", name=names[0])
+    for name in names:
+        if found.get(name) is not None and _time_of(found, name, zone) is None:
+            return Message(
+                "Its %(name)s is %(value)s, which is not understood: write a time in ISO 8601, or seconds, "
+                "milliseconds, micro- or nanoseconds since 1970.",
+                name=name,
+                value=quoted(found[name]),
+            )
+    return None
+
+
+def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo = UTC) -> Document | None:
     """Return a record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
 
-    What is missing gets its default, times that are not milliseconds are mended, and keys that are not
-    ours move to ``metadata["adopted_fields"]``: nothing is dropped. The workflow is the one whose file
-    held the record, whatever the record says of itself.
+    What is missing gets its default, and times in other forms become milliseconds
+    (:func:`~execution_history.records.values.moment`). Of two times, one that is not understood is the other one, and
+    of none *now*; an end before its beginning is the beginning. What was replaced so, and keys that are not ours, move
+    to ``metadata["adopted_fields"]``: nothing is dropped. The workflow is the one whose file held the record, whatever
+    the record says of itself.
+
+    Args:
+        found: the record.
+        workflow_id: the workflow.
+        now: milliseconds since the epoch.
+        zone: of times without an offset.
     """
     execute_id = found.get("execute_id")
     if isinstance(execute_id, int) and not isinstance(execute_id, bool):
@@ -53,31 +91,41 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int) -> Document 
         return None
     record: dict[str, Any] = {key: found.get(key, default) for key, default in DEFAULTS.items()}
     record["execute_id"], record["workflow_id"] = execute_id, workflow_id
-    created = _milliseconds(found.get("create_time"))
-    updated = _milliseconds(found.get("update_time"))
-    record["create_time"] = created if created is not None else updated if updated is not None else now
-    record["update_time"] = max(record["create_time"], updated or 0)
+    extra = {key: value for key, value in found.items() if key not in DEFAULTS}
+    extra |= _set_times(record, {key: _time_of(found, key, zone) for key in _TIMES}, now)
     for key in ("execute_status", "input_parameters", "run_mode", "metadata", "is_output_trimmed"):
         if record[key] is None:
             record[key] = DEFAULTS[key]
-    extra = {key: value for key, value in found.items() if key not in DEFAULTS}
     if not isinstance(record["metadata"], dict):
         extra["metadata"], record["metadata"] = record["metadata"], {}
     if not isinstance(record["execute_status"], str):
         extra["execute_status"], record["execute_status"] = record["execute_status"], "interrupted"
+    metadata = record["metadata"]
+    if (ended := moment(metadata.get(ENDED_AT.name), zone)) is not None:
+        record["metadata"] = metadata | {ENDED_AT.name: ended}
     if extra:
-        record["metadata"] = {**record["metadata"], ADOPTED_FIELDS.name: extra}
+        extra = {**(ADOPTED_FIELDS.of(record) or {}), **extra}
+        record["metadata"] = record["metadata"] | {ADOPTED_FIELDS.name: extra}
     body = encode(record, levels=LEVELS)
     return Document.of(record, body)
 
 
-def _milliseconds(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = int(float(value)) if not isinstance(value, int) else value
-    except (ValueError, OverflowError):
-        return None
-    if 0 < number < MILLISECONDS_BEGIN:
-        number *= 1000
-    return time(number)
+def _time_of(found: Mapping[str, Any], name: str, zone: tzinfo) -> int | None:
+    """Return a time in milliseconds; a small number under all our keys is of a machine whose clock was not set."""
+    value = found.get(name)
+    is_of_1970 = type(value) is int and 0 < value < SECONDS_BEGIN and tuple(found) == KEYS
+    return time(value) if is_of_1970 else moment(value, zone)
+
+
+def _set_times(record: dict[str, Any], times: dict[str, int | None], now: int) -> dict[str, Any]:
+    """Set the times of *record*, and return what it had in the place of those that are not its own."""
+    created, updated = times["create_time"], times["update_time"]
+    begin = next(at for at in (created, updated, now) if at is not None)
+    end = begin if updated is None else max(begin, updated)
+    is_lost = {
+        "create_time": created is None and (updated is None or record["create_time"] is not None),
+        "update_time": (updated is None and record["update_time"] is not None) or (updated or end) < begin,
+    }
+    replaced = {key: record[key] for key, lost in is_lost.items() if lost}
+    record["create_time"], record["update_time"] = begin, end
+    return replaced

@@ -2,15 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from execution_history.errors import ImportFailed, Message, quoted
+from execution_history.records.charset import BYTE_ORDER_MARK
+from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
 from execution_history.transfer.line_reader import import_faults, open_file
@@ -37,7 +38,7 @@ class FolderSource(Source):
     names: list[str]
     limits: ReadingLimits
 
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield the items of each file; one that cannot be opened is refused."""
         for name in self.names:
             path = Path(self.name, name)
@@ -48,7 +49,7 @@ class FolderSource(Source):
                 reason = getattr(error, "strerror", None) or error
                 yield Refused(str(path), THE_FILE, Message("It cannot be read: %(reason)s.", reason=reason))
                 continue
-            for item in source.read(clock):
+            for item in source.read(zone):
                 self.size = before + source.size
                 yield item
             self.size = before + source.size
@@ -89,22 +90,7 @@ def _in_folder(path: Path, limits: ReadingLimits) -> Source:
     return FolderSource(str(path), total, sorted(names), limits)
 
 
-def modified(path: Path) -> int:
-    """Return the time at which a file was last written, in milliseconds.
-
-    Raises:
-        OSError: it is not there.
-    """
-    return path.stat().st_mtime_ns // 1_000_000
-
-
 def _file(path: Path, limits: ReadingLimits) -> Source:
-    source = _source_of(path, limits)
-    source.written = modified(path)
-    return source
-
-
-def _source_of(path: Path, limits: ReadingLimits) -> Source:
     with open_file(path) as stream:
         start = stream.read(_SAMPLE)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -115,17 +101,18 @@ def _source_of(path: Path, limits: ReadingLimits) -> Source:
             "instead, or a dump of Coze Studio as such (--coze-studio on the command line).",
             path=quoted(path),
         )
-    kind = LinesSource if _is_lines(start, path.suffix.lower()) else HistoryFileSource
+    kind = LinesSource if _is_lines(start, path.suffix.lower(), limits) else HistoryFileSource
     return kind(str(path), path.stat().st_size, partial(open_file, path), limits)
 
 
-def _is_lines(start: bytes, suffix: str) -> bool:
+def _is_lines(start: bytes, suffix: str, limits: ReadingLimits) -> bool:
     """Return whether a file is JSON Lines, by its first line or, where that is broken, by its name."""
-    first, line_break, _ = start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    first, line_break, _ = start.removeprefix(BYTE_ORDER_MARK).lstrip().partition(b"\n")
     if not line_break and len(start) == _SAMPLE:
         return first.startswith(b'{"execute_id"') or suffix in LINES_SUFFIXES
+    read = parse if limits.fault_of_record(first) else read_json
     with contextlib.suppress(ValueError):
-        found = orjson.loads(first)
+        found = read(first)
         if isinstance(found, dict) and "histories" not in found:
             return "execute_id" in found or suffix in LINES_SUFFIXES
     return suffix in LINES_SUFFIXES

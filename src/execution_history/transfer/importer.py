@@ -1,17 +1,18 @@
 """Import into a history: records are merged by ``execute_id``, in groups that are each taken whole or not at all.
 
 An import is idempotent: what is there already in the same or a newer version is skipped. One that was cut short, by a
-kill or a full disk, is continued by running it again. A record that was deleted comes back with an import.
+kill or a full disk, is continued by running it again. A record that was deleted comes back with an import. Times may be
+written as :func:`execution_history.records.values.moment` says; a record without one that is understood is refused.
 """
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
-from execution_history.clock import now_ms
 from execution_history.errors import StoreError
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
@@ -72,7 +73,7 @@ async def import_history(
     paths: Iterable[Path],
     *,
     on_progress: OnProgress = no_progress,
-    clock: Callable[[], int] = now_ms,
+    zone: tzinfo = UTC,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
     """Merge the records of files, folders, zip files and databases into *service*.
@@ -82,7 +83,7 @@ async def import_history(
         paths: JSON Lines, the JSON files of deployments and of exports, folders or zip files of them, and folders of
             stores (their ``history.db`` is read and not changed).
         on_progress: called with the progress, now and then.
-        clock: the time, in milliseconds, for records without one.
+        zone: of times that have no offset.
         limits: what reading them may take; what exceeds them is refused. Without it a record may be as large as in
             the store.
 
@@ -92,7 +93,7 @@ async def import_history(
     """
     limits = limits or ReadingLimits(service.record_limit_bytes)
     sources = await in_thread(lambda: [source_at(Path(path), limits) for path in paths])
-    return await merge_sources(service, sources, on_progress=on_progress, clock=clock)
+    return await merge_sources(service, sources, on_progress=on_progress, zone=zone)
 
 
 async def merge_sources(
@@ -100,7 +101,7 @@ async def merge_sources(
     sources: Sequence[Source],
     *,
     on_progress: OnProgress = no_progress,
-    clock: Callable[[], int] = now_ms,
+    zone: tzinfo = UTC,
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
     await service.open()
@@ -108,7 +109,7 @@ async def merge_sources(
     total = None if None in totals else sum(filter(None, totals))
     report, limit = ImportReport(), service.record_limit_bytes
     stopped = threading.Event()
-    items = _items(sources, clock, stopped)
+    items = _items(sources, zone, stopped)
     groups = in_groups(items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
     nothing: list[Item] = []
     try:
@@ -133,10 +134,10 @@ async def merge_sources(
     return replace(report, size=sum(source.size for source in sources))
 
 
-def _items(sources: Iterable[Source], clock: Callable[[], int], stopped: threading.Event) -> Generator[Item]:
+def _items(sources: Iterable[Source], zone: tzinfo, stopped: threading.Event) -> Generator[Item]:
     """Yield the items of *sources*, one source after the other; end after the current item once *stopped* is set."""
     for source in sources:
-        for item in source.read(clock):
+        for item in source.read(zone):
             yield item
             if stopped.is_set():
                 return

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import ImportFailed, quoted
+from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.stores.foreign_files import NotAFile, Readable, open_regular, pieces_of
 
-_MARK: Final = b"\xef\xbb\xbf"
 _BLANKS: Final = re.compile(rb"\s*+")
 _BLANK_LINES: Final = re.compile(rb"[\r\n]*+")
 _BREAK: Final = re.compile(rb"\r\n?|\n")
@@ -131,7 +131,7 @@ class LineReader(Iterator[bytes | None]):
         while True:
             piece = next(self._pieces, None)
             read = piece or b""
-            data = self._held + (read if self.size else read.removeprefix(_MARK))
+            data = self._held + (read if self.size else read.removeprefix(BYTE_ORDER_MARK))
             self.size += len(read)
             self._held = b"\r" if piece is not None and data.endswith(b"\r") else b""
             self._data, self._at = data.removesuffix(self._held), 0

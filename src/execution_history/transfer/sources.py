@@ -5,16 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from execution_history.errors import Message, StoreError, message_of
-from execution_history.records.adoption import adopt_record, whole_record
-from execution_history.records.depth import LEVELS
-from execution_history.records.encoding import encode
+from execution_history.records.adoption import adopt_record, fault_of_times, has_plain_times, whole_record
 from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import KEYS, Document, check_identifier
+from execution_history.records.record import Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_files import Readable
 from execution_history.transfer.line_reader import LineReader
@@ -47,35 +46,40 @@ class Refused:
 Item = Document | Refused
 
 
-def record_of_line(line: bytes, now: int, limits: ReadingLimits) -> Document | str:
+def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits) -> Document | str:
     """Return the record that a line of JSON Lines holds, or the reason why there is none.
 
     A record in the form that this package writes keeps its bytes; any other is repaired as in the files of deployments.
 
     Args:
         line: without its line break.
-        now: milliseconds, for a record without a start time.
+        zone: of times without an offset.
         limits: what reading it may take.
     """
     if not line.lstrip().startswith(b"{"):
         return Message("This is no JSON object, so it is no record.")
-    return limits.fault_of_record(line) or record_of_text(line, now)
+    return limits.fault_of_record(line) or record_of_text(line, zone)
 
 
-def record_of_text(line: bytes, now: int) -> Document | str:
+def record_of_text(line: bytes, zone: tzinfo) -> Document | str:
     """Return the record that a JSON object of any size holds, or why there is none; see :func:`record_of_line`."""
-    with contextlib.suppress(ValueError):
-        document = whole_record(parse(line), line)
-        if document is not None:
-            return document
+    document = _whole(line)
+    if document is not None and has_plain_times(document):
+        return document
     try:
-        record = read_json(line)  # again, because the fast parser does not keep large integers exact
+        record = read_json(line)  # again, because the fast parser does not keep large numbers exact
     except ValueError as error:
         return message_of(error)
-    return record_of(record, record.get("workflow_id"), now)
+    return record_of(record, record.get("workflow_id"), zone)
 
 
-def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document | str:
+def _whole(line: bytes) -> Document | None:
+    with contextlib.suppress(ValueError):
+        return whole_record(parse(line), line)
+    return None
+
+
+def record_of(found: dict[str, Any], workflow_id: object, zone: tzinfo) -> Document | str:
     """Return *found* as a record of the workflow *workflow_id*, or the reason why it is none."""
     if workflow_id is None:
         return Message("It has no workflow_id.")
@@ -87,12 +91,9 @@ def record_of(found: dict[str, Any], workflow_id: object, now: int) -> Document 
         workflow = check_identifier("workflow id", str(workflow_id))
     except ValueError as error:
         return message_of(error)
-    document = None
-    if tuple(found) == KEYS and found["workflow_id"] == workflow:
-        body = encode(found, levels=LEVELS)
-        document = whole_record(parse(body), body)
-    document = document or adopt_record(found, workflow, now)
-    return Message("It has no usable execute_id.") if document is None else document
+    if fault := fault_of_times(found, zone):
+        return fault
+    return adopt_record(found, workflow, 0, zone) or Message("It has no usable execute_id.")
 
 
 def _is_like_an_id(value: object) -> bool:
@@ -107,25 +108,21 @@ class Source(ABC):
         name: its name in reports.
         total: its size in bytes, ``None`` where it is not known.
         size: the number of bytes read so far.
-        written: when it was written (milliseconds), ``None`` where it is not known. Records without times get this one:
-            with the time of the import every import would make a newer version of them.
     """
 
     name: str
     total: int | None
     size: int = field(default=0, init=False)
-    written: int | None = field(default=None, init=False)
 
-    def read(self, clock: Callable[[], int]) -> Iterator[Item]:
-        """Yield the records and refusals in the source's order; *clock* is for sources without a time."""
-        written = self.written
+    def read(self, zone: tzinfo) -> Iterator[Item]:
+        """Yield the records and refusals in the source's order; times without an offset are in *zone*."""
         try:
-            yield from self.items(clock if written is None else lambda: written)
+            yield from self.items(zone)
         except OSError as error:
             yield self.item(THE_FILE, Message("It cannot be read on: %(reason)s.", reason=error.strerror or error))
 
     @abstractmethod
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield the records and refusals in the source's order; never raises for its content.
 
         Raises:
@@ -144,15 +141,16 @@ class LinesSource(Source):
     opened: Opened
     limits: ReadingLimits
 
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield one record a line; the last one may be cut off."""
         with self.opened() as stream:
             lines = LineReader(stream, self.limits.record)
             for line in lines.contents():
                 self.size = lines.size
                 place = Message("line %(number)s", number=lines.number)
-                found = self.limits.too_large if line is None else record_of_line(line, clock(), self.limits)
-                if isinstance(found, str) and line is not None and not lines.is_ended:
+                found = self.limits.too_large if line is None else record_of_line(line, zone, self.limits)
+                is_cut = line is not None and not lines.is_ended and not line.rstrip().endswith(b"}")
+                if isinstance(found, str) and is_cut:
                     found = Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
                 yield self.item(place, found)
             self.size = lines.size
@@ -165,7 +163,7 @@ class HistoryFileSource(Source):
     opened: Opened
     limits: ReadingLimits
 
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield every record that can still be read, then the fault of the file."""
         found = FoundFile(self.opened, self.limits)
         by_name = workflow_id_of(PurePosixPath(self.name).name)
@@ -176,7 +174,7 @@ class HistoryFileSource(Source):
                 item = record
             else:
                 read += 1
-                item = record_of(record, found.workflow_id or record.get("workflow_id") or by_name, clock())
+                item = record_of(record, found.workflow_id or record.get("workflow_id") or by_name, zone)
             yield self.item(Message("record %(number)s", number=number), item)
         self.size = self.total or 0
         if not found.is_history:
@@ -192,7 +190,7 @@ class DatabaseSource(Source):
         super().__init__(str(folder / DATABASE), None)
         self._folder = folder
 
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield its records in the order of arrival, refusing damaged ones; a database that is damaged ends there."""
         number = 0
         try:
@@ -205,6 +203,8 @@ class DatabaseSource(Source):
                 for body in batch.documents:
                     number += 1
                     self.size += len(body)
-                    yield self.item(Message("record %(number)s", number=number), record_of_text(body, clock()))
+                    yield self.item(
+                        Message("record %(number)s", number=number), _whole(body) or record_of_text(body, zone)
+                    )
         except StoreError as error:
             yield self.item(Message("after record %(number)s", number=number), message_of(error))

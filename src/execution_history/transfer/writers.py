@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 
 from execution_history.records.attributes import attributes_of
+from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.records.encoding import indent
 from execution_history.transfer.columns import Column, as_text
 
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 # Spreadsheets skip white space, control characters and invisible ones (Unicode's Default_Ignorable_Code_Point) before
 # the signs that begin a formula, which have wide, small and typographic forms too.
 _FORMULA: Final = re.compile(

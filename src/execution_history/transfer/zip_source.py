@@ -8,9 +8,10 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from copy import copy
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -134,7 +135,7 @@ class ZipSource(Source):
         self._path = path
         self._limits = limits
 
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield the records of every member that could hold some."""
         with contextlib.ExitStack() as opened:
             stream = opened.enter_context(_Stream(open_regular(self._path).detach()))
@@ -147,10 +148,10 @@ class ZipSource(Source):
             except _DAMAGED as error:
                 yield self.item(THE_FILE, Message("It is not a whole zip file: %(told)s.", told=_reason(error)))
             else:
-                yield from self._members(archive, clock)
+                yield from self._members(archive, zone)
         self.size = self.total or 0
 
-    def _members(self, archive: zipfile.ZipFile, clock: Callable[[], int]) -> Iterator[Item]:
+    def _members(self, archive: zipfile.ZipFile, zone: tzinfo) -> Iterator[Item]:
         members = [entry for entry in archive.infolist() if entry.filename.lower().endswith(_READ)]
         unpacked = sum(entry.file_size for entry in members)
         limit = max(self._limits.temporary, _LARGEST_RATIO * (self.total or 0))
@@ -163,10 +164,10 @@ class ZipSource(Source):
             yield self.item(THE_FILE, Message("%(reason)s: unpack it and import the files.", reason=reason))
             return
         for entry in members:
-            yield from self._member(archive, entry, clock)
+            yield from self._member(archive, entry, zone)
             self.size = min(self.size + entry.compress_size, self.total or 0)
 
-    def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, clock: Callable[[], int]) -> Iterator[Item]:
+    def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, zone: tzinfo) -> Iterator[Item]:
         name = f"{self.name}/{entry.filename[:_LONGEST_NAME]}"
         opened: Opened = partial(_opened, archive, entry, self._limits.memory)
         # Tested first: the checksum stands at the end, and records taken before it would be skipped when the whole
@@ -185,9 +186,9 @@ class ZipSource(Source):
             yield Refused(name, THE_FILE, _fault_of(entry, error))
             return
         if entry.filename.lower().endswith(LINES_SUFFIXES):
-            yield from LinesSource(name, None, opened, self._limits).items(clock)
+            yield from LinesSource(name, None, opened, self._limits).items(zone)
         else:
-            yield from HistoryFileSource(name, None, opened, self._limits).items(clock)
+            yield from HistoryFileSource(name, None, opened, self._limits).items(zone)
 
 
 def _fault_of(entry: zipfile.ZipInfo, error: Exception) -> str:

@@ -85,6 +85,7 @@ async def test_its_errors_are_ours_and_coze_s(gateway: Gateway, modules: Path, t
         found = await _calls(modules, unreachable.base_url, TOKEN, "short_answer")
     assert 5000 == found[f"run {_IDS['short_answer']}"]["code"]
     assert "gave no answer" in str(found[f"stream {_IDS['short_answer']}"])
+    assert "GatewayError" == found["speech"]["error"]  # and no sound that is our envelope
 
 
 async def test_it_shows_that_a_name_is_not_allowed(gateway: Gateway, modules: Path) -> None:

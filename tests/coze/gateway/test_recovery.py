@@ -123,7 +123,7 @@ async def _interrupted(gateway: Gateway, upstream_id: str) -> None:
 
 async def test_a_late_truth_replaces_interrupted_and_nothing_replaces_a_success(tmp_path: Path) -> None:
     """The caller's own question is enough to learn it."""
-    entry = {"execute_id": "111", "execute_status": "Success", "output": '{"Output":"\\"late\\""}', "run_mode": 2}
+    entry = {"execute_id": "111", "execute_status": "Success", "output": '{"Output":"late"}', "run_mode": 2}
     success = read_history(200, orjson.dumps({"code": 0, "data": [entry]}))
     failure = read_history(200, orjson.dumps({"code": 0, "data": [{**entry, "execute_status": "Fail"}]}))
     async with gateway_to(tmp_path, "http://127.0.0.1:9") as gateway:

@@ -27,6 +27,12 @@ pytestmark = pytest.mark.anyio
 Say = Callable[..., Awaitable[None]]
 
 
+_ENDINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "fail": ("conversation.chat.failed", {"last_error": {"code": 5000, "msg": "it failed"}}),
+    "ask": ("conversation.chat.requires_action", {"required_action": {"type": "tool"}}),
+}
+
+
 class ChatServer:
     """An upstream that answers each message of the user's with its words, one by one, as Coze does."""
 
@@ -43,37 +49,36 @@ class ChatServer:
         try:
             async for message in socket:
                 if isinstance(message, str) and message.startswith("{"):
-                    await self._hear(orjson.loads(message), socket, say)
+                    frame = orjson.loads(message)
+                    data = frame.get("data")
+                    data = data if isinstance(data, dict) else {}
+                    if data.get("role") != "assistant":
+                        await self._hear(frame["event_type"], data, socket, say)
         except ConnectionClosed:
             return
 
-    async def _hear(self, frame: dict[str, Any], socket: ServerConnection, say: Say) -> None:
-        data = frame.get("data")
-        words = str(data.get("content", "")) if isinstance(data, dict) else ""
-        if isinstance(data, dict) and data.get("role") == "assistant":
-            return
-        match frame["event_type"], words:
+    async def _hear(self, name: str, data: dict[str, Any], socket: ServerConnection, say: Say) -> None:
+        words = str(data.get("content", ""))
+        match name, words:
             case "input_audio_buffer.complete", _:
                 await say("input_audio_buffer.completed")
                 await say("conversation.audio_transcript.completed", content="spoken words")
                 await self._answer(say, "spoken words")
+            case "conversation.chat.submit_tool_outputs", _:
+                await self._say_all(say, str(data["tool_outputs"][0]["output"]))
             case "conversation.message.create", "refuse":
                 await say("error", code=4000, msg="no such message")
-            case "conversation.message.create", "break" | "wait":
+            case "conversation.message.create", "break" | "wait" | "cancel":
                 await self._begin(say)
                 await say("conversation.message.delta", **self._message("half "))
                 if words == "break":
                     socket.transport.abort()
-            case "conversation.message.create", "fail":
+                elif words == "cancel":
+                    await say("conversation.chat.canceled", **self._chat())
+            case "conversation.message.create", "fail" | "ask":
                 await self._begin(say)
-                await say("conversation.chat.failed", **self._chat(last_error={"code": 5000, "msg": "it failed"}))
-            case "conversation.message.create", "cancel":
-                await self._begin(say)
-                await say("conversation.message.delta", **self._message("half "))
-                await say("conversation.chat.canceled", **self._chat())
-            case "conversation.message.create", "ask":
-                await self._begin(say)
-                await say("conversation.chat.requires_action", **self._chat(required_action={"type": "tool"}))
+                ending, more = _ENDINGS[words]
+                await say(ending, **self._chat(**more))
             case "conversation.message.create", _:
                 await self._answer(say, words)
 
@@ -83,6 +88,9 @@ class ChatServer:
 
     async def _answer(self, say: Say, words: str) -> None:
         await self._begin(say)
+        await self._say_all(say, words)
+
+    async def _say_all(self, say: Say, words: str) -> None:
         for word in words.split(" "):
             await say("conversation.message.delta", **self._message(f"{word} "))
             await say("conversation.audio.delta", **self._message("AAAA"))
@@ -187,7 +195,7 @@ async def test_the_official_client_chats_through_the_gateway_and_is_recorded(
     assert ["CONNECT upstream.test:443 HTTP/1.1"] == proxy.requests
     assert {"bot_id=b-1", "workflow_id=7"} == set(server.paths[0].partition("?")[2].split("&"))
     assert ("success", "good 早上!") == (record["execute_status"], record["output"])
-    assert {"additional_messages": [message], "parameters": {"a": "b"}} == record["input_parameters"]
+    assert {"additional_messages": [message], "a": "b"} == record["input_parameters"]
     assert ("b-1", "u-1", "talk-1", 1) == tuple(
         record[key] for key in ("bot_id", "connector_uid", "conversation_id", "run_mode")
     )
@@ -256,7 +264,30 @@ async def test_a_connection_that_ends_in_a_round_interrupts_it(tmp_path: Path, w
     assert ["half "] == [node["content"] for node in record["node_execute_status"].values()]
 
 
-async def test_a_question_of_a_chat_waits_for_its_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["tool", "message"])
+async def test_a_question_of_a_chat_and_its_answer_are_one_record(tmp_path: Path, by: str) -> None:
+    """Whether the answer is what a tool has put out or the user's next message, and however soon it comes."""
+    async with chats(tmp_path, ChatServer()) as (gateway, base), connect(f"{base}/v1/chat?workflow_id=7") as socket:
+        await say(socket, "ask")
+        await heard(socket, "conversation.chat.requires_action")
+        if by == "message":
+            await say(socket, "an answer")
+        else:
+            outputs = {"chat_id": "chat-1", "tool_outputs": [{"tool_call_id": "1", "output": "an answer"}]}
+            frame = {"event_type": "conversation.chat.submit_tool_outputs", "data": outputs}
+            await socket.send(orjson.dumps(frame).decode())
+        await heard(socket, "conversation.chat.completed")
+        while (record := (await settled(gateway, "7", 1))[0])["execute_status"] == "interrupted":
+            await asyncio.sleep(0.01)
+        assert 1 == len(await gateway.records("7"))
+    assert ("success", "an answer!") == (record["execute_status"], record["output"])
+    answer = record["metadata"]["answers"][0]
+    assert {"type": "tool"} == answer["question"]["required_action"]
+    assert ("an answer" if by == "message" else outputs["tool_outputs"]) == answer["resume_data"]
+    assert ["ask"] == [message["content"] for message in record["input_parameters"]["additional_messages"]]
+
+
+async def test_a_chat_that_asks_waits_for_its_answer(tmp_path: Path) -> None:
     """The record is interrupted, with what the chat requires."""
     async with chats(tmp_path, ChatServer()) as (gateway, base), connect(f"{base}/v1/chat?workflow_id=7") as socket:
         await say(socket, "ask")

@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from execution_history.coze.transport.failures import failure_of
+from execution_history.coze.transport.proxies import Proxy
+from execution_history.coze.transport.unreachable import explained
 from execution_history.records.proof import NEVER_TAKEN, Proof
 
 _REQUEST = httpx.Request("POST", "https://api.coze.cn/v1/workflow/run")
@@ -87,7 +89,7 @@ def test_what_is_no_exception_stopped_the_recording() -> None:
             _caused(httpx.ConnectError("All connection attempts failed"), ExceptionGroup("", [_NOBODY])),
             "Connection ref",
         ),
-        (_caused(httpx.ConnectError("the proxy p: Connection refused"), _NO_NAME), "the proxy p: Connection refused)"),
+        (explained(httpx.ConnectError, _NOBODY, _REQUEST, Proxy("http://p")), "the proxy http://p: Connection refused)"),
         (httpx.ConnectError(""), "ConnectError)"),
     ],
     ids=str,

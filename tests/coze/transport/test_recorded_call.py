@@ -47,7 +47,7 @@ def test_the_end_of_a_whole_answer_is_held_back_until_its_record_can_be_closed()
     assert [b"", b'{"code"', b":0,"] == [call.receive_data(part) for part in (b'{"code"', b":0,", b'"data":"1"}')]
     action = call.end()
     assert action is not None
-    assert ("success", 1) == (action.outcome.status, action.fields["output"])
+    assert ("success", "1") == (action.outcome.status, action.fields["output"])
     assert [b'"data":"1"}', b""] == [call.release(), call.release()]
 
 
@@ -132,7 +132,7 @@ def test_an_answer_beyond_the_limit_only_passes() -> None:
     """All its bytes do; the record says why it has none."""
     call = _call(largest=10)
     action = _closed(call, _JSON, b"x" * 11)
-    assert ("failed", b"x" * 11) == (action.outcome.status, call.release())
+    assert ("interrupted", "unreadable", b"x" * 11) == (action.outcome.status, action.outcome.proof, call.release())
     assert "larger than the 10 bytes" in action.fields["error_message"]
 
 

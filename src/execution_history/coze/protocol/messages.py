@@ -2,15 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
-import orjson
-
-from execution_history.records.depth import LEVELS, cut
-from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, PROOF, REQUEST_CHARSET, UNREAD
+from execution_history.records.charset import UTF_8, charset_name, decode_text
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import parse, read_json
+from execution_history.records.metadata import (
+    ANSWER_CHARSET,
+    COZE_EXECUTE_ID,
+    INTERRUPT,
+    LOG_ID,
+    OUTPUT_TEXT,
+    PROOF,
+    REQUEST_CHARSET,
+    UNREAD,
+)
 from execution_history.records.proof import Proof
+from execution_history.records.record import is_identifier
+
+REQUIRES_ACTION: Final = "requires_action"
+"""The status of a chat that waits for somebody (coze-protocol 2.5)."""
 
 RunKind = Literal["run", "stream_run", "stream_resume", "resume", "chat"]
 
@@ -33,8 +46,10 @@ _IDS: Final = ("workflow_id", "bot_id", "app_id", "conversation_id", "connector_
 _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
 _EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)??execute_id=([^&#]+)")
-_UNAUTHORISED: Final = 401
-_SERVER_ERROR: Final = 500
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([^"';,\s]+)""", re.IGNORECASE)
+_PLAIN: Final = frozenset({None, UTF_8, "us-ascii"})
+_NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
+_NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
 
 MODE_SYNC: Final = 0
 MODE_STREAM: Final = 1
@@ -68,9 +83,14 @@ class RunRequest:
     @property
     def run_mode(self) -> int:
         """Return 0 for a synchronous, 1 for a streamed and 2 for an asynchronous run (coze-protocol 3.3)."""
-        if self.kind in _STREAMED:
+        if self.is_streamed:
             return MODE_STREAM
         return MODE_ASYNC if self.is_async else MODE_SYNC
+
+    @property
+    def is_streamed(self) -> bool:
+        """Return whether the request asks for a stream of events."""
+        return self.kind in _STREAMED
 
     @property
     def is_resumption(self) -> bool:
@@ -111,8 +131,9 @@ class Outcome:
 
     ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
     ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
-    ``connection_broken``, ``abandoned``, ``never_sent``, ``run_history``, ``upstream_silent``. ``error_message`` is
-    a sentence for every failure.
+    ``connection_broken``, ``unreadable``, ``abandoned``, ``never_sent``, ``run_history``, ``upstream_silent``.
+    ``error_message`` is a sentence for every failure. ``output_text`` is the output as Coze wrote it, where ``output``
+    could not keep its values as they were; ``charset`` the one in which the answer was read, ``None`` for UTF-8.
     """
 
     status: Literal["running", "success", "failed", "interrupted"]
@@ -125,6 +146,8 @@ class Outcome:
     execute_id: str | None = None
     log_id: str | None = None
     interrupt: dict[str, Any] | None = None
+    output_text: str | None = None
+    charset: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """Return the record keys that the outcome fills, and their values."""
@@ -133,7 +156,13 @@ class Outcome:
 
     def metadata(self) -> dict[str, Any]:
         """Return the metadata keys that the outcome fills, without those that are unknown."""
-        known = {LOG_ID.name: self.log_id, INTERRUPT.name: self.interrupt, COZE_EXECUTE_ID.name: self.execute_id}
+        known = {
+            LOG_ID.name: self.log_id,
+            INTERRUPT.name: self.interrupt,
+            COZE_EXECUTE_ID.name: self.execute_id,
+            OUTPUT_TEXT.name: self.output_text,
+            ANSWER_CHARSET.name: self.charset,
+        }
         return {PROOF.name: self.proof} | {key: value for key, value in known.items() if value is not None}
 
 
@@ -151,125 +180,65 @@ def run_kind(method: str, path: str) -> RunKind | None:
     return _KINDS.get(api_path(path).rstrip("/")) if method.upper() == "POST" else None
 
 
-def parse_run_request(kind: RunKind, body: bytes, content_type: str | None = None) -> RunRequest:  # noqa: ARG001
-    """Parse the body of a request; one that is no JSON object leaves every field ``None``. Never raises.
+def parse_run_request(kind: RunKind, body: bytes, content_type: str | None = None) -> RunRequest:
+    """Parse the body of a request, as far as it can be read. Never raises.
+
+    A request that names no workflow which a record can have is one of :data:`UNKNOWN_WORKFLOW`. Its parameters, and
+    those of one that is no JSON object, are all that could be read: an object, or the text.
 
     Args:
         kind: which request it is.
         body: its whole body.
         content_type: the request's header of that name, for the charset.
     """
-    content = parse_json(body)
+    try:
+        content, charset = read_body(body, content_type)
+    except ValueError:
+        content, charset = None, None
     if not isinstance(content, dict):
-        return RunRequest(kind)
-    parameters = content.get("parameters")
-    if isinstance(parameters, str):
-        parsed = parse_json(parameters.encode("utf-8", "replace"))
-        parameters = parsed if isinstance(parsed, dict) else parameters
-    if kind == "chat" and parameters is None:
-        parameters = {"additional_messages": content.get("additional_messages")}
+        words, charset = decode_text(body, charset_of(content_type))
+        return RunRequest(
+            kind, UNKNOWN_WORKFLOW, words or None, charset=None if charset in _PLAIN else charset, unread=_NO_OBJECT
+        )
     ext, interrupt_type = content.get("ext"), content.get("interrupt_type")
+    ids = {name: text(content.get(name)) for name in _IDS}
+    workflow_id = ids.pop("workflow_id")
+    is_known = is_identifier(workflow_id)
     return RunRequest(
         kind,
-        parameters=parameters,
+        workflow_id if is_known else UNKNOWN_WORKFLOW,
+        parameters=_inputs(kind, content) if is_known else content,
         connector_uid=text(ext.get("user_id")) if isinstance(ext, dict) else None,
-        resume_data=content.get("resume_data"),
+        resume_data=_last_message(content) if kind == "chat" else content.get("resume_data"),
         interrupt_type=interrupt_type if isinstance(interrupt_type, int) else None,
         is_async=content.get("is_async") is True,
-        **{name: text(content.get(name)) for name in _IDS},
+        charset=charset,
+        unread=None if is_known else _NO_WORKFLOW,
+        **ids,
     )
 
 
-def read_answer(run: RunRequest, status_code: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
-    """Return the outcome that a JSON answer states (coze-protocol 3.1, 4.2). Never raises.
+def _inputs(kind: RunKind, content: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the caller sent
+    """Return a run's input: the parameters, and a chat's messages with them."""
+    parameters = content.get("parameters")
+    if isinstance(parameters, str) and isinstance(parsed := parse_json(parameters), dict):
+        parameters = parsed
+    messages = {"additional_messages": content["additional_messages"]} if "additional_messages" in content else {}
+    if kind != "chat" or not (parameters is None or isinstance(parameters, dict)):
+        return parameters
+    return {**messages, **(parameters or {})} or parameters
 
-    Args:
-        run: the request that is answered.
-        status_code: the HTTP status.
-        body: the whole body.
-        headers: the answer's headers, for the log id.
-    """
-    content = parse_json(body)
-    log_id = log_id_of(headers)
-    if not isinstance(content, dict):
-        return replace(_not_json(status_code, body), log_id=log_id)
-    detail = content.get("detail")
-    log_id = log_id or (text(detail.get("logid")) if isinstance(detail, dict) else None)
-    debug_url = text(content.get("debug_url"))
-    known = Outcome(
-        "failed",
-        Proof.ENVELOPE,
-        debug_url=debug_url,
-        usage=content.get("usage"),
-        execute_id=text(content.get("execute_id")) or execute_id_of(debug_url),
-        log_id=log_id,
-    )
-    code = content.get("code")
-    if code in (0, None) and status_code < 400:  # noqa: PLR2004 - where HTTP's failures begin
-        return _accepted(run, content, known)
-    message = text(content.get("msg")) or text(content.get("error_message")) or "Coze gave no reason"
-    executed = known.execute_id is not None
-    return replace(
-        known,
-        proof=Proof.ENVELOPE if executed else Proof.REJECTED,
-        error_code=code if isinstance(code, (int, str)) else status_code,
-        error_message=message if executed else REJECTED + message,
-    )
+
+def _last_message(content: dict[str, Any]) -> object:
+    """Return what the last message of a chat says, which is the answer where the chat had asked something."""
+    messages = content.get("additional_messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return last.get("content") if isinstance(last, dict) else None
 
 
 def log_id_of(headers: Mapping[str, str]) -> str | None:
     """Return Coze's id of a request, from the headers of its answer."""
     return headers.get("x-tt-logid") or headers.get("x-log-id")
-
-
-def _accepted(run: RunRequest, content: dict[str, Any], known: Outcome) -> Outcome:
-    interrupt = content.get("interrupt_data")
-    if isinstance(interrupt, dict) and interrupt:
-        execute_id = known.execute_id or execute_id_of_event(interrupt.get("event_id"))
-        return replace(known, status="interrupted", interrupt=interrupt, execute_id=execute_id)
-    data = content.get("data")
-    # An answered question of a run that was asynchronous is accepted like its beginning (coze-protocol 1.5).
-    is_accepted = run.is_async or (run.kind == "resume" and known.execute_id is not None)
-    if is_accepted and data in (None, ""):
-        return replace(known, status="running", proof=Proof.ACCEPTED)
-    if "data" not in content and "code" not in content and "debug_url" not in content:
-        return replace(
-            known,
-            proof=Proof.NOT_JSON,
-            error_message="The answer was JSON, but not one that Coze gives to a workflow run.",
-        )
-    return replace(known, status="success", output=read_output(data))
-
-
-def _not_json(status_code: int, body: bytes) -> Outcome:
-    if status_code >= _SERVER_ERROR:
-        sentence = f"The upstream answered HTTP {status_code}; the workflow may still have run there."
-    elif status_code == _UNAUTHORISED:
-        sentence = "The upstream answered HTTP 401: the token is missing, wrong or of another region."
-    elif status_code >= 400:  # noqa: PLR2004 - where HTTP's failures begin
-        sentence = f"The upstream answered HTTP {status_code}."
-    else:
-        sentence = f"The upstream's answer is not JSON ({len(body)} bytes)."
-    proof = Proof.HTTP_STATUS if status_code >= 400 else Proof.NOT_JSON  # noqa: PLR2004
-    return Outcome("failed", proof, error_code=status_code, error_message=sentence)
-
-
-def read_output(data: object) -> object:
-    """Return the result behind Coze's string encoding: JSON where it is JSON, the text where it is text.
-
-    An end node that returns text wraps it as ``{"content_type": 1, "data": "…"}`` (coze-protocol 1.2).
-    """
-    if not isinstance(data, str):
-        return data
-    parsed = parse_json(data.encode("utf-8", "surrogatepass")) if data[:1] in '{["-0123456789tfn' else None
-    if parsed is None and data.strip() != "null":
-        return data
-    if isinstance(parsed, dict) and {"content_type", "data"} <= set(parsed) <= _WRAPPER:
-        return read_output(parsed["data"]) if isinstance(parsed["data"], str) else parsed["data"]
-    return parsed
-
-
-_WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_for_model"})
 
 
 def execute_id_of(debug_url: str | None) -> str | None:
@@ -299,24 +268,56 @@ def is_chat_question(interrupt: Mapping[str, Any] | None) -> bool:
     )
 
 
-REQUIRES_ACTION: Final = "requires_action"
-"""The status of a chat that waits for somebody (coze-protocol 2.5)."""
+def read_body(body: bytes, content_type: str | None) -> tuple[Any, str | None]:
+    """Return the value of a JSON body, and the charset in which it was read; ``None`` for UTF-8.
+
+    Args:
+        body: the whole body, without its content encoding.
+        content_type: the header of that name.
+
+    Raises:
+        ValueError: it is no JSON in any charset.
+    """
+    declared = charset_of(content_type)
+    if charset_name(declared) in _PLAIN:
+        try:
+            return read_json(body), None
+        except ValueError:
+            pass
+    words, charset = decode_text(body, declared)
+    return read_json(words), None if charset in _PLAIN else charset
 
 
-def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """Return the value of *data*, or ``None`` where it is not JSON; what is nested too deep is a string."""
+def charset_of(content_type: str | None) -> str | None:
+    """Return the charset that a content type declares, in its own words."""
+    found = _CHARSET.search(content_type or "")
+    return None if found is None else found[1]
+
+
+def parse_json(data: bytes | str) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """Return the value of *data*, or ``None`` where it is not JSON; see :func:`read_json`."""
     try:
-        return orjson.loads(data)
-    except ValueError:
-        shallow = cut(data, LEVELS)
-    try:
-        return None if shallow is data else orjson.loads(shallow)
+        return read_json(data)
     except ValueError:
         return None
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - JSON is any of six things
+    """Return a value that was read tolerantly as the one that a record has of it."""
+    return parse(encode(value))
 
 
 def text(value: object) -> str | None:
     """Return an id or a text that came as a string or, from Coze Studio, as a number; ``None`` where it is empty."""
-    if isinstance(value, bool) or value is None:
-        return None
-    return str(value) or None if isinstance(value, (str, int)) else None
+    if isinstance(value, str):
+        return (value if value.isascii() else as_visible(value)) or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_visible(words: str) -> str:
+    """Return a text as a record has it: half of a surrogate pair is its escape."""
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return str(plain(words))
+    return words

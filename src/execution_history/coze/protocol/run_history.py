@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from execution_history.coze.protocol.messages import Outcome, api_path, parse_json, read_output, text
+from execution_history.coze.protocol.envelope import read_output
+from execution_history.coze.protocol.messages import Outcome, api_path, as_visible, parse_json, plain, read_body, text
 from execution_history.records.encoding import as_text
 from execution_history.records.proof import Proof
 from execution_history.records.timeline import Node
@@ -98,14 +99,18 @@ class RunHistory:
         return {**self.outcome.fields(), **{name: getattr(self, name) for name in names}}
 
 
-def read_history(status_code: int, body: bytes) -> RunHistory | HistoryRefusal:
+def read_history(status_code: int, body: bytes, content_type: str | None = None) -> RunHistory | HistoryRefusal:
     """Parse the answer to a request for one run's history, in either shape. Never raises.
 
     Args:
         status_code: the HTTP status.
         body: the whole body.
+        content_type: the header of that name, for the charset.
     """
-    content = parse_json(body)
+    try:
+        content, charset = read_body(body, content_type)
+    except ValueError:
+        content, charset = None, None
     if not isinstance(content, dict):
         return HistoryRefusal("unavailable", f"The upstream answered HTTP {status_code} without JSON.")
     code = content.get("code")
@@ -115,7 +120,7 @@ def read_history(status_code: int, body: bytes) -> RunHistory | HistoryRefusal:
     entry = data[0] if isinstance(data, list) and data else data
     if not isinstance(entry, dict) or "execute_status" not in entry:
         return HistoryRefusal("unknown", "The upstream has no history of this run.")
-    return _history(entry)
+    return _history(entry, charset)
 
 
 def _kind(status_code: int, code: object) -> RefusalKind:
@@ -130,14 +135,16 @@ def _kind(status_code: int, code: object) -> RefusalKind:
     return "unavailable"
 
 
-def _history(entry: dict[str, Any]) -> RunHistory:
+def _history(entry: dict[str, Any], charset: str | None) -> RunHistory:
     said, outputs = entry.get("output"), {}
-    parsed = parse_json(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) else said
+    parsed = parse_json(said) if isinstance(said, str) else said
     if isinstance(parsed, dict) and _END in parsed:
         outputs, said = parsed, parsed[_END]
+    output, output_text = read_output(said) if said not in (None, "") else (None, None)
+    outcome = _outcome(entry, output)
     nodes = entry.get("node_execute_status")
     return RunHistory(
-        _outcome(entry, read_output(said) if said not in (None, "") else None),
+        replace(outcome, output_text=None if outcome.output is None else output_text, charset=charset),
         run_mode=entry.get("run_mode") if entry.get("run_mode") in (0, 1, 2) else None,
         create_time=_milliseconds(entry.get("create_time")),
         update_time=_milliseconds(entry.get("update_time")),
@@ -173,7 +180,7 @@ def _outcome(entry: dict[str, Any], output: object) -> Outcome:
         sentence = message or _FAILURES[status]
         return replace(known, status="failed", output=output, error_code=error_code, error_message=sentence)
     if status == "<UNSET>" or (isinstance(interrupt, dict) and interrupt):
-        return replace(known, status="interrupted", output=output, interrupt=interrupt or None)
+        return replace(known, status="interrupted", output=output, interrupt=plain(interrupt) or None)
     return known
 
 
@@ -190,7 +197,7 @@ def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
         node_execute_uuid=text(node.get("node_execute_uuid")),
         is_finish=node.get("is_finish") is True,
         update_time=_milliseconds(node.get("update_time")),
-        content=as_text(said),
+        content=as_visible(as_text(said)),
         others={key: node.get(key) for key in ("loop_index", "batch_index")},
     ).to_json()
 

@@ -13,7 +13,7 @@ from execution_history.coze.protocol.messages import execute_id_of_event, text
 from execution_history.coze.protocol.run_history import HistoryRefusal, read_history
 from execution_history.records.depth import LEVELS
 from execution_history.records.encoding import as_text, encode
-from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID
+from execution_history.records.metadata import COZE_EXECUTE_ID, INTERRUPT, LOG_ID, OUTPUT_TEXT
 from execution_history.records.timeline import Node, nodes_of
 from execution_history.records.usage import usage_of
 
@@ -69,9 +69,9 @@ def _output_nodes(record: Mapping[str, Any]) -> list[Node]:
 
 
 def _outputs(record: Mapping[str, Any]) -> str:
-    outputs = {_END: as_text(record["output"])}
+    outputs = {_END: OUTPUT_TEXT.of(record) or as_text(record["output"])}
     outputs |= {node.name: node.text for node in _output_nodes(record)}
-    return orjson.dumps(outputs).decode()
+    return encode(outputs).decode()
 
 
 def _error(code: object, message: object) -> tuple[str, str]:
@@ -103,12 +103,12 @@ def _usage(usage: object) -> dict[str, int] | None:
     return {"input_count": known.input or 0, "output_count": known.output or 0, "token_count": known.total or 0}
 
 
-def translate_studio(body: bytes) -> bytes | None:
+def translate_studio(body: bytes, content_type: str | None = None) -> bytes | None:
     """Translate Studio's history of a run to the official shape; ``None`` where *body* is not one.
 
     Its ids are numbers there, and its names differ (coze-protocol, section 6).
     """
-    history = read_history(200, body)
+    history = read_history(200, body, content_type)
     if isinstance(history, HistoryRefusal):
         return None
     outcome = history.outcome

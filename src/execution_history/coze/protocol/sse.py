@@ -1,7 +1,9 @@
 """Server-sent events, decoded from the bytes of a response (WHATWG HTML, section 9.2.6). Pure: no I/O, no clock.
 
-An event ends at a blank line, never after a number of lines; lines end with CR, LF or CRLF and with nothing else,
-so that U+2028 and U+0085 inside a payload stay where they are.
+An event ends at a blank line, and where the next one's name or id follows its data, as the SDKs for Coze count lines
+(coze-protocol 2.4). Lines end with CR, LF or CRLF and with nothing else, so that U+2028 and U+0085 inside a payload
+stay where they are. Names are read without the blanks round them. Text is read as UTF-8, which is what the standard
+knows, unless the response declares another charset or a line can only be GB18030.
 """
 
 import sys
@@ -9,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
-from execution_history.coze.protocol.messages import parse_json
+from execution_history.coze.protocol.messages import charset_of, parse_json
+from execution_history.records.charset import UTF_8, charset_name, decode_text
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -31,7 +34,7 @@ class ServerSentEvent(NamedTuple):
 
     def content(self) -> Any:  # noqa: ANN401 - JSON is any of six things
         """Return the value of the data as JSON, or ``None`` where it is not JSON."""
-        return parse_json(self.data.encode("utf-8", "replace"))
+        return parse_json(self.data)
 
 
 class EventDecoder:
@@ -40,10 +43,17 @@ class EventDecoder:
     Args:
         encoding: the response's ``Content-Encoding``; empty for none.
         largest_event: the most bytes of one event that are kept; all of them unless given.
+        charset: what the response declares, if anything.
+
+    Attributes:
+        charset: the charset in which something was read that is no UTF-8; ``None`` so far.
     """
 
-    def __init__(self, encoding: str = "", largest_event: int = sys.maxsize) -> None:
+    def __init__(self, encoding: str = "", largest_event: int = sys.maxsize, charset: str | None = None) -> None:
         self._decoder = ContentDecoder(encoding)
+        self._declared = charset_name(charset)
+        self._is_utf_8 = self._declared in {None, UTF_8}
+        self.charset: str | None = None
         self._largest = largest_event
         self._line: list[bytes] = []
         self._size = 0
@@ -52,16 +62,18 @@ class EventDecoder:
         self._clear()
 
     @classmethod
-    def for_response(cls, headers: Mapping[str, str], largest_event: int = sys.maxsize) -> Self | None:
-        """Return the decoder of a response with these headers; ``None`` where it is not a stream of events."""
-        if "text/event-stream" not in headers.get("content-type", "").lower():
-            return None
-        return cls(headers.get("content-encoding", ""), largest_event)
+    def for_response(cls, headers: Mapping[str, str]) -> Self:
+        """Return the decoder of a response with these headers, which finds no events where there are none."""
+        return cls(headers.get("content-encoding", ""), charset=charset_of(headers.get("content-type")))
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events that *chunk* completes."""
         events: list[ServerSentEvent] = []
-        chunk = self._decoder.decode(chunk)
+        for piece in self._decoder.pieces(chunk):
+            self._feed(piece, events)
+        return events
+
+    def _feed(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk[1:] if chunk[:1] == b"\n" else chunk
@@ -78,7 +90,6 @@ class EventDecoder:
                 self._size += len(line)
                 self._end_line(line, events)
         self._extend_line(rest)
-        return events
 
     def close(self) -> list[ServerSentEvent]:
         """Return the event that the end of the stream cuts off, where its data has begun.
@@ -116,13 +127,32 @@ class EventDecoder:
             self._dispatch(events)
             return
         name, _, value = line.partition(b":")
-        text = value.removeprefix(b" ").decode("utf-8", "replace")
         if name == b"data":
-            self._data.append(text)
+            self._data.append(self._text(value.removeprefix(b" ")))
         elif name == b"event":
-            self._event = text.strip(" ")
-        elif name == b"id" and "\0" not in text:
-            self._id = text
+            if self._data and self._event:
+                self._dispatch(events)
+            self._event = self._text(value).strip()
+        elif name == b"id":
+            if self._data and self._id is not None:
+                self._dispatch(events)
+            number = self._text(value).strip()
+            self._id = self._id if "\0" in number else number
+        elif not (bare := line.strip()):
+            self._dispatch(events)
+        elif len(bare) < len(line) and bare != line.rstrip():
+            self._end_line(bare, events)
+
+    def _text(self, value: bytes) -> str:
+        if self._is_utf_8:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                if self._is_cut:  # in the middle of a character, perhaps
+                    return value.decode(errors="replace")
+        text, charset = decode_text(value, self._declared)
+        self.charset = self.charset if charset == UTF_8 else charset
+        return text
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data or self._event:

@@ -79,7 +79,7 @@ class RunHistoryClient:
             extensions: dict[str, Any] = {"timeout": _TIMEOUT.as_dict(), OF_ACCOUNT: address.account}
             request = httpx.Request("GET", address.base_url + path, headers=headers, extensions=extensions)
             response = await self._transport.handle_async_request(request)
-            decoder = ContentDecoder(response.headers.get("content-encoding", ""))
+            decoder = ContentDecoder(response.headers.get("content-encoding", ""), _LARGEST_ANSWER)
             return response.status_code, await read_body(response, decoder.decode, _LARGEST_ANSWER)
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))

@@ -14,6 +14,7 @@ from execution_history.records.metadata import (
     FETCHED_AT,
     INTERRUPT,
     MISSING_OUTPUTS,
+    OUTPUT_TEXT,
     TRANSITION,
 )
 from execution_history.records.record import OPEN_STATUSES, Document, RecordChange
@@ -42,7 +43,8 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
     return RecordChange.of(
         now,
         status=outcome.status,
-        metadata=_metadata(outcome, history)
+        metadata=({OUTPUT_TEXT.name: None} if OUTPUT_TEXT.raw(record) is not None else {})
+        | _metadata(outcome, history)
         | {TRANSITION.name: {"from": current, "to": outcome.status, "at": now, "because": outcome.proof}}
         | _end(record, history, now),
         only_from=frozenset({current}),

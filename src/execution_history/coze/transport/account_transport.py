@@ -17,7 +17,8 @@ Connect = Callable[[ConnectionSettings], httpx.AsyncBaseTransport]
 class AccountTransport(httpx.AsyncBaseTransport):
     """Sends each request over connections that no account with other connection settings uses.
 
-    A request that does not name its account goes over the connections of the account that calls its origin.
+    A request that does not name its account, or was redirected to the origin of another one, goes over the connections
+    of the account that calls its origin.
 
     Args:
         accounts: the accounts by name.
@@ -30,6 +31,10 @@ class AccountTransport(httpx.AsyncBaseTransport):
         # Of several accounts at one origin the account ``default`` counts, then the first.
         names = sorted(accounts, key=lambda name: (name != DEFAULT_ACCOUNT, name), reverse=True)
         self._by_origin = {origin_of(accounts[name].base_url): name for name in names}
+        self._origins = {
+            name: {origin_of(account.base_url), origin_of(account.oauth_base_url or account.base_url)}
+            for name, account in accounts.items()
+        }
         self._transports: dict[ConnectionSettings, httpx.AsyncBaseTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -42,10 +47,10 @@ class AccountTransport(httpx.AsyncBaseTransport):
 
     def transport_for(self, request: httpx.Request) -> httpx.AsyncBaseTransport:
         """Return the transport of a request's account."""
-        name = account_of(request)
-        if name not in self._settings:
-            name = self._by_origin.get(origin_of(request.url))
-        settings = self._settings.get(name or "") or ConnectionSettings()
+        name, origin = account_of(request) or "", origin_of(request.url)
+        if origin not in self._origins.get(name, ()):
+            name = self._by_origin.get(origin, name)
+        settings = self._settings.get(name) or ConnectionSettings()
         transport = self._transports.get(settings)
         if transport is None:
             transport = self._transports[settings] = self._connect(settings)

@@ -23,7 +23,7 @@ from execution_history.coze.transport.aiohttp_session import (
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.proxies import Proxy
-from execution_history.coze.transport.unreachable import account_of, reason_of
+from execution_history.coze.transport.unreachable import explained
 
 _PIECE: Final = 64 * 1024
 
@@ -231,5 +231,5 @@ def _as_httpx(error: Exception, request: httpx.Request | None = None, proxy: Pro
         if isinstance(error, kind):
             if request is None or counterpart not in _UNREACHED:
                 return counterpart(str(error) or type(error).__name__)
-            return counterpart(reason_of(error, request.url.host, proxy, account_of(request)))
+            return explained(counterpart, error, request, proxy)
     return error

@@ -12,8 +12,6 @@ from execution_history.coze.transport.unreachable import account_of, reason_of
 from execution_history.records.proof import Proof
 
 _MAY_RUN: Final = "; the workflow may still be running there."
-_LONGEST_REASON: Final = 400
-_OF_ALL_ADDRESSES: Final = "All connection attempts failed"
 
 # By the first entry whose exception fits: how the call's end is known, and its sentence. The former are about a call
 # that was not sent, and end none whose answer has begun.
@@ -55,14 +53,8 @@ def failure_of(error: BaseException, request: httpx.Request, *, is_answered: boo
     """
     for kinds, proof, sentence in _SENT if is_answered else (*_NOT_SENT, *_SENT):
         if isinstance(error, kinds):
-            words = {"host": request.url.host, "reason": _reason(error, request), "kind": type(error).__name__}
+            host = request.url.host
+            reason = reason_of(error, host, None, account_of(request))
+            words = {"host": host, "reason": reason, "kind": type(error).__name__}
             return Outcome("failed", proof, error_message=sentence.format(**words))
     return STOPPED
-
-
-def _reason(error: BaseException, request: httpx.Request) -> str:
-    """Return why *error* came about; what a library says that only passes the system's words on is looked into."""
-    words = str(error).strip()
-    if not words or words.startswith("[") or words == _OF_ALL_ADDRESSES:
-        words = reason_of(error, request.url.host, None, account_of(request))
-    return words.rstrip(".")[:_LONGEST_REASON]

@@ -46,7 +46,7 @@ class HttpxTransport(httpx.AsyncBaseTransport):
         try:
             return await transport.handle_async_request(request)
         except _FAILURES as error:
-            raise explained(error, request, proxy, self._account) from error
+            raise explained(type(error), error, request, proxy, self._account) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -79,7 +79,7 @@ class SyncHttpxTransport(httpx.BaseTransport):
         try:
             return transport.handle_request(request)
         except _FAILURES as error:
-            raise explained(error, request, proxy, self._account) from error
+            raise explained(type(error), error, request, proxy, self._account) from error
 
     def close(self) -> None:
         """Close every connection."""

@@ -14,7 +14,8 @@ from execution_history.coze.protocol.run_history import (
     read_history,
 )
 
-_LARGEST: Final = 64 * 1024 * 1024
+LARGEST_HISTORY: Final = 64 * 1024 * 1024
+"""Bytes that no history of a run reaches."""
 
 Learn = Callable[[HistoryRequest, RunHistory], Any]
 
@@ -34,8 +35,9 @@ class PassingHistory(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._learn = learn
         self._stream: Any = response.stream
         self._status_code = response.status_code
-        self._decoder = ContentDecoder(response.headers.get("content-encoding", ""))
-        self._room = _LARGEST
+        self._decoder = ContentDecoder(response.headers.get("content-encoding", ""), LARGEST_HISTORY)
+        self._content_type = response.headers.get("content-type")
+        self._room = LARGEST_HISTORY
         self._chunks: list[bytes] = []
 
     @classmethod
@@ -78,5 +80,6 @@ class PassingHistory(httpx.SyncByteStream, httpx.AsyncByteStream):
         """Return the history, once the body is whole; ``None`` where it has no end of the run."""
         if self._room < 0:
             return None
-        history = read_history(self._status_code, self._decoder.decode(b"".join(self._chunks)))
+        body = self._decoder.decode(b"".join(self._chunks))
+        history = read_history(self._status_code, body, self._content_type)
         return None if isinstance(history, HistoryRefusal) or history.outcome.status == "running" else history

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.messages import (
     REJECTED,
     Outcome,
@@ -20,10 +19,8 @@ from execution_history.coze.protocol.messages import (
     execute_id_of_event,
     is_chat_question,
     log_id_of,
-    read_answer,
 )
-from execution_history.coze.protocol.sse import EventDecoder
-from execution_history.coze.protocol.stream_reader import StreamReader
+from execution_history.coze.protocol.response_reader import ResponseReader
 from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.proof import NEVER_TAKEN, UNCERTAIN, Proof
 
@@ -49,7 +46,6 @@ NEVER_SENT: Final = Outcome(
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHOWN_ADDRESS: Final = 200
-_TOO_LARGE: Final = "The answer is larger than the {} bytes that are kept of one run, so it only passed through."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +102,13 @@ class RecordedCall:
     def __init__(self, run: RunRequest, clock: Callable[[], int], largest: int = LARGEST_RECORDED) -> None:
         self.run = run
         self._clock = clock
-        self._largest = self._room = largest
+        self._largest = largest
         self._began = 0
         self._timeline: object = None
         self._question: dict[str, Any] | None = None
         self._status_code = 0
         self._headers: Mapping[str, str] = {}
-        self._decoder = ContentDecoder("")
-        self._body: list[bytes] = []
-        self._stream: StreamReader | None = None
+        self._answer: ResponseReader | None = None
         self._held = b""
         self._closed: CloseRecord | None = None
         self._is_faulty = self._has_more = False
@@ -124,7 +118,7 @@ class RecordedCall:
     @property
     def is_stream(self) -> bool:
         """Return whether the answer is a stream of events, so that there is progress to save."""
-        return self._stream is not None and not self._is_faulty
+        return self._answer is not None and self._answer.is_stream and not self._is_faulty
 
     @property
     def is_redirected(self) -> bool:
@@ -153,11 +147,8 @@ class RecordedCall:
             self._status_code, self._headers = status_code, headers
             if self.is_redirected:
                 return
-            events = EventDecoder.for_response(headers, self._largest)
-            if events is None:
-                self._decoder = ContentDecoder(headers.get("content-encoding", ""))
-            else:
-                self._stream = StreamReader(events, self._began or self._clock(), self._timeline, self._largest)
+            began = self._began or self._clock()
+            self._answer = ResponseReader(self.run, status_code, headers, began, self._timeline, self._largest)
 
     def receive_data(self, chunk: bytes) -> bytes:
         """Read a chunk of the answer's body, in the wire's encoding; return the bytes to pass on now.
@@ -170,8 +161,8 @@ class RecordedCall:
                 self._read(chunk)
         except Exception:  # noqa: BLE001 - as in every guarded block, which would cost each chunk more
             self._note_fault()
-        if self._stream is not None:
-            return chunk
+        if self._answer is not None and self._answer.is_stream:
+            return self.release() + chunk if self._held else chunk
         chunk, self._held = self._held, chunk
         return chunk
 
@@ -194,8 +185,8 @@ class RecordedCall:
         if self._is_faulty:
             failure = failure or STOPPED
         with self._guarded():
-            if self._stream is not None and not self.is_over:
-                self._stream.close(self._clock())
+            if self._answer is not None and not self.is_over:
+                self._answer.close(self._clock())
             self.is_over = False
             self._closed = self._closing(self._outcome(failure))
             return self._closed
@@ -208,6 +199,8 @@ class RecordedCall:
         if closed is None or not self._has_more or self._is_faulty:
             return None
         with self._guarded():
+            if self._answer is not None:
+                self._answer.close(self._clock())
             now = self._closing(self._outcome(None))
             fields, metadata = _news(closed.fields, now.fields), _news(closed.metadata, now.metadata)
             if fields or metadata:
@@ -216,8 +209,7 @@ class RecordedCall:
 
     def progress(self) -> dict[str, object]:
         """Return the record keys that the stream has filled so far."""
-        stream = self._stream
-        return {} if stream is None else {"node_execute_status": stream.timeline(), "usage": stream.usage()}
+        return {} if self._answer is None else self._answer.progress()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -232,28 +224,17 @@ class RecordedCall:
         _log.exception("Recording a run failed")
 
     def _read(self, chunk: bytes) -> None:
-        if (stream := self._stream) is not None:
+        if (answer := self._answer) is not None:
             self._has_more = self.has_ended
-            stream.feed(chunk, self._clock())
-            self.is_over = not self.has_ended and stream.ending is not None
-        elif self._room >= 0:
-            plain = self._decoder.decode(chunk)
-            self._room -= len(plain)
-            self._body.append(plain)
+            answer.feed(chunk, self._clock())
+            self.is_over = not self.has_ended and answer.ending is not None
 
     def _outcome(self, failure: Outcome | None) -> Outcome:
-        if self._stream is not None:
-            return self._stream.outcome(failure, self.log_id)
         if self.is_redirected:
             where = _shown(self._headers["location"])
             sentence = f"The upstream redirected the run to {where} (HTTP {self._status_code}){NEVER_BEGAN}"
             return Outcome("failed", Proof.REJECTED, None, self._status_code, sentence, log_id=self.log_id)
-        if failure is not None:
-            return replace(failure, log_id=self.log_id)
-        if self._room < 0:
-            sentence = _TOO_LARGE.format(self._largest)
-            return Outcome("failed", Proof.NOT_JSON, error_message=sentence, log_id=self.log_id)
-        return read_answer(self.run, self._status_code, b"".join(self._body), self._headers)
+        return self._answer.outcome(failure) if self._answer is not None else failure or STOPPED
 
     def _closing(self, ended: Outcome) -> CloseRecord:
         outcome, fallback = self._unanswered(ended), None
@@ -268,7 +249,8 @@ class RecordedCall:
             # The run goes on upstream, or may: the record stays open for whoever polls it next.
             fallback = None if ended.status == "running" else ended
             outcome = Outcome("running", ended.proof, usage=ended.usage, execute_id=upstream_id, log_id=ended.log_id)
-        fields, metadata, stream = outcome.fields(), outcome.metadata(), self._stream
+        fields, metadata = outcome.fields(), outcome.metadata()
+        stream = None if self._answer is None else self._answer.stream
         if stream is not None:
             fields |= {"node_execute_status": stream.timeline(), "conversation_id": stream.conversation_id}
             metadata |= {RECORDING_IS_CUT.name: True} if stream.is_cut else {}

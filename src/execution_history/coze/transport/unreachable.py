@@ -22,18 +22,27 @@ _Error = TypeVar("_Error", bound=httpx.TransportError)
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OF_ANOTHER_NAME: Final = frozenset({62, 64})
 
+_LONGEST_REASON: Final = 300
+_IS_EXPLAINED: Final = "is_explained"
+"""The attribute of an error that has its reason as its text, and needs no other."""
 
-def explained(error: _Error, request: httpx.Request, proxy: Proxy | None, account: str | None = None) -> _Error:
-    """Return an error of the kind of *error* whose text is the reason; it says nothing of credentials.
+
+def explained(
+    kind: type[_Error], error: BaseException, request: httpx.Request, proxy: Proxy | None, account: str | None = None
+) -> _Error:
+    """Return an error of *kind* whose text is the reason; it says nothing of credentials.
 
     Args:
-        error: what a transport raises where no connection came about.
+        kind: what the transport raises where no connection came about.
+        error: what was raised by what it is made of.
         request: the request that was to be sent.
         proxy: the proxy that it was to go through.
         account: the account that is named where the request has none.
     """
     account = account_of(request) or account
-    return type(error)(reason_of(error, request.url.host, proxy, account), request=request)
+    made = kind(reason_of(error, request.url.host, proxy, account), request=request)
+    setattr(made, _IS_EXPLAINED, True)
+    return made
 
 
 def account_of(request: httpx.Request) -> str | None:
@@ -44,6 +53,8 @@ def account_of(request: httpx.Request) -> str | None:
 
 def reason_of(error: BaseException, host: str, proxy: Proxy | None, account: str | None) -> str:
     """Return why no connection to *host* came about; see :func:`explained`."""
+    if getattr(error, _IS_EXPLAINED, False):
+        return str(error)
     causes = list(_causes(error))
     # aiohttp's own errors are of these classes too, and have nothing of what OpenSSL said.
     for cause in causes:
@@ -64,7 +75,8 @@ def reason_of(error: BaseException, host: str, proxy: Proxy | None, account: str
 
 def _words_of(error: BaseException) -> str:
     status, message = getattr(error, "status", None), getattr(error, "message", None)
-    return str(error) if status is None else f"{status} {message}".rstrip()  # aiohttp's also has the whole address
+    words = str(error) if status is None else f"{status} {message}"  # aiohttp's own text has the whole address too
+    return words.strip().rstrip(".")[:_LONGEST_REASON]
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, host: str, account: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from execution_history.clock import boot_id, now_ms
 from execution_history.errors import N_, Message, StoreBusy, StoreError, StoreFull, message_of, quoted
-from execution_history.records.adoption import adopt_record
+from execution_history.records.adoption import adopt_record, fault_of_times
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups, open_regular
@@ -115,7 +115,7 @@ class Adopter:
     def _adopt(self, path: Path, touched: set[str], *, is_needed: bool) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
-        documents = self._documents(found, identifier_of(workflow_id_of(path.name)), faults)
+        documents = self._documents(path, found, faults)
         for group in in_groups(documents, _AT_ONCE, _BYTES_AT_ONCE, lambda document: len(document.body)):
             if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
                 kept = _set_aside(path, "outdated")
@@ -144,7 +144,9 @@ class Adopter:
     def _is_outdated(self, workflow_id: str, revision: int) -> bool:
         return self._writer.run_now(lambda transaction: transaction.is_outdated(workflow_id, revision))
 
-    def _documents(self, found: FoundFile, by_name: str | None, faults: list[str]) -> Iterator[Document]:
+    def _documents(self, path: Path, found: FoundFile, faults: list[str]) -> Iterator[Document]:
+        by_name = identifier_of(workflow_id_of(path.name))
+        is_noted = False
         for number, record in enumerate(found.records(), 1):
             document = None
             if isinstance(record, str):
@@ -152,6 +154,14 @@ class Adopter:
             else:
                 workflow_id = found.workflow_id or by_name or identifier_of(record.get("workflow_id"))
                 document = None if workflow_id is None else adopt_record(record, workflow_id, now_ms())
+                if document is not None and not is_noted and (fault := fault_of_times(record)):
+                    is_noted = True
+                    _log.warning(
+                        "Runs in %s got other times, and keep theirs as metadata.adopted_fields; record %d: %s",
+                        quoted(path.name),
+                        number,
+                        fault,
+                    )
             if document is None:
                 found.is_damaged = True
             else:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from execution_history.errors import InvalidIdentifier
+from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import check_identifier
@@ -20,7 +21,6 @@ from execution_history.stores.jsonfiles.file_format import HEADER_LIMIT, parse_h
 from execution_history.stores.jsonfiles.salvage import Salvage
 
 _MARKS: Final = (b'"histories"', b'"execute_id"')
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _OBJECT: Final = ord("{")
 _OBJECT_END: Final = ord("}")
 _LIST: Final = ord("[")
@@ -101,7 +101,7 @@ class FoundFile:
     def _step_through(self, reader: BracketReader) -> Iterator[Found]:
         first = reader.step()
         before = reader.take(leave=1 if first else 0)
-        if before is None or before.removeprefix(_BYTE_ORDER_MARK).strip() or first not in OPENING:
+        if before is None or before.removeprefix(BYTE_ORDER_MARK).strip() or first not in OPENING:
             raise _BrokenOff(0)
         reader.take()
         yield from self._frame(reader) if first == _OBJECT else self._bare_list(reader)

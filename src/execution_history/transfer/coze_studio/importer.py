@@ -2,14 +2,14 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from execution_history.clock import now_ms
 from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.encoding import encode
@@ -26,7 +26,6 @@ from execution_history.transfer.coze_studio.mapping import (
     record_of_execution,
 )
 from execution_history.transfer.coze_studio.table_dump import Dump, Row
-from execution_history.transfer.folders import modified
 from execution_history.transfer.importer import ImportReport, merge_sources
 from execution_history.transfer.progress import OnProgress, in_thread, no_progress
 from execution_history.transfer.sources import Item, Source, record_of
@@ -40,7 +39,7 @@ async def import_studio(
     nodes: Path | None = None,
     *,
     on_progress: OnProgress = no_progress,
-    clock: Callable[[], int] = now_ms,
+    zone: tzinfo = UTC,
     limits: ReadingLimits | None = None,
 ) -> ImportReport:
     """Merge Coze Studio's executions into *service*; idempotent, as :func:`~execution_history.transfer.import_history`.
@@ -53,7 +52,7 @@ async def import_studio(
         nodes: a dump of its table ``node_execution``, in any order, for the node timelines. The two may also be passed
             the other way round: they are recognised by their columns.
         on_progress: called with the progress, now and then.
-        clock: the time, in milliseconds, for rows without one.
+        zone: of times that have no offset.
         limits: what reading them may take; what exceeds them is refused. Without it a record may be as large as in
             the store.
 
@@ -68,7 +67,7 @@ async def import_studio(
         None if nodes is None else Path(nodes),
         limits or ReadingLimits(service.record_limit_bytes),
     )
-    return await merge_sources(service, [source], on_progress=on_progress, clock=clock)
+    return await merge_sources(service, [source], on_progress=on_progress, zone=zone)
 
 
 def _source(executions: Path, nodes: Path | None, limits: ReadingLimits) -> "StudioSource":
@@ -88,11 +87,10 @@ class StudioSource(Source):
     def __init__(self, executions: Dump, nodes: Dump | None, limits: ReadingLimits) -> None:
         super().__init__(str(executions.path), executions.total + (0 if nodes is None else nodes.total))
         self._executions = executions
-        self.written = modified(executions.path)
         self._nodes = nodes
         self._limits = limits
 
-    def items(self, clock: Callable[[], int]) -> Iterator[Item]:
+    def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield the faults of the nodes, then every execution with its nodes.
 
         Raises:
@@ -102,15 +100,15 @@ class StudioSource(Source):
             yield from self._sort(sorted_nodes)
             for row in self._executions.rows():
                 self.size = self._executions.size + (0 if self._nodes is None else self._nodes.size)
-                found = self._record(row, sorted_nodes, clock())
+                found = self._record(row, sorted_nodes, zone)
                 yield self.item(Message("line %(number)s", number=row.number), found)
 
-    def _record(self, row: Row, sorted_nodes: sqlite3.Connection, now: int) -> Document | str:
-        if fault := row.fault or fault_of_execution(row.values):
+    def _record(self, row: Row, sorted_nodes: sqlite3.Connection, zone: tzinfo) -> Document | str:
+        if fault := row.fault or fault_of_execution(row.values, zone):
             return fault
         nodes, left_out = _nodes_of(sorted_nodes, identifier(row.values.get("id")), self._limits.record // 2)
-        found = record_of_execution(row.values, nodes, left_out)
-        item = record_of(found, identifier(row.values.get("workflow_id")), now)
+        found = record_of_execution(row.values, nodes, left_out, zone)
+        item = record_of(found, identifier(row.values.get("workflow_id")), zone)
         return item if isinstance(item, str) else self._limits.fault_of(item.body) or item
 
     def _sort(self, database: sqlite3.Connection) -> Iterator[Item]:

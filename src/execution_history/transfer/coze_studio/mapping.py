@@ -18,14 +18,16 @@ list, and ``"123"`` stays a text.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from execution_history.errors import Message
+from execution_history.records.adoption import fault_of_times
 from execution_history.records.encoding import as_text
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
 from execution_history.records.timeline import Node, timeline_of
-from execution_history.records.values import time
+from execution_history.records.values import moment, time
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
 """Without these it is not the table ``workflow_execution``."""
@@ -39,6 +41,7 @@ MOST_NODES: Final = 2_000
 _STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
 _OPEN: Final = frozenset({"running", "interrupted"})
 _RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
+_TIMES: Final = ("created_at", "updated_at")
 _MODES: Final = {1: "debug", 2: "release", 3: "node_debug"}
 _NODE_STATUSES: Final = {1: "waiting", 2: "running", 3: "success", 4: "failed"}
 _NODE_ENDED: Final = frozenset({3, 4})
@@ -49,21 +52,22 @@ _KEPT_TEXTS: Final = ("version", "node_count", "commit_id", "parent_node_id")
 Row = Mapping[str, Any]
 
 
-def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0) -> dict[str, Any]:
+def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0, zone: tzinfo = UTC) -> dict[str, Any]:
     """Return the record of a row of ``workflow_execution``, with its rows of ``node_execution`` in their order.
 
     Args:
         row: columns to values, numbers perhaps as text, without those that are NULL.
         nodes: the rows of its nodes, at most :data:`MOST_NODES`.
         left_out: the number of further nodes.
+        zone: of times without an offset.
     """
-    created, status = milliseconds(row.get("created_at")), number(row.get("status"))
+    created, status = moment(row.get("created_at"), zone), number(row.get("status"))
     shown = _STATUSES.get(status or 0, "interrupted")
     duration = milliseconds(row.get("duration")) or 0
     record: dict[str, Any] = {
         "execute_id": identifier(row.get("id")),
         "create_time": created,
-        "update_time": milliseconds(row.get("updated_at")) or (None if created is None else created + duration),
+        "update_time": moment(row.get("updated_at"), zone) or (None if created is None else created + duration),
         "execute_status": shown,
         "error_code": _error_code(row.get("error_code")),
         "error_message": _text(row.get("fail_reason")),
@@ -141,14 +145,14 @@ def _usage(row: Row) -> dict[str, int] | None:
     return {"input_count": read, "output_count": written, "token_count": read + written}
 
 
-def fault_of_execution(row: Row) -> str | None:
+def fault_of_execution(row: Row, zone: tzinfo = UTC) -> str | None:
     """Return the reason why a row of ``workflow_execution`` cannot be taken; ``None`` where it can."""
     for name in ("id", "workflow_id"):
         if identifier(row.get(name)) is None:
             return Message(
                 "Its %(name)s is not a whole number above 0; perhaps a spreadsheet has rounded it.", name=name
             )
-    return None
+    return fault_of_times({name: row.get(name) for name in _TIMES if number(row.get(name)) != 0}, zone, _TIMES)
 
 
 def number(value: object) -> int | None:
@@ -188,6 +192,6 @@ def _value(found: object) -> object:
     if text is None or not text.lstrip().startswith(("{", "[")):
         return text if isinstance(found, str) else found
     try:
-        return read_json(text.encode())
+        return read_json(text)
     except ValueError:
         return text

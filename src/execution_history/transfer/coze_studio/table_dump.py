@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.errors import ImportFailed, Message, message_of, quoted
+from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer.line_reader import LineReader, import_faults, open_file
@@ -190,7 +191,7 @@ class Dump:
         with import_faults(path):
             with open_file(path) as stream:
                 self.total = path.stat().st_size
-                self._start = stream.read(_SAMPLE).removeprefix(b"\xef\xbb\xbf")
+                self._start = stream.read(_SAMPLE).removeprefix(BYTE_ORDER_MARK)
             self._is_json = self._start.lstrip().startswith(b"{")
             self.columns = frozenset(self._names())
         self.size = 0

@@ -47,6 +47,10 @@ await attempt('background and history', async () => {
     if (told.execute_status !== 'Running') return told;
   }
 });
+await attempt('speech', async () => {
+  const sound = await coze.audio.speech.create({ input: '你好', voice_id: '1' });
+  return Buffer.from(sound).toString();
+});
 await attempt('chat', () => collect(coze.workflows.chat.stream({
   workflow_id: '7000000000000000001', bot_id: '73',
   additional_messages: [{ role: 'user', type: 'question', content: 'How is it?', content_type: 'text' }],

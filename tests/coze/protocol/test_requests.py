@@ -1,0 +1,128 @@
+"""What is read of a request's body, whatever it is."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, RunRequest, parse_run_request
+from execution_history.records.encoding import encode
+from execution_history.records.record import is_identifier
+
+_TEXT = "你好"
+
+
+def _body(words: str = _TEXT) -> str:
+    return json.dumps({"workflow_id": "7", "parameters": {"q": words}}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "charset"),
+    [
+        (_body().encode(), None, None),
+        (_body().encode(), "application/json; charset=UTF-8", None),
+        (b"\xef\xbb\xbf" + _body().encode(), None, None),
+        (_body().encode("gbk"), None, "gb18030"),
+        (_body().encode("gbk"), "application/json; charset=utf-8", "gb18030"),
+        (_body().encode("gbk"), 'application/json; Charset="GBK"', "gbk"),
+        (_body().encode("big5"), "application/json;charset=big5", "big5"),
+        (_body().encode("utf-16"), None, "utf-16"),
+        (_body().encode(), "application/json; charset=no-such", None),
+    ],
+)
+def test_a_body_is_read_in_the_charset_that_it_is_in(
+    body: bytes, content_type: str | None, charset: str | None
+) -> None:
+    """The declared one, else UTF-8, else GB18030; the record says which."""
+    run = parse_run_request("run", body, content_type)
+    assert ("7", {"q": _TEXT}, charset, None) == (run.workflow_id, run.parameters, run.charset, run.unread)
+    assert run.metadata() == ({} if charset is None else {"request_charset": charset})
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e400", "1e400"),
+        ("80241446968629135069", "80241446968629135069"),
+        ("9223372036854775807", 9223372036854775807),
+        ("3.10", 3.1),
+        (r'"half \ud83d"', r"half \ud83d"),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        ('"a\nb\tc"', "a\nb\tc"),
+    ],
+)
+def test_what_json_has_no_form_for_is_read(written: str, value: object) -> None:
+    """Python, Java and JavaScript write it; as parameters and in parameters that are a text."""
+    for parameters in (f'{{"q":{written}}}', json.dumps(f'{{"q":{written}}}')):
+        run = parse_run_request("run", f'{{"workflow_id":"7","parameters":{parameters}}}'.encode())
+        assert ("7", None) == (run.workflow_id, run.unread)
+        assert {"q": value} == json.loads(encode(run.parameters))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", None),
+        (b"{", "{"),
+        (b"[]", "[]"),
+        (b'"x"', '"x"'),
+        (b"workflow_id=7&q=x", "workflow_id=7&q=x"),
+        (
+            b'{"workflow_id":"7","parameters":{"q":"\xff\xfe\xfd"',
+            r'{"workflow_id":"7","parameters":{"q":"\xff\xfe\xfd"',
+        ),
+    ],
+)
+def test_a_request_that_is_no_object_is_kept_as_text(body: bytes, text: str | None) -> None:
+    """Under a workflow id that says so; a recorded path never passes unrecorded."""
+    run = parse_run_request("run", body)
+    assert (UNKNOWN_WORKFLOW, text) == (run.workflow_id, run.parameters)
+    assert "text" in run.metadata()["unread"]
+
+
+@pytest.mark.parametrize("workflow_id", [None, "", "x" * 5_000, {}, True])
+@pytest.mark.parametrize("kind", ["run", "resume"])
+def test_a_request_without_a_workflow_is_kept_whole(kind: Any, workflow_id: object) -> None:
+    """An answer to a question too, which may still name the run by its event."""
+    content = {"workflow_id": workflow_id, "parameters": {"a": 1}, "event_id": "5/1", "resume_data": "yes"}
+    run = parse_run_request(kind, json.dumps(content).encode())
+    assert (UNKNOWN_WORKFLOW, content, "5/1", "yes") == (
+        run.workflow_id, run.parameters, run.event_id, run.resume_data,
+    )  # fmt: skip
+    assert run.unread is not None
+
+
+def test_a_chat_keeps_its_messages_beside_its_parameters() -> None:
+    """And its last message is what answers a question."""
+    messages = [{"role": "user", "content": "first"}, {"role": "user", "content": "four"}]
+    content = {"workflow_id": "7", "conversation_id": "c", "additional_messages": messages, "parameters": {"a": 1}}
+    run = parse_run_request("chat", json.dumps(content).encode())
+    assert ({"additional_messages": messages, "a": 1}, "four", "c") == (
+        run.parameters, run.resume_data, run.conversation_id,
+    )  # fmt: skip
+    assert {"a": 1} == parse_run_request("run", json.dumps(content).encode()).parameters
+
+
+def test_half_of_a_surrogate_pair_in_an_id_is_its_escape() -> None:
+    """No store takes it as it is."""
+    run = parse_run_request("run", rb'{"workflow_id":"7","bot_id":"b\ud83d","conversation_id":"\ud83d\ude00"}')
+    assert (r"b\ud83d", "\U0001f600") == (run.bot_id, run.conversation_id)
+
+
+@given(st.binary(), st.none() | st.text(max_size=30))
+def test_every_request_can_have_a_record(body: bytes, content_type: str | None) -> None:
+    """Whatever its bytes are, and whatever they claim to be."""
+    for kind in ("run", "resume", "chat"):
+        run = parse_run_request(kind, body, content_type)
+        assert is_identifier(run.workflow_id)
+        encode(run.parameters)
+
+
+def test_an_ordinary_request_says_nothing_of_how_it_was_read() -> None:
+    """Its record has no key more."""
+    run = parse_run_request("run", b'{"workflow_id":"7","parameters":{}}', "application/json")
+    assert (RunRequest("run", "7", {}), {}) == (run, run.metadata())

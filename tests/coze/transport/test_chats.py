@@ -1,0 +1,206 @@
+"""A question that a chat asks and the next message of its conversation are one record."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import httpx
+import orjson
+import pytest
+from starlette.types import Scope, Send
+
+from execution_history import ExecutionHistoryService
+from execution_history.coze import RecordingTransport, SyncRecordingTransport
+from execution_history.coze.protocol.answers import answering_request
+from execution_history.recording.recorder import Recorder
+from execution_history.web.pages.interrupt_form import question_of
+from tests.coze.gateway.conftest import Scripted, nobody, scripted
+from tests.faulty_store import FaultyStore
+from tests.web.conftest import served
+
+pytestmark = pytest.mark.anyio
+
+_CHAT = "/v1/workflows/chat"
+_TALK = {"conversation_id": "c7", "chat_id": "h1", "role": "assistant", "content_type": "text"}
+
+
+def _event(name: str, **data: Any) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
+
+
+def _body(words: str, conversation_id: str | None = "c7", **more: Any) -> dict[str, Any]:
+    message = {"role": "user", "content_type": "text", "content": words}
+    body = {"workflow_id": "w", "bot_id": "b", "additional_messages": [message], **more}
+    return body if conversation_id is None else {**body, "conversation_id": conversation_id}
+
+
+class Bookings:
+    """A chatflow that asks for how many the table is; ``may_end`` lets a question's stream end."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def __call__(self, _scope: Scope, body: bytes, send: Send) -> None:
+        """Ask, or answer."""
+        said = orjson.loads(body)["additional_messages"][-1]["content"]
+        is_first = said == "book a table"
+        answer = {**_TALK, "id": "m1", "type": "answer", "content": "For how many?" if is_first else f"{said} it is."}
+        chat = {"id": "h1", "conversation_id": "c7", "execute_id": "88"}
+        end = ("requires_action", {**chat, "status": "requires_action"}) if is_first else ("completed", chat)
+        head = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+        await send(head)
+        events = _event("conversation.message.completed", **answer) + _event(f"conversation.chat.{end[0]}", **end[1])
+        await send({"type": "http.response.body", "body": events, "more_body": True})
+        if is_first:
+            await self.may_end.wait()
+        await send({"type": "http.response.body", "body": _event("done", debug_url="http://x/?execute_id=88")})
+
+
+async def _records(store: Any) -> list[dict[str, Any]]:
+    page = await ExecutionHistoryService(store).get_execution_history("w")
+    return [dict(record) for record in page["histories"]]
+
+
+def _is_booked(record: dict[str, Any], words: str = "four") -> None:
+    metadata = record["metadata"]
+    [answer] = metadata["answers"]
+    assert ("success", "c7", None, words) == (
+        record["execute_status"], record["conversation_id"], metadata["interrupt"], answer["resume_data"],
+    )  # fmt: skip
+    assert "book a table" == record["input_parameters"]["additional_messages"][0]["content"]
+    assert f"{words} it is." in str(record["output"])
+    assert "For how many?" in str(answer["question"])
+
+
+@pytest.mark.parametrize("kind", ["asynchronous", "synchronous", "gateway"])
+@pytest.mark.parametrize("conversation_id", ["c7", None], ids=["the caller's conversation", "a new conversation"])
+async def test_the_next_message_answers_the_question(kind: str, conversation_id: str | None, tmp_path: Path) -> None:
+    """In the conversation that the caller named, or that the chat did."""
+    bodies = [_body("book a table", conversation_id), _body("four")]
+    if kind == "gateway":
+        async with scripted(tmp_path, Bookings()) as (gateway, _):
+            for body in bodies:
+                await gateway.client.post(_CHAT, json=body)
+            [record] = await gateway.records("w")
+    else:
+        store = FaultyStore()
+        async with served(Scripted(Bookings())) as base:
+            if kind == "asynchronous":
+                async with httpx.AsyncClient(transport=RecordingTransport(Recorder(store)), base_url=base) as client:
+                    for body in bodies:
+                        await client.post(_CHAT, json=body)
+            else:
+
+                def post() -> None:
+                    with httpx.Client(transport=SyncRecordingTransport(Recorder(store)), base_url=base) as client:
+                        for body in bodies:
+                            client.post(_CHAT, json=body)
+
+                await anyio.to_thread.run_sync(post)
+        [record] = await _records(store)
+    _is_booked(record)
+
+
+async def test_an_answer_finds_the_question_elsewhere_and_at_once(tmp_path: Path) -> None:
+    """Through another recorder on the same history, while the stream that asked is open; of two answers one is it."""
+    asking, answering = (ExecutionHistoryService(tmp_path / "history") for _ in range(2))
+    bookings = Bookings()
+    bookings.may_end.clear()
+    async with AsyncExitStack() as stack:
+        base = await stack.enter_async_context(served(Scripted(bookings)))
+        first, other = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(transport=RecordingTransport(Recorder(service.store)), base_url=base)
+            )
+            for service in (asking, answering)
+        ]
+        async with first.stream("POST", _CHAT, json=_body("book a table")) as response:
+            chunks = response.aiter_raw()
+            assert b"requires_action" in await anext(chunks)
+            answers = (client.post(_CHAT, json=_body("four")) for client in (first, other))
+            await asyncio.gather(*answers)
+            bookings.may_end.set()
+            assert b"done" in await anext(chunks)
+    records = (await asking.get_execution_history("w"))["histories"]
+    joined, own = sorted(records, key=lambda record: "answers" not in record["metadata"])
+    _is_booked(dict(joined))
+    assert ("success", None) == (own["execute_status"], own["metadata"].get("answers"))
+    await asking.aclose()
+    await answering.aclose()
+
+
+async def test_other_messages_are_runs_of_their_own() -> None:
+    """Those of another conversation or workflow, and those after the answer."""
+    store = FaultyStore()
+    transport = RecordingTransport(Recorder(store))
+    async with served(Scripted(Bookings())) as base, httpx.AsyncClient(transport=transport, base_url=base) as client:
+        await client.post(_CHAT, json=_body("book a table"))
+        await client.post(_CHAT, json=_body("five", "c8"))
+        await client.post(_CHAT, json=_body("six", None))
+        await client.post(_CHAT, json={**_body("seven"), "workflow_id": "v"})
+        assert ["success", "success", "interrupted"] == [r["execute_status"] for r in await _records(store)]
+        await client.post(_CHAT, json=_body("four"))
+        await client.post(_CHAT, json=_body("eight"))
+    records = await _records(store)
+    assert ["success"] * 4 == [record["execute_status"] for record in records]
+    _is_booked(records[-1])
+
+
+async def test_a_question_is_open_until_an_answer_gets_through() -> None:
+    """The one that could not be sent is kept with it."""
+    store = FaultyStore()
+    transport = RecordingTransport(Recorder(store))
+    async with served(Scripted(Bookings())) as base, httpx.AsyncClient(transport=transport) as client:
+        await client.post(base + _CHAT, json=_body("book a table"))
+        with pytest.raises(httpx.ConnectError):
+            await client.post(nobody() + _CHAT, json=_body("three"))
+        [record] = await _records(store)
+        assert ("interrupted", "For how many?") == (record["execute_status"], record["metadata"]["interrupt"]["data"])
+        await client.post(base + _CHAT, json=_body("four"))
+    [record] = await _records(store)
+    assert ("success", ["three", "four"]) == (
+        record["execute_status"], [answer["resume_data"] for answer in record["metadata"]["answers"]],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [{}, {"bot_id": None, "app_id": "a"}], ids=["bot", "app"])
+async def test_our_own_answer_is_a_message_of_the_conversation(tmp_path: Path, names: dict[str, Any]) -> None:
+    """The page, the API and the command line answer what `show` says is asked, as the same bot or app."""
+    async with scripted(tmp_path, Bookings()) as (gateway, upstream):
+        await gateway.client.post(_CHAT, json=_body("book a table", **names))
+        [record] = await gateway.records("w")
+        assert answering_request(record, "four") is not None
+        shown = question_of(record["metadata"]["interrupt"])
+        assert ("question", "For how many?") == (shown and shown.kind, shown and shown.text)
+        path = f"/coze/workflows/w/history/{record['execute_id']}/resume"
+        answer = await gateway.client.post(path, json={"data": "four"})
+        again = await gateway.client.post(path, json={"data": "five"})
+        [record] = await gateway.records("w")
+    assert (200, "success", 409) == (answer.status_code, answer.json()["status"], again.status_code)
+    _is_booked(record)
+    sent = orjson.loads(upstream.asked[-1][1])
+    assert ("w", "c7", "four") == (
+        sent["workflow_id"], sent["conversation_id"], sent["additional_messages"][0]["content"],
+    )  # fmt: skip
+    assert ({"bot_id": "b"} if not names else {"app_id": "a"}) == {
+        key: value for key, value in sent.items() if key in ("bot_id", "app_id")
+    }
+
+
+async def test_a_store_in_trouble_makes_two_records_and_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """The answer is a run of its own where nobody can say what it answers."""
+
+    class Forgetful(FaultyStore):
+        async def entry(self, kind: str, key: str) -> Any:
+            raise LookupError(f"{kind} {key} cannot be read.")
+
+    store = Forgetful()
+    transport = RecordingTransport(Recorder(store))
+    async with served(Scripted(Bookings())) as base, httpx.AsyncClient(transport=transport, base_url=base) as client:
+        await client.post(_CHAT, json=_body("book a table"))
+        assert 200 == (await client.post(_CHAT, json=_body("four"))).status_code
+    assert ["success", "interrupted"] == [record["execute_status"] for record in await _records(store)]
+    assert "become two records" in caplog.text

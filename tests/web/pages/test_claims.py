@@ -1,0 +1,222 @@
+"""What the pages claim is so: of failures, of what follows, and of what can be done with a run."""
+
+import html
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import orjson
+import pytest
+
+from execution_history import recorded
+from execution_history.application import open_application
+from execution_history.clock import now_ms
+from execution_history.records.record import Document, RecordChange, new_document
+from execution_history.settings import load_settings
+from execution_history.web import create_app
+from tests.late_index import build_held_up, records, settled
+from tests.web.conftest import Served, opened, served
+
+pytestmark = pytest.mark.anyio
+
+_HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
+_NOTHING: Final = "Nothing needs attention: none of the runs begun in the last 24 hours failed"
+_CHINESE_NOTHING: Final = "没有需要处理的事：过去 24 小时内开始的运行都没有失败"
+
+
+@pytest.fixture
+async def web(tmp_path: Path) -> AsyncIterator[Served]:
+    """An empty history on a server of its own: what needs attention is kept for a second."""
+    async with opened(tmp_path) as web:
+        yield web
+
+
+def _ended(execute_id: str, ago: int, status: str = "failed", workflow_id: str = "w", **fields: Any) -> Document:
+    """A run that began *ago* milliseconds ago, and took a second."""
+    began = now_ms() - ago
+    document = new_document(workflow_id=workflow_id, execute_id=execute_id, now=began)
+    metadata = fields.pop("metadata", None)
+    changed = RecordChange.of(began + 1_000, status, metadata, fields=fields).apply(document.body)
+    assert changed is not None
+    return changed
+
+
+async def _page(web: Served, path: str = "/", language: str = "en") -> str:
+    answer = await web.client.get(path, headers={"accept": "text/html", "cookie": f"language={language}"})
+    assert 200 == answer.status_code
+    return html.unescape(answer.text)
+
+
+def _main(page: str) -> str:
+    """The words of a page, without its frame."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page[page.index("<main") : page.index("</main>")]).split())
+
+
+async def test_failures_of_a_known_kind_need_attention(web: Served) -> None:
+    """Sixty of them in a row, of a kind that was there last week too: counted, with a link to them."""
+    known = {"error_code": "4000", "error_message": "the plugin timed out"}
+    await web.application.service.merge([_ended("old", 5 * _DAY, **known)])
+    await web.application.service.merge([_ended(f"e{number}", number * 60_000, **known) for number in range(60)])
+    shown = _main(page := await _page(web))
+    assert "Failed, begun in the last 24 hours 60 runs" in shown
+    assert 'href="/runs?status=failed&since=24h"' in page
+    assert "New failures since yesterday" not in shown
+    assert "Nothing needs attention" not in shown
+    chinese = _main(await _page(web, language="zh"))
+    assert "失败（过去 24 小时内开始） 60 次运行" in chinese
+    assert "没有需要处理的事" not in chinese
+    listed = _main(await _page(web, "/runs?status=failed&since=24h"))
+    assert "60 runs" in listed
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        _ended("success", _HOUR, "success"),
+        _ended("long-ago", 2 * _DAY),
+        _ended("no-page", 6 * _DAY + _HOUR, error_message="no"),
+        _ended("deleted", _HOUR),
+    ],
+    ids=lambda record: record.execute_id if record else "nothing",
+)
+async def test_nothing_needs_attention_only_where_that_is_so(web: Served, record: Document | None) -> None:
+    """Neither what is long ago, nor what has no page at Coze that could expire, nor what was deleted."""
+    service = web.application.service
+    await service.merge([_ended("first", 30 * _DAY, "success"), *([record] if record else [])])
+    if record and record.execute_id == "deleted":
+        await service.delete_execution_record("w", "deleted")
+    assert _NOTHING in _main(page := await _page(web))
+    assert "Expiring at Coze today" not in page
+    assert _CHINESE_NOTHING in _main(await _page(web, language="zh"))
+
+
+async def test_debug_pages_expire_only_where_there_are_any(web: Served) -> None:
+    """Of three unsuccessful runs of a week ago one has an address at Coze."""
+    ago = 6 * _DAY + _HOUR
+    address = "https://www.coze.cn/work_flow?execute_id=1"
+    await web.application.service.merge([
+        _ended("with", ago, debug_url=address), _ended("without", ago), _ended("odd", ago, debug_url="javascript:1"),
+    ])  # fmt: skip
+    assert "Expiring at Coze today the debug page of 1 unsuccessful run" in _main(await _page(web))
+
+
+async def test_what_is_listed_in_part_is_counted(web: Served) -> None:
+    """Of seven runs that broke off the newest five are listed, and all of them are a click away."""
+    await web.application.service.merge([_ended(f"e{number}", number * _HOUR, "interrupted") for number in range(7)])
+    page = await _page(web)
+    assert "All of them: 7 runs" in _main(page)
+    assert 'href="/runs?status=interrupted&since=7d"' in page
+
+
+async def test_counts_are_the_least_while_the_index_is_behind(tmp_path: Path) -> None:
+    """What failed lately is counted as far as it is indexed."""
+    folder = tmp_path / "history"
+    with build_held_up(folder):
+        async with open_application(load_settings(store=str(folder), json_files=False)) as application:
+            service = application.service
+            await service.merge(list(records(1_764_000_000_000)))
+            async with served(create_app(application)) as base:
+                web = Served(application, _client(base))
+                async with web.client:
+                    await web.client.get("/runs?status=failed")
+                    await settled(service)
+                    await service.merge([_ended("new", _HOUR), _ended("newer", 0)])
+                    await settled(service)
+                    shown = _main(await _page(web))
+                    chinese = _main(await _page(web, language="zh"))
+    assert "Still indexing" in shown
+    assert "Failed, begun in the last 24 hours at least 2 runs" in shown
+    assert "失败（过去 24 小时内开始） 至少 2 次运行" in chinese
+    assert "Nothing" not in shown
+
+
+def _client(base: str) -> httpx.AsyncClient:
+
+    return httpx.AsyncClient(base_url=base, timeout=30)
+
+
+async def test_a_page_behind_the_last_one_does_not_say_that_no_run_matches(web: Served) -> None:
+    """What followed was deleted meanwhile."""
+    service = web.application.service
+    await service.merge([_ended(f"e{number:02}", number * 1_000, "success") for number in range(51)])
+    first = await _page(web, "/runs")
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following is not None
+    await service.delete_execution_record("w", "e50")
+    shown = _main(await _page(web, following[1]))
+    assert "Nothing follows here" in shown
+    assert "Back to the newest" in shown
+    assert "No runs match" not in shown
+    assert "Clear all filters" not in shown
+
+
+async def test_an_emptied_history_is_not_called_new(web: Served) -> None:
+    """Everything may have been deleted: nothing is said about what there was."""
+    service = web.application.service
+    await service.create_execution_record("w")
+    await service.clear_workflow_history("w")
+    for path in ("/", "/runs"):
+        assert "No run is recorded here." in _main(await _page(web, path))
+        assert " yet" not in _main(await _page(web, path))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_function_is_not_run_again_from_here(web: Served, language: str) -> None:
+    """Neither offered nor done: nothing is asked of Coze, and no failure of it is recorded."""
+
+    @recorded("shop.sell", service=web.application.service)
+    def sell(what: str) -> None:
+        raise ValueError(f"no {what}")
+
+    with pytest.raises(ValueError, match="no tea"):
+        sell("tea")
+    [found] = (await web.application.service.get_execution_history("shop.sell"))["histories"]
+    path = f"/workflows/shop.sell/runs/{found['execute_id']}"
+    reason = "run it again there" if language == "en" else "请在该程序中重新运行"
+    proof = "The function raised an exception." if language == "en" else "函数抛出了异常。"
+    page = await _page(web, path, language)
+    assert proof in _main(page)
+    assert reason in _main(page)
+    assert f'action="{path}/again"' not in page
+    assert 'href="#again"' not in page
+    headers = {"accept": "text/html", "cookie": f"language={language}", "origin": str(web.client.base_url)}
+    for method, data in (("GET", None), ("POST", {"which": "same"}), ("POST", {"which": "edited", "parameters": "{}"})):
+        refused = await web.client.request(method, f"{path}/again", data=data, headers=headers)
+        assert 409 == refused.status_code
+        assert reason in refused.text
+    fetched = await web.client.post(f"/coze/workflows/shop.sell/history/{found['execute_id']}/fetch")
+    assert 400 <= fetched.status_code < 500
+    assert "Coze has no history of it" in orjson.loads(fetched.content)["error"]["message"]
+    assert 1 == (await web.application.service.get_execution_history("shop.sell"))["total"]
+
+
+async def test_a_functions_question_is_not_asked(web: Served) -> None:
+    """A record of an earlier version may look like one of Coze's that waits."""
+    question = {"event_id": "1/2", "type": 2, "data": "Which city?"}
+    metadata = {"interrupt": question, "proof": "cancelled", "recorder": "r"}
+    await web.application.service.merge([_ended("asks", _HOUR, "interrupted", metadata=metadata)])
+    page = await _page(web, "/workflows/w/runs/asks")
+    assert "/answer" not in page
+    headers = {"accept": "text/html", "origin": str(web.client.base_url)}
+    data = {"event_id": "1/2", "answer": "Paris"}
+    refused = await web.client.post("/workflows/w/runs/asks/answer", data=data, headers=headers)
+    assert "no longer open" in refused.text
+
+
+async def test_a_run_of_coze_is_run_again_with_the_account_of_its_recorder(web: Served) -> None:
+    """One that only a caller has named does not act."""
+    for execute_id, metadata in (("pretended", {}), ("recorded", {"recorder": "r"})):
+        named = {"account": "somebody-elses", **metadata}
+        await web.application.service.merge(
+            [_ended(execute_id, _HOUR, "success", "7000000000000000002", metadata=named)]
+        )
+    headers = {"accept": "text/html", "origin": str(web.client.base_url)}
+    paths = [f"/workflows/7000000000000000002/runs/{name}/again" for name in ("pretended", "recorded")]
+    pretended, refused = [await web.client.post(path, data={"which": "same"}, headers=headers) for path in paths]
+    assert 303 == pretended.status_code
+    assert "somebody-elses" in refused.text
+    assert refused.status_code >= 400
