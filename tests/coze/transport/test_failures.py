@@ -89,7 +89,10 @@ def test_what_is_no_exception_stopped_the_recording() -> None:
             _caused(httpx.ConnectError("All connection attempts failed"), ExceptionGroup("", [_NOBODY])),
             "Connection ref",
         ),
-        (explained(httpx.ConnectError, _NOBODY, _REQUEST, Proxy("http://p")), "the proxy http://p: Connection refused)"),
+        (
+            explained(httpx.ConnectError, _NOBODY, _REQUEST, Proxy("http://p")),
+            "the proxy http://p: Connection refused)",
+        ),
         (httpx.ConnectError(""), "ConnectError)"),
     ],
     ids=str,
