@@ -102,9 +102,13 @@ class WebSocketRelay:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 await self._fail(scope, url, error)
                 return
-            async with socket:
-                await self._accept(socket)
-                await self._relay(socket)
+            try:
+                async with socket:
+                    await self._accept(socket)
+                    await self._relay(socket)
+            finally:
+                if self._recording is not None:
+                    await self._recording.aclose()
 
     async def _waits_for(self, connecting: "asyncio.Task[aiohttp.ClientWebSocketResponse]") -> bool:
         """Return whether the caller has waited for the upstream's handshake.
@@ -174,8 +178,6 @@ class WebSocketRelay:
             up.cancel()
             down.cancel()
             results = await asyncio.gather(up, down, return_exceptions=True)
-            if self._recording is not None:
-                await self._recording.aclose()
         if isinstance(error := results[0], Exception):
             _log.warning("A WebSocket connection broke off: %s", type(error).__name__)
 
