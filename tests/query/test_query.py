@@ -11,7 +11,7 @@ from execution_history.history.keyword_query import keyword_filter
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.parameters import filter_of
-from execution_history.query.path_conditions import PathCondition, holds, parse_condition
+from execution_history.query.path_conditions import PathCondition, holds, parse_condition, split_conditions
 from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.records.summary import line_of
 
@@ -95,6 +95,15 @@ def test_keywords_take_plain_values() -> None:
         ('input"a.\\"b" = null', PathCondition("input", ('a."b',), "=", None)),
         ("output = [1, 2]", PathCondition("output", (), "=", [1, 2])),
         ("output[0][1] = true", PathCondition("output", (0, 1), "=", True)),
+        ("input.n == 42", PathCondition("input", ("n",), "=", 42)),
+        ("input.n = 80241446968629135069", PathCondition("input", ("n",), "=", 80241446968629135069)),
+        ("input.n = 0.1234567890123456789", PathCondition("input", ("n",), "=", "0.1234567890123456789")),
+        ("input.n = NaN", PathCondition("input", ("n",), "=", "NaN")),
+        (r'input.s = "cut \ud83d"', PathCondition("input", ("s",), "=", r"cut \ud83d")),
+        ("input.s = '北京 = 42'", PathCondition("input", ("s",), "=", "北京 = 42")),
+        ("input.s = it's", PathCondition("input", ("s",), "=", "it's")),
+        ("input.s = salt and pepper", PathCondition("input", ("s",), "=", "salt and pepper")),
+        ('input.s = "a and b = 2"', PathCondition("input", ("s",), "=", "a and b = 2")),
     ],
 )
 def test_conditions_are_read(text: str, expected: PathCondition) -> None:
@@ -105,7 +114,9 @@ def test_conditions_are_read(text: str, expected: PathCondition) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "city = 1", "input.", "input.a", "input.a =", "input.a ~ 1", 'input.a = "x', "input[x] = 1", "input.a = [1",
-     "input.a exists now", "input" + ".a" * 60 + " exists", "input[99999999999] = 1", "input.a = " + "x" * 20_000],
+     "input.a exists now", "input.a = 1 and b = 2", 'input.a = "x" or input.b = 2', "input.a = x && y exists",
+     "input.a <> 1", "input.a === 1", "input.a => 1", "input.a =~ x", "input.a = !x",
+     "input" + ".a" * 60 + " exists", "input[99999999999] = 1", "input.a = " + "x" * 20_000],
 )  # fmt: skip
 def test_a_malformed_condition_is_refused(text: str) -> None:
     """With one sentence, whatever is wrong with it."""
@@ -123,16 +134,58 @@ def test_a_malformed_condition_is_refused(text: str) -> None:
         ("input.l[2] exists", False), ("input.l.0 exists", False), ("input.l = [4, 5]", True),
         ("input.l = [4, true]", False), ("input.o = {\"k\": 1}", True), ("output.deep.x = 7", True),
         ("output.deep = 7", False), ("metadata.m = 1", True), ("input.n[0] exists", False),
+        ("input.d = 42", True), ("input.d = 42.0", True), ('input.d = "42"', True), ("input.d != 42", False),
+        ("input.d != 43", True), ("input.d > 9", True), ('input.d > "9"', False), ("input.d = [42]", False),
+        ("input.big = 80241446968629135069", True), ("input.big = 80241446968629135068", False),
+        ("input.big > 80241446968629135068", True), ("input.id = 7300000000000000001", True),
+        ("input.id = 7300000000000000002", False), ("input.long = 0.1234567890123456789", True),
+        ("input.long < 0.2", True), ("input.long > 0.2", False), ("input.zeros = 7", False),
+        ("input.zeros = 007", True),
+        ("input.flag = true", True), ("input.flag = false", False), ("input.word = null", True), ("input.s = 1", False),
+        ("input.word exists", True), ("output.deep.order = 80241446968629135069", True), ("input.huge = 1", False),
     ],
 )  # fmt: skip
-def test_comparisons_are_strict_about_types(text: str, expected: bool) -> None:
-    """Numbers with numbers, text with text; a path goes on inside a text that is JSON."""
-    record = {
-        "input_parameters": {"n": 1, "t": True, "s": "b", "none": None, "l": [4, 5], "o": {"k": 1}},
-        "output": '{"deep": "{\\"x\\": 7}"}',
+def test_comparisons_keep_types_apart(text: str, expected: bool) -> None:
+    """Numbers with numbers and texts that are one, texts with texts; a path goes on inside a text that is JSON."""
+    record: dict[str, Any] = {
+        "input_parameters": {
+            "n": 1,
+            "t": True,
+            "s": "b",
+            "none": None,
+            "l": [4, 5],
+            "o": {"k": 1},
+            "d": "42",
+            "zeros": "007",
+            "big": "80241446968629135069",
+            "id": "7300000000000000001",
+            "long": "0.1234567890123456789",
+            "flag": "true",
+            "word": "null",
+            "huge": "9" * 100_000,
+        },
+        "output": '{"deep": "{\\"x\\": 7, \\"order\\": 80241446968629135069}"}',
         "metadata": {"m": 1},
     }
     assert expected == holds(parse_condition(text), record)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("input.a = 1", ["input.a = 1"]),
+        ("input.a == 1 and output[0].b >= 2", ["input.a == 1", "output[0].b >= 2"]),
+        ('input.a = "x and input.b = 1" AND output exists && metadata."k e" != 2',
+         ['input.a = "x and input.b = 1"', "output exists", 'metadata."k e" != 2']),
+        ("input.a = salt and pepper", ["input.a = salt and pepper"]),
+        ("input.a = input and output", ["input.a = input and output"]),
+    ],
+)  # fmt: skip
+def test_conditions_are_joined_by_and(text: str, parts: list[str]) -> None:
+    """Where another condition follows the word; within a text it is a word."""
+    assert parts == split_conditions(text)
+    found = filter_of({"where": text}, now=_NOW)
+    assert tuple(map(parse_condition, parts)) == found.conditions
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,8 @@ async def test_a_table_has_the_columns_that_are_asked_for(filled: HistoryStore) 
         ("'@sum", "@sum"),
         ("'\t=1", "\t=1"),
         ("'\r=1", "\r=1"),
+        ("'\nline", "\nline"),
+        ("'\ttab", "\ttab"),
         ("'＝1+1", "＝1+1"),
         ("'＋1", "＋1"),
         ("'－1", "－1"),
@@ -226,9 +228,79 @@ async def test_defusing_can_be_switched_off_and_a_mark_put_in_front(store: Histo
     """For programs texts stay as they are; for Excel the file begins with a byte order mark."""
     await store.create(document("e", output="=1+1"))
 
-    data = await exported(store, Export(format="csv", columns=("output",), defuse=False, mark=True))
+    data = await exported(store, Export(format="csv", columns=("output",), defuse=False, excel=True))
 
     assert b"\xef\xbb\xbfoutput\r\n=1+1\r\n" == data
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        ('="7300000000000000001"', "7300000000000000001"),
+        ('="7300000000000000001"', 7_300_000_000_000_000_001),
+        ('="-7300000000000000001"', -7_300_000_000_000_000_001),
+        ('="80241446968629135069"', 80_241_446_968_629_135_069),
+        ("1761901941289", 1_761_901_941_289),
+        ("-5", -5),
+        ("0.1", 0.1),
+        ('="-5"', "-5"),
+        ('="007"', "007"),
+        ('="3.10"', "3.10"),
+        ('="1e5"', "1e5"),
+        ('="1E400"', "1E400"),
+        ('="1,234.50"', "1,234.50"),
+        ('="50%"', "50%"),
+        ('="¥5"', "¥5"),
+        ('="1-2"', "1-2"),
+        ('="1/2"', "1/2"),
+        ('="2025-10-31 09:12"', "2025-10-31 09:12"),
+        ('="2025-10-31T09:12:21.289Z"', "2025-10-31T09:12:21.289Z"),
+        ('="2025年10月31日"', "2025年10月31日"),
+        ('="9:12 pm"', "9:12 pm"),
+        ('="Mar-5"', "Mar-5"),
+        ('="5 March 2025"', "5 March 2025"),
+        ('="true"', "true"),
+        ("true", True),
+        ("北京 42", "北京 42"),
+        ("42 items", "42 items"),
+        ("0198a3c2-7d4e-7000-8000-000000000001", "0198a3c2-7d4e-7000-8000-000000000001"),
+        ("'=1+1", "=1+1"),
+        ("'+1+cmd|' /C calc'!A0", "+1+cmd|' /C calc'!A0"),
+        ("'\nline", "\nline"),
+        ('{"n":7300000000000000001}', {"n": 7_300_000_000_000_000_001}),
+        ("", None),
+    ],
+)
+async def test_excel_keeps_what_a_cell_holds(store: HistoryStore, expected: str, value: Any) -> None:
+    """What it would read as another number, a date or a flag is a text to it; formulas stay defused."""
+    await store.create(document("e", output=value))
+    data = await exported(store, Export(format="csv", columns=("output",), excel=True))
+    assert ["output", expected] == [
+        row[0] for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")) if row
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_cut"),
+    [
+        ("x" * 32_767, False), ("x" * 32_768, True), ("文" * 40_000, True), ("😀" * 16_383, False),
+        ("😀" * 16_384, True), ("a" + "😀" * 20_000, True), ("=" * 32_767, True),
+    ],
+)  # fmt: skip
+async def test_a_cell_that_is_too_long_for_excel_is_cut_with_a_mark(
+    store: HistoryStore, text: str, is_cut: bool
+) -> None:
+    """Within its limit, which counts in UTF-16, and never within a character; other tables hold all of it."""
+    csv.field_size_limit(1_000_000)
+    await store.create(document("e", output=text))
+    for excel in (True, False):
+        data = await exported(store, Export(format="csv", columns=("output",), excel=excel))
+        (_, [cell]) = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        if excel:
+            assert 2 * 32_767 >= len(cell.encode("utf-16-le"))
+            assert is_cut is cell.endswith(" characters, cut for Excel]")
+        if not (excel and is_cut):
+            assert text == cell.removeprefix("'")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,22 @@ async def _without_length(data: bytes) -> AsyncIterator[bytes]:
         yield data[at : at + 1_000]
 
 
+async def test_times_without_an_offset_are_in_the_zone_that_is_named() -> None:
+    """UTC unless the address says another; a zone that is none is refused."""
+    line = b'{"workflow_id": "w", "execute_id": "%s", "create_time": "2025-10-31 17:12:21"}'
+    store = MemoryStore()
+    async with _client(store) as client:
+        for execute_id, zone in ((b"a", "UTC"), (b"b", "Asia/Shanghai"), (b"c", "Mars")):
+            answer = await client.post("/coze/import", params={"zone": zone}, content=line % execute_id)
+            assert (422 if zone == "Mars" else 200) == answer.status_code
+    found = [await store.get("w", name) for name in ("a", "b", "c")]
+    assert [b"1761930741000" in (found[0] or b""), b"1761901941000" in (found[1] or b""), found[2]] == [
+        True,
+        True,
+        None,
+    ]
+
+
 @pytest.mark.parametrize("has_length", [True, False])
 async def test_a_body_that_is_too_large_is_refused(temporary: Path, has_length: bool) -> None:
     """With the setting's name, as soon as it is known; nothing of it is imported or stays on the disk."""

@@ -19,7 +19,9 @@ from execution_history.errors import N_, Message, StoreError
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import duration, grouped, size, visible
 from execution_history.presentation.index_notice import left_of
+from execution_history.presentation.time_zone import local_zone
 from execution_history.query.model import IndexReach
+from execution_history.query.time_buckets import zone_of
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ _Columns = Annotated[
     ),
 ]
 _Excel = Annotated[
-    bool, typer.Option("--excel", help=N_("CSV: begin with the byte order mark by which Excel recognizes UTF-8."))
+    bool,
+    typer.Option(
+        "--excel", help=N_("CSV: for Excel: UTF-8, long numbers and dates as they are, cells cut at 32,767 characters.")
+    ),
 ]
 _RawCells = Annotated[
     bool, typer.Option("--raw-cells", help=N_("CSV: do not prevent spreadsheets from reading texts as formulas."))
@@ -73,7 +78,7 @@ async def export_runs(
     if columns is not None:
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
     export = transfer.Export(
-        format=kind, record_filter=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, mark=excel
+        format=kind, record_filter=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, excel=excel
     )
     async with open_history(session) as history:
         if target == "-":
@@ -126,12 +131,20 @@ async def import_runs(
     nodes: Annotated[
         str | None, typer.Option(metavar="FILE", help=N_("A dump of its table node_execution, for the timelines."))
     ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE",
+            help=N_("The time zone of times without an offset, such as Asia/Shanghai; by default this machine's."),
+        ),
+    ] = None,
 ) -> ExitCode:
     """Merge files into the history, and show how many runs were added, replaced, skipped and refused."""
     from execution_history import transfer  # noqa: PLC0415 - as above
 
     if coze_studio and len(paths) != 1:
         raise CommandFailed("--coze-studio takes exactly one file: the dump of workflow_execution.")
+    local = local_zone() if zone is None else zone_of(zone)
     settings = session.settings()
     limits = settings.reading_limits
     began = time.monotonic()
@@ -140,11 +153,11 @@ async def import_runs(
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)
                 report = await transfer.import_studio(
-                    service, Path(paths[0]), dump, on_progress=bar.of_runs, limits=limits
+                    service, Path(paths[0]), dump, on_progress=bar.of_runs, zone=local, limits=limits
                 )
             else:
                 report = await transfer.import_history(
-                    service, map(Path, paths), on_progress=bar.of_runs, limits=limits
+                    service, map(Path, paths), on_progress=bar.of_runs, zone=local, limits=limits
                 )
         importing, indexing = time.monotonic() - began, None
         try:

@@ -36,7 +36,7 @@ _MOST_CONDITIONS: Final = 20
 
 _Row = ParamSpec("_Row")
 
-Several = Literal["no", "repeated", "commas"]
+Several = Literal["no", "repeated", "commas", "conditions"]
 
 WORKFLOW: Final = Attribute("workflow", lambda record, _: record["workflow_id"], "workflow", "shared text")
 STATE: Final = Attribute(
@@ -71,7 +71,7 @@ class FilterField(NamedTuple):
         values: the kind of values that it takes.
         attribute: the attribute that it tests; ``None``: the tags, the texts or anything in the document.
         test: returns the predicate for the attribute and a value, or a tuple of them.
-        several: whether it takes several values: the parameter repeated, or with commas too.
+        several: whether it takes several values: the parameter repeated, or with commas or, conditions, ``and`` too.
         example: the placeholder in the page's form; ``None``: that form leaves it out.
         keyword: its name in Python.
     """
@@ -245,7 +245,7 @@ class RecordFilter:
     conditions: tuple[PathCondition, ...] = _row(
         "where", N_("Condition"),
         N_('Of which this holds: input.city = "北京", output.score >= 90, metadata.tags[0] exists.'),
-        CONDITION, None, lambda _, conditions: And(tuple(map(JsonPath, conditions))), "repeated",
+        CONDITION, None, lambda _, conditions: And(tuple(map(JsonPath, conditions))), "conditions",
         example='input.city = "北京"',
     )
     text: str | None = _row(

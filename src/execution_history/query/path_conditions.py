@@ -3,15 +3,17 @@
     condition  = part, {step}, (operator, value | "exists")
     part       = "input" | "output" | "metadata"
     step       = "." key | "." quoted key | quoted key | "[" index "]"
-    operator   = "=" | "!=" | "<" | "<=" | ">" | ">="
+    operator   = "=" | "==" | "!=" | "<" | "<=" | ">" | ">="
+    conditions = condition, {"and", condition}
 
-A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, or
-a bare text without quotes. :class:`PathCondition` defines the comparisons.
+A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, a text
+in single quotes, or a bare text without quotes. :class:`PathCondition` defines the comparisons.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from operator import ge, gt, le, lt
 from typing import Any, Final, Literal, cast
 
@@ -19,6 +21,8 @@ import orjson
 
 from execution_history.errors import InvalidQuery, Message, quoted
 from execution_history.query.hints import hint
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import read_json
 
 Part = Literal["input", "output", "metadata"]
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
@@ -31,7 +35,14 @@ _DEEPEST: Final = 50
 _LARGEST_INDEX: Final = 2**31
 _PART: Final = re.compile(r"\s*([A-Za-z_]*)")
 _STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]{1,10})\]')
-_OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*|\s+exists\s*\Z")
+_OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|==?|<|>)\s*|\s+exists\s*\Z")
+_AND: Final = re.compile(
+    rf'"(?:[^"\\]|\\.)*"|\s+(?P<and>and|AND|&&)\s+(?=(?:{"|".join(PARTS)})(?:{_STEP.pattern})*+(?:\s*[=!<>]|\s+exists\b))'
+)
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ANOTHER: Final = re.compile(r"\s(?:and|or|&&|\|\|)\s.*(?:[=<>]|\sexists\b)", re.IGNORECASE | re.DOTALL)
+_NUMBER: Final = re.compile(r"-?[0-9]{1,4000}(?:\.[0-9]{1,4000})?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+_WORDS: Final = {"true": True, "false": False, "null": None}
 _KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
 _ORDERS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _EXAMPLE: Final = Message('write for example input.city = "北京", output.score >= 90 or metadata.tags[0] exists')
@@ -47,13 +58,26 @@ class PathCondition:
     A path continues inside a text that is itself a JSON object or list, as Coze sends nested values.
     ``exists`` means present and not null. ``=`` compares numbers with numbers (1 equals 1.0, true is not a number),
     text with text, lists and objects whole; ``!=`` means present and not equal, whatever its type; the order
-    comparisons hold between two numbers or two texts (by code point), and between nothing else.
+    comparisons hold between two numbers or two texts (by code point), and between nothing else. A text in the record
+    that is a number in JSON counts as that number where *value* is one: ids, and what is too long for a number, are
+    kept as texts. So it is with true, false and null; where *value* is a text, only texts are compared.
     """
 
     part: Part
     path: tuple[str | int, ...]
     operator: Operator
     value: object = None
+
+
+def split_conditions(text: str) -> list[str]:
+    """Return the conditions in *text*, which are joined by ``and``; one that is malformed stays as it is."""
+    conditions: list[str] = []
+    begin = 0
+    for found in _AND.finditer(text[:_LONGEST]):
+        if found["and"]:
+            conditions.append(text[begin : found.start()])
+            begin = found.end()
+    return [*conditions, text[begin:]]
 
 
 def parse_condition(text: str) -> PathCondition:
@@ -95,7 +119,7 @@ def parse_condition(text: str) -> PathCondition:
     if operator[1] is None:
         return PathCondition(cast("Part", name), tuple(path), "exists")
     value = _value(text, text[operator.end() :].strip())
-    return PathCondition(cast("Part", name), tuple(path), cast("Operator", operator[1]), value)
+    return PathCondition(cast("Part", name), tuple(path), cast("Operator", operator[1].replace("==", "=")), value)
 
 
 def _step(text: str, step: "re.Match[str]") -> str | int:
@@ -128,16 +152,38 @@ def _value(text: str, written: str) -> object:
             deepest=_DEEPEST,
         )
     try:
-        return orjson.loads(written)
+        found = read_json(written)
     except ValueError:
-        if written[0] in '"[{':
+        if written[0] in '"[{' and not _ANOTHER.search(_STRING.sub("", written)):
             raise InvalidQuery(
                 "The value %(written)s in %(text)s is not valid JSON: close its quotes and brackets, "
                 "or leave them out for a plain text.",
                 written=quoted(written),
                 text=quoted(text),
             ) from None
-        return written
+        return _bare_text(text, written)
+    # The form that a record has for it; integers of any size are compared as such.
+    return found if isinstance(found, int) else orjson.loads(encode(found))
+
+
+def _bare_text(text: str, written: str) -> str:
+    """Return the text that is written without double quotes, unless it looks like something else."""
+    if len(written) > 1 and written[0] == written[-1] == "'" and "'" not in written[1:-1]:
+        return written[1:-1]
+    if written[0] in "=<>!~":
+        raise InvalidQuery(
+            "The condition %(text)s has no comparison that is known, near %(place)s: there are =, !=, <, <=, > and >=; "
+            "put a text that begins so in double quotes.",
+            text=quoted(text),
+            place=quoted(written[:20]),
+        )
+    if _ANOTHER.search(_STRING.sub("", written)):
+        raise InvalidQuery(
+            "The condition %(text)s compares more than one value: join such conditions with and, each beginning with "
+            "input, output or metadata, or put a text with these words in double quotes.",
+            text=quoted(text),
+        )
+    return written
 
 
 def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
@@ -148,6 +194,8 @@ def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:
     expected: Any = condition.value
     if condition.operator == "exists":
         return found is not None
+    if isinstance(found, str) and (expected is None or isinstance(expected, (bool, int, float))):
+        found = _scalar_in(found)
     if condition.operator in {"=", "!="}:
         return _equal(found, expected) is (condition.operator == "=")
     comparable = (_is_number(found) and _is_number(expected)) or (isinstance(found, str) and isinstance(expected, str))
@@ -170,13 +218,24 @@ def _inside(text: str) -> object:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except ValueError:
         return text
 
 
+def _scalar_in(text: str) -> object:
+    """Return the number, true, false or null that *text* is in JSON; the text itself when it is none."""
+    if not _NUMBER.fullmatch(text):
+        return _WORDS.get(text, text)
+    try:
+        found = read_json(text)
+    except ValueError:  # zeros before a number, as in many ids
+        return text
+    return Decimal(text) if isinstance(found, str) else found
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def _equal(one: object, other: object) -> bool:

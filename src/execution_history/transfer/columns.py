@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from execution_history.errors import InvalidInput, InvalidQuery, Message, quoted
 from execution_history.query.hints import hint
 from execution_history.query.path_conditions import MISSING, parse_condition, value_at
@@ -100,10 +98,3 @@ def _path(name: str, at: int) -> tuple[str | int, ...]:
 def _value(root: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
     found = value_at(root, path)
     return None if found is MISSING else found
-
-
-def as_text(value: object) -> str:
-    """Return a value as the text of a cell: text as it is, null as nothing, everything else as JSON."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

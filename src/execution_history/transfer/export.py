@@ -44,7 +44,7 @@ class Export:
         record_filter: which records; all by default.
         columns: for CSV, see :mod:`execution_history.transfer.columns`.
         defuse: for CSV: keep spreadsheets from running texts as formulas.
-        mark: for CSV: begin with a byte order mark, for Excel.
+        excel: for CSV: a table that Excel opens without changing it (:mod:`execution_history.transfer.excel`).
         zipped: for JSON: a zip file with the file of every workflow, instead of the file of one workflow.
 
     Raises:
@@ -55,7 +55,7 @@ class Export:
     record_filter: RecordFilter = field(default_factory=RecordFilter)
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     defuse: bool = True
-    mark: bool = False
+    excel: bool = False
     zipped: bool = False
 
     def __post_init__(self) -> None:
@@ -261,7 +261,7 @@ class _Exporter:
 
 def _writer(export: Export) -> RecordWriter:
     if export.format == "csv":
-        return CSVWriter(parse_columns(export.columns), defuse=export.defuse, mark=export.mark)
+        return CSVWriter(parse_columns(export.columns), defuse=export.defuse, excel=export.excel)
     return LinesWriter() if export.format == "jsonl" else ParquetWriter()
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from execution_history.errors import InvalidInput
 from execution_history.records.attributes import RunAttributes, attributes_of
-from execution_history.transfer.columns import as_text
+from execution_history.records.encoding import as_text
 from execution_history.transfer.writers import Buffer, RecordWriter
 
 _ROWS: Final = 20_000

@@ -11,13 +11,14 @@ import orjson
 
 from execution_history.records.attributes import attributes_of
 from execution_history.records.charset import BYTE_ORDER_MARK
-from execution_history.records.encoding import indent
-from execution_history.transfer.columns import Column, as_text
+from execution_history.records.encoding import as_text, indent
+from execution_history.transfer.columns import Column
+from execution_history.transfer.excel import as_literal, fitted
 
 # Spreadsheets skip white space, control characters and invisible ones (Unicode's Default_Ignorable_Code_Point) before
 # the signs that begin a formula, which have wide, small and typographic forms too.
 _FORMULA: Final = re.compile(
-    r"[\t\r]|[\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"[\t\r\n]|[\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     r"\U000e0000-\U000e0fff]*[=+\-@＝＋－＠﹦﹢﹣﹫−]"
 )
@@ -108,17 +109,19 @@ class CSVWriter(RecordWriter):
     Args:
         columns: the columns, in order.
         defuse: put an apostrophe before a text that a spreadsheet would run as a formula: one that begins with
-            ``= + - @``, in any of their widths and also behind white space and invisible characters, with a tab or a
-            carriage return. Numbers are left alone. Switch it off for tables that a program reads, since it changes
-            such texts.
-        mark: begin with a byte order mark, without which Excel does not read UTF-8.
+            ``= + - @``, in any of their widths and also behind white space and invisible characters, with a tab, a
+            carriage return or a line feed. Numbers are left alone. Switch it off for tables that a program reads,
+            since it changes such texts.
+        excel: begin with a byte order mark, without which Excel does not read UTF-8, and write what Excel would
+            convert or cut as :mod:`execution_history.transfer.excel` says.
     """
 
-    def __init__(self, columns: Sequence[Column], *, defuse: bool = True, mark: bool = False) -> None:
+    def __init__(self, columns: Sequence[Column], *, defuse: bool = True, excel: bool = False) -> None:
         self._columns = columns
         self._defuse = defuse
+        self._excel = excel
         self._needs_attributes = any(column.needs_attributes for column in columns)
-        self._header = (BYTE_ORDER_MARK if mark else b"") + self._rows([[column.name for column in columns]])
+        self._header = (BYTE_ORDER_MARK if excel else b"") + self._rows([[column.name for column in columns]])
 
     def write(self, documents: Sequence[bytes]) -> bytes:
         """Return a row for each record, after the header in the first call."""
@@ -141,4 +144,7 @@ class CSVWriter(RecordWriter):
 
     def _cell(self, value: object) -> str:
         text = as_text(value)
-        return f"'{text}" if self._defuse and isinstance(value, str) and _FORMULA.match(text) else text
+        if self._excel and (literal := as_literal(value, text)):
+            return literal
+        cell = f"'{text}" if self._defuse and isinstance(value, str) and _FORMULA.match(text) else text
+        return fitted(cell) if self._excel else cell

@@ -32,7 +32,10 @@ Format = Annotated[
     str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
 ]
 Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
-ForExcel = Annotated[bool, Query(description="Of CSV: begin with the byte order mark by which Excel recognizes UTF-8.")]
+ForExcel = Annotated[
+    bool,
+    Query(description="Of CSV: for Excel: UTF-8, long numbers and dates as they are, cells cut at 32,767 characters."),
+]
 Strict = Annotated[bool, Query(description="Answer with an error rather than leave out a record that is damaged.")]
 
 
@@ -68,7 +71,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         )
         zipped = kind == "json" and len(record_filter.workflow_ids) != 1
         export = Export(
-            format=cast("ExportFormat", kind), record_filter=record_filter, columns=chosen, mark=excel, zipped=zipped
+            format=cast("ExportFormat", kind), record_filter=record_filter, columns=chosen, excel=excel, zipped=zipped
         )
         if strict:
             await check_whole(service, record_filter)

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from execution_history.errors import NO_SPACE, ImportFailed, InvalidInput, Message, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.translator import Translator
+from execution_history.query.time_buckets import zone_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer import ImportReport, import_history
 from execution_history.web.api.route_class import UploadRoute
@@ -29,6 +30,7 @@ from execution_history.web.responses import answer, translator_for
 
 _IMPORTED: Final = ("jsonl", "json", "zip")
 
+Zone = Annotated[str, Query(alias="zone", description="The time zone of times without one, such as Asia/Shanghai.")]
 Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
 
 
@@ -37,15 +39,17 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
     space = _TemporarySpace(limits.temporary)
     turn = asyncio.Lock()
 
-    async def upload(request: Request, kind: Uploaded = "jsonl") -> Response:
+    async def upload(request: Request, kind: Uploaded = "jsonl", zone: Zone = "UTC") -> Response:
         """Merge the records of the body into the history; refused ones are reported with their place.
 
+        Times are ISO 8601, or seconds, milliseconds, micro- or nanoseconds since 1970; records without are refused.
         An existing record stays, unless the sent version is newer. Sending a file again goes on where it was cut off.
         Imports run one after another; other requests do not wait for them.
         """
         _check(request, kind)
+        local = zone_of(zone)
         async with space.received(request, f"upload.{kind}") as path, turn:
-            report = _as_sent(await import_history(service, [path], limits=limits), path)
+            report = _as_sent(await import_history(service, [path], zone=local, limits=limits), path)
         return _answer(report, translator_for(request.headers))
 
     router.add_api_route(
