@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from execution_history.recording.process_identity import sign_of_life
+from execution_history.records.metadata import KEYS
 from tests.cli.conftest import BEGAN, Call, History
 
 NODES = {
@@ -218,6 +219,31 @@ def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History)
     at = lines.index("The workflow asks: Where to?")
     assert "  city (string, required): Where to go" == lines[at + 1]
     assert lines[at + 2].startswith("To answer: execution-history resume ")
+
+
+def test_a_function_asks_nothing(call: Call, history: History) -> None:
+    """Whatever its record says: nobody at Coze waits for an answer."""
+    interrupt = {"event_id": "111/1", "type": 2, "data": "Where to?"}
+    history.keep(execute_status="interrupted", metadata={"interrupt": interrupt, "proof": "cancelled"})
+    assert not any("asks" in line or "resume" in line for line in shown(call))
+    said = call("resume", "run-1", "Paris", "--store", "history")
+    assert "is not waiting for an answer" in said.err
+    assert 0 != said.code
+
+
+@pytest.mark.parametrize(
+    "odd", [True, -1, 1.5, "x" * 3_000, "\x1b[2J%s{}", [[{}]], {"name": [], "execute_id": {}}, {"": 1}]
+)
+def test_odd_metadata_is_shown(call: Call, history: History, odd: Any) -> None:
+    """Of every status, with such a value under every key that has a meaning; lists and statistics take it too."""
+    for status in ("success", "failed", "interrupted", None):
+        history.keep(f"run-{status}", execute_status=status, metadata=dict.fromkeys(KEYS, odd))
+        said = call("show", f"run-{status}", "--store", "history")
+        assert (0, "") == (said.code, said.err)
+        assert "\x1b" not in said.out
+    for command in (("list",), ("stats",), ("search", "w"), ("list", "--json"), ("export", "-", "--format", "csv")):
+        said = call(*command, "--store", "history")
+        assert 0 == said.code, said.err
 
 
 def test_a_run_whose_recorder_has_died_says_so(call: Call, history: History) -> None:

@@ -14,10 +14,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from types import CoroutineType, GeneratorType
 from typing import Any, Self
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from starlette._utils import is_async_callable
+from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from execution_history import ExecutionHistoryService, current_run, recorded
 from tests.functions.test_recorded import _SHARED, _STEPS, _all, _aplay, _ascript, _one, _play, _script
@@ -475,26 +478,54 @@ async def test_frameworks_see_the_kind_of_an_object_that_is_called(service: Exec
     assert not is_async_callable(wrap(lambda: None))
 
 
+@pytest.mark.parametrize("returns", ["generator", "response"])
 @pytest.mark.parametrize("is_async", [True, False])
-async def test_a_response_streams_a_returned_generator(service: ExecutionHistoryService, is_async: bool) -> None:
-    """Starlette reads it, in threads or in its own task, to the end."""
+async def test_a_response_that_streams_is_recorded_to_its_end(
+    service: ExecutionHistoryService, is_async: bool, returns: str
+) -> None:
+    """Starlette reads it, in threads or in its own task; runs in it are its children."""
+
+    @recorded("child", service=service)
+    def child(text: str) -> str:
+        return text
 
     def numbers() -> Iterator[str]:
-        yield from "123"
+        yield from map(child, "123")
 
     async def anumbers() -> AsyncIterator[str]:
         for each in "123":
-            yield each
+            yield child(each)
 
-    call: Callable[[], Any] = recorded("w", service=service)(_logged(anumbers if is_async else numbers))
-    response, sent = StreamingResponse(call()), []
+    content: Callable[[], Any] = anumbers if is_async else numbers
+    wrap = recorded("w", service=service)
 
-    async def send(message: Any) -> None:
-        sent.append(message.get("body", b""))
+    async def endpoint(_: object) -> StreamingResponse:
+        return StreamingResponse(content() if returns == "response" else wrap(_logged(content))())
 
-    await response.stream_response(send)
-    assert b"123" == b"".join(sent)
+    app = Starlette(routes=[Route("/", wrap(endpoint) if returns == "response" else endpoint)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+        assert "123" == (await client.get("/")).text
     assert ("success", "123", 1, "returned") == await _ending(service)
+    parents = [each["metadata"]["parent"]["workflow_id"] for each in await _all(service, "child")]
+    assert ["w"] * 3 == parents
+
+
+async def test_a_response_whose_reader_leaves_is_interrupted(service: ExecutionHistoryService) -> None:
+    """As a generator is that is left early; one that is never sent was never used."""
+
+    async def endless() -> AsyncIterator[str]:
+        while True:
+            yield "again "
+
+    call: Callable[[], Any] = recorded("w", service=service)(lambda: StreamingResponse(endless()))
+    response = call()
+    async with contextlib.aclosing(response.body_iterator) as body:
+        assert "again " == await anext(body)
+    call()
+    gc.collect()
+    assert [("again ", "closed_early"), ([], "never_used")] == [
+        (each["output"], each["metadata"]["proof"]) for each in await _all(service)
+    ]
 
 
 async def test_looking_at_a_result_is_no_reason_to_log(

@@ -22,6 +22,7 @@ from execution_history.presentation.translator import Translator
 from execution_history.recording.process_identity import is_dead
 from execution_history.records import metadata
 from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, names_of_failed_node
+from execution_history.records.origin import is_function
 from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
 
@@ -140,7 +141,7 @@ def _tokens(session: Session, known: RunAttributes) -> str:
 
 def _show_question(session: Session, record: Record) -> None:
     interrupt = metadata.INTERRUPT.of(record)
-    if record["execute_status"] != "interrupted" or interrupt is None:
+    if record["execute_status"] != "interrupted" or interrupt is None or is_function(record):
         return
     lines = question_lines(session, interrupt)
     lines += answer_lines(session, record["execute_id"], interrupt)

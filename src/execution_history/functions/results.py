@@ -8,9 +8,10 @@
 | a generator, an asynchronous generator | such a generator | when it has ended or was closed; messages are its output |
 | ``map``, ``filter``, ``zip``, ``enumerate``, most of :mod:`itertools` | a generator | as with a generator |
 | a manager that :mod:`contextlib` made of a generator | the same object | when its block is left |
+| a response with a generator as its ``body_iterator``, as Starlette's | the same object | when its body has been sent |
 | anything else | the same object | at once, with it as the value |
 
-What runs the function's own code later belongs to its run. Files, locks, connections, cursors and responses have
+What runs the function's own code later belongs to its run. Files, locks, connections and cursors have
 ``__enter__`` or ``__next__`` too, but they are what the function was called for: it has done its work, they may live as
 long as the program, and in a wrapper they would lose their other methods. So they are values. Shared iterators such as
 :func:`itertools.count` are also left alone, as a generator may not be read by two threads at once.
@@ -38,6 +39,8 @@ _LAZY: Final = (
     itertools.takewhile, itertools.zip_longest,
 )  # fmt: skip
 _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
+
+_BODY: Final = "body_iterator"
 
 _Future = asyncio.Future[Any] | concurrent.futures.Future[Any]
 _Follow = Callable[[Any, Run], object]
@@ -76,7 +79,9 @@ def _follow_of(result: object) -> _Follow | None:
     if inspect.isawaitable(result) and not isinstance(result, type):
         is_own = kind.__module__ in {"builtins", "types"}
         return _awaited_of if is_own else partial(stand_in_for, awaited=_awaited)
-    return None
+    # Looked up in the object only: a foreign attribute may do anything when it is read.
+    own = getattr(result, "__dict__", None)
+    return _followed_response if isinstance(own, dict) and inspect.isasyncgen(own.get(_BODY)) else None
 
 
 async def _awaited(inner: Awaitable[Any], run: Run) -> Any:
@@ -120,6 +125,11 @@ def _followed_future(future: _Future, run: Run) -> object:
 
     future.add_done_callback(done)
     return future
+
+
+def _followed_response(response: Any, run: Run) -> object:
+    setattr(response, _BODY, _followed_async_generator(getattr(response, _BODY), run))
+    return response
 
 
 def _followed_manager(manager: Any, run: Run) -> object:

@@ -252,6 +252,29 @@ def test_what_the_upstream_says_changes_an_open_record_once() -> None:
     assert change_of(running, _told({**_ENTRY, "execute_status": "Running"}), 5_000, LARGEST_RECORD) is None
 
 
+@pytest.mark.parametrize(("said", "kept"), [('{"n":NaN}', '{"n":NaN}'), ('{"n":1}', None)])
+def test_the_text_of_an_output_goes_with_it(said: str, kept: str | None) -> None:
+    """That of an earlier output stays with none."""
+    running = _record(metadata={"output_text": "earlier"})
+    change = change_of(running, _told({**_ENTRY, "output": json.dumps({"Output": said})}), 5_000, LARGEST_RECORD)
+    assert change is not None
+    document = change.apply(orjson.dumps(running))
+    assert document is not None
+    assert kept == orjson.loads(document.body)["metadata"].get("output_text")
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json; charset=gbk"])
+def test_a_history_in_another_charset_is_read_in_it(content_type: str | None) -> None:
+    """From Coze, and translated from Studio's."""
+    body = '{"code":0,"data":[{"execute_id":"1","execute_status":"Success","output":"你好"}]}'.encode("gbk")
+    history = read_history(200, body, content_type)
+    assert isinstance(history, RunHistory)
+    assert "你好" == history.outcome.output
+    translated = translate_studio(body, content_type)
+    assert translated is not None
+    assert "你好" == json.loads(orjson.loads(translated)["data"][0]["output"])["Output"]
+
+
 def test_what_the_upstream_says_makes_no_record_larger_than_the_limit() -> None:
     """A long output is cut, and the record says how long it was."""
     running = _record()

@@ -7,6 +7,7 @@ from execution_history.coze.protocol.messages import MODE_STREAM, RunRequest, is
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
+from execution_history.records.origin import is_function
 
 
 def answering_request(record: Mapping[str, Any], answer: object) -> RunRequest | None:
@@ -20,7 +21,7 @@ def answering_request(record: Mapping[str, Any], answer: object) -> RunRequest |
         answer: a text; any other value is sent as its JSON, as a question for several fields or files takes it.
     """
     question = INTERRUPT.of(record)
-    if record["execute_status"] != "interrupted" or question is None:
+    if record["execute_status"] != "interrupted" or question is None or is_function(record):
         return None
     # What JSON cannot hold is sent in the form in which it is recorded.
     said = read_json(encode(answer if isinstance(answer, str) else encode(answer).decode()))
