@@ -95,7 +95,8 @@ class ChatRecording:
         """End what is open, because the connection has ended, and wait until its records are closed."""
         for found in list(self._rounds):
             self._end(found, found.error or _BROKEN)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._closing:
+            await asyncio.wait(self._closing)  # which go on where this is cancelled
 
     def _guarded(self, read: "Callable[[str, dict[str, Any], dict[str, Any]], None]", frame: str) -> None:
         try:
