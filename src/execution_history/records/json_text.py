@@ -120,7 +120,7 @@ def _integer(digits: str) -> int | str:
 
 def _decimal(digits: str) -> float | str:
     number = float(digits)
-    if len(digits) <= _ALWAYS_EXACT and "e" not in digits and "E" not in digits:
+    if repr(number) == digits or (len(digits) <= _ALWAYS_EXACT and "e" not in digits and "E" not in digits):
         return number
     if len(digits) > _MOST_DIGITS or not math.isfinite(number):
         return digits
