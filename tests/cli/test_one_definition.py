@@ -18,12 +18,13 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.records.adoption import adopt_record
 from execution_history.records.attributes import RunAttributes, attributes_of
+from execution_history.records.encoding import as_text
 from execution_history.records.record import Document
 from execution_history.records.timeline import nodes_of
 from execution_history.records.values import LAST_TIME
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
-from execution_history.transfer.columns import as_text, parse_columns
+from execution_history.transfer.columns import parse_columns
 from execution_history.transfer.writers import CSVWriter
 from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.run_view import run_view

@@ -13,7 +13,7 @@ from execution_history.presentation.po_file import compiled
 from execution_history.presentation.translator import LANGUAGES, LOCALE, Languages, isolated
 from execution_history.presentation.validation_errors import sentence_of
 from execution_history.query.fields import FILTERS
-from execution_history.records.proof import Proof
+from execution_history.records.proof import OF_FUNCTIONS, Proof
 
 CHINESE, ENGLISH = LANGUAGES["zh_CN"], LANGUAGES["en"]
 
@@ -141,6 +141,9 @@ def test_whatever_can_be_named_has_its_words() -> None:
     """Every filter has a label; every proof that a recorder gives, and every known error code, an explanation."""
     assert all(row.label and row.meaning for row in FILTERS)
     assert set(Proof) == phrases.PROOFS.keys()
+    for proof, sentence in phrases.PROOFS.items():
+        assert CHINESE(sentence) != ENGLISH(sentence)
+        assert ("Coze" in sentence) is False or proof not in OF_FUNCTIONS
     for code in ("4000", "720712345", "503"):
         assert coze_error_codes.explanation(CHINESE, code) != coze_error_codes.explanation(ENGLISH, code)
 

@@ -8,6 +8,7 @@ The connection never waits for its records: they are opened and closed by tasks 
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,7 +16,6 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 import httpx
-import orjson
 
 from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, api_path, parse_json, text
 from execution_history.coze.transport.call_recording import CallRecord
@@ -229,7 +229,7 @@ class _Round:
 
     def feed(self, name: str, data: dict[str, Any], log_id: str | None) -> None:
         """Take an event of the chat."""
-        self._events.put_nowait((b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data)), log_id))
+        self._events.put_nowait((b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps(data).encode()), log_id))
 
     def end(self, failure: Outcome | None) -> None:
         """Take no further event; *failure* is how the chat ended where no event says so."""

@@ -167,6 +167,27 @@ def test_a_question_interrupts_the_run(ending: tuple[bytes, ...]) -> None:
     assert "event_id" not in outcome.interrupt
 
 
+def test_a_card_of_studio_asks_what_it_shows() -> None:
+    """Its questions with options and its forms are messages that hold JSON in JSON."""
+
+    def asked(**info: Any) -> dict[str, Any]:
+        card = json.dumps({"card_type": 3, "data": "{}", "x_properties": {"workflow_card_info": json.dumps(info)}})
+        return _reader(_whole(card, "q", content_type="card"), _asks(), _DONE).outcome().interrupt or {}
+
+    interrupt = asked(question_card_data={"Title": "Which?", "Options": [{"name": "Oslo"}, {"name": "Rome"}]})
+    assert is_chat_question(interrupt)
+    assert "Which?" == question_text(interrupt)
+    assert [{"name": "Oslo"}, {"name": "Rome"}] == json.loads(interrupt["data"])["content"]["options"]
+    interrupt = asked(input_card_data=[{"type": "string", "name": "city", "required": True}])
+    assert ("", True) == (question_text(interrupt), interrupt["required_parameters"]["city"]["required"])
+
+
+@pytest.mark.parametrize("said", ["{", "{}", '{"x_properties":7}', '{"x_properties":{"workflow_card_info":"{"}}'])
+def test_what_is_no_card_is_the_question_itself(said: str) -> None:
+    """Whatever it looks like."""
+    assert said == (_reader(_whole(said, "q"), _asks(), _DONE).outcome().interrupt or {})["data"]
+
+
 def test_a_chat_that_waits_for_a_plugin_asks_nobody() -> None:
     """Its next message is no answer to it, and an interrupt of a workflow is none of a chat."""
     outcome = _reader(_asks(required_action=_PLUGIN), _DONE).outcome()

@@ -94,6 +94,17 @@ async def test_nothing_needs_attention_only_where_that_is_so(web: Served, record
     assert _CHINESE_NOTHING in _main(await _page(web, language="zh"))
 
 
+async def test_what_passed_without_a_record_needs_attention(web: Served) -> None:
+    """At once, though nothing has changed in the history since the page was last made."""
+    await web.application.service.merge([_ended("first", 30 * _DAY, "success")])
+    assert _NOTHING in _main(await _page(web))
+    web.application.recorder.count_unrecorded("The body is too large.")
+    shown = _main(await _page(web))
+    assert "Needs attention 1 run passed without a record since this server started; its log says why." in shown
+    assert "Nothing needs attention" not in shown
+    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。" in _main(await _page(web, language="zh"))
+
+
 async def test_debug_pages_expire_only_where_there_are_any(web: Served) -> None:
     """Of three unsuccessful runs of a week ago one has an address at Coze."""
     ago = 6 * _DAY + _HOUR

@@ -21,6 +21,7 @@ from execution_history.coze.protocol.messages import (
     text,
 )
 from execution_history.coze.protocol.stream_nodes import StreamNode, StreamNodes, words_of
+from execution_history.records.encoding import encode
 from execution_history.records.proof import Proof
 
 CANCELLED: Final = Outcome(
@@ -152,9 +153,31 @@ class ChatReader:
         asked = dict(self._asked or {})
         execute_id = execute_id_of_event(asked.pop("event_id", None))  # a chat is not resumed by it
         said = self.answers[-1].said if self.answers else ""
-        known = {"conversation_id": self.conversation_id} if self.conversation_id else {}
-        question = {**asked, **known, **chat, "status": REQUIRES_ACTION, "data": asked.get("data") or said}
+        known: dict[str, Any] = {"conversation_id": self.conversation_id} if self.conversation_id else {}
+        known |= _card(said) or {"data": said}
+        question = {**known, **chat, **{key: value for key, value in asked.items() if value}, "status": REQUIRES_ACTION}
         return Outcome("interrupted", Proof.INTERRUPT_EVENT, execute_id=execute_id, interrupt=plain(question))
+
+
+def _card(said: str) -> dict[str, Any] | None:
+    """Return what Coze Studio's card asks, as an interrupt has it (coze-protocol 1.7); ``None`` where it is no card.
+
+    Its questions with options, and its forms, are messages of such cards (coze-studio's ``chatflow.go``).
+    """
+    card = parse_json(said) if said.startswith("{") else None
+    properties = card.get("x_properties") if isinstance(card, dict) else None
+    written = properties.get("workflow_card_info") if isinstance(properties, dict) else None
+    info = parse_json(written) if isinstance(written, str) else None
+    if not isinstance(info, dict):
+        return None
+    question, fields = info.get("question_card_data"), info.get("input_card_data")
+    if isinstance(question, dict):
+        content = {"question": question.get("Title"), "options": question.get("Options")}
+        return {"data": encode({"content_type": "option", "content": content}).decode()}
+    if isinstance(fields, list):
+        named = {text(field.get("name")): field for field in fields if isinstance(field, dict)}
+        return {"data": "", "required_parameters": {name: field for name, field in named.items() if name}}
+    return None
 
 
 def error_of(content: dict[str, Any], raw: str) -> Outcome:

@@ -23,7 +23,7 @@ class HttpxTransport(httpx.AsyncBaseTransport):
 
     Args:
         connection: says how upstreams are reached; as the environment says unless given.
-        account: the account that an error names where the request has none.
+        account: the account that an error names; that of the request unless given.
     """
 
     def __init__(self, connection: ConnectionSettings | None = None, account: str | None = None) -> None:

@@ -37,9 +37,9 @@ def explained(
         error: what was raised by what it is made of.
         request: the request that was to be sent.
         proxy: the proxy that it was to go through.
-        account: the account that is named where the request has none.
+        account: the account that is named; the one that the request names unless given.
     """
-    account = account_of(request) or account
+    account = account or account_of(request)
     made = kind(reason_of(error, request.url.host, proxy, account), request=request)
     setattr(made, _IS_EXPLAINED, True)
     return made

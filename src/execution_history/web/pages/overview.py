@@ -94,8 +94,11 @@ class OverviewPages:
         summaries = await self.service.workflow_summaries()
         found = _named(summaries, words)
         shown = found[(page - 1) * _SIZE : page * _SIZE]
+        attention = await self._attention_now(viewer.now)
         context: dict[str, Any] = {
-            "attention": await self._attention_now(viewer.now),
+            "attention": attention,
+            "problems": [*attention["problems"], *self.recorder.problems()],
+            "unrecorded": self.recorder.unrecorded,
             "workflows": await self._lines_of(shown, viewer),
             "total": len(found),
             "all": len(summaries),
@@ -174,7 +177,7 @@ class OverviewPages:
         debug_pages = sum(map(has_debug_page, map(orjson.loads, found_forgotten.documents)))
         return {
             # The last that is awaited: what a look says later makes what is kept of this void.
-            "problems": [*(await self._health_now()).problems, *self.recorder.problems()],
+            "problems": (await self._health_now()).problems,
             "failed": Count(statistics.totals.runs, statistics.reach.is_complete),
             "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
             "waiting": waiting_lines,
