@@ -40,6 +40,7 @@ _READ: list[tuple[bytes | str, object, bytes]] = [
     (b'\xef\xbb\xbf{"a":1}', {"a": 1}, b'{"a":1}'),
     ('\ufeff{"a":1}', {"a": 1}, b'{"a":1}'),
     (b' \r\n{"a":1}\n', {"a": 1}, b'{"a":1}'),
+    (rb'["ab\xff","c:\\x41"]', [r"ab\xff", r"c:\x41"], rb'["ab\\xff","c:\\x41"]'),
     (b'{"a":1,"a":2}', {"a": 2}, b'{"a":2}'),
     (b'{"a":NaN,"a":80241446968629135069}', {"a": _INTEGER}, b""),
 ]
@@ -70,7 +71,9 @@ def test_tolerance_and_depth_go_together(levels: int) -> None:
     assert b"80241446968629135069" in encode(found)
 
 
-@pytest.mark.parametrize("text", ["", " ", "{", "nan", "Infini", "01", "1.", ".5", "+1", "'a'", "[1,]", "{a:1}", "1 2"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "{", "nan", "Infini", "01", "1.", ".5", "+1", "'a'", "[1,]", "{a:1}", "1 2", r'"\q"', r'"\xzz"']
+)
 def test_what_is_no_json_stays_none(text: str) -> None:
     """Tolerance is for values that JSON has no form for; the structure is JSON's."""
     for each in (text, text.encode()):
