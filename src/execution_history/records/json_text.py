@@ -6,7 +6,7 @@ takes what Python, Java and JavaScript write although JSON has no form for it, a
 | in the text | what is read |
 |---|---|
 | an integer | ``int``, of any size; its digits, as a string, beyond 4,000 of them |
-| a decimal that a double holds: its digits are those that the double is written with | ``float`` |
+| a decimal that a double holds: its digits are the shortest for the double, or all 17 | ``float`` |
 | any other decimal: more digits, ``1e400``, ``1e-400`` | as it is written, a string |
 | ``NaN``, ``Infinity``, ``-Infinity`` | the ``float`` of that name |
 | half of a surrogate pair in a string or a key | itself; two that meet are the character |
@@ -132,7 +132,7 @@ def _decimal(digits: str) -> float | str:
     if len(digits) > _MOST_DIGITS or not math.isfinite(number):
         return digits
     try:
-        is_held = Decimal(digits) == Decimal(repr(number))
+        is_held = Decimal(digits) in (Decimal(repr(number)), Decimal(f"{number:.17g}"))
     except ArithmeticError:  # an exponent of more than eighteen digits
         return digits
     return number if is_held else digits
