@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cozepy import AsyncCoze, AsyncTokenAuth, Coze, TokenAuth
+from cozepy.request import AsyncHTTPClient, SyncHTTPClient
 from pydantic import SecretStr
 
-from execution_history.coze import CozeRunner
+from execution_history import ExecutionHistoryService
+from execution_history.coze import CozeRunner, async_recording_transport, recording_transport
 from execution_history.errors import UpstreamRefused
+from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import Sandbox
 from execution_history.settings import AccountSettings
 from tests.coze.certificates import Authority
@@ -91,6 +95,35 @@ async def test_a_token_is_fetched_over_the_connections_of_its_account(tmp_path: 
                 await runner.execute_workflow("8", account_id="strict")
     assert ["/api/permission/oauth2/token", "/v1/workflow/run"] == asked
     assert {f"CONNECT {_HOST}:443 HTTP/1.1"} == set(proxy.requests)
+
+
+async def test_a_run_in_the_background_is_followed_through_the_proxy(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By both recording transports: the official clients that are given one know nothing of the proxy."""
+    call: dict[str, Any] = {"workflow_id": _LONG, "is_async": True, "parameters": {"packets": 2}}
+    async with proxy_to(sandbox.base_url) as proxy, ExecutionHistoryService(tmp_path / "history") as service:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        recorder = Recorder(service.store)
+
+        async def ended(count: int) -> None:
+            while True:
+                found = (await service.get_execution_history(_LONG))["histories"]
+                if [record["execute_status"] for record in found] == ["success"] * count:
+                    return
+                await asyncio.sleep(0.01)
+
+        client = SyncHTTPClient(transport=recording_transport(recorder))  # type: ignore[no-untyped-call]
+        coze = Coze(auth=TokenAuth(TOKEN), base_url=f"http://{_HOST}", http_client=client)
+        await asyncio.to_thread(lambda: coze.workflows.runs.create(**call))
+        await ended(1)
+        await asyncio.to_thread(client.close)
+        async with AsyncHTTPClient(transport=async_recording_transport(recorder)) as other:  # type: ignore[no-untyped-call]
+            asynchronous = AsyncCoze(auth=AsyncTokenAuth(TOKEN), base_url=f"http://{_HOST}", http_client=other)
+            await asynchronous.workflows.runs.create(**call)
+            await ended(2)
+    assert 2 <= sum("/run_histories/" in line for line in proxy.requests)
 
 
 async def test_a_run_on_the_command_line_reaches_through_a_proxy(tmp_path: Path, sandbox: Sandbox) -> None:
