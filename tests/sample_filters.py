@@ -32,6 +32,9 @@ def _some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values
 
 
+_NUMBERS = st.sampled_from([80241446968629135069, "80241446968629135069", 42, "42", None])
+
+
 @st.composite
 def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None) -> Document:
     """A record with any facts."""
@@ -42,7 +45,7 @@ def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None
             workflow_id=draw(st.sampled_from(["w", "v", "u"])),
             execute_id=draw(execute_ids or st.sampled_from([f"e{number}" for number in range(30)])),
             now=created,
-            parameters={"city": draw(_NAMES), "list": [1, draw(st.integers(0, 3))]},
+            parameters={"city": draw(_NAMES), "list": [1, draw(st.integers(0, 3))], "n": draw(_NUMBERS)},
             metadata=draw(_metadata()),
         ).body
     )
@@ -82,7 +85,16 @@ def _several(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...
 
 
 _WHERE = st.sampled_from(
-    ['input.city = "北京"', "input.list[1] >= 2", "output.score >= 90", "output.score exists", "metadata.tags[0] != x"]
+    [
+        'input.city = "北京"',
+        "input.list[1] >= 2",
+        "output.score >= 90",
+        "output.score exists",
+        "metadata.tags[0] != x",
+        "output.score = 95",
+        "output.score != 95",
+        "input.n = 80241446968629135069",
+    ]
 ).map(parse_condition)
 
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {

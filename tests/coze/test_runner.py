@@ -17,6 +17,8 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
 from execution_history.settings import AccountSettings
+from tests.coze.gateway.conftest import Scripted, canned
+from tests.web.conftest import served
 
 pytestmark = pytest.mark.anyio
 
@@ -342,3 +344,15 @@ async def test_bytes_pass_the_transport_untouched(house: _House) -> None:
             events = [line for line in answer.content.split(b"\n") if b"execute_" not in line]
             seen.append((answer.status_code, answer.headers["content-type"], events))
     assert seen[0] == seen[1]
+
+
+async def test_a_stream_that_cannot_be_read_ends_with_the_reason(tmp_path: Path) -> None:
+    """Its frames say so as those of a failure do, though the run may have succeeded."""
+    headers = [(b"content-type", b"text/event-stream"), (b"content-encoding", b"gzip")]
+    async with served(Scripted(canned(200, headers, b"this is no gzip"))) as base:
+        house = _House(tmp_path, {"default": AccountSettings(base_url=base, token=SecretStr("t"))})
+        frames = [frame async for frame in house.runner.stream_workflow("w", _QUICK)]
+        record = await house.record("w")
+        await house.aclose()
+    assert ("interrupted", "unreadable") == (record["execute_status"], record["metadata"]["proof"])
+    assert ("error", record["error_message"]) == (frames[-1]["event"], frames[-1]["data"]["message"])

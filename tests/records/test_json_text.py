@@ -26,6 +26,7 @@ _READ: list[tuple[bytes | str, object, bytes]] = [
     (b"[0.1234567890123456789]", ["0.1234567890123456789"], b'["0.1234567890123456789"]'),
     (b"[123456789.123456789]", ["123456789.123456789"], b'["123456789.123456789"]'),
     (b"[0.30000000000000004,0.10000000000000000]", [0.30000000000000004, 0.1], b"[0.30000000000000004,0.1]"),
+    (b"[0.10000000000000001,0.100000000000000011]", [0.1, "0.100000000000000011"], b'[0.1,"0.100000000000000011"]'),
     (b"[1e5,1E23,-1.5e-7]", [1e5, 1e23, -1.5e-7], b"[100000.0,1e+23,-1.5e-7]"),
     (b"[1e400,-1e400]", ["1e400", "-1e400"], b'["1e400","-1e400"]'),
     (b"[1e-400,5e-324]", ["1e-400", 5e-324], b'["1e-400",5e-324]'),
@@ -40,6 +41,7 @@ _READ: list[tuple[bytes | str, object, bytes]] = [
     (b'\xef\xbb\xbf{"a":1}', {"a": 1}, b'{"a":1}'),
     ('\ufeff{"a":1}', {"a": 1}, b'{"a":1}'),
     (b' \r\n{"a":1}\n', {"a": 1}, b'{"a":1}'),
+    (rb'["ab\xff","c:\\x41"]', [r"ab\xff", r"c:\x41"], rb'["ab\\xff","c:\\x41"]'),
     (b'{"a":1,"a":2}', {"a": 2}, b'{"a":2}'),
     (b'{"a":NaN,"a":80241446968629135069}', {"a": _INTEGER}, b""),
 ]
@@ -70,7 +72,9 @@ def test_tolerance_and_depth_go_together(levels: int) -> None:
     assert b"80241446968629135069" in encode(found)
 
 
-@pytest.mark.parametrize("text", ["", " ", "{", "nan", "Infini", "01", "1.", ".5", "+1", "'a'", "[1,]", "{a:1}", "1 2"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "{", "nan", "Infini", "01", "1.", ".5", "+1", "'a'", "[1,]", "{a:1}", "1 2", r'"\q"', r'"\xzz"']
+)
 def test_what_is_no_json_stays_none(text: str) -> None:
     """Tolerance is for values that JSON has no form for; the structure is JSON's."""
     for each in (text, text.encode()):

@@ -142,6 +142,22 @@ async def test_a_file_in_the_folder_of_a_store_loses_no_run_for_its_times(
     assert ["w.json", "record 1"] == [part for part in ("w.json", "record 1") if part in caplog.text]
 
 
+@pytest.mark.parametrize(("charset", "shown"), [("gb18030", "中文"), ("latin-1", r"n\xe9!")])
+async def test_a_line_that_is_not_utf_8_says_in_which_charset_it_was_read(
+    tmp_path: Path, charset: str, shown: str
+) -> None:
+    """In GB18030 or, where it is neither, with escapes; the lines around it are as they are."""
+    plain = document("plain", now=_AT, metadata={"t": "中文"}).body
+    written = "中文" if charset == "gb18030" else "né!"
+    line = json.dumps(_record(_AT, _AT, output=written, metadata={"k": 1}), ensure_ascii=False).encode(charset)
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join((plain, line, b"")))
+    report, (first, second) = await _taken(tmp_path / "in.jsonl")
+    assert (2, 0) == (report.added, report.refused_count)
+    assert {"t": "中文"} == first["metadata"]
+    known = "gb18030" if charset == "gb18030" else "escapes"
+    assert (shown, {"k": 1, "imported_from": {"charset": known}}) == (second["output"], second["metadata"])
+
+
 async def test_lines_and_files_take_the_same_values(tmp_path: Path) -> None:
     """What Python writes as JSON and what has no strict form comes in from both, in the documented form."""
     output = '{"score": NaN, "t": "cut \\ud83d", "n": 80241446968629135069, "raw": "a\tb"}'

@@ -7,7 +7,9 @@ workflow (:mod:`~execution_history.coze.websocket_recording`); Coze serves them 
 beside ``api.coze.cn``. The header ``x-execution-history-account`` chooses among the configured accounts' addresses; who
 calls proves that to the upstream with the ``Authorization`` that came along.
 
-A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. A history that
+A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. Redirects of
+recorded calls are followed within the accounts' own hosts, and the chunk of a stream that holds a question waits for
+its record (:mod:`~execution_history.coze.transport.async_transport`). A history that
 the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of
 the gateway itself is an envelope (:mod:`~execution_history.coze.gateway_refusals`).
 """

@@ -19,7 +19,7 @@ from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
 from execution_history.records.origin import acting_account
-from execution_history.records.proof import NEVER_TAKEN, Proof
+from execution_history.records.proof import Proof
 from execution_history.records.record import check_identifier, may_exist
 
 Frame = dict[str, Any]
@@ -247,7 +247,7 @@ class _PreparedRun:
         finally:
             await self.close_unsent()
         outcome = self._outcome()
-        if outcome.status == "failed" or outcome.proof in NEVER_TAKEN:
+        if outcome.error_message is not None:
             yield self._frame("error", {"message": outcome.error_message, "type": outcome.proof})
 
     async def close_unsent(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.records.attributes import error_code_of
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.partial import Unread
 
@@ -185,6 +186,6 @@ def question_text(interrupt: Mapping[str, Any]) -> str:
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except ValueError:
         return None

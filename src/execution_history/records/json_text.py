@@ -6,11 +6,12 @@ takes what Python, Java and JavaScript write although JSON has no form for it, a
 | in the text | what is read |
 |---|---|
 | an integer | ``int``, of any size; its digits, as a string, beyond 4,000 of them |
-| a decimal that a double holds: its digits are those that the double is written with | ``float`` |
+| a decimal that a double holds: its digits are the shortest for the double, or all 17 | ``float`` |
 | any other decimal: more digits, ``1e400``, ``1e-400`` | as it is written, a string |
 | ``NaN``, ``Infinity``, ``-Infinity`` | the ``float`` of that name |
 | half of a surrogate pair in a string or a key | itself; two that meet are the character |
 | a control character in a string or a key, such as a raw line break | itself |
+| ``\xff`` in a string or a key, as :func:`~execution_history.records.charset.decode_text` escapes bytes | itself |
 | a byte order mark before the text | nothing |
 | a key twice in one object | the last value, as in every SDK |
 | a list or an object below 128 levels, where the text is too deep to be read as it is | its JSON, a string |
@@ -21,6 +22,7 @@ takes what Python, Java and JavaScript write although JSON has no form for it, a
 import gc
 import json
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
@@ -33,6 +35,7 @@ from execution_history.records.depth import LEVELS, cut
 HUGE: Final = 1024 * 1024
 """Bytes of JSON that take long enough to be read for others to notice."""
 
+_BYTE_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\x(?=[0-9a-f]{2})")
 _MOST_DIGITS: Final = 4_000  # Python refuses to read more than 4,300, and takes time in the square of their number
 _ALWAYS_EXACT: Final = 15  # significant digits that every double gives back
 
@@ -75,10 +78,14 @@ def _read_tolerantly(document: bytes, levels: int) -> Any:  # noqa: ANN401
     try:
         return _undisturbed(_read_exactly, document)
     except (ValueError, RecursionError) as error:
-        shallow = cut(document, levels)
+        shallow = cut(_BYTE_ESCAPE.sub(_escaped, document) if b"\\x" in document else document, levels)
         if shallow is document:
             raise ValueError(error) from None
     return _undisturbed(_read_exactly, shallow)
+
+
+def _escaped(found: "re.Match[bytes]") -> bytes:
+    return b"\\" + found[0]
 
 
 def _read_exactly(document: bytes) -> Any:  # noqa: ANN401
@@ -120,12 +127,12 @@ def _integer(digits: str) -> int | str:
 
 def _decimal(digits: str) -> float | str:
     number = float(digits)
-    if len(digits) <= _ALWAYS_EXACT and "e" not in digits and "E" not in digits:
+    if repr(number) == digits or (len(digits) <= _ALWAYS_EXACT and "e" not in digits and "E" not in digits):
         return number
     if len(digits) > _MOST_DIGITS or not math.isfinite(number):
         return digits
     try:
-        is_held = Decimal(digits) == Decimal(repr(number))
+        is_held = Decimal(digits) in (Decimal(repr(number)), Decimal(f"{number:.17g}"))
     except ArithmeticError:  # an exponent of more than eighteen digits
         return digits
     return number if is_held else digits

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from execution_history.errors import Message, StoreError, message_of
 from execution_history.records.adoption import adopt_record, fault_of_times, has_plain_times, whole_record
+from execution_history.records.charset import UTF_8, decode_text
 from execution_history.records.json_text import parse, read_json
+from execution_history.records.metadata import IMPORTED_FROM
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
@@ -50,6 +52,7 @@ def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits) -> Document
     """Return the record that a line of JSON Lines holds, or the reason why there is none.
 
     A record in the form that this package writes keeps its bytes; any other is repaired as in the files of deployments.
+    One that is not UTF-8 is read by :func:`~execution_history.records.charset.decode_text`, and says so.
 
     Args:
         line: without its line break.
@@ -66,10 +69,14 @@ def record_of_text(line: bytes, zone: tzinfo) -> Document | str:
     document = _whole(line)
     if document is not None and has_plain_times(document):
         return document
+    text, charset = decode_text(line, None)
     try:
-        record = read_json(line)  # again, because the fast parser does not keep large numbers exact
+        record = read_json(text)  # again, because the fast parser does not keep large numbers exact
     except ValueError as error:
         return message_of(error)
+    if charset != UTF_8 and isinstance(record.setdefault("metadata", {}), dict):
+        known = record["metadata"].get(IMPORTED_FROM.name)
+        record["metadata"][IMPORTED_FROM.name] = {**(known if isinstance(known, dict) else {}), "charset": charset}
     return record_of(record, record.get("workflow_id"), zone)
 
 

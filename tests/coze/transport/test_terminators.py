@@ -303,3 +303,20 @@ async def test_the_log_id_is_kept_from_the_first_byte_on() -> None:
         await anext(response.aiter_raw())
         record = await _until(store, lambda record: "log_id" in record["metadata"])
     assert ("running", "L") == (record["execute_status"], record["metadata"]["log_id"])
+
+
+@pytest.mark.parametrize("stays_open", [True, False])
+@pytest.mark.parametrize("chunks", [[_message("hello"), event("Done")], [_message("hello") + event("Done")]], ids=len)
+async def test_a_client_that_is_closed_at_the_terminator_leaves_no_run_open(
+    chunks: list[bytes], stays_open: bool
+) -> None:
+    """The closing of the record is cancelled with the call, and begun all the same."""
+    store, talk = FaultyStore(), Talk(chunks)
+    if not stays_open:
+        talk.may_end.set()
+    async with _client(Recorder(store), talk) as client:
+        response = await client.send(client.build_request("POST", _STREAM, json={"workflow_id": "w"}), stream=True)
+        async for line in response.aiter_lines():
+            if line == "event: Done":
+                break
+    assert [("success", "hello")] == [(each["execute_status"], each["output"]) for each in await _records(store)]

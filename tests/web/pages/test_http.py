@@ -214,14 +214,15 @@ async def test_a_run_can_be_repeated_with_its_input_or_another(site: Site) -> No
     path = await site.run(1, city="Paris")
     same = await site.client.post(f"{path}/again", data={"which": "same"})
     assert 303 == same.status_code
-    edited = await site.client.post(f"{path}/again", data={"which": "edited", "parameters": '{"city": "Rome"}'})
+    typed = '{"city": "Rome", "order": 80241446968629135069}'
+    edited = await site.client.post(f"{path}/again", data={"which": "edited", "parameters": typed})
     inputs = []
     for answer in (same, edited):
         workflow_id, execute_id = answer.headers["location"].split("/")[2::2]
         record = await site.application.service.get_execution_detail(workflow_id, execute_id)
         assert record is not None
         inputs.append(record["input_parameters"])
-    assert [{"pace_ms": 1, "city": "Paris"}, {"city": "Rome"}] == inputs
+    assert [{"pace_ms": 1, "city": "Paris"}, {"city": "Rome", "order": "80241446968629135069"}] == inputs
     wrong = await site.client.post(f"{path}/again", data={"which": "edited", "parameters": "{city"})
     assert 422 == wrong.status_code
     assert "The input is not JSON" in wrong.text

@@ -53,6 +53,13 @@ def test_json_in_a_text_opens_as_a_tree() -> None:
     assert ("array", 1, "/a/~j") == (held.kind, held.count, held.pointer)
 
 
+def test_numbers_of_json_in_a_text_keep_their_digits() -> None:
+    """In the form that they have in a record; what is not strict JSON opens too."""
+    text = '{"order": 80241446968629135069, "ratio": 0.1, "score": NaN, "cut": "\\ud83d"}'
+    part = find_part({"a": text}, "/a/~j")
+    assert {"order": "80241446968629135069", "ratio": 0.1, "score": "NaN", "cut": "\\ud83d"} == part.value
+
+
 def test_a_huge_value_gives_a_small_tree() -> None:
     """What stands at the top is always there, the rest is named and can be fetched."""
     value = {f"key{number}": [{"n": n, "text": "x" * 50} for n in range(1000)] for number in range(50)}

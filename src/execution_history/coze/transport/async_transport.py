@@ -24,7 +24,13 @@ from execution_history.coze.transport.failures import failure_of
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.limits import QUESTION_SECONDS, REDIRECT_SECONDS, TOO_LARGE_REQUEST, Limits
 from execution_history.coze.transport.passing_history import PassingHistory
-from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, NEVER_SENT, STOPPED, RecordedCall
+from execution_history.coze.transport.recorded_call import (
+    LARGEST_RECORDED,
+    NEVER_SENT,
+    STOPPED,
+    CloseRecord,
+    RecordedCall,
+)
 from execution_history.coze.transport.redirects import Hop
 from execution_history.errors import ExecutionHistoryError
 from execution_history.recording.recorder import Recorder
@@ -126,6 +132,7 @@ class _Call(httpx.AsyncByteStream):
         self._caller_left = False
         self._upstream: httpx.AsyncByteStream | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._ending: CloseRecord | None = None
         self._hop: Hop | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
         self.task.add_done_callback(lambda _: self._fail_head(None))  # cancelled before the record was opened
@@ -236,7 +243,7 @@ class _Call(httpx.AsyncByteStream):
 
         Only a question is waited for, so long as it may be.
         """
-        action = self._call.end()
+        action = self._ending = self._call.end()
         self._closing = asyncio.create_task(self._record.close(action))
         if action is not None and action.outcome.status == "interrupted":
             await asyncio.wait({self._closing}, timeout=self._limits.question)
@@ -244,7 +251,11 @@ class _Call(httpx.AsyncByteStream):
     async def _close(self, failure: Outcome | None) -> None:
         try:
             if self._closing is not None:
-                await self._closing
+                try:
+                    await asyncio.wait({self._closing})
+                finally:
+                    # A task that is cancelled before its first step has closed nothing; a second closing does nothing.
+                    await self._record.close(self._ending)
                 await self._record.complete(self._call.complete())
             elif self._hop is None or (failure is not None and self._hop.claim()):
                 await self._record.close(self._call.end(failure))

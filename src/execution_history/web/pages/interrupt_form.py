@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import orjson
-
 from execution_history.coze.protocol.messages import is_chat_question
 from execution_history.errors import InvalidInput
 from execution_history.presentation.formatting import question_text
+from execution_history.records.encoding import as_text, encode
+from execution_history.records.json_text import read_json
 
 Kind = Literal["question", "fields", "authorise", "other"]
 
@@ -87,13 +87,13 @@ def answer_to(question: Question, form: Mapping[str, str]) -> str:
             answer[field.name] = _value(field, text)
         elif field.is_required:
             raise InvalidInput("%(name)s is needed: the workflow asks for it.", name=field.name)
-    return orjson.dumps(answer).decode()
+    return encode(answer).decode()
 
 
 def _field(name: str, facts: object) -> Field:
     known: dict[str, Any] = facts if isinstance(facts, dict) else {}
     kind, description, default = known.get("type"), known.get("description"), known.get("default_value")
-    text = default if isinstance(default, str) else "" if default is None else orjson.dumps(default).decode()
+    text = as_text(default)
     return Field(
         name,
         kind if isinstance(kind, str) else "string",
@@ -134,6 +134,6 @@ def _value(field: Field, text: str) -> Any:  # noqa: ANN401 - JSON is any of six
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except ValueError:
         return None

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.records.encoding import encode
+from execution_history.records.json_text import parse, read_json
+
 EMBEDDED: Final = "~j"
 _KEY_NUMBER: Final = re.compile(r"~k([0-9]{1,9})", re.ASCII)
 _LONGEST_KEY: Final = 200
@@ -75,11 +78,11 @@ def find_part(record: object, pointer: str) -> Part:
 
 
 def embedded_json(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things
-    """Return the object or array that *text* holds as JSON; ``None`` when it holds none."""
+    """Return the object or array that *text* holds as JSON, in the form of records; ``None`` when it holds none."""
     if len(text) > _LONGEST_EMBEDDED or text[:1] not in {"{", "["} or text[-1:] not in {"}", "]", "\n", " "}:
         return None
     try:
-        found = orjson.loads(text)
+        found = parse(encode(read_json(text)))
     except ValueError:
         return None
     return found if isinstance(found, (dict, list)) and found else None

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.origin import acting_account, is_function
 from execution_history.web.errors import fault_of
@@ -115,9 +115,9 @@ def _object(text: str) -> dict[str, Any]:
         InvalidInput: it is no JSON object.
     """
     try:
-        found = orjson.loads(text or "{}")
-    except ValueError as error:
-        raise InvalidInput("The input is not JSON: %(reason)s.", reason=error) from None
+        found = read_json(text or "{}")
+    except ValueError:
+        raise InvalidInput("The input is not JSON: write an object of names and values.") from None
     return _checked(found)
 
 
