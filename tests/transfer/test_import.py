@@ -179,7 +179,7 @@ async def test_the_folder_of_a_deployment_is_taken_in(store: HistoryStore, tmp_p
     """Files of older versions, with four keys missing and an error code of any type; the file's workflow counts."""
     old = tmp_path / "old"
     old.mkdir()
-    time = {"create_time": 1_700_000_000_000}
+    time = {"execute_status": "success", "create_time": 1_700_000_000_000}
     record = {"execute_id": "a", **time, "execute_status": "success", "error_code": "0"}
     content = {"workflow_id": "731", "total": 1, "histories": [record], "updated_at": 1}
     (old / "731.json").write_text(json.dumps(content, ensure_ascii=False, indent=2), "utf-8")
@@ -269,14 +269,17 @@ async def test_hostile_lines_are_refused_one_by_one(store: HistoryStore, tmp_pat
 async def test_what_is_not_as_we_write_it_is_mended(store: HistoryStore, tmp_path: Path) -> None:
     """Missing keys, times in seconds, numbers as ids and enormous integers: taken, as from a deployment's file."""
     enormous = 12345678901234567890123
-    line = b'{"workflow_id": 7321, "execute_id": 99, "create_time": 1700000000, "mine": 1, "output": %d}' % enormous
+    line = (
+        b'{"workflow_id": 7321, "execute_id": 99, "execute_status": "Success", "create_time": 1700000000, '
+        b'"mine": 1, "output": %d}' % enormous
+    )
     (tmp_path / "in.jsonl").write_bytes(line + b"\n")
 
     report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
     found = orjson.loads(await store.get("7321", "99") or b"null")
 
     assert 1 == report.added
-    assert (1_700_000_000_000, "12345678901234567890123", {"adopted_fields": {"mine": 1}}) == (
+    assert (1_700_000_000_000, "12345678901234567890123", {"adopted_fields": {"mine": 1, "execute_status": "Success"}}) == (
         found["create_time"], found["output"], found["metadata"],
     )  # fmt: skip
 
@@ -313,7 +316,10 @@ async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> N
     )
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "out.jsonl", "deep/in/it.jsonl")
-        archive.writestr("../outside.json", json.dumps([{"execute_id": "z", "create_time": 1_761_901_941}]))
+        archive.writestr(
+            "../outside.json",
+            json.dumps([{"execute_id": "z", "execute_status": "success", "create_time": 1_761_901_941}]),
+        )
         archive.writestr("readme.txt", "nothing")
     whole = (tmp_path / "in.zip").read_bytes()
     (tmp_path / "broken.zip").write_bytes(whole[: len(whole) // 2])

@@ -15,7 +15,8 @@ GB18030: Final = "gb18030"
 ESCAPES: Final = "escapes"
 """What stands for a charset where none reads a body: UTF-8 with ``\xff`` for each byte that is none."""
 
-_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+"""The marks of UTF-16, in both orders of its bytes."""
 
 # Python has more codecs: some of them are no charsets, and some take time in the square of what they read.
 _CODECS: Final = {
@@ -50,7 +51,7 @@ def decode_text(body: bytes, declared: str | None) -> tuple[str, str]:
     """
     name = charset_name(declared)
     named = () if name is None else ((name, _CODECS[name], "strict"),)
-    for charset, codec, errors in (*named, *(_UTF_16_FIRST if body.startswith(_UTF_16_MARKS) else _USUAL)):
+    for charset, codec, errors in (*named, *(_UTF_16_FIRST if body.startswith(UTF_16_MARKS) else _USUAL)):
         try:
             text = body.removeprefix(BYTE_ORDER_MARK).decode(codec, errors)
         except UnicodeError:

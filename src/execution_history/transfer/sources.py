@@ -10,12 +10,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from execution_history.errors import Message, StoreError, message_of
-from execution_history.records.adoption import adopt_record, fault_of_times, has_plain_times, whole_record
+from execution_history.records.adoption import (
+    adopt_record,
+    fault_of_status,
+    fault_of_times,
+    has_plain_times,
+    note_charset,
+    whole_record,
+)
 from execution_history.records.charset import UTF_8, decode_text
 from execution_history.records.json_text import parse, read_json
-from execution_history.records.metadata import IMPORTED_FROM
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import Document, check_identifier
+from execution_history.records.record import STATUSES, Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_files import Readable
 from execution_history.transfer.line_reader import LineReader
@@ -67,16 +73,15 @@ def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits) -> Document
 def record_of_text(line: bytes, zone: tzinfo) -> Document | str:
     """Return the record that a JSON object of any size holds, or why there is none; see :func:`record_of_line`."""
     document = _whole(line)
-    if document is not None and has_plain_times(document):
+    if document is not None and has_plain_times(document) and document.status in STATUSES:
         return document
     text, charset = decode_text(line, None)
     try:
         record = read_json(text)  # again, because the fast parser does not keep large numbers exact
     except ValueError as error:
         return message_of(error)
-    if charset != UTF_8 and isinstance(record.setdefault("metadata", {}), dict):
-        known = record["metadata"].get(IMPORTED_FROM.name)
-        record["metadata"][IMPORTED_FROM.name] = {**(known if isinstance(known, dict) else {}), "charset": charset}
+    if charset != UTF_8:
+        note_charset(record, charset)
     return record_of(record, record.get("workflow_id"), zone)
 
 
@@ -98,7 +103,7 @@ def record_of(found: dict[str, Any], workflow_id: object, zone: tzinfo) -> Docum
         workflow = check_identifier("workflow id", str(workflow_id))
     except ValueError as error:
         return message_of(error)
-    if fault := fault_of_times(found, zone):
+    if fault := fault_of_times(found, zone) or fault_of_status(found):
         return fault
     return adopt_record(found, workflow, 0, zone) or Message("It has no usable execute_id.")
 
