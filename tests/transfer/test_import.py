@@ -279,8 +279,8 @@ async def test_what_is_not_as_we_write_it_is_mended(store: HistoryStore, tmp_pat
     found = orjson.loads(await store.get("7321", "99") or b"null")
 
     assert 1 == report.added
-    assert (1_700_000_000_000, "12345678901234567890123", {"adopted_fields": {"mine": 1, "execute_status": "Success"}}) == (
-        found["create_time"], found["output"], found["metadata"],
+    assert (1_700_000_000_000, "12345678901234567890123", {"mine": 1, "execute_status": "Success"}) == (
+        found["create_time"], found["output"], found["metadata"]["adopted_fields"],
     )  # fmt: skip
 
 

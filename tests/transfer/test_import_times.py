@@ -162,8 +162,8 @@ async def test_a_line_that_is_not_utf_8_says_in_which_charset_it_was_read(
 _WORDS = [
     ("Success", "success"), ("SUCCEEDED", "success"), (" success ", "success"), (2, "success"), ("Fail", "failed"),
     ("FAILED", "failed"), ("error", "failed"), ("Cancel", "failed"), ("Canceled", "failed"), ("Running", "running"),
-    ("in-progress", "running"), ("In Progress", "running"), ("1", "running"), ("Interrupted", "interrupted"), (5, "interrupted"),
-    ("requires_action", "interrupted"), ("成功", "success"),
+    ("in-progress", "running"), ("In Progress", "running"), ("1", "running"),
+    ("Interrupted", "interrupted"), (5, "interrupted"), ("requires_action", "interrupted"), ("成功", "success"),
 ]  # fmt: skip
 
 
@@ -220,7 +220,8 @@ async def test_the_workflow_that_a_record_names_itself_is_kept(tmp_path: Path, s
 async def test_lines_and_files_take_the_same_values(tmp_path: Path) -> None:
     """What Python writes as JSON and what has no strict form comes in from both, in the documented form."""
     output = '{"score": NaN, "t": "cut \\ud83d", "n": 80241446968629135069, "raw": "a\tb"}'
-    record = f'{{"execute_id": "a", "workflow_id": "w", "execute_status": "success", "create_time": {_AT}, "output": {output}}}'
+    record = f'{{"execute_id": "a", "execute_status": "success", "create_time": {_AT}, "output": {output}}}'
+    record = record.replace("{", '{"workflow_id": "w", ', 1)
     (tmp_path / "in.jsonl").write_text(record + "\n")
     (tmp_path / "in.json").write_text(f'{{"workflow_id": "w", "histories": [{record}]}}')
     for name in ("in.jsonl", "in.json"):

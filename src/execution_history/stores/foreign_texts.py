@@ -14,6 +14,7 @@ Opened = Callable[[], AbstractContextManager[Readable]]
 
 UTF_16: Final = "utf-16"
 _REPLACED: Final = "\ufffd"
+_ERRORS: Final = {UTF_16: "surrogatepass", GB18030: "backslashreplace"}
 
 
 def in_utf_8(opened: Opened) -> tuple[Opened, str]:
@@ -106,7 +107,7 @@ class _Transcoded:
 
     def __init__(self, stream: Readable, charset: str) -> None:
         self._pieces = pieces_of(stream)
-        self._decoder = codecs.getincrementaldecoder(charset)("surrogatepass" if charset == UTF_16 else "strict")
+        self._decoder = codecs.getincrementaldecoder(charset)(_ERRORS[charset])
         self._data, self._at = b"", 0
 
     def read(self, size: int = -1, /) -> bytes:
