@@ -309,6 +309,30 @@ async def test_of_one_id_in_a_file_the_newer_version_stays(store: HistoryStore, 
     assert new.body == await store.get("w", "e")
 
 
+@pytest.mark.parametrize("name", ["in.jsonl", "in.json"])
+async def test_of_two_records_of_one_id_and_time_the_second_is_named(
+    store: HistoryStore, tmp_path: Path, name: str
+) -> None:
+    """It is not there already; also when the first is in the history, and one that is the same is skipped."""
+    record = {"execute_id": "e", "workflow_id": "w", "create_time": 1_700_000_000_000, "execute_status": "success"}
+    records = [record | {"output": "FIRST"}, record | {"output": "SECOND"}, record | {"output": "FIRST"}]
+    if name == "in.json":
+        (tmp_path / name).write_text(json.dumps({"workflow_id": "w", "histories": records}))
+    else:
+        (tmp_path / name).write_text("".join(json.dumps(each) + "\n" for each in records))
+
+    first = await import_history(ExecutionHistoryService(store), [tmp_path / name])
+    again = await import_history(ExecutionHistoryService(store), [tmp_path / name])
+
+    assert (1, 0, 1, 1) == (first.added, first.replaced, first.skipped, first.refused_count)
+    assert (0, 0, 2, 1) == (again.added, again.replaced, again.skipped, again.refused_count)
+    for report in (first, again):
+        (refused,) = report.refused
+        assert ("line 2" if name == "in.jsonl" else "record 2") == refused.place
+        assert refused.reason.startswith("Another record of the same execute_id and update_time, with other content, ")
+    assert "FIRST" == orjson.loads(await store.get("w", "e") or b"null")["output"]
+
+
 async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> None:
     """JSON Lines and JSON in it are taken, everything else is passed over, and a broken one says so."""
     await export_to_path(

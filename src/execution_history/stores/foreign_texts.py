@@ -114,8 +114,17 @@ class _Transcoded:
         """Return at most *size* bytes, and none at the end."""
         while self._at >= len(self._data):
             piece = next(self._pieces, None)
-            if piece is None:
+            self._data, self._at = self._end() if piece is None else self._decode(piece), 0
+            if piece is None and not self._data:
                 return b""
-            self._data, self._at = self._decoder.decode(piece).encode(UTF_8, "surrogatepass"), 0
         begin, self._at = self._at, len(self._data) if size < 0 else self._at + size
         return self._data[begin : self._at]
+
+    def _decode(self, piece: bytes) -> bytes:
+        return self._decoder.decode(piece).encode(UTF_8, "surrogatepass")
+
+    def _end(self) -> bytes:
+        """Return escapes for the beginning of a character that is cut off."""
+        rest, _ = self._decoder.getstate()
+        self._decoder.reset()
+        return "".join(rf"\x{byte:02x}" for byte in rest).encode()

@@ -47,7 +47,20 @@ class Refused:
         return {"source": self.source, "place": self.place, "reason": self.reason}
 
 
-Item = Document | Refused
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A record that can be taken, with its place as :class:`Refused` has it."""
+
+    source: str
+    place: str
+    document: Document
+
+    def refused(self, reason: str) -> Refused:
+        """Return that the record was not taken after all."""
+        return Refused(self.source, self.place, reason)
+
+
+Item = Taken | Refused
 
 
 def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits, charset: str = UTF_8) -> Document | str:
@@ -140,7 +153,7 @@ class Source(ABC):
 
     def item(self, place: str, found: Document | str) -> Item:
         """Return *found*: the record, or a refusal with that reason."""
-        return Refused(self.name, place, found) if isinstance(found, str) else found
+        return Refused(self.name, place, found) if isinstance(found, str) else Taken(self.name, place, found)
 
 
 @dataclass
