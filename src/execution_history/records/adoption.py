@@ -102,7 +102,9 @@ def note_charset(record: dict[str, Any], charset: str) -> None:
         record["metadata"] = {**metadata, IMPORTED_FROM.name: kept}
 
 
-def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo = UTC) -> Document | None:
+def adopt_record(
+    found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo = UTC, *, is_ours: bool = False
+) -> Document | None:
     """Return a record that somebody else wrote, brought to the 19 keys; ``None`` when it has no usable id.
 
     What is missing gets its default, and times in other forms become milliseconds
@@ -118,6 +120,7 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo
         workflow_id: the workflow.
         now: milliseconds since the epoch.
         zone: of times without an offset.
+        is_ours: whether this package wrote it, which keeps the word of its status: earlier versions took any.
     """
     execute_id = found.get("execute_id")
     if isinstance(execute_id, int) and not isinstance(execute_id, bool):
@@ -132,7 +135,8 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo
     if found.get("workflow_id") is not None and identifier(found["workflow_id"]) != workflow_id:
         extra["workflow_id"] = found["workflow_id"]
     extra |= _set_times(record, {key: _time_of(found, key, zone) for key in _TIMES}, now)
-    extra |= _set_status(record, found.get("execute_status"))
+    if not (is_ours and isinstance(found.get("execute_status"), str)):
+        extra |= _set_status(record, found.get("execute_status"))
     for key in ("input_parameters", "run_mode", "metadata", "is_output_trimmed"):
         if record[key] is None:
             record[key] = DEFAULTS[key]

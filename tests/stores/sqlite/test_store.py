@@ -126,9 +126,12 @@ async def test_odd_records_are_mended_and_nothing_in_them_is_dropped(tmp_path: P
         assert record is not None
         assert 1_761_901_941_000 == record["create_time"]
         assert {"adopted_fields": {"colour": "red", "metadata": [1]}} == record["metadata"]
+        other = await service.get_execution_detail("w", str(_old(1)["execute_id"]))
+        assert other is not None
+        assert {"adopted_fields": {"execute_status": "weird"}} == other["metadata"]
         assert str(2**80) == record["output"]
         summary = (await service.workflow_summaries())[0]
-        assert {"running": 1, "success": 0, "failed": 0, "interrupted": 0, "other": 1} == summary.counts
+        assert {"running": 0, "success": 0, "failed": 0, "interrupted": 2, "other": 0} == summary.counts
 
 
 async def test_the_newer_version_of_a_record_wins(tmp_path: Path) -> None:

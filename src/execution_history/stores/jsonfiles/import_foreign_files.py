@@ -163,7 +163,8 @@ class Adopter:
                 faults.append(Message("record %(number)s: %(fault)s", number=number, fault=record))
             else:
                 workflow_id = found.workflow_id or by_name or identifier_of(record.get("workflow_id"))
-                document = None if workflow_id is None else adopt_record(record, workflow_id, now_ms())
+                if workflow_id is not None:
+                    document = adopt_record(record, workflow_id, now_ms(), is_ours=bool(found.revision))
                 if document is not None and not is_noted and (fault := fault_of_times(record)):
                     is_noted = True
                     _log.warning(
