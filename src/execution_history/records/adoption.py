@@ -122,12 +122,8 @@ def adopt_record(
         zone: of times without an offset.
         is_ours: whether this package wrote it, which keeps the word of its status: earlier versions took any.
     """
-    execute_id = found.get("execute_id")
-    if isinstance(execute_id, int) and not isinstance(execute_id, bool):
-        execute_id = str(execute_id)
-    try:
-        execute_id = check_identifier("execute id", execute_id)
-    except InvalidIdentifier:
+    execute_id = _execute_id(found.get("execute_id"))
+    if execute_id is None:
         return None
     record: dict[str, Any] = {key: found.get(key, default) for key, default in DEFAULTS.items()}
     record["execute_id"], record["workflow_id"] = execute_id, workflow_id
@@ -150,6 +146,14 @@ def adopt_record(
         record["metadata"] = record["metadata"] | {ADOPTED_FIELDS.name: extra}
     body = encode(record, levels=LEVELS)
     return Document.of(record, body)
+
+
+def _execute_id(stated: object) -> str | None:
+    number = isinstance(stated, int) and not isinstance(stated, bool)
+    try:
+        return check_identifier("execute id", str(stated) if number else stated)
+    except InvalidIdentifier:
+        return None
 
 
 def _time_of(found: Mapping[str, Any], name: str, zone: tzinfo) -> int | None:
