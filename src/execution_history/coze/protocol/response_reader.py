@@ -13,14 +13,19 @@ from typing import Any, Final
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.envelope import no_envelope, read_envelope, unreadable
-from execution_history.coze.protocol.messages import Outcome, RunRequest, charset_of, log_id_of
+from execution_history.coze.protocol.messages import (
+    Outcome,
+    RunRequest,
+    charset_of,
+    claims_events,
+    claims_stream,
+    log_id_of,
+)
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
 from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.records.proof import Proof
 
-_EVENT_STREAM: Final = "text/event-stream"
-_JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
 _FIELD: Final = re.compile(rb"(?:event|data|id|retry|)[ \t]*:")
 _LONGEST_FIELD: Final = len(b"event :")
 _MOST_BLANKS: Final = 1024
@@ -60,13 +65,12 @@ class ResponseReader:
         self._began = began
         self._timeline = timeline
         self._largest = self._room = largest
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._claims_events = media_type == _EVENT_STREAM
-        is_claimed = run.is_streamed and _JSON.fullmatch(media_type) is None
+        content_type = headers.get("content-type")
+        self._claims_events = claims_events(content_type)
         self._coding = ContentDecoder(headers.get("content-encoding", ""))
         self._body: list[bytes] = []
         self._is_body = False
-        self.is_stream: bool = status_code < _FAILURE and (self._claims_events or is_claimed)
+        self.is_stream: bool = status_code < _FAILURE and claims_stream(content_type, is_streamed=run.is_streamed)
         self.stream: StreamReader | None = None
 
     @property
