@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.messages import Outcome, RunRequest
+from execution_history.coze.protocol.messages import Outcome, RunRequest, parse_run_request
 from execution_history.coze.protocol.response_reader import ResponseReader
 from execution_history.records.proof import UNCERTAIN, Proof
 
@@ -261,3 +261,17 @@ def test_the_end_of_a_long_stream_is_found_behind_what_is_kept() -> None:
     chunks = [compressor.compress(_MESSAGE * 5_000) + compressor.flush(zlib.Z_SYNC_FLUSH) for _ in range(6)]
     end = compressor.compress(_DONE) + compressor.flush()
     assert "success" == _read(*chunks, end, largest=400_000, content_encoding="gzip").status
+
+
+@pytest.mark.parametrize("declared", ["ISO-8859-1", "gbk", "windows-1252", "utf-16", "UTF-16LE", "utf-32", "big5"])
+def test_a_charset_that_is_declared_and_not_written_does_not_count(declared: str) -> None:
+    """What plainly is UTF-8 is read as that, in an envelope, in a stream and in a request."""
+    body = '{"code":0,"data":"你好，世界"}'.encode()
+    outcome = _read(body, kind="run", content_type=f"application/json;charset={declared}")
+    assert ("success", "你好，世界", None) == (outcome.status, outcome.output, outcome.charset)
+    stream = _EVENTS.replace(b"hello", "你好，世界".encode())
+    outcome = _read(stream, content_type=f"text/event-stream; charset={declared}")
+    assert ("success", "你好，世界", None) == (outcome.status, outcome.output, outcome.charset)
+    request = '{"workflow_id":"7","parameters":{"a":"你好，世界"}}'.encode()
+    run = parse_run_request("run", request, f"application/json; charset={declared}")
+    assert ("7", {"a": "你好，世界"}, None, None) == (run.workflow_id, run.parameters, run.charset, run.unread)
