@@ -61,6 +61,8 @@ def decode_text(body: bytes, declared: str | None) -> tuple[str, str]:
         declared: the ``charset`` of its content type; unknown ones are passed over.
     """
     name = charset_name(declared)
+    if body.isascii() and b"\0" not in body and b"\x1b" not in body:  # UTF-16 and ISO-2022 have these
+        return body.decode(), UTF_8
     if name not in {None, UTF_8} and (found := _plain_utf_8(body, _SHOWS_UTF_8[name])) is not None:
         return found, UTF_8
     named = () if name is None else ((name, _CODECS[name], "strict"),)
