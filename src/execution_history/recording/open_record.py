@@ -97,16 +97,19 @@ class Recording:
 
     async def close(
         self, status: ExecutionStatus | None, *, metadata: Mapping[str, object] | None = None, **fields: object
-    ) -> None:
+    ) -> bool:
         """End the record; a second call does nothing. ``None`` as status leaves it running.
 
         Args:
             status: how the run ended.
             metadata: what else is known now; merged.
             fields: record keys and their values; ``None`` changes nothing.
+
+        Returns:
+            whether this call ended it, and no earlier one.
         """
         if self._closed:
-            return
+            return False
         self._closed = True
         if self._first_save is not None:
             self._first_save.cancel()
@@ -115,6 +118,7 @@ class Recording:
         limit = self._recorder.record_limit
         change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
+        return True
 
     async def complete(
         self,

@@ -8,7 +8,13 @@ from typing import Any, Final
 
 import httpx
 
-from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, execute_id_of_event
+from execution_history.coze.protocol.messages import (
+    UNKNOWN_WORKFLOW,
+    Outcome,
+    RunRequest,
+    execute_id_of_event,
+    is_chat_question,
+)
 from execution_history.coze.protocol.user_agent import caller_of
 from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
@@ -252,15 +258,17 @@ def workflow_of(run: RunRequest) -> str:
 async def close_recording(recorder: Recorder, recording: Recording, action: CloseRecord) -> None:
     """Carry *action* out on an open record."""
     status = action.outcome.status
-    await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
-    if action.asks_in is not None:
+    was_open = await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
+    if was_open and action.asks_in is not None:
         await recorder.chat_questions.put(recording.workflow_id, action.asks_in, recording.execute_id)
 
 
 async def _answered_record(recorder: Recorder, run: RunRequest, context: RunContext) -> dict[str, Any] | None:
     """Return the record whose question is answered; a chat's is that of its conversation."""
     if run.kind == "chat" and run.conversation_id is not None:
-        waiting = await recorder.chat_questions.take(workflow_of(run), run.conversation_id)
+        waiting = await recorder.chat_questions.take(
+            workflow_of(run), run.conversation_id, lambda record: is_chat_question(INTERRUPT.of(record))
+        )
         return context.resumes or waiting
     return (context.resumes or await _interrupted_record(recorder, run)) if run.is_resumption else None
 
