@@ -40,7 +40,7 @@ _NO_NAME = socket.gaierror(-2, "Name or service not known")
         (httpx.LocalProtocolError("Illegal header"), "never_sent", "The call could not be sent (Illegal header)"),
         (httpx.InvalidURL("No host."), "never_sent", "The call could not be sent (No host)"),
         (httpx.StreamConsumed(), "never_sent", "The call could not be sent (Attempted to read or stream some content"),
-        (SettingsError("SSL_CERT_FILE names no file."), "never_sent", "The call could not be sent (SSL_CERT_FILE names no"),
+        (SettingsError("No such file."), "never_sent", "The call could not be sent (No such file)"),
         (UnicodeEncodeError("ascii", "令", 0, 1, "not ASCII"), "never_sent", "The call could not be sent ('ascii'"),
     ],
     ids=str,
