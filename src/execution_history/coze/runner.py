@@ -171,12 +171,7 @@ class CozeRunner:
             return None
         run = answering_request(record, answer)
         if run is None:
-            raise NotInterrupted(
-                "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a "
-                "question can be resumed.",
-                run=quoted(execute_id),
-                execute_status=quoted(record["execute_status"]),
-            )
+            raise _waits_for_no_answer(execute_id, record["execute_status"])
         account = account_id or acting_account(record) or "default"
         return await self._open(run, RunContext(account, resumes=record))
 
@@ -187,11 +182,13 @@ class CozeRunner:
         prepared = _PreparedRun(self._recorder, self._upstream, run, context, request)
         context.recording = await prepare_recording(self._recorder, run, context, request)
         try:
-            await context.recording.begin()
+            is_open = await context.recording.begin()
         except asyncio.CancelledError:
             # The record is being written all the same: it must not stay behind as running.
             await prepared.close_unsent()
             raise
+        if not is_open:
+            raise _waits_for_no_answer(prepared.execute_id, "running")  # another answer came first
         return prepared
 
 
@@ -294,6 +291,14 @@ class _PreparedRun:
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:
         return {"event": event, "data": data, "timestamp": self.recorder.clock()}
+
+
+def _waits_for_no_answer(execute_id: str, status: str) -> NotInterrupted:
+    return NotInterrupted(
+        "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a question can be resumed.",
+        run=quoted(execute_id),
+        execute_status=quoted(status),
+    )
 
 
 def _data(event: ServerSentEvent) -> dict[str, Any]:

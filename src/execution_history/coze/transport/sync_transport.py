@@ -126,10 +126,14 @@ class SyncRecordingTransport(httpx.BaseTransport):
                 self._recorder.count_unrecorded(str(error))
             return None
         record = CallRecord(recorder, RecordedCall(run, recorder.clock, self._largest), request, context, poller)
-        call = SyncCall(bridge, record, self._limits, self._open.discard)
+        call = SyncCall(bridge, record, self._limits, self._forget)
         self._open.add(call)
         call.open()
         return call
+
+    def _forget(self, call: SyncCall) -> None:
+        """Forget a call that is over; until then it keeps this transport, which ends it with the program."""
+        self._open.discard(call)
 
     def _learn(self, call: HistoryRequest, history: RunHistory) -> None:
         try:
