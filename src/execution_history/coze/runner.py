@@ -18,7 +18,6 @@ from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
-from execution_history.records.origin import acting_account
 from execution_history.records.proof import Proof
 from execution_history.records.record import check_identifier, may_exist
 
@@ -111,7 +110,7 @@ class CozeRunner:
             execute_id: the record's id.
             answer: a text; any other value is sent as its JSON, as a question for several fields or files takes it
                 (coze-protocol 1.4). A chat's question is answered by a message in its conversation.
-            account_id: the account that answers; the one that began the run unless given.
+            account_id: the account that answers; that of :meth:`Upstream.account_that_acts` unless given.
 
         Returns:
             The result, ``running`` where the run was asynchronous; ``None`` where there is no such record.
@@ -120,7 +119,7 @@ class CozeRunner:
             InvalidIdentifier: an id is not text.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
-            AccountError: the account is incomplete.
+            AccountError: the account is incomplete, or none calls the address where the run waits.
             UpstreamRefused: no token could be fetched for it.
             StoreError: the record cannot be read.
         """
@@ -138,7 +137,7 @@ class CozeRunner:
             InvalidIdentifier: an id is not text; before the first frame, as are the others.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
-            AccountError: the account is incomplete.
+            AccountError: the account is incomplete, or none calls the address where the run waits.
             UpstreamRefused: no token could be fetched for it.
             StoreError: the record cannot be read.
         """
@@ -177,7 +176,7 @@ class CozeRunner:
                 run=quoted(execute_id),
                 execute_status=quoted(record["execute_status"]),
             )
-        account = account_id or acting_account(record) or "default"
+        account = account_id or self._upstream.account_that_acts(record)
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":
