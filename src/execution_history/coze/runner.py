@@ -11,6 +11,7 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.answers import answering_request
 from execution_history.coze.protocol.messages import Outcome, RunKind, RunRequest
+from execution_history.coze.protocol.repetition import repeating_request
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import RunContext, close_recording, prepare_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
@@ -145,6 +146,25 @@ class CozeRunner:
         if prepared is not None:
             async for frame in prepared.frames():
                 yield frame
+
+    async def stream_again(
+        self, record: Mapping[str, Any], parameters: Mapping[str, object] | None
+    ) -> AsyncGenerator[Frame, None]:
+        """Run the workflow of *record* once more and yield its events, as the frames of :meth:`stream_workflow`.
+
+        A chat is a chat again, in a conversation of its own. The account is that of
+        :meth:`~execution_history.coze.Upstream.account_that_acts`.
+
+        Raises:
+            UnknownAccount: there is no such account; before the first frame, as are the others.
+            AccountError: the account is incomplete, or none calls the address where the run took place.
+            UpstreamRefused: no token could be fetched for it.
+            StoreError: only where recording is required and the record cannot be written.
+        """
+        run = repeating_request(record, parameters)
+        prepared = await self._open(run, RunContext(self._upstream.account_that_acts(record)))
+        async for frame in prepared.frames():
+            yield frame
 
     async def _prepare(
         self,
