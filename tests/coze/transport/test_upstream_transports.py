@@ -473,6 +473,18 @@ def test_a_proxy_that_is_not_supported_is_logged(
     } == set(caplog.messages)
 
 
+@pytest.mark.parametrize(
+    "address", ["::junk::", "http://", "http://:80", "//proxy.test", "http://[::1", "a.test:99999"]
+)
+def test_a_proxy_that_is_no_address_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    """A host and a port are missing, or cannot be those of a proxy."""
+    monkeypatch.setenv("HTTP_PROXY", address)
+    assert Proxies.of_environment().for_url(httpx.URL("http://upstream.test/")) is None
+    assert ["HTTP_PROXY is no address: upstreams are called without it."] == caplog.messages
+
+
 def test_a_proxy_may_lack_its_scheme() -> None:
     """As curl takes it."""
     assert Proxy("http://proxy.test:8080") == Proxy.of("proxy.test:8080")
