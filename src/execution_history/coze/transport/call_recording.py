@@ -10,7 +10,7 @@ import httpx
 
 from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event, is_chat_question
 from execution_history.coze.protocol.user_agent import caller_of
-from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
+from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
 from execution_history.coze.transport.answered_runs import (
     answer_of,
@@ -230,9 +230,20 @@ class CallRecord:
         return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
 
 
-def context_of(request: httpx.Request) -> RunContext:
-    """Return what is known of a call beside its request; one that follows a redirect is the same run."""
-    context = request.extensions.get(CONTEXT) or RunContext()
+def account_named_by(request: httpx.Request) -> str | None:
+    """Return the name of the account over whose connections *request* goes; ``None`` where it does not say."""
+    context: RunContext | None = request.extensions.get(CONTEXT)
+    return request.extensions.get(OF_ACCOUNT) if context is None else context.account
+
+
+def context_of(request: httpx.Request, account: str) -> RunContext:
+    """Return what is known of a call beside its request; one that follows a redirect is the same run.
+
+    Args:
+        request: the HTTP request.
+        account: the name of the account that the record keeps, where the request does not say.
+    """
+    context = request.extensions.get(CONTEXT) or RunContext(account)
     hop = followed_hop(request)
     if hop is None:
         return context

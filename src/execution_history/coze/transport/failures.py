@@ -7,8 +7,9 @@ from typing import Final
 import httpx
 
 from execution_history.coze.protocol.messages import Outcome
+from execution_history.coze.transport.call_recording import account_named_by
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED
-from execution_history.coze.transport.unreachable import account_of, reason_of
+from execution_history.coze.transport.unreachable import reason_of
 from execution_history.errors import ExecutionHistoryError
 from execution_history.records.proof import Proof
 
@@ -62,7 +63,7 @@ def failure_of(error: BaseException, request: httpx.Request, *, is_answered: boo
     for kinds, proof, sentence in _SENT if is_answered else (*_NOT_SENT, *_SENT):
         if isinstance(error, kinds):
             host = request.url.host
-            reason = reason_of(error, host, None, account_of(request))
+            reason = reason_of(error, host, None, account_named_by(request))
             words = {"host": host, "reason": reason, "kind": type(error).__name__}
             return Outcome("failed", proof, error_message=sentence.format(**words))
     return STOPPED
