@@ -197,9 +197,7 @@ def _cuts_of(record: Record) -> dict[str, Any]:
 def not_again(record: Record) -> Message | None:
     """Return why the run of *record* cannot be run again from here; ``None`` where it can."""
     if is_function(record):
-        return Message(
-            "A Python program recorded this run of its own code, which this server cannot call: run it again there."
-        )
+        return Message("This run belongs to a Python program; start it again there.")
     if _is_input_whole(record):
         return None
     return Message(
