@@ -103,9 +103,26 @@ async def test_what_passed_without_a_record_needs_attention(web: Served) -> None
     assert _NOTHING in _main(await _page(web))
     web.application.recorder.count_unrecorded("The body is too large.")
     shown = _main(await _page(web))
-    assert "Needs attention 1 run passed without a record since this server started; its log says why." in shown
+    assert (
+        "Needs attention 1 run passed without a record since this server started; its log says why. "
+        "The last one: just now" in shown
+    )
     assert "Nothing needs attention" not in shown
-    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。" in _main(await _page(web, language="zh"))
+    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。 最近一次： 刚刚" in _main(
+        await _page(web, language="zh")
+    )
+
+
+async def test_what_passed_without_a_record_needs_attention_for_a_day(web: Served) -> None:
+    """Later nothing can be done about it; another one that passes is news again."""
+    await web.application.service.merge([_ended("first", 30 * _DAY, "success")])
+    recorder = web.application.recorder
+    recorder.clock = lambda: now_ms() - _DAY - _HOUR
+    recorder.count_unrecorded("The body is too large.")
+    assert _NOTHING in _main(await _page(web))
+    recorder.clock = lambda: now_ms() - _HOUR
+    recorder.count_unrecorded("The body is too large.")
+    assert "2 runs passed without a record since this server started" in _main(await _page(web))
 
 
 async def test_debug_pages_expire_only_where_there_are_any(web: Served) -> None:
