@@ -24,7 +24,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.forwarded_headers import passed_on
+from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path
 from execution_history.coze.protocol.messages import MODE_STREAM, parse_run_request, run_kind
@@ -41,7 +41,7 @@ ACCOUNT_HEADER: Final = b"x-execution-history-account"
 
 _NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
 _COZE_DOMAINS: Final = (".coze.cn", ".coze.com")
-_STATUSES: Final = range(100, 600)
+_FINAL: Final = range(200, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
 
 _NOT_BUFFERED: Final = (b"x-accel-buffering", b"no")
@@ -256,8 +256,8 @@ class _Answer:
             httpx.TransportError: the upstream broke off before the answer began here.
         """
         try:
-            if response.status_code not in _STATUSES:
-                raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
+            if response.status_code not in _FINAL:
+                raise httpx.RemoteProtocolError(f"The status {response.status_code} is none that ends a request.")
             headers, others = response.headers.raw, _without_length(response.headers.raw)
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
@@ -288,7 +288,7 @@ class _Answer:
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._has_begun = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.start", "status": status, "headers": sendable(headers)})
 
 
 @lru_cache(maxsize=256)  # runs have the same few

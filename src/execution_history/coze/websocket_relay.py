@@ -10,7 +10,7 @@ import aiohttp
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from execution_history.coze.forwarded_headers import passed_on
+from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.protocol.run_history_response import refusal
 from execution_history.coze.transport.aiohttp_session import as_yarl, open_session
 from execution_history.coze.transport.connections import ConnectionSettings
@@ -162,7 +162,7 @@ class WebSocketRelay:
 
     async def _accept(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         raw = () if self._answer is None else self._answer.raw_headers
-        headers = passed_on(((name.lower(), value) for name, value in raw), _OF_THE_HANDSHAKE)
+        headers = sendable(passed_on(((name.lower(), value) for name, value in raw), _OF_THE_HANDSHAKE))
         if self._recording is not None:
             self._recording.opened(headers)
         await self._send({"type": "websocket.accept", "subprotocol": socket.protocol, "headers": headers})
@@ -220,7 +220,7 @@ class WebSocketRelay:
             sentence = f"The upstream gave no answer ({reason}): check its address and the network."
             await refuse(scope, self._send, httpx.codes.BAD_GATEWAY, sentence)
             return
-        headers = passed_on(((name.lower(), value) for name, value in answer.raw_headers), _OF_THE_HANDSHAKE)
+        headers = sendable(passed_on(((name.lower(), value) for name, value in answer.raw_headers), _OF_THE_HANDSHAKE))
         await _respond(scope, self._send, answer.status, headers, self._body)
 
 

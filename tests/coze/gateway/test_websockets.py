@@ -35,12 +35,19 @@ class Echo:
         await receive()
         if scope["path"] in {"/v1/refused", "/v1/redirected"}:
             headers = [(b"content-type", b"application/json"), (b"x-tt-logid", b"L1"), (b"location", b"/v1/chat")]
+            headers.append((b"x-msg", b"a\x01b"))
             status = 401 if scope["path"] == "/v1/refused" else 302
             await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": b'{"code":4100}'})
             return
         chosen = (scope["subprotocols"] or [None])[-1]
-        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-tt-logid", b"L2")]})
+        await send(
+            {
+                "type": "websocket.accept",
+                "subprotocol": chosen,
+                "headers": [(b"x-tt-logid", b"L2"), (b"x-msg", b"a\x01b")],
+            }
+        )
         while (message := await receive())["type"] == "websocket.receive":
             self.received += 1
             if message.get("text") == "end":
@@ -225,6 +232,7 @@ async def test_a_refused_connection_is_refused_the_same_way(tmp_path: Path, path
         assert 1 == len(upstream.scopes)
     assert (status, b'{"code":4100}') == (response.status_code, response.content)
     assert ("application/json", "L1") == (response.headers["content-type"], response.headers["x-tt-logid"])
+    assert "a b" == response.headers["x-msg"]
 
 
 async def test_what_cannot_be_passed_on_is_refused_in_a_sentence(tmp_path: Path) -> None:
