@@ -144,8 +144,13 @@ async def test_of_two_lengths_the_one_that_counts_goes_on_or_nothing(tmp_path: P
 
 
 @pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/bots"])
-async def test_an_answer_that_is_no_http_is_an_envelope(tmp_path: Path, path: str) -> None:
-    """A status that ends nothing, two lengths and a broken head are the upstream's fault, and it is asked once."""
+async def test_an_answer_that_is_no_http_is_an_envelope(
+    tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A status that ends nothing, two lengths and a broken head are the upstream's fault, and it is asked once.
+
+    What the parser says of it, on many lines, is one line of a bounded length in the envelope and in the log.
+    """
     answers = [
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
@@ -153,7 +158,7 @@ async def test_an_answer_that_is_no_http_is_an_envelope(tmp_path: Path, path: st
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
             b'a\r\n{"code":0}\r\n0\r\n\r\n'
         ),
-        b"SMTP ready\r\n\r\n",
+        b"SMTP ready" + b"x" * 5_000 + b"\r\n\r\n",
     ]
     asked = 0
 
@@ -171,6 +176,8 @@ async def test_an_answer_that_is_no_http_is_an_envelope(tmp_path: Path, path: st
             for number in range(1, 5):
                 refused = await gateway.client.post(path, json=_RUN)
                 assert (200, 5000, number) == (refused.status_code, refused.json()["code"], asked)
+                said = [refused.json()["msg"], *(line for line in caplog.messages if "gave no answer" in line)]
+                assert (True, True) == (max(map(len, said)) < 600, not any("\n" in line for line in said))
 
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
