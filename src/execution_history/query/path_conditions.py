@@ -187,8 +187,8 @@ def _bare_text(text: str, written: str) -> str:
         return in_quotes[1] or in_quotes[2] or ""
     if written[0] in "=<>!~":
         raise InvalidQuery(
-            "The condition %(text)s has no comparison that is known, near %(place)s: there are =, !=, <, <=, > and >=; "
-            "put a text that begins so in double quotes.",
+            "The condition %(text)s uses an unknown comparison near %(place)s: there are =, !=, <, <=, > and >=; put a "
+            "text that begins so in double quotes.",
             text=quoted(text),
             place=quoted(written[:20]),
         )
