@@ -28,7 +28,7 @@ def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any
     try:
         while True:
             # Only while it runs: between two steps the caller's runs are not its children.
-            with run.active():
+            with run.place:
                 value = step(sent)
             run.message(value)
             try:
@@ -80,7 +80,7 @@ def async_generator(function: Callable[..., AsyncGenerator[Any, Any]], begin: Be
 async def _step(step: Callable[[Any], Awaitable[Any]], sent: object, run: Run | None) -> Any:
     if run is None:
         return await step(sent)
-    with run.active():
+    with run.place:
         value = await step(sent)
     run.message(value)
     return value
