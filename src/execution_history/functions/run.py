@@ -81,6 +81,7 @@ class Run:
         self._redaction = Redaction(plan.redact)
         self.workflow_id: str = plan.workflow_id
         self.output: object = _UNSET
+        self._unused_value: object = _UNSET
         self.usage: object = None
         self.metadata: dict[str, Any] = {}
         self._process = os.getpid()
@@ -145,9 +146,27 @@ class Run:
                 if self._here is not None and self._beginning is not None:
                     self._here.bridge.submit(self._follow())
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the record has been ended."""
+        return self._is_over
+
     def leave(self) -> None:
         """End the record, without waiting: what the function returned is gone, so that nothing can end it any more."""
-        self.end_soon(GeneratorExit() if self._is_used else NeverUsed())
+        if self._is_used or self._unused_value is _UNSET:
+            self.end_soon(GeneratorExit() if self._is_used else NeverUsed())
+        else:
+            self.end_as(self._unused_value)
+
+    def end_as(self, value: object) -> None:
+        """End the record without waiting: what the function returned is a value after all."""
+        self.output = value
+        self.end_soon()
+        self.output = _UNSET  # it would keep alive what is kept alive until it is gone
+
+    def end_unused_as(self, value: object) -> None:
+        """Let the record end with *value* where nobody does with it what the run would go on with."""
+        self._unused_value = value
 
     def start(self) -> None:
         """Begin the record, and wait for it; the second call does nothing.
