@@ -184,6 +184,8 @@ class Recorder:
         *,
         metadata: Mapping[str, object] | None = None,
         question: dict[str, Any] | None = None,
+        only_while: Mapping[str, object] | None = None,
+        is_shared: bool = False,
     ) -> Recording:
         """Return the record of an interrupted run to go on with: it is running again, and this recorder's.
 
@@ -193,17 +195,21 @@ class Recorder:
             record: the stored record, parsed.
             metadata: what is known of the continuation; merged.
             question: what the run was asking; it asks it still if the answer does not reach it.
+            only_while: the metadata that the record must still have for that.
+            is_shared: whether another call goes on with the run already, which stays that call's.
         """
         change = RecordChange.of(
             self.clock(),
-            status="running",
-            metadata={**(metadata or {}), RECORDER.name: self.owner},
-            only_from=OPEN_STATUSES,
-            cleared=("error_code", "error_message"),
+            status=None if is_shared else "running",
+            metadata={**(metadata or {}), **({} if is_shared else {RECORDER.name: self.owner})},
+            only_from=_RUNNING if is_shared else OPEN_STATUSES,
+            only_while=only_while,
+            cleared=() if is_shared else ("error_code", "error_message"),
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        return Recording(self, change, key, record["create_time"], record["node_execute_status"], question)
+        timeline = record["node_execute_status"]
+        return Recording(self, change, key, record["create_time"], timeline, question, is_shared=is_shared)
 
     async def claim(self, record: Mapping[str, Any]) -> bool:
         """Make a run this recorder's while its recorder is still the one that *record* names; whether it is now.
@@ -221,29 +227,32 @@ class Recorder:
         )
         return await self.records.update(record["workflow_id"], record["execute_id"], claim) is not None
 
-    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> bool:
         """Write the step before a run leaves; where recording is required it must succeed.
+
+        Returns:
+            ``False`` where the record is not any more what the step changes.
 
         Raises:
             ExecutionHistoryError: it did not, whatever was raised.
         """
         if not self.requires_recording:
-            await self.outbox.write(workflow_id, execute_id, step)
-            return
-        _, error = await attempt(self._write(workflow_id, execute_id, step))
+            return await self.outbox.write(workflow_id, execute_id, step)
+        is_written, error = await attempt(self._write(workflow_id, execute_id, step))
         if isinstance(error, ExecutionHistoryError):
             raise error
         if error is not None:
             raise StoreError(
                 "The run cannot be recorded: %(reason)s.", reason=message_of(error) or type(error).__name__
             ) from error
+        return bool(is_written)
 
-    async def _write(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def _write(self, workflow_id: str, execute_id: str, step: Step) -> bool:
         await self._store.open()
         if isinstance(step, Document):
             await self._store.create(step)
-        else:
-            await self._store.update(workflow_id, execute_id, step)
+            return True
+        return await self._store.update(workflow_id, execute_id, step) is not None
 
     async def _tend(self) -> None:
         interval = self._lease_ms / 3000

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import httpx
 import orjson
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from execution_history import recorded
 from execution_history.application import open_application
 from execution_history.clock import now_ms
-from execution_history.records.record import Document, RecordChange, new_document
+from execution_history.records.record import Document, ExecutionRecord, RecordChange, new_document
 from execution_history.settings import load_settings
 from execution_history.web import create_app
 from tests.late_index import build_held_up, records, settled
@@ -250,3 +251,64 @@ async def test_a_run_of_coze_is_run_again_with_the_account_of_its_recorder(web: 
     assert 303 == pretended.status_code
     assert "somebody-elses" in refused.text
     assert refused.status_code >= 400
+
+
+async def _again(web: Served, workflow_id: str, execute_id: str, **data: str) -> httpx.Response:
+    headers = {"accept": "text/html", "origin": str(web.client.base_url)}
+    path = f"/workflows/{workflow_id}/runs/{execute_id}/again"
+    return await web.client.post(path, data={"which": "same", **data}, headers=headers)
+
+
+async def test_a_chat_is_run_again_as_a_chat(web: Served) -> None:
+    """With its messages, in a conversation of its own: nobody's question is answered by it."""
+    workflow_id = "7000000000000000001"
+    message = {"role": "user", "content_type": "text", "content": "hello"}
+    sandbox = web.application.sandbox
+    assert sandbox is not None
+    created = await web.client.post(
+        "/v1/conversation/create", json={}, headers={"authorization": f"Bearer {sandbox.token}"}
+    )
+    conversation_id = created.json()["data"]["id"]
+    body = {
+        "workflow_id": workflow_id, "bot_id": "7000000000000000901", "conversation_id": conversation_id,
+        "additional_messages": [message],
+    }  # fmt: skip
+    headers = {"authorization": f"Bearer {sandbox.token}"}
+    told = await web.client.post("/v1/workflows/chat", json=body, headers=headers)
+    assert b"conversation.chat.completed" in told.content
+    [first] = (await web.application.service.get_execution_history(workflow_id))["histories"]
+    again = await _again(web, workflow_id, first["execute_id"])
+    assert 303 == again.status_code
+    new_id = again.headers["location"].rpartition("/")[2]
+    found = await _record_once_ended(web, workflow_id, new_id)
+    assert ("success", first["input_parameters"]) == (found["execute_status"], found["input_parameters"])
+    assert first["output"] == found["output"]
+    assert conversation_id == first["conversation_id"] != found["conversation_id"]
+
+
+async def _record_once_ended(web: Served, workflow_id: str, execute_id: str) -> ExecutionRecord:
+    while True:
+        record = await web.application.service.get_execution_detail(workflow_id, execute_id)
+        if record is not None and record["execute_status"] != "running":
+            return record
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("workflow_id", "metadata"), [("unknown", {}), ("7", {"unread": "It is no JSON object."})])
+async def test_what_could_not_be_read_is_not_run_again(web: Served, workflow_id: str, metadata: dict[str, Any]) -> None:
+    """Its input here is not what the workflow got."""
+    record = _ended("e", _HOUR, "failed", workflow_id, metadata={**metadata, "recorder": "r", "account": "default"})
+    await web.application.service.merge([record])
+    refused = await _again(web, workflow_id, "e")
+    assert (409, True) == (refused.status_code, "could not be read" in refused.text)
+    assert 1 == (await web.application.service.get_execution_history(workflow_id))["total"]
+
+
+async def test_a_run_is_run_again_only_where_it_took_place(web: Served) -> None:
+    """Another address has another workflow of that number, or another account."""
+    metadata = {"account": "default", "recorder": "r", "upstream": "http://studio.internal:8888"}
+    await web.application.service.merge([_ended("e", _HOUR, "success", "7000000000000000002", metadata=metadata)])
+    refused = await _again(web, "7000000000000000002", "e")
+    assert 503 == refused.status_code
+    assert "COZE_API_BASE=http://studio.internal:8888" in refused.text
+    assert 1 == (await web.application.service.get_execution_history("7000000000000000002"))["total"]
