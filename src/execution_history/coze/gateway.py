@@ -1,7 +1,7 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), double slashes in a path count as one, and text in an address goes on percent-encoded,
+out (RFC 9110, section 7.6.1), and what HTTP does not allow in an upstream's header; double slashes in a path count as one, and text in an address goes on percent-encoded,
 which the HTTP parsers before us and after us ask for. WebSocket connections pass too, and are recorded where they run a
 workflow (:mod:`~execution_history.coze.websocket_recording`); Coze serves them under names of their own, ``ws.coze.cn``
 beside ``api.coze.cn``. The header ``x-execution-history-account`` chooses among the configured accounts' addresses; who

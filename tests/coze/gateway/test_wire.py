@@ -404,6 +404,50 @@ async def test_a_history_is_told_when_the_upstream_cannot_be_reached(tmp_path: P
         assert (200, 5000) == (unknown.status_code, unknown.json()["code"])
 
 
+_NODE = "/v1/workflows/7/run_histories/mine/execute_nodes/node-1"
+_KNOWN = b'{"code":4200,"msg":"there is no such run"}'
+_REFUSED = b'{"code":4100,"msg":"authentication is invalid"}'
+_DOWN = b"<html>down</html>"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "is_told"),
+    [
+        (None, {}, True),
+        (_DOWN, {}, True),
+        (_KNOWN, {}, True),
+        (_REFUSED, {}, False),
+        (None, {"Authorization": ""}, False),
+        (_DOWN, {"Authorization": "Bearer"}, False),
+        (_KNOWN, {"Authorization": ""}, False),
+        (None, {"Origin": "http://a.test"}, False),
+        (_DOWN, {"Origin": "http://a.test"}, False),
+        (_KNOWN, {"Origin": "http://a.test"}, True),
+        (_KNOWN, {"Origin": "http://a.test", "Authorization": ""}, False),
+        (_REFUSED, {"Origin": "http://a.test"}, False),
+    ],
+)
+async def test_a_record_answers_nobody_whose_token_is_missing_or_refused(
+    tmp_path: Path, body: bytes | None, headers: dict[str, str], is_told: bool
+) -> None:
+    """Nor a page of an allowed origin with one that nobody checked: they get what the upstream says."""
+    status = {_DOWN: 502, _REFUSED: 401}.get(body or b"", 200)
+    async with scripted(tmp_path, canned(status, [_JSON], body or b""), allowed_origins=["http://a.test"]) as (up, _):
+        base = nobody() if body is None else up.upstream_url
+        async with gateway_to(tmp_path / "other", base, allowed_origins=["http://a.test"]) as gateway:
+            service = gateway.application.service
+            await service.create_execution_record("7", "mine", {})
+            node = {"node_execute_uuid": "node-1", "is_finish": True, "content": "secret", "node_type": "Message"}
+            await service.update_execution_record(
+                "7", "mine", "success", output={"answer": "secret"}, node_execute_status={"Say": node}
+            )
+            for path in ("/v1/workflows/7/run_histories/mine", _NODE):
+                answer = await gateway.client.get(path, headers=headers)
+                assert (is_told, is_told) == ("secret" in answer.text, "x-execution-history-source" in answer.headers)
+                if not is_told:
+                    assert answer.content == body or (answer.json()["code"], body) == (5000, None)
+
+
 async def test_an_account_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:
     """An envelope that every SDK shows, before anything goes out; one that lacks a token of its own can be called."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":0}')) as (gateway, upstream):
