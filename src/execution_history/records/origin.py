@@ -22,6 +22,7 @@ def acting_account(record: Mapping[str, Any]) -> str | None:
     """Return the account that acts for the run of *record*; ``None`` where only a caller has named one.
 
     Whoever writes a record must not choose with whose token others act on it: an account counts where a recorder of
-    ours has kept it, which callers cannot pretend (:func:`execution_history.records.metadata.of_caller`).
+    ours has kept it, which callers can neither pretend nor change in such a record
+    (:func:`execution_history.records.metadata.of_caller`).
     """
     return None if RECORDER.of(record) is None or is_function(record) else ACCOUNT.of(record)
